@@ -1,0 +1,102 @@
+// The contract between a CPU engine and the rest of the machine. Two engines implement it (translator, KVM);
+// the machine cannot tell which one runs. A vCPU belongs to one thread, which calls Run in a loop.
+using Lamina.Core.Interrupts;
+using Lamina.Core.Memory;
+
+namespace Lamina.Core.Engine;
+
+/// <summary>Where a vCPU's accesses go that are neither RAM nor its own local APIC. Called on the vCPU's thread.</summary>
+public interface IVcpuBus
+{
+    /// <summary>IN.</summary>
+    void ReadPort(ushort port, Span<byte> data);
+
+    /// <summary>OUT.</summary>
+    void WritePort(ushort port, ReadOnlySpan<byte> data);
+
+    /// <summary>A load from guest-physical addresses that are not RAM.</summary>
+    void ReadMemory(ulong address, Span<byte> data);
+
+    /// <summary>A store to guest-physical addresses that are not RAM.</summary>
+    void WriteMemory(ulong address, ReadOnlySpan<byte> data);
+}
+
+/// <summary>Why <see cref="IVcpu.Run"/> returned.</summary>
+public enum VcpuExit
+{
+    /// <summary>Somebody called <see cref="IVcpu.Kick"/>.</summary>
+    Kicked,
+
+    /// <summary>The guest can never continue: triple fault. SDM vol. 3, 6.15 (interrupt 8).</summary>
+    TripleFault,
+
+    /// <summary>A debugger's breakpoint or single step was reached; RIP is at the next instruction to execute.</summary>
+    Debug,
+
+    /// <summary>The engine failed; <see cref="IVcpu.Failure"/> says why.</summary>
+    Failed,
+}
+
+/// <summary>One virtual CPU.</summary>
+public interface IVcpu : IVcpuSignal, IDisposable
+{
+    /// <summary>The index, from 0; also the initial APIC ID.</summary>
+    int Index { get; }
+
+    /// <summary>Runs the guest on the calling thread (always the same one) until something needs the machine. HLT is waited for inside.</summary>
+    VcpuExit Run();
+
+    /// <summary>Makes a running or halted vCPU return from <see cref="Run"/> with <see cref="VcpuExit.Kicked"/> soon. Any thread.</summary>
+    void Kick();
+
+    /// <summary>A sentence for <see cref="VcpuExit.Failed"/>.</summary>
+    string? Failure { get; }
+
+    /// <summary>Copies the whole architectural state out. Only while <see cref="Run"/> is not running.</summary>
+    void GetState(VcpuState state);
+
+    /// <summary>Replaces the whole architectural state. Only while <see cref="Run"/> is not running.</summary>
+    void SetState(VcpuState state);
+
+    /// <summary>Reads guest memory at a linear address with the vCPU's current paging, as a debugger does: no faults, no accessed bits.</summary>
+    bool TryReadLinear(ulong address, Span<byte> data);
+
+    /// <summary>Writes guest memory at a linear address for a debugger, read-only pages too.</summary>
+    bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data);
+
+    /// <summary>Replaces the set of debugger breakpoints (linear addresses) and the single-step request. Only while not running.</summary>
+    void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep);
+}
+
+/// <summary>What an engine needs to know to create a vCPU.</summary>
+/// <param name="Index">From 0.</param>
+/// <param name="Bus">Where its accesses go.</param>
+/// <param name="Apic">Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge.</param>
+public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController Apic);
+
+/// <summary>The CPUs and the address space of one machine on one engine.</summary>
+public interface IEngineMachine : IDisposable
+{
+    /// <summary>Creates a vCPU in its RESET state (SDM vol. 3, table 9-1).</summary>
+    IVcpu CreateVcpu(VcpuOptions options);
+
+    /// <summary>The engine's counters for --stats, by name.</summary>
+    IReadOnlyDictionary<string, long> Statistics { get; }
+}
+
+/// <summary>What a machine asks of its engine.</summary>
+/// <param name="Memory">Guest RAM.</param>
+/// <param name="Clock">The machine's clock; the guest's TSC follows it.</param>
+/// <param name="VcpuCount">How many vCPUs the machine will have (for CPUID topology).</param>
+/// <param name="Trace">Where exits and exceptions are reported one line each, or null.</param>
+public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null);
+
+/// <summary>A CPU engine.</summary>
+public interface IEngine
+{
+    /// <summary>"translator" or "kvm".</summary>
+    string Name { get; }
+
+    /// <summary>Creates the engine's side of a machine.</summary>
+    IEngineMachine CreateMachine(EngineMachineOptions options);
+}

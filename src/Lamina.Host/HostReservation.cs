@@ -1,0 +1,148 @@
+// A range of the process's address space that is reserved first and populated piece by piece.
+// Guest memory, translation tables and code buffers are made of these. It owns the range and gives it back on Dispose;
+// whoever holds one must make sure that no thread still runs in or on the range by then.
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using Lamina.Host.Interop;
+
+namespace Lamina.Host;
+
+/// <summary>A reserved range of host address space (page aligned, initially inaccessible).</summary>
+public sealed unsafe class HostReservation : IDisposable
+{
+    /// <summary>The size of a host page in bytes.</summary>
+    public const int PageSize = 4096;
+
+    private bool _disposed;
+
+    private HostReservation(nint address, nuint length) => (Address, Length) = (address, length);
+
+    /// <summary>The first address of the range.</summary>
+    public nint Address { get; }
+
+    /// <summary>The length of the range in bytes.</summary>
+    public nuint Length { get; }
+
+    /// <summary>Reserves <paramref name="length"/> bytes that cannot be accessed until a part is mapped.</summary>
+    /// <exception cref="HostException">The host refuses the reservation.</exception>
+    public static HostReservation Reserve(ulong length)
+    {
+        var size = (nuint)((length + PageSize - 1) & ~(ulong)(PageSize - 1));
+        var address = Libc.mmap(0, size, Libc.PROT_NONE, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE, -1, 0);
+        return address == Libc.MAP_FAILED
+            ? throw HostException.FromErrno($"cannot reserve {size >> 20} MiB of address space; lift the limit on virtual memory (ulimit -v)")
+            : new HostReservation(address, size);
+    }
+
+    /// <summary>Makes a part of the range readable and writable, zero-filled, populated as it is touched.</summary>
+    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
+    /// <param name="length">Length in bytes, a multiple of the page size.</param>
+    /// <param name="hugePages">Asks the host for transparent huge pages.</param>
+    public void MapAnonymous(ulong offset, ulong length, bool hugePages = false)
+    {
+        CheckRange(offset, length);
+        var at = Address + (nint)offset;
+        if (Libc.mmap(at, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE,
+                Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE | Libc.MAP_FIXED, -1, 0) == Libc.MAP_FAILED)
+            throw HostException.FromErrno($"cannot map {length >> 20} MiB of memory");
+        _ = Libc.madvise(at, (nuint)length, hugePages ? Libc.MADV_HUGEPAGE : Libc.MADV_NOHUGEPAGE);
+    }
+
+    /// <summary>Maps a part of a shared memory object at a part of the range.</summary>
+    public void MapShared(ulong offset, ulong length, SharedMemory memory, ulong memoryOffset, MappingAccess access)
+    {
+        CheckRange(offset, length);
+        var prot = access switch
+        {
+            MappingAccess.Read => Libc.PROT_READ,
+            MappingAccess.ReadWrite => Libc.PROT_READ | Libc.PROT_WRITE,
+            _ => Libc.PROT_READ | Libc.PROT_EXEC,
+        };
+        if (Libc.mmap(Address + (nint)offset, (nuint)length, prot, Libc.MAP_SHARED | Libc.MAP_FIXED, memory.Descriptor, (long)memoryOffset) == Libc.MAP_FAILED)
+            throw HostException.FromErrno(access == MappingAccess.ReadExecute
+                ? "cannot map executable memory; the host forbids generated code (SELinux execmem, seccomp or noexec policy)"
+                : $"cannot map {length >> 10} KiB of shared memory");
+    }
+
+    /// <summary>Returns a part's pages to the host; it reads as zeros afterwards.</summary>
+    public void Discard(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        if (Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_DONTNEED) != 0)
+            throw HostException.FromErrno("cannot return memory to the host");
+    }
+
+    /// <summary>A view of mapped bytes of the range. The caller must know that the part is mapped.</summary>
+    public Span<byte> Slice(ulong offset, int length)
+    {
+        CheckRange(offset, (ulong)length);
+        // Holds: the range is ours until Dispose and the bounds were checked.
+        return new Span<byte>((void*)(Address + (nint)offset), length);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _ = Libc.munmap(Address, Length);
+    }
+
+    private void CheckRange(ulong offset, ulong length)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (offset > Length || length > Length - offset) throw new ArgumentOutOfRangeException(nameof(offset));
+    }
+}
+
+/// <summary>What a mapping of shared memory may be used for.</summary>
+public enum MappingAccess
+{
+    /// <summary>Loads only.</summary>
+    Read,
+
+    /// <summary>Loads and stores.</summary>
+    ReadWrite,
+
+    /// <summary>Loads and instruction fetches.</summary>
+    ReadExecute,
+}
+
+/// <summary>Anonymous memory that can be mapped at several places (a memfd).</summary>
+public sealed class SharedMemory : IDisposable
+{
+    private SharedMemory(int descriptor, ulong length) => (Descriptor, Length) = (descriptor, length);
+
+    /// <summary>Length in bytes.</summary>
+    public ulong Length { get; }
+
+    internal int Descriptor { get; }
+
+    /// <summary>Creates zero-filled memory of <paramref name="length"/> bytes, populated as it is touched.</summary>
+    public static SharedMemory Create(string name, ulong length)
+    {
+        var descriptor = Libc.memfd_create(name, Libc.MFD_CLOEXEC);
+        if (descriptor < 0) throw HostException.FromErrno("cannot create a memory file");
+        if (Libc.ftruncate(descriptor, (long)length) != 0)
+        {
+            var failure = HostException.FromErrno($"cannot size a memory file to {length >> 20} MiB");
+            _ = Libc.close(descriptor);
+            throw failure;
+        }
+        return new SharedMemory(descriptor, length);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _ = Libc.close(Descriptor);
+}
+
+/// <summary>The host refused something; the message is a sentence that says what, and what to do.</summary>
+public sealed class HostException(string message, Exception? inner = null) : IOException(message, inner)
+{
+    /// <summary>Adds the text of the last native error to a sentence.</summary>
+    public static HostException FromErrno(string what)
+    {
+        var error = new Win32Exception(Marshal.GetLastPInvokeError());
+        return new HostException($"{what} ({error.Message})", error);
+    }
+}

@@ -1,0 +1,35 @@
+// Declarations of the C library's functions, once, with the native names and constants kept verbatim.
+// Nothing here interprets a result: callers in this project turn errno into exceptions with sentences.
+using System.Runtime.InteropServices;
+
+namespace Lamina.Host.Interop;
+
+internal static partial class Libc
+{
+    internal const int PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
+    internal const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000;
+    internal const int MADV_DONTNEED = 4, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15;
+    internal const uint MFD_CLOEXEC = 1;
+    internal static readonly nint MAP_FAILED = -1;
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial nint mmap(nint addr, nuint length, int prot, int flags, int fd, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int munmap(nint addr, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int mprotect(nint addr, nuint length, int prot);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int madvise(nint addr, nuint length, int advice);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int memfd_create(string name, uint flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int ftruncate(int fd, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int close(int fd);
+}
