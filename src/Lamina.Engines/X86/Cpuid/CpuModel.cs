@@ -52,7 +52,7 @@ internal sealed class CpuModel
         XcrMask = this[0xd].Eax;
         for (var n = 2u; n < 64; n++)
         {
-            var component = table.GetValueOrDefault((0xd, n));
+            var component = table.GetValueOrDefault((0xdu, n));
             _components[n] = (component.Ebx, component.Eax, (component.Ecx & 2) != 0);
         }
         HasXsaveopt = (this[0xd, 1].Eax & CpuFeatures.Xsaveopt) != 0;
