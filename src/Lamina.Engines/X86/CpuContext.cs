@@ -68,4 +68,13 @@ public unsafe struct CpuContext
 
     /// <summary>Non-zero: NMIs are blocked until IRET.</summary>
     public uint NmiBlocked;
+
+    /// <summary>The four PDPTE registers of PAE paging, as loaded by the last write of CR3 (SDM vol. 3, 4.4.1).</summary>
+    public fixed ulong Pdpte[4];
+
+    /// <summary>
+    /// XSAVE image in the standard format, 64-byte aligned, at least as long as CPUID leaf 0xD says. It holds the guest's
+    /// vector and x87 state whenever C# runs; generated code has it in registers.
+    /// </summary>
+    public byte* XsaveArea;
 }
