@@ -1,6 +1,6 @@
 // Constants of virtio 1.2 that every device and transport shares. Those of one transport or one device type stand in its
 // own room.
-namespace Lamina.Devices.Virtio.Core;
+namespace Lamina.Devices.Virtio;
 
 /// <summary>Device status bits. virtio 1.2, 2.1.</summary>
 [Flags]
