@@ -121,6 +121,13 @@ internal sealed unsafe class GuestBlock
     /// <summary>A byte of the block's code.</summary>
     public byte ByteAt(int offset) => CrossesPage ? _crossing[offset] : Bytes[offset];
 
+    /// <summary>Makes the block end before an instruction.</summary>
+    public void Truncate(int count)
+    {
+        Count = count;
+        Finish(Offsets[count], BlockEnd.FallThrough);
+    }
+
     private void SetUndecodable(DecodeResult result)
     {
         Undecodable = result;

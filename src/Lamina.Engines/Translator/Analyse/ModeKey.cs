@@ -71,6 +71,8 @@ internal static unsafe class ModeKeys
 
     public static CodeSize CodeSize(this ModeKey key) => (CodeSize)(key & ModeKey.CodeSizeMask);
 
+    public static bool IsLong(this ModeKey key) => key.CodeSize() == Decode.CodeSize.Code64;
+
     public static bool IsFlat(this ModeKey key, int segment) => ((uint)key >> (6 + segment) & 1) != 0;
 
     /// <summary>The key for the state of a CPU.</summary>

@@ -79,7 +79,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         result.FirstInstruction = buffer.Instructions.Count;
         if (block.End == BlockEnd.Undecodable)
         {
-            LeaveInline(SiteKind.Undecodable, stubs.Undecodable, 0);
+            LeaveInline(SiteKind.Undecodable, stubs.Undecodable, 0, target: (int)block.Undecodable);
         }
         else
         {
@@ -274,7 +274,8 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     private void EmitSystem()
     {
-        LeaveInline(SiteKind.System, stubs.System, GuestOffset, parked: _flags == FlagPlace.Parked);
+        buffer.SystemInstructions.Add(_block.Instructions[_index]);
+        LeaveInline(SiteKind.System, stubs.System, GuestOffset, parked: _flags == FlagPlace.Parked, target: buffer.SystemInstructions.Count - 1);
         _flags = FlagPlace.Host;
     }
 

@@ -2,10 +2,10 @@
 // mapped just below the GS base of every address-translation region of a vCPU, so that changing the region is one
 // WRGSBASE and the state stays where it was:
 //
-//      write table (grows down)      | shared state | jump cache |      read table (grows up)
-//   <---- entry of page p at         |              |            |  entry of page p at
-//         GS - Middle - 8 - 8p       |              |            |  GS + 8p
-//                                                               GS
+//      write table (grows down)      | shared state | jump cache, fill log |      read table (grows up)
+//   <---- entry of page p at         |              |                      |  entry of page p at
+//         GS - Middle - 8 - 8p       |              |                      |  GS + 8p
+//                                                                         GS
 using System.Runtime.InteropServices;
 using Lamina.Engines.X86;
 
@@ -51,9 +51,6 @@ internal unsafe struct VcpuArea
     /// <summary>RIP and signal number of a host fault in generated code.</summary>
     public ulong FaultAddress, FaultSignal;
 
-    /// <summary>GS base of the regions to use at CPL 3 and otherwise.</summary>
-    public ulong UserRegion, SupervisorRegion;
-
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;
 
@@ -75,11 +72,20 @@ internal unsafe struct VcpuArea
     /// <summary>Page walker: non-zero where the machine-code walk may be used (4-level paging, no debug registers).</summary>
     public ulong FastWalk;
 
-    /// <summary>Page walker: permission bits that must all be set in every level's entry for a read, for a write; by privilege in use.</summary>
-    public ulong WalkReserved;
+    /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>
+    public ulong WalkRead, WalkWrite;
 
-    /// <summary>Walks by machine code, walks refused by it (statistics).</summary>
-    public ulong FastFills, SlowFills;
+    /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
+    public ulong WalkForbidden;
+
+    /// <summary>Page walker: a byte for each 2 MiB of linear addresses, non-zero where a large page was filled.</summary>
+    public ulong LargeMap;
+
+    /// <summary>Page walker: the G bit where CR4.PGE is set, else 0.</summary>
+    public ulong WalkGlobal;
+
+    /// <summary>Walks done by machine code (statistics).</summary>
+    public ulong FastFills;
 
     /// <summary>ES to GS: the first offset behind what generated code may read, write without asking; 0: always ask.</summary>
     public fixed ulong ReadLimits[6];
@@ -109,11 +115,23 @@ internal static unsafe class Slot
     /// <summary>Bits of a code address that index the jump cache, times four.</summary>
     public const int JumpCacheMask = (JumpCacheEntries - 1) << 2;
 
+    /// <summary>Entries of the fill log: filled page numbers, with bit 63 for global pages.</summary>
+    public const int LogEntries = 65536;
+
+    /// <summary>Bytes of a region's own part: jump cache, a page with the log's count, the log.</summary>
+    public const int PrivateSize = JumpCacheEntries * 8 + 4096 + LogEntries * 8;
+
     /// <summary>Distance from the shared object's start to GS.</summary>
-    public const int Middle = SharedSize + JumpCacheEntries * 8;
+    public const int Middle = SharedSize + PrivateSize;
 
     /// <summary>Displacement of the jump cache.</summary>
-    public const int JumpCache = -JumpCacheEntries * 8;
+    public const int JumpCache = -PrivateSize;
+
+    /// <summary>Displacement of the number of entries in the fill log.</summary>
+    public const int LogCount = JumpCache + JumpCacheEntries * 8;
+
+    /// <summary>Displacement of the fill log.</summary>
+    public const int Log = LogCount + 4096;
 
     /// <summary>Displacement of the write table for the complemented page number.</summary>
     public const int WriteTable = -Middle;
@@ -154,7 +172,11 @@ internal static unsafe class Slot
         PageInfo = At(&((VcpuArea*)null)->PageInfo),
         PageCount = At(&((VcpuArea*)null)->PageCount),
         FastWalk = At(&((VcpuArea*)null)->FastWalk),
-        WalkReserved = At(&((VcpuArea*)null)->WalkReserved),
+        WalkRead = At(&((VcpuArea*)null)->WalkRead),
+        WalkWrite = At(&((VcpuArea*)null)->WalkWrite),
+        WalkForbidden = At(&((VcpuArea*)null)->WalkForbidden),
+        WalkGlobal = At(&((VcpuArea*)null)->WalkGlobal),
+        LargeMap = At(&((VcpuArea*)null)->LargeMap),
         FastFills = At(&((VcpuArea*)null)->FastFills),
         Save0 = At(&((VcpuArea*)null)->Save0),
         Save1 = At(&((VcpuArea*)null)->Save1),
