@@ -75,7 +75,6 @@ internal sealed unsafe partial class TranslatorVcpu
     public void DebugRegistersChanged()
     {
         Flush(global: true);
-        UpdateBreakpoints();
     }
 
     /// <inheritdoc/>

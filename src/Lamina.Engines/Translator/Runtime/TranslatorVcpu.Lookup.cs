@@ -16,7 +16,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private void UpdateMode()
     {
         _modeStale = false;
-        _key = ModeKeys.Of(_cpu, _stepOnce || _debuggerSteps || _settings.SingleInstructionBlocks);
+        _key = ModeKeys.Of(_cpu, _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks);
         var user = _cpu->Cpl == 3;
         _region = user ? _user : _supervisor;
         _region.UseKey(_key);
@@ -51,6 +51,8 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Makes the next entry go to the code at RIP. False: the fetch faults, and <see cref="Processor.Fault"/> says how.</summary>
     private bool EnterAtRip()
     {
+        if (_processor.DebugArmed && !_processor.CheckFetchBreakpoint()) return false;
+        _trapFlagAtEntry = (_cpu->SystemFlags & Rflags.TF) != 0;
         var linear = LinearRip;
         if (FindBlock(linear) is not { } block) return false;
         Enter(block, linear);
@@ -94,7 +96,7 @@ internal sealed unsafe partial class TranslatorVcpu
         return block;
     }
 
-    private bool _lastFetchGlobal;
+    private bool _lastFetchGlobal, _trapFlagAtEntry;
 
     private ulong NextPhysical(ulong linear)
     {

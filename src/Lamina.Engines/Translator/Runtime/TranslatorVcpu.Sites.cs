@@ -181,9 +181,8 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         _resume = 0;
         if (_debuggerSteps) _debugStop = true;
-        if ((_cpu->SystemFlags & Rflags.TF) == 0) return true;
-        _processor.RaiseSingleStep();
-        return DeliverFault();
+        _cpu->SystemFlags &= ~Rflags.RF;
+        return _processor.CheckTraps(_trapFlagAtEntry) || DeliverFault();
     }
 
     private static bool InOnePage(ulong linear, int size) => (linear & 0xfff) + (ulong)size <= 4096;

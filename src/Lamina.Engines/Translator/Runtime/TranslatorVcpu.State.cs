@@ -50,14 +50,13 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
     }
 
+    // Blocks end before breakpoints, so that the dispatcher comes by: translations made without them are void.
     private void UpdateBreakpoints()
     {
-        var all = new HashSet<ulong>(_breakpoints);
-        foreach (var address in _processor.InstructionBreakpoints) all.Add(address);
-        if (all.SetEquals(_store.Breakpoints)) return;
+        if (_store.Breakpoints.SetEquals(_breakpoints)) return;
         lock (_store.Gate)
         {
-            _store.Breakpoints = all;
+            _store.Breakpoints = new HashSet<ulong>(_breakpoints);
             _store.DropAll();
         }
     }
