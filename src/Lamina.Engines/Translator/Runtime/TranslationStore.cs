@@ -58,7 +58,10 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>Linear addresses at which a debugger or DR0-3 wants the vCPU to stop.</summary>
     public IReadOnlySet<ulong> Breakpoints { get; set; } = new HashSet<ulong>();
 
-    public Block? Find(in BlockIdentity identity) => _index.GetValueOrDefault(identity);
+    public Block? Find(in BlockIdentity identity)
+    {
+        lock (Gate) return _index.GetValueOrDefault(identity);
+    }
 
     /// <summary>Translates a block.</summary>
     /// <param name="identity">Which.</param>
@@ -153,9 +156,10 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         BlocksInvalidated++;
         _index.Remove(new BlockIdentity(block.Physical, (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : block.Linear, block.CodeBase, block.Key));
-        var at = Buffer.At(block.HostStart);
-        var assembler = new Assembler(at, (long)Buffer.ExecutableBase - (long)Buffer.At(0));
-        assembler.Call(Stubs.Addresses.Stale);
+        // One aligned store, since another thread may be about to execute it.
+        var at = (ulong*)Buffer.At(block.HostStart);
+        var displacement = (uint)(Stubs.Addresses.Stale - (Buffer.Executable(block.HostStart) + 5));
+        Volatile.Write(ref *at, *at & 0xffff_ff00_0000_0000 | (ulong)displacement << 8 | 0xe8);
     }
 
     // A block ends before a breakpoint; one that begins at one is left to the dispatcher, which stops before entering.

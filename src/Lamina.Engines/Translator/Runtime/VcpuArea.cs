@@ -139,51 +139,54 @@ internal static unsafe class Slot
     /// <summary>Bits of a page number.</summary>
     public const int PageNumberBits = 36;
 
-    public static readonly int Gpr = At(&((VcpuArea*)null)->Cpu.Gpr[0]),
-        Rip = At(&((VcpuArea*)null)->Cpu.Rip),
-        SystemFlags = At(&((VcpuArea*)null)->Cpu.SystemFlags),
-        Cr3 = At(&((VcpuArea*)null)->Cpu.Cr3),
-        Cpl = At(&((VcpuArea*)null)->Cpu.Cpl),
-        FsBase = At(&((VcpuArea*)null)->Cpu.Fs.Base),
-        GsBase = At(&((VcpuArea*)null)->Cpu.Gs.Base),
-        EsBase = At(&((VcpuArea*)null)->Cpu.Es.Base),
-        KernelGsBase = At(&((VcpuArea*)null)->Cpu.KernelGsBase),
-        TscOffset = At(&((VcpuArea*)null)->Cpu.TscOffset),
-        TscAux = At(&((VcpuArea*)null)->Cpu.TscAux),
-        Scratch0 = At(&((VcpuArea*)null)->Scratch0),
-        Scratch1 = At(&((VcpuArea*)null)->Scratch1),
-        ParkedFlags = At(&((VcpuArea*)null)->ParkedFlags),
-        HostFlags = At(&((VcpuArea*)null)->HostFlags),
-        Temporary0 = At(&((VcpuArea*)null)->Temporary0),
-        Temporary1 = At(&((VcpuArea*)null)->Temporary1),
-        Temporary2 = At(&((VcpuArea*)null)->Temporary2),
-        Temporary3 = At(&((VcpuArea*)null)->Temporary3),
-        CodePage = At(&((VcpuArea*)null)->CodePage),
-        ExitRequest = At(&((VcpuArea*)null)->ExitRequest),
-        HostStack = At(&((VcpuArea*)null)->HostStack),
-        EnterAddress = At(&((VcpuArea*)null)->EnterAddress),
-        ExitAddress = At(&((VcpuArea*)null)->ExitAddress),
-        FaultAddress = At(&((VcpuArea*)null)->FaultAddress),
-        FaultSignal = At(&((VcpuArea*)null)->FaultSignal),
-        XsaveMask = At(&((VcpuArea*)null)->XsaveMask),
-        HostMxcsr = At(&((VcpuArea*)null)->HostMxcsr),
-        HostFcw = At(&((VcpuArea*)null)->HostFcw),
-        RamBase = At(&((VcpuArea*)null)->RamBase),
-        PageInfo = At(&((VcpuArea*)null)->PageInfo),
-        PageCount = At(&((VcpuArea*)null)->PageCount),
-        FastWalk = At(&((VcpuArea*)null)->FastWalk),
-        WalkRead = At(&((VcpuArea*)null)->WalkRead),
-        WalkWrite = At(&((VcpuArea*)null)->WalkWrite),
-        WalkForbidden = At(&((VcpuArea*)null)->WalkForbidden),
-        WalkGlobal = At(&((VcpuArea*)null)->WalkGlobal),
-        LargeMap = At(&((VcpuArea*)null)->LargeMap),
-        FastFills = At(&((VcpuArea*)null)->FastFills),
-        Save0 = At(&((VcpuArea*)null)->Save0),
-        Save1 = At(&((VcpuArea*)null)->Save1),
-        Save2 = At(&((VcpuArea*)null)->Save2),
-        Save3 = At(&((VcpuArea*)null)->Save3),
-        Save4 = At(&((VcpuArea*)null)->Save4),
-        Save5 = At(&((VcpuArea*)null)->Save5),
+    // Offsets are taken from an instance that is never used otherwise.
+    private static readonly VcpuArea* Model = (VcpuArea*)NativeMemory.AllocZeroed((nuint)sizeof(VcpuArea));
+
+    public static readonly int Gpr = At(Model->Cpu.Gpr),
+        Rip = At(&Model->Cpu.Rip),
+        SystemFlags = At(&Model->Cpu.SystemFlags),
+        Cr3 = At(&Model->Cpu.Cr3),
+        Cpl = At(&Model->Cpu.Cpl),
+        FsBase = At(&Model->Cpu.Fs.Base),
+        GsBase = At(&Model->Cpu.Gs.Base),
+        EsBase = At(&Model->Cpu.Es.Base),
+        KernelGsBase = At(&Model->Cpu.KernelGsBase),
+        TscOffset = At(&Model->Cpu.TscOffset),
+        TscAux = At(&Model->Cpu.TscAux),
+        Scratch0 = At(&Model->Scratch0),
+        Scratch1 = At(&Model->Scratch1),
+        ParkedFlags = At(&Model->ParkedFlags),
+        HostFlags = At(&Model->HostFlags),
+        Temporary0 = At(&Model->Temporary0),
+        Temporary1 = At(&Model->Temporary1),
+        Temporary2 = At(&Model->Temporary2),
+        Temporary3 = At(&Model->Temporary3),
+        CodePage = At(&Model->CodePage),
+        ExitRequest = At(&Model->ExitRequest),
+        HostStack = At(&Model->HostStack),
+        EnterAddress = At(&Model->EnterAddress),
+        ExitAddress = At(&Model->ExitAddress),
+        FaultAddress = At(&Model->FaultAddress),
+        FaultSignal = At(&Model->FaultSignal),
+        XsaveMask = At(&Model->XsaveMask),
+        HostMxcsr = At(&Model->HostMxcsr),
+        HostFcw = At(&Model->HostFcw),
+        RamBase = At(&Model->RamBase),
+        PageInfo = At(&Model->PageInfo),
+        PageCount = At(&Model->PageCount),
+        FastWalk = At(&Model->FastWalk),
+        WalkRead = At(&Model->WalkRead),
+        WalkWrite = At(&Model->WalkWrite),
+        WalkForbidden = At(&Model->WalkForbidden),
+        WalkGlobal = At(&Model->WalkGlobal),
+        LargeMap = At(&Model->LargeMap),
+        FastFills = At(&Model->FastFills),
+        Save0 = At(&Model->Save0),
+        Save1 = At(&Model->Save1),
+        Save2 = At(&Model->Save2),
+        Save3 = At(&Model->Save3),
+        Save4 = At(&Model->Save4),
+        Save5 = At(&Model->Save5),
         Xsave = XsaveOffset - Middle;
 
     /// <summary>The slot of a guest general register.</summary>
@@ -192,7 +195,7 @@ internal static unsafe class Slot
     /// <summary>The slot of a segment register's base, ES 0 to GS 5.</summary>
     public static int SegmentBase(int segment) => EsBase + segment * sizeof(SegmentRegister);
 
-    private static readonly int ReadLimits = At(&((VcpuArea*)null)->ReadLimits[0]), WriteLimits = At(&((VcpuArea*)null)->WriteLimits[0]);
+    private static readonly int ReadLimits = At(Model->ReadLimits), WriteLimits = At(Model->WriteLimits);
 
     /// <summary>See <see cref="VcpuArea.ReadLimits"/>.</summary>
     public static int ReadLimit(int segment) => ReadLimits + segment * 8;
@@ -200,5 +203,5 @@ internal static unsafe class Slot
     /// <summary>See <see cref="VcpuArea.WriteLimits"/>.</summary>
     public static int WriteLimit(int segment) => WriteLimits + segment * 8;
 
-    private static int At(void* field) => (int)(nint)field - Middle;
+    private static int At(void* field) => (int)((byte*)field - (byte*)Model) - Middle;
 }
