@@ -99,7 +99,7 @@ public sealed class SmallPortsTests
         new DebugExit(_ => { }).MapPorts(ports);
         new PvPanic(_ => { }).MapPorts(ports);
         new PostCodePort().MapPorts(ports);
-        ports.Map(Serial16550ASpec.Com1, Serial16550ASpec.Length, new Serial16550A(clock, line, new ScriptedBackend()));
+        new Serial16550A(clock, line, new ScriptedBackend()).MapPorts(ports);
 
         Assert.Equal(
             [0x20ul, 0x40, 0x60, 0x61, 0x64, 0x70, 0x80, 0x92, 0xa0, 0xf4, 0x3f8, 0x4d0, 0x505, 0x600, 0xcf9],
