@@ -4,6 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Char;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
+using Lamina.Devices.Chipset;
 using Lamina.Life;
 using Lamina.Micro;
 
@@ -35,22 +36,21 @@ internal static class MachineBuilder
         var map = MemoryMap.Create(spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine);
         var units = new UnitStack();
+        var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
         {
-            var life = new MachineLife(spec.NoReboot, spec.Trace);
-            units.Push(life.DisposeAsync);
-            var boot = BootFiles.Open(spec.Boot, map, MicroTables.Create(spec.Cpus), units);
-            var (serial, serialConsole) = Consoles.Open(spec.Serial, units);
-            var (console, virtioConsole) = Consoles.Open(spec.Console, units);
-            var hardware = MicroMachine.Build(new MicroOptions(spec, map, boot, engine.Engine, serial, console), life, units);
-            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, hardware) : null;
-            if (debugger is not null) units.Push(debugger.DisposeAsync);
+            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.VirtioDevices), units);
+            var serial = Consoles.Open(spec.Serial, units);
+            var console = Consoles.Open(spec.Console, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial.Backend, console.Backend), life, units);
             life.Own(hardware);
-            return new BuiltMachine(life, engine.Description, boot.Description, serialConsole, virtioConsole, debugger, services.Time);
+            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);
         }
         catch (Exception e)
         {
-            units.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            life.DisposeAsync().GetAwaiter().GetResult();
+            units.Dispose();
             if (e is IOException) throw new MachineException(e.Message, e);
             throw;
         }
@@ -64,6 +64,7 @@ internal static class MachineBuilder
         if (spec.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
+        if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         if (spec.Serial is SerialTarget.Stdio && spec.Console is SerialTarget.Stdio)
             throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
     }

@@ -4,14 +4,10 @@ using Lamina.Core.Engine;
 namespace Lamina.Life;
 
 /// <summary>The wired hardware of one machine. Called by the life alone, one call at a time.</summary>
-internal interface IHardware : IAsyncDisposable
+internal interface IHardware : IDisposable
 {
     /// <summary>The vCPUs; they exist as long as the hardware.</summary>
     IReadOnlyList<IVcpu> Vcpus { get; }
-
-    /// <summary>Connects the outside (consoles) and makes ready to run. Called once, before any vCPU runs.</summary>
-    /// <exception cref="MachineException">The host refuses something.</exception>
-    void Start();
 
     /// <summary>Puts memory, devices and vCPUs to where the boot files start. No vCPU is running.</summary>
     /// <exception cref="MachineException">A boot file can no longer be read.</exception>
@@ -24,7 +20,7 @@ internal interface IHardware : IAsyncDisposable
     IReadOnlyDictionary<string, long> Statistics { get; }
 }
 
-/// <summary>What devices tell the machine. Any thread, with a device's lock held; returns at once.</summary>
+/// <summary>What devices tell the machine. Any thread, with no lock held; returns at once.</summary>
 internal interface IHardwareEvents
 {
     /// <summary>The guest powered off.</summary>
@@ -36,9 +32,6 @@ internal interface IHardwareEvents
     /// <summary>The guest reported a panic.</summary>
     void Panic(string message);
 
-    /// <summary>The guest ended the machine with a value for the debug exit port.</summary>
-    void DebugExit(uint value);
-
-    /// <summary>A part of the machine cannot go on.</summary>
-    void Failed(string message);
+    /// <summary>The guest ended the machine with an exit code for the debug exit port.</summary>
+    void DebugExit(int code);
 }

@@ -27,6 +27,7 @@ internal sealed class MachineLife : IHardwareEvents
     private VcpuThread[] _threads = [];
     private volatile MachineState _state;
     private volatile bool _debuggerHolds;
+    private IReadOnlySet<int>? _debuggerLets;
     private bool _clockRuns;
     private IReadOnlyDictionary<string, long> _lastStatistics = new Dictionary<string, long>();
     private long _resets;
@@ -63,14 +64,20 @@ internal sealed class MachineLife : IHardwareEvents
     /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
     internal Task DoAsync(MachineAction action) => Enqueue(() => CarryOutAsync(action));
 
-    /// <summary>For a debugger: holds the vCPUs (or gives them free), then runs a function while they are parked or about to run.</summary>
-    internal Task DebugAsync(bool hold, Action<IReadOnlyList<IVcpu>> whileParked) => Enqueue(async () =>
+    /// <summary>Keeps the vCPUs from running until a debugger lets them. Called before the start.</summary>
+    internal void HoldForDebugger() => _debuggerHolds = true;
+
+    /// <summary>
+    /// For a debugger: parks all vCPUs, then runs a function. It returns which vCPUs run from then on; null keeps all parked.
+    /// Does nothing where the machine has ended.
+    /// </summary>
+    internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, IReadOnlySet<int>?> whileParked) => Enqueue(async () =>
     {
         if (_state == MachineState.Ended) return;
         _debuggerHolds = true;
         await ApplyAsync().ConfigureAwait(false);
-        whileParked(_hardware!.Vcpus);
-        _debuggerHolds = hold;
+        _debuggerLets = whileParked(_hardware!.Vcpus);
+        _debuggerHolds = _debuggerLets is null;
         await ApplyAsync().ConfigureAwait(false);
     });
 
@@ -88,9 +95,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.Panic(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
 
-    void IHardwareEvents.DebugExit(uint value) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, (int)((value << 1) | 1))));
-
-    void IHardwareEvents.Failed(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.Failed, Message: message)));
+    void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
     // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
     private void Raise(MachineAction action)
@@ -175,8 +180,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     private void Start()
     {
-        _hardware!.Start();
-        _hardware.Reset();
+        _hardware!.Reset();
         Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
         _state = MachineState.Running;
     }
@@ -203,7 +207,7 @@ internal sealed class MachineLife : IHardwareEvents
             await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
             if (_hardware is not { } hardware) return;
             _lastStatistics = hardware.Statistics;
-            await hardware.DisposeAsync().ConfigureAwait(false);
+            hardware.Dispose();
         }
         finally
         {
@@ -219,7 +223,8 @@ internal sealed class MachineLife : IHardwareEvents
         if (!run) await ParkAsync().ConfigureAwait(false);
         if (_clockRuns != run) _hardware!.SetClockRunning(_clockRuns = run);
         if (!run) return;
-        foreach (var thread in _threads) thread.Release();
+        foreach (var thread in _threads)
+            if (_debuggerLets is not { } lets || lets.Contains(thread.Vcpu.Index)) thread.Release();
     }
 
     private Task ParkAsync() => Task.WhenAll(_threads.Select(t => t.ParkAsync()));

@@ -31,26 +31,15 @@ internal static class MicroLayout
     internal const ulong AcpiTablesEnd = 0x10_0000;
     internal const ulong HighMemory = 0x10_0000;
 
-    // Memory-mapped devices, in the hole.
+    // Memory-mapped devices, in the hole. The interrupt controllers and the ports say for themselves where a PC has them.
     internal const ulong VirtioMmio = 0xFEB0_0000;
     internal const ulong VirtioMmioStride = 0x1000;
     internal const int VirtioMmioSlots = 8;
-    internal const ulong IoApic = 0xFEC0_0000;          // SDM vol. 3, 11.5.1; 82093AA data sheet, 3.0
-    internal const ulong IoApicLength = 0x1000;
-    internal const ulong LocalApic = 0xFEE0_0000;       // SDM vol. 3, 11.4.1
 
-    // Ports.
-    internal const ushort Pic1 = 0x20, Pic2 = 0xA0, PicElcr = 0x4D0;
-    internal const ushort Pit = 0x40, SystemControlB = 0x61;
-    internal const ushort Keyboard = 0x60, KeyboardCommand = 0x64;
-    internal const ushort Rtc = 0x70;
-    internal const ushort SystemControlA = 0x92;
+    // The first serial port: IBM's COM1.
     internal const ushort Com1 = 0x3F8;
-    internal const ushort ResetControl = 0xCF9;
-    internal const ushort PvPanic = 0x505;
-    internal const ushort AcpiPm = 0x600;
+    internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;
 
-    // Global system interrupts.
-    internal const int GsiCount = 24;
-    internal const int PitGsi = 2, KeyboardGsi = 1, Com1Gsi = 4, RtcGsi = 8, SciGsi = 9, VirtioGsi = 16;
+    // Global system interrupts of the virtio slots, in order.
+    internal const int VirtioGsi = 16;
 }
