@@ -89,7 +89,7 @@ public sealed class AcpiTablesTests
             }
             var source = File.ReadAllText(Path.Combine(folder.FullName, "DSDT.dsl"));
             Assert.Contains("LNRO0005", source, StringComparison.Ordinal);
-            Assert.Contains("Name (_S5, Package (0x04)", source, StringComparison.Ordinal);
+            Assert.Contains("Name (\\_S5, Package (0x04)", source, StringComparison.Ordinal);
         }
         finally
         {
@@ -100,12 +100,12 @@ public sealed class AcpiTablesTests
     [Fact]
     public void Terms_longer_than_63_bytes_have_a_longer_length()
     {
-        var small = Aml.Buffer(new byte[59]);
-        var medium = Aml.Buffer(new byte[60]);
+        var small = Aml.Buffer(new byte[60]);
+        var medium = Aml.Buffer(new byte[61]);
         var large = Aml.Buffer(new byte[5000]);
 
-        Assert.Equal([0x11, 0x3E, 0x0A, 59], small[..4]);
-        Assert.Equal([0x11, 0x40, 0x04, 0x0A, 60], medium[..5]);
+        Assert.Equal([0x11, 0x3F, 0x0A, 60], small[..4]);
+        Assert.Equal([0x11, 0x41, 0x04, 0x0A, 61], medium[..5]);
         Assert.Equal([0x11, 0x80 | (5006 & 0xF), (5006 >> 4) & 0xFF, 5006 >> 12, 0x0B], large[..5].Select(b => (int)b));
     }
 

@@ -127,6 +127,6 @@ public sealed class BadKernelTests
         "elf" => Images.Elf64(),
         "pvh" => Images.Elf64(pvhEntry: 0x20_0004),
         "multibootElf" => Images.MultibootElf(),
-        _ => Images.MultibootFlat(),
+        _ => Images.MultibootFlat(loadEnd: 0x20_0400),
     };
 }
