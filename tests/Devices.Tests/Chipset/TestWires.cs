@@ -2,6 +2,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Interrupts;
+using Xunit;
 
 namespace Lamina.Devices.Tests.Chipset;
 

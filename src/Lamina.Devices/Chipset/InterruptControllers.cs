@@ -1,0 +1,71 @@
+// All interrupt controllers of a PC, created and wired together: the 8259 pair's output goes to LINT0 of the local APICs
+// and to input 0 of the I/O APIC.
+using Lamina.Core.Bus;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Time;
+
+namespace Lamina.Devices.Chipset;
+
+/// <summary>The interrupt controllers of one machine.</summary>
+public sealed class InterruptControllers : IDisposable
+{
+    /// <summary>Creates and wires them.</summary>
+    /// <param name="clock">For the local APICs' timers.</param>
+    /// <param name="vcpuCount">How many local APICs: 1 to 255.</param>
+    /// <param name="physicalAddressBits">The CPUs' MAXPHYADDR.</param>
+    public InterruptControllers(IMachineClock clock, int vcpuCount, int physicalAddressBits = 52)
+    {
+        Bus = new ApicBus();
+        for (var id = 0; id < vcpuCount; id++) _ = new LocalApic(id, clock, Bus, physicalAddressBits);
+        IoApic = new IoApic(Bus);
+        Pic = new Pic8259Pair(new PicOutput(Bus.ExternalLine, IoApic));
+        Bus.Connect(IoApic);
+        Bus.Connect(Pic);
+        Router = new InterruptRouter(Pic, IoApic);
+    }
+
+    /// <summary>The bus between them; devices send their message-signalled interrupts to it.</summary>
+    public ApicBus Bus { get; }
+
+    /// <summary>The local APICs, by vCPU index.</summary>
+    public IReadOnlyList<LocalApic> LocalApics => Bus.LocalApics;
+
+    /// <summary>The I/O APIC.</summary>
+    public IoApic IoApic { get; }
+
+    /// <summary>The 8259 pair.</summary>
+    public Pic8259Pair Pic { get; }
+
+    /// <summary>Where devices get their lines.</summary>
+    public InterruptRouter Router { get; }
+
+    /// <summary>Claims ports and memory of the 8259 pair and the I/O APIC. Local APICs are reached through their vCPUs.</summary>
+    public void Map(Bus ports, Bus memory)
+    {
+        Pic.MapPorts(ports);
+        IoApic.MapMemory(memory);
+    }
+
+    /// <summary>RESET of all of them; lines keep the levels that devices drive.</summary>
+    public void Reset()
+    {
+        Pic.Reset();
+        IoApic.Reset();
+        foreach (var apic in LocalApics) apic.Reset();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var apic in LocalApics) apic.Dispose();
+    }
+
+    private sealed class PicOutput(IInterruptLine pins, IoApic ioApic) : IInterruptLine
+    {
+        public void SetLevel(bool asserted)
+        {
+            pins.SetLevel(asserted);
+            ioApic.SetLine(InterruptRouterSpec.ExternalGsi, asserted);
+        }
+    }
+}
