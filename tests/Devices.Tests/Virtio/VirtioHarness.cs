@@ -182,13 +182,14 @@ internal sealed class TestGuest : IDisposable
     public const ulong Ram = 0x10_0000;
     public const ulong RamLength = 0x40_0000;
 
-    public TestGuest(IVirtioDevice device, bool packedRings = true)
+    public TestGuest(IVirtioDevice device, bool packedRings = true, ulong ramLength = RamLength)
     {
+        Memory = new GuestMemory([new MemoryRange(Ram, ramLength)]);
         Memory.Watch(Watcher);
         Transport = new VirtioMmio(device, new VirtioOptions(Memory, Workers, Log.Add, packedRings), Line);
     }
 
-    public GuestMemory Memory { get; } = new([new MemoryRange(Ram, RamLength)]);
+    public GuestMemory Memory { get; }
 
     public TestWatcher Watcher { get; } = new();
 

@@ -1,0 +1,71 @@
+// Output of a character device into a file. There is no input. A file that cannot be written any more (a full disk) is
+// reported once and costs the output of that time, never the guest.
+using Lamina.Core.Char;
+using Lamina.Host;
+
+namespace Lamina.Backends.Char;
+
+/// <summary>Writes output to a file.</summary>
+public sealed class FileCharBackend : ICharBackend
+{
+    private readonly FileStream _file;
+    private readonly OutputPump _pump;
+    private readonly Action<string>? _report;
+    private bool _reported;
+
+    /// <summary>Opens the file, creating it where it is missing.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="append">Whether to keep what it holds.</param>
+    /// <param name="report">Told once, in a sentence, when writing fails; on a thread of the backend's.</param>
+    /// <exception cref="HostException">The file cannot be opened for writing.</exception>
+    public FileCharBackend(string path, bool append = false, Action<string>? report = null)
+    {
+        try
+        {
+            // No buffer of its own, so that what the guest printed is seen at once; shared, so that it can be followed.
+            _file = new FileStream(path, append ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new HostException($"cannot open {path} for the guest's output: {failure.Message}", failure);
+        }
+        _report = report;
+        _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024);
+    }
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+
+    /// <inheritdoc/>
+    public void Attach(ICharReceiver receiver)
+    {
+        // There is never any input.
+    }
+
+    /// <inheritdoc/>
+    public void ReadyToReceive()
+    {
+        // There is never any input.
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _pump.Dispose();
+        _file.Dispose();
+    }
+
+    private int Put(ReadOnlySpan<byte> data)
+    {
+        try
+        {
+            _file.Write(data);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            if (!_reported) _report?.Invoke($"the guest's output cannot be written to {_file.Name} and is being lost: {failure.Message}");
+            _reported = true;
+        }
+        return data.Length;
+    }
+}

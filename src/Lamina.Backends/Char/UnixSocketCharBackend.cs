@@ -1,0 +1,219 @@
+// A character device at a Unix socket: one client at a time talks to the guest; others wait in line. What the guest
+// prints while nobody is connected is kept, the latest first to stay, and given to the next client.
+// What a client sent stays for the guest when the client goes, up to the room there is; so a command can be piped in.
+// One thread does everything: it waits for the listener or the client, and for a wake-up.
+using System.Net.Sockets;
+using Lamina.Core.Char;
+using Lamina.Host;
+using Lamina.Host.Io;
+
+namespace Lamina.Backends.Char;
+
+/// <summary>Listens at a path for clients such as socat or a terminal program.</summary>
+public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
+{
+    // sun_path of sockaddr_un, with its terminating zero. unix(7).
+    private const int LongestPath = 107;
+    private const int Capacity = 64 * 1024;
+
+    private readonly string _path;
+    private readonly Socket _listener;
+    private readonly OutputQueue _output = new(Capacity, OutputPump.DefaultPatience);
+    private readonly InputQueue _input = new(Capacity);
+    private readonly byte[] _buffer = new byte[HostIo.AtomicPipeWrite];
+    private readonly EventDescriptor _wake = new();
+    private readonly Thread _thread;
+    private volatile ICharReceiver? _receiver;
+    private volatile Socket? _client;
+    private volatile bool _stopping;
+    private volatile bool _abandoned;
+    private bool _disposed;
+
+    /// <summary>Listens, replacing a socket that a process left behind; the socket is for its owner alone.</summary>
+    /// <param name="path">Where the socket is made.</param>
+    /// <exception cref="HostException">The path is in use, cannot be created, or is too long for a socket.</exception>
+    public UnixSocketCharBackend(string path)
+    {
+        _path = Path.GetFullPath(path);
+        _listener = Listen(_path);
+        _output.SetWhenFull(WhenFull.DropOldest);
+        _thread = new Thread(Run) { IsBackground = true, Name = "char-unix" };
+        _thread.Start();
+        AppDomain.CurrentDomain.ProcessExit += OnExit;
+    }
+
+    /// <inheritdoc/>
+    public event Action? ConnectionChanged;
+
+    /// <inheritdoc/>
+    public bool IsConnected => _client is not null;
+
+    /// <summary>How many bytes of output were dropped.</summary>
+    public long Lost => _output.Lost;
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> data)
+    {
+        // In pieces, so that a client is given the first before the last has room.
+        while (!data.IsEmpty)
+        {
+            var piece = data[..Math.Min(data.Length, Capacity / 4)];
+            if (_output.Write(piece) && _client is not null) _wake.Set();
+            data = data[piece.Length..];
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Attach(ICharReceiver receiver)
+    {
+        _receiver = receiver;
+        _wake.Set();
+    }
+
+    /// <inheritdoc/>
+    public void ReadyToReceive() => _wake.Set();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        AppDomain.CurrentDomain.ProcessExit -= OnExit;
+        Stop();
+        _listener.Dispose();
+        _wake.Dispose();
+    }
+
+    private static Socket Listen(string path)
+    {
+        if (System.Text.Encoding.UTF8.GetByteCount(path) > LongestPath)
+            throw new HostException($"the socket path {path} is too long; choose one of at most {LongestPath} bytes");
+        var endpoint = new UnixDomainSocketEndPoint(path);
+        RemoveStale(path, endpoint);
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            listener.Bind(endpoint);
+            // Nobody can connect before it listens, so nobody slips in before the mode is right.
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            listener.Listen(1);
+            return listener;
+        }
+        catch (Exception failure) when (failure is SocketException or IOException or UnauthorizedAccessException)
+        {
+            listener.Dispose();
+            throw new HostException($"cannot listen at the socket {path}: {failure.Message}", failure);
+        }
+    }
+
+    private static void RemoveStale(string path, UnixDomainSocketEndPoint endpoint)
+    {
+        if (HostPath.IsSocket(path))
+        {
+            using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+            try
+            {
+                probe.Connect(endpoint);
+            }
+            catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
+            {
+                File.Delete(path);
+                return;
+            }
+            catch (SocketException)
+            {
+                // Anything else (its line is full, it is not ours) means that somebody listens.
+            }
+            throw new HostException($"the socket {path} is in use by another process; choose another path or end that process");
+        }
+        if (Path.Exists(path)) throw new HostException($"{path} exists and is not a socket; choose another path or remove it");
+    }
+
+    private void OnExit(object? sender, EventArgs e) => Stop();
+
+    // What is left is sent to a client that still takes it; the socket's file goes.
+    private void Stop()
+    {
+        _stopping = true;
+        _output.Close();
+        _wake.Set();
+        if (Thread.CurrentThread == _thread) return;
+        long before;
+        do before = _output.Taken;
+        while (!_thread.Join(OutputPump.DefaultPatience) && _output.Taken != before);
+        _abandoned = true;
+        _wake.Set();
+        _thread.Join();
+        File.Delete(_path);
+    }
+
+    private void Run()
+    {
+        while (!_stopping)
+        {
+            _input.Deliver(_receiver);
+            var (ready, woken) = HostIo.Wait((Descriptor(_listener), HostPoll.Readable), (_wake.Descriptor, HostPoll.Readable), -1);
+            if (woken != HostPoll.None) _wake.Clear();
+            if (ready == HostPoll.None || _stopping) continue;
+            using var client = Accept();
+            if (client is not null) Serve(client);
+        }
+    }
+
+    private Socket? Accept()
+    {
+        try
+        {
+            var client = _listener.Accept();
+            client.Blocking = false;
+            return client;
+        }
+        catch (SocketException)
+        {
+            // It was gone before it was answered.
+            return null;
+        }
+    }
+
+    private void Serve(Socket client)
+    {
+        SetClient(client);
+        var descriptor = Descriptor(client);
+        while (!_stopping || (!_output.IsEmpty && !_abandoned))
+        {
+            _input.Deliver(_receiver);
+            var wanted = (_input.Room != 0 && !_stopping ? HostPoll.Readable : HostPoll.None) | (_output.IsEmpty ? HostPoll.None : HostPoll.Writable);
+            var (ready, woken) = HostIo.Wait((descriptor, wanted), (_wake.Descriptor, HostPoll.Readable), -1);
+            if (woken != HostPoll.None) _wake.Clear();
+            if (ready.HasFlag(HostPoll.Readable) && !Receive(descriptor)) break;
+            if (ready.HasFlag(HostPoll.Writable) && !Send(descriptor)) break;
+            if (ready == HostPoll.Closed) break;
+        }
+        SetClient(null);
+    }
+
+    private void SetClient(Socket? client)
+    {
+        _output.SetWhenFull(client is null ? WhenFull.DropOldest : WhenFull.Wait);
+        _client = client;
+        ConnectionChanged?.Invoke();
+    }
+
+    private bool Receive(int descriptor)
+    {
+        var count = HostIo.Read(descriptor, _buffer.AsSpan(0, Math.Min(_buffer.Length, _input.Room)));
+        if (count <= 0) return false;
+        _input.Add(_buffer.AsSpan(0, count));
+        return true;
+    }
+
+    private bool Send(int descriptor)
+    {
+        var count = _output.TryTake(_buffer);
+        var sent = HostIo.Write(descriptor, _buffer.AsSpan(0, count));
+        if (sent < count) _output.PutBack(_buffer.AsSpan(Math.Max(sent, 0), count - Math.Max(sent, 0)));
+        return sent >= 0;
+    }
+
+    private static int Descriptor(Socket socket) => (int)socket.SafeHandle.DangerousGetHandle();
+}

@@ -1,0 +1,19 @@
+// What .NET does not tell of a path.
+using Lamina.Host.Interop;
+
+namespace Lamina.Host.Io;
+
+/// <summary>Questions about paths.</summary>
+public static unsafe class HostPath
+{
+    // struct statx: stx_mode lies at 28; the whole is 256 bytes.
+    private const int StatxLength = 256, StatxMode = 28;
+
+    /// <summary>Whether a socket lies at a path (links are not followed).</summary>
+    public static bool IsSocket(string path)
+    {
+        var buffer = stackalloc byte[StatxLength];
+        return Libc.statx(Libc.AT_FDCWD, path, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_TYPE, buffer) == 0
+            && (*(ushort*)(buffer + StatxMode) & Libc.S_IFMT) == Libc.S_IFSOCK;
+    }
+}

@@ -1,0 +1,102 @@
+// The host's time-stamp counter: a reading, and its frequency. .NET has no RDTSC, so six bytes of machine code read it.
+// The frequency is asked of the processor or hypervisor where they tell it and a measurement agrees; else it is measured
+// against CLOCK_MONOTONIC from the creation of the object until somebody asks, which is the more exact the later it is.
+using System.Runtime.Intrinsics.X86;
+
+namespace Lamina.Host.Time;
+
+/// <summary>The host's time-stamp counter.</summary>
+public sealed unsafe class TimeStampCounter : IDisposable
+{
+    // Shorter measurements than this are not trusted: some tens of nanoseconds of doubt at both ends must be few ppm.
+    private const long ShortestMeasurement = 20_000_000;
+
+    // What the processor tells is believed where a measurement differs by no more than this many parts per million.
+    private const double Tolerance = 500e-6;
+
+    private readonly HostReservation _code;
+    private readonly delegate* unmanaged[SuppressGCTransition]<ulong> _read;
+    private readonly (ulong Tsc, long Nanoseconds) _start;
+    private readonly Lock _gate = new();
+    private ulong _hertz;
+
+    /// <summary>Prepares the reading and begins the measurement.</summary>
+    /// <exception cref="HostException">The host forbids generated code.</exception>
+    public TimeStampCounter()
+    {
+        // rdtsc; shl rdx, 32; or rax, rdx; ret
+        ReadOnlySpan<byte> code = [0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0xc3];
+        _code = HostReservation.Reserve(HostReservation.PageSize);
+        using var memory = SharedMemory.Create("lamina-rdtsc", HostReservation.PageSize);
+        _code.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
+        code.CopyTo(_code.Slice(0, code.Length));
+        _code.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
+        // Holds: the page keeps this code until Dispose, and the function neither blocks nor touches memory.
+        _read = (delegate* unmanaged[SuppressGCTransition]<ulong>)_code.Address;
+        _start = Sample();
+    }
+
+    /// <summary>Whether it ticks at one rate in every state of the processor. CPUID 0x80000007, EDX bit 8.</summary>
+    public static bool IsInvariant =>
+        X86Base.IsSupported && unchecked((uint)X86Base.CpuId(unchecked((int)0x80000000), 0).Eax) >= 0x80000007
+        && (X86Base.CpuId(unchecked((int)0x80000007), 0).Edx & 1 << 8) != 0;
+
+    /// <summary>Ticks a second. The first call may wait some milliseconds; the answer never changes.</summary>
+    public ulong Hertz
+    {
+        get
+        {
+            lock (_gate) return _hertz != 0 ? _hertz : _hertz = Determine();
+        }
+    }
+
+    /// <summary>Reads the counter; not ordered with surrounding loads.</summary>
+    public ulong Read() => _read();
+
+    /// <inheritdoc/>
+    public void Dispose() => _code.Dispose();
+
+    private ulong Determine()
+    {
+        var now = Sample();
+        while (now.Nanoseconds - _start.Nanoseconds < ShortestMeasurement)
+        {
+            Thread.Sleep(TimeSpan.FromMilliseconds((double)(ShortestMeasurement - (now.Nanoseconds - _start.Nanoseconds)) / 1_000_000 + 1));
+            now = Sample();
+        }
+        var measured = (now.Tsc - _start.Tsc) * 1e9 / (now.Nanoseconds - _start.Nanoseconds);
+        var told = AskProcessor();
+        return told != 0 && Math.Abs(told - measured) <= measured * Tolerance ? told : (ulong)Math.Round(measured);
+    }
+
+    // A moment by both clocks. Of several tries the one with the least time around it counts: no interrupt came between.
+    private (ulong Tsc, long Nanoseconds) Sample()
+    {
+        (ulong Tsc, long Nanoseconds) best = default;
+        var narrowest = long.MaxValue;
+        for (var i = 0; i < 32; i++)
+        {
+            var before = HostTime.MonotonicNanoseconds;
+            var tsc = Read();
+            var after = HostTime.MonotonicNanoseconds;
+            if (after - before >= narrowest) continue;
+            narrowest = after - before;
+            best = (tsc, before + narrowest / 2);
+        }
+        return best;
+    }
+
+    // SDM vol. 2, CPUID leaf 0x15 (crystal × ratio), and the leaf that KVM and others share (kHz in EAX); 0 where neither tells.
+    private static ulong AskProcessor()
+    {
+        if (!X86Base.IsSupported) return 0;
+        if (unchecked((uint)X86Base.CpuId(0, 0).Eax) >= 0x15)
+        {
+            var (denominator, numerator, crystal, _) = X86Base.CpuId(0x15, 0);
+            if (denominator != 0 && numerator != 0 && crystal != 0) return (ulong)(uint)crystal * (uint)numerator / (uint)denominator;
+        }
+        var underHypervisor = (X86Base.CpuId(1, 0).Ecx & 1 << 31) != 0;
+        const int timing = 0x40000010;
+        return underHypervisor && X86Base.CpuId(0x40000000, 0).Eax >= timing ? (uint)X86Base.CpuId(timing, 0).Eax * 1000ul : 0;
+    }
+}
