@@ -1,7 +1,6 @@
 // Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
 using Lamina.Boot;
-using Lamina.Core.Char;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
@@ -40,9 +39,10 @@ internal static class MachineBuilder
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.VirtioDevices), units);
-            var serial = Consoles.Open(spec.Serial, units);
-            var console = Consoles.Open(spec.Console, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial.Backend, console.Backend), life, units);
+            void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
+            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, units);
+            var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);

@@ -17,7 +17,7 @@ public abstract record SerialTarget
     public sealed record Null : SerialTarget;
 
     /// <summary>The program's memory: read and write it with <see cref="Machine.Serial"/>.</summary>
-    /// <param name="Capacity">How many of the last characters of output are kept.</param>
+    /// <param name="Capacity">How many of the last bytes of output are kept.</param>
     public sealed record Memory(int Capacity = 16 << 20) : SerialTarget;
 
     /// <summary>Output goes to a file, which is created or emptied; there is no input.</summary>

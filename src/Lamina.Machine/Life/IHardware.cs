@@ -9,6 +9,10 @@ internal interface IHardware : IDisposable
     /// <summary>The vCPUs; they exist as long as the hardware.</summary>
     IReadOnlyList<IVcpu> Vcpus { get; }
 
+    /// <summary>Connects the machine's outside: input of consoles begins to flow. Called once, before any vCPU runs.</summary>
+    /// <exception cref="IOException">The host refuses something.</exception>
+    void Start();
+
     /// <summary>Puts memory, devices and vCPUs to where the boot files start. No vCPU is running.</summary>
     /// <exception cref="MachineException">A boot file can no longer be read.</exception>
     void Reset();

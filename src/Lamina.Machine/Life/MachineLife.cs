@@ -181,6 +181,7 @@ internal sealed class MachineLife : IHardwareEvents
     private void Start()
     {
         _hardware!.Reset();
+        _hardware.Start();
         Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
         _state = MachineState.Running;
     }

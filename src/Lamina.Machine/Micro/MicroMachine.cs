@@ -5,7 +5,6 @@ using Lamina.Backends.Time;
 using Lamina.Backends.Work;
 using Lamina.Boot;
 using Lamina.Core.Bus;
-using Lamina.Core.Char;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
@@ -18,7 +17,7 @@ using Lamina.Life;
 namespace Lamina.Micro;
 
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ICharBackend Serial, ICharBackend Console);
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -28,6 +27,8 @@ internal sealed class MicroMachine : IHardware
 
     private readonly UnitStack _units;
     private readonly BootPlan _boot;
+    private readonly ConsoleChannel[] _consoles;
+    private readonly VirtioConsole _virtioConsole;
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
     private readonly IEngineMachine _engine;
@@ -41,7 +42,8 @@ internal sealed class MicroMachine : IHardware
     /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
     internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitStack units)
     {
-        (_units, _boot) = (units, options.Boot);
+        (_units, _boot, _consoles) = (units, options.Boot, [options.Serial, options.Console]);
+        _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
         _clock = units.Push(new MachineClock(paused: true));
@@ -66,6 +68,16 @@ internal sealed class MicroMachine : IHardware
     {
         if (running) _clock.Resume();
         else _clock.Pause();
+    }
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        foreach (var console in _consoles) console.Start();
+        if (_consoles[1].Terminal is not { } terminal) return;
+        void TellSize() => _virtioConsole.Resize(0, terminal.Size.Columns, terminal.Size.Rows);
+        terminal.Resized += TellSize;
+        TellSize();
     }
 
     /// <inheritdoc/>
@@ -128,7 +140,7 @@ internal sealed class MicroMachine : IHardware
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
-        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), new VirtioConsole([new ConsolePort(options.Console)])];
+        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole];
         var virtio = new VirtioOptions(_memory, new WorkerThreads(), options.Spec.Trace);
         for (var slot = 0; slot < devices.Length; slot++)
         {

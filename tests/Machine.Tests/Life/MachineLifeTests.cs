@@ -119,7 +119,7 @@ public sealed class MachineLifeTests : IDisposable
 
         static IEnumerable<FakeStep> TripleFaultOnce(FakeVcpu vcpu)
         {
-            if (vcpu.Starts < 1) yield return FakeStep.TripleFault;
+            if (vcpu.Starts < 2) yield return FakeStep.TripleFault;
             PowerOff(vcpu);
             yield return FakeStep.Halt;
         }
