@@ -1,4 +1,6 @@
 // Finds the sources of this very build: the folder above the tests that holds the solution.
+using Xunit;
+
 namespace Lamina.Tests.Architecture;
 
 internal static class House
@@ -17,6 +19,13 @@ internal static class House
             .Select(path => Path.GetRelativePath(Root, path))
             .Where(path => !path.Split('/').Any(part => part is "bin" or "obj" or ".build" or "node_modules"))
             .Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Fails with the list of what was found, one a line.</summary>
+    internal static void AssertNone<T>(IEnumerable<T> found)
+    {
+        var all = found.ToArray();
+        Assert.True(all.Length == 0, string.Join('\n', all));
     }
 
     internal static string Read(string path) => File.ReadAllText(Path.Combine(Root, path));

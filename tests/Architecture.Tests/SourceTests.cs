@@ -17,20 +17,20 @@ public sealed partial class SourceTests
 
     [Fact]
     public void No_file_has_more_than_600_lines() =>
-        Assert.Empty(AllSources.Select(file => (file, lines: House.Read(file).Count(c => c == '\n'))).Where(file => file.lines > MostLines));
+        House.AssertNone(AllSources.Select(file => (file, lines: House.Read(file).Count(c => c == '\n'))).Where(file => file.lines > MostLines));
 
     [Fact]
     public void Every_file_opens_with_a_comment_that_says_what_it_is() =>
-        Assert.Empty(AllSources.Where(file => !House.Read(file).StartsWith("// ", StringComparison.Ordinal)));
+        House.AssertNone(House.Sources("src").Where(file => !House.Read(file).StartsWith("// ", StringComparison.Ordinal)));
 
     [Fact]
     public void Unsafe_code_is_allowed_in_the_projects_that_need_it_and_no_other() =>
-        Assert.Empty(House.Files("", "*.csproj").Concat(House.Files("", "*.props"))
+        House.AssertNone(House.Files("", "*.csproj").Concat(House.Files("", "*.props"))
             .Where(file => House.Read(file).Contains("AllowUnsafeBlocks", StringComparison.Ordinal) && !UnsafeProjects.Any(folder => file.StartsWith(folder, StringComparison.Ordinal))));
 
     [Fact]
     public void Memory_is_not_reached_by_a_back_door_where_unsafe_is_off() =>
-        Assert.Empty(House.Sources("src")
+        House.AssertNone(House.Sources("src")
             .Where(file => !UnsafeProjects.Any(folder => file.StartsWith(folder, StringComparison.Ordinal)))
             .Where(file => BackDoor().IsMatch(House.Read(file))));
 
@@ -42,7 +42,7 @@ public sealed partial class SourceTests
                         where reference.Attribute("Version") is not null || reference.Attribute("VersionOverride") is not null || reference.Element("Version") is not null
                         select $"{file}: {reference}";
 
-        Assert.Empty(versioned);
+        House.AssertNone(versioned);
     }
 
     [Fact]
@@ -55,17 +55,17 @@ public sealed partial class SourceTests
                     where common.Contains(element.Name.LocalName)
                     select $"{file}: {element}";
 
-        Assert.Empty(found);
+        House.AssertNone(found);
     }
 
     [Fact]
     public void Warnings_are_not_silenced() =>
-        Assert.Empty(AllSources.Where(file => Silencer().IsMatch(House.Read(file))));
+        House.AssertNone(AllSources.Where(file => !IsThisFile(file) && Silencer().IsMatch(House.Read(file))));
 
     [Fact]
     public void Nothing_is_left_for_later() =>
-        Assert.Empty(from file in AllSources
-                     where Path.GetFileName(file) != $"{nameof(SourceTests)}.cs"
+        House.AssertNone(from file in AllSources
+                     where !IsThisFile(file)
                      from line in House.Read(file).Split('\n')
                      where Later().IsMatch(line)
                      select $"{file}: {line.Trim()}");
@@ -83,7 +83,7 @@ public sealed partial class SourceTests
                     where !space.Success || (space.Groups[1].Value != root && !space.Groups[1].Value.StartsWith(root + ".", StringComparison.Ordinal))
                     select file;
 
-        Assert.Empty(wrong);
+        House.AssertNone(wrong);
     }
 
     [Fact]
@@ -95,8 +95,20 @@ public sealed partial class SourceTests
                     where MutableStatic().IsMatch(line)
                     select $"{file}: {line.Trim()}";
 
-        Assert.Empty(found);
+        House.AssertNone(found);
     }
+
+    [Theory]
+    [InlineData("    private static int _count;", true)]
+    [InlineData("    internal static Dictionary<string, int> Cache = [];", true)]
+    [InlineData("    private static readonly int Count = 1;", false)]
+    [InlineData("    internal static string Root { get; } = FindRoot();", false)]
+    [InlineData("    internal static int Twice(int value) => value * 2;", false)]
+    [InlineData("    internal static partial int close(int fd);", false)]
+    [InlineData("    private const int Count = 1;", false)]
+    public void The_rule_for_static_fields_knows_one(string line, bool isOne) => Assert.Equal(isOne, MutableStatic().IsMatch(line));
+
+    private static bool IsThisFile(string file) => Path.GetFileName(file) == $"{nameof(SourceTests)}.cs";
 
     [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();
