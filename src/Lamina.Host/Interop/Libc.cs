@@ -32,4 +32,22 @@ internal static partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int close(int fd);
+
+    internal const int SA_SIGINFO = 4;
+
+    // glibc's struct sigaction on x86-64: handler, 1024-bit mask, flags, restorer.
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct SigAction
+    {
+        public nint Handler;
+        public fixed ulong Mask[16];
+        public int Flags;
+        public nint Restorer;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static unsafe partial int sigaction(int signum, SigAction* act, SigAction* oldact);
+
+    [LibraryImport("libc")]
+    internal static partial ulong getauxval(ulong type);
 }

@@ -1,0 +1,52 @@
+// What the jump cache leads to: a few instructions for one block at one linear address, which make sure that the jump
+// is for this address (the cache is a hash), that nobody wants the vCPU out, and then make flags and the code page what
+// the block expects.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal static unsafe class LandingPad
+{
+    /// <summary>The most bytes a pad takes.</summary>
+    private const int MaxBytes = 128;
+
+    /// <summary>Emits a pad; returns its executable address.</summary>
+    public static ulong Emit(CodeBuffer buffer, Block block, ulong linear, ulong jumpMiss)
+    {
+        if (!buffer.HasRoom(MaxBytes)) return jumpMiss;
+        var asm = buffer.Begin();
+        var start = asm.Here;
+        if ((long)linear == (int)linear)
+        {
+            asm.RegImmediate(7, S0, (int)linear);
+        }
+        else
+        {
+            asm.MovImmediate(S1, linear);
+            asm.Rr(Op.Cmp, S1, S0);
+        }
+        asm.Jcc(Cond.NE, jumpMiss);
+        asm.GsCompare8(Slot.ExitRequest, 0);
+        asm.Jcc(Cond.NE, jumpMiss);
+        if ((block.Key & ModeKey.PositionIndependent) != 0)
+        {
+            asm.RegImmediate(4, S0, -4096);
+            asm.Gs(Op.MovStore, S0, Slot.CodePage);
+        }
+        if (block.LiveIn != Flags.None)
+        {
+            asm.Mov(S1, Host.Rax);
+            asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
+            asm.Byte(0x04);
+            asm.Byte(0x7f);
+            asm.Byte(0x9e);
+            asm.Mov(Host.Rax, S1);
+        }
+        asm.Jmp(buffer.Executable(block.HostStart));
+        buffer.End(asm.Cursor);
+        return start;
+    }
+}

@@ -1,0 +1,144 @@
+// Generated code: a memory file mapped twice, so that no page is writable and executable at once. Code is appended; what
+// is stale stays until the whole buffer is started over. Beside the bytes it keeps what is needed to make sense of an
+// address in them: blocks, sites, instruction starts, borrowed registers.
+using System.Runtime.InteropServices;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Host;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe class CodeBuffer : IDisposable
+{
+    private readonly SharedMemory _memory;
+    private readonly HostReservation _writable, _executable;
+    private readonly byte* _base;
+    private readonly List<Block> _blocks = [];
+    private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
+    private int _used, _floor;
+
+    public CodeBuffer(int capacity)
+    {
+        Capacity = capacity;
+        _memory = SharedMemory.Create("lamina-code", (ulong)capacity);
+        _writable = HostReservation.Reserve((ulong)capacity);
+        _executable = HostReservation.Reserve((ulong)capacity);
+        _writable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadWrite);
+        _executable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadExecute);
+        _base = (byte*)_writable.Address;
+    }
+
+    /// <summary>Size in bytes.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Bytes written.</summary>
+    public int Used => _used;
+
+    /// <summary>First executable address.</summary>
+    public ulong ExecutableBase => (ulong)_executable.Address;
+
+    /// <summary>Sites of all blocks, by growing return address within a block.</summary>
+    public List<Site> Sites { get; } = [];
+
+    /// <summary>Host start and guest offset of all instructions, in order.</summary>
+    public List<(int Host, ushort Guest)> Instructions { get; } = [];
+
+    /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
+    public List<Instruction> SystemInstructions { get; } = [];
+
+    /// <summary>Blocks in order of their code.</summary>
+    public IReadOnlyList<Block> Blocks => _blocks;
+
+    public Assembler Begin()
+    {
+        _used = (_used + 15) & ~15;
+        return new Assembler(_base + _used, (long)_executable.Address - (long)_base);
+    }
+
+    public int End(byte* cursor) => _used = OffsetOf(cursor);
+
+    public bool HasRoom(int bytes) => Capacity - _used > bytes + 16;
+
+    public int OffsetOf(byte* cursor) => (int)(cursor - _base);
+
+    public byte* At(int offset) => _base + offset;
+
+    public ulong Executable(int offset) => ExecutableBase + (ulong)offset;
+
+    /// <summary>Whether an executable address lies in the buffer.</summary>
+    public bool Contains(ulong address) => address - ExecutableBase < (ulong)Capacity;
+
+    public int OffsetOfExecutable(ulong address) => (int)(address - ExecutableBase);
+
+    /// <summary>What was written so far (stubs) survives <see cref="Clear"/>.</summary>
+    public void KeepAllSoFar() => _floor = _used;
+
+    /// <summary>Forgets all blocks.</summary>
+    public void Clear()
+    {
+        _used = _floor;
+        _blocks.Clear();
+        Sites.Clear();
+        Instructions.Clear();
+        SystemInstructions.Clear();
+        _borrowed.Clear();
+    }
+
+    public void Add(Block block) => _blocks.Add(block);
+
+    /// <summary>The instruction being emitted borrows a guest's host register into a temporary slot (0: Temporary2, 1: Temporary3).</summary>
+    public void NoteBorrowed(int register, int slot)
+    {
+        var key = Instructions.Count - 1;
+        _borrowed[key] = _borrowed.TryGetValue(key, out var known) ? [.. known, ((byte)register, (byte)slot)] : [((byte)register, (byte)slot)];
+    }
+
+    /// <summary>Registers that an instruction has borrowed.</summary>
+    public ReadOnlySpan<(byte Register, byte Slot)> BorrowedBy(int instruction) => _borrowed.TryGetValue(instruction, out var known) ? known : [];
+
+    /// <summary>The block whose code contains an offset, or null.</summary>
+    public Block? FindBlock(int offset)
+    {
+        int low = 0, high = _blocks.Count - 1;
+        var blocks = CollectionsMarshal.AsSpan(_blocks);
+        while (low <= high)
+        {
+            var middle = (low + high) >>> 1;
+            var block = blocks[middle];
+            if (offset < block.HostStart) high = middle - 1;
+            else if (offset >= block.HostEnd) low = middle + 1;
+            else return block;
+        }
+        return null;
+    }
+
+    /// <summary>The site of a block with a return address.</summary>
+    public ref Site FindSite(Block block, int returnOffset)
+    {
+        var sites = CollectionsMarshal.AsSpan(Sites).Slice(block.FirstSite, block.SiteCount);
+        int low = 0, high = sites.Length - 1;
+        while (low <= high)
+        {
+            var middle = (low + high) >>> 1;
+            if (returnOffset < sites[middle].Return) high = middle - 1;
+            else if (returnOffset > sites[middle].Return) low = middle + 1;
+            else return ref sites[middle];
+        }
+        return ref System.Runtime.CompilerServices.Unsafe.NullRef<Site>();
+    }
+
+    /// <summary>The index in <see cref="Instructions"/> of the instruction whose code contains an offset in the block's straight part; -1 if none.</summary>
+    public int FindInstruction(Block block, int offset)
+    {
+        var found = -1;
+        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.InstructionCount && Instructions[i].Host <= offset; i++) found = i;
+        return found;
+    }
+
+    public void Dispose()
+    {
+        _executable.Dispose();
+        _writable.Dispose();
+        _memory.Dispose();
+    }
+}

@@ -1,0 +1,131 @@
+// What the translator knows of guest-physical pages: which are RAM (a byte each, read by the page-walk stub) and which
+// hold translated code, down to granules of 64 bytes, so that stores beside code in one page do not cost translations.
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Host;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe class PhysicalPages : IDisposable
+{
+    private const byte Ram = 1, Code = 2;
+
+    private readonly HostReservation _info;
+    private readonly byte* _bytes;
+    private readonly Dictionary<ulong, CodePage> _code = [];
+
+    private sealed class CodePage
+    {
+        public readonly List<Block> Blocks = [];
+        public ulong Granules;
+    }
+
+    public PhysicalPages(GuestMemory memory)
+    {
+        Count = memory.Ranges[^1].End >> 12;
+        _info = HostReservation.Reserve(Count);
+        _info.MapAnonymous(0, (Count + 4095) & ~4095ul);
+        _bytes = (byte*)_info.Address;
+        foreach (var range in memory.Ranges)
+            new Span<byte>(_bytes + (range.Start >> 12), checked((int)(range.Length >> 12))).Fill(Ram);
+    }
+
+    /// <summary>Number of pages in the table.</summary>
+    public ulong Count { get; }
+
+    /// <summary>The table, for the page-walk stub: 1 RAM, 2 translated code.</summary>
+    public ulong Table => (ulong)_bytes;
+
+    public bool IsRam(ulong physical) => physical >> 12 < Count && (_bytes[physical >> 12] & Ram) != 0;
+
+    public bool HasCode(ulong physical) => physical >> 12 < Count && (_bytes[physical >> 12] & Code) != 0;
+
+    /// <summary>Records that a block depends on a range of bytes in one page.</summary>
+    /// <returns>True if the page had no code before: rights to store in place must be taken away.</returns>
+    public bool Add(Block block, ulong physical, int length)
+    {
+        var number = physical >> 12;
+        if (!_code.TryGetValue(number, out var page)) _code[number] = page = new CodePage();
+        page.Blocks.Add(block);
+        page.Granules |= GranuleMask((int)(physical & 0xfff), length);
+        if ((_bytes[number] & Code) != 0) return false;
+        _bytes[number] |= Code;
+        return true;
+    }
+
+    /// <summary>Whether a store touches bytes that translations may depend on.</summary>
+    public bool TouchesCode(ulong physical, int length)
+    {
+        var end = physical + (ulong)length;
+        while (physical < end)
+        {
+            var inPage = (int)Math.Min(end - physical, 4096 - (physical & 0xfff));
+            if (HasCode(physical) && (_code[physical >> 12].Granules & GranuleMask((int)(physical & 0xfff), inPage)) != 0) return true;
+            physical += (ulong)inPage;
+        }
+        return false;
+    }
+
+    /// <summary>Takes every block that depends on a range out of the page's list and hands it to <paramref name="invalidate"/>.</summary>
+    public void Invalidate(ulong physical, ulong length, Action<Block> invalidate)
+    {
+        var end = physical + length;
+        while (physical < end)
+        {
+            var inPage = (int)Math.Min(end - physical, 4096 - (physical & 0xfff));
+            if (HasCode(physical)) InvalidateInPage(physical, inPage, invalidate);
+            physical += (ulong)inPage;
+        }
+    }
+
+    /// <summary>Forgets all code.</summary>
+    public void Clear()
+    {
+        foreach (var number in _code.Keys) _bytes[number] &= Ram;
+        _code.Clear();
+    }
+
+    public void Dispose() => _info.Dispose();
+
+    private void InvalidateInPage(ulong physical, int length, Action<Block> invalidate)
+    {
+        var page = _code[physical >> 12];
+        var offset = (int)(physical & 0xfff);
+        if ((page.Granules & GranuleMask(offset, length)) == 0) return;
+        page.Blocks.RemoveAll(block =>
+        {
+            if (!block.Valid) return true;
+            if (!DependsOn(block, physical, length)) return false;
+            block.Valid = false;
+            invalidate(block);
+            return true;
+        });
+        page.Granules = 0;
+        foreach (var block in page.Blocks) page.Granules |= GranulesOf(block, physical & ~0xffful);
+    }
+
+    private static bool DependsOn(Block block, ulong physical, int length)
+    {
+        if ((physical & ~0xffful) == block.SecondPage) return true;
+        var offset = (int)(physical & 0xfff);
+        return Overlaps((int)(block.Physical & 0xfff), block.Length, offset, length)
+            || Overlaps(block.First.Start, block.First.Length, offset, length)
+            || Overlaps(block.Second.Start, block.Second.Length, offset, length);
+    }
+
+    private static ulong GranulesOf(Block block, ulong page)
+    {
+        if (page == block.SecondPage) return GranuleMask(0, 16);
+        return GranuleMask((int)(block.Physical & 0xfff), block.Length) | GranuleMask(block.First.Start, block.First.Length) | GranuleMask(block.Second.Start, block.Second.Length);
+    }
+
+    private static bool Overlaps(int start, int length, int otherStart, int otherLength) =>
+        length > 0 && start < otherStart + otherLength && otherStart < start + length;
+
+    private static ulong GranuleMask(int offset, int length)
+    {
+        if (length <= 0) return 0;
+        int first = offset >> 6, last = Math.Min((offset + length - 1) >> 6, 63);
+        return ulong.MaxValue << first & ulong.MaxValue >> (63 - last);
+    }
+}

@@ -1,0 +1,171 @@
+// All translations of one machine: finds a block for an address and modes, makes it if there is none, and drops what a
+// store has made stale. One vCPU at a time translates or invalidates (the store's lock); running takes no lock.
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Emit;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+/// <summary>What makes a block the right one.</summary>
+internal readonly record struct BlockIdentity(ulong Physical, ulong Linear, ulong CodeBase, ModeKey Key);
+
+internal sealed unsafe class TranslationStore : IDisposable
+{
+    private readonly GuestMemory _memory;
+    private readonly Dictionary<BlockIdentity, Block> _index = [];
+    private readonly Dictionary<(int, ulong), ulong> _pads = [];
+    private readonly GuestBlock _guest = new();
+    private readonly BlockEmitter _emitter;
+    private readonly bool _precise;
+
+    public TranslationStore(GuestMemory memory, TranslatorSettings settings, bool hasAvx)
+    {
+        _memory = memory;
+        _precise = settings.Precise;
+        Buffer = new CodeBuffer(settings.CodeBufferBytes);
+        Stubs = new Stubs(Buffer, hasAvx);
+        Pages = new PhysicalPages(memory);
+        _emitter = new BlockEmitter(Buffer, Stubs.Addresses);
+    }
+
+    /// <summary>Guards translation and invalidation.</summary>
+    public Lock Gate { get; } = new();
+
+    public CodeBuffer Buffer { get; }
+
+    public Stubs Stubs { get; }
+
+    public PhysicalPages Pages { get; }
+
+    /// <summary>Counts how often everything was dropped: addresses in generated code kept across a change are void.</summary>
+    public int Generation { get; private set; }
+
+    /// <summary>Blocks made, instructions in them, blocks made stale.</summary>
+    public long BlocksTranslated { get; private set; }
+
+    /// <summary>See <see cref="BlocksTranslated"/>.</summary>
+    public long InstructionsTranslated { get; private set; }
+
+    /// <summary>See <see cref="BlocksTranslated"/>.</summary>
+    public long BlocksInvalidated { get; private set; }
+
+    /// <summary>Is told when a page gets its first translation: stores to it must not be made in place any more.</summary>
+    public Action<ulong>? PageGotCode { get; set; }
+
+    /// <summary>Is told when everything is dropped.</summary>
+    public Action? Dropped { get; set; }
+
+    /// <summary>Linear addresses at which a debugger or DR0-3 wants the vCPU to stop.</summary>
+    public IReadOnlySet<ulong> Breakpoints { get; set; } = new HashSet<ulong>();
+
+    public Block? Find(in BlockIdentity identity) => _index.GetValueOrDefault(identity);
+
+    /// <summary>Translates a block.</summary>
+    /// <param name="identity">Which.</param>
+    /// <param name="linear">Its linear address (position-independent identities do not have it).</param>
+    /// <param name="nextPhysical">Guest-physical address of the following linear page, asked for only if the first instruction crosses; ~0 where it cannot be fetched.</param>
+    /// <param name="needsNextPage">The first instruction crosses into a page that cannot be fetched.</param>
+    public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong> nextPhysical, out bool needsNextPage)
+    {
+        needsNextPage = false;
+        if (!Buffer.HasRoom(BlockEmitter.MaxBlockBytes)) DropAll();
+        var source = new CodeSource
+        {
+            Page = (byte*)_memory.HostBase + (identity.Physical & ~0xffful),
+            Offset = (int)(identity.Physical & 0xfff),
+        };
+        var limit = (identity.Key & ModeKey.SingleStep) != 0 ? 1 : GuestBlock.MaxInstructions;
+        _guest.Read(source, identity.Key, limit);
+        var second = ulong.MaxValue;
+        if (_guest.End == BlockEnd.NeedsNextPage)
+        {
+            second = nextPhysical();
+            if (second == ulong.MaxValue || !Pages.IsRam(second))
+            {
+                needsNextPage = true;
+                return null;
+            }
+            source.NextPage = (byte*)_memory.HostBase + second;
+            _guest.Read(source, identity.Key, limit);
+            if (!_guest.CrossesPage) second = ulong.MaxValue;
+        }
+        if (Breakpoints.Count > 0) StopAtBreakpoints(linear);
+        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, SecondPage = second };
+        if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
+        _emitter.Emit(_guest, identity.Key, linear, identity.CodeBase, block);
+        Buffer.Add(block);
+        _index[identity] = block;
+        BlocksTranslated++;
+        InstructionsTranslated += block.InstructionCount;
+        Register(block);
+        return block;
+    }
+
+    /// <summary>Executable address of the landing pad for a block at a linear address.</summary>
+    public ulong PadFor(Block block, ulong linear)
+    {
+        if (block.Pad != 0 && block.PadLinear == linear) return block.Pad;
+        if (!_pads.TryGetValue((block.HostStart, linear), out var pad))
+        {
+            pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses.JumpMiss);
+            _pads[(block.HostStart, linear)] = pad;
+        }
+        (block.Pad, block.PadLinear) = (pad, linear);
+        return pad;
+    }
+
+    /// <summary>Makes the blocks that depend on a range of guest memory stale.</summary>
+    public void Invalidate(ulong physical, ulong length)
+    {
+        if (length == 0) return;
+        lock (Gate) Pages.Invalidate(physical, length, Retire);
+    }
+
+    /// <summary>Drops all translations.</summary>
+    public void DropAll()
+    {
+        Buffer.Clear();
+        _index.Clear();
+        _pads.Clear();
+        Pages.Clear();
+        Generation++;
+        Dropped?.Invoke();
+    }
+
+    public void Dispose()
+    {
+        Buffer.Dispose();
+        Pages.Dispose();
+    }
+
+    private void Register(Block block)
+    {
+        var first = Pages.Add(block, block.Physical, Math.Min(block.Length, 4096 - (int)(block.Physical & 0xfff)));
+        var page = block.Physical & ~0xffful;
+        if (block.First.Length > 0) _ = Pages.Add(block, page + (ulong)block.First.Start, block.First.Length);
+        if (block.Second.Length > 0) _ = Pages.Add(block, page + (ulong)block.Second.Start, block.Second.Length);
+        if (first) PageGotCode?.Invoke(page);
+        if (block.CrossesPage && Pages.Add(block, block.SecondPage, 16)) PageGotCode?.Invoke(block.SecondPage);
+    }
+
+    // The entry becomes a call that leaves; whoever jumps there finds out that the block is stale.
+    private void Retire(Block block)
+    {
+        BlocksInvalidated++;
+        _index.Remove(new BlockIdentity(block.Physical, (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : block.Linear, block.CodeBase, block.Key));
+        var at = Buffer.At(block.HostStart);
+        var assembler = new Assembler(at, (long)Buffer.ExecutableBase - (long)Buffer.At(0));
+        assembler.Call(Stubs.Addresses.Stale);
+    }
+
+    // A block ends before a breakpoint; one that begins at one is left to the dispatcher, which stops before entering.
+    private void StopAtBreakpoints(ulong linear)
+    {
+        for (var i = 1; i < _guest.Count; i++)
+        {
+            if (!Breakpoints.Contains(linear + (ulong)_guest.Offsets[i])) continue;
+            _guest.Truncate(i);
+            return;
+        }
+    }
+}

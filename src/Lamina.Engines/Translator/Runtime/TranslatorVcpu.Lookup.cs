@@ -1,0 +1,125 @@
+// From RIP to code, and from modes to the region and key that code runs with.
+using Lamina.Core.Engine;
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.X86;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe partial class TranslatorVcpu
+{
+    private const ulong EntryPresent = 1, EntryWritable = 2, EntryUser = 4, EntryAccessed = 0x20, EntryGlobal = 0x100;
+
+    private ulong LinearRip => _processor.Is64Bit ? _cpu->Rip : (uint)(_cpu->Rip + _cpu->Cs.Base);
+
+    /// <summary>Makes what is derived from modes fit them.</summary>
+    private void UpdateMode()
+    {
+        _modeStale = false;
+        _key = ModeKeys.Of(_cpu, _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks);
+        var user = _cpu->Cpl == 3;
+        _region = user ? _user : _supervisor;
+        _region.UseKey(_key);
+        var longMode = (_cpu->Efer & Efer.LMA) != 0 && (_cpu->Cr0 & Cr0.PG) != 0;
+        _area->FastWalk = longMode && !_processor.HasDataBreakpoints ? 1u : 0;
+        var needed = EntryPresent | EntryAccessed | (user ? EntryUser : 0);
+        _area->WalkRead = needed;
+        _area->WalkWrite = needed | EntryWritable;
+        _area->WalkGlobal = (_cpu->Cr4 & Cr4.PGE) != 0 ? EntryGlobal : 0;
+        _area->WalkForbidden = !user && SmapInForce ? EntryUser : 0;
+        UpdateSegmentLimits();
+    }
+
+    private bool SmapInForce => (_cpu->Cr4 & Cr4.SMAP) != 0 && (_cpu->SystemFlags & Rflags.AC) == 0;
+
+    private void UpdateSegmentLimits()
+    {
+        for (var i = 0; i < 6; i++)
+        {
+            var segment = &_cpu->Es + i;
+            _area->ReadLimits[i] = _processor.IsPlainSegment(i, write: false) ? segment->Limit + 1ul : 0;
+            _area->WriteLimits[i] = _processor.IsPlainSegment(i, write: true) ? segment->Limit + 1ul : 0;
+        }
+    }
+
+    private BlockIdentity IdentityOf(ulong physical, ulong linear)
+    {
+        var independent = (_key & ModeKey.PositionIndependent) != 0;
+        return new BlockIdentity(physical, independent ? 0 : linear, _processor.Is64Bit ? 0 : _cpu->Cs.Base, _key);
+    }
+
+    /// <summary>Makes the next entry go to the code at RIP. False: the fetch faults, and <see cref="Processor.Fault"/> says how.</summary>
+    private bool EnterAtRip()
+    {
+        if (_processor.DebugArmed && !_processor.CheckFetchBreakpoint()) return false;
+        _trapFlagAtEntry = (_cpu->SystemFlags & Rflags.TF) != 0;
+        var linear = LinearRip;
+        if (FindBlock(linear) is not { } block) return false;
+        Enter(block, linear);
+        return true;
+    }
+
+    private void Enter(Block block, ulong linear)
+    {
+        _area->EnterAddress = _store.Buffer.Executable(block.HostStart);
+        _area->CodePage = linear & ~0xffful;
+        _area->HostFlags = Park(_cpu->ArithmeticFlags);
+        _generation = _store.Generation;
+    }
+
+    private Block? FindBlock(ulong linear)
+    {
+        if (!_processor.TryFetch(linear, out var translation)) return null;
+        var physical = translation.PhysicalPage | linear & 0xfff;
+        _lastFetchGlobal = translation.Global;
+        if (!_store.Pages.IsRam(physical))
+        {
+            // Nothing answers there but, at most, a device: the bus reads as ones, and FF FF is no instruction.
+            _processor.RaiseInvalidOpcode();
+            return null;
+        }
+        var identity = IdentityOf(physical, linear);
+        var block = _store.Find(identity);
+        if (block is { CrossesPage: true } && NextPhysical(linear) != block.SecondPage)
+        {
+            _store.Invalidate(physical, 1);
+            block = null;
+        }
+        if (block != null) return block;
+        lock (_store.Gate)
+        {
+            block = _store.Translate(identity, linear, () => NextPhysical(linear), out _);
+            _generation = _store.Generation;
+        }
+        // The bytes behind the page could not be fetched: that fault is the instruction's.
+        if (block == null) _ = _processor.TryFetch((linear & ~0xffful) + 4096, out _);
+        return block;
+    }
+
+    private bool _lastFetchGlobal, _trapFlagAtEntry;
+
+    private ulong NextPhysical(ulong linear)
+    {
+        var kept = _lastFetchGlobal;
+        var next = (linear & ~0xffful) + 4096;
+        if (!_processor.Is64Bit) next = (uint)next;
+        var found = _processor.TryFetch(next, out var translation) ? translation.PhysicalPage : ulong.MaxValue;
+        _lastFetchGlobal = kept;
+        return found;
+    }
+
+    /// <summary>Remembers in the jump cache where a linear address leads.</summary>
+    private void Remember(Block block, ulong linear)
+    {
+        lock (_store.Gate) _region.SetJump(linear, _store.PadFor(block, linear));
+        _region.CodePages.Add(linear >> 12);
+        if (block.CrossesPage) _region.CodePages.Add((linear >> 12) + 1);
+        if (!_lastFetchGlobal) _region.HasLocalCode = true;
+    }
+
+    /// <summary>Arithmetic flags as SETO and LAHF leave them.</summary>
+    private static ulong Park(ulong flags) => (flags & 0xd5) << 8 | 0x200 | (flags >> 11 & 1);
+
+    /// <summary>The other way.</summary>
+    private static ulong Unpark(ulong parked) => parked >> 8 & 0xd5 | (parked & 1) << 11;
+}

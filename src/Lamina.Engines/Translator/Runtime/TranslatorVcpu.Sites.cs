@@ -1,0 +1,382 @@
+// What generated code leaves for. Each handler makes the architectural state exact (RIP, flags), does what is wanted,
+// and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
+using System.Runtime.CompilerServices;
+using Lamina.Core.Engine;
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.X86;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe partial class TranslatorVcpu
+{
+    private const int SIGILL = 4, SIGFPE = 8;
+
+    private ulong _storeLinear;
+    private bool _debugStop;
+
+    /// <summary>Handles an exit. False: triple fault.</summary>
+    private bool HandleExit(SiteKind kind)
+    {
+        _exits[(int)kind]++;
+        if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
+        if (kind == SiteKind.HostFault) return HandleHostFault();
+        var buffer = _store.Buffer;
+        var offset = buffer.OffsetOfExecutable(_area->ExitAddress);
+        var block = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {_area->ExitAddress:x}, which is in no block");
+        if (kind == SiteKind.Stale) return HandleStale(block);
+        ref var site = ref buffer.FindSite(block, offset);
+        if (Unsafe.IsNullRef(ref site)) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
+        _cpu->Rip = RipOf(block, site.GuestOffset);
+        _cpu->ArithmeticFlags = Unpark(site.Parked ? _area->ParkedFlags : _area->HostFlags);
+        switch (site.Kind)
+        {
+            case SiteKind.Read: return HandleRead(site);
+            case SiteKind.Write: return HandleWrite(block, site);
+            case SiteKind.Commit: return HandleCommit(site);
+            case SiteKind.Segment: return HandleSegment(site);
+            case SiteKind.System: return HandleSystem(site);
+            case SiteKind.Poll:
+                _resume = _area->ExitAddress;
+                return true;
+            case SiteKind.Link: return HandleLink(block, site);
+            case SiteKind.Step: return HandleStep();
+            case SiteKind.Undecodable:
+                _processor.RaiseUndecodable(site.Target == (int)DecodeResult.TooLong);
+                return DeliverFault();
+            default: throw new InvalidOperationException($"unexpected site {site.Kind}");
+        }
+    }
+
+    private ulong RipOf(Block block, int offset)
+    {
+        if ((block.Key & ModeKey.PositionIndependent) != 0)
+        {
+            var linear = _area->CodePage + (block.Physical & 0xfff) + (ulong)offset;
+            return block.Key.IsLong() ? linear : (uint)linear;
+        }
+        var rip = block.Linear + (ulong)offset - block.CodeBase;
+        return block.Key.IsLong() ? rip : (uint)rip;
+    }
+
+    private bool DeliverFault()
+    {
+        _faultCount++;
+        if (_trace != null) _trace($"fault {_processor.Fault} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        return Deliver(_processor.DeliverFault());
+    }
+
+    private void ResumeAt(int offset) => _resume = _store.Buffer.Executable(offset);
+
+    // ---- memory ----
+
+    private bool HandleRead(in Site site)
+    {
+        var linear = _area->Scratch0;
+        if (!CheckAddress(linear, site)) return DeliverFault();
+        var size = site.Size;
+        if (InOnePage(linear, size) && !_processor.HasDataBreakpoints)
+        {
+            if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
+            if (_store.Pages.IsRam(page.PhysicalPage))
+            {
+                Fill(linear, page, page.Writable && page.Dirty);
+                ResumeAt(site.Resume);
+                return true;
+            }
+        }
+        if (!_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        ResumeAt(site.Resume);
+        return true;
+    }
+
+    private bool HandleReadFault(in Site site, ulong linear)
+    {
+        if (!TryMaskedBounce(site, linear, AccessKind.Read)) return DeliverFault();
+        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        ResumeAt(site.Resume);
+        return true;
+    }
+
+    private bool HandleWrite(Block block, in Site site)
+    {
+        var linear = _area->Scratch0;
+        if (!CheckAddress(linear, site)) return DeliverFault();
+        var size = site.Size;
+        if (InOnePage(linear, size))
+        {
+            if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
+            var physical = page.PhysicalPage | linear & 0xfff;
+            if (_store.Pages.IsRam(physical) && !_processor.HasDataBreakpoints)
+            {
+                if (!_store.Pages.HasCode(physical))
+                {
+                    Fill(linear, page, write: true);
+                    ResumeAt(site.Resume);
+                    return true;
+                }
+                if (_store.Pages.TouchesCode(physical, size) && block.InstructionCount > 1) return StepOver();
+            }
+        }
+        else if (!_processor.TryProbe(linear, size, AccessKind.Write))
+        {
+            return HandleWriteFault(site, linear);
+        }
+        else if (block.InstructionCount > 1 && CrossingTouchesCode(linear, size))
+        {
+            return StepOver();
+        }
+        if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return DeliverFault();
+        _storeLinear = linear;
+        _maskedStore = null;
+        if (!site.Reads) PrepareMaskedStore(linear, size);
+        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        ResumeAt(site.Copy);
+        return true;
+    }
+
+    private bool HandleWriteFault(in Site site, ulong linear)
+    {
+        if (!TryMaskedBounce(site, linear, AccessKind.Write)) return DeliverFault();
+        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        ResumeAt(site.Copy);
+        return true;
+    }
+
+    private bool HandleCommit(in Site site)
+    {
+        if (_maskedStore is { } active) CommitMasked(active);
+        else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(_area->Bounce, site.Size)))
+            throw new InvalidOperationException("a store that was probed cannot be made");
+        _maskedStore = null;
+        // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
+        _resume = _area->ExitAddress;
+        return true;
+    }
+
+    private bool CrossingTouchesCode(ulong linear, int size)
+    {
+        var first = (int)(4096 - (linear & 0xfff));
+        return (_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page) && _store.Pages.TouchesCode(page.PhysicalPage | linear & 0xfff, first))
+            || (_processor.TryTranslate(linear + (ulong)first, AccessKind.Write, _cpu->Cpl == 3, out page) && _store.Pages.TouchesCode(page.PhysicalPage, size - first));
+    }
+
+    /// <summary>Executes the current instruction alone: it changes code, maybe that of its own block behind it.</summary>
+    private bool StepOver()
+    {
+        _stepOnce = true;
+        _modeStale = true;
+        _resume = 0;
+        return true;
+    }
+
+    private bool HandleStep()
+    {
+        if (_stepOnce)
+        {
+            _stepOnce = false;
+            _modeStale = true;
+        }
+        _resume = 0;
+        if (_debuggerSteps) _debugStop = true;
+        _cpu->SystemFlags &= ~Rflags.RF;
+        return _processor.CheckTraps(_trapFlagAtEntry) || DeliverFault();
+    }
+
+    private static bool InOnePage(ulong linear, int size) => (linear & 0xfff) + (ulong)size <= 4096;
+
+    private bool CheckAddress(ulong linear, in Site site)
+    {
+        if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
+        {
+            _processor.RaiseNonCanonical(SegmentOfCurrent());
+            return false;
+        }
+        if (site.Alignment != 0 && (linear & (site.Alignment - 1u)) != 0)
+        {
+            _processor.RaiseNonCanonical(SegmentIndex.Ds);
+            return false;
+        }
+        if ((_key & ModeKey.AlignmentCheck) != 0 && (linear & ((ulong)AlignmentOf(site.Size) - 1)) != 0)
+        {
+            _processor.RaiseAlignment();
+            return false;
+        }
+        return true;
+
+        static int AlignmentOf(int size) => size is 2 or 4 or 8 ? size : size == 10 ? 8 : 1;
+    }
+
+    private static bool Canonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;
+
+    /// <summary>The segment that the instruction at RIP accesses memory by: decides between #GP and #SS.</summary>
+    private int SegmentOfCurrent() => TryDecodeCurrent(out var instruction)
+        ? instruction.Id is InstructionId.Push or InstructionId.Pop or InstructionId.PushImmediate or InstructionId.Leave or InstructionId.Ret
+            or InstructionId.CallRelative or InstructionId.CallIndirect ? SegmentIndex.Ss : instruction.Segment
+        : SegmentIndex.Ds;
+
+    private bool TryDecodeCurrent(out Instruction instruction)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        var linear = LinearRip;
+        instruction = default;
+        if (!_processor.TryFetch(linear, out var page) || !_store.Pages.IsRam(page.PhysicalPage)) return false;
+        var here = Math.Min(16, 4096 - (int)(linear & 0xfff));
+        new ReadOnlySpan<byte>((byte*)_memory.HostBase + (page.PhysicalPage | linear & 0xfff), here).CopyTo(bytes);
+        var length = here;
+        if (here < 16 && _processor.TryFetch(linear + (ulong)here, out page) && _store.Pages.IsRam(page.PhysicalPage))
+        {
+            new ReadOnlySpan<byte>((byte*)_memory.HostBase + page.PhysicalPage, 16 - here).CopyTo(bytes[here..]);
+            length = 16;
+        }
+        return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), out instruction) == DecodeResult.Ok;
+    }
+
+    private void Fill(ulong linear, in Translation page, bool write)
+    {
+        _slowFills++;
+        if (!_processor.Is64Bit) linear = (uint)linear;
+        if (page.PageSize > 4096) ((byte*)_largeMap.Address)[linear << 16 >> 37] = page.PageSize > 1 << 22 ? (byte)2 : (byte)1;
+        var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
+        _region.Fill(linear, addend, write && !_store.Pages.HasCode(page.PhysicalPage), page.Global);
+        _area->Scratch1 = addend;
+    }
+
+    private bool HandleSegment(in Site site)
+    {
+        if (!_processor.TryLinearize(site.Target, (uint)_area->Scratch0, site.Size, !site.Reads, out var linear)) return DeliverFault();
+        _area->Scratch0 = linear;
+        ResumeAt(site.Resume);
+        return true;
+    }
+
+    // ---- control ----
+
+    private bool HandleJumpMiss()
+    {
+        _cpu->ArithmeticFlags = Unpark(_area->ParkedFlags);
+        var linear = _area->Scratch0;
+        _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
+        _resume = 0;
+        if (_area->ExitRequest != 0) return true;
+        if (ShouldStopForDebugger())
+        {
+            _debugStop = true;
+            return true;
+        }
+        if (FindBlock(linear) is not { } block) return DeliverFault();
+        Remember(block, linear);
+        Enter(block, linear);
+        _resume = _area->EnterAddress;
+        return true;
+    }
+
+    private bool HandleStale(Block block)
+    {
+        _cpu->Rip = RipOf(block, 0);
+        _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
+        _resume = 0;
+        if (_area->ExitRequest != 0) return true;
+        var linear = LinearRip;
+        if (FindBlock(linear) is not { } fresh) return DeliverFault();
+        Remember(fresh, linear);
+        Enter(fresh, linear);
+        _resume = _area->EnterAddress;
+        return true;
+    }
+
+    private bool HandleLink(Block block, in Site site)
+    {
+        var field = site.Resume;
+        var linear = (_key & ModeKey.PositionIndependent) != 0
+            ? _area->CodePage + (block.Physical & 0xfff) + (ulong)(long)site.Target
+            : block.Linear + (ulong)(long)site.Target;
+        if (!_processor.Is64Bit) linear = (uint)linear;
+        _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
+        _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
+        _resume = 0;
+        if (ShouldStopForDebugger())
+        {
+            _debugStop = true;
+            return true;
+        }
+        var generation = _store.Generation;
+        // The target is in the page that runs now: a fetch fault means that the page went away under us.
+        if (FindBlock(linear) is not { } target) return DeliverFault();
+        if (generation == _store.Generation && !target.CrossesPage && target.Valid && (target.Physical ^ block.Physical) < 4096)
+        {
+            var at = _store.Buffer.At(field);
+            Volatile.Write(ref *(int*)at, target.HostStart - (field + 4));
+        }
+        Enter(target, linear);
+        _resume = _area->EnterAddress;
+        return true;
+    }
+
+    private bool HandleSystem(in Site site)
+    {
+        var instruction = _store.Buffer.SystemInstructions[site.Target];
+        _systemCounts[(int)instruction.Id]++;
+        if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
+        var outcome = _processor.Execute(instruction);
+        _area->HostFlags = Park(_cpu->ArithmeticFlags);
+        switch (outcome)
+        {
+            case Outcome.Next:
+                if (!_modeStale && _generation == _store.Generation) _resume = _area->ExitAddress;
+                if (BlockEnds.EndsBlock(instruction)) _resume = 0;
+                break;
+            case Outcome.Branched:
+                break;
+            case Outcome.Halted:
+                _halted = true;
+                break;
+            case Outcome.Shutdown:
+                return false;
+            case Outcome.Fault:
+                return DeliverFault();
+        }
+        if (_resume == 0 && (_key & ModeKey.SingleStep) != 0) return HandleStep();
+        return true;
+    }
+
+    // ---- host faults ----
+
+    private bool HandleHostFault()
+    {
+        var buffer = _store.Buffer;
+        var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
+        var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
+        ref var site = ref buffer.FindSite(block, offset);
+        var index = buffer.FindInstruction(block, offset);
+        if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
+        foreach (var (register, slot) in buffer.BorrowedBy(index))
+            _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
+        _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
+        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : ParkedBefore(block, index, offset);
+        _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
+        if (!TryDecodeCurrent(out var instruction)) throw new InvalidOperationException("a faulting instruction cannot be decoded again");
+        switch (_area->FaultSignal)
+        {
+            case SIGFPE when instruction.State == StateClass.Integer: _processor.RaisePlain(Vector.DivideError); break;
+            case SIGFPE: _processor.RaisePlain(instruction.State is StateClass.X87 or StateClass.Mmx or StateClass.Wait ? Vector.X87 : Vector.Simd); break;
+            case SIGILL: _processor.RaiseInvalidOpcode(); break;
+            default: _processor.RaiseNonCanonical(SegmentOfCurrent()); break;
+        }
+        return DeliverFault();
+    }
+
+    /// <summary>Whether flags were parked when a memory operand was used: as the access's own site says.</summary>
+    private bool ParkedBefore(Block block, int instruction, int offset)
+    {
+        var guest = _store.Buffer.Instructions[instruction].Guest;
+        for (var i = block.FirstSite; i < block.FirstSite + block.SiteCount; i++)
+        {
+            var site = _store.Buffer.Sites[i];
+            if (site.GuestOffset == guest && site.Kind is SiteKind.Read or SiteKind.Write && offset >= site.Resume) return site.Parked;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,87 @@
+// The outside's view of a vCPU: its state, a debugger's requests, counters.
+using Lamina.Core.Engine;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Emit;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe partial class TranslatorVcpu
+{
+    private readonly long[] _exits = new long[(int)SiteKind.Undecodable + 1];
+    private readonly long[] _systemCounts = new long[256];
+    private IReadOnlySet<ulong> _breakpoints = new HashSet<ulong>();
+    private bool _debuggerSteps, _stopIgnored;
+    private long _slowFills, _flushes, _interrupts, _faultCount;
+
+    /// <inheritdoc/>
+    public void GetState(VcpuState state)
+    {
+        _processor.Save(state);
+        state.Activity = _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running;
+    }
+
+    /// <inheritdoc/>
+    public void SetState(VcpuState state)
+    {
+        _processor.Load(state);
+        _halted = state.Activity == VcpuActivity.Halted;
+        _waitForStartUp = state.Activity == VcpuActivity.WaitForStartUp;
+        _resume = 0;
+        _stepOnce = false;
+        _modeStale = true;
+        Flush(global: true);
+        RequestExit();
+    }
+
+    /// <inheritdoc/>
+    public bool TryReadLinear(ulong address, Span<byte> data) => _processor.TryReadForDebugger(address, data);
+
+    /// <inheritdoc/>
+    public bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data) => _processor.TryWriteForDebugger(address, data);
+
+    /// <inheritdoc/>
+    public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
+    {
+        _breakpoints = breakpoints;
+        _debuggerSteps = singleStep;
+        _stopIgnored = true;
+        UpdateBreakpoints();
+        _modeStale = true;
+        _resume = 0;
+    }
+
+    // Blocks end before breakpoints, so that the dispatcher comes by: translations made without them are void.
+    private void UpdateBreakpoints()
+    {
+        if (_store.Breakpoints.SetEquals(_breakpoints)) return;
+        lock (_store.Gate)
+        {
+            _store.Breakpoints = new HashSet<ulong>(_breakpoints);
+            _store.DropAll();
+        }
+    }
+
+    /// <summary>Whether a debugger wants to stop before the instruction at RIP. It does not stop again where it goes on from.</summary>
+    private bool ShouldStopForDebugger()
+    {
+        if (_breakpoints.Count == 0) return false;
+        var ignore = _stopIgnored;
+        _stopIgnored = false;
+        return !ignore && _breakpoints.Contains(LinearRip);
+    }
+
+    /// <summary>Adds this vCPU's counters.</summary>
+    public void AddStatistics(IDictionary<string, long> statistics)
+    {
+        for (var i = 0; i < _exits.Length; i++) Add($"exits: {((SiteKind)i).ToString().ToLowerInvariant()}", _exits[i]);
+        for (var i = 0; i < _systemCounts.Length; i++)
+            if (_systemCounts[i] != 0) Add($"executed: {((InstructionId)i).ToString().ToLowerInvariant()}", _systemCounts[i]);
+        Add("table fills by machine code", (long)_area->FastFills);
+        Add("table fills by the executor", _slowFills);
+        Add("flushes", _flushes);
+        Add("interrupts", _interrupts);
+        Add("faults", _faultCount);
+
+        void Add(string name, long value) => statistics[name] = (statistics.TryGetValue(name, out var sum) ? sum : 0) + value;
+    }
+}

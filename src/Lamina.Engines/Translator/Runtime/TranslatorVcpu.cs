@@ -1,0 +1,289 @@
+// One vCPU on the translator: enters generated code, and sees to why it left. This file: its life and the loop.
+// TranslatorVcpu.Sites handles what generated code leaves for, TranslatorVcpu.Cache what the processor says is stale,
+// TranslatorVcpu.Lookup finds code, TranslatorVcpu.State is the outside's view.
+using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.X86;
+using Lamina.Engines.X86.Cpuid;
+using Lamina.Host;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
+{
+    private const uint DefaultMxcsr = 0x1f80, DefaultFcw = 0x37f;
+
+    private readonly GuestMemory _memory;
+    private readonly ILocalInterruptController _apic;
+    private readonly TranslatorSettings _settings;
+    private readonly TranslationStore _store;
+    private readonly CpuModel _model;
+    private readonly Action<string>? _trace;
+    private readonly SharedMemory _shared;
+    private readonly HostReservation _view, _largeMap;
+    private readonly VcpuArea* _area;
+    private readonly CpuContext* _cpu;
+    private readonly Processor _processor;
+    private readonly AddressRegion _supervisor;
+    private readonly AddressRegion[] _users;
+    private readonly GeneratedCodeFaults _faults;
+    private readonly SemaphoreSlim _wake = new(0, 1);
+
+    private AddressRegion _user;
+    private AddressRegion _region = null!;
+    private ModeKey _key;
+    private bool _modeStale = true;
+    private bool _stepOnce;
+    private ulong _resume;
+    private int _generation;
+    private volatile bool _kicked, _nmi;
+    private volatile int _startUp = -1;
+    private volatile bool _init;
+    private bool _halted, _waitForStartUp;
+    private bool _disposed;
+
+    public TranslatorVcpu(VcpuOptions options, EngineMachineOptions machine, TranslatorSettings settings, CpuModel model, TranslationStore store)
+    {
+        Index = options.Index;
+        _memory = machine.Memory;
+        _apic = options.Apic;
+        _settings = settings;
+        _store = store;
+        _model = model;
+        _trace = machine.Trace;
+        if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
+        _shared = SharedMemory.Create("lamina-vcpu", Slot.SharedSize);
+        _view = HostReservation.Reserve(Slot.SharedSize);
+        _view.MapShared(0, Slot.SharedSize, _shared, 0, MappingAccess.ReadWrite);
+        _area = (VcpuArea*)_view.Address;
+        _cpu = &_area->Cpu;
+        _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
+        _largeMap = HostReservation.Reserve(1ul << 27);
+        _largeMap.MapAnonymous(0, 1ul << 27);
+        var jumpMiss = store.Stubs.Addresses.JumpMiss;
+        _supervisor = new AddressRegion(_shared, jumpMiss);
+        _users = new AddressRegion[settings.UserRegions];
+        _users[0] = _user = new AddressRegion(_shared, jumpMiss);
+        _area->HostMxcsr = DefaultMxcsr;
+        _area->HostFcw = DefaultFcw;
+        _area->RamBase = (ulong)_memory.HostBase;
+        _area->PageInfo = store.Pages.Table;
+        _area->PageCount = store.Pages.Count;
+        _area->LargeMap = (ulong)_largeMap.Address;
+        _area->XsaveMask = model.XcrMask;
+        _processor = new Processor(new ProcessorOptions
+        {
+            Index = options.Index, Context = _cpu, Memory = machine.Memory, Bus = options.Bus, Apic = options.Apic, Clock = machine.Clock,
+            Model = model, Cache = this, Trace = machine.Trace,
+        });
+        *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
+        _waitForStartUp = options.Index != 0;
+        var buffer = store.Buffer;
+        _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
+    }
+
+    /// <inheritdoc/>
+    public int Index { get; }
+
+    /// <inheritdoc/>
+    public string? Failure { get; private set; }
+
+    /// <inheritdoc/>
+    public VcpuExit Run()
+    {
+        try
+        {
+            return Loop();
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // An invariant of ours does not hold: the machine ends with a report instead of the process with a crash.
+            Failure = $"the translator failed at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}: {exception}";
+            return VcpuExit.Failed;
+        }
+    }
+
+    private VcpuExit Loop()
+    {
+        while (true)
+        {
+            if (_area->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
+            {
+                if (HandleEvents() is { } exit) return exit;
+            }
+            if (_halted || _waitForStartUp)
+            {
+                _wake.Wait();
+                Volatile.Write(ref _area->ExitRequest, 1);
+                continue;
+            }
+            if (_modeStale) UpdateMode();
+            if (_resume == 0 || _generation != _store.Generation)
+            {
+                if (ShouldStopForDebugger()) return VcpuExit.Debug;
+                if (!EnterAtRip())
+                {
+                    if (!Deliver(_processor.DeliverFault())) return VcpuExit.TripleFault;
+                    continue;
+                }
+            }
+            else
+            {
+                _area->EnterAddress = _resume;
+            }
+            if (_cpu->InterruptShadow != 0)
+            {
+                // Whatever runs now is the instruction that the shadow covers; look again at the next poll.
+                _cpu->InterruptShadow = 0;
+                Volatile.Write(ref _area->ExitRequest, 1);
+            }
+            var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
+            _resume = 0;
+            if (!HandleExit(kind)) return VcpuExit.TripleFault;
+            if (Failure != null) return VcpuExit.Failed;
+            if (_debugStop)
+            {
+                _debugStop = false;
+                return VcpuExit.Debug;
+            }
+        }
+    }
+
+    /// <summary>Interrupts, NMIs, INIT, start-up and kicks, in the order of their priority (SDM vol. 3, table 6-2).</summary>
+    private VcpuExit? HandleEvents()
+    {
+        Volatile.Write(ref _area->ExitRequest, 0);
+        Thread.MemoryBarrier();
+        if (_kicked)
+        {
+            _kicked = false;
+            return VcpuExit.Kicked;
+        }
+        if (_init) AcceptInit();
+        if (_waitForStartUp)
+        {
+            AcceptStartUp();
+            return null;
+        }
+        _area->InterruptWaits = 0;
+        if (_nmi && _cpu->NmiBlocked == 0 && _cpu->InterruptShadow == 0)
+        {
+            _nmi = false;
+            return Interrupt(2, InterruptKind.Nmi);
+        }
+        if (!_apic.HasInterrupt) return null;
+        if ((_cpu->SystemFlags & Rflags.IF) == 0 || _cpu->InterruptShadow != 0)
+        {
+            _area->InterruptWaits = 1;
+            return null;
+        }
+        var vector = _apic.Acknowledge();
+        if (vector < 0) return null;
+        var result = Interrupt(vector, InterruptKind.External);
+        if (_apic.HasInterrupt) _area->InterruptWaits = 1;
+        return result;
+    }
+
+    private VcpuExit? Interrupt(int vector, InterruptKind kind)
+    {
+        _halted = false;
+        _interrupts++;
+        _trace?.Invoke($"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _resume = 0;
+        return Deliver(_processor.DeliverInterrupt(vector, kind)) ? null : VcpuExit.TripleFault;
+    }
+
+    /// <summary>Sees a delivery through: a fault during it is delivered in turn. False: triple fault.</summary>
+    private bool Deliver(Outcome outcome)
+    {
+        _resume = 0;
+        while (outcome == Outcome.Fault) outcome = _processor.DeliverFault();
+        return outcome != Outcome.Shutdown;
+    }
+
+    // ---- from other threads ----
+
+    /// <inheritdoc/>
+    public void Kick()
+    {
+        _kicked = true;
+        RequestExit();
+    }
+
+    /// <inheritdoc/>
+    public void InterruptPending() => RequestExit();
+
+    /// <inheritdoc/>
+    public void NonMaskableInterrupt()
+    {
+        _nmi = true;
+        RequestExit();
+    }
+
+    /// <inheritdoc/>
+    public void Init()
+    {
+        _init = true;
+        RequestExit();
+    }
+
+    /// <inheritdoc/>
+    public void StartUp(byte vector)
+    {
+        _startUp = vector;
+        RequestExit();
+    }
+
+    private void RequestExit()
+    {
+        Volatile.Write(ref _area->ExitRequest, 1);
+        Thread.MemoryBarrier();
+        lock (_wake)
+        {
+            if (!_disposed && _wake.CurrentCount == 0) _wake.Release();
+        }
+    }
+
+    private void AcceptInit()
+    {
+        _init = false;
+        _processor.ResetByInit();
+        _halted = false;
+        _resume = 0;
+        _modeStale = true;
+        _waitForStartUp = Index != 0;
+    }
+
+    private void AcceptStartUp()
+    {
+        var vector = _startUp;
+        if (vector < 0) return;
+        _startUp = -1;
+        _cpu->Cs.Selector = (ushort)(vector << 8);
+        _cpu->Cs.Base = (ulong)vector << 12;
+        _cpu->Rip = 0;
+        _waitForStartUp = false;
+        _modeStale = true;
+        _resume = 0;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_wake)
+        {
+            if (_disposed) return;
+            _disposed = true;
+        }
+        _faults.Dispose();
+        foreach (var region in _users) region?.Dispose();
+        _supervisor.Dispose();
+        _largeMap.Dispose();
+        _view.Dispose();
+        _shared.Dispose();
+        _wake.Dispose();
+    }
+}

@@ -1,0 +1,83 @@
+// The translator as an engine: guest code of every mode is rewritten block by block into host code. No hardware support
+// and no privilege needed.
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.X86.Cpuid;
+
+namespace Lamina.Engines.Translator;
+
+/// <summary>The binary translator.</summary>
+public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEngine
+{
+    private readonly TranslatorSettings _settings = settings ?? new TranslatorSettings();
+
+    /// <inheritdoc/>
+    public string Name => "translator";
+
+    /// <inheritdoc/>
+    public IEngineMachine CreateMachine(EngineMachineOptions options) => new TranslatorMachine(options, _settings);
+}
+
+/// <summary>One machine's CPUs on the translator.</summary>
+internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
+{
+    private readonly EngineMachineOptions _options;
+    private readonly TranslatorSettings _settings;
+    private readonly TranslationStore _store;
+    private readonly CpuModel _model;
+    private readonly List<TranslatorVcpu> _vcpus = [];
+
+    public TranslatorMachine(EngineMachineOptions options, TranslatorSettings settings)
+    {
+        HostRequirements.Check();
+        _options = options;
+        _settings = settings;
+        _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
+        _store = new TranslationStore(options.Memory, settings, System.Runtime.Intrinsics.X86.Avx.IsSupported);
+        _store.PageGotCode = page =>
+        {
+            foreach (var vcpu in _vcpus) vcpu.ProtectPage(page);
+        };
+        _store.Dropped = () =>
+        {
+            foreach (var vcpu in _vcpus) vcpu.TranslationsDropped();
+        };
+        options.Memory.Watch(this);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var statistics = new SortedDictionary<string, long>
+            {
+                ["translated blocks"] = _store.BlocksTranslated,
+                ["translated instructions"] = _store.InstructionsTranslated,
+                ["invalidated blocks"] = _store.BlocksInvalidated,
+                ["code bytes"] = _store.Buffer.Used,
+            };
+            foreach (var vcpu in _vcpus) vcpu.AddStatistics(statistics);
+            return statistics;
+        }
+    }
+
+    /// <inheritdoc/>
+    public IVcpu CreateVcpu(VcpuOptions options)
+    {
+        var vcpu = new TranslatorVcpu(options, _options, _settings, _model, _store);
+        _vcpus.Add(vcpu);
+        return vcpu;
+    }
+
+    /// <inheritdoc/>
+    public void Written(ulong address, ulong length) => _store.Invalidate(address, length);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var vcpu in _vcpus) vcpu.Dispose();
+        _store.Dispose();
+    }
+}

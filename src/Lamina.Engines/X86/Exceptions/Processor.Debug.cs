@@ -1,0 +1,85 @@
+// Debug exceptions: instruction, data and I/O breakpoints in DR0 to DR3, single step, and what is pending of them.
+// SDM vol. 3, 18.2 and 18.3. The runtime asks for fetch breakpoints before an instruction and for traps after one,
+// only while Processor.DebugArmed says so.
+namespace Lamina.Engines.X86;
+
+internal sealed unsafe partial class Processor
+{
+    private const ulong Dr6Fixed = 0xffff_0ff0, Dr6Bd = 1 << 13, Dr6Bs = 1 << 14, Dr6Bt = 1 << 15;
+    private const ulong Dr7Fixed = 0x400, Dr7Gd = 1 << 13, Dr7Enables = 0xff;
+
+    // R/W fields of DR7: what a breakpoint watches.
+    private const uint BreakExecute = 0, BreakWrite = 1, BreakIo = 2, BreakReadWrite = 3;
+
+    private ulong _pendingDebug;
+    private bool _hasDataBreakpoints;
+
+    /// <summary>Whether an instruction may end in, or begin with, a debug exception: TF is set or a breakpoint is enabled.</summary>
+    public bool DebugArmed => (Context->SystemFlags & Rflags.TF) != 0 || (Context->Dr7 & Dr7Enables) != 0 || _pendingDebug != 0;
+
+    /// <summary>Whether a data breakpoint is enabled: accesses must be noted, so none is made in place.</summary>
+    public bool HasDataBreakpoints => _hasDataBreakpoints;
+
+    private void DebugRegistersWritten()
+    {
+        _hasDataBreakpoints = false;
+        for (var n = 0; n < 4; n++)
+            if (IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite) _hasDataBreakpoints |= IsEnabled(n);
+        _cache.DebugRegistersChanged();
+    }
+
+    private bool IsEnabled(int n) => (Context->Dr7 >> (n * 2) & 3) != 0;
+
+    private uint BreakKind(int n) => (uint)(Context->Dr7 >> (16 + n * 4)) & 3;
+
+    private uint BreakLength(int n) => ((uint)(Context->Dr7 >> (18 + n * 4)) & 3) switch { 0 => 1, 1 => 2, 2 => 8, _ => 4 };
+
+    private ulong BreakAddress(int n) => (&Context->Dr0)[n];
+
+    private bool Covers(int n, ulong address, int size)
+    {
+        ulong length = BreakLength(n);
+        var start = BreakAddress(n) & ~(length - 1);
+        return address < start + length && start < address + (ulong)size;
+    }
+
+    /// <summary>Notes breakpoints that a data access hits; they are reported after the instruction. For accesses by generated code as well.</summary>
+    public void NoteDataAccess(ulong linear, int size, bool write)
+    {
+        for (var n = 0; n < 4; n++)
+            if (IsEnabled(n) && (BreakKind(n) == BreakReadWrite || (write && BreakKind(n) == BreakWrite)) && Covers(n, linear, size))
+                _pendingDebug |= 1UL << n;
+    }
+
+    private void NotePortAccess(ushort port, int size)
+    {
+        if ((Context->Cr4 & Cr4.DE) == 0 || (Context->Dr7 & Dr7Enables) == 0) return;
+        for (var n = 0; n < 4; n++)
+            if (IsEnabled(n) && BreakKind(n) == BreakIo && Covers(n, port, size)) _pendingDebug |= 1UL << n;
+    }
+
+    /// <summary>Before an instruction at RIP: false where an instruction breakpoint is hit and RF is clear; <see cref="Fault"/> is then #DB.</summary>
+    public bool CheckFetchBreakpoint()
+    {
+        if ((Context->Dr7 & Dr7Enables) == 0 || (Context->SystemFlags & Rflags.RF) != 0 || Context->InterruptShadow == ShadowMovSs) return true;
+        var linear = Is64Bit ? Context->Rip : (Context->Cs.Base + Context->Rip) & uint.MaxValue;
+        ulong hit = 0;
+        for (var n = 0; n < 4; n++)
+            if (IsEnabled(n) && BreakKind(n) == BreakExecute && BreakAddress(n) == linear) hit |= 1UL << n;
+        return hit == 0 || Raise(Fault.Debug(hit, trap: false));
+    }
+
+    /// <summary>
+    /// After a completed instruction: false where a trap is due; <see cref="Fault"/> is then #DB, to be delivered before anything else.
+    /// </summary>
+    /// <param name="singleStep">RFLAGS.TF was set when the instruction began.</param>
+    public bool CheckTraps(bool singleStep)
+    {
+        if (Context->InterruptShadow == ShadowMovSs) return true; // held until the instruction behind MOV SS. SDM vol. 3, 6.8.3
+        if (singleStep) _pendingDebug |= Dr6Bs;
+        if (_pendingDebug == 0) return true;
+        var status = _pendingDebug;
+        _pendingDebug = 0;
+        return Raise(Fault.Debug(status, trap: true));
+    }
+}

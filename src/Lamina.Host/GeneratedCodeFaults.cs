@@ -1,0 +1,134 @@
+// Faults of generated code (a division by zero, a non-canonical address, an unmasked floating-point exception) arrive as
+// signals. The handler is machine code that touches only the saved context: it claims the signal if RIP lies in a
+// registered range, notes RIP and the signal in the faulting thread's GS-based state, and sends the thread to a stub.
+// Everything else goes on to the handler that was there before (the runtime's own). Signal handlers belong to the
+// process, so this is the one piece of process-wide state; it is written under a lock and read by the handler only.
+using System.Runtime.CompilerServices;
+using Lamina.Host.Interop;
+
+namespace Lamina.Host;
+
+/// <summary>A range of generated code whose faults are claimed. Dispose when no thread runs there any more.</summary>
+public sealed unsafe class GeneratedCodeFaults : IDisposable
+{
+    private const int SIGILL = 4, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11;
+    private const int MaxRanges = 128;
+
+    // Layout of the handler's data page: ranges (start, end, stub), a zero start ends them; then old handlers by signal.
+    private const int OldHandlers = 4096 - 32 * 8;
+
+    private static readonly Lock Gate = new();
+    private static HostReservation? _data, _code;
+
+    private readonly ulong* _entry;
+
+    private GeneratedCodeFaults(ulong* entry) => _entry = entry;
+
+    /// <summary>Claims faults in [start, end).</summary>
+    /// <param name="start">First executable address.</param>
+    /// <param name="end">The address behind the last.</param>
+    /// <param name="stub">Where to send the thread.</param>
+    /// <param name="addressSlot">Displacement from GS that takes the faulting RIP; the same for all ranges of the process.</param>
+    /// <param name="signalSlot">Displacement from GS that takes the signal number.</param>
+    public static GeneratedCodeFaults Claim(ulong start, ulong end, ulong stub, int addressSlot, int signalSlot)
+    {
+        lock (Gate)
+        {
+            if (_code == null) Install(addressSlot, signalSlot);
+            var entry = (ulong*)_data!.Address;
+            for (var i = 0; i < MaxRanges; i++, entry += 3)
+            {
+                if (entry[1] != 0) continue;
+                entry[2] = stub;
+                entry[1] = end;
+                Volatile.Write(ref entry[0], start);
+                return new GeneratedCodeFaults(entry);
+            }
+            throw new HostException("too many machines run in this process; stop one first");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (Gate)
+        {
+            // A start of ~0 matches nothing and does not end the list.
+            Volatile.Write(ref _entry[0], ulong.MaxValue);
+            _entry[1] = 0;
+        }
+    }
+
+    private static void Install(int addressSlot, int signalSlot)
+    {
+        var data = HostReservation.Reserve(4096);
+        data.MapAnonymous(0, 4096);
+        using var memory = SharedMemory.Create("lamina-signal", 4096);
+        var writable = HostReservation.Reserve(4096);
+        writable.MapShared(0, 4096, memory, 0, MappingAccess.ReadWrite);
+        Emit(writable.Slice(0, 4096), (ulong)data.Address, addressSlot, signalSlot);
+        writable.Dispose();
+        var code = HostReservation.Reserve(4096);
+        code.MapShared(0, 4096, memory, 0, MappingAccess.ReadExecute);
+        foreach (var signal in (ReadOnlySpan<int>)[SIGILL, SIGBUS, SIGFPE, SIGSEGV])
+        {
+            Libc.SigAction action;
+            if (Libc.sigaction(signal, null, &action) != 0) throw HostException.FromErrno("cannot read a signal handler");
+            ((ulong*)(data.Address + OldHandlers))[signal] = (ulong)action.Handler;
+            action.Handler = code.Address;
+            action.Flags |= Libc.SA_SIGINFO;
+            if (Libc.sigaction(signal, &action, null) != 0) throw HostException.FromErrno("cannot set a signal handler");
+        }
+        (_data, _code) = (data, code);
+    }
+
+    private static void Emit(Span<byte> code, ulong data, int addressSlot, int signalSlot)
+    {
+        var at = 0;
+        Put(code, ref at, [0x48, 0x8b, 0x82, 0xa8, 0, 0, 0]);                 // mov rax, [rdx + 0xa8]: RIP in the ucontext
+        Put(code, ref at, [0x49, 0xb8]);                                      // mov r8, data
+        PutInt64(code, ref at, data);
+        var loop = at;
+        Put(code, ref at, [0x49, 0x8b, 0x08, 0x48, 0x85, 0xc9]);              // mov rcx, [r8]; test rcx, rcx
+        Put(code, ref at, [0x74, 0]);                                         // jz chain
+        var chainJump = at;
+        Put(code, ref at, [0x48, 0x39, 0xc8, 0x72, 0]);                       // cmp rax, rcx; jb next
+        var next1 = at;
+        Put(code, ref at, [0x49, 0x3b, 0x40, 0x08, 0x73, 0]);                 // cmp rax, [r8 + 8]; jae next
+        var next2 = at;
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x04, 0x25]);                    // mov gs:[addressSlot], rax
+        PutInt32(code, ref at, addressSlot);
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x3c, 0x25]);                    // mov gs:[signalSlot], rdi
+        PutInt32(code, ref at, signalSlot);
+        Put(code, ref at, [0x49, 0x8b, 0x48, 0x10]);                          // mov rcx, [r8 + 16]
+        Put(code, ref at, [0x48, 0x89, 0x8a, 0xa8, 0, 0, 0, 0xc3]);           // mov [rdx + 0xa8], rcx; ret
+        code[next1 - 1] = (byte)(at - next1);
+        code[next2 - 1] = (byte)(at - next2);
+        Put(code, ref at, [0x49, 0x83, 0xc0, 24, 0xeb, 0]);                   // add r8, 24; jmp loop
+        code[at - 1] = (byte)(loop - at);
+        code[chainJump - 1] = (byte)(at - chainJump);
+        Put(code, ref at, [0x49, 0xb8]);                                      // mov r8, old handlers
+        PutInt64(code, ref at, data + OldHandlers);
+        Put(code, ref at, [0x48, 0x63, 0xcf, 0x49, 0x8b, 0x04, 0xc8]);        // movsxd rcx, edi; mov rax, [r8 + rcx * 8]
+        Put(code, ref at, [0x48, 0x83, 0xf8, 1, 0x76, 2, 0xff, 0xe0]);        // cmp rax, 1; jbe default; jmp rax
+        Put(code, ref at, [0xb8, 231, 0, 0, 0, 0xbf, 139, 0, 0, 0, 0x0f, 0x05]); // default: exit_group(139)
+    }
+
+    private static void Put(Span<byte> code, ref int at, ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(code[at..]);
+        at += bytes.Length;
+    }
+
+    private static void PutInt32(Span<byte> code, ref int at, int value)
+    {
+        Unsafe.WriteUnaligned(ref code[at], value);
+        at += 4;
+    }
+
+    private static void PutInt64(Span<byte> code, ref int at, ulong value)
+    {
+        Unsafe.WriteUnaligned(ref code[at], value);
+        at += 8;
+    }
+}
