@@ -46,6 +46,9 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
 
     private bool TopHasBreak => _state.Count > 0 && (_state.Received[_state.Head] & BreakFlag) != 0;
 
+    /// <summary>Claims the ports from <paramref name="port"/> on.</summary>
+    public void MapPorts(Bus ports, ushort port = Com1) => ports.Map(port, Length, this);
+
     /// <summary>Master reset.</summary>
     public void Reset()
     {
