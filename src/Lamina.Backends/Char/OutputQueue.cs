@@ -69,12 +69,12 @@ internal sealed class OutputQueue(int capacity, TimeSpan patience)
     }
 
     /// <summary>Puts bytes at the end. Any thread; writers that come at once may be interleaved.</summary>
-    /// <returns>Whether the queue was empty before, so that a reader may have to be told.</returns>
+    /// <returns>Whether some of them met an empty queue, so that a reader who found it empty has to be told.</returns>
     internal bool Write(ReadOnlySpan<byte> data)
     {
         lock (_gate)
         {
-            var wasEmpty = _length == 0;
+            var metEmpty = false;
             if (_closed || _whenFull == WhenFull.DropAll)
             {
                 Lost += data.Length;
@@ -85,12 +85,13 @@ internal sealed class OutputQueue(int capacity, TimeSpan patience)
                 var end = (_start + _length) % capacity;
                 var piece = Math.Min(data.Length, Math.Min(capacity - _length, capacity - end));
                 data[..piece].CopyTo(_ring.AsSpan(end));
+                metEmpty |= _length == 0;
                 _length += piece;
                 data = data[piece..];
                 if (_readerWaits) Monitor.PulseAll(_gate);
             }
             Lost += data.Length;
-            return wasEmpty;
+            return metEmpty;
         }
     }
 

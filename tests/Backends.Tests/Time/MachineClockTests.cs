@@ -1,0 +1,310 @@
+using System.Collections.Concurrent;
+using Lamina.Backends.Time;
+using Lamina.Core.Time;
+using Xunit;
+
+namespace Lamina.Backends.Tests.Time;
+
+public class MachineClockTests
+{
+    private const long Never = long.MaxValue;
+    private const long Hour = 3_600_000_000_000;
+
+    [Fact]
+    public void A_paused_clock_stands_at_zero_until_it_is_resumed()
+    {
+        using var clock = new MachineClock(paused: true);
+        Assert.Equal(0, clock.NowNanoseconds);
+        Assert.Equal(0ul, clock.ReadTsc());
+        Assert.False(clock.IsRunning);
+
+        clock.Resume();
+
+        Waiting.Until(() => clock.NowNanoseconds > 0 && clock.ReadTsc() > 0);
+    }
+
+    [Fact]
+    public void Time_and_time_stamps_never_go_backwards_across_pauses_and_stand_still_in_them()
+    {
+        using var clock = new MachineClock();
+        long time = 0;
+        ulong tsc = 0;
+        for (var i = 0; i < 100; i++)
+        {
+            clock.Pause();
+            var (pausedTime, pausedTsc) = (clock.NowNanoseconds, clock.ReadTsc());
+            Assert.True(pausedTime >= time && pausedTsc >= tsc);
+            Thread.Yield();
+            Assert.Equal(pausedTime, clock.NowNanoseconds);
+            Assert.Equal(pausedTsc, clock.ReadTsc());
+            clock.Pause();
+            clock.Resume();
+            clock.Resume();
+            (time, tsc) = (clock.NowNanoseconds, clock.ReadTsc());
+            Assert.True(time >= pausedTime && tsc >= pausedTsc);
+        }
+    }
+
+    [Fact]
+    public void The_guests_time_stamp_is_the_hosts_plus_the_offset()
+    {
+        using var clock = new MachineClock();
+        using var host = new Lamina.Host.Time.TimeStampCounter();
+        clock.Pause();
+        clock.Resume();
+
+        var before = host.Read() + (ulong)clock.TscOffset;
+        var guest = clock.ReadTsc();
+        var after = host.Read() + (ulong)clock.TscOffset;
+
+        // Counters of different cores may differ by a little.
+        Assert.InRange(guest, before - 10_000, after + 10_000);
+    }
+
+    [Fact]
+    public void Time_and_time_stamps_agree_by_the_frequency()
+    {
+        using var clock = new MachineClock();
+        Waiting.Until(() => clock.NowNanoseconds > 50_000_000);
+
+        var first = clock.ReadTsc();
+        var now = clock.NowNanoseconds;
+        var second = clock.ReadTsc();
+
+        var ticks = now * (clock.TscHz / 1e9);
+        Assert.InRange(ticks, first * 0.999, second * 1.001);
+    }
+
+    [Fact]
+    public void The_wall_clock_is_the_hosts()
+    {
+        using var clock = new MachineClock();
+        var before = DateTimeOffset.UtcNow;
+
+        var wall = clock.WallClock;
+
+        Assert.InRange(wall, before, DateTimeOffset.UtcNow);
+    }
+
+    [Fact]
+    public void Timers_expire_in_the_order_of_their_deadlines()
+    {
+        using var clock = new MachineClock(paused: true);
+        var order = new ConcurrentQueue<int>();
+        using var done = new ManualResetEventSlim();
+        var deadlines = new[] { 5, 1, 4, 0, 9, 2, 8, 3, 7, 6 };
+        foreach (var deadline in deadlines)
+            clock.CreateTimer(() =>
+            {
+                order.Enqueue(deadline);
+                if (order.Count == deadlines.Length) done.Set();
+            }).Arm(deadline * 10_000L);
+
+        clock.Resume();
+        Waiting.Wait(done);
+
+        Assert.Equal(Enumerable.Range(0, 10), order);
+    }
+
+    [Fact]
+    public void A_timer_expires_not_before_its_deadline_and_once()
+    {
+        using var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+        var deadline = clock.NowNanoseconds + 3_000_000;
+        var (expiries, at) = (0, 0L);
+        var timer = clock.CreateTimer(() =>
+        {
+            Volatile.Write(ref at, clock.NowNanoseconds);
+            Interlocked.Increment(ref expiries);
+            done.Set();
+        });
+
+        timer.Arm(deadline);
+        Waiting.Wait(done);
+        using var later = new ManualResetEventSlim();
+        clock.CreateTimer(later.Set).Arm(clock.NowNanoseconds + 3_000_000);
+        Waiting.Wait(later);
+
+        Assert.True(at >= deadline);
+        Assert.Equal(1, expiries);
+    }
+
+    [Theory]
+    [InlineData(0L), InlineData(-1L), InlineData(long.MinValue)]
+    public void A_deadline_in_the_past_expires_at_once(long deadline)
+    {
+        using var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+
+        clock.CreateTimer(done.Set).Arm(deadline);
+
+        Waiting.Wait(done);
+    }
+
+    [Fact]
+    public void A_timer_armed_again_earlier_expires_by_the_new_deadline()
+    {
+        using var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+        var timer = clock.CreateTimer(done.Set);
+
+        timer.Arm(Hour);
+        timer.Arm(clock.NowNanoseconds + 1_000_000);
+
+        Waiting.Wait(done);
+    }
+
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void A_timer_that_is_cancelled_or_disposed_does_not_expire(bool dispose)
+    {
+        using var clock = new MachineClock(paused: true);
+        var expired = 0;
+        var timer = clock.CreateTimer(() => expired++);
+        timer.Arm(1);
+        if (dispose) timer.Dispose();
+        else timer.Cancel();
+        if (dispose) timer.Arm(1);
+        using var later = new ManualResetEventSlim();
+        clock.CreateTimer(later.Set).Arm(2);
+
+        clock.Resume();
+        Waiting.Wait(later);
+
+        Assert.Equal(0, expired);
+    }
+
+    [Fact]
+    public void Nothing_expires_while_the_clock_is_paused_and_what_was_due_expires_afterwards()
+    {
+        using var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+        clock.Pause();
+
+        clock.CreateTimer(done.Set).Arm(clock.NowNanoseconds);
+        Assert.False(done.IsSet);
+        clock.Resume();
+
+        Waiting.Wait(done);
+    }
+
+    [Fact]
+    public void Pause_waits_for_an_expiry_that_runs()
+    {
+        using var clock = new MachineClock();
+        using var begun = new ManualResetEventSlim();
+        using var go = new ManualResetEventSlim();
+        var ended = false;
+        clock.CreateTimer(() =>
+        {
+            begun.Set();
+            go.Wait();
+            Volatile.Write(ref ended, true);
+        }).Arm(0);
+        Waiting.Wait(begun);
+        var pause = Waiting.Run(clock.Pause);
+
+        go.Set();
+        Assert.True(pause.Join(Waiting.Limit));
+
+        Assert.True(Volatile.Read(ref ended));
+    }
+
+    [Fact]
+    public void An_expiry_may_pause_the_clock_and_arm_its_own_timer()
+    {
+        using var clock = new MachineClock();
+        using var paused = new ManualResetEventSlim();
+        var ticks = 0;
+        IDeviceTimer? timer = null;
+        timer = clock.CreateTimer(() =>
+        {
+            if (++ticks < 100) timer!.Arm(clock.NowNanoseconds + 1000);
+            else
+            {
+                clock.Pause();
+                paused.Set();
+            }
+        });
+
+        timer.Arm(0);
+        Waiting.Wait(paused);
+
+        Assert.Equal(100, ticks);
+        Assert.False(clock.IsRunning);
+    }
+
+    [Fact]
+    public void A_deadline_that_never_comes_is_no_trouble()
+    {
+        using var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+        clock.CreateTimer(() => Assert.Fail("never came")).Arm(Never);
+        clock.CreateTimer(() => Assert.Fail("never came")).Arm(Never - 1);
+
+        clock.CreateTimer(done.Set).Arm(clock.NowNanoseconds + 1_000_000);
+
+        Waiting.Wait(done);
+    }
+
+    [Fact]
+    public void Arming_further_away_wakes_nobody()
+    {
+        using var queue = new TimerQueue(() => 0);
+        queue.Resume(0);
+        var timer = queue.Create(() => { });
+        timer.Arm(Hour);
+        var wakes = queue.Wakes;
+
+        for (var i = 0; i < 1000; i++) timer.Arm(Hour * 2 + i);
+
+        // The thread may look at the heap once more between; it is not woken for any of them.
+        Assert.InRange(queue.Wakes, wakes, wakes + 1);
+    }
+
+    [Fact]
+    public void Timers_armed_and_cancelled_from_many_threads_at_once_all_come_to_their_end()
+    {
+        using var clock = new MachineClock();
+        using var done = new CountdownEvent(4 * 200);
+        var threads = Enumerable.Range(0, 4).Select(seed => new Thread(() =>
+        {
+            var random = new Random(seed);
+            for (var i = 0; i < 200; i++)
+            {
+                var once = 0;
+                var timer = clock.CreateTimer(() =>
+                {
+                    if (Interlocked.Exchange(ref once, 1) == 0) done.Signal();
+                });
+                for (var j = 0; j < 10; j++)
+                {
+                    timer.Arm(clock.NowNanoseconds + random.Next(1_000_000));
+                    if (random.Next(3) == 0) timer.Cancel();
+                }
+                timer.Arm(clock.NowNanoseconds + random.Next(100_000));
+            }
+        })).ToList();
+        threads.ForEach(thread => thread.Start());
+        threads.ForEach(thread => thread.Join());
+
+        Assert.True(done.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void A_disposed_clock_expires_nothing_and_may_be_disposed_by_an_expiry()
+    {
+        var clock = new MachineClock();
+        using var done = new ManualResetEventSlim();
+        clock.CreateTimer(() =>
+        {
+            clock.Dispose();
+            done.Set();
+        }).Arm(0);
+
+        Waiting.Wait(done);
+
+        Assert.False(clock.IsRunning);
+    }
+}

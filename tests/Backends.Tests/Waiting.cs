@@ -1,0 +1,69 @@
+// What tests of threads share: waiting for something to come true, for as long as a slow machine may need.
+using Lamina.Core.Char;
+using Xunit;
+
+namespace Lamina.Backends.Tests;
+
+internal static class Waiting
+{
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    public static void Until(Func<bool> condition) => Assert.True(SpinWait.SpinUntil(condition, Limit), "what was waited for never came");
+
+    public static Thread Run(Action action)
+    {
+        var thread = new Thread(() => action()) { IsBackground = true };
+        thread.Start();
+        return thread;
+    }
+
+    public static void Wait(this ManualResetEventSlim gate) => Assert.True(gate.Wait(Limit), "what was waited for never came");
+}
+
+/// <summary>A device that takes as much as it has room for.</summary>
+internal sealed class TestReceiver : ICharReceiver
+{
+    private readonly List<byte> _received = [];
+    private int _room = int.MaxValue;
+    private int _offers;
+
+    public string Text
+    {
+        get
+        {
+            lock (_received) return System.Text.Encoding.ASCII.GetString([.. _received]);
+        }
+    }
+
+    public int Offers => Volatile.Read(ref _offers);
+
+    public int Room
+    {
+        set
+        {
+            lock (_received) _room = value;
+        }
+    }
+
+    public int Receive(ReadOnlySpan<byte> data)
+    {
+        lock (_received)
+        {
+            var taken = Math.Min(data.Length, _room);
+            _received.AddRange(data[..taken]);
+            if (_room != int.MaxValue) _room -= taken;
+            Interlocked.Increment(ref _offers);
+            return taken;
+        }
+    }
+}
+
+/// <summary>A folder that goes with the test.</summary>
+internal sealed class TestFolder : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lamina-");
+
+    public string this[string name] => Path.Combine(_folder.FullName, name);
+
+    public void Dispose() => _folder.Delete(recursive: true);
+}

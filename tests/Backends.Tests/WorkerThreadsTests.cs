@@ -1,0 +1,115 @@
+using Lamina.Backends.Entropy;
+using Lamina.Backends.Work;
+using Lamina.Core.Work;
+using Xunit;
+
+namespace Lamina.Backends.Tests;
+
+public class WorkerThreadsTests
+{
+    [Fact]
+    public void Work_runs_after_every_wake_and_never_on_the_callers_thread()
+    {
+        using var done = new SemaphoreSlim(0);
+        Thread? thread = null;
+        using var worker = new WorkerThreads().Create("test", () =>
+        {
+            thread = Thread.CurrentThread;
+            done.Release();
+        });
+        for (var i = 0; i < 1000; i++)
+        {
+            worker.Wake();
+            Assert.True(done.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+        }
+
+        Assert.NotSame(Thread.CurrentThread, thread);
+        Assert.Equal("test", thread!.Name);
+    }
+
+    [Fact]
+    public void Wakes_during_the_work_make_it_run_once_more()
+    {
+        using var begun = new SemaphoreSlim(0);
+        using var go = new SemaphoreSlim(0);
+        var runs = 0;
+        using var worker = new WorkerThreads().Create("test", () =>
+        {
+            runs++;
+            begun.Release();
+            go.Wait();
+        });
+        worker.Wake();
+        Assert.True(begun.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+        worker.Wake();
+        worker.Wake();
+        worker.Wake();
+
+        go.Release(10);
+        Assert.True(begun.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+        worker.Dispose();
+
+        Assert.Equal(2, runs);
+    }
+
+    [Fact]
+    public void Disposing_waits_for_work_that_has_begun()
+    {
+        using var begun = new ManualResetEventSlim();
+        using var go = new ManualResetEventSlim();
+        var ended = false;
+        var worker = new WorkerThreads().Create("test", () =>
+        {
+            begun.Set();
+            go.Wait();
+            Volatile.Write(ref ended, true);
+        });
+        worker.Wake();
+        Waiting.Wait(begun);
+        var dispose = Waiting.Run(worker.Dispose);
+
+        go.Set();
+        Assert.True(dispose.Join(Waiting.Limit));
+
+        Assert.True(Volatile.Read(ref ended));
+    }
+
+    [Fact]
+    public void Work_may_dispose_its_own_worker()
+    {
+        using var done = new ManualResetEventSlim();
+        IWorker? worker = null;
+        worker = new WorkerThreads().Create("test", () =>
+        {
+            worker!.Dispose();
+            done.Set();
+        });
+
+        worker.Wake();
+
+        Waiting.Wait(done);
+    }
+
+    [Fact]
+    public void A_worker_that_never_worked_can_be_disposed()
+    {
+        var worker = new WorkerThreads().Create("test", () => Assert.Fail("nobody woke it"));
+
+        worker.Dispose();
+        worker.Wake();
+    }
+
+    [Fact]
+    public void The_hosts_entropy_fills_everything_and_differs_each_time()
+    {
+        var source = new HostEntropy();
+        var (first, second) = (new byte[64], new byte[64]);
+
+        source.Fill(first);
+        source.Fill(second);
+        source.Fill([]);
+
+        Assert.NotEqual(first, second);
+        Assert.NotEqual(new byte[64], first);
+    }
+}
