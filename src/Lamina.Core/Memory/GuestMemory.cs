@@ -112,6 +112,16 @@ public sealed class GuestMemory : IDisposable
     /// <summary>Tells the watcher of bytes written through <see cref="TrySlice"/>.</summary>
     public void NotifyWritten(ulong address, ulong length) => _watcher?.Written(address, length);
 
+    /// <summary>Makes all of it zero, as at the start, and gives its pages back to the host. No vCPU may be running.</summary>
+    public void Clear()
+    {
+        foreach (var range in _ranges)
+        {
+            _reservation.Discard(range.Start, range.Length);
+            _watcher?.Written(range.Start, range.Length);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _reservation.Dispose();
 }

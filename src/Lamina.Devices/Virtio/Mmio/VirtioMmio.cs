@@ -83,6 +83,16 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
 
     void IVirtioInterrupts.ConfigurationChanged() => Raise(MmioSpec.ConfigurationChange);
 
+    /// <summary>The machine's reset: as if the driver had reset the device. When it returns nothing touches guest memory.</summary>
+    public void Reset()
+    {
+        lock (_gate)
+        {
+            _ = WriteRegister(MmioSpec.Status, 0);
+            _state = default;
+        }
+    }
+
     /// <summary>Stops the device and its workers.</summary>
     public void Dispose()
     {

@@ -1,0 +1,34 @@
+// What the ACPI tables tell of a machine: values that the machine's wiring fills in, so that the tables know no device.
+namespace Lamina.Acpi;
+
+/// <summary>A virtio-mmio device: one register window and one level-triggered interrupt.</summary>
+internal readonly record struct VirtioMmioDescription(uint Address, uint Length, uint Gsi);
+
+/// <summary>The fixed hardware of ACPI 6.5, 4.8: ports of the PM1 event, PM1 control and PM timer blocks.</summary>
+/// <param name="EventBlock">PM1a_EVT_BLK, 4 bytes.</param>
+/// <param name="ControlBlock">PM1a_CNT_BLK, 2 bytes.</param>
+/// <param name="TimerBlock">PM_TMR_BLK, 4 bytes.</param>
+/// <param name="Sci">The GSI of the system control interrupt: level, active high.</param>
+/// <param name="SoftOffType">SLP_TYP for S5.</param>
+internal sealed record PowerManagementDescription(ushort EventBlock, ushort ControlBlock, ushort TimerBlock, byte Sci, byte SoftOffType);
+
+/// <summary>A serial port as the DSDT names it.</summary>
+internal readonly record struct SerialDescription(ushort Port, int Irq);
+
+/// <summary>All of it.</summary>
+internal sealed record AcpiDescription
+{
+    internal required IReadOnlyList<uint> ApicIds { get; init; }
+    internal required ulong LocalApic { get; init; }
+    internal required ulong IoApic { get; init; }
+    internal required byte IoApicId { get; init; }
+    internal required PowerManagementDescription PowerManagement { get; init; }
+    internal required ushort ResetPort { get; init; }
+    internal required byte ResetValue { get; init; }
+    internal required IReadOnlyList<SerialDescription> SerialPorts { get; init; }
+    internal required ushort RtcPort { get; init; }
+    internal required int RtcIrq { get; init; }
+    internal required byte CenturyRegister { get; init; }
+    internal ushort? PvPanicPort { get; init; }
+    internal IReadOnlyList<VirtioMmioDescription> VirtioDevices { get; init; } = [];
+}

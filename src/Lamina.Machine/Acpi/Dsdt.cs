@@ -1,0 +1,57 @@
+// The DSDT: sleep state S5 and the devices that cannot be probed. ACPI 6.5, 5.2.11.1, 6.1 (identification), 6.2.2 (_CRS).
+using Lamina.Boot;
+
+namespace Lamina.Acpi;
+
+/// <summary>Makes the DSDT.</summary>
+internal static class Dsdt
+{
+    private const byte Revision = 2;
+
+    /// <summary>The table for a description.</summary>
+    internal static byte[] Create(AcpiDescription machine)
+    {
+        // 7.4.2: \_S5 holds SLP_TYPa, SLP_TYPb and two reserved values.
+        var softOff = Aml.Integer(machine.PowerManagement.SoftOffType);
+        byte[] code =
+        [
+            .. Aml.Name("\\_S5", Aml.Package(softOff, softOff, Aml.Integer(0), Aml.Integer(0))),
+            .. Aml.Scope("\\_SB", [.. Processors(machine), .. SerialPorts(machine), Rtc(machine), .. PvPanic(machine), .. VirtioDevices(machine)]),
+        ];
+        var table = AcpiTable.Create("DSDT", Revision, AcpiTable.HeaderLength + code.Length);
+        table.Copy(AcpiTable.HeaderLength, code);
+        return AcpiTable.Seal(table);
+    }
+
+    // 8.4: a processor device; its _UID is the one in the MADT.
+    private static IEnumerable<byte[]> Processors(AcpiDescription machine) =>
+        machine.ApicIds.Select((_, index) => Aml.Device($"C{index:X3}",
+            Aml.Name("_HID", Aml.String("ACPI0007")),
+            Aml.Name("_UID", Aml.Integer((ulong)index))));
+
+    private static IEnumerable<byte[]> SerialPorts(AcpiDescription machine) =>
+        machine.SerialPorts.Select((port, index) => Aml.Device($"COM{index + 1}",
+            Aml.Name("_HID", Aml.EisaId("PNP0501")),
+            Aml.Name("_UID", Aml.Integer((ulong)index + 1)),
+            Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(port.Port, 8), Aml.IrqNoFlags(port.Irq)))));
+
+    private static byte[] Rtc(AcpiDescription machine) => Aml.Device("RTC",
+        Aml.Name("_HID", Aml.EisaId("PNP0B00")),
+        Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(machine.RtcPort, 2), Aml.IrqNoFlags(machine.RtcIrq))));
+
+    private static IEnumerable<byte[]> PvPanic(AcpiDescription machine)
+    {
+        if (machine.PvPanicPort is { } port)
+            yield return Aml.Device("PEVT",
+                Aml.Name("_HID", Aml.String("QEMU0001")),
+                Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(port, 1))));
+    }
+
+    // LNRO0005 is the identifier that Linux's virtio-mmio driver matches; _CCA says that DMA is coherent (6.2.17).
+    private static IEnumerable<byte[]> VirtioDevices(AcpiDescription machine) =>
+        machine.VirtioDevices.Select((device, index) => Aml.Device($"VR{index:X2}",
+            Aml.Name("_HID", Aml.String("LNRO0005")),
+            Aml.Name("_UID", Aml.Integer((ulong)index)),
+            Aml.Name("_CCA", Aml.Integer(1)),
+            Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Memory32Fixed(device.Address, device.Length), Aml.LevelInterrupt(device.Gsi)))));
+}

@@ -1,0 +1,112 @@
+// What a loader decided: what lies where in guest memory and how the first vCPU starts. Made once when the machine is
+// built, so that every mistake in the files shows before anything runs; carried out at the start and at each reset.
+// Ranges that a plan claims never overlap: a file cannot make a loader overwrite its own tables.
+using System.Security.Cryptography;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+
+namespace Lamina.Boot;
+
+/// <summary>The content of guest memory and of vCPU 0 before the first instruction.</summary>
+internal sealed class BootPlan(MemoryMap map)
+{
+    private readonly record struct Claim(MemoryRange Range, string What);
+
+    private readonly record struct Piece(ulong Address, ReadOnlyMemory<byte> Bytes, BootFile? File, ulong Offset, ulong Length, bool Random);
+
+    private readonly List<Claim> _claims = [];
+    private readonly List<Piece> _pieces = [];
+
+    /// <summary>Which protocol boots what, for people: "Linux 6.1.0 by the 64-bit boot protocol".</summary>
+    internal string Description { get; set; } = "";
+
+    /// <summary>Sets vCPU 0, which is in its RESET state, to the protocol's entry state.</summary>
+    internal Action<VcpuState> Enter { get; set; } = _ => throw new InvalidOperationException("no loader set the entry state");
+
+    /// <summary>Keeps a range of memory that the guest may use for a purpose.</summary>
+    /// <exception cref="MachineException">It is not usable memory, or something else lies there.</exception>
+    internal void Reserve(ulong address, ulong length, string what)
+    {
+        var range = new MemoryRange(address, length);
+        if (length == 0) return;
+        if (length > ulong.MaxValue - address || !map.IsUsable(range))
+            throw new MachineException($"{what} ({Sizes.Text(length)} at 0x{address:x}) does not lie in the machine's memory; give the machine more memory or link it elsewhere");
+        ReserveOutsideMap(range, what);
+    }
+
+    /// <summary>As <see cref="Reserve"/>, for RAM that the guest is told to leave alone (firmware tables).</summary>
+    internal void ReserveOutsideMap(MemoryRange range, string what)
+    {
+        foreach (var claim in _claims)
+            if (range.Start < claim.Range.End && claim.Range.Start < range.End)
+                throw new MachineException($"{what} ({Sizes.Text(range.Length)} at 0x{range.Start:x}) would overwrite {claim.What} (at 0x{claim.Range.Start:x})");
+        _claims.Add(new Claim(range, what));
+    }
+
+    /// <summary>The highest free address for a length, a multiple of the alignment, with the whole range below a limit and inside one usable range.</summary>
+    /// <returns>Null where there is no room.</returns>
+    internal ulong? FindHighest(ulong length, ulong alignment, ulong lowest, ulong end)
+    {
+        foreach (var entry in map.Entries.Reverse())
+        {
+            if (entry.Type != MemoryMapType.Usable) continue;
+            var floor = Math.Max(entry.Range.Start, lowest);
+            var top = Math.Min(entry.Range.End, end);
+            while (top > floor && top - floor >= length)
+            {
+                var start = (top - length) & ~(alignment - 1);
+                if (start < floor) break;
+                var obstacle = _claims.Where(c => start < c.Range.End && c.Range.Start < start + length).Select(c => (ulong?)c.Range.Start).Min();
+                if (obstacle is null) return start;
+                top = obstacle.Value;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The lowest free address for a length, under the same conditions as <see cref="FindHighest"/>.</summary>
+    internal ulong? FindLowest(ulong length, ulong alignment, ulong lowest, ulong end)
+    {
+        foreach (var entry in map.Entries)
+        {
+            if (entry.Type != MemoryMapType.Usable) continue;
+            var top = Math.Min(entry.Range.End, end);
+            var start = AlignUp(Math.Max(entry.Range.Start, lowest), alignment);
+            while (start < top && top - start >= length)
+            {
+                var obstacle = _claims.Where(c => start < c.Range.End && c.Range.Start < start + length).Select(c => (ulong?)c.Range.End).Max();
+                if (obstacle is null) return start;
+                start = AlignUp(obstacle.Value, alignment);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Puts bytes at an address that was reserved.</summary>
+    internal void Place(ulong address, ReadOnlyMemory<byte> bytes) =>
+        _pieces.Add(new Piece(address, bytes, null, 0, (ulong)bytes.Length, false));
+
+    /// <summary>Puts a part of a file at an address that was reserved. The caller keeps the file open as long as the plan.</summary>
+    internal void Place(ulong address, BootFile file, ulong offset, ulong length)
+    {
+        if (length != 0) _pieces.Add(new Piece(address, default, file, offset, length, false));
+    }
+
+    /// <summary>Puts random bytes, new ones each time the plan is carried out, at an address that was reserved.</summary>
+    internal void PlaceRandom(ulong address, int length) =>
+        _pieces.Add(new Piece(address, default, null, 0, (ulong)length, true));
+
+    private static ulong AlignUp(ulong value, ulong alignment) => (value + alignment - 1) & ~(alignment - 1);
+
+    /// <summary>Writes everything to memory, which is zero throughout.</summary>
+    /// <exception cref="MachineException">A file can no longer be read.</exception>
+    internal void Load(GuestMemory memory)
+    {
+        foreach (var piece in _pieces)
+        {
+            if (piece.File is { } file) file.CopyTo(memory, piece.Address, piece.Offset, piece.Length);
+            else if (!memory.TryWrite(piece.Address, piece.Random ? RandomNumberGenerator.GetBytes((int)piece.Length) : piece.Bytes.Span))
+                throw new InvalidOperationException("a boot piece was placed outside RAM");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// What a loader works from: the files, the texts and the machine's memory and firmware tables. Also the parts of a plan
+// that every protocol shares: the firmware tables, the BIOS data area, the command line's checks.
+using System.Text;
+using Lamina.Core.Memory;
+using Lamina.Micro;
+
+namespace Lamina.Boot;
+
+/// <summary>A module file and its string for the kernel.</summary>
+internal sealed record LoadedModule(BootFile File, string Text);
+
+/// <summary>Firmware tables and where they lie.</summary>
+internal sealed record FirmwareTables(ulong Address, byte[] Bytes, ulong RsdpAddress);
+
+/// <summary>Everything that a loader may look at.</summary>
+internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootFile Kernel, BootFile? Initrd, string CommandLine, IReadOnlyList<LoadedModule> Modules)
+{
+    /// <summary>Starts a plan with what every protocol has: firmware tables, BIOS data area, GDT.</summary>
+    internal BootPlan NewPlan(bool longMode)
+    {
+        var plan = new BootPlan(Map);
+        plan.ReserveOutsideMap(new MemoryRange(MicroLayout.AcpiTables, MicroLayout.AcpiTablesEnd - MicroLayout.AcpiTables), "the ACPI tables");
+        plan.Place(Firmware.Address, Firmware.Bytes);
+        plan.Reserve(0, MicroLayout.BiosDataArea + 0x100, "the BIOS data area");
+        plan.Place(MicroLayout.BiosDataArea, BiosDataArea());
+        var gdt = CpuEntry.Gdt(longMode);
+        plan.Reserve(MicroLayout.Gdt, (ulong)gdt.Length, "the first descriptor table");
+        plan.Place(MicroLayout.Gdt, gdt);
+        return plan;
+    }
+
+    /// <summary>The command line as zero-terminated bytes.</summary>
+    /// <exception cref="MachineException">It is longer than the kernel takes, or has a zero in it.</exception>
+    internal byte[] CommandLineBytes(string text, ulong limit)
+    {
+        if (text.Contains('\0', StringComparison.Ordinal)) throw new MachineException("the command line contains a zero character; remove it");
+        var bytes = Encoding.UTF8.GetBytes(text + "\0");
+        return (ulong)bytes.Length - 1 <= limit
+            ? bytes
+            : throw new MachineException($"the command line has {bytes.Length - 1} bytes, and the kernel {Kernel.Path} takes at most {limit}; shorten it");
+    }
+
+    /// <summary>Places the initrd as high as it may lie and returns where.</summary>
+    /// <exception cref="MachineException">There is no room.</exception>
+    internal ulong PlaceInitrd(BootPlan plan, BootFile initrd, ulong end)
+    {
+        // Below the hole where it fits, since every kernel can reach that.
+        var address = plan.FindHighest(initrd.Length, 4096, MicroLayout.HighMemory, Math.Min(end, MicroLayout.HoleStart))
+            ?? plan.FindHighest(initrd.Length, 4096, MicroLayout.HoleEnd, end)
+            ?? throw new MachineException($"the initrd {initrd.Path} ({Sizes.Text(initrd.Length)}) does not fit beside the kernel; give the machine more memory");
+        plan.Reserve(address, initrd.Length, "the initrd");
+        plan.Place(address, initrd, 0, initrd.Length);
+        return address;
+    }
+
+    /// <summary>Refuses modules where the protocol has none.</summary>
+    internal void RefuseModules()
+    {
+        if (Modules.Count != 0) throw new MachineException($"the kernel {Kernel.Path} takes no modules; only Multiboot and PVH kernels do");
+    }
+
+    // The few words that operating systems read without a BIOS being there: COM1's port, the EBDA's segment, the size
+    // of conventional memory in KiB.
+    private static byte[] BiosDataArea()
+    {
+        var area = new GuestWriter(0x100);
+        area.U16(0x00, MicroLayout.Com1);
+        area.U16(0x0E, (ushort)(MicroLayout.Ebda >> 4));
+        area.U16(0x13, (ushort)(MicroLayout.Ebda >> 10));
+        return area.Bytes;
+    }
+}

@@ -1,0 +1,97 @@
+// Linux bzImage files, by the 64-bit boot protocol where the kernel has it and by the 32-bit one where not.
+// Documentation/arch/x86/boot.rst: "64-bit Boot Protocol", "32-bit Boot Protocol". The real-mode code is not run.
+using System.Buffers.Binary;
+using System.Text;
+using Lamina.Core.Engine;
+using Lamina.Micro;
+
+namespace Lamina.Boot;
+
+/// <summary>Plans the boot of a bzImage.</summary>
+internal static class BzImageLoader
+{
+    private const int HeadLength = 0x1000;
+    private const ushort OldestVersion = 0x0204, InitrdMaxVersion = 0x0203, CommandLineVersion = 0x0206, InitSizeVersion = 0x020A, XloadFlagsVersion = 0x020C;
+    private const ulong DefaultLoadAddress = 0x10_0000, DefaultCommandLineLimit = 255, Entry64Offset = 0x200;
+
+    /// <summary>Whether the file's first bytes are those of a Linux boot image with a setup header.</summary>
+    internal static bool Matches(ReadOnlySpan<byte> head) =>
+        head.Length >= LinuxSpec.HeaderEnd
+        && BinaryPrimitives.ReadUInt16LittleEndian(head[LinuxSpec.BootFlag..]) == LinuxSpec.BootFlagValue
+        && BinaryPrimitives.ReadUInt32LittleEndian(head[LinuxSpec.Header..]) == LinuxSpec.HeaderMagic;
+
+    /// <summary>Plans the boot.</summary>
+    /// <exception cref="MachineException">The image is cut off, too old or does not fit.</exception>
+    internal static BootPlan Plan(BootRequest request)
+    {
+        request.RefuseModules();
+        var kernel = request.Kernel;
+        var head = kernel.Head(HeadLength);
+        var header = new HeaderView(head);
+        if (header.Version < OldestVersion || (head[LinuxSpec.LoadFlags] & LinuxSpec.LoadedHigh) == 0)
+            throw new MachineException($"the kernel {kernel.Path} uses a Linux boot protocol that is too old ({header.Version >> 8}.{header.Version & 0xFF:00}, {((head[LinuxSpec.LoadFlags] & LinuxSpec.LoadedHigh) == 0 ? "zImage" : "bzImage")}); use a newer kernel");
+
+        var setupLength = (ulong)((head[LinuxSpec.SetupSects] == 0 ? 4 : head[LinuxSpec.SetupSects]) + 1) * 512;
+        var codeLength = (ulong)header.U32(LinuxSpec.Syssize) * 16;
+        var there = kernel.Length > setupLength ? kernel.Length - setupLength : 0;
+        // The size is in paragraphs, so that it may say up to 15 bytes more than the file has.
+        if (codeLength == 0 || codeLength > there + 15)
+            throw new MachineException($"the kernel {kernel.Path} is cut off: its header speaks of {Sizes.Text(setupLength + codeLength)} and the file has {Sizes.Text(kernel.Length)}; fetch it again");
+        codeLength = Math.Min(codeLength, there);
+
+        var is64 = header.Version >= XloadFlagsVersion && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfKernel64) != 0;
+        var plan = request.NewPlan(longMode: is64);
+        var load = header.Version >= InitSizeVersion ? header.U64(LinuxSpec.PrefAddress) : DefaultLoadAddress;
+        var needed = header.Version >= InitSizeVersion ? Math.Max(header.U32(LinuxSpec.InitSize), codeLength) : codeLength;
+        if (load >= MicroLayout.HoleStart || load + needed > request.Map.LowEnd)
+            throw new MachineException($"the kernel {kernel.Path} needs {Sizes.Text(needed)} of memory from {Sizes.Text(load)} on, and the machine has {Sizes.Text(request.Map.LowEnd)} there; give the machine more memory");
+        plan.Reserve(load, needed, "the kernel");
+        plan.Place(load, kernel, setupLength, codeLength);
+
+        var page = new GuestWriter(LinuxSpec.ZeroPageSize);
+        var headerEnd = Math.Clamp(LinuxSpec.Header + head[LinuxSpec.JumpLength], LinuxSpec.Header + 4, LinuxSpec.HeaderEnd);
+        page.Copy(LinuxSpec.SetupSects, head.AsSpan(LinuxSpec.SetupSects..headerEnd));
+        page.U32(LinuxSpec.Code32Start, (uint)load);
+        var lineLimit = header.Version >= CommandLineVersion ? header.U32(LinuxSpec.CmdlineSize) : DefaultCommandLineLimit;
+        var initrdMax = header.Version >= InitrdMaxVersion ? header.U32(LinuxSpec.InitrdAddrMax) : LinuxSpec.DefaultInitrdAddrMax;
+        if (is64 && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfCanBeLoadedAbove4G) != 0) initrdMax = MicroLayout.MaximumMemory;
+        LinuxBootParams.Place(request, plan, page, lineLimit, initrdMax + 1);
+
+        if (is64)
+        {
+            plan.Reserve(MicroLayout.PageTables, CpuEntry.PageTablesLength, "the first page tables");
+            plan.Place(MicroLayout.PageTables, CpuEntry.IdentityPageTables());
+        }
+        plan.Reserve(MicroLayout.Stack, MicroLayout.StackEnd - MicroLayout.Stack, "the first stack");
+        plan.Description = $"Linux {KernelVersion(head)} by the {(is64 ? 64 : 32)}-bit boot protocol {header.Version >> 8}.{header.Version & 0xFF:00}";
+        plan.Enter = state =>
+        {
+            if (is64) CpuEntry.LongMode(state, load + Entry64Offset);
+            else CpuEntry.Protected(state, (uint)load);
+            state.Gpr[GprIndex.Rsi] = MicroLayout.BootParams;
+        };
+        return plan;
+    }
+
+    // The kernel's version string lies in the real-mode code; only printable characters of it are repeated.
+    private static string KernelVersion(ReadOnlySpan<byte> head)
+    {
+        var at = BinaryPrimitives.ReadUInt16LittleEndian(head[LinuxSpec.KernelVersion..]) + 0x200;
+        var text = new StringBuilder();
+        for (; at > 0x200 && at < head.Length && head[at] is > 0x20 and < 0x7F && text.Length < 64; at++) text.Append((char)head[at]);
+        return text.Length == 0 ? "(unnamed)" : text.ToString();
+    }
+
+    private readonly ref struct HeaderView(ReadOnlySpan<byte> head)
+    {
+        private readonly ReadOnlySpan<byte> _head = head;
+
+        internal ushort Version => U16(LinuxSpec.Version);
+
+        internal ushort U16(int offset) => BinaryPrimitives.ReadUInt16LittleEndian(_head[offset..]);
+
+        internal uint U32(int offset) => BinaryPrimitives.ReadUInt32LittleEndian(_head[offset..]);
+
+        internal ulong U64(int offset) => BinaryPrimitives.ReadUInt64LittleEndian(_head[offset..]);
+    }
+}

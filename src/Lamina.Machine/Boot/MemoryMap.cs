@@ -1,0 +1,68 @@
+// The guest's view of its RAM: where it lies and what of it an operating system may use (the E820 map).
+// One value per machine, made from the size; loaders hand it to the guest in their own formats.
+using Lamina.Core.Memory;
+using Lamina.Micro;
+
+namespace Lamina.Boot;
+
+/// <summary>The address range types of ACPI 6.5, table 15.1 that occur here.</summary>
+internal enum MemoryMapType : uint
+{
+    /// <summary>Usable RAM.</summary>
+    Usable = 1,
+
+    /// <summary>Not to be used.</summary>
+    Reserved = 2,
+}
+
+/// <summary>One range of the map.</summary>
+internal readonly record struct MemoryMapEntry(MemoryRange Range, MemoryMapType Type);
+
+/// <summary>RAM and its uses.</summary>
+internal sealed class MemoryMap
+{
+    private MemoryMap(ulong size)
+    {
+        var low = Math.Min(size, MicroLayout.HoleStart);
+        var high = size - low;
+        Ram = high == 0 ? [new(0, low)] : [new(0, low), new(MicroLayout.HoleEnd, high)];
+        var entries = new List<MemoryMapEntry>
+        {
+            new(new(0, MicroLayout.Ebda), MemoryMapType.Usable),
+            new(new(MicroLayout.Ebda, MicroLayout.EbdaLength), MemoryMapType.Reserved),
+            new(new(MicroLayout.AcpiTables, MicroLayout.AcpiTablesEnd - MicroLayout.AcpiTables), MemoryMapType.Reserved),
+            new(new(MicroLayout.HighMemory, low - MicroLayout.HighMemory), MemoryMapType.Usable),
+        };
+        if (high != 0) entries.Add(new(new(MicroLayout.HoleEnd, high), MemoryMapType.Usable));
+        Entries = entries;
+    }
+
+    /// <summary>The ranges that are RAM, sorted.</summary>
+    internal IReadOnlyList<MemoryRange> Ram { get; }
+
+    /// <summary>What a guest is told, sorted; what no entry covers is not RAM for it.</summary>
+    internal IReadOnlyList<MemoryMapEntry> Entries { get; }
+
+    /// <summary>The end of RAM below the hole.</summary>
+    internal ulong LowEnd => Ram[0].End;
+
+    /// <summary>Lays out RAM of a size in bytes.</summary>
+    /// <exception cref="MachineException">The size is not one that the machine takes.</exception>
+    internal static MemoryMap Create(ulong size)
+    {
+        if (size % 4096 != 0) throw new MachineException($"{size} bytes of memory are no whole number of 4 KiB pages; round the size to one");
+        if (size < MicroLayout.MinimumMemory)
+            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(MicroLayout.MinimumMemory)}");
+        if (size > MicroLayout.MaximumMemory)
+            throw new MachineException($"{Sizes.Text(size)} of memory is more than a guest can address; the most is {Sizes.Text(MicroLayout.MaximumMemory)}");
+        return new MemoryMap(size);
+    }
+
+    /// <summary>Whether the whole range lies in memory that the guest may use.</summary>
+    internal bool IsUsable(MemoryRange range)
+    {
+        foreach (var entry in Entries)
+            if (entry.Type == MemoryMapType.Usable && entry.Range.Contains(range.Start, range.Length)) return true;
+        return false;
+    }
+}

@@ -1,0 +1,74 @@
+// Opens what a console of a machine is connected to. A channel takes output from the moment it is made; input flows, and a
+// terminal becomes raw, only when the machine starts.
+using Lamina.Backends.Char;
+using Lamina.Core.Char;
+using Lamina.Host.Terminals;
+using Lamina.Life;
+
+namespace Lamina;
+
+/// <summary>A console's channel between the device and what the spec names.</summary>
+/// <param name="inner">The channel to the host.</param>
+/// <param name="memory">The program's end of it, where the program is the other end.</param>
+/// <param name="terminal">The terminal behind it, where there is one.</param>
+internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory = null, Terminal? terminal = null) : ICharBackend
+{
+    private ICharReceiver? _receiver;
+
+    /// <summary>The program's end.</summary>
+    internal SerialConsole? Memory => memory;
+
+    /// <summary>The terminal.</summary>
+    internal Terminal? Terminal => terminal;
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> data) => inner.Write(data);
+
+    /// <inheritdoc/>
+    public void Attach(ICharReceiver receiver) => _receiver = receiver;
+
+    /// <inheritdoc/>
+    public void ReadyToReceive() => inner.ReadyToReceive();
+
+    /// <summary>Lets input flow to the device that has attached itself.</summary>
+    internal void Start()
+    {
+        if (_receiver is { } receiver) inner.Attach(receiver);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => inner.Dispose();
+}
+
+/// <summary>Opens serial targets.</summary>
+internal static class Consoles
+{
+    /// <summary>The channel for a target; it belongs to the units.</summary>
+    /// <param name="target">Where it goes.</param>
+    /// <param name="quit">Called when the user asks for the machine's end at its terminal.</param>
+    /// <param name="report">Told in a sentence when output is being lost, or null.</param>
+    /// <param name="units">Give it back at the end.</param>
+    /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
+    internal static ConsoleChannel Open(SerialTarget target, Action quit, Action<string>? report, UnitStack units) => units.Push(target switch
+    {
+        SerialTarget.Stdio => OpenStdio(quit),
+        SerialTarget.Memory memory => OpenMemory(memory.Capacity),
+        SerialTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: report)),
+        SerialTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path)),
+        SerialTarget.Backend backend => new ConsoleChannel(backend.Channel),
+        _ => new ConsoleChannel(new NullCharBackend()),
+    });
+
+    private static ConsoleChannel OpenStdio(Action quit)
+    {
+        var stdio = new StdioCharBackend(new StdioOptions { Quit = quit });
+        return new ConsoleChannel(stdio, terminal: stdio.Terminal);
+    }
+
+    private static ConsoleChannel OpenMemory(int capacity)
+    {
+        if (capacity < 1) throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
+        var memory = new MemoryCharBackend(capacity);
+        return new ConsoleChannel(memory, new SerialConsole(memory));
+    }
+}

@@ -1,0 +1,41 @@
+// What a machine's life asks of its hardware, whatever the machine type; and what hardware tells the life.
+using Lamina.Core.Engine;
+
+namespace Lamina.Life;
+
+/// <summary>The wired hardware of one machine. Called by the life alone, one call at a time.</summary>
+internal interface IHardware : IDisposable
+{
+    /// <summary>The vCPUs; they exist as long as the hardware.</summary>
+    IReadOnlyList<IVcpu> Vcpus { get; }
+
+    /// <summary>Connects the machine's outside: input of consoles begins to flow. Called once, before any vCPU runs.</summary>
+    /// <exception cref="IOException">The host refuses something.</exception>
+    void Start();
+
+    /// <summary>Puts memory, devices and vCPUs to where the boot files start. No vCPU is running.</summary>
+    /// <exception cref="MachineException">A boot file can no longer be read.</exception>
+    void Reset();
+
+    /// <summary>Stops or goes on with the guest's clocks.</summary>
+    void SetClockRunning(bool running);
+
+    /// <summary>Counters by name.</summary>
+    IReadOnlyDictionary<string, long> Statistics { get; }
+}
+
+/// <summary>What devices tell the machine. Any thread, with no lock held; returns at once.</summary>
+internal interface IHardwareEvents
+{
+    /// <summary>The guest powered off.</summary>
+    void PowerOff();
+
+    /// <summary>The guest asked for a reset.</summary>
+    void Reset();
+
+    /// <summary>The guest reported a panic.</summary>
+    void Panic(string message);
+
+    /// <summary>The guest ended the machine with an exit code for the debug exit port.</summary>
+    void DebugExit(int code);
+}

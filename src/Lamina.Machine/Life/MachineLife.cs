@@ -1,0 +1,240 @@
+// The life of a machine: one queue of actions, carried out one after another, and explicit states. Everything that
+// happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
+// vCPUs run exactly while the state is Running and nobody holds them.
+using System.Threading.Channels;
+using Lamina.Core.Engine;
+
+namespace Lamina.Life;
+
+/// <summary>What a vCPU's debug exit is told to.</summary>
+internal interface IDebugExits
+{
+    /// <summary>A vCPU reached a breakpoint or finished a step; it is held. On the vCPU's thread.</summary>
+    void Stopped(int vcpu);
+}
+
+/// <summary>Carries out the actions on one machine.</summary>
+internal sealed class MachineLife : IHardwareEvents
+{
+    private readonly record struct Work(Func<Task> Run, TaskCompletionSource Done);
+
+    private readonly Channel<Work> _queue = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly TaskCompletionSource<MachineResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly bool _noReboot;
+    private readonly Action<string>? _trace;
+    private readonly Task _loop;
+    private IHardware? _hardware;
+    private VcpuThread[] _threads = [];
+    private volatile MachineState _state;
+    private volatile bool _debuggerHolds;
+    private IReadOnlySet<int>? _debuggerLets;
+    private bool _clockRuns;
+    private IReadOnlyDictionary<string, long> _lastStatistics = new Dictionary<string, long>();
+    private long _resets;
+
+    internal MachineLife(bool noReboot, Action<string>? trace)
+    {
+        (_noReboot, _trace) = (noReboot, trace);
+        _loop = Task.Run(LoopAsync);
+    }
+
+    /// <summary>The state after the last finished action.</summary>
+    internal MachineState State => _state;
+
+    /// <summary>How the machine ended; completes when it has.</summary>
+    internal Task<MachineResult> Result => _result.Task;
+
+    /// <summary>Who is told of debug exits; set before the start.</summary>
+    internal IDebugExits? Debugger { get; set; }
+
+    /// <summary>The hardware's counters and how often the guest was started again; the last ones after the end.</summary>
+    internal IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var counters = _state == MachineState.Ended ? _lastStatistics : _hardware!.Statistics;
+            return new SortedDictionary<string, long>(counters.ToDictionary(), StringComparer.Ordinal) { ["machine.resets"] = Interlocked.Read(ref _resets) };
+        }
+    }
+
+    /// <summary>Takes the hardware over. Called once, before any action; the life disposes it.</summary>
+    internal void Own(IHardware hardware) => _hardware = hardware;
+
+    /// <summary>Does an action after those that were asked for before it.</summary>
+    /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
+    internal Task DoAsync(MachineAction action) => Enqueue(() => CarryOutAsync(action));
+
+    /// <summary>Keeps the vCPUs from running until a debugger lets them. Called before the start.</summary>
+    internal void HoldForDebugger() => _debuggerHolds = true;
+
+    /// <summary>
+    /// For a debugger: parks all vCPUs, then runs a function. It returns which vCPUs run from then on; null keeps all parked.
+    /// Does nothing where the machine has ended.
+    /// </summary>
+    internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, IReadOnlySet<int>?> whileParked) => Enqueue(async () =>
+    {
+        if (_state == MachineState.Ended) return;
+        _debuggerHolds = true;
+        await ApplyAsync().ConfigureAwait(false);
+        _debuggerLets = whileParked(_hardware!.Vcpus);
+        _debuggerHolds = _debuggerLets is null;
+        await ApplyAsync().ConfigureAwait(false);
+    });
+
+    /// <summary>Ends the machine, if it has not ended, and gives everything back. The queue takes nothing afterwards.</summary>
+    internal async Task DisposeAsync()
+    {
+        _ = DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)));
+        _queue.Writer.TryComplete();
+        await _loop.ConfigureAwait(false);
+    }
+
+    void IHardwareEvents.PowerOff() => Raise(new MachineAction.End(new MachineResult(MachineEnd.PoweredOff)));
+
+    void IHardwareEvents.Reset() => Raise(new MachineAction.Reset(ResetCause.Guest));
+
+    void IHardwareEvents.Panic(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
+
+    void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
+
+    // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
+    private void Raise(MachineAction action)
+    {
+        foreach (var thread in Volatile.Read(ref _threads)) thread.Hold();
+        _ = DoAsync(action);
+    }
+
+    private void VcpuExited(VcpuThread thread, VcpuExit exit, string? failure)
+    {
+        switch (exit)
+        {
+            case VcpuExit.TripleFault:
+                Raise(new MachineAction.Reset(ResetCause.TripleFault));
+                break;
+            case VcpuExit.Debug when Debugger is { } debugger:
+                _debuggerHolds = true;
+                debugger.Stopped(thread.Vcpu.Index);
+                break;
+            default:
+                Raise(new MachineAction.End(new MachineResult(MachineEnd.Failed, Message: failure ?? $"the engine stopped vCPU {thread.Vcpu.Index} without saying why")));
+                break;
+        }
+    }
+
+    private Task Enqueue(Func<Task> run)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (!_queue.Writer.TryWrite(new Work(run, done))) done.SetException(new ObjectDisposedException(nameof(Machine)));
+        // An action that nobody waits for may fail; its failure is not an unobserved one.
+        _ = done.Task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        return done.Task;
+    }
+
+    private async Task LoopAsync()
+    {
+        await foreach (var work in _queue.Reader.ReadAllAsync().ConfigureAwait(false))
+        {
+            try
+            {
+                await work.Run().ConfigureAwait(false);
+                work.Done.SetResult();
+            }
+            catch (Exception e)
+            {
+                work.Done.SetException(e);
+            }
+        }
+    }
+
+    private async Task CarryOutAsync(MachineAction action)
+    {
+        if (!action.IsLegalIn(_state)) throw new MachineException($"a machine that is {Text(_state)} cannot be {action.Verb}");
+        try
+        {
+            switch (action)
+            {
+                case MachineAction.Start:
+                    Start();
+                    break;
+                case MachineAction.Pause:
+                    _state = MachineState.Paused;
+                    break;
+                case MachineAction.Resume:
+                    _state = MachineState.Running;
+                    break;
+                case MachineAction.Reset reset:
+                    await ResetAsync(reset.Cause).ConfigureAwait(false);
+                    break;
+                case MachineAction.End end:
+                    await EndAsync(end.Result).ConfigureAwait(false);
+                    break;
+            }
+            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (_state != MachineState.Ended)
+        {
+            var message = e is MachineException or IOException ? e.Message : $"an internal error stopped the machine ({e.GetType().Name}: {e.Message})";
+            await EndAsync(new MachineResult(MachineEnd.Failed, Message: message)).ConfigureAwait(false);
+        }
+    }
+
+    private void Start()
+    {
+        _hardware!.Reset();
+        _hardware.Start();
+        Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
+        _state = MachineState.Running;
+    }
+
+    private async Task ResetAsync(ResetCause cause)
+    {
+        if (_noReboot && cause != ResetCause.User)
+        {
+            await EndAsync(cause == ResetCause.Guest
+                ? new MachineResult(MachineEnd.Reset)
+                : new MachineResult(MachineEnd.TripleFault, Message: "the guest's CPU gave up (triple fault)")).ConfigureAwait(false);
+            return;
+        }
+        _trace?.Invoke($"reset ({cause})");
+        await ParkAsync().ConfigureAwait(false);
+        _hardware!.Reset();
+        Interlocked.Increment(ref _resets);
+    }
+
+    private async Task EndAsync(MachineResult result)
+    {
+        try
+        {
+            await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
+            if (_hardware is not { } hardware) return;
+            _lastStatistics = hardware.Statistics;
+            hardware.Dispose();
+        }
+        finally
+        {
+            _state = MachineState.Ended;
+            _result.TrySetResult(result);
+        }
+    }
+
+    // Brings the vCPUs and the clock to what state and holds ask for.
+    private async Task ApplyAsync()
+    {
+        var run = _state == MachineState.Running && !_debuggerHolds;
+        if (!run) await ParkAsync().ConfigureAwait(false);
+        if (_clockRuns != run) _hardware!.SetClockRunning(_clockRuns = run);
+        if (!run) return;
+        foreach (var thread in _threads)
+            if (_debuggerLets is not { } lets || lets.Contains(thread.Vcpu.Index)) thread.Release();
+    }
+
+    private Task ParkAsync() => Task.WhenAll(_threads.Select(t => t.ParkAsync()));
+
+    private static string Text(MachineState state) => state switch
+    {
+        MachineState.Created => "not started",
+        MachineState.Running => "running",
+        MachineState.Paused => "paused",
+        _ => "ended",
+    };
+}

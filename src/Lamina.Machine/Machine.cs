@@ -1,0 +1,114 @@
+// One virtual machine, as a program uses it: created from a spec, run once to its end, and meanwhile stopped, reset,
+// paused, watched and typed to. Any number of machines live in one process; they share nothing.
+// This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
+using Lamina.Life;
+
+namespace Lamina;
+
+/// <summary>A virtual machine.</summary>
+public sealed class Machine : IAsyncDisposable
+{
+    private readonly MachineSpec _spec;
+    private readonly BuiltMachine _built;
+    private readonly MachineLife _life;
+    private int _disposed;
+
+    private Machine(MachineSpec spec, BuiltMachine built) => (_spec, _built, _life) = (spec, built, built.Life);
+
+    /// <summary>Checks a spec, opens and checks what it names, and builds the machine. Nothing runs yet.</summary>
+    /// <exception cref="MachineException">Something in the spec, in its files or on the host is not as it must be.</exception>
+    public static Machine Create(MachineSpec spec) => Create(spec, new MachineServices());
+
+    internal static Machine Create(MachineSpec spec, MachineServices services)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        return new Machine(spec, MachineBuilder.Build(spec, services));
+    }
+
+    /// <summary>Which engine runs the guest, and why, on one line.</summary>
+    public string EngineDescription => _built.EngineDescription;
+
+    /// <summary>What is booted, and by which protocol, on one line.</summary>
+    public string BootDescription => _built.BootDescription;
+
+    /// <summary>What the machine is doing.</summary>
+    public MachineState State => _life.State;
+
+    /// <summary>The guest's first serial port.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Serial"/> is no <see cref="SerialTarget.Memory"/>.</exception>
+    public SerialConsole Serial => _built.Serial ?? throw new InvalidOperationException("the machine's serial port is not kept in memory; use SerialTarget.Memory");
+
+    /// <summary>The guest's virtio console.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Console"/> is no <see cref="SerialTarget.Memory"/>.</exception>
+    public SerialConsole Console => _built.Console ?? throw new InvalidOperationException("the machine's virtio console is not kept in memory; use SerialTarget.Memory");
+
+    /// <summary>The TCP port on which the debugger's server listens, or null where there is none.</summary>
+    public int? GdbPort => _built.Debugger?.Port;
+
+    /// <summary>Counters by name: the engine's and the machine's. After the end, the last ones.</summary>
+    public IReadOnlyDictionary<string, long> Statistics => _life.Statistics;
+
+    /// <summary>
+    /// Runs the machine to its end, once. Cancelling it is the same as <see cref="StopAsync"/>: the result then says
+    /// <see cref="MachineEnd.Stopped"/>. With <see cref="MachineSpec.GdbPort"/> the guest waits for a debugger first.
+    /// </summary>
+    /// <exception cref="MachineException">It has run before, or ended before it could start.</exception>
+    public async Task<MachineResult> RunAsync(CancellationToken ct = default)
+    {
+        if (ct.IsCancellationRequested) await StopAsync().ConfigureAwait(false);
+        else await _life.DoAsync(new MachineAction.Start()).ConfigureAwait(false);
+        await using var cancellation = ct.UnsafeRegister(static machine => _ = ((Machine)machine!).StopAsync(), this).ConfigureAwait(false);
+        if (_spec.Timeout is not { } timeout) return await _life.Result.ConfigureAwait(false);
+
+        using var ended = new CancellationTokenSource();
+        var first = await Task.WhenAny(_life.Result, Task.Delay(timeout, _built.Time, ended.Token)).ConfigureAwait(false);
+        await ended.CancelAsync().ConfigureAwait(false);
+        if (first != _life.Result) await EndAsync(new MachineResult(MachineEnd.TimedOut, Message: $"the machine's time of {timeout.TotalSeconds:0.###} s is over")).ConfigureAwait(false);
+        return await _life.Result.ConfigureAwait(false);
+    }
+
+    /// <summary>Does an action after those that were asked for before it.</summary>
+    /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
+    public Task DoAsync(MachineAction action)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        return _life.DoAsync(action);
+    }
+
+    /// <summary>Powers the machine off now, as pulling the plug does. Does nothing where it has ended.</summary>
+    public Task StopAsync() => EndAsync(new MachineResult(MachineEnd.Stopped));
+
+    /// <summary>Starts the guest again from its boot files.</summary>
+    /// <exception cref="MachineException">The machine is not running or paused.</exception>
+    public Task ResetAsync() => _life.DoAsync(new MachineAction.Reset(ResetCause.User));
+
+    /// <summary>Stops the guest between two instructions; its clocks stand still.</summary>
+    /// <exception cref="MachineException">The machine is not running.</exception>
+    public Task PauseAsync() => _life.DoAsync(new MachineAction.Pause());
+
+    /// <summary>Lets a paused guest go on.</summary>
+    /// <exception cref="MachineException">The machine is not paused.</exception>
+    public Task ResumeAsync() => _life.DoAsync(new MachineAction.Resume());
+
+    /// <summary>Ends the machine, if it has not ended, and gives back all it holds.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        await _life.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task EndAsync(MachineResult result)
+    {
+        try
+        {
+            await _life.DoAsync(new MachineAction.End(result)).ConfigureAwait(false);
+        }
+        catch (MachineException) when (_life.State == MachineState.Ended)
+        {
+            // It ended by itself first; that result stands.
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
+// Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Boot;
+using Lamina.Core.Engine;
+using Lamina.Debugging;
+using Lamina.Devices.Chipset;
+using Lamina.Life;
+using Lamina.Micro;
+
+namespace Lamina;
+
+/// <summary>What a machine takes from outside besides its spec; tests put their own in.</summary>
+internal sealed record MachineServices
+{
+    /// <summary>The engine, or null for what the spec chooses.</summary>
+    internal IEngine? Engine { get; init; }
+
+    /// <summary>Measures <see cref="MachineSpec.Timeout"/>.</summary>
+    internal TimeProvider Time { get; init; } = TimeProvider.System;
+}
+
+/// <summary>The parts of a finished machine that its face needs.</summary>
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time);
+
+/// <summary>Builds machines.</summary>
+internal static class MachineBuilder
+{
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
+
+    /// <summary>Builds what a spec asks for.</summary>
+    /// <exception cref="MachineException">Something is not as it must be.</exception>
+    internal static BuiltMachine Build(MachineSpec spec, MachineServices services)
+    {
+        Check(spec);
+        var map = MemoryMap.Create(spec.MemoryBytes);
+        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine);
+        var units = new UnitStack();
+        var life = new MachineLife(spec.NoReboot, spec.Trace);
+        try
+        {
+            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.VirtioDevices), units);
+            void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
+            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, units);
+            var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console), life, units);
+            life.Own(hardware);
+            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);
+        }
+        catch (Exception e)
+        {
+            life.DisposeAsync().GetAwaiter().GetResult();
+            units.Dispose();
+            if (e is IOException) throw new MachineException(e.Message, e);
+            throw;
+        }
+    }
+
+    private static void Check(MachineSpec spec)
+    {
+        if (spec.Type != MachineType.Micro) throw new MachineException($"there is no machine type {spec.Type}; use micro");
+        if (spec.Cpus < 1) throw new MachineException($"a machine cannot have {spec.Cpus} CPUs; give it at least one");
+        if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPU, not {spec.Cpus}");
+        if (spec.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
+            throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
+        if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
+        if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
+        if (spec.Serial is SerialTarget.Stdio && spec.Console is SerialTarget.Stdio)
+            throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
+    }
+}

@@ -1,0 +1,187 @@
+// The micro machine, wired: memory, clock, interrupt controllers, vCPUs, the few devices of a PC that a kernel wants, and
+// virtio over MMIO. It holds the parts and their order; each part's behaviour is its own. MachineLife drives it.
+using Lamina.Backends.Entropy;
+using Lamina.Backends.Time;
+using Lamina.Backends.Work;
+using Lamina.Boot;
+using Lamina.Core.Bus;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Console;
+using Lamina.Devices.Virtio.Mmio;
+using Lamina.Devices.Virtio.Rng;
+using Lamina.Life;
+
+namespace Lamina.Micro;
+
+/// <summary>What the micro machine is made from.</summary>
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console);
+
+/// <summary>The hardware of one micro machine.</summary>
+internal sealed class MicroMachine : IHardware
+{
+    /// <summary>How many virtio devices there are, for the firmware tables.</summary>
+    internal const int VirtioDevices = 2;
+
+    private readonly UnitStack _units;
+    private readonly BootPlan _boot;
+    private readonly ConsoleChannel[] _consoles;
+    private readonly VirtioConsole _virtioConsole;
+    private readonly GuestMemory _memory;
+    private readonly MachineClock _clock;
+    private readonly IEngineMachine _engine;
+    private readonly Bus _ports = new("port"), _mmio = new("memory");
+    private readonly List<Action> _resets = [];
+    private readonly List<IVcpu> _vcpus = [];
+    private readonly List<VcpuState> _atReset = [];
+    private bool _loaded;
+
+    /// <summary>Wires the hardware. Parts go onto the stack of units, which is the hardware's from now on.</summary>
+    /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
+    internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitStack units)
+    {
+        (_units, _boot, _consoles) = (units, options.Boot, [options.Serial, options.Console]);
+        _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
+        var spec = options.Spec;
+        _memory = units.Push(new GuestMemory(options.Map.Ram));
+        _clock = units.Push(new MachineClock(paused: true));
+        var controllers = units.Push(new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
+        controllers.Map(_ports, _mmio);
+        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
+        AddVcpus(controllers, spec.Cpus);
+        AddChipset(controllers, options, events);
+        AddVirtio(controllers, options);
+        AddSmallPorts(spec, events);
+        _resets.Add(controllers.Reset);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<IVcpu> Vcpus => _vcpus;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, long> Statistics => _engine.Statistics;
+
+    /// <inheritdoc/>
+    public void SetClockRunning(bool running)
+    {
+        if (running) _clock.Resume();
+        else _clock.Pause();
+    }
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        foreach (var console in _consoles) console.Start();
+        if (_consoles[1].Terminal is not { } terminal) return;
+        void TellSize() => _virtioConsole.Resize(0, terminal.Size.Columns, terminal.Size.Rows);
+        terminal.Resized += TellSize;
+        TellSize();
+    }
+
+    /// <inheritdoc/>
+    public void Reset()
+    {
+        // Devices first: when they are reset, none of them writes to memory any more.
+        foreach (var reset in _resets) reset();
+        if (_loaded) _memory.Clear();
+        _loaded = true;
+        _boot.Load(_memory);
+        for (var i = 0; i < _vcpus.Count; i++)
+        {
+            if (i == 0) _boot.Enter(_atReset[i]);
+            else _atReset[i].Activity = VcpuActivity.WaitForStartUp;
+            _vcpus[i].SetState(_atReset[i]);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _units.Dispose();
+
+    private void AddVcpus(InterruptControllers controllers, int count)
+    {
+        var bus = new VcpuBus(_ports, _mmio);
+        for (var i = 0; i < count; i++)
+        {
+            var vcpu = _units.Push(_engine.CreateVcpu(new VcpuOptions(i, bus, controllers.LocalApics[i])));
+            controllers.LocalApics[i].Attach(vcpu);
+            var state = new VcpuState();
+            vcpu.GetState(state);
+            _vcpus.Add(vcpu);
+            _atReset.Add(state);
+        }
+    }
+
+    private void AddChipset(InterruptControllers controllers, MicroOptions options, IHardwareEvents events)
+    {
+        var router = controllers.Router;
+        var pit = _units.Push(new Pit8254(_clock, router.CreateIsaLine(MicroLayout.TimerIrq)));
+        pit.MapPorts(_ports);
+        _resets.Add(pit.Reset);
+
+        var rtc = _units.Push(new CmosRtc(_clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
+        rtc.SetMemorySize(options.Map.LowEnd, options.Map.Ram.Count > 1 ? options.Map.Ram[1].Length : 0);
+        rtc.MapPorts(_ports);
+        _resets.Add(rtc.Reset);
+
+        var keyboard = new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset);
+        keyboard.MapPorts(_ports);
+        _resets.Add(keyboard.Reset);
+
+        var power = _units.Push(new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
+        power.MapPorts(_ports);
+        _resets.Add(power.Reset);
+
+        var serial = _units.Push(new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), options.Serial));
+        _ports.Map(MicroLayout.Com1, Serial16550ASpec.Length, serial);
+        _resets.Add(serial.Reset);
+    }
+
+    private void AddVirtio(InterruptControllers controllers, MicroOptions options)
+    {
+        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole];
+        var virtio = new VirtioOptions(_memory, new WorkerThreads(), options.Spec.Trace);
+        for (var slot = 0; slot < devices.Length; slot++)
+        {
+            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsi + slot)));
+            _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
+            _resets.Add(transport.Reset);
+        }
+    }
+
+    private void AddSmallPorts(MachineSpec spec, IHardwareEvents events)
+    {
+        new PostCodePort().MapPorts(_ports);
+        new PvPanic(told =>
+        {
+            if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
+        }).MapPorts(_ports);
+        var portA = new SystemControlPortA(events.Reset);
+        portA.MapPorts(_ports);
+        var resetControl = new ResetControl(events.Reset);
+        resetControl.MapPorts(_ports);
+        _resets.AddRange([portA.Reset, resetControl.Reset]);
+        if (spec.DebugExitPort is not { } port) return;
+        try
+        {
+            new DebugExit(events.DebugExit).MapPorts(_ports, port);
+        }
+        catch (ArgumentException e)
+        {
+            throw new MachineException($"the debug exit port 0x{port:x} is used by another device of the machine; choose another one, such as 0x{DebugExitSpec.DefaultPort:x}", e);
+        }
+    }
+
+    // What is neither RAM nor a vCPU's own local APIC.
+    private sealed class VcpuBus(Bus ports, Bus memory) : IVcpuBus
+    {
+        public void ReadPort(ushort port, Span<byte> data) => ports.Read(port, data);
+
+        public void WritePort(ushort port, ReadOnlySpan<byte> data) => ports.Write(port, data);
+
+        public void ReadMemory(ulong address, Span<byte> data) => memory.Read(address, data);
+
+        public void WriteMemory(ulong address, ReadOnlySpan<byte> data) => memory.Write(address, data);
+    }
+}

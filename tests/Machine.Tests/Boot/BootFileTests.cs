@@ -1,0 +1,78 @@
+// Files on the host: every way in which one cannot be used is one sentence.
+
+using Lamina.Boot;
+using Lamina.Core.Memory;
+using Xunit;
+
+namespace Lamina.Tests.Boot;
+
+public sealed class BootFileTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_missing_file_is_named() =>
+        Assert.Equal($"the kernel {_folder}/none does not exist", Refusal($"{_folder}/none"));
+
+    [Fact]
+    public void A_missing_folder_is_the_same() => Assert.Contains("does not exist", Refusal($"{_folder}/none/none"), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_folder_is_no_file() => Assert.Contains("is a folder", Refusal(_folder), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_empty_name_is_refused() => Assert.Contains("empty", Refusal(""), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_empty_file_is_refused()
+    {
+        File.WriteAllBytes($"{_folder}/empty", []);
+
+        Assert.Contains("is empty", Refusal($"{_folder}/empty"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_larger_than_memory_is_refused_with_both_sizes()
+    {
+        File.WriteAllBytes($"{_folder}/large", new byte[8192]);
+
+        var refusal = Assert.Throws<MachineException>(() => BootFile.Open("initrd", $"{_folder}/large", 4096)).Message;
+
+        Assert.Contains("8 KiB", refusal, StringComparison.Ordinal);
+        Assert.Contains("4 KiB", refusal, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_device_without_an_end_is_refused() =>
+        Assert.Throws<MachineException>(() => BootFile.Open("kernel", "/dev/zero", 1 << 20));
+
+    [Fact]
+    public void Reads_beyond_the_end_are_values()
+    {
+        File.WriteAllBytes($"{_folder}/four", [1, 2, 3, 4]);
+        using var file = BootFile.Open("kernel", $"{_folder}/four", 1 << 20);
+        var two = new byte[2];
+
+        Assert.True(file.TryRead(2, two));
+        Assert.Equal([3, 4], two);
+        Assert.False(file.TryRead(3, two));
+        Assert.False(file.TryRead(ulong.MaxValue, two));
+    }
+
+    [Fact]
+    public void A_file_that_became_shorter_ends_the_copy_in_a_sentence()
+    {
+        File.WriteAllBytes($"{_folder}/shrinks", new byte[10_000]);
+        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 1 << 20);
+        using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)]);
+        File.WriteAllBytes($"{_folder}/shrinks", new byte[10]);
+
+        var refusal = Assert.Throws<MachineException>(() => file.CopyTo(memory, 0, 0, 10_000));
+
+        Assert.Contains("shorter", refusal.Message, StringComparison.Ordinal);
+    }
+
+    private static string Refusal(string path) => Assert.Throws<MachineException>(() => BootFile.Open("kernel", path, 1 << 20)).Message;
+}

@@ -1,0 +1,96 @@
+// The program's end of a guest's console, through the real serial port.
+using Xunit;
+using static Lamina.Tests.Life.TestMachines;
+
+namespace Lamina.Tests.Life;
+
+public sealed class SerialConsoleTests : IDisposable
+{
+    private readonly KernelFolder _folder = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task What_the_guest_writes_can_be_waited_for_piece_by_piece()
+    {
+        await using var machine = Create(Spec(_folder), Do(vcpu => Print(vcpu, "boot\r\nlogin: "), vcpu => Print(vcpu, "grün")));
+        var run = machine.RunAsync(Token);
+
+        Assert.Equal("boot\r\nlogin: ", await machine.Serial.ReadUntilAsync("login: ", Token));
+        Assert.EndsWith("n", await machine.Serial.ReadUntilAsync("n", Token), StringComparison.Ordinal);
+        await machine.StopAsync();
+        await run;
+    }
+
+    [Fact]
+    public async Task Input_of_any_length_reaches_the_guest_whole_and_in_order()
+    {
+        var text = string.Concat(Enumerable.Range(0, 2000).Select(i => $"{i},"));
+        await using var machine = Create(Spec(_folder), Echo);
+        var run = machine.RunAsync(Token);
+        await machine.Serial.ReadUntilAsync(">", Token);
+
+        var typing = machine.Serial.WriteLineAsync(text, Token);
+
+        Assert.Equal(text + "\n", await machine.Serial.ReadUntilAsync("\n", Token));
+        await typing;
+        await machine.StopAsync();
+        await run;
+
+        static IEnumerable<FakeStep> Echo(FakeVcpu vcpu)
+        {
+            vcpu.Out(Com1 + 2, 1);
+            vcpu.Out(Com1, (byte)'>');
+            while (true)
+            {
+                if ((vcpu.In(Com1 + 5) & 1) != 0) vcpu.Out(Com1, vcpu.In(Com1));
+                yield return FakeStep.Continue;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Waiting_for_what_never_comes_ends_with_the_machine()
+    {
+        await using var machine = Create(Spec(_folder), Do(vcpu => Print(vcpu, "bye"), PowerOff));
+        var wait = machine.Serial.ReadUntilAsync("login", Token);
+
+        await machine.RunAsync(Token);
+
+        Assert.Contains("login", (await Assert.ThrowsAsync<MachineException>(() => wait)).Message, StringComparison.Ordinal);
+        Assert.Equal("bye", machine.Serial.Text);
+    }
+
+    [Fact]
+    public async Task Waiting_can_be_cancelled()
+    {
+        using var source = new CancellationTokenSource();
+        await using var machine = Create(Spec(_folder), Forever);
+        var wait = machine.Serial.ReadUntilAsync("login", source.Token);
+
+        await source.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait);
+    }
+
+    [Fact]
+    public async Task Output_beyond_the_capacity_drops_the_oldest()
+    {
+        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Memory(100) }, Do(vcpu => Print(vcpu, new string('a', 1000) + "end"), PowerOff));
+
+        await machine.RunAsync(Token);
+
+        Assert.InRange(machine.Serial.Text.Length, 50, 100);
+        Assert.EndsWith("aend", machine.Serial.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_console_that_is_not_kept_cannot_be_read()
+    {
+        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Null() }, Forever);
+
+        Assert.Throws<InvalidOperationException>(() => machine.Serial);
+    }
+}

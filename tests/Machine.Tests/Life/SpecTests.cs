@@ -1,0 +1,85 @@
+// Specs that cannot be: each is refused in one sentence before anything is made.
+using Xunit;
+using static Lamina.Tests.Life.TestMachines;
+
+namespace Lamina.Tests.Life;
+
+public sealed class SpecTests : IDisposable
+{
+    private readonly KernelFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    public static TheoryData<string, string> Wrong => new()
+    {
+        { "memory0", "too little" },
+        { "memory1P", "1 PiB" },
+        { "cpus0", "at least one" },
+        { "cpus2", "at most 1" },
+        { "timeout", "time-out" },
+        { "gdb", "70000" },
+        { "debugExitTaken", "another device" },
+        { "debugExitHigh", "too high" },
+        { "kernel", "does not exist" },
+        { "initrd", "does not exist" },
+        { "modules", "no modules" },
+        { "type", "machine type" },
+        { "twoStdio", "both" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void A_spec_that_cannot_be_is_refused_in_a_sentence(string kind, string word)
+    {
+        var good = Spec(_folder);
+        var spec = kind switch
+        {
+            "memory0" => good with { MemoryBytes = 0 },
+            "memory1P" => good with { MemoryBytes = 1ul << 50 },
+            "cpus0" => good with { Cpus = 0 },
+            "cpus2" => good with { Cpus = 2 },
+            "timeout" => good with { Timeout = TimeSpan.Zero },
+            "gdb" => good with { GdbPort = 70000 },
+            "debugExitTaken" => good with { DebugExitPort = 0x3F8 },
+            "debugExitHigh" => good with { DebugExitPort = 0xFFFE },
+            "kernel" => good with { Boot = good.Boot with { KernelPath = _folder.In("none") } },
+            "initrd" => good with { Boot = good.Boot with { InitrdPath = _folder.In("none") } },
+            "modules" => good with { Boot = good.Boot with { Modules = [new BootModule(_folder.Kernel)] } },
+            "type" => good with { Type = (MachineType)7 },
+            _ => good with { Serial = new SerialTarget.Stdio(), Console = new SerialTarget.Stdio() },
+        };
+
+        var refusal = Assert.Throws<MachineException>(() => Create(spec, Forever));
+
+        Assert.Contains(word, refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refusal.Message);
+    }
+
+    [Theory]
+    [InlineData("stdio", typeof(SerialTarget.Stdio))]
+    [InlineData("null", typeof(SerialTarget.Null))]
+    [InlineData("file:/tmp/a:b", typeof(SerialTarget.File))]
+    [InlineData("unix:x", typeof(SerialTarget.Unix))]
+    public void A_serial_target_is_read_from_text(string text, Type type) => Assert.IsType(type, SerialTarget.Parse(text));
+
+    [Fact]
+    public void A_path_with_a_colon_stays_whole() => Assert.Equal(new SerialTarget.File("/tmp/a:b"), SerialTarget.Parse("file:/tmp/a:b"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("file")]
+    [InlineData("file:")]
+    [InlineData("stdio:")]
+    [InlineData("tcp:1")]
+    public void Any_other_text_is_refused_with_the_choices(string text) =>
+        Assert.Contains("unix:PATH", Assert.Throws<MachineException>(() => SerialTarget.Parse(text)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task A_refused_spec_leaves_no_file_open()
+    {
+        Assert.Throws<MachineException>(() => Create(Spec(_folder) with { DebugExitPort = 0x3F8 }, Forever));
+
+        await using var stream = new FileStream(_folder.Kernel, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        Assert.True(stream.CanWrite);
+    }
+}

@@ -1,0 +1,62 @@
+// Machines for the tests of their lives: a tiny kernel in memory, a fake engine with a script, everything else real.
+using Lamina.Tests.Boot;
+
+namespace Lamina.Tests.Life;
+
+/// <summary>A folder with a kernel in it, for as long as a test.</summary>
+internal sealed class KernelFolder : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
+
+    internal KernelFolder() => File.WriteAllBytes(Kernel, Images.BzImage());
+
+    internal string Kernel => Path.Combine(_folder, "vmlinuz");
+
+    internal string In(string name) => Path.Combine(_folder, name);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+internal static class TestMachines
+{
+    internal const ushort Com1 = 0x3F8, DebugExitPort = 0xF4, PowerPort = 0x604, KeyboardCommand = 0x64, PvPanic = 0x505;
+
+    internal static MachineSpec Spec(KernelFolder folder) => new()
+    {
+        Boot = new BootSource { KernelPath = folder.Kernel },
+        MemoryBytes = 64 << 20,
+        DebugExitPort = DebugExitPort,
+    };
+
+    internal static Machine Create(MachineSpec spec, Func<FakeVcpu, IEnumerable<FakeStep>> script) => Create(spec, new FakeEngine(script));
+
+    internal static Machine Create(MachineSpec spec, FakeEngine engine, TimeProvider? time = null) =>
+        Machine.Create(spec, new MachineServices { Engine = engine, Time = time ?? TimeProvider.System });
+
+    /// <summary>A script that does things and then halts for good.</summary>
+    internal static Func<FakeVcpu, IEnumerable<FakeStep>> Do(params Action<FakeVcpu>[] actions) => vcpu => Run(vcpu, actions);
+
+    internal static IEnumerable<FakeStep> Forever(FakeVcpu vcpu)
+    {
+        while (true) yield return FakeStep.Continue;
+    }
+
+    internal static void Print(FakeVcpu vcpu, string text)
+    {
+        foreach (var character in text) vcpu.Out(Com1, (byte)character);
+    }
+
+    internal static void PowerOff(FakeVcpu vcpu) => vcpu.Out(PowerPort + 1, 0x34);
+
+    internal static void Reset(FakeVcpu vcpu) => vcpu.Out(KeyboardCommand, 0xFE);
+
+    private static IEnumerable<FakeStep> Run(FakeVcpu vcpu, Action<FakeVcpu>[] actions)
+    {
+        foreach (var action in actions)
+        {
+            action(vcpu);
+            yield return FakeStep.Continue;
+        }
+        yield return FakeStep.Halt;
+    }
+}
