@@ -11,8 +11,8 @@ internal sealed class Verb(string name, string description) : Command(name, desc
     /// <summary>The options, under headings; every option of the command is in one.</summary>
     public IReadOnlyList<OptionGroup> Groups { get; private set; } = [];
 
-    /// <summary>Paragraphs under headings of their own, after the options.</summary>
-    public IReadOnlyList<HelpSection> Sections { get; init; } = [];
+    /// <summary>Makes what stands under headings of its own after the options; called only when the page is shown.</summary>
+    public Func<IReadOnlyList<HelpSection>> Sections { get; init; } = () => [];
 
     /// <summary>Adds options under a heading.</summary>
     public void AddGroup(string title, params Option[] options)
@@ -37,15 +37,15 @@ internal static class Commands
     /// <summary>See <see cref="Invocation"/>.</summary>
     public static ParserConfiguration Parsing { get; } = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
-    /// <summary>Builds the tree.</summary>
-    public static RootCommand Create()
+    /// <summary>Builds the tree, or the part of it that the words can need: a run does not pay for the other verbs.</summary>
+    public static RootCommand Create(string[] words)
     {
-        var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.")
+        var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.") { RunVerb.Create() };
+        if (words is not ["run", ..])
         {
-            RunVerb.Create(),
-            ImageVerb.Create(),
-            CompletionVerb.Create(),
-        };
+            root.Add(ImageVerb.Create());
+            root.Add(CompletionVerb.Create());
+        }
         foreach (var help in root.Options.OfType<HelpOption>())
         {
             help.Description = "Show this page.";

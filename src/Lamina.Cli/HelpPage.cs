@@ -33,7 +33,7 @@ internal sealed class HelpPage : SynchronousCommandLineAction
         if (command is Verb verb)
         {
             foreach (var group in verb.Groups) Rows(output, group.Title, group.Options.Select(Row));
-            foreach (var section in verb.Sections) Rows(output, section.Title, section.Rows);
+            foreach (var section in verb.Sections()) Rows(output, section.Title, section.Rows);
         }
         else
         {

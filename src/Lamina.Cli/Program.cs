@@ -10,7 +10,7 @@ internal static class Program
     {
         try
         {
-            var root = Commands.Create();
+            var root = Commands.Create(words);
             var parsed = root.Parse(words, Commands.Parsing);
             if (parsed.Errors.Count == 0 || parsed.Action is { ClearsParseErrors: true }) return parsed.Invoke(Commands.Invocation);
             Stderr.Say(Suggestions.Describe(parsed));

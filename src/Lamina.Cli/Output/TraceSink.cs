@@ -10,13 +10,11 @@ internal sealed class TraceSink : IDisposable
 
     private TraceSink(StreamWriter? file) => _file = file;
 
-    /// <summary>Opens a sink; null where no trace is wanted.</summary>
-    /// <param name="wanted">Whether --trace was given.</param>
+    /// <summary>Opens a sink.</summary>
     /// <param name="path">The file; null for standard error.</param>
     /// <exception cref="UsageException">The file cannot be written.</exception>
-    public static TraceSink? Open(bool wanted, string? path)
+    public static TraceSink Open(string? path)
     {
-        if (!wanted) return null;
         try
         {
             return new TraceSink(path is null ? null : new StreamWriter(path, append: false));

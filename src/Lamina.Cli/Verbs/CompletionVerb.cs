@@ -53,7 +53,7 @@ internal static class CompletionVerb
         });
         var verb = new Verb("completion", "Prints the script that lets a shell complete lamina's words.")
         {
-            Sections = [new HelpSection("Example", [("source <(lamina completion bash)", "")])],
+            Sections = () => [new HelpSection("Example", [("source <(lamina completion bash)", "")])],
         };
         verb.Arguments.Add(shell);
         verb.SetAction(parsed =>

@@ -24,7 +24,7 @@ internal static class ImageVerb
     public static Argument<string?> NameArgument(string description)
     {
         var argument = new Argument<string?>("image") { Description = description, HelpName = "IMAGE", Arity = ArgumentArity.ZeroOrOne };
-        argument.CompletionSources.Add([.. ImageStore.Names]);
+        argument.CompletionSources.Add(_ => ImageStore.Names);
         argument.Validators.Add(result =>
         {
             if (result.Tokens.Count > 0 && !ImageStore.Names.Contains(result.Tokens[0].Value))

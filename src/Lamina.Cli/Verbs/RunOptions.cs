@@ -1,7 +1,7 @@
 // The options of "lamina run", under the headings of its help page, and how their values are read. What they mean for a
-// machine is in RunVerb.
+// machine is in RunVerb. Every value is parsed as text and read by a function below: each further type of option costs
+// milliseconds at every start, since the runtime compiles System.CommandLine anew for it.
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using Lamina.Cli.Values;
 
@@ -10,6 +10,8 @@ namespace Lamina.Cli.Verbs;
 /// <summary>The words of "lamina run".</summary>
 internal sealed class RunOptions
 {
+    private const ulong DefaultMemory = 256ul << 20;
+
     /// <summary>Which image to boot where no kernel is given.</summary>
     public Argument<string?> Image { get; } = ImageVerb.NameArgument($"The image to boot where no --kernel is given ({ImageVerb.DefaultImage}); it is built on first use.");
 
@@ -23,80 +25,34 @@ internal sealed class RunOptions
     public Option<string?> CommandLine { get; } = new("--cmdline", "-c") { HelpName = "TEXT", Description = $"The kernel's command line. Default: {BootSource.DefaultCommandLine}; the image's own for an image." };
 
     /// <summary>--module.</summary>
-    public Option<string[]> Modules { get; } = new("--module") { HelpName = "\"FILE [ARGS]\"", Description = "A module for a Multiboot or PVH kernel; repeatable, in order.", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
+    public Option<string[]> Modules { get; } = new("--module") { HelpName = "\"FILE [ARGS]\"", Description = "A module for a Multiboot or PVH kernel; repeatable, in order." };
 
     /// <summary>--memory.</summary>
-    public Option<ulong> Memory { get; } = new("--memory", "-m")
-    {
-        HelpName = "SIZE",
-        Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M.",
-        CustomParser = result => ByteSize.TryParse(Word(result), out var bytes) ? bytes : Refuse<ulong>(result, "--memory", "a size", "16M, 512MiB or 1G"),
-        DefaultValueFactory = _ => 256ul << 20,
-    };
+    public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M." };
 
     /// <summary>--cpus.</summary>
-    public Option<int> Cpus { get; } = new("--cpus")
-    {
-        HelpName = "N",
-        Description = "Virtual CPUs; 1 for now.",
-        CustomParser = result => int.TryParse(Word(result), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : Refuse<int>(result, "--cpus", "a number of CPUs", "1"),
-        DefaultValueFactory = _ => 1,
-    };
+    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs; 1 for now." };
 
     /// <summary>--machine.</summary>
-    public Option<MachineType> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO).", MachineType.Micro);
+    public Option<string?> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO). Default: micro.", "micro");
 
     /// <summary>--engine.</summary>
-    public Option<EngineChoice> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, or translator (no hardware support, no privilege).", EngineChoice.Auto);
+    public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, or translator (no hardware support, no privilege). Default: auto.", "auto", "translator");
 
     /// <summary>--serial.</summary>
-    public Option<SerialTarget> Serial { get; } = new("--serial")
-    {
-        HelpName = "TARGET",
-        Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to connect to). Default: stdio.",
-        CustomParser = result =>
-        {
-            try
-            {
-                return SerialTarget.Parse(Word(result));
-            }
-            catch (MachineException failure)
-            {
-                result.AddError($"--serial: {failure.Message}");
-                return null;
-            }
-        },
-        DefaultValueFactory = _ => new SerialTarget.Stdio(),
-    };
+    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to connect to). Default: stdio." };
 
     /// <summary>--no-reboot.</summary>
     public Option<bool> NoReboot { get; } = new("--no-reboot") { Description = "End where the guest resets or its CPU triple-faults, instead of starting it again." };
 
     /// <summary>--timeout.</summary>
-    public Option<TimeSpan?> Timeout { get; } = new("--timeout")
-    {
-        HelpName = "TIME",
-        Description = "End after this time with exit code 124: 500ms, 90s, 5m, 2h.",
-        CustomParser = result => Duration.TryParse(Word(result), out var duration) ? duration : Refuse<TimeSpan?>(result, "--timeout", "a time", "500ms, 90s or 5m"),
-    };
+    public Option<string?> Timeout { get; } = new("--timeout") { HelpName = "TIME", Description = "End after this time with exit code 124: 500ms, 90s, 5m, 2h." };
 
     /// <summary>--debug-exit.</summary>
-    public Option<ushort?> DebugExit { get; } = new("--debug-exit")
-    {
-        HelpName = "PORT",
-        Description = "An I/O port where the guest's write of v ends the machine with exit code (v << 1) | 1.",
-        CustomParser = result => TryParsePort(Word(result), out var port) ? port : Refuse<ushort?>(result, "--debug-exit", "an I/O port", "0xf4"),
-    };
+    public Option<string?> DebugExit { get; } = new("--debug-exit") { HelpName = "PORT", Description = "An I/O port where the guest's write of v ends the machine with exit code (v << 1) | 1." };
 
     /// <summary>--gdb.</summary>
-    public Option<int?> Gdb { get; } = new("--gdb")
-    {
-        HelpName = "PORT",
-        Description = "Wait for gdb on 127.0.0.1:PORT (\"target remote :PORT\") before the first instruction; 0 picks a free port.",
-        CustomParser = result => int.TryParse(Word(result), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= ushort.MaxValue
-            ? port
-            : Refuse<int?>(result, "--gdb", "a TCP port", "1234"),
-    };
+    public Option<string?> Gdb { get; } = new("--gdb") { HelpName = "PORT", Description = "Wait for gdb on 127.0.0.1:PORT (\"target remote :PORT\") before the first instruction; 0 picks a free port." };
 
     /// <summary>--trace.</summary>
     public Option<string?> Trace { get; } = new("--trace") { HelpName = "[FILE]", Description = "Write the guest's exits and exceptions, a line each, to a file or to standard error.", Arity = ArgumentArity.ZeroOrOne };
@@ -114,32 +70,72 @@ internal sealed class RunOptions
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
     }
 
-    /// <summary>Reads a port number, decimal or 0x hexadecimal.</summary>
-    internal static bool TryParsePort(string text, out ushort port) => text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
-        ? ushort.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out port)
-        : ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port);
+    /// <summary>Reads --memory.</summary>
+    /// <exception cref="UsageException">It is not a size.</exception>
+    public static ulong ReadMemory(string? text) =>
+        text is null ? DefaultMemory : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse("--memory", text, "a size", "16M, 512MiB or 1G");
 
-    // An enumeration's values in lower case; the only ones that are accepted and completed.
-    private static Option<T> Choice<T>(string name, string helpName, string description, T otherwise) where T : struct, Enum
+    /// <summary>Reads --cpus.</summary>
+    /// <exception cref="UsageException">It is not a number.</exception>
+    public static int ReadCpus(string? text) =>
+        text is null ? 1 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : throw Refuse("--cpus", text, "a number of CPUs", "1");
+
+    /// <summary>Reads --machine.</summary>
+    /// <exception cref="UsageException">There is no such machine.</exception>
+    public static MachineType ReadType(string? text) => text switch
     {
-        var values = Enum.GetValues<T>().ToDictionary(value => value.ToString().ToLowerInvariant());
-        var option = new Option<T>(name)
-        {
-            HelpName = helpName,
-            Description = $"{description} Default: {otherwise.ToString().ToLowerInvariant()}.",
-            CustomParser = result => values.TryGetValue(Word(result), out var value) ? value : Refuse<T>(result, name, string.Join(" or ", values.Keys), null),
-            DefaultValueFactory = _ => otherwise,
-        };
-        option.CompletionSources.Clear();
-        option.CompletionSources.Add([.. values.Keys]);
+        null or "micro" => MachineType.Micro,
+        _ => throw new UsageException($"--machine: there is no machine '{text}'; there is micro"),
+    };
+
+    /// <summary>Reads --engine.</summary>
+    /// <exception cref="UsageException">There is no such engine.</exception>
+    public static EngineChoice ReadEngine(string? text) => text switch
+    {
+        null or "auto" => EngineChoice.Auto,
+        "translator" => EngineChoice.Translator,
+        _ => throw new UsageException($"--engine: there is no engine '{text}'; there are auto and translator"),
+    };
+
+    /// <summary>Reads --serial.</summary>
+    /// <exception cref="MachineException">It is not a target.</exception>
+    public static SerialTarget ReadSerial(string? text) => text is null ? new SerialTarget.Stdio() : SerialTarget.Parse(text);
+
+    /// <summary>Reads --timeout.</summary>
+    /// <exception cref="UsageException">It is not a time.</exception>
+    public static TimeSpan? ReadTimeout(string? text) =>
+        text is null ? null : Duration.TryParse(text, out var duration) ? duration : throw Refuse("--timeout", text, "a time", "500ms, 90s or 5m");
+
+    /// <summary>Reads --debug-exit, decimal or 0x hexadecimal.</summary>
+    /// <exception cref="UsageException">It is not an I/O port.</exception>
+    public static ushort? ReadDebugExit(string? text)
+    {
+        if (text is null) return null;
+        var isHexadecimal = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
+        return ushort.TryParse(isHexadecimal ? text.AsSpan(2) : text, isHexadecimal ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            ? port
+            : throw Refuse("--debug-exit", text, "an I/O port", "0xf4");
+    }
+
+    /// <summary>Reads --gdb.</summary>
+    /// <exception cref="UsageException">It is not a TCP port.</exception>
+    public static int? ReadGdb(string? text) =>
+        text is null ? null : ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : throw Refuse("--gdb", text, "a TCP port", "1234");
+
+    /// <summary>Reads one --module: "FILE" or "FILE ARGS".</summary>
+    public static BootModule ReadModule(string text)
+    {
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return space < 0 ? new BootModule(text) : new BootModule(text[..space], text[(space + 1)..]);
+    }
+
+    private static Option<string?> Choice(string name, string helpName, string description, params string[] values)
+    {
+        var option = new Option<string?>(name) { HelpName = helpName, Description = description };
+        option.CompletionSources.Add(values);
         return option;
     }
 
-    private static string Word(ArgumentResult result) => result.Tokens.Count > 0 ? result.Tokens[^1].Value : "";
-
-    private static T? Refuse<T>(ArgumentResult result, string option, string what, string? example)
-    {
-        result.AddError($"{option}: '{Word(result)}' is not {what}{(example is null ? "" : $"; write it like {example}")}");
-        return default;
-    }
+    private static UsageException Refuse(string option, string text, string what, string example) =>
+        new($"{option}: '{text}' is not {what}; write it like {example}");
 }

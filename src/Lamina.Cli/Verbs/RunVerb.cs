@@ -9,7 +9,7 @@ namespace Lamina.Cli.Verbs;
 /// <summary>The verb "run".</summary>
 internal static class RunVerb
 {
-    private static readonly HelpSection[] Sections =
+    private static HelpSection[] Sections() =>
     [
         new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
         new("Exit codes",
@@ -45,22 +45,22 @@ internal static class RunVerb
 
     private static int Run(ParseResult parsed, RunOptions options)
     {
-        var boot = BootOf(parsed, options);
-        using var trace = TraceSink.Open(parsed.GetResult(options.Trace) is not null, parsed.GetValue(options.Trace));
+        // Words are read before anything is fetched or opened.
         var spec = new MachineSpec
         {
-            Type = parsed.GetValue(options.Type),
-            Boot = boot,
-            MemoryBytes = parsed.GetValue(options.Memory),
-            Cpus = parsed.GetValue(options.Cpus),
-            Engine = parsed.GetValue(options.Engine),
-            Serial = parsed.GetRequiredValue(options.Serial),
+            Type = RunOptions.ReadType(parsed.GetValue(options.Type)),
+            Boot = new BootSource { KernelPath = "" },
+            MemoryBytes = RunOptions.ReadMemory(parsed.GetValue(options.Memory)),
+            Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
+            Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
+            Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
             NoReboot = parsed.GetValue(options.NoReboot),
-            DebugExitPort = parsed.GetValue(options.DebugExit),
-            Timeout = parsed.GetValue(options.Timeout),
-            Trace = trace is null ? null : trace.Write,
-            GdbPort = parsed.GetValue(options.Gdb),
+            DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
+            Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
+            GdbPort = RunOptions.ReadGdb(parsed.GetValue(options.Gdb)),
         };
+        using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
+        spec = spec with { Boot = BootOf(parsed, options), Trace = trace is null ? null : trace.Write };
         return RunAsync(spec, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
     }
 
@@ -99,7 +99,7 @@ internal static class RunVerb
         var kernel = parsed.GetValue(options.Kernel);
         var initrd = parsed.GetValue(options.Initrd);
         var commandLine = parsed.GetValue(options.CommandLine);
-        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(ParseModule)];
+        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(RunOptions.ReadModule)];
         var name = parsed.GetValue(options.Image);
         if (kernel is not null)
         {
@@ -114,11 +114,4 @@ internal static class RunVerb
     // The way of every run after the first: no builder, no progress, no lock.
     private static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
         ?? ImageBuild.Run((store, progress, cancellation) => store.FindOrBuildAsync(name, progress, cancellation));
-
-    /// <summary>Reads "FILE" or "FILE ARGS".</summary>
-    internal static BootModule ParseModule(string text)
-    {
-        var space = text.IndexOf(' ', StringComparison.Ordinal);
-        return space < 0 ? new BootModule(text) : new BootModule(text[..space], text[(space + 1)..]);
-    }
 }
