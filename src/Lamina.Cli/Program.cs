@@ -20,5 +20,9 @@ internal static class Program
         {
             return Failures.Report(failure);
         }
+        finally
+        {
+            TerminalGuard.Dismiss();
+        }
     }
 }
