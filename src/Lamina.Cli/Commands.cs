@@ -1,0 +1,58 @@
+// The tree of the program's words. A new verb is a file in Verbs/ and a line here.
+using System.CommandLine;
+using System.CommandLine.Help;
+using Lamina.Cli.Verbs;
+
+namespace Lamina.Cli;
+
+/// <summary>A command with what its help page says beside the list of its options.</summary>
+internal sealed class Verb(string name, string description) : Command(name, description)
+{
+    /// <summary>The options, under headings; every option of the command is in one.</summary>
+    public IReadOnlyList<OptionGroup> Groups { get; private set; } = [];
+
+    /// <summary>Makes what stands under headings of its own after the options; called only when the page is shown.</summary>
+    public Func<IReadOnlyList<HelpSection>> Sections { get; init; } = () => [];
+
+    /// <summary>Adds options under a heading.</summary>
+    public void AddGroup(string title, params Option[] options)
+    {
+        foreach (var option in options) Options.Add(option);
+        Groups = [.. Groups, new OptionGroup(title, options)];
+    }
+}
+
+/// <summary>Options under a heading of a help page.</summary>
+internal sealed record OptionGroup(string Title, IReadOnlyList<Option> Options);
+
+/// <summary>Text under a heading of a help page: rows of two columns, or single lines where the second is empty.</summary>
+internal sealed record HelpSection(string Title, IReadOnlyList<(string Left, string Right)> Rows);
+
+/// <summary>The program's words.</summary>
+internal static class Commands
+{
+    /// <summary>How parsed words are read and run: no response files, and exceptions come to the caller.</summary>
+    public static InvocationConfiguration Invocation { get; } = new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+
+    /// <summary>See <see cref="Invocation"/>.</summary>
+    public static ParserConfiguration Parsing { get; } = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
+    /// <summary>Builds the tree, or the part of it that the words can need: a run does not pay for the other verbs.</summary>
+    public static RootCommand Create(string[] words)
+    {
+        var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.") { RunVerb.Create() };
+        if (words is not ["run", ..])
+        {
+            root.Add(ImageVerb.Create());
+            root.Add(CompletionVerb.Create());
+        }
+        foreach (var help in root.Options.OfType<HelpOption>())
+        {
+            help.Description = "Show this page.";
+            help.Action = new HelpPage();
+            foreach (var alias in help.Aliases.Where(alias => alias is not "-h").ToArray()) help.Aliases.Remove(alias);
+        }
+        foreach (var version in root.Options.OfType<VersionOption>()) version.Description = "Show the program's version.";
+        return root;
+    }
+}

@@ -1,0 +1,28 @@
+// The program's entrance: hands the words to the verbs and turns every failure into one sentence and an exit code.
+// Nothing here knows what a verb does.
+using Lamina.Cli.Output;
+
+namespace Lamina.Cli;
+
+internal static class Program
+{
+    private static int Main(string[] words)
+    {
+        try
+        {
+            var root = Commands.Create(words);
+            var parsed = root.Parse(words, Commands.Parsing);
+            if (parsed.Errors.Count == 0 || parsed.Action is { ClearsParseErrors: true }) return parsed.Invoke(Commands.Invocation);
+            Stderr.Say(Suggestions.Describe(parsed));
+            return ExitCode.Usage;
+        }
+        catch (Exception failure)
+        {
+            return Failures.Report(failure);
+        }
+        finally
+        {
+            TerminalGuard.Dismiss();
+        }
+    }
+}

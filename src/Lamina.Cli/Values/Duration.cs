@@ -1,0 +1,32 @@
+// Durations as people write them: 90s, 5m, 500ms, 1.5h, 90 (seconds).
+using System.Globalization;
+
+namespace Lamina.Cli.Values;
+
+/// <summary>Reads durations.</summary>
+internal static class Duration
+{
+    // What a timer takes without question: System.Threading.Timer ends at 2^32 - 2 milliseconds.
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(49);
+
+    /// <summary>Reads a positive duration: a number with a decimal point at most, then nothing (seconds), ms, s, m, h or d.</summary>
+    public static bool TryParse(string text, out TimeSpan duration)
+    {
+        duration = default;
+        var end = 0;
+        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.')) end++;
+        if (!double.TryParse(text.AsSpan(0, end), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return false;
+        double? milliseconds = text[end..] switch
+        {
+            "ms" => 1,
+            "" or "s" => 1000,
+            "m" or "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => null,
+        };
+        if (milliseconds is not { } factor || number * factor is not (>= 1 and var total) || total > Longest.TotalMilliseconds) return false;
+        duration = TimeSpan.FromMilliseconds(total);
+        return true;
+    }
+}

@@ -1,0 +1,141 @@
+// The options of "lamina run", under the headings of its help page, and how their values are read. What they mean for a
+// machine is in RunVerb. Every value is parsed as text and read by a function below: each further type of option costs
+// milliseconds at every start, since the runtime compiles System.CommandLine anew for it.
+using System.CommandLine;
+using System.Globalization;
+using Lamina.Cli.Values;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>The words of "lamina run".</summary>
+internal sealed class RunOptions
+{
+    private const ulong DefaultMemory = 256ul << 20;
+
+    /// <summary>Which image to boot where no kernel is given.</summary>
+    public Argument<string?> Image { get; } = ImageVerb.NameArgument($"The image to boot where no --kernel is given ({ImageVerb.DefaultImage}); it is built on first use.");
+
+    /// <summary>--kernel.</summary>
+    public Option<string?> Kernel { get; } = new("--kernel", "-k") { HelpName = "FILE", Description = "A bzImage, an ELF kernel (PVH or vmlinux) or a Multiboot 1 image." };
+
+    /// <summary>--initrd.</summary>
+    public Option<string?> Initrd { get; } = new("--initrd") { HelpName = "FILE", Description = "An initial RAM disk for it." };
+
+    /// <summary>--cmdline.</summary>
+    public Option<string?> CommandLine { get; } = new("--cmdline", "-c") { HelpName = "TEXT", Description = $"The kernel's command line. Default: {BootSource.DefaultCommandLine}; the image's own for an image." };
+
+    /// <summary>--module.</summary>
+    public Option<string[]> Modules { get; } = new("--module") { HelpName = "\"FILE [ARGS]\"", Description = "A module for a Multiboot or PVH kernel; repeatable, in order." };
+
+    /// <summary>--memory.</summary>
+    public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M." };
+
+    /// <summary>--cpus.</summary>
+    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs; 1 for now." };
+
+    /// <summary>--machine.</summary>
+    public Option<string?> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO). Default: micro.", "micro");
+
+    /// <summary>--engine.</summary>
+    public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, or translator (no hardware support, no privilege). Default: auto.", "auto", "translator");
+
+    /// <summary>--serial.</summary>
+    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to connect to). Default: stdio." };
+
+    /// <summary>--no-reboot.</summary>
+    public Option<bool> NoReboot { get; } = new("--no-reboot") { Description = "End where the guest resets or its CPU triple-faults, instead of starting it again." };
+
+    /// <summary>--timeout.</summary>
+    public Option<string?> Timeout { get; } = new("--timeout") { HelpName = "TIME", Description = "End after this time with exit code 124: 500ms, 90s, 5m, 2h." };
+
+    /// <summary>--debug-exit.</summary>
+    public Option<string?> DebugExit { get; } = new("--debug-exit") { HelpName = "PORT", Description = "An I/O port where the guest's write of v ends the machine with exit code (v << 1) | 1." };
+
+    /// <summary>--gdb.</summary>
+    public Option<string?> Gdb { get; } = new("--gdb") { HelpName = "PORT", Description = "Wait for gdb on 127.0.0.1:PORT (\"target remote :PORT\") before the first instruction; 0 picks a free port." };
+
+    /// <summary>--trace.</summary>
+    public Option<string?> Trace { get; } = new("--trace") { HelpName = "[FILE]", Description = "Write the guest's exits and exceptions, a line each, to a file or to standard error.", Arity = ArgumentArity.ZeroOrOne };
+
+    /// <summary>--stats.</summary>
+    public Option<bool> Stats { get; } = new("--stats") { Description = "Say at the end where the time and the memory went." };
+
+    /// <summary>Adds all of them to a verb.</summary>
+    public void AddTo(Verb verb)
+    {
+        verb.Arguments.Add(Image);
+        verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Serial);
+        verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
+        verb.AddGroup("Looking inside", Gdb, Trace, Stats);
+    }
+
+    /// <summary>Reads --memory.</summary>
+    /// <exception cref="UsageException">It is not a size.</exception>
+    public static ulong ReadMemory(string? text) =>
+        text is null ? DefaultMemory : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse("--memory", text, "a size", "16M, 512MiB or 1G");
+
+    /// <summary>Reads --cpus.</summary>
+    /// <exception cref="UsageException">It is not a number.</exception>
+    public static int ReadCpus(string? text) =>
+        text is null ? 1 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : throw Refuse("--cpus", text, "a number of CPUs", "1");
+
+    /// <summary>Reads --machine.</summary>
+    /// <exception cref="UsageException">There is no such machine.</exception>
+    public static MachineType ReadType(string? text) => text switch
+    {
+        null or "micro" => MachineType.Micro,
+        _ => throw new UsageException($"--machine: there is no machine '{text}'; there is micro"),
+    };
+
+    /// <summary>Reads --engine.</summary>
+    /// <exception cref="UsageException">There is no such engine.</exception>
+    public static EngineChoice ReadEngine(string? text) => text switch
+    {
+        null or "auto" => EngineChoice.Auto,
+        "translator" => EngineChoice.Translator,
+        _ => throw new UsageException($"--engine: there is no engine '{text}'; there are auto and translator"),
+    };
+
+    /// <summary>Reads --serial.</summary>
+    /// <exception cref="MachineException">It is not a target.</exception>
+    public static SerialTarget ReadSerial(string? text) => text is null ? new SerialTarget.Stdio() : SerialTarget.Parse(text);
+
+    /// <summary>Reads --timeout.</summary>
+    /// <exception cref="UsageException">It is not a time.</exception>
+    public static TimeSpan? ReadTimeout(string? text) =>
+        text is null ? null : Duration.TryParse(text, out var duration) ? duration : throw Refuse("--timeout", text, "a time", "500ms, 90s or 5m");
+
+    /// <summary>Reads --debug-exit, decimal or 0x hexadecimal.</summary>
+    /// <exception cref="UsageException">It is not an I/O port.</exception>
+    public static ushort? ReadDebugExit(string? text)
+    {
+        if (text is null) return null;
+        var isHexadecimal = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
+        return ushort.TryParse(isHexadecimal ? text.AsSpan(2) : text, isHexadecimal ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            ? port
+            : throw Refuse("--debug-exit", text, "an I/O port", "0xf4");
+    }
+
+    /// <summary>Reads --gdb.</summary>
+    /// <exception cref="UsageException">It is not a TCP port.</exception>
+    public static int? ReadGdb(string? text) =>
+        text is null ? null : ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : throw Refuse("--gdb", text, "a TCP port", "1234");
+
+    /// <summary>Reads one --module: "FILE" or "FILE ARGS".</summary>
+    public static BootModule ReadModule(string text)
+    {
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return space < 0 ? new BootModule(text) : new BootModule(text[..space], text[(space + 1)..]);
+    }
+
+    private static Option<string?> Choice(string name, string helpName, string description, params string[] values)
+    {
+        var option = new Option<string?>(name) { HelpName = helpName, Description = description };
+        option.CompletionSources.Add(values);
+        return option;
+    }
+
+    private static UsageException Refuse(string option, string text, string what, string example) =>
+        new($"{option}: '{text}' is not {what}; write it like {example}");
+}

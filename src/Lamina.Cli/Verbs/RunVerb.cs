@@ -1,0 +1,117 @@
+// "lamina run": words → MachineSpec → Machine → exit code. How the machine is attached to the terminal is the library's
+// work; which image is booted is the image store's.
+using System.CommandLine;
+using Lamina.Cli.Output;
+using Lamina.Images;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>The verb "run".</summary>
+internal static class RunVerb
+{
+    private static HelpSection[] Sections() =>
+    [
+        new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
+        new("Exit codes",
+        [
+            ("0", "the guest powered off, or was reset with --no-reboot"),
+            ("1", "the host lacks or refuses something"),
+            ("2", "the command line or a file it names cannot be used"),
+            ("10", "the guest's kernel panicked"),
+            ("11", "the guest's CPU triple-faulted, with --no-reboot"),
+            ("70", "internal error"),
+            ("124", "--timeout passed"),
+            ("129, 130, 143", "ended by SIGHUP, by the user, by SIGTERM"),
+            ("(v << 1) | 1", "the guest wrote v to the port of --debug-exit"),
+        ]),
+        new("Examples",
+        [
+            ("lamina run", "a shell in a small guest"),
+            ("lamina run --memory 1G --timeout 5m", "more memory, for five minutes at most"),
+            ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
+            ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
+        ]),
+    ];
+
+    /// <summary>Builds the command.</summary>
+    public static Command Create()
+    {
+        var verb = new Verb("run", "Boots a machine on this terminal and ends with it.") { Sections = Sections };
+        var options = new RunOptions();
+        options.AddTo(verb);
+        verb.SetAction(parsed => Run(parsed, options));
+        return verb;
+    }
+
+    private static int Run(ParseResult parsed, RunOptions options)
+    {
+        // Words are read before anything is fetched or opened.
+        var spec = new MachineSpec
+        {
+            Type = RunOptions.ReadType(parsed.GetValue(options.Type)),
+            Boot = new BootSource { KernelPath = "" },
+            MemoryBytes = RunOptions.ReadMemory(parsed.GetValue(options.Memory)),
+            Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
+            Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
+            Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
+            NoReboot = parsed.GetValue(options.NoReboot),
+            DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
+            Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
+            GdbPort = RunOptions.ReadGdb(parsed.GetValue(options.Gdb)),
+        };
+        using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
+        spec = spec with { Boot = BootOf(parsed, options), Trace = trace is null ? null : trace.Write };
+        return RunAsync(spec, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
+    }
+
+    private static async Task<int> RunAsync(MachineSpec spec, bool stats)
+    {
+        using var signals = new EndingSignals();
+        await using var machine = Machine.Create(spec);
+        Stderr.Say(machine.EngineDescription);
+        if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
+        var result = await machine.RunAsync(signals.Token).ConfigureAwait(false);
+        if (stats) Stderr.Line(machine.Statistics.ToString() ?? "");
+        return Conclude(result, signals.ExitCode);
+    }
+
+    /// <summary>Says how a machine ended, where that is not plain, and gives the exit code.</summary>
+    /// <param name="result">The end.</param>
+    /// <param name="signal">The exit code of the signal that asked for it, if one did.</param>
+    internal static int Conclude(MachineResult result, int? signal)
+    {
+        var (code, sentence) = result.End switch
+        {
+            MachineEnd.PoweredOff or MachineEnd.Reset => (ExitCode.Success, null),
+            MachineEnd.DebugExit => (result.DebugExitCode.GetValueOrDefault(1) & 0xff, null),
+            MachineEnd.GuestPanic => (ExitCode.GuestPanic, "the guest's kernel panicked"),
+            MachineEnd.TripleFault => (ExitCode.TripleFault, "the guest's CPU triple-faulted"),
+            MachineEnd.TimedOut => (ExitCode.TimedOut, "the time given with --timeout passed"),
+            MachineEnd.Stopped => (signal ?? ExitCode.Interrupted, null),
+            _ => (ExitCode.Internal, "the machine failed"),
+        };
+        if (sentence is not null || result.Message is not null) Stderr.Say(result.Message ?? sentence!);
+        return code;
+    }
+
+    private static BootSource BootOf(ParseResult parsed, RunOptions options)
+    {
+        var kernel = parsed.GetValue(options.Kernel);
+        var initrd = parsed.GetValue(options.Initrd);
+        var commandLine = parsed.GetValue(options.CommandLine);
+        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(RunOptions.ReadModule)];
+        var name = parsed.GetValue(options.Image);
+        if (kernel is not null)
+        {
+            if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
+            return new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = commandLine ?? BootSource.DefaultCommandLine, Modules = modules };
+        }
+        if (modules.Length > 0) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        var image = ImageOf(name ?? ImageVerb.DefaultImage);
+        return new BootSource { KernelPath = image.KernelPath, InitrdPath = initrd ?? image.InitrdPath, CommandLine = commandLine ?? $"{image.CommandLine}{TerminalWords.ForGuest()}" };
+    }
+
+    // The way of every run after the first: no builder, no progress, no lock.
+    private static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
+        ?? ImageBuild.Run((store, progress, cancellation) => store.FindOrBuildAsync(name, progress, cancellation));
+}

@@ -1,0 +1,66 @@
+// manifest.json of a built image: what it is made of, for people and programs. It is written once; running an image
+// does not read it.
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Lamina.Images;
+
+/// <summary>A package that an image was made of.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Version">Its version.</param>
+/// <param name="Sha256">The hash of its archive, from the signed package lists.</param>
+public sealed record ImagePackage(string Name, string Version, string Sha256);
+
+/// <summary>A file of an image.</summary>
+/// <param name="Name">Its name in the image's folder.</param>
+/// <param name="Size">Its size in bytes.</param>
+/// <param name="Sha256">Its hash, in lower-case hexadecimal digits.</param>
+public sealed record ImageFile(string Name, long Size, string Sha256);
+
+/// <summary>What a built image is made of.</summary>
+/// <param name="Name">The image's name.</param>
+/// <param name="Version">The version of its kernel.</param>
+/// <param name="Recipe">The number of the recipe that built it.</param>
+/// <param name="Built">When, in UTC.</param>
+/// <param name="CommandLine">The kernel command line it boots with.</param>
+/// <param name="Files">Its files.</param>
+/// <param name="Packages">Where they come from.</param>
+/// <param name="Modules">The kernel modules in it, in an order in which they can be inserted.</param>
+public sealed record ImageManifest(
+    string Name,
+    string Version,
+    int Recipe,
+    DateTimeOffset Built,
+    string CommandLine,
+    IReadOnlyList<ImageFile> Files,
+    IReadOnlyList<ImagePackage> Packages,
+    IReadOnlyList<string> Modules)
+{
+    /// <summary>The name of its file.</summary>
+    public const string FileName = "manifest.json";
+
+    // A file, not a web page: versions keep their plus signs.
+    private static readonly ImageJson Json = new(new JsonSerializerOptions(ImageJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
+    /// <summary>Its JSON.</summary>
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json.ImageManifest);
+
+    /// <summary>Reads a manifest.</summary>
+    /// <exception cref="ImageException">It is not one.</exception>
+    public static ImageManifest FromJson(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, Json.ImageManifest) ?? throw new JsonException("null");
+        }
+        catch (JsonException failure)
+        {
+            throw new ImageException($"{FileName} is damaged; build the image again with 'lamina image build'", failure);
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(ImageManifest))]
+internal sealed partial class ImageJson : JsonSerializerContext;

@@ -1,0 +1,49 @@
+// What an image is made by. A further image is a further recipe, in a folder of its own, listed here.
+using Lamina.Images.Tiny;
+
+namespace Lamina.Images;
+
+/// <summary>Makes one kind of image.</summary>
+internal interface IImageRecipe
+{
+    /// <summary>The name users give: lower-case letters.</summary>
+    string Name { get; }
+
+    /// <summary>What is in it, in a few words.</summary>
+    string Description { get; }
+
+    /// <summary>Images built by another number of the recipe are built again before they are used.</summary>
+    int Recipe { get; }
+
+    /// <summary>The kernel command line it boots with.</summary>
+    string CommandLine { get; }
+
+    /// <summary>The name of the kernel's file.</summary>
+    string Kernel { get; }
+
+    /// <summary>The name of the initial RAM disk's file; null where it has none.</summary>
+    string? Initrd { get; }
+
+    /// <summary>Builds the files.</summary>
+    /// <param name="scratch">A private folder, removed afterwards, on the file system of the target.</param>
+    /// <param name="target">An empty folder for the image's files.</param>
+    /// <param name="progress">Is told what goes on.</param>
+    /// <param name="cancellation">Ends the build; nothing needs to be cleaned up.</param>
+    /// <exception cref="ImageException">It cannot be built.</exception>
+    Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellation);
+}
+
+/// <summary>What was built.</summary>
+internal sealed record ImageContents(string Version, IReadOnlyList<ImagePackage> Packages, IReadOnlyList<string> Modules);
+
+/// <summary>The recipes there are.</summary>
+internal static class ImageRecipes
+{
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<IImageRecipe> All { get; } = [new TinyImage()];
+
+    /// <summary>The recipe of a name.</summary>
+    /// <exception cref="ImageException">There is none.</exception>
+    public static IImageRecipe Get(string name) => All.FirstOrDefault(recipe => recipe.Name == name)
+        ?? throw new ImageException($"there is no image '{name}'; there is {string.Join(", ", All.Select(recipe => recipe.Name))}");
+}

@@ -1,0 +1,225 @@
+// The user's cache of built images: images/NAME/VERSION/ holds an image's files, images/NAME/current points to the one
+// in use. A version's folder is complete from the moment it has its name: it is built aside, flushed to the disk and
+// renamed. A lock keeps builders apart; who merely runs an image takes none.
+using System.Security.Cryptography;
+using Lamina.Host;
+
+namespace Lamina.Images;
+
+/// <summary>An image that can be booted.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Version">The version of its kernel.</param>
+/// <param name="Folder">The folder with its files.</param>
+/// <param name="KernelPath">The kernel.</param>
+/// <param name="InitrdPath">The initial RAM disk; null where it has none.</param>
+/// <param name="CommandLine">The kernel command line it boots with.</param>
+public sealed record Image(string Name, string Version, string Folder, string KernelPath, string? InitrdPath, string CommandLine)
+{
+    /// <summary>The sum of its files' sizes in bytes.</summary>
+    public long Size => new DirectoryInfo(Folder).EnumerateFiles().Sum(file => file.Length);
+}
+
+/// <summary>An image there can be.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Description">What is in it, in a few words.</param>
+/// <param name="Built">The built image; null where it has not been built.</param>
+public sealed record ImageListing(string Name, string Description, Image? Built);
+
+/// <summary>The built images of a user.</summary>
+public sealed class ImageStore
+{
+    private const string Current = "current", Scratch = ".scratch-", LockFile = ".lock";
+    private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
+    private const long NeededSpace = 256 << 20;
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>Uses a folder, which need not exist.</summary>
+    public ImageStore(string folder) => Folder = Path.GetFullPath(folder);
+
+    /// <summary>The folder of the store.</summary>
+    public string Folder { get; }
+
+    /// <summary>The names of the images there can be.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. ImageRecipes.All.Select(recipe => recipe.Name)];
+
+    /// <summary>The store of the user: images below $XDG_CACHE_HOME/lamina, or ~/.cache/lamina.</summary>
+    /// <exception cref="ImageException">The user has neither.</exception>
+    public static ImageStore OfUser()
+    {
+        // The XDG Base Directory Specification: a relative path is to be ignored.
+        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
+        if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
+        {
+            var home = Environment.GetEnvironmentVariable("HOME");
+            if (string.IsNullOrEmpty(home) || !Path.IsPathRooted(home))
+                throw new ImageException("there is no folder for images: neither HOME nor XDG_CACHE_HOME names one");
+            cache = Path.Combine(home, ".cache");
+        }
+        return new ImageStore(Path.Combine(cache, "lamina", "images"));
+    }
+
+    /// <summary>The images there can be, and which of them are built.</summary>
+    public IReadOnlyList<ImageListing> List() => [.. ImageRecipes.All.Select(recipe => new ImageListing(recipe.Name, recipe.Description, Find(recipe)))];
+
+    /// <summary>Finds a built image that is up to this program's recipe; null where there is none.</summary>
+    /// <exception cref="ImageException">There is no image of that name.</exception>
+    public Image? Find(string name) => Find(ImageRecipes.Get(name));
+
+    /// <summary>Finds a built image, or builds it.</summary>
+    /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
+    public async Task<Image> FindOrBuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    {
+        var recipe = ImageRecipes.Get(name);
+        return Find(recipe) ?? await BuildAsync(recipe, progress, useOthers: true, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Builds an image anew from the newest packages; the one built before stays in use until this one is complete.</summary>
+    /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
+    public Task<Image> BuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation) =>
+        BuildAsync(ImageRecipes.Get(name), progress, useOthers: false, cancellation);
+
+    /// <summary>Removes an image in all its versions, and what interrupted builds left; gives the paths that were removed.</summary>
+    /// <exception cref="ImageException">There is no image of that name, or it cannot be removed.</exception>
+    public async Task<IReadOnlyList<string>> RemoveAsync(string name, CancellationToken cancellation)
+    {
+        var folder = Path.Combine(Folder, ImageRecipes.Get(name).Name);
+        if (!Directory.Exists(folder)) return [];
+        try
+        {
+            using var gate = await LockAsync(null, cancellation).ConfigureAwait(false);
+            RemoveScratch();
+            string[] removed = [.. Directory.EnumerateDirectories(folder).Where(path => Path.GetFileName(path) != Current)];
+            File.Delete(Path.Combine(folder, Current));
+            Directory.Delete(folder, recursive: true);
+            return removed;
+        }
+        catch (Exception failure) when (failure is (IOException and not ImageException) or UnauthorizedAccessException)
+        {
+            throw ImageException.FromFileSystem(Folder, failure);
+        }
+    }
+
+    private Image? Find(IImageRecipe recipe)
+    {
+        var link = new DirectoryInfo(Path.Combine(Folder, recipe.Name, Current)).LinkTarget;
+        if (link is null || !TryParseFolder(link, out var version, out var number) || number != recipe.Recipe) return null;
+        var folder = Path.Combine(Folder, recipe.Name, link);
+        var kernel = Path.Combine(folder, recipe.Kernel);
+        var initrd = recipe.Initrd is null ? null : Path.Combine(folder, recipe.Initrd);
+        return File.Exists(kernel) && (initrd is null || File.Exists(initrd))
+            ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine)
+            : null;
+    }
+
+    private async Task<Image> BuildAsync(IImageRecipe recipe, IProgress<ImageProgress> progress, bool useOthers, CancellationToken cancellation)
+    {
+        try
+        {
+            Directory.CreateDirectory(Folder, Private);
+            using var gate = await LockAsync(progress, cancellation).ConfigureAwait(false);
+            if (useOthers && Find(recipe) is { } built) return built;
+            RemoveScratch();
+            CheckSpace();
+            var scratch = Directory.CreateDirectory(Path.Combine(Folder, Scratch + recipe.Name), Private).FullName;
+            try
+            {
+                return await BuildAsideAsync(recipe, scratch, progress, cancellation).ConfigureAwait(false);
+            }
+            finally
+            {
+                RemoveScratch();
+            }
+        }
+        catch (Exception failure) when (failure is (IOException and not ImageException and not HostException) or UnauthorizedAccessException)
+        {
+            throw ImageException.FromFileSystem(Folder, failure);
+        }
+    }
+
+    private async Task<Image> BuildAsideAsync(IImageRecipe recipe, string scratch, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    {
+        var target = Directory.CreateDirectory(Path.Combine(scratch, "image")).FullName;
+        var contents = await recipe.BuildAsync(scratch, target, progress, cancellation).ConfigureAwait(false);
+        progress.Report(new ImageProgress("Writing the image to the disk", null));
+        var files = Directory.GetFiles(target).Order(StringComparer.Ordinal).Select(Describe).ToArray();
+        var manifest = new ImageManifest(recipe.Name, contents.Version, recipe.Recipe, DateTimeOffset.UtcNow, recipe.CommandLine, files, contents.Packages, contents.Modules);
+        await File.WriteAllBytesAsync(Path.Combine(target, ImageManifest.FileName), manifest.ToJson(), cancellation).ConfigureAwait(false);
+        foreach (var file in Directory.GetFiles(target)) Flush(file);
+        HostFiles.SyncDirectory(target);
+
+        cancellation.ThrowIfCancellationRequested();
+        Publish(recipe, scratch, target, FolderName(contents.Version, recipe.Recipe, string.Concat(files.Select(file => file.Sha256))));
+        return Find(recipe) ?? throw new ImageException($"the image {recipe.Name} was built but is not in {Folder}; is something else removing it?");
+    }
+
+    // From here on nothing waits and nothing is cancelled: two renames, the second of which switches over.
+    private void Publish(IImageRecipe recipe, string scratch, string target, string name)
+    {
+        var home = Directory.CreateDirectory(Path.Combine(Folder, recipe.Name)).FullName;
+        var final = Path.Combine(home, name);
+        if (Directory.Exists(final)) Directory.Move(final, Path.Combine(scratch, "replaced"));
+        Directory.Move(target, final);
+        var link = Path.Combine(scratch, Current);
+        File.CreateSymbolicLink(link, name);
+        File.Move(link, Path.Combine(home, Current), overwrite: true);
+        HostFiles.SyncDirectory(home);
+        foreach (var old in Directory.EnumerateDirectories(home).Where(path => Path.GetFileName(path) is var other && other != name && other != Current))
+            Directory.Delete(old, recursive: true);
+    }
+
+    // VERSION-rRECIPE-DIGEST: what a run must know of an image stands in the name, so that it reads no file.
+    private static string FolderName(string version, int recipe, string digests)
+    {
+        var clean = string.Concat(version.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '+' or '~' ? c : '_'));
+        return $"{clean}-r{recipe}-{Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.ASCII.GetBytes(digests)))[..12]}";
+    }
+
+    internal static bool TryParseFolder(string name, out string version, out int recipe)
+    {
+        (version, recipe) = ("", 0);
+        var digest = name.LastIndexOf('-');
+        var number = digest < 0 ? -1 : name.LastIndexOf("-r", digest, StringComparison.Ordinal);
+        if (number <= 0 || !int.TryParse(name.AsSpan(number + 2, digest - number - 2), out recipe)) return false;
+        version = name[..number];
+        return !name.Contains('/', StringComparison.Ordinal);
+    }
+
+    private static ImageFile Describe(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return new ImageFile(Path.GetFileName(path), stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+    }
+
+    private static void Flush(string path)
+    {
+        using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        RandomAccess.FlushToDisk(handle);
+    }
+
+    private void CheckSpace()
+    {
+        if (new DriveInfo(Folder).AvailableFreeSpace < NeededSpace) throw ImageException.Full(Folder);
+    }
+
+    // What is found while the lock is held belongs to nobody: its builder was killed.
+    private void RemoveScratch()
+    {
+        foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*")) Directory.Delete(left, recursive: true);
+    }
+
+    private async Task<FileStream> LockAsync(IProgress<ImageProgress>? progress, CancellationToken cancellation)
+    {
+        for (var first = true; ; first = false)
+        {
+            try
+            {
+                return new FileStream(Path.Combine(Folder, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException busy) when (busy.HResult == WouldBlock)
+            {
+                if (first) progress?.Report(new ImageProgress("Waiting for another process that builds an image", null));
+            }
+            await Task.Delay(100, cancellation).ConfigureAwait(false);
+        }
+    }
+}
