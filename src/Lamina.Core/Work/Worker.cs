@@ -1,0 +1,26 @@
+// How a device gets work done outside the vCPU that asked for it. A device owns no thread: it is given a factory, says
+// what is to be done, and wakes the worker whenever there may be something to do. Backends provide threads; tests run
+// the work where and when they like.
+namespace Lamina.Core.Work;
+
+/// <summary>Runs one piece of work again whenever it is woken.</summary>
+public interface IWorker : IDisposable
+{
+    /// <summary>
+    /// Makes the work run at least once more, beginning after this call. Wakes that come before it begins are one wake.
+    /// Any thread may call, with locks held: the work never runs on the caller's thread.
+    /// </summary>
+    void Wake();
+}
+
+/// <summary>Creates workers.</summary>
+public interface IWorkerFactory
+{
+    /// <summary>
+    /// Creates a sleeping worker. The work never runs twice at once. Disposing the worker waits for a run that has begun,
+    /// unless it is disposed by its own work.
+    /// </summary>
+    /// <param name="name">What it does, for a person who looks at the process's threads.</param>
+    /// <param name="work">What to do; must not throw.</param>
+    IWorker Create(string name, Action work);
+}

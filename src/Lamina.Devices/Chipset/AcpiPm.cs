@@ -1,0 +1,198 @@
+// The ACPI fixed hardware: power button, sleep control, power management timer, reset register. It asks the machine to
+// power off or to reset; it does neither. Each register is a row of bytes, so that any width of access means the same.
+using Lamina.Core.Bus;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Time;
+using static Lamina.Devices.Chipset.AcpiPmSpec;
+
+namespace Lamina.Devices.Chipset;
+
+/// <summary>Everything the fixed hardware remembers.</summary>
+public struct AcpiPmState
+{
+    /// <summary>PM1 status.</summary>
+    public ushort Status;
+
+    /// <summary>PM1 enable.</summary>
+    public ushort Enable;
+
+    /// <summary>PM1 control's low byte without SCI_EN, which is always set.</summary>
+    public byte ControlLow;
+
+    /// <summary>SLP_TYP, as PM1 control and the sleep control register share it.</summary>
+    public byte SleepType;
+
+    /// <summary>How often the timer's highest bit had changed when its status was last brought up to date.</summary>
+    public long SeenToggles;
+}
+
+/// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 15.</summary>
+public sealed class AcpiPm : IBusDevice, IDisposable
+{
+    private enum Wish
+    {
+        None,
+        PowerOff,
+        Reset,
+    }
+
+    private readonly Lock _gate = new();
+    private readonly IMachineClock _clock;
+    private readonly IInterruptLine _sci;
+    private readonly Action _powerOff;
+    private readonly Action _requestReset;
+    private readonly IDeviceTimer _timer;
+    private AcpiPmState _state;
+
+    /// <summary>Creates it in its reset state.</summary>
+    /// <param name="clock">Drives the timer.</param>
+    /// <param name="sci">The system control interrupt.</param>
+    /// <param name="powerOff">Asks for the machine's power-off; called without locks and must not wait for it.</param>
+    /// <param name="requestReset">Asks for a reset, likewise.</param>
+    public AcpiPm(IMachineClock clock, IInterruptLine sci, Action powerOff, Action requestReset)
+    {
+        (_clock, _sci, _powerOff, _requestReset) = (clock, sci, powerOff, requestReset);
+        _timer = clock.CreateTimer(Expired);
+        _state.SeenToggles = Toggles;
+    }
+
+    /// <summary>A copy of the live registers.</summary>
+    public AcpiPmState State
+    {
+        get { lock (_gate) return _state; }
+    }
+
+    private long Ticks => TickMath.Ticks(_clock.NowNanoseconds, TimerHz);
+
+    private long Toggles => Ticks >> TimerHighestBit;
+
+    /// <summary>Claims the ports.</summary>
+    public void MapPorts(Bus ports) => ports.Map(BasePort, Length, this);
+
+    /// <summary>As after power-on.</summary>
+    public void Reset()
+    {
+        lock (_gate)
+        {
+            _state = new AcpiPmState { SeenToggles = Toggles };
+            Update();
+        }
+    }
+
+    /// <summary>Presses the power button: the guest is asked to shut down, if it listens.</summary>
+    public void PressPowerButton()
+    {
+        lock (_gate)
+        {
+            Synchronise();
+            _state.Status |= PowerButtonBit;
+            Update();
+        }
+    }
+
+    /// <inheritdoc/>
+    public AccessResult Read(ulong offset, Span<byte> data)
+    {
+        lock (_gate)
+        {
+            Synchronise();
+            var ticks = (uint)Ticks;
+            for (var i = 0; i < data.Length; i++) data[i] = ReadByte((int)offset + i, ticks);
+        }
+        return AccessResult.Ok;
+    }
+
+    /// <inheritdoc/>
+    public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
+    {
+        var wish = Wish.None;
+        lock (_gate)
+        {
+            Synchronise();
+            for (var i = 0; i < data.Length; i++)
+            {
+                var wished = WriteByte((int)offset + i, data[i]);
+                if (wished != Wish.None) wish = wished;
+            }
+            Update();
+        }
+        if (wish == Wish.PowerOff) _powerOff();
+        else if (wish == Wish.Reset) _requestReset();
+        return AccessResult.Ok;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private byte ReadByte(int offset, uint ticks) => offset switch
+    {
+        EventOffset => (byte)_state.Status,
+        EventOffset + 1 => (byte)(_state.Status >> 8),
+        EventOffset + 2 => (byte)_state.Enable,
+        EventOffset + 3 => (byte)(_state.Enable >> 8),
+        ControlOffset => (byte)(_state.ControlLow | SciEnable),
+        ControlOffset + 1 or SleepControlOffset => (byte)(_state.SleepType << SleepTypeShift),
+        >= TimerOffset and < TimerOffset + TimerLength => (byte)(ticks >> (8 * (offset - TimerOffset))),
+        SleepStatusOffset => (byte)(_state.Status >> 8 & WakeStatus >> 8),
+        _ => 0,
+    };
+
+    private Wish WriteByte(int offset, byte value)
+    {
+        switch (offset)
+        {
+            case EventOffset:
+                _state.Status &= (ushort)~value;
+                break;
+            case EventOffset + 1:
+                _state.Status &= (ushort)~(value << 8);
+                break;
+            case EventOffset + 2:
+                _state.Enable = (ushort)((_state.Enable & 0xff00) | (value & EnableMask));
+                break;
+            case EventOffset + 3:
+                _state.Enable = (ushort)((_state.Enable & 0xff) | (value << 8 & EnableMask));
+                break;
+            case ControlOffset:
+                _state.ControlLow = (byte)(value & BusMasterReload);
+                break;
+            case ControlOffset + 1 or SleepControlOffset:
+                _state.SleepType = (byte)(value >> SleepTypeShift & SleepTypeMask);
+                // Only S5 exists; a request for another state is one that the tables never offered.
+                return (value & SleepEnable) != 0 && _state.SleepType == SleepTypeOff ? Wish.PowerOff : Wish.None;
+            case SleepStatusOffset:
+                _state.Status &= (ushort)~(value << 8 & WakeStatus);
+                break;
+            case ResetOffset:
+                return value == ResetValue ? Wish.Reset : Wish.None;
+        }
+        return Wish.None;
+    }
+
+    private void Synchronise()
+    {
+        var toggles = Toggles;
+        if (toggles != _state.SeenToggles) _state.Status |= TimerBit;
+        _state.SeenToggles = toggles;
+    }
+
+    private void Expired()
+    {
+        lock (_gate)
+        {
+            Synchronise();
+            Update();
+        }
+    }
+
+    /// <summary>Drives the SCI, and waits for the timer's highest bit where it would raise it.</summary>
+    private void Update()
+    {
+        _state.Status &= StatusMask;
+        _sci.SetLevel((_state.Status & _state.Enable) != 0);
+        if ((_state.Enable & ~_state.Status & TimerBit) != 0)
+            _timer.Arm(TickMath.Nanoseconds((ulong)(_state.SeenToggles + 1) << TimerHighestBit, TimerHz));
+        else
+            _timer.Cancel();
+    }
+}

@@ -1,0 +1,163 @@
+// The 8254 interval timer of a PC and the system control port 0x61 that holds channel 2's gate and output. Channel 0
+// drives IRQ 0 by a timer of the machine's clock; channels 1 and 2 only answer questions. The speaker makes no sound.
+using Lamina.Core.Bus;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Time;
+using static Lamina.Devices.Chipset.Pit8254Spec;
+
+namespace Lamina.Devices.Chipset;
+
+/// <summary>Everything the timer remembers.</summary>
+/// <param name="Channel0">Counter 0.</param>
+/// <param name="Channel1">Counter 1.</param>
+/// <param name="Channel2">Counter 2.</param>
+/// <param name="SystemControl">The written bits of port 0x61.</param>
+public readonly record struct Pit8254State(PitCounterState Channel0, PitCounterState Channel1, PitCounterState Channel2, byte SystemControl);
+
+/// <summary>An 8254 (Intel data sheet 231164).</summary>
+public sealed class Pit8254 : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly IMachineClock _clock;
+    private readonly IInterruptLine _line;
+    private readonly IDeviceTimer _timer;
+    private readonly PitCounter[] _channels = [new(), new(), new()];
+    private byte _systemControl;
+    private long? _due;
+
+    /// <summary>Creates it with all channels idle until the guest programs them.</summary>
+    public Pit8254(IMachineClock clock, IInterruptLine line)
+    {
+        (_clock, _line) = (clock, line);
+        _timer = clock.CreateTimer(Expired);
+        Counters = new BytePorts(Read, Write);
+        SystemControl = new BytePorts(_ => ReadSystemControl(), (_, value) => WriteSystemControl(value));
+        OpenGates();
+    }
+
+    /// <summary>Ports 0x40 to 0x43.</summary>
+    public IBusDevice Counters { get; }
+
+    /// <summary>Port 0x61.</summary>
+    public IBusDevice SystemControl { get; }
+
+    /// <summary>A copy of the live registers.</summary>
+    public Pit8254State State
+    {
+        get { lock (_gate) return new(_channels[0].State, _channels[1].State, _channels[2].State, _systemControl); }
+    }
+
+    /// <summary>Claims the ports.</summary>
+    public void MapPorts(Bus ports)
+    {
+        ports.Map(Port, Length, Counters);
+        ports.Map(SystemControlPort, 1, SystemControl);
+    }
+
+    /// <summary>All channels idle.</summary>
+    public void Reset()
+    {
+        lock (_gate)
+        {
+            foreach (var channel in _channels) channel.State = new PitCounterState();
+            _systemControl = 0;
+            OpenGates();
+            _due = null;
+            _timer.Cancel();
+            _line.SetLevel(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private void OpenGates()
+    {
+        (_channels[0].State.Gate, _channels[1].State.Gate) = (true, true);
+    }
+
+    private byte Read(int port)
+    {
+        lock (_gate) return port < Channels ? _channels[port].ReadData(_clock.NowNanoseconds) : (byte)0xff;
+    }
+
+    private void Write(int port, byte value)
+    {
+        lock (_gate)
+        {
+            var now = _clock.NowNanoseconds;
+            // An edge that the guest's clock has passed happened, even when the host's timer is late.
+            FireIfDue(now);
+            if (port < Channels) _channels[port].WriteData(value, now);
+            else if (value >> 6 == ReadBack) Latch(value, now);
+            else if ((value >> 4 & 3) == AccessLatch) _channels[value >> 6].LatchCount(now);
+            else _channels[value >> 6].WriteControl(value);
+            DriveChannel0(now);
+        }
+    }
+
+    private void Latch(byte command, long now)
+    {
+        for (var i = 0; i < Channels; i++)
+        {
+            if ((command >> (i + 1) & 1) == 0) continue;
+            if ((command & NoCount) == 0) _channels[i].LatchCount(now);
+            if ((command & NoStatus) == 0) _channels[i].LatchStatus(now);
+        }
+    }
+
+    private byte ReadSystemControl()
+    {
+        lock (_gate)
+        {
+            var now = _clock.NowNanoseconds;
+            var refresh = now / RefreshNanoseconds % 2 != 0 ? Refresh : 0;
+            var output = _channels[Speaker].Output(now) ? SpeakerOutput : 0;
+            return (byte)(_systemControl | refresh | output);
+        }
+    }
+
+    private void WriteSystemControl(byte value)
+    {
+        lock (_gate)
+        {
+            _systemControl = (byte)(value & SystemWritable);
+            _channels[Speaker].SetGate((value & SpeakerGate) != 0, _clock.NowNanoseconds);
+        }
+    }
+
+    private void Expired()
+    {
+        lock (_gate)
+        {
+            var now = _clock.NowNanoseconds;
+            FireIfDue(now);
+            DriveChannel0(now);
+        }
+    }
+
+    /// <summary>The edge of channel 0 that was waited for. Several that a late host missed are one.</summary>
+    private void FireIfDue(long now)
+    {
+        if (_due is not { } due || now < due) return;
+        _due = null;
+        _line.SetLevel(false);
+        _line.SetLevel(true);
+    }
+
+    /// <summary>
+    /// Puts channel 0's output on the line and the timer on its next rising edge. The edge is all that interrupt
+    /// controllers see, so falling edges are made up when the next one rises. Edges closer together than the host can
+    /// serve are thinned out.
+    /// </summary>
+    private void DriveChannel0(long now)
+    {
+        var channel = _channels[0];
+        _line.SetLevel(channel.Output(now));
+        var next = channel.NextRise(now, now);
+        if (channel.Periodic && next < now + TickMath.ShortestPeriod) next = channel.NextRise(now, now + TickMath.ShortestPeriod);
+        _due = next;
+        if (next is { } deadline) _timer.Arm(deadline);
+        else _timer.Cancel();
+    }
+}

@@ -1,0 +1,357 @@
+// A 16550A UART between a guest's ports and a character backend. Transmission takes no time: what the guest writes is
+// with the backend when the write returns. Reception follows the FIFO: the backend is told how much was taken and, when
+// the guest has emptied it, that there is room again. Characters are eight bits wide whatever LCR says, because the
+// channel behind is a stream of bytes.
+using Lamina.Core.Bus;
+using Lamina.Core.Char;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Time;
+using static Lamina.Devices.Chipset.Serial16550ASpec;
+
+namespace Lamina.Devices.Chipset;
+
+/// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
+public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
+{
+    private const ushort BreakFlag = 0x100;
+
+    private readonly Lock _gate = new();
+    private readonly IMachineClock _clock;
+    private readonly IInterruptLine _line;
+    private readonly ICharBackend _backend;
+    private readonly IDeviceTimer _timeout;
+    private Serial16550AState _state = new();
+    private bool _backendWaits;
+    private bool _timeoutArmed;
+
+    /// <summary>Creates it in its reset state and attaches it to the backend.</summary>
+    public Serial16550A(IMachineClock clock, IInterruptLine line, ICharBackend backend)
+    {
+        (_clock, _line, _backend) = (clock, line, backend);
+        _timeout = clock.CreateTimer(TimeoutExpired);
+        backend.Attach(this);
+    }
+
+    /// <summary>A copy of the live registers.</summary>
+    public Serial16550AState State
+    {
+        get { lock (_gate) return _state; }
+    }
+
+    private bool FifosOn => (_state.FifoControl & FifoEnable) != 0;
+
+    private int Capacity => FifosOn ? FifoLength : 1;
+
+    private bool Looped => (_state.ModemControl & Loopback) != 0;
+
+    private bool TopHasBreak => _state.Count > 0 && (_state.Received[_state.Head] & BreakFlag) != 0;
+
+    /// <summary>Master reset.</summary>
+    public void Reset()
+    {
+        lock (_gate)
+        {
+            _state = new Serial16550AState();
+            ArmTimeout();
+            UpdateLine();
+            OfferRoom();
+        }
+    }
+
+    /// <inheritdoc/>
+    public AccessResult Read(ulong offset, Span<byte> data)
+    {
+        lock (_gate)
+            for (var i = 0; i < data.Length; i++) data[i] = ReadRegister((int)offset + i);
+        return AccessResult.Ok;
+    }
+
+    /// <inheritdoc/>
+    public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+            for (var i = 0; i < data.Length; i++) WriteRegister((int)offset + i, data[i]);
+        return AccessResult.Ok;
+    }
+
+    /// <inheritdoc/>
+    public int Receive(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+        {
+            // In loopback the receiver's input is cut off from the line (8.8): hold the backend rather than lose bytes.
+            var taken = Looped ? 0 : Math.Min(data.Length, Capacity - _state.Count);
+            for (var i = 0; i < taken; i++) Enqueue(data[i]);
+            _backendWaits = taken < data.Length;
+            if (taken > 0) ReceivedSome();
+            return taken;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timeout.Dispose();
+
+    private byte ReadRegister(int register)
+    {
+        switch (register)
+        {
+            case Data:
+                return DivisorLatched ? (byte)_state.Divisor : ReadData();
+            case InterruptEnable:
+                return DivisorLatched ? (byte)(_state.Divisor >> 8) : _state.InterruptEnable;
+            case InterruptIdentification:
+                return ReadCause();
+            case LineControl:
+                return _state.LineControl;
+            case ModemControl:
+                return _state.ModemControl;
+            case LineStatus:
+                return ReadLineStatus();
+            case ModemStatus:
+                return ReadModemStatus();
+            case Scratch:
+                return _state.Scratch;
+            default:
+                return 0xff;
+        }
+    }
+
+    private void WriteRegister(int register, byte value)
+    {
+        switch (register)
+        {
+            case Data:
+                if (DivisorLatched) _state.Divisor = (ushort)((_state.Divisor & 0xff00) | value);
+                else Transmit(value);
+                break;
+            case InterruptEnable:
+                if (DivisorLatched) _state.Divisor = (ushort)((_state.Divisor & 0xff) | value << 8);
+                else WriteInterruptEnable(value);
+                break;
+            case InterruptIdentification:
+                WriteFifoControl(value);
+                break;
+            case LineControl:
+                WriteLineControl(value);
+                break;
+            case ModemControl:
+                WriteModemControl(value);
+                break;
+            case Scratch:
+                _state.Scratch = value;
+                break;
+        }
+    }
+
+    private bool DivisorLatched => (_state.LineControl & DivisorLatch) != 0;
+
+    private byte ReadData()
+    {
+        if (_state.Count == 0) return 0;
+        var value = (byte)_state.Received[_state.Head];
+        _state.Head = (_state.Head + 1) % FifoLength;
+        _state.Count--;
+        _state.TimeoutPending = false;
+        _state.LastActivity = _clock.NowNanoseconds;
+        ArmTimeout();
+        UpdateLine();
+        if (_state.Count == 0) OfferRoom();
+        return value;
+    }
+
+    /// <summary>IIR. Reading it takes back the transmitter's interrupt if that is what it reports (table V).</summary>
+    private byte ReadCause()
+    {
+        var cause = Cause();
+        if (cause == CauseTransmitterEmpty)
+        {
+            _state.TransmitterEmptyPending = false;
+            UpdateLine();
+        }
+        return (byte)(cause | (FifosOn ? FifosEnabled : 0));
+    }
+
+    private byte ReadLineStatus()
+    {
+        var status = HoldingEmpty | TransmitterEmpty;
+        if (_state.Count > 0) status |= DataReady;
+        if (_state.Overrun) status |= Overrun;
+        if (TopHasBreak) status |= BreakInterrupt;
+        if (FifosOn && AnyBreak()) status |= FifoError;
+        _state.Overrun = false;
+        if (TopHasBreak) _state.Received[_state.Head] &= 0xff;
+        UpdateLine();
+        return (byte)status;
+    }
+
+    private byte ReadModemStatus()
+    {
+        var status = (byte)(ModemInputs(_state.ModemControl) | _state.ModemDeltas);
+        _state.ModemDeltas = 0;
+        UpdateLine();
+        return status;
+    }
+
+    private void Transmit(byte value)
+    {
+        // The interrupt goes away with the write and comes back when the character is out: a fresh edge each time.
+        _state.TransmitterEmptyPending = false;
+        UpdateLine();
+        if (!Looped) _backend.Write([value]);
+        else if ((_state.LineControl & Break) == 0) ReceiveLooped(value);
+        _state.TransmitterEmptyPending = true;
+        UpdateLine();
+    }
+
+    private void WriteInterruptEnable(byte value)
+    {
+        value &= EnableMask;
+        // Enabling the transmitter's interrupt while it is empty, which is always, raises it (8.6).
+        if ((value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
+        _state.InterruptEnable = value;
+        UpdateLine();
+    }
+
+    private void WriteFifoControl(byte value)
+    {
+        // Turning the FIFOs on or off empties them; the other bits only count with bit 0 set (8.5).
+        var toggled = ((value ^ _state.FifoControl) & FifoEnable) != 0;
+        var on = (value & FifoEnable) != 0;
+        _state.FifoControl = (byte)(on ? value & FifoKept : 0);
+        if (toggled || (on && (value & ResetReceiver) != 0))
+        {
+            (_state.Head, _state.Count, _state.TimeoutPending) = (0, 0, false);
+            ArmTimeout();
+            OfferRoom();
+        }
+        if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = true;
+        UpdateLine();
+    }
+
+    private void WriteLineControl(byte value)
+    {
+        var breakBegins = (value & ~_state.LineControl & Break) != 0;
+        _state.LineControl = value;
+        if (breakBegins && Looped) ReceiveLooped(BreakFlag);
+    }
+
+    private void WriteModemControl(byte value)
+    {
+        var before = ModemInputs(_state.ModemControl);
+        _state.ModemControl = (byte)(value & ModemControlMask);
+        var after = ModemInputs(_state.ModemControl);
+        var changed = before ^ after;
+        if ((changed & Cts) != 0) _state.ModemDeltas |= DeltaCts;
+        if ((changed & Dsr) != 0) _state.ModemDeltas |= DeltaDsr;
+        if ((before & ~after & Ri) != 0) _state.ModemDeltas |= TrailingRi;
+        if ((changed & Dcd) != 0) _state.ModemDeltas |= DeltaDcd;
+        UpdateLine();
+        if (!Looped && _state.Count == 0) OfferRoom();
+    }
+
+    /// <summary>MSR bits 4 to 7: a connected terminal, or in loopback the modem outputs (8.8).</summary>
+    private static int ModemInputs(byte control)
+    {
+        if ((control & Loopback) == 0) return Cts | Dsr | Dcd;
+        return ((control & Rts) != 0 ? Cts : 0) | ((control & Dtr) != 0 ? Dsr : 0)
+            | ((control & Out1) != 0 ? Ri : 0) | ((control & Out2) != 0 ? Dcd : 0);
+    }
+
+    private void ReceiveLooped(ushort entry)
+    {
+        if (_state.Count < Capacity) Enqueue(entry);
+        else
+        {
+            // The FIFO keeps its contents and loses the new character; the single buffer is overwritten (8.4, bit 1).
+            _state.Overrun = true;
+            if (!FifosOn) _state.Received[_state.Head] = entry;
+        }
+        ReceivedSome();
+    }
+
+    private void Enqueue(ushort entry)
+    {
+        _state.Received[(_state.Head + _state.Count) % FifoLength] = entry;
+        _state.Count++;
+    }
+
+    private void ReceivedSome()
+    {
+        _state.LastActivity = _clock.NowNanoseconds;
+        ArmTimeout();
+        UpdateLine();
+    }
+
+    private bool AnyBreak()
+    {
+        for (var i = 0; i < _state.Count; i++)
+            if ((_state.Received[(_state.Head + i) % FifoLength] & BreakFlag) != 0) return true;
+        return false;
+    }
+
+    private void OfferRoom()
+    {
+        if (!_backendWaits) return;
+        _backendWaits = false;
+        _backend.ReadyToReceive();
+    }
+
+    /// <summary>
+    /// Four character times of silence with characters waiting below the trigger level raise the time-out (8.11).
+    /// The timer is not moved by each character: when it expires too early it is armed again.
+    /// </summary>
+    private void ArmTimeout()
+    {
+        var wanted = FifosOn && _state.Count > 0 && !_state.TimeoutPending;
+        if (wanted == _timeoutArmed) return;
+        _timeoutArmed = wanted;
+        if (wanted) _timeout.Arm(SilenceEnds);
+        else _timeout.Cancel();
+    }
+
+    private long SilenceEnds => TickMath.After(_state.LastActivity, SilenceNanoseconds);
+
+    private long SilenceNanoseconds
+    {
+        get
+        {
+            var bits = 1 + 5 + (_state.LineControl & WordLength) + ((_state.LineControl & ParityEnable) != 0 ? 1 : 0)
+                + ((_state.LineControl & StopBits) != 0 ? 2 : 1);
+            return TickMath.Nanoseconds(4ul * (ulong)bits * 16 * Math.Max((ulong)_state.Divisor, 1), OscillatorHz);
+        }
+    }
+
+    private void TimeoutExpired()
+    {
+        lock (_gate)
+        {
+            // An expiry may have been on its way when the guest read or emptied the FIFO.
+            _timeoutArmed = false;
+            if (!FifosOn || _state.Count == 0 || _clock.NowNanoseconds < SilenceEnds)
+            {
+                ArmTimeout();
+                return;
+            }
+            _state.TimeoutPending = true;
+            UpdateLine();
+        }
+    }
+
+    private byte Cause()
+    {
+        var enabled = _state.InterruptEnable;
+        if ((enabled & EnableLineStatus) != 0 && (_state.Overrun || TopHasBreak)) return CauseLineStatus;
+        if ((enabled & EnableReceived) != 0)
+        {
+            if (_state.Count >= (FifosOn ? TriggerLevel(_state.FifoControl) : 1)) return CauseReceived;
+            if (_state.TimeoutPending) return CauseTimeout;
+        }
+        if ((enabled & EnableTransmitterEmpty) != 0 && _state.TransmitterEmptyPending) return CauseTransmitterEmpty;
+        if ((enabled & EnableModemStatus) != 0 && _state.ModemDeltas != 0) return CauseModemStatus;
+        return CauseNone;
+    }
+
+    /// <summary>On a PC the OUT2 pin gates the interrupt; loopback turns the pin off (8.8).</summary>
+    private void UpdateLine() =>
+        _line.SetLevel((_state.ModemControl & (Out2 | Loopback)) == Out2 && Cause() != CauseNone);
+}

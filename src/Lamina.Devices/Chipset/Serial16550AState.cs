@@ -1,0 +1,57 @@
+// The live registers of a 16550A.
+using System.Runtime.CompilerServices;
+
+namespace Lamina.Devices.Chipset;
+
+/// <summary>A receiver FIFO's entries: the byte, and bit 8 where a break arrived with it.</summary>
+[InlineArray(Serial16550ASpec.FifoLength)]
+public struct SerialFifo
+{
+    private ushort _first;
+}
+
+/// <summary>Everything a 16550A remembers. A fresh one is the state after master reset.</summary>
+public struct Serial16550AState()
+{
+    /// <summary>IER.</summary>
+    public byte InterruptEnable;
+
+    /// <summary>FCR's lasting bits.</summary>
+    public byte FifoControl;
+
+    /// <summary>LCR.</summary>
+    public byte LineControl;
+
+    /// <summary>MCR.</summary>
+    public byte ModemControl;
+
+    /// <summary>MSR's deltas (bits 0 to 3); the inputs follow from MCR.</summary>
+    public byte ModemDeltas;
+
+    /// <summary>Scratch register.</summary>
+    public byte Scratch;
+
+    /// <summary>Divisor latch. The data sheet leaves it undefined after reset; here it is 9600 baud.</summary>
+    public ushort Divisor = 12;
+
+    /// <summary>Received characters, a ring. Without FIFOs only one is used.</summary>
+    public SerialFifo Received;
+
+    /// <summary>Where the ring's oldest entry is.</summary>
+    public int Head;
+
+    /// <summary>How many characters wait.</summary>
+    public int Count;
+
+    /// <summary>A character was lost; until LSR is read.</summary>
+    public bool Overrun;
+
+    /// <summary>The transmitter-empty interrupt waits; until IIR reports it or THR is written.</summary>
+    public bool TransmitterEmptyPending;
+
+    /// <summary>The character time-out waits; until the receiver is read.</summary>
+    public bool TimeoutPending;
+
+    /// <summary>When a character was last received or read (machine nanoseconds), while any waits.</summary>
+    public long LastActivity;
+}

@@ -1,0 +1,251 @@
+// A virtio device from the driver's side, apart from the registers of a transport: status, features, queue set-up, reset,
+// notifications, and the workers that serve the queues. Transports (MMIO here; PCI) decode registers and call this.
+// The transport serialises its calls with a lock of its own; Notify and what IVirtioHost offers come from any thread.
+// Lock order: transport, queue gate, device, then the status gate below, then the transport's interrupt state.
+using Lamina.Core.Memory;
+using Lamina.Core.Work;
+using Lamina.Devices.Virtio.Rings;
+
+namespace Lamina.Devices.Virtio;
+
+/// <summary>How a function reaches its driver. Called with locks held; must not call back.</summary>
+internal interface IVirtioInterrupts
+{
+    /// <summary>A queue has used buffers that the driver wants to know of.</summary>
+    void UsedBuffers(int queue);
+
+    /// <summary>The configuration space or the device's health changed.</summary>
+    void ConfigurationChanged();
+}
+
+/// <summary>What a virtio device needs of its machine.</summary>
+/// <param name="Memory">Guest RAM.</param>
+/// <param name="Workers">Makes the workers that serve queues.</param>
+/// <param name="Log">Where one line is written when a driver breaks the device, once per reset; or null.</param>
+/// <param name="PackedRings">Whether to offer packed virtqueues.</param>
+public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, Action<string>? Log = null, bool PackedRings = true);
+
+internal sealed class VirtioFunction : IVirtioHost, IDisposable
+{
+    private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
+        | VirtioStatus.FeaturesOk | VirtioStatus.Failed;
+
+    private readonly IVirtioDevice _device;
+    private readonly VirtioOptions _options;
+    private readonly IVirtioInterrupts _interrupts;
+    private readonly IReadOnlyList<VirtioQueueSpec> _specs;
+    private readonly Virtqueue[] _queues;
+    private readonly int[] _pending;
+    private readonly IWorker?[] _workers;
+    private readonly Lock _statusGate = new();
+    private VirtioStatus _status;
+    private VirtioState _state;
+
+    internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts)
+    {
+        _device = device;
+        _options = options;
+        _interrupts = interrupts;
+        _specs = device.Queues;
+        _state = new VirtioState(_specs.Count);
+        _pending = new int[_specs.Count];
+        _queues = [.. _specs.Select((_, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail))];
+        _workers = new IWorker?[_specs.Select(spec => spec.Worker + 1).DefaultIfEmpty(0).Max()];
+        OfferedFeatures = device.Features | VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex
+            | VirtioFeatures.RingReset | (options.PackedRings ? VirtioFeatures.RingPacked : 0);
+        device.Attach(this);
+    }
+
+    public IReadOnlyList<Virtqueue> Queues => _queues;
+
+    internal IVirtioDevice Device => _device;
+
+    internal ulong OfferedFeatures { get; }
+
+    /// <summary>The features that the driver accepted so far.</summary>
+    internal ulong DriverFeatures => _state.DriverFeatures;
+
+    internal VirtioStatus Status
+    {
+        get
+        {
+            lock (_statusGate) return _status;
+        }
+    }
+
+    /// <summary>Whether a feature is in force.</summary>
+    internal bool Negotiated(ulong feature) => Status.HasFlag(VirtioStatus.FeaturesOk) && (_state.DriverFeatures & feature) != 0;
+
+    /// <summary>Accepts 32 features; ignored once FEATURES_OK stands (3.1.1, step 5).</summary>
+    /// <param name="select">Which 32, from 0.</param>
+    /// <param name="value">One bit each.</param>
+    internal void WriteDriverFeatures(uint select, uint value)
+    {
+        if (Status.HasFlag(VirtioStatus.FeaturesOk)) return;
+        if (select == 0) _state.DriverFeatures = _state.DriverFeatures & ~0xffff_fffful | value;
+        else if (select == 1) _state.DriverFeatures = _state.DriverFeatures & 0xffff_ffff | (ulong)value << 32;
+        else _state.UnknownFeatures |= value != 0;
+    }
+
+    /// <summary>Writes the device status: 0 resets, anything else sets bits; the driver can clear none (2.1.1).</summary>
+    internal void WriteStatus(byte value)
+    {
+        if (value == 0)
+        {
+            Reset();
+            return;
+        }
+        var before = Status;
+        var wanted = before | (VirtioStatus)value & DriverBits;
+        if (!before.HasFlag(VirtioStatus.FeaturesOk) && !(wanted.HasFlag(VirtioStatus.Acknowledge | VirtioStatus.Driver) && FeaturesAreAcceptable()))
+            wanted &= ~VirtioStatus.FeaturesOk;
+        if (!wanted.HasFlag(VirtioStatus.FeaturesOk)) wanted &= ~VirtioStatus.DriverOk;
+        lock (_statusGate) _status |= wanted;
+        if (wanted.HasFlag(VirtioStatus.Failed)) BreakQueues();
+        else if (wanted.HasFlag(VirtioStatus.DriverOk) && !before.HasFlag(VirtioStatus.DriverOk)) Activate();
+    }
+
+    /// <summary>The most descriptors of a queue; 0 where there is no such queue.</summary>
+    internal ushort QueueMaximum(uint index) => index < _queues.Length ? _specs[(int)index].Size : (ushort)0;
+
+    /// <summary>What the driver told of a queue, to be changed while it is not ready; null where it is, or where there is none.</summary>
+    internal bool TryConfigure(uint index, out Span<VirtioQueueState> queue)
+    {
+        queue = index < _queues.Length && !_state.Queues[index].Ready ? _state.Queues.AsSpan((int)index, 1) : default;
+        return !queue.IsEmpty;
+    }
+
+    internal bool IsReady(uint index) => index < _queues.Length && _state.Queues[index].Ready;
+
+    /// <summary>Declares a queue ready, or stops it.</summary>
+    internal void SetReady(uint index, bool ready)
+    {
+        if (index >= _queues.Length || _state.Queues[index].Ready == ready) return;
+        _state.Queues[index].Ready = ready;
+        if (ready) StartQueue((int)index);
+        else StopQueue((int)index);
+    }
+
+    /// <summary>Resets one queue (2.6.1). Done when this returns.</summary>
+    internal void ResetQueue(uint index)
+    {
+        if (index >= _queues.Length || !Negotiated(VirtioFeatures.RingReset)) return;
+        StopQueue((int)index);
+        _state.Queues[index] = default;
+    }
+
+    /// <summary>The driver says that a queue has buffers. Any thread; harmless at any time.</summary>
+    internal void Notify(uint index)
+    {
+        if (index < _queues.Length) WakeQueue((int)index);
+    }
+
+    public void WakeQueue(int index)
+    {
+        if (!_queues[index].IsLive) return;
+        Volatile.Write(ref _pending[index], 1);
+        _workers[_specs[index].Worker]?.Wake();
+    }
+
+    public void ConfigurationChanged()
+    {
+        lock (_statusGate)
+        {
+            // 2.1.2: no notification before DRIVER_OK, and none after a reset.
+            if (_status.HasFlag(VirtioStatus.DriverOk)) _interrupts.ConfigurationChanged();
+        }
+    }
+
+    public void Fail(string reason)
+    {
+        lock (_statusGate)
+        {
+            if (_status == VirtioStatus.None || _status.HasFlag(VirtioStatus.DeviceNeedsReset)) return;
+            _status |= VirtioStatus.DeviceNeedsReset;
+        }
+        BreakQueues();
+        ConfigurationChanged();
+        _options.Log?.Invoke($"virtio {_device.Type}: the guest's driver broke the device until it resets it: {reason}");
+    }
+
+    /// <summary>Puts everything back to the start. When this returns no queue is touched and no notification comes any more.</summary>
+    internal void Reset()
+    {
+        lock (_statusGate) _status = VirtioStatus.None;
+        BreakQueues();
+        foreach (var queue in _queues) queue.Stop();
+        _device.Reset();
+        _state = new VirtioState(_queues.Length);
+    }
+
+    public void Dispose()
+    {
+        Reset();
+        foreach (var worker in _workers) worker?.Dispose();
+    }
+
+    private bool FeaturesAreAcceptable() =>
+        !_state.UnknownFeatures && (_state.DriverFeatures & ~OfferedFeatures) == 0
+        && (_state.DriverFeatures & VirtioFeatures.Version1) != 0 && _device.Accepts(_state.DriverFeatures);
+
+    private void Activate()
+    {
+        for (var i = 0; i < _workers.Length; i++)
+        {
+            var worker = i;
+            _workers[i] ??= _options.Workers.Create($"virtio-{_device.Type}-{worker}", () => Serve(worker));
+        }
+        _device.Activate(_state.DriverFeatures);
+        for (var i = 0; i < _queues.Length; i++)
+            if (_state.Queues[i].Ready) StartQueue(i);
+    }
+
+    // Before DRIVER_OK a queue is only remembered as ready: its layout depends on features that are not settled yet.
+    private void StartQueue(int index)
+    {
+        var status = Status;
+        if (!status.HasFlag(VirtioStatus.DriverOk) || (status & (VirtioStatus.DeviceNeedsReset | VirtioStatus.Failed)) != 0) return;
+        ref readonly var queue = ref _state.Queues[index];
+        var layout = new RingLayout(queue.Size, queue.DescriptorArea, queue.DriverArea, queue.DeviceArea);
+        string? reason = null;
+        IRing? ring = null;
+        if (queue.Size > _specs[index].Size) reason = $"{queue.Size} descriptors are more than the {_specs[index].Size} on offer";
+        else if ((_state.DriverFeatures & VirtioFeatures.RingPacked) != 0) ring = PackedRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason);
+        else ring = SplitRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason);
+        if (ring is null)
+        {
+            Fail($"queue {index}: {reason}");
+            return;
+        }
+        _queues[index].Start(ring, (int)queue.Size);
+        // Buffers may have been made available before the queue was live.
+        WakeQueue(index);
+    }
+
+    private void StopQueue(int index)
+    {
+        _queues[index].Stop();
+        _device.StopQueue(index);
+    }
+
+    private void BreakQueues()
+    {
+        foreach (var queue in _queues) queue.Break();
+    }
+
+    private void Serve(int worker)
+    {
+        for (var i = 0; i < _queues.Length; i++)
+        {
+            if (_specs[i].Worker != worker || Interlocked.Exchange(ref _pending[i], 0) == 0) continue;
+            var queue = _queues[i];
+            bool again;
+            lock (queue.Gate)
+            {
+                again = queue.IsLive && _device.ProcessQueue(i);
+                queue.Signal();
+            }
+            if (again) WakeQueue(i);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// A virtqueue as a device uses it: take a buffer, give it back, tell the driver. Which layout the ring has, and whether
+// the driver keeps to the rules, is settled behind this. A broken rule ends in DEVICE_NEEDS_RESET and a queue that
+// yields nothing any more.
+// Lock order: transport, then the queue's gate, then the device's lock, then the interrupt chain. Every method takes the
+// gate itself, so completions may come from any thread; they are dropped when the queue was stopped since.
+using System.Diagnostics.CodeAnalysis;
+using Lamina.Core.Memory;
+using Lamina.Devices.Virtio.Rings;
+
+namespace Lamina.Devices.Virtio;
+
+/// <summary>One queue of a virtio device.</summary>
+public sealed class Virtqueue
+{
+    private readonly GuestMemory _memory;
+    private readonly Action<int> _signal;
+    private readonly Action<string> _fail;
+    private readonly Stack<DescriptorChain> _free = [];
+    private volatile IRing? _ring;
+    private int _epoch;
+    private int _inFlight;
+
+    internal Virtqueue(int index, GuestMemory memory, Action<int> signal, Action<string> fail)
+    {
+        Index = index;
+        _memory = memory;
+        _signal = signal;
+        _fail = fail;
+    }
+
+    /// <summary>The queue's index in its device.</summary>
+    public int Index { get; }
+
+    /// <summary>The number of descriptors that the driver chose; 0 while the queue is not live.</summary>
+    public int Size { get; private set; }
+
+    /// <summary>Whether buffers may be taken. A device that works on one buffer for long looks here now and then and stops.</summary>
+    public bool IsLive => _ring is not null;
+
+    internal Lock Gate { get; } = new();
+
+    /// <summary>Takes the next buffer. Where there is none, the driver is asked to notify when there is.</summary>
+    /// <param name="chain">The buffer; it is the caller's until it is given to <see cref="Complete"/>.</param>
+    public bool TryTake([NotNullWhen(true)] out DescriptorChain? chain)
+    {
+        lock (Gate)
+        {
+            chain = null;
+            if (_ring is not { } ring) return false;
+            var candidate = _free.TryPop(out var recycled) ? recycled : new DescriptorChain(_memory);
+            candidate.Begin(_epoch);
+            var result = ring.TryTake(candidate, out var reason);
+            if (result == TakeResult.Taken && _inFlight == Size)
+                (result, reason) = (TakeResult.Broken, "a buffer was made available twice");
+            if (result != TakeResult.Taken)
+            {
+                _free.Push(candidate);
+                if (result == TakeResult.Broken) _fail($"queue {Index}: {reason}");
+                return false;
+            }
+            _inFlight++;
+            chain = candidate;
+            return true;
+        }
+    }
+
+    /// <summary>Gives a buffer back. The driver is told by the next <see cref="Signal"/>.</summary>
+    /// <param name="chain">A buffer that was taken from this queue; not to be used afterwards.</param>
+    /// <param name="written">How many bytes, from the start of its writable part, were written.</param>
+    public void Complete(DescriptorChain chain, uint written)
+    {
+        lock (Gate)
+        {
+            if (chain.Epoch != _epoch || _ring is not { } ring) return;
+            ring.Complete(chain, Math.Min(written, chain.WritableLength));
+            _inFlight--;
+            _free.Push(chain);
+        }
+    }
+
+    /// <summary>
+    /// Interrupts the driver if it wants to know of what was given back. Done by itself after every
+    /// <see cref="IVirtioDevice.ProcessQueue"/>; needed only after completions at other times.
+    /// </summary>
+    public void Signal()
+    {
+        lock (Gate)
+        {
+            if (_ring is { } ring && ring.TakeSignal()) _signal(Index);
+        }
+    }
+
+    internal void Start(IRing ring, int size)
+    {
+        lock (Gate)
+        {
+            Size = size;
+            _ring = ring;
+        }
+    }
+
+    /// <summary>Makes the queue yield nothing from now on, without waiting for who is at work on it.</summary>
+    internal void Break() => _ring = null;
+
+    /// <summary>Stops the queue; when this returns nobody touches its rings any more.</summary>
+    internal void Stop()
+    {
+        // First without the gate: whoever holds it, busy with a driver that never ceases to add buffers, ends soon.
+        _ring = null;
+        lock (Gate)
+        {
+            _ring = null;
+            _epoch++;
+            _inFlight = 0;
+            _free.Clear();
+            Size = 0;
+        }
+    }
+}

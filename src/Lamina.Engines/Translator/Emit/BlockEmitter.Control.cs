@@ -1,0 +1,196 @@
+// Branches. Within a page direct jumps are linked: JMP rel32 from block to block. Everything else goes through the jump
+// cache: the linear target in S0, flags parked if live, and an indirect jump by a hash of the target. The entry is a
+// landing pad, which knows its own address, compares it with S0, and brings flags back if the block wants them.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal sealed unsafe partial class BlockEmitter
+{
+    private bool NativeBranch(in Instruction instruction) =>
+        (_key & ModeKey.SingleStep) == 0
+        && (_long ? instruction.OperandSize == 8 : instruction.OperandSize == 4 && _codeBase == 0 || InPage(NextOffset + instruction.Immediate));
+
+    private bool NativeIndirect(in Instruction instruction) =>
+        (_key & ModeKey.SingleStep) == 0 && (_long ? instruction.OperandSize == 8 : instruction.OperandSize == 4 && _codeBase == 0);
+
+    private bool InPage(long guestOffset) => !_block.CrossesPage && _pageOffset + guestOffset is >= 0 and < 4096;
+
+    /// <summary>Jumps to an offset from the block's start, linked or through the jump cache.</summary>
+    private void EmitJump(long target, Flags live)
+    {
+        if (InPage(target))
+        {
+            if (live != Flags.None) UnparkFlags();
+            AddLink(_asm.JmpForward(), target);
+        }
+        else
+        {
+            EmitFarJump((int)target, live);
+        }
+    }
+
+    private void AddLink(byte* field, long target) =>
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = (int)target, GuestOffset = GuestOffset };
+
+    /// <summary>Jumps to another page at a known distance.</summary>
+    private void EmitFarJump(int target, Flags live)
+    {
+        CopyFlags(live);
+        EmitCodeAddress(S0, target);
+        if (PositionIndependent)
+        {
+            EmitCachedJump();
+            return;
+        }
+        var address = _linear + (ulong)(long)target;
+        _asm.Byte(0x65);
+        _asm.Byte(0xff);
+        _asm.GsAddress(4, Slot.JumpCache + (int)(address & Slot.JumpCacheMask) * 2);
+    }
+
+    /// <summary>Jumps to the linear address in S0. Flags are parked, if they are live. Clobbers the host's flags.</summary>
+    private void EmitCachedJump()
+    {
+        _asm.Mov(S1, S0, wide: false);
+        _asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
+        _asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+    }
+
+    private void EmitJumpRelative(in Instruction instruction) => EmitJump(NextOffset + instruction.Immediate, LiveAfter);
+
+    private void EmitConditional(in Instruction instruction)
+    {
+        UnparkFlags();
+        EmitEdge(_asm.JccForward(instruction.Condition), NextOffset + instruction.Immediate);
+        EmitJump(NextOffset, LiveAfter);
+    }
+
+    /// <summary>The taken side of a branch whose displacement is open.</summary>
+    private void EmitEdge(byte* field, long target)
+    {
+        if (InPage(target)) AddLink(field, target);
+        else _cold[_coldCount++] = new Cold { Kind = ColdKind.FarEdge, Jump0 = field, Target = (int)target, FlagsLive = LiveAfter != Flags.None };
+    }
+
+    private void EmitCounted(in Instruction instruction)
+    {
+        if (LiveAfter != Flags.None) UnparkFlags();
+        if (instruction.AddressSize == 4) _asm.Byte(0x67);
+        _asm.Byte(instruction.Opcode);
+        _asm.Byte(2);
+        var fall = _asm.JmpShort();
+        EmitEdge(_asm.JmpForward(), NextOffset + instruction.Immediate);
+        _asm.BindShort(fall);
+        EmitJump(NextOffset, LiveAfter);
+    }
+
+    // ---- calls and returns ----
+
+    private void EmitPushReturnAddress()
+    {
+        var operand = BeginPush();
+        if (PositionIndependent)
+        {
+            Fold(ref operand);
+            EmitCodeAddress(S1, NextOffset);
+            OperandOp(Op.MovStore, S1, operand, _long);
+        }
+        else
+        {
+            var address = _linear + (ulong)NextOffset - _codeBase;
+            if (!_long || (long)address == (int)address)
+            {
+                OperandOp(0xc7, 0, operand, _long);
+                _asm.Int32((int)address);
+            }
+            else
+            {
+                Fold(ref operand);
+                _asm.MovImmediate(S1, address);
+                OperandOp(Op.MovStore, S1, operand, _long);
+            }
+        }
+        AdjustStack(-StackWidth);
+        EndAccess(operand);
+    }
+
+    private void EmitCallRelative(in Instruction instruction)
+    {
+        EmitPushReturnAddress();
+        EmitJump(NextOffset + instruction.Immediate, LiveAfter);
+    }
+
+    private void EmitJumpIndirect(in Instruction instruction)
+    {
+        if (instruction.HasMemory)
+        {
+            var operand = BeginOperand(instruction);
+            OperandOp(Op.MovLoad, S0, operand, _long);
+            EndAccess(operand);
+        }
+        else
+        {
+            _asm.Mov(S0, LoadGuest(instruction.Rm, S0), _long);
+        }
+        EmitIndirectEnd();
+    }
+
+    private void EmitIndirectEnd()
+    {
+        CopyFlags(LiveAfter);
+        EmitCachedJump();
+    }
+
+    private void EmitCallIndirect(in Instruction instruction)
+    {
+        if (instruction.HasMemory)
+        {
+            EmitLoadTemporary(instruction);
+        }
+        else
+        {
+            var register = LoadGuest(instruction.Rm, S0);
+            _asm.Gs(Op.MovStore, register, Slot.Temporary0, _long);
+        }
+        EmitPushReturnAddress();
+        _asm.Gs(Op.MovLoad, S0, Slot.Temporary0, _long);
+        EmitIndirectEnd();
+    }
+
+    private void EmitReturn(in Instruction instruction)
+    {
+        var operand = BeginPop();
+        OperandOp(Op.MovLoad, S0, operand, _long);
+        AdjustStack(StackWidth + (ushort)instruction.Immediate);
+        EndAccess(operand);
+        EmitIndirectEnd();
+    }
+
+    // ---- system instructions that stay in generated code ----
+
+    private void EmitSwapgs()
+    {
+        _asm.Gs(Op.MovLoad, S0, Slot.GsBase);
+        _asm.Gs(Op.MovLoad, S1, Slot.KernelGsBase);
+        _asm.Gs(Op.MovStore, S1, Slot.GsBase);
+        _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
+    }
+
+    // Guest TSC = host TSC + offset.
+    private void EmitRdtsc()
+    {
+        ParkFlags(LiveBefore);
+        _asm.Byte(0x0f);
+        _asm.Byte(0x31);
+        _asm.Shift(4, Host.Rdx, 32);
+        _asm.Rr(Op.Or, Host.Rdx, Host.Rax);
+        _asm.Gs(Op.AddLoad, Host.Rax, Slot.TscOffset);
+        _asm.Mov(Host.Rdx, Host.Rax);
+        _asm.Shift(5, Host.Rdx, 32);
+        _asm.Mov(Host.Rax, Host.Rax, wide: false);
+    }
+}

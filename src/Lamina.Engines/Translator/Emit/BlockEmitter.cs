@@ -1,0 +1,304 @@
+// Turns a decoded block into host code. This file: the walk over the instructions, flags, and what happens at the end.
+// The other parts: Memory (addresses and checked accesses), Plain (instructions re-encoded from their own bytes),
+// Stack, Control, System.
+//
+// Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
+// host's flags or parked (VcpuArea.ParkedFlags), as _flags says, unless they are dead; no architectural write has
+// happened of an instruction that may still fault. At the block's ends live flags are in the host's flags for direct
+// links and parked for everything that goes through the jump cache.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs)
+{
+    private enum FlagPlace : byte
+    {
+        Host,
+        Both,
+        Parked,
+    }
+
+    private enum ColdKind : byte
+    {
+        Access,
+        Segment,
+        Poll,
+        Link,
+        FarEdge,
+    }
+
+    /// <summary>Code that is emitted behind the block because it rarely runs.</summary>
+    private struct Cold
+    {
+        public ColdKind Kind;
+        public byte* Jump0, Jump1;
+        public byte* Resume, ResumeEnd;
+        public int GuestOffset, Size, Alignment, AddressRegister, Target, Segment;
+        public bool Reads, Writes, ExactCheck, NarrowAddress, Parked, FlagsLive;
+    }
+
+    /// <summary>The most bytes a block's code can take, with room to spare; the buffer is asked for it beforehand.</summary>
+    public const int MaxBlockBytes = 64 * 1024;
+
+    private readonly Cold[] _cold = new Cold[GuestBlock.MaxInstructions * 4 + 8];
+    private int _coldCount;
+    private Assembler _asm;
+    private GuestBlock _block = null!;
+    private ModeKey _key;
+    private ulong _linear, _codeBase;
+    private int _pageOffset;
+    private FlagPlace _flags;
+    private int _index;
+    private bool _long;
+
+    private bool PositionIndependent => (_key & ModeKey.PositionIndependent) != 0;
+
+    /// <summary>Emits a block. The caller has made sure of <see cref="MaxBlockBytes"/> of room.</summary>
+    /// <param name="block">Decoded and analysed.</param>
+    /// <param name="key">Modes.</param>
+    /// <param name="linear">Linear address of the block (only its page offset is used for position-independent code).</param>
+    /// <param name="codeBase">Base of CS.</param>
+    /// <param name="result">Receives the host range, sites and the like.</param>
+    public void Emit(GuestBlock block, ModeKey key, ulong linear, ulong codeBase, Block result)
+    {
+        _block = block;
+        _key = key;
+        _linear = linear;
+        _codeBase = codeBase;
+        _pageOffset = (int)(linear & 0xfff);
+        _flags = FlagPlace.Host;
+        _coldCount = 0;
+        _long = key.CodeSize() == CodeSize.Code64;
+        _asm = buffer.Begin();
+        result.HostStart = buffer.OffsetOf(_asm.Cursor);
+        result.FirstSite = buffer.Sites.Count;
+        result.FirstInstruction = buffer.Instructions.Count;
+        if (block.End == BlockEnd.Undecodable)
+        {
+            LeaveInline(SiteKind.Undecodable, stubs.Undecodable, 0);
+        }
+        else
+        {
+            EmitInstructions();
+        }
+        // An invalidated block is entered over a call that replaces its first bytes: there must be room for it.
+        while (buffer.OffsetOf(_asm.Cursor) - result.HostStart < 5) _asm.Byte(0xcc);
+        EmitCold();
+        result.InstructionCount = block.Count;
+        result.SiteCount = buffer.Sites.Count - result.FirstSite;
+        result.HostEnd = buffer.End(_asm.Cursor);
+        result.LiveIn = block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn;
+        result.Length = block.Length;
+    }
+
+    private void EmitInstructions()
+    {
+        var poll = PollIndex();
+        for (_index = 0; _index < _block.Count; _index++)
+        {
+            buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index]));
+            if (_index == poll) EmitPoll();
+            ref readonly var instruction = ref _block.Instructions[_index];
+            EmitInstruction(instruction);
+        }
+        if (_block.End != BlockEnd.FallThrough) return;
+        _index = _block.Count - 1;
+        if ((_key & ModeKey.SingleStep) != 0) EmitStep();
+        else EmitJump(_block.Length, _block.LiveAfter[_index]);
+    }
+
+    private void EmitInstruction(in Instruction instruction)
+    {
+        if (!StateEnabled(instruction.State) || (_key & ModeKey.AlignmentCheck) != 0 && NeedsExecutor(instruction))
+        {
+            EmitSystem();
+            return;
+        }
+        switch (instruction.Id)
+        {
+            case InstructionId.Plain or InstructionId.Mov or InstructionId.ZeroRegister or InstructionId.Xchg
+                or InstructionId.ShiftByCl or InstructionId.ReadRandom or InstructionId.Fwait:
+                EmitPlain(instruction);
+                break;
+            case InstructionId.Divide:
+                EmitPlain(instruction);
+                break;
+            case InstructionId.Nop:
+                break;
+            case InstructionId.Pause:
+                _asm.Byte(0xf3);
+                _asm.Byte(0x90);
+                break;
+            case InstructionId.Lea:
+                EmitLea(instruction);
+                break;
+            case InstructionId.MovMoffs:
+                EmitMoffs(instruction);
+                break;
+            case InstructionId.IncDecShort:
+                EmitIncDecShort(instruction);
+                break;
+            case InstructionId.Push or InstructionId.PushImmediate or InstructionId.Pop or InstructionId.Leave when NativeStack(instruction):
+                EmitStackInstruction(instruction);
+                break;
+            case InstructionId.JmpRelative when NativeBranch(instruction):
+                EmitJumpRelative(instruction);
+                break;
+            case InstructionId.JumpConditional when NativeBranch(instruction):
+                EmitConditional(instruction);
+                break;
+            case InstructionId.Loop or InstructionId.JumpCxZero when NativeBranch(instruction) && instruction.AddressSize != 2:
+                EmitCounted(instruction);
+                break;
+            case InstructionId.CallRelative when NativeBranch(instruction) && NativeStack(instruction):
+                EmitCallRelative(instruction);
+                break;
+            case InstructionId.JmpIndirect when NativeIndirect(instruction):
+                EmitJumpIndirect(instruction);
+                break;
+            case InstructionId.CallIndirect when NativeIndirect(instruction) && NativeStack(instruction):
+                EmitCallIndirect(instruction);
+                break;
+            case InstructionId.Ret when NativeIndirect(instruction) && NativeStack(instruction):
+                EmitReturn(instruction);
+                break;
+            case InstructionId.Swapgs when _long && (_key & ModeKey.Cpl0) != 0:
+                EmitSwapgs();
+                break;
+            case InstructionId.Rdtsc when (_key & ModeKey.NativeTsc) != 0:
+                EmitRdtsc();
+                break;
+            default:
+                EmitSystem();
+                break;
+        }
+    }
+
+    /// <summary>Whether the modes let an instruction of this class run at all; if not, the executor raises what is due.</summary>
+    private bool StateEnabled(StateClass state) => state switch
+    {
+        StateClass.Integer => true,
+        StateClass.X87 => (_key & (ModeKey.TaskSwitched | ModeKey.Emulation)) == 0,
+        StateClass.Wait => (_key & (ModeKey.TaskSwitched | ModeKey.MonitorCoprocessor)) != (ModeKey.TaskSwitched | ModeKey.MonitorCoprocessor),
+        StateClass.Mmx => (_key & (ModeKey.TaskSwitched | ModeKey.Emulation)) == 0,
+        StateClass.Sse => (_key & (ModeKey.TaskSwitched | ModeKey.Emulation | ModeKey.Sse)) == ModeKey.Sse,
+        StateClass.Avx => (_key & (ModeKey.TaskSwitched | ModeKey.Avx)) == ModeKey.Avx,
+        _ => (_key & (ModeKey.TaskSwitched | ModeKey.Avx512)) == ModeKey.Avx512,
+    };
+
+    // With alignment checking on, stack and branch instructions go to the executor; plain accesses are sent to their
+    // slow path by the alignment test itself.
+    private static bool NeedsExecutor(in Instruction instruction) => instruction.Id is InstructionId.Push or InstructionId.Pop
+        or InstructionId.PushImmediate or InstructionId.Leave or InstructionId.CallRelative or InstructionId.CallIndirect or InstructionId.Ret;
+
+    private Flags LiveAfter => _block.LiveAfter[_index];
+
+    private Flags LiveBefore => FlagLiveness.Before(_block.Instructions[_index], _block.LiveAfter[_index]);
+
+    private int GuestOffset => _block.Offsets[_index];
+
+    private int NextOffset => _block.Offsets[_index + 1];
+
+    // ---- flags ----
+
+    /// <summary>To be called before host flags are clobbered while <paramref name="live"/> are still needed.</summary>
+    private void ParkFlags(Flags live)
+    {
+        if (live == Flags.None) return;
+        if (_flags == FlagPlace.Host)
+        {
+            _asm.Mov(S1, Host.Rax);
+            _asm.Byte(0x9f);                                    // lahf
+            _asm.Rr0F(0x90, 0, Host.Rax, false);                // seto al
+            _asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
+            _asm.Mov(Host.Rax, S1);
+        }
+        _flags = FlagPlace.Parked;
+    }
+
+    /// <summary>As <see cref="ParkFlags"/>, but host flags are not clobbered afterwards.</summary>
+    private void CopyFlags(Flags live)
+    {
+        if (live == Flags.None || _flags != FlagPlace.Host) return;
+        ParkFlags(live);
+        _flags = FlagPlace.Both;
+    }
+
+    /// <summary>Brings parked flags back. Clobbers scratch 1.</summary>
+    private void UnparkFlags()
+    {
+        if (_flags != FlagPlace.Parked) return;
+        _asm.Mov(S1, Host.Rax);
+        _asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
+        _asm.Byte(0x04);                                        // add al, 0x7f: OF
+        _asm.Byte(0x7f);
+        _asm.Byte(0x9e);                                        // sahf
+        _asm.Mov(Host.Rax, S1);
+        _flags = FlagPlace.Both;
+    }
+
+    /// <summary>Whether an instruction needs the old flags in the host's flags: it reads some, or leaves some of the live ones as they are.</summary>
+    private bool NeedsHostFlags(in Instruction instruction)
+    {
+        if (_flags != FlagPlace.Parked) return false;
+        if (instruction.FlagsRead != Flags.None) return true;
+        if (instruction.FlagsWritten == Flags.None) return false;
+        var kept = (instruction.Traits & InstructionTraits.FlagsMayStay) != 0 ? Flags.All : ~instruction.FlagsWritten;
+        return (LiveAfter & kept) != Flags.None;
+    }
+
+    private void FlagsWritten(in Instruction instruction)
+    {
+        if (instruction.FlagsWritten != Flags.None) _flags = FlagPlace.Host;
+    }
+
+    // ---- leaving ----
+
+    private void LeaveInline(SiteKind kind, ulong stub, int guestOffset, bool parked = false, int target = 0, int resume = 0)
+    {
+        _asm.Call(stub);
+        buffer.Sites.Add(new Site
+        {
+            Return = buffer.OffsetOf(_asm.Cursor),
+            Kind = kind,
+            GuestOffset = (ushort)guestOffset,
+            Parked = parked,
+            Target = target,
+            Resume = resume,
+        });
+    }
+
+    private void EmitSystem()
+    {
+        LeaveInline(SiteKind.System, stubs.System, GuestOffset, parked: _flags == FlagPlace.Parked);
+        _flags = FlagPlace.Host;
+    }
+
+    private void EmitStep() => LeaveInline(SiteKind.Step, stubs.Step, _block.Length, parked: _flags == FlagPlace.Parked);
+
+    /// <summary>Where to test for exit requests in a block that jumps backwards: preferably where no flags are live.</summary>
+    private int PollIndex()
+    {
+        if (_block.Count == 0) return -1;
+        var last = _block.Count - 1;
+        ref readonly var terminator = ref _block.Instructions[last];
+        if (_block.End != BlockEnd.Terminator) return -1;
+        if (terminator.Id is not (InstructionId.JmpRelative or InstructionId.JumpConditional or InstructionId.Loop or InstructionId.JumpCxZero or InstructionId.CallRelative)) return -1;
+        if (terminator.Immediate + terminator.Length > 0) return -1;
+        for (var i = last; i >= 0; i--)
+            if (FlagLiveness.Before(_block.Instructions[i], _block.LiveAfter[i]) == Flags.None) return i;
+        return 0;
+    }
+
+    private void EmitPoll()
+    {
+        var live = LiveBefore;
+        ParkFlags(live);
+        _asm.GsCompare8(Slot.ExitRequest, 0);
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.Poll, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = live != Flags.None };
+    }
+}

@@ -1,0 +1,141 @@
+// What the emitter leaves behind besides code: sites, by which the runtime finds out what generated code was doing when
+// it left, and blocks.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+
+namespace Lamina.Engines.Translator.Emit;
+
+/// <summary>Why generated code leaves at a site.</summary>
+internal enum SiteKind : byte
+{
+    /// <summary>A load that could not be made in place. Resumes at Resume with scratch 1 such that [address + scratch 1] is the data.</summary>
+    Read,
+
+    /// <summary>A store or read-modify-write likewise; with a bounce it resumes at Copy, which ends in a commit.</summary>
+    Write,
+
+    /// <summary>The bytes of a bounced store are ready.</summary>
+    Commit,
+
+    /// <summary>An offset in scratch 0 is outside what generated code knows of the segment. Resumes at Resume with the linear address in scratch 0's place.</summary>
+    Segment,
+
+    /// <summary>An instruction for the C# executor.</summary>
+    System,
+
+    /// <summary>An exit request was seen before an instruction.</summary>
+    Poll,
+
+    /// <summary>A direct jump within the page that is not linked yet.</summary>
+    Link,
+
+    /// <summary>The block was invalidated or is a stale entry.</summary>
+    Stale,
+
+    /// <summary>One instruction was executed in single-step mode.</summary>
+    Step,
+
+    /// <summary>The address was not in the jump cache (scratch 0: linear target).</summary>
+    JumpMiss,
+
+    /// <summary>An instruction that may raise a host fault by itself (DIV); the address is that of the instruction, not a return address.</summary>
+    HostFault,
+
+    /// <summary>The block's bytes are not an instruction, or a breakpoint stands here.</summary>
+    Undecodable,
+}
+
+/// <summary>A place in generated code that leaves it.</summary>
+internal struct Site
+{
+    /// <summary>Where the return address of the leaving call points, from the code buffer's start.</summary>
+    public int Return;
+
+    /// <summary>Where to resume (Read, Write, Segment), or the jump's displacement field to patch (Link); from the code buffer's start.</summary>
+    public int Resume;
+
+    /// <summary>The out-of-line copy of a store (Write), or where a committed store goes on (Commit).</summary>
+    public int Copy;
+
+    /// <summary>Target of a link, from the block's start in guest bytes; the segment of a Segment site.</summary>
+    public int Target;
+
+    /// <summary>The instruction's offset from the block's start.</summary>
+    public ushort GuestOffset;
+
+    /// <summary>Size of the access in bytes.</summary>
+    public ushort Size;
+
+    /// <summary>Alignment that the access must have, or 0.</summary>
+    public byte Alignment;
+
+    /// <summary>Host register that holds the linear address.</summary>
+    public byte AddressRegister;
+
+    /// <summary>The access reads (for Write sites: read-modify-write).</summary>
+    public bool Reads;
+
+    /// <summary>The guest's flags are parked; else they are the host's flags.</summary>
+    public bool Parked;
+
+    /// <summary>Why.</summary>
+    public SiteKind Kind;
+}
+
+/// <summary>A translated block.</summary>
+internal sealed class Block
+{
+    /// <summary>Guest-physical address of its first byte.</summary>
+    public ulong Physical;
+
+    /// <summary>Guest-physical address of the second page of an instruction that crosses; ~0 otherwise.</summary>
+    public ulong SecondPage = ulong.MaxValue;
+
+    /// <summary>Linear address, where the code contains it (not position independent).</summary>
+    public ulong Linear;
+
+    /// <summary>Base of CS, where the code contains it.</summary>
+    public ulong CodeBase;
+
+    /// <summary>Modes it was translated for.</summary>
+    public ModeKey Key;
+
+    /// <summary>Guest bytes.</summary>
+    public int Length;
+
+    /// <summary>Instructions.</summary>
+    public int InstructionCount;
+
+    /// <summary>Where its code starts and ends, from the code buffer's start.</summary>
+    public int HostStart, HostEnd;
+
+    /// <summary>Its sites: a range of the code buffer's list, sorted by <see cref="Site.Return"/>.</summary>
+    public int FirstSite, SiteCount;
+
+    /// <summary>Its instructions' host starts: a range of the code buffer's list.</summary>
+    public int FirstInstruction;
+
+    /// <summary>Flags that may be read before they are written.</summary>
+    public Flags LiveIn;
+
+    /// <summary>Bytes elsewhere in its page that the translation relied on.</summary>
+    public LookAhead First, Second;
+
+    /// <summary>False after a store into its bytes.</summary>
+    public bool Valid = true;
+
+    /// <summary>Landing pads by linear address: the last one made.</summary>
+    public ulong PadLinear;
+
+    /// <summary>Executable address of the pad for <see cref="PadLinear"/>, or 0.</summary>
+    public ulong Pad;
+
+    /// <summary>The instruction crosses into <see cref="SecondPage"/>.</summary>
+    public bool CrossesPage => SecondPage != ulong.MaxValue;
+}
+
+/// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
+internal sealed class StubAddresses
+{
+    public ulong Read, Write, Commit, Segment, System, Poll, Link, Stale, Step, JumpMiss, Undecodable;
+}

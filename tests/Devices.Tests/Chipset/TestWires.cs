@@ -1,0 +1,98 @@
+// The other ends of a device's wires, recorded.
+using Lamina.Core.Bus;
+using Lamina.Core.Char;
+using Lamina.Core.Interrupts;
+
+namespace Lamina.Devices.Tests.Chipset;
+
+internal sealed class RecordingLine : IInterruptLine
+{
+    public bool Level { get; private set; }
+
+    /// <summary>Rising edges so far.</summary>
+    public int Edges { get; private set; }
+
+    public void SetLevel(bool asserted)
+    {
+        if (asserted && !Level) Edges++;
+        Level = asserted;
+    }
+}
+
+internal sealed class RecordingSignal : IVcpuSignal
+{
+    public int Pending { get; private set; }
+
+    public int NonMaskable { get; private set; }
+
+    public int Inits { get; private set; }
+
+    public List<byte> StartUps { get; } = [];
+
+    public void InterruptPending() => Pending++;
+
+    public void NonMaskableInterrupt() => NonMaskable++;
+
+    public void Init() => Inits++;
+
+    public void StartUp(byte vector) => StartUps.Add(vector);
+}
+
+/// <summary>A backend that keeps what was written and offers input when told to.</summary>
+internal sealed class ScriptedBackend : ICharBackend
+{
+    private readonly Queue<byte> _input = new();
+    private ICharReceiver? _receiver;
+
+    public List<byte> Written { get; } = [];
+
+    public int ReadyCalls { get; private set; }
+
+    public int Waiting => _input.Count;
+
+    public void Write(ReadOnlySpan<byte> data) => Written.AddRange(data);
+
+    public void Attach(ICharReceiver receiver) => _receiver = receiver;
+
+    public void ReadyToReceive() => ReadyCalls++;
+
+    public void Type(params ReadOnlySpan<byte> data)
+    {
+        foreach (var value in data) _input.Enqueue(value);
+        Offer();
+    }
+
+    /// <summary>What a backend's thread does after ReadyToReceive.</summary>
+    public void Offer()
+    {
+        var taken = _receiver!.Receive(_input.ToArray());
+        while (taken-- > 0) _input.Dequeue();
+    }
+
+    public void Dispose()
+    {
+    }
+}
+
+internal static class BusDeviceExtensions
+{
+    public static byte In(this IBusDevice device, ulong offset)
+    {
+        Span<byte> data = stackalloc byte[1];
+        Assert.Equal(AccessResult.Ok, device.Read(offset, data));
+        return data[0];
+    }
+
+    public static void Out(this IBusDevice device, ulong offset, int value) =>
+        Assert.Equal(AccessResult.Ok, device.Write(offset, [(byte)value]));
+
+    public static uint In32(this IBusDevice device, ulong offset)
+    {
+        Span<byte> data = stackalloc byte[4];
+        Assert.Equal(AccessResult.Ok, device.Read(offset, data));
+        return BitConverter.ToUInt32(data);
+    }
+
+    public static void Out32(this IBusDevice device, ulong offset, uint value) =>
+        Assert.Equal(AccessResult.Ok, device.Write(offset, BitConverter.GetBytes(value)));
+}
