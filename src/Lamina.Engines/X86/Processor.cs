@@ -12,7 +12,7 @@ using Lamina.Engines.X86.Msr;
 namespace Lamina.Engines.X86;
 
 /// <summary>One x86 processor.</summary>
-internal sealed unsafe partial class Processor
+internal sealed unsafe partial class Processor : IDisposable
 {
     private readonly IVcpuBus _bus;
     private readonly ILocalInterruptController _apic;
@@ -21,6 +21,8 @@ internal sealed unsafe partial class Processor
     private readonly ITranslationCache _cache;
     private readonly Action<string>? _trace;
     private readonly int _index;
+    private readonly HostAtomics _atomics = new();
+    private readonly ParavirtualClock _paravirtualClock;
 
     /// <summary>Creates a processor in its RESET state.</summary>
     public Processor(ProcessorOptions options)
@@ -37,8 +39,13 @@ internal sealed unsafe partial class Processor
         _ramBase = (byte*)options.Memory.HostBase;
         _ram = [.. options.Memory.Ranges];
         _paravirtualClock = new ParavirtualClock(options.Memory, options.Clock);
+        _plainMsrs = new PlainMsrs(_model.Vendor);
+        _memoryTypes = new MemoryTypeRanges(_model.PhysicalAddressBits);
         Reset();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _atomics.Dispose();
 
     /// <summary>The live state.</summary>
     public CpuContext* Context { get; }

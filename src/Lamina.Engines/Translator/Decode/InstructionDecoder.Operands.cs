@@ -13,6 +13,7 @@ internal static partial class InstructionDecoder
         instruction.State = (StateClass)(meaning >> Row.StateShift & 7);
         instruction.OperandSize = OperandSizeOf(ref state, (int)(meaning >> Row.SizeShift) & 15);
         instruction.AddressSize = (byte)state.AddressSize;
+        instruction.W = state.W && (state.Is64 || (match & Row.KeyW0) != 0);
         instruction.Base = instruction.Index = Instruction.NoRegister;
         instruction.Scale = 1;
         instruction.Segment = state.Segment >= 0 ? (byte)state.Segment : DataSegment;
@@ -60,10 +61,10 @@ internal static partial class InstructionDecoder
         int size = state.OperandSize;
         return ((ulong)kind << Row.SizeShift) switch
         {
-            0 => (byte)size,
+            0 => 4,
+            Row.Ov => (byte)size,
             Row.O1 => 1,
             Row.O2 => 2,
-            Row.O4 => 4,
             Row.O8 => 8,
             Row.Od64 => (byte)(state.Is64 && size == 4 ? 8 : size),
             Row.Of64 => (byte)(state.Is64 ? 8 : size),
@@ -121,6 +122,10 @@ internal static partial class InstructionDecoder
         {
             return false;
         }
+        if (!instruction.W)
+        {
+            instruction.EvexPayload &= ~0x8000u;
+        }
         return !state.EvexB || (match & (instruction.ModRm < 0xC0 ? Row.Broadcast : Row.Er | Row.Sae)) != 0;
     }
 
@@ -137,7 +142,7 @@ internal static partial class InstructionDecoder
         {
             register &= 7;
         }
-        else if (registerClass == Row.ClassMask && register > 7)
+        else if ((registerClass == Row.ClassMask && register > 7) || (registerClass == Row.ClassGpr && state.R2 != 0))
         {
             return false;
         }
@@ -224,7 +229,7 @@ internal static partial class InstructionDecoder
             Row.Mdt => state.Is64 ? 10 : 6,
             Row.Menv => attribute == 2 ? 14 : 28,
             Row.Mstate => attribute == 2 ? 94 : 108,
-            Row.Mw => state.W ? 8 : 4,
+            Row.Mw => instruction.W ? 8 : 4,
             Row.ML => 16 << state.Length,
             Row.ML2 => 8 << state.Length,
             Row.ML4 => 4 << state.Length,

@@ -6,7 +6,7 @@ namespace Lamina.Engines.Translator.Decode;
 
 internal static partial class InstructionDecoder
 {
-    private const ushort CountRegister = 1 << 1;
+    private const ushort Accumulator = 1 << 0, CountRegister = 1 << 1;
 
     private static DecodeResult DescribeRest(ref DecodeState state, ref Instruction instruction, ulong match, ulong meaning)
     {
@@ -24,7 +24,7 @@ internal static partial class InstructionDecoder
         }
         if ((meaning & (Row.MayStay | Row.Conditional | Row.ByCount)) != 0)
         {
-            DescribeConditions(ref state, ref instruction, meaning);
+            DescribeConditions(ref instruction, meaning);
         }
         if (state.Encoding != EncodingKind.Legacy && !DescribeVectorRest(ref state, ref instruction, match))
         {
@@ -34,7 +34,7 @@ internal static partial class InstructionDecoder
             ? DecodeResult.Ok : DecodeResult.Invalid;
     }
 
-    private static void DescribeConditions(ref DecodeState state, ref Instruction instruction, ulong meaning)
+    private static void DescribeConditions(ref Instruction instruction, ulong meaning)
     {
         if ((meaning & Row.MayStay) != 0)
         {
@@ -44,23 +44,39 @@ internal static partial class InstructionDecoder
         {
             instruction.Traits |= InstructionTraits.ConditionalWrite;
         }
-        int countMask = instruction.OperandSize == 8 ? 0x3F : 0x1F;
-        if ((meaning & Row.ByCount) != 0 && (instruction.Immediate & countMask) == 0)
+        if ((meaning & Row.ByCount) != 0)
+        {
+            DescribeCount(ref instruction, (int)instruction.Immediate & (instruction.OperandSize == 8 ? 0x3F : 0x1F));
+        }
+    }
+
+    /// <summary>Shift and rotate by an immediate: no flag by 0, OF defined by 1 only (SDM vol. 2, SAL/SAR/SHL/SHR).</summary>
+    private static void DescribeCount(ref Instruction instruction, int count)
+    {
+        if (count == 0)
         {
             instruction.FlagsRead = instruction.FlagsWritten = instruction.FlagsUndefined = Flags.None;
+        }
+        else if (count == 1)
+        {
+            instruction.FlagsUndefined &= ~Flags.OF;
         }
     }
 
     private static bool DescribeVectorRest(ref DecodeState state, ref Instruction instruction, ulong match)
     {
-        // Merging keeps a part of the destination.
-        if (state.Mask != 0 && !state.Zeroing)
+        // Merging keeps a part of a destination register.
+        if (state.Mask != 0 && !state.Zeroing && (match & (Row.Zeroing | Row.MaskSelects)) == Row.Zeroing)
         {
-            if (instruction.RegAccess == OperandAccess.Write && (match & Row.Zeroing) != 0)
+            if (instruction.RegAccess == OperandAccess.Write)
             {
                 instruction.RegAccess = OperandAccess.ReadWrite;
             }
-            else if (instruction.RmAccess == OperandAccess.Write && (match & Row.Zeroing) != 0)
+            else if (instruction.VvvvAccess == OperandAccess.Write)
+            {
+                instruction.VvvvAccess = OperandAccess.ReadWrite;
+            }
+            else if (instruction.RmAccess == OperandAccess.Write && !instruction.HasMemory)
             {
                 instruction.RmAccess = OperandAccess.ReadWrite;
             }
@@ -82,6 +98,10 @@ internal static partial class InstructionDecoder
                 break;
             case InstructionId.JumpConditional:
                 instruction.Condition = (byte)(instruction.Opcode & 15);
+                break;
+            case InstructionId.Syscall or InstructionId.Sysret when !state.Is64:
+                instruction.ImplicitRead &= 0xFF; // no R11 to keep RFLAGS in
+                instruction.ImplicitWritten &= 0xFF;
                 break;
             case InstructionId.Xchg:
                 DescribeExchange(ref instruction);
@@ -144,6 +164,10 @@ internal static partial class InstructionDecoder
         }
         instruction.ImplicitRead |= CountRegister;
         instruction.ImplicitWritten |= CountRegister;
+        if (instruction.Id == InstructionId.Lods)
+        {
+            instruction.ImplicitRead |= Accumulator; // stays if the count is 0
+        }
         if (instruction.FlagsWritten != Flags.None)
         {
             instruction.Traits |= InstructionTraits.FlagsMayStay;

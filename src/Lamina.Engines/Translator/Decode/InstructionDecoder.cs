@@ -177,7 +177,6 @@ internal static partial class InstructionDecoder
         int p0 = state.ReadByte();
         int p1 = state.ReadByte();
         int p2 = state.ReadByte();
-        instruction.EvexPayload = (uint)(p0 | p1 << 8 | p2 << 16);
         int map = p0 & 7;
         if ((p0 & 8) != 0 || (p1 & 4) == 0 || map is 0 or 4 or 7)
         {
@@ -210,6 +209,13 @@ internal static partial class InstructionDecoder
         instruction.VectorLength = (byte)length;
         state.Length = length;
         state.Prefix = p1 & 3;
+        if (!state.Is64)
+        {
+            // Bits without meaning outside 64-bit mode, as they are in 64-bit code.
+            p0 |= 0xF0;
+            p1 |= 0x40;
+        }
+        instruction.EvexPayload = (uint)(p0 | p1 << 8 | p2 << 16);
         int opcode = state.ReadByte();
         int table = OpcodeIndex.Evex + (map > 3 ? map - 1 : map);
         return DecodeRow(ref state, ref instruction, table, opcode, OpcodeIndex.Entry(table, opcode));
@@ -227,7 +233,6 @@ internal static partial class InstructionDecoder
         }
 
         instruction.Opcode = (byte)opcode;
-        instruction.W = state.W;
         int length = state.Length;
         ulong key = Row.KeyNoPrefix << state.Prefix;
         key |= state.Is64 ? Row.KeyMode64 : Row.KeyLegacyMode;

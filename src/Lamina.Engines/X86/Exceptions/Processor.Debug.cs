@@ -14,6 +14,11 @@ internal sealed unsafe partial class Processor
     private ulong _pendingDebug;
     private bool _hasDataBreakpoints;
 
+    // The instruction entered a handler that runs without TF: no single-step trap follows it. SDM vol. 3, 18.3.1.4.
+    private bool _stepConsumed;
+
+    private void ConsumeStep(ulong flagsBefore) => _stepConsumed = (flagsBefore & Rflags.TF) != 0 && (Context->SystemFlags & Rflags.TF) == 0;
+
     /// <summary>Whether an instruction may end in, or begin with, a debug exception: TF is set or a breakpoint is enabled.</summary>
     public bool DebugArmed => (Context->SystemFlags & Rflags.TF) != 0 || (Context->Dr7 & Dr7Enables) != 0 || _pendingDebug != 0;
 
@@ -23,8 +28,7 @@ internal sealed unsafe partial class Processor
     private void DebugRegistersWritten()
     {
         _hasDataBreakpoints = false;
-        for (var n = 0; n < 4; n++)
-            if (IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite) _hasDataBreakpoints |= IsEnabled(n);
+        for (var n = 0; n < 4; n++) _hasDataBreakpoints |= IsEnabled(n) && BreakKind(n) is (BreakWrite or BreakReadWrite);
         _cache.DebugRegistersChanged();
     }
 
@@ -76,7 +80,8 @@ internal sealed unsafe partial class Processor
     public bool CheckTraps(bool singleStep)
     {
         if (Context->InterruptShadow == ShadowMovSs) return true; // held until the instruction behind MOV SS. SDM vol. 3, 6.8.3
-        if (singleStep) _pendingDebug |= Dr6Bs;
+        if (singleStep && !_stepConsumed) _pendingDebug |= Dr6Bs;
+        _stepConsumed = false;
         if (_pendingDebug == 0) return true;
         var status = _pendingDebug;
         _pendingDebug = 0;

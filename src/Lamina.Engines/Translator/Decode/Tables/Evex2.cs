@@ -153,12 +153,12 @@ internal static class Evex2
         0x63 | P66 | Rgs | W0 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSB
         0x63 | P66 | Mem | W1 | L012 | Dn2 | Kz, ModRm | VR | WW | ML | Avx512, // VPCOMPRESSW
         0x63 | P66 | Rgs | W1 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSW
-        0x64 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMD
-        0x64 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMQ
-        0x65 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPS
-        0x65 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPD
-        0x66 | P66 | W0 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMB
-        0x66 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMW
+        0x64 | P66 | W0 | L012 | Bc4 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMD
+        0x64 | P66 | W1 | L012 | Bc8 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMQ
+        0x65 | P66 | W0 | L012 | Bc4 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPS
+        0x65 | P66 | W1 | L012 | Bc8 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPD
+        0x66 | P66 | W0 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMB
+        0x66 | P66 | W1 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMW
         0x68 | PF2 | W0 | L012 | Bc4, ModRm | KgW | HR | WR | ML | Avx512, // VP2INTERSECTD
         0x68 | PF2 | W1 | L012 | Bc8, ModRm | KgW | HR | WR | ML | Avx512, // VP2INTERSECTQ
         0x70 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHLDVW

@@ -10,18 +10,18 @@ internal static class Legacy0F
     /// <summary>Opcodes 0F 00 to 0F FF.</summary>
     internal static ReadOnlySpan<ulong> Rows =>
     [
-        0x00 | D0, ModRm | EW | M2 | (ulong)Id.Sldt, // SLDT
-        0x00 | D1, ModRm | EW | M2 | (ulong)Id.Str, // STR
-        0x00 | D2, ModRm | ER | M2 | (ulong)Id.Lldt, // LLDT
-        0x00 | D3, ModRm | ER | M2 | (ulong)Id.Ltr, // LTR
-        0x00 | D4, ModRm | ER | M2 | FlWz | (ulong)Id.Verr, // VERR
-        0x00 | D5, ModRm | ER | M2 | FlWz | (ulong)Id.Verw, // VERW
+        0x00 | D0, ModRm | EW | M2 | Ov | (ulong)Id.Sldt, // SLDT
+        0x00 | D1, ModRm | EW | M2 | Ov | (ulong)Id.Str, // STR
+        0x00 | D2, ModRm | ER | M2 | Ov | (ulong)Id.Lldt, // LLDT
+        0x00 | D3, ModRm | ER | M2 | Ov | (ulong)Id.Ltr, // LTR
+        0x00 | D4, ModRm | ER | M2 | Ov | FlWz | (ulong)Id.Verr, // VERR
+        0x00 | D5, ModRm | ER | M2 | Ov | FlWz | (ulong)Id.Verw, // VERW
         0x01 | D0 | Mem, ModRm | MW | Mdt | Of64 | (ulong)Id.Sgdt, // SGDT
         0x01 | D1 | Mem, ModRm | MW | Mdt | Of64 | (ulong)Id.Sidt, // SIDT
         0x01 | D2 | Mem, ModRm | MR | Mdt | Of64 | (ulong)Id.Lgdt, // LGDT
         0x01 | D3 | Mem, ModRm | MR | Mdt | Of64 | (ulong)Id.Lidt, // LIDT
-        0x01 | D4, ModRm | EW | M2 | (ulong)Id.Smsw, // SMSW
-        0x01 | D6, ModRm | ER | M2 | (ulong)Id.Lmsw, // LMSW
+        0x01 | D4, ModRm | EW | M2 | Ov | (ulong)Id.Smsw, // SMSW
+        0x01 | D6, ModRm | ER | M2 | Ov | (ulong)Id.Lmsw, // LMSW
         0x01 | D7 | Mem, ModRm | MN | (ulong)Id.Invlpg, // INVLPG
         0x01 | D0 | R1 | Np | Rgs, ModRm | FlWcpazso | (ulong)Id.Hypercall, // VMCALL
         0x01 | D0 | R6 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Wrmsr, // WRMSRNS
@@ -33,17 +33,17 @@ internal static class Legacy0F
         0x01 | D2 | R1 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Xsetbv, // XSETBV
         0x01 | D2 | R5 | Np | Rgs, ModRm | (ulong)Id.Transaction, // XEND
         0x01 | D2 | R6 | Np | Rgs, ModRm | FlWcpazso | (ulong)Id.Transaction, // XTEST
-        0x01 | D3 | R1 | Rgs, ModRm | (ulong)Id.Hypercall, // VMMCALL
+        0x01 | D3 | R1 | NoRep | Rgs, ModRm | (ulong)Id.Hypercall, // VMMCALL
         0x01 | D7 | R0 | Rgs | Only64, ModRm | (ulong)Id.Swapgs, // SWAPGS
         0x01 | D7 | R1 | Rgs, ModRm | ImWacd | (ulong)Id.Rdtscp, // RDTSCP
         0x01 | D7 | R2 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Monitor, // MONITORX
         0x01 | D7 | R3 | Np | Rgs, ModRm | ImRacb | (ulong)Id.Mwait, // MWAITX
         0x01 | D7 | R4 | Rgs, ModRm | ImRa | (ulong)Id.Clzero, // CLZERO
-        0x02, ModRm | GX | ER | M2 | FlWz | Conditional | (ulong)Id.Lar, // LAR
-        0x03, ModRm | GX | ER | M2 | FlWz | Conditional | (ulong)Id.Lsl, // LSL
+        0x02, ModRm | GX | ER | M2 | Ov | FlWz | Conditional | (ulong)Id.Lar, // LAR
+        0x03, ModRm | GX | ER | M2 | Ov | FlWz | Conditional | (ulong)Id.Lsl, // LSL
         0x05, FlRcpazsoWcpazso | ImWc11 | (ulong)Id.Syscall, // SYSCALL
         0x06, (ulong)Id.Clts, // CLTS
-        0x07, FlWcpazso | ImRc11 | (ulong)Id.Sysret, // SYSRET/SYSRETQ
+        0x07, Ov | FlWcpazso | ImRc11 | (ulong)Id.Sysret, // SYSRET/SYSRETQ
         0x08, (ulong)Id.Invd, // INVD
         0x09, (ulong)Id.Wbinvd, // WBINVD
         0x0B, (ulong)Id.Ud, // UD2
@@ -118,23 +118,23 @@ internal static class Legacy0F
         0x32, ImRcWad | (ulong)Id.Rdmsr, // RDMSR
         0x33, ImRcWad | (ulong)Id.Rdpmc, // RDPMC
         0x34, ImWSp | (ulong)Id.Sysenter, // SYSENTER
-        0x35, ImRcdWSp | (ulong)Id.Sysexit, // SYSEXIT/SYSEXITQ
-        0x40, ModRm | GX | ER | Mv | FlRo | Conditional, // CMOVO
-        0x41, ModRm | GX | ER | Mv | FlRo | Conditional, // CMOVNO
-        0x42, ModRm | GX | ER | Mv | FlRc | Conditional, // CMOVB
-        0x43, ModRm | GX | ER | Mv | FlRc | Conditional, // CMOVAE
-        0x44, ModRm | GX | ER | Mv | FlRz | Conditional, // CMOVE
-        0x45, ModRm | GX | ER | Mv | FlRz | Conditional, // CMOVNE
-        0x46, ModRm | GX | ER | Mv | FlRcz | Conditional, // CMOVBE
-        0x47, ModRm | GX | ER | Mv | FlRcz | Conditional, // CMOVA
-        0x48, ModRm | GX | ER | Mv | FlRs | Conditional, // CMOVS
-        0x49, ModRm | GX | ER | Mv | FlRs | Conditional, // CMOVNS
-        0x4A, ModRm | GX | ER | Mv | FlRp | Conditional, // CMOVP
-        0x4B, ModRm | GX | ER | Mv | FlRp | Conditional, // CMOVNP
-        0x4C, ModRm | GX | ER | Mv | FlRso | Conditional, // CMOVL
-        0x4D, ModRm | GX | ER | Mv | FlRso | Conditional, // CMOVGE
-        0x4E, ModRm | GX | ER | Mv | FlRzso | Conditional, // CMOVLE
-        0x4F, ModRm | GX | ER | Mv | FlRzso | Conditional, // CMOVG
+        0x35, Ov | ImRcdWSp | (ulong)Id.Sysexit, // SYSEXIT/SYSEXITQ
+        0x40, ModRm | GX | ER | Mv | Ov | FlRo | Conditional, // CMOVO
+        0x41, ModRm | GX | ER | Mv | Ov | FlRo | Conditional, // CMOVNO
+        0x42, ModRm | GX | ER | Mv | Ov | FlRc | Conditional, // CMOVB
+        0x43, ModRm | GX | ER | Mv | Ov | FlRc | Conditional, // CMOVAE
+        0x44, ModRm | GX | ER | Mv | Ov | FlRz | Conditional, // CMOVE
+        0x45, ModRm | GX | ER | Mv | Ov | FlRz | Conditional, // CMOVNE
+        0x46, ModRm | GX | ER | Mv | Ov | FlRcz | Conditional, // CMOVBE
+        0x47, ModRm | GX | ER | Mv | Ov | FlRcz | Conditional, // CMOVA
+        0x48, ModRm | GX | ER | Mv | Ov | FlRs | Conditional, // CMOVS
+        0x49, ModRm | GX | ER | Mv | Ov | FlRs | Conditional, // CMOVNS
+        0x4A, ModRm | GX | ER | Mv | Ov | FlRp | Conditional, // CMOVP
+        0x4B, ModRm | GX | ER | Mv | Ov | FlRp | Conditional, // CMOVNP
+        0x4C, ModRm | GX | ER | Mv | Ov | FlRso | Conditional, // CMOVL
+        0x4D, ModRm | GX | ER | Mv | Ov | FlRso | Conditional, // CMOVGE
+        0x4E, ModRm | GX | ER | Mv | Ov | FlRzso | Conditional, // CMOVLE
+        0x4F, ModRm | GX | ER | Mv | Ov | FlRzso | Conditional, // CMOVG
         0x50 | Np | Rgs, ModRm | GW | WR | Oy | Sse, // MOVMSKPS
         0x50 | P66 | Rgs, ModRm | GW | WR | Oy | Sse, // MOVMSKPD
         0x51 | Np, ModRm | VW | WR | M16 | Sse | Aligned, // SQRTPS
@@ -293,24 +293,24 @@ internal static class Legacy0F
         0xA0, Od64 | ImRSpWSp | (ulong)Id.PushSegment, // PUSH
         0xA1, Od64 | ImRSpWSp | (ulong)Id.PopSegment, // POP
         0xA2, ImRacWacdb | (ulong)Id.Cpuid, // CPUID
-        0xA3 | Mem, ModRm | GR | ER | Mv | FlWcpasoUpaso | (ulong)Id.BitTestMemory, // BT
-        0xA3 | Rgs, ModRm | GR | ER | FlWcpasoUpaso, // BT
-        0xA4, ModRm | GR | EX | Ub | Mv | ByCount | FlWcpazsoUao, // SHLD
-        0xA5, ModRm | GR | EX | Mv | FlWcpazsoUao | ImRc | MayStay | (ulong)Id.ShiftByCl, // SHLD
+        0xA3 | Mem, ModRm | GR | ER | Mv | Ov | FlWcpasoUpaso | (ulong)Id.BitTestMemory, // BT
+        0xA3 | Rgs, ModRm | GR | ER | Ov | FlWcpasoUpaso, // BT
+        0xA4, ModRm | GR | EX | Ub | Mv | Ov | ByCount | FlWcpazsoUao, // SHLD
+        0xA5, ModRm | GR | EX | Mv | Ov | FlWcpazsoUao | ImRc | MayStay | (ulong)Id.ShiftByCl, // SHLD
         0xA8, Od64 | ImRSpWSp | (ulong)Id.PushSegment, // PUSH
         0xA9, Od64 | ImRSpWSp | (ulong)Id.PopSegment, // POP
         0xAA, FlWcpazso | (ulong)Id.Rsm, // RSM
-        0xAB | Mem, ModRm | GR | EX | Mv | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTS
-        0xAB | Rgs, ModRm | GR | EX | FlWcpasoUpaso, // BTS
-        0xAC, ModRm | GR | EX | Ub | Mv | ByCount | FlWcpazsoUao, // SHRD
-        0xAD, ModRm | GR | EX | Mv | FlWcpazsoUao | ImRc | MayStay | (ulong)Id.ShiftByCl, // SHRD
-        0xAE | D0 | Np | Mem, ModRm | MW | M512 | X87 | Aligned | (ulong)Id.Fxsave, // FXSAVE/FXSAVE64
-        0xAE | D1 | Np | Mem, ModRm | MR | M512 | X87 | Aligned | (ulong)Id.Fxrstor, // FXRSTOR/FXRSTOR64
+        0xAB | Mem, ModRm | GR | EX | Mv | Ov | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTS
+        0xAB | Rgs, ModRm | GR | EX | Ov | FlWcpasoUpaso, // BTS
+        0xAC, ModRm | GR | EX | Ub | Mv | Ov | ByCount | FlWcpazsoUao, // SHRD
+        0xAD, ModRm | GR | EX | Mv | Ov | FlWcpazsoUao | ImRc | MayStay | (ulong)Id.ShiftByCl, // SHRD
+        0xAE | D0 | Np | Mem, ModRm | MW | M512 | Ov | X87 | Aligned | (ulong)Id.Fxsave, // FXSAVE/FXSAVE64
+        0xAE | D1 | Np | Mem, ModRm | MR | M512 | Ov | X87 | Aligned | (ulong)Id.Fxrstor, // FXRSTOR/FXRSTOR64
         0xAE | D2 | Np | Mem, ModRm | MR | M4 | Sse | (ulong)Id.Ldmxcsr, // LDMXCSR
         0xAE | D3 | Np | Mem, ModRm | MW | M4 | Sse, // STMXCSR
-        0xAE | D4 | Np | Mem, ModRm | MX | Mxsave | ImRad | Aligned | (ulong)Id.Xsave, // XSAVE/XSAVE64
-        0xAE | D5 | Np | Mem, ModRm | MR | Mxsave | ImRad | Aligned | (ulong)Id.Xrstor, // XRSTOR/XRSTOR64
-        0xAE | D6 | Np | Mem, ModRm | MX | Mxsave | ImRad | Aligned | (ulong)Id.Xsaveopt, // XSAVEOPT/XSAVEOPT64
+        0xAE | D4 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsave, // XSAVE/XSAVE64
+        0xAE | D5 | Np | Mem, ModRm | MR | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xrstor, // XRSTOR/XRSTOR64
+        0xAE | D6 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsaveopt, // XSAVEOPT/XSAVEOPT64
         0xAE | D6 | P66 | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLWB
         0xAE | D7 | Np | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLFLUSH
         0xAE | D7 | P66 | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLFLUSHOPT
@@ -345,32 +345,32 @@ internal static class Legacy0F
         0xAE | D7 | R5 | Np | Rgs, ModRm, // SFENCE
         0xAE | D7 | R6 | Np | Rgs, ModRm, // SFENCE
         0xAE | D7 | R7 | Np | Rgs, ModRm, // SFENCE
-        0xAF, ModRm | GX | ER | Mv | FlWcpazsoUpazs, // IMUL
+        0xAF, ModRm | GX | ER | Mv | Ov | FlWcpazsoUpazs, // IMUL
         0xB0, ModRm | GbR | EbX | M1 | O1 | FlWcpazso | ImRaWa | LockOk, // CMPXCHG
-        0xB1, ModRm | GR | EX | Mv | FlWcpazso | ImRaWa | LockOk, // CMPXCHG
-        0xB2 | Mem, ModRm | GW | MR | Mp | (ulong)Id.LoadFarPointer, // LSS
-        0xB3 | Mem, ModRm | GR | EX | Mv | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTR
-        0xB3 | Rgs, ModRm | GR | EX | FlWcpasoUpaso, // BTR
-        0xB4 | Mem, ModRm | GW | MR | Mp | (ulong)Id.LoadFarPointer, // LFS
-        0xB5 | Mem, ModRm | GW | MR | Mp | (ulong)Id.LoadFarPointer, // LGS
-        0xB6, ModRm | GW | EbR | M1, // MOVZX
-        0xB7, ModRm | GW | ER | M2, // MOVZX
-        0xB8 | PF3, ModRm | GW | ER | Mv | FlWcpazso, // POPCNT
-        0xB9, ModRm | GN | EN | Mv | (ulong)Id.Ud, // UD1
-        0xBA | D4, ModRm | ER | Ub | Mv | FlWcpasoUpaso, // BT
-        0xBA | D5, ModRm | EX | Ub | Mv | FlWcpasoUpaso | LockOk, // BTS
-        0xBA | D6, ModRm | EX | Ub | Mv | FlWcpasoUpaso | LockOk, // BTR
-        0xBA | D7, ModRm | EX | Ub | Mv | FlWcpasoUpaso | LockOk, // BTC
-        0xBB | Mem, ModRm | GR | EX | Mv | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTC
-        0xBB | Rgs, ModRm | GR | EX | FlWcpasoUpaso, // BTC
-        0xBC | NoF3, ModRm | GX | ER | Mv | FlWcpazsoUcpaso | Conditional, // BSF
-        0xBC | PF3, ModRm | GW | ER | Mv | FlWcpazsoUpaso, // TZCNT
-        0xBD | NoF3, ModRm | GX | ER | Mv | FlWcpazsoUcpaso | Conditional, // BSR
-        0xBD | PF3, ModRm | GW | ER | Mv | FlWcpazsoUpaso, // LZCNT
-        0xBE, ModRm | GW | EbR | M1, // MOVSX
-        0xBF, ModRm | GW | ER | M2, // MOVSX
+        0xB1, ModRm | GR | EX | Mv | Ov | FlWcpazso | ImRaWa | LockOk, // CMPXCHG
+        0xB2 | Mem, ModRm | GW | MR | Mp | Ov | (ulong)Id.LoadFarPointer, // LSS
+        0xB3 | Mem, ModRm | GR | EX | Mv | Ov | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTR
+        0xB3 | Rgs, ModRm | GR | EX | Ov | FlWcpasoUpaso, // BTR
+        0xB4 | Mem, ModRm | GW | MR | Mp | Ov | (ulong)Id.LoadFarPointer, // LFS
+        0xB5 | Mem, ModRm | GW | MR | Mp | Ov | (ulong)Id.LoadFarPointer, // LGS
+        0xB6, ModRm | GW | EbR | M1 | Ov, // MOVZX
+        0xB7, ModRm | GW | ER | M2 | Ov, // MOVZX
+        0xB8 | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazso, // POPCNT
+        0xB9, ModRm | GN | EN | Mv | Ov | (ulong)Id.Ud, // UD1
+        0xBA | D4, ModRm | ER | Ub | Mv | Ov | FlWcpasoUpaso, // BT
+        0xBA | D5, ModRm | EX | Ub | Mv | Ov | FlWcpasoUpaso | LockOk, // BTS
+        0xBA | D6, ModRm | EX | Ub | Mv | Ov | FlWcpasoUpaso | LockOk, // BTR
+        0xBA | D7, ModRm | EX | Ub | Mv | Ov | FlWcpasoUpaso | LockOk, // BTC
+        0xBB | Mem, ModRm | GR | EX | Mv | Ov | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTC
+        0xBB | Rgs, ModRm | GR | EX | Ov | FlWcpasoUpaso, // BTC
+        0xBC | NoF3, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSF
+        0xBC | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso, // TZCNT
+        0xBD | NoF3, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSR
+        0xBD | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso, // LZCNT
+        0xBE, ModRm | GW | EbR | M1 | Ov, // MOVSX
+        0xBF, ModRm | GW | ER | M2 | Ov, // MOVSX
         0xC0, ModRm | GbX | EbX | M1 | O1 | FlWcpazso | LockOk, // XADD
-        0xC1, ModRm | GX | EX | Mv | FlWcpazso | LockOk, // XADD
+        0xC1, ModRm | GX | EX | Mv | Ov | FlWcpazso | LockOk, // XADD
         0xC2 | Np, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // CMPPS
         0xC2 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // CMPPD
         0xC2 | PF3, ModRm | VX | WR | Ub | M4 | Sse, // CMPSS
@@ -383,14 +383,14 @@ internal static class Legacy0F
         0xC6 | Np, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // SHUFPS
         0xC6 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // SHUFPD
         0xC7 | D1 | Mem | W0w, ModRm | MX | M8 | FlWz | ImRacdbWad | LockOk | (ulong)Id.CompareExchangeWide, // CMPXCHG8B
-        0xC7 | D1 | Mem | W1w, ModRm | MX | M16 | FlWz | ImRacdbWad | LockOk | Aligned | (ulong)Id.CompareExchangeWide, // CMPXCHG16B
-        0xC7 | D3 | Np | Mem, ModRm | MR | Mxsave | ImRad | Aligned | (ulong)Id.Xrstors, // XRSTORS/XRSTORS64
-        0xC7 | D4 | Np | Mem, ModRm | MW | Mxsave | ImRad | Aligned | (ulong)Id.Xsavec, // XSAVEC/XSAVEC64
-        0xC7 | D5 | Np | Mem, ModRm | MW | Mxsave | ImRad | Aligned | (ulong)Id.Xsaves, // XSAVES/XSAVES64
-        0xC7 | D6 | NoRep | Rgs, ModRm | EW | FlWcpazso | (ulong)Id.ReadRandom, // RDRAND
-        0xC7 | D7 | NoRep | Rgs, ModRm | EW | FlWcpazso | (ulong)Id.ReadRandom, // RDSEED
-        0xC7 | D7 | PF3 | Rgs, ModRm | EW | Oy | (ulong)Id.Rdpid, // RDPID
-        0xC8, ZX, // BSWAP
+        0xC7 | D1 | Mem | W1w, ModRm | MX | M16 | Ov | FlWz | ImRacdbWad | LockOk | Aligned | (ulong)Id.CompareExchangeWide, // CMPXCHG16B
+        0xC7 | D3 | Np | Mem, ModRm | MR | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xrstors, // XRSTORS/XRSTORS64
+        0xC7 | D4 | Np | Mem, ModRm | MW | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsavec, // XSAVEC/XSAVEC64
+        0xC7 | D5 | Np | Mem, ModRm | MW | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsaves, // XSAVES/XSAVES64
+        0xC7 | D6 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | (ulong)Id.ReadRandom, // RDRAND
+        0xC7 | D7 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | (ulong)Id.ReadRandom, // RDSEED
+        0xC7 | D7 | PF3 | Rgs, ModRm | EW | Om | (ulong)Id.Rdpid, // RDPID
+        0xC8, ZX | Ov, // BSWAP
         0xD0 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // ADDSUBPD
         0xD0 | PF2, ModRm | VX | WR | M16 | Sse | Aligned, // ADDSUBPS
         0xD1 | Np, ModRm | PX | QR | M8 | Mmx, // PSRLW
@@ -486,6 +486,6 @@ internal static class Legacy0F
         0xFD | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PADDW
         0xFE | Np, ModRm | PX | QR | M8 | Mmx, // PADDD
         0xFE | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PADDD
-        0xFF, ModRm | GN | EN | Mv | (ulong)Id.Ud, // UD0
+        0xFF, ModRm | GN | EN | Mv | Ov | (ulong)Id.Ud, // UD0
     ];
 }

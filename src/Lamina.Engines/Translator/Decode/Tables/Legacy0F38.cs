@@ -71,7 +71,7 @@ internal static class Legacy0F38
         0x3F | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PMAXUD
         0x40 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PMULLD
         0x41 | P66, ModRm | VW | WR | M16 | Sse | Aligned, // PHMINPOSUW
-        0x82 | P66 | Mem, ModRm | GR | MR | M16 | Oy | (ulong)Id.Invpcid, // INVPCID
+        0x82 | P66 | Mem, ModRm | GR | MR | M16 | Om | (ulong)Id.Invpcid, // INVPCID
         0xC8 | Np, ModRm | VX | WR | M16 | Sse | Aligned, // SHA1NEXTE
         0xC9 | Np, ModRm | VX | WR | M16 | Sse | Aligned, // SHA1MSG1
         0xCA | Np, ModRm | VX | WR | M16 | Sse | Aligned, // SHA1MSG2
@@ -84,10 +84,10 @@ internal static class Legacy0F38
         0xDD | P66, ModRm | VX | WR | M16 | Sse | Aligned, // AESENCLAST
         0xDE | P66, ModRm | VX | WR | M16 | Sse | Aligned, // AESDEC
         0xDF | P66, ModRm | VX | WR | M16 | Sse | Aligned, // AESDECLAST
-        0xF0 | NoRep | Mem, ModRm | GW | MR | Mv, // MOVBE
+        0xF0 | NoRep | Mem, ModRm | GW | MR | Mv | Ov, // MOVBE
         0xF0 | PF2, ModRm | GX | EbR | M1 | Oy, // CRC32
-        0xF1 | NoRep | Mem, ModRm | GR | MW | Mv, // MOVBE
-        0xF1 | PF2, ModRm | GX | ER | Mv, // CRC32
+        0xF1 | NoRep | Mem, ModRm | GR | MW | Mv | Ov, // MOVBE
+        0xF1 | PF2, ModRm | GX | ER | Mv | Ov, // CRC32
         0xF6 | P66, ModRm | GX | ER | Mw | Oy | FlRcWc, // ADCX
         0xF6 | PF3, ModRm | GX | ER | Mw | Oy | FlRoWo, // ADOX
         0xF8 | P66 | Mem, ModRm | GR | MR | M64 | Oa | (ulong)Id.MoveDirect64, // MOVDIR64B
@@ -119,8 +119,8 @@ internal static class Legacy0F38
         0x41 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // DPPD
         0x42 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // MPSADBW
         0x44 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // PCLMULQDQ
-        0x60 | P66, ModRm | VR | WR | Ub | M16 | FlWcpazso | ImRad | Sse, // PCMPESTRM/PCMPESTRM64
-        0x61 | P66, ModRm | VR | WR | Ub | M16 | FlWcpazso | ImRadWc | Sse, // PCMPESTRI/PCMPESTRI64
+        0x60 | P66, ModRm | VR | WR | Ub | M16 | Ov | FlWcpazso | ImRad | Sse, // PCMPESTRM/PCMPESTRM64
+        0x61 | P66, ModRm | VR | WR | Ub | M16 | Ov | FlWcpazso | ImRadWc | Sse, // PCMPESTRI/PCMPESTRI64
         0x62 | P66, ModRm | VR | WR | Ub | M16 | FlWcpazso | Sse, // PCMPISTRM
         0x63 | P66, ModRm | VR | WR | Ub | M16 | FlWcpazso | ImWc | Sse, // PCMPISTRI
         0xCC | Np, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // SHA1RNDS4

@@ -76,6 +76,9 @@ internal static class Row
     internal const ulong Zeroing = 1UL << 47;
     internal const ulong Kz = Km | Zeroing;
     internal const ulong MaskRequired = 1UL << 48;
+    /// <summary>The opmask chooses between the sources: nothing of the destination stays.</summary>
+    internal const ulong MaskSelects = 1UL << 52;
+    internal const ulong Ks = Kz | MaskSelects;
     internal const ulong Kr = Km | MaskRequired;
     internal const ulong Vsib = 1UL << 49;
     /// <summary>The memory operand is masked by a vector.</summary>
@@ -179,8 +182,10 @@ internal static class Row
     /// <summary>VMOVDDUP: 8 bytes for 128 bits, else the vector length.</summary>
     internal const ulong Mdup = 24UL << MemoryShift;
 
-    // Operand size; without any of these 2, 4 or 8 by prefix 66 and REX.W.
-    internal const ulong O1 = 1UL << SizeShift, O2 = 2UL << SizeShift, O4 = 3UL << SizeShift, O8 = 4UL << SizeShift;
+    // Operand size; without any of these it is 4, or the instruction has none.
+    internal const ulong O1 = 1UL << SizeShift, O2 = 2UL << SizeShift, O8 = 3UL << SizeShift;
+    /// <summary>2, 4 or 8 by prefix 66 and REX.W.</summary>
+    internal const ulong Ov = 4UL << SizeShift;
     /// <summary>Stack: 8 or 2 in 64-bit mode.</summary>
     internal const ulong Od64 = 5UL << SizeShift;
     /// <summary>Near branch: 8 in 64-bit mode, prefix 66 ignored as on Intel's processors.</summary>

@@ -1,0 +1,150 @@
+// Gathers, scatters and masked byte stores, on the XSAVE image. Elements go from the lowest up; those done before a fault
+// stay done, and their mask elements are clear, so that the instruction goes on where it was. SDM vol. 2, VPGATHERDD and
+// on, VPSCATTERDD and on, MASKMOVDQU, MASKMOVQ; vol. 1, 15.6.
+using Lamina.Core.Engine;
+using Lamina.Engines.Translator.Decode;
+
+namespace Lamina.Engines.X86;
+
+internal sealed unsafe partial class Processor
+{
+    private XsaveImage Vectors => new(Context->XsaveArea, _model);
+
+    private Outcome Gather(in Instruction i)
+    {
+        if (!TryCheckState(i.State)) return Outcome.Fault;
+        var evex = i.Encoding == EncodingKind.Evex;
+        var vectors = Vectors;
+        var maskRegister = evex ? (int)(i.EvexPayload >> 16 & 7) : i.Vvvv;
+        // Registers must differ; EVEX needs a mask. SDM vol. 2, tables of the instructions.
+        var bad = evex ? maskRegister == 0 || i.Reg == i.Index : i.Reg == i.Index || i.Reg == i.Vvvv || i.Vvvv == i.Index;
+        if (bad || !i.HasMemory) return FaultOutcome(InvalidOpcode());
+
+        var length = 16 << i.VectorLength;
+        var dataSize = i.W ? 8 : 4;
+        var indexSize = (i.Opcode & 1) != 0 ? 8 : 4;
+        var count = length / Math.Max(dataSize, indexSize);
+        var result = stackalloc byte[64];
+        var indices = stackalloc byte[64];
+        var mask = stackalloc byte[64];
+        vectors.ReadVector(i.Reg, new Span<byte>(result, 64));
+        vectors.ReadVector(i.Index, new Span<byte>(indices, 64));
+        var bits = evex ? vectors.ReadMask(maskRegister) : 0;
+        if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, length));
+
+        var done = true;
+        for (var n = 0; n < count && done; n++)
+        {
+            var wanted = evex ? (bits >> n & 1) != 0 : (mask[n * dataSize + dataSize - 1] & 0x80) != 0;
+            if (!wanted) continue;
+            done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, out var value);
+            if (!done) break;
+            if (dataSize == 8) ((ulong*)result)[n] = value;
+            else ((uint*)result)[n] = (uint)value;
+            bits &= ~(1UL << n);
+            new Span<byte>(mask + n * dataSize, dataSize).Clear();
+        }
+        // Bytes of the destination behind the elements are zeroed when the instruction completes or faults alike.
+        var used = count * dataSize;
+        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, used));
+        if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits & ((1UL << count) - 1));
+        else
+        {
+            if (done) new Span<byte>(mask, length).Clear();
+            vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, used));
+        }
+        return done ? Outcome.Next : Outcome.Fault;
+    }
+
+    private Outcome Scatter(in Instruction i)
+    {
+        if (!TryCheckState(i.State)) return Outcome.Fault;
+        var maskRegister = (int)(i.EvexPayload >> 16 & 7);
+        if (i.Encoding != EncodingKind.Evex || maskRegister == 0 || !i.HasMemory) return FaultOutcome(InvalidOpcode());
+        var vectors = Vectors;
+        var length = 16 << i.VectorLength;
+        var dataSize = i.W ? 8 : 4;
+        var indexSize = (i.Opcode & 1) != 0 ? 8 : 4;
+        var count = length / Math.Max(dataSize, indexSize);
+        var source = stackalloc byte[64];
+        var indices = stackalloc byte[64];
+        vectors.ReadVector(i.Reg, new Span<byte>(source, 64));
+        vectors.ReadVector(i.Index, new Span<byte>(indices, 64));
+        var bits = vectors.ReadMask(maskRegister);
+        for (var n = 0; n < count; n++)
+        {
+            if ((bits >> n & 1) == 0) continue;
+            var value = dataSize == 8 ? ((ulong*)source)[n] : ((uint*)source)[n];
+            if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, value))
+            {
+                vectors.WriteMask(maskRegister, bits);
+                return Outcome.Fault;
+            }
+            bits &= ~(1UL << n);
+        }
+        vectors.WriteMask(maskRegister, 0);
+        return Outcome.Next;
+    }
+
+    private ulong ElementOffset(in Instruction i, byte* indices, int n, int indexSize)
+    {
+        var index = indexSize == 8 ? ((long*)indices)[n] : ((int*)indices)[n];
+        return (EffectiveOffset(in i) + (ulong)(index * i.Scale)) & MaskOf(i.AddressSize);
+    }
+
+    private Outcome MaskMoveBytes(in Instruction i)
+    {
+        if (!TryCheckState(i.State)) return Outcome.Fault;
+        var mmx = i.State == StateClass.Mmx;
+        var count = mmx ? 8 : 16;
+        var source = stackalloc byte[16];
+        var mask = stackalloc byte[16];
+        if (mmx)
+        {
+            *(ulong*)source = *MmxRegister(i.Reg);
+            *(ulong*)mask = *MmxRegister(i.Rm);
+        }
+        else
+        {
+            Vectors.ReadVector(i.Reg, new Span<byte>(source, 16));
+            Vectors.ReadVector(i.Rm, new Span<byte>(mask, 16));
+        }
+        var start = ReadGpr(GprIndex.Rdi, i.AddressSize);
+        // Checked first, then written: no byte changes when another one's page faults.
+        for (var n = 0; n < count; n++)
+        {
+            if ((mask[n] & 0x80) == 0) continue;
+            if (!TryLinearize(i.Segment, (start + (ulong)n) & MaskOf(i.AddressSize), 1, write: true, out var linear) || !TryProbe(linear, 1, AccessKind.Write)) return Outcome.Fault;
+        }
+        for (var n = 0; n < count; n++)
+            if ((mask[n] & 0x80) != 0 && !TryWriteMemory(i.Segment, (start + (ulong)n) & MaskOf(i.AddressSize), 1, source[n])) return Outcome.Fault;
+        if (mmx) EnterMmxState();
+        return Outcome.Next;
+    }
+
+    /// <summary>MMn is physical x87 register n; the image is in stack order. SDM vol. 1, 9.2 and 10.5.</summary>
+    private ulong* MmxRegister(int register)
+    {
+        Vectors.Begin(XsaveImage.X87);
+        var area = Context->XsaveArea;
+        var top = *(ushort*)(area + XsaveImage.StatusAt) >> 11 & 7;
+        return (ulong*)(area + XsaveImage.RegistersAt + ((register - top) & 7) * 16);
+    }
+
+    /// <summary>What every MMX instruction does to the x87: TOP becomes 0 and every register valid. SDM vol. 1, 9.5.1.</summary>
+    private void EnterMmxState()
+    {
+        var area = Context->XsaveArea;
+        ref var status = ref *(ushort*)(area + XsaveImage.StatusAt);
+        var top = status >> 11 & 7;
+        if (top != 0)
+        {
+            var registers = (UInt128*)(area + XsaveImage.RegistersAt);
+            var old = stackalloc UInt128[8];
+            for (var n = 0; n < 8; n++) old[n] = registers[n];
+            for (var n = 0; n < 8; n++) registers[n] = old[(n - top) & 7];
+        }
+        status = (ushort)(status & ~0x3800);
+        area[XsaveImage.TagAt] = 0xff;
+    }
+}

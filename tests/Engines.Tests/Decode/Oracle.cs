@@ -1,0 +1,75 @@
+// The oracle of the decoder's tests: the same bytes decoded by Iced, and a comparison field by field. It says what
+// differs in words, with the bytes; what differs on purpose is in IntendedDifferences.
+using Iced.Intel;
+using Lamina.Engines.Translator.Decode;
+using Xunit;
+using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
+using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using Theirs = Iced.Intel.Instruction;
+
+namespace Lamina.Engines.Tests.Decode;
+
+/// <summary>Compares one decoded instruction with Iced's view of the same bytes.</summary>
+internal sealed class Oracle(CodeSize size)
+{
+    private const int MaximumListed = 40;
+
+    private readonly InstructionInfoFactory _factory = new();
+    private readonly Dictionary<(Code, string), string> _differences = [];
+
+    private int _valid;
+
+    /// <summary>Fails with a line for each kind of difference; also if suspiciously few byte strings were instructions.</summary>
+    public void AssertAgreement(int atLeastValid)
+    {
+        if (_differences.Count != 0)
+        {
+            Assert.Fail($"{_differences.Count} kinds of difference in {size}:\n"
+                + string.Join('\n', _differences.Select(d => $"{d.Key.Item1} {d.Key.Item2}: {d.Value}").Order().Take(MaximumListed)));
+        }
+        Assert.True(_valid >= atLeastValid, $"only {_valid} instructions were compared");
+    }
+
+    /// <summary>Decodes the bytes (at most 15 are looked at) with both.</summary>
+    public void Compare(ReadOnlySpan<byte> code)
+    {
+        code = code[..Math.Min(code.Length, 15)];
+        byte[] bytes = code.ToArray();
+        int bits = size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 };
+        var decoder = Iced.Intel.Decoder.Create(bits, bytes, DecoderOptions.ForceReservedNop);
+        Theirs theirs = decoder.Decode();
+        DecodeResult result = InstructionDecoder.Decode(code, size, out Instruction ours);
+        bool offered = IntendedDifferences.IsOffered(theirs, bytes);
+        DecodeResult expected = decoder.LastError switch
+        {
+            DecoderError.None => offered ? DecodeResult.Ok : DecodeResult.Invalid,
+            DecoderError.NoMoreBytes => bytes.Length == 15 ? DecodeResult.TooLong : DecodeResult.Truncated,
+            _ => DecodeResult.Invalid,
+        };
+        if (IntendedDifferences.ValidityDiffers(theirs, expected, result, bytes, bits))
+        {
+            return;
+        }
+        var check = new Check(this, theirs.Code, bytes, theirs);
+        check.Equal("validity", expected, result);
+        if (expected != DecodeResult.Ok || result != DecodeResult.Ok)
+        {
+            return;
+        }
+        _valid++;
+        new InstructionComparison(check, ours, theirs, _factory.GetInfo(theirs), bits).Run();
+    }
+
+    /// <summary>Notes a difference the first time its kind is seen.</summary>
+    internal readonly struct Check(Oracle oracle, Code code, byte[] bytes, Theirs theirs)
+    {
+        public void Equal<T>(string what, T expected, T actual)
+        {
+            if (!EqualityComparer<T>.Default.Equals(expected, actual))
+            {
+                oracle._differences.TryAdd((code, what), $"expected {expected}, was {actual}; bytes {Convert.ToHexString(bytes)} {theirs}");
+            }
+        }
+    }
+}
