@@ -260,7 +260,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_area->ExitRequest != 0) return true;
+        if (_cpu->ExitRequest != 0) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -278,7 +278,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _cpu->Rip = RipOf(block, 0);
         _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
         _resume = 0;
-        if (_area->ExitRequest != 0) return true;
+        if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
         Remember(fresh, linear);

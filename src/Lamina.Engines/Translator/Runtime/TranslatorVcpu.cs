@@ -110,14 +110,14 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         while (true)
         {
-            if (_area->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
+            if (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
             if (_halted || _waitForStartUp)
             {
                 _wake.Wait();
-                Volatile.Write(ref _area->ExitRequest, 1);
+                Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
             if (_modeStale) UpdateMode();
@@ -138,7 +138,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             {
                 // Whatever runs now is the instruction that the shadow covers; look again at the next poll.
                 _cpu->InterruptShadow = 0;
-                Volatile.Write(ref _area->ExitRequest, 1);
+                Volatile.Write(ref _cpu->ExitRequest, 1);
             }
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _resume = 0;
@@ -155,7 +155,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <summary>Interrupts, NMIs, INIT, start-up and kicks, in the order of their priority (SDM vol. 3, table 6-2).</summary>
     private VcpuExit? HandleEvents()
     {
-        Volatile.Write(ref _area->ExitRequest, 0);
+        Volatile.Write(ref _cpu->ExitRequest, 0);
         Thread.MemoryBarrier();
         if (_kicked)
         {
@@ -239,7 +239,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 
     private void RequestExit()
     {
-        Volatile.Write(ref _area->ExitRequest, 1);
+        Volatile.Write(ref _cpu->ExitRequest, 1);
         Thread.MemoryBarrier();
         lock (_wake)
         {

@@ -33,11 +33,8 @@ internal unsafe struct VcpuArea
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
     public ulong CodePage;
 
-    /// <summary>Non-zero: somebody wants the vCPU out of generated code. Written by any thread.</summary>
-    public uint ExitRequest;
-
-    /// <summary>Non-zero: an interrupt waits for IF. Next to <see cref="ExitRequest"/>: both are tested by one compare.</summary>
-    public uint InterruptWaits;
+    /// <summary>Non-zero: an interrupt waits for IF.</summary>
+    public ulong InterruptWaits;
 
     /// <summary>The host's stack pointer at the entry.</summary>
     public ulong HostStack;
@@ -162,7 +159,7 @@ internal static unsafe class Slot
         Temporary2 = At(&Model->Temporary2),
         Temporary3 = At(&Model->Temporary3),
         CodePage = At(&Model->CodePage),
-        ExitRequest = At(&Model->ExitRequest),
+        ExitRequest = At(&Model->Cpu.ExitRequest),
         HostStack = At(&Model->HostStack),
         EnterAddress = At(&Model->EnterAddress),
         ExitAddress = At(&Model->ExitAddress),
