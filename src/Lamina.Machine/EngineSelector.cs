@@ -20,5 +20,5 @@ internal static class EngineSelector
         _ => throw new MachineException($"there is no engine {choice}; use auto or translator"),
     };
 
-    private static IEngine CreateTranslator() => throw new MachineException("this build has no engine yet");
+    private static IEngine CreateTranslator() => new Lamina.Engines.Translator.TranslatorEngine();
 }

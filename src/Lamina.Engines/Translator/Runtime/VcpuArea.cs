@@ -33,6 +33,9 @@ internal unsafe struct VcpuArea
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
     public ulong CodePage;
 
+    /// <summary>What the guest's TSC is ahead of the host's.</summary>
+    public ulong HostTscOffset;
+
     /// <summary>Non-zero: an interrupt waits for IF.</summary>
     public ulong InterruptWaits;
 
@@ -148,7 +151,7 @@ internal static unsafe class Slot
         GsBase = At(&Model->Cpu.Gs.Base),
         EsBase = At(&Model->Cpu.Es.Base),
         KernelGsBase = At(&Model->Cpu.KernelGsBase),
-        TscOffset = At(&Model->Cpu.TscOffset),
+        TscOffset = At(&Model->HostTscOffset),
         TscAux = At(&Model->Cpu.TscAux),
         Scratch0 = At(&Model->Scratch0),
         Scratch1 = At(&Model->Scratch1),
