@@ -39,16 +39,8 @@ internal sealed unsafe partial class Processor
     /// <summary>Sets <see cref="Fault"/> to #AC(0).</summary>
     public void RaiseAlignment() => Raise(Fault.WithCode(Vector.AlignmentCheck, 0));
 
-    /// <summary>INIT: as RESET, but x87, vector state, caches' control bits and MSRs stay. SDM vol. 3, table 9-1.</summary>
-    public void ResetByInit()
-    {
-        var kept = *Context;
-        Reset();
-        Context->Cr0 = Cr0.ET | kept.Cr0 & (Cr0.CD | Cr0.NW);
-        (Context->Star, Context->Lstar, Context->Cstar, Context->Sfmask, Context->KernelGsBase) = (kept.Star, kept.Lstar, kept.Cstar, kept.Sfmask, kept.KernelGsBase);
-        (Context->SysenterCs, Context->SysenterEsp, Context->SysenterEip) = (kept.SysenterCs, kept.SysenterEsp, kept.SysenterEip);
-        (Context->TscAux, Context->TscOffset, Context->Pat, Context->Xcr0) = (kept.TscAux, kept.TscOffset, kept.Pat, kept.Xcr0);
-    }
+    /// <summary>INIT, as the runtime calls it.</summary>
+    public void ResetByInit() => Init();
 
     /// <summary>Sets <see cref="Fault"/> for bytes at a linear address that are no instruction: #UD, or #GP(0) beyond 15 bytes.</summary>
     public void RaiseUndecodable(bool tooLong) => _ = tooLong ? GeneralProtection() : InvalidOpcode();
