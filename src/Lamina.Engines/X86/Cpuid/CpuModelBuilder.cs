@@ -124,16 +124,17 @@ internal sealed class CpuModelBuilder
     private void Timing()
     {
         var kilohertz = (uint)(_options.TscHz / 1000);
-        // TSC = crystal * EBX / EAX; the crystal is what the local APIC's timer counts. SDM vol. 3, 20.7.3.
-        var crystal = (uint)_options.ApicTimerHz;
-        var (numerator, denominator) = Ratio(_options.TscHz, crystal, largestNumerator: uint.MaxValue / (crystal / 1000));
-        Set(0x15, 0, denominator, numerator, crystal, 0);
+        // TSC = crystal * EBX / EAX; the crystal is what the local APIC's timer counts. SDM vol. 3, 20.7.3. Where no small ratio
+        // is exact, the crystal takes the difference (some parts in a million), so that the TSC's frequency comes out right.
+        var (numerator, denominator) = Ratio(_options.TscHz, _options.ApicTimerHz, largestNumerator: uint.MaxValue / (_options.ApicTimerHz / 1000 + 1000));
+        var crystal = ((UInt128)_options.TscHz * denominator + numerator / 2) / numerator;
+        Set(0x15, 0, denominator, numerator, (uint)crystal, 0);
         Set(0x16, 0, kilohertz / 1000, kilohertz / 1000, 100, 0);
     }
 
     /// <summary>
     /// The continued-fraction approximation of a ratio with a bounded numerator: guests multiply the crystal's kilohertz
-    /// with it in 32 bits. Its error is below one in a million.
+    /// with it in 32 bits.
     /// </summary>
     private static (uint Numerator, uint Denominator) Ratio(ulong dividend, ulong divisor, ulong largestNumerator)
     {

@@ -29,7 +29,7 @@ internal sealed unsafe partial class Processor
                 var equal = (Context->ArithmeticFlags & Rflags.ZF) != 0;
                 if (equal != ((i.Traits & InstructionTraits.Rep) != 0)) return Outcome.Next;
             }
-            if (--budget > 0 && _pendingDebug == 0 && Context->ExitRequest == 0) continue;
+            if (--budget > 0 && _pendingDebug == 0) continue;
             if (ReadGpr(GprIndex.Rcx, counted) == 0) break;
             _stringUnfinished = true;
             return Outcome.Branched;
