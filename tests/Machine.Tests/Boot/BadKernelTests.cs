@@ -73,7 +73,7 @@ public sealed class BadKernelTests
     [InlineData(0xC000_0000ul)]
     [InlineData(0xFFFF_FFFF_FFFF_F000ul)]
     [InlineData(0x1_0000_0000ul)]
-    [InlineData(0x9_F000ul)]
+    [InlineData(0xE_0000ul)]
     [InlineData(0x7000ul)]
     [InlineData(0x500ul)]
     public void A_segment_where_there_is_no_room_for_it_is_refused(ulong physical)

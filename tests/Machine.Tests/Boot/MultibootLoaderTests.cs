@@ -75,6 +75,14 @@ public sealed class MultibootLoaderTests
     }
 
     [Fact]
+    public void An_image_may_have_a_part_on_the_page_below_one_mebibyte()
+    {
+        using var booted = Booted.Load(KernelImages.MultibootElf(physical: 0xF_F000, entry: 0xC00F_F010));
+
+        Assert.Equal(0xF_F010ul, booted.State.Rip);
+    }
+
+    [Fact]
     public void An_image_that_asks_for_a_video_mode_is_booted_without_one()
     {
         using var booted = Booted.Load(KernelImages.MultibootElf(flags: 7));
@@ -91,7 +99,7 @@ public sealed class MultibootLoaderTests
     [InlineData(0x20_0000u, 0x30_0000u, 0u, 0x20_0040u)]
     [InlineData(0x20_0000u, 0u, 0u, 0x10_0000u)]
     [InlineData(0xFFFF_0000u, 0u, 0u, 0xFFFF_0040u)]
-    [InlineData(0xE_0000u, 0u, 0u, 0xE_0040u)]
+    [InlineData(0xE_0000u, 0u, 0xE_0400u, 0xE_0040u)]
     [InlineData(0u, 0u, 0u, 0x40u)]
     public void Address_fields_that_make_no_sense_are_refused(uint load, uint loadEnd, uint bssEnd, uint entry) =>
         Assert.Throws<MachineException>(() => Booted.Load(KernelImages.MultibootFlat(load, loadEnd, bssEnd, entry)));
