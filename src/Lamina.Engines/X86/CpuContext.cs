@@ -69,7 +69,7 @@ public unsafe struct CpuContext
     /// <summary>Non-zero: NMIs are blocked until IRET.</summary>
     public uint NmiBlocked;
 
-    /// <summary>Non-zero: somebody wants the vCPU out of generated code and out of long string instructions (interrupt, kick). Written by any thread.</summary>
+    /// <summary>Non-zero: somebody wants the vCPU out of generated code (interrupt, kick). Written by any thread.</summary>
     public uint ExitRequest;
 
     /// <summary>The four PDPTE registers of PAE paging, as loaded by the last write of CR3 (SDM vol. 3, 4.4.1).</summary>

@@ -180,6 +180,19 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
     }
 
+    private bool NativeString(in Instruction instruction) =>
+        _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
+        && (instruction.Traits & InstructionTraits.Rep) != 0;
+
+    private void EmitString(in Instruction instruction)
+    {
+        ParkFlags(LiveBefore);
+        var size = instruction.OperandSize switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
+        buffer.SystemInstructions.Add(instruction);
+        LeaveInline(SiteKind.System, instruction.Id == InstructionId.Movs ? stubs.Move[size] : stubs.Store[size], GuestOffset, parked: true,
+            target: buffer.SystemInstructions.Count - 1);
+    }
+
     // Guest TSC = host TSC + offset.
     private void EmitRdtsc()
     {

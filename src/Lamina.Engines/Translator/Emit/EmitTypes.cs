@@ -138,4 +138,7 @@ internal sealed class Block
 internal sealed class StubAddresses
 {
     public ulong Read, Write, Commit, Segment, System, Poll, Link, Stale, Step, JumpMiss, Undecodable;
+
+    /// <summary>REP MOVS and REP STOS by the logarithm of the element size.</summary>
+    public readonly ulong[] Move = new ulong[4], Store = new ulong[4];
 }
