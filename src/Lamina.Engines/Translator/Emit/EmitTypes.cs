@@ -124,6 +124,9 @@ internal sealed class Block
     /// <summary>False after a store into its bytes.</summary>
     public bool Valid = true;
 
+    /// <summary>How many translations of this code have become stale before this one.</summary>
+    public int Age;
+
     /// <summary>Landing pads by linear address: the last one made.</summary>
     public ulong PadLinear;
 

@@ -280,7 +280,9 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
         if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
+        var generation = _store.Generation;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
+        if (generation == _store.Generation) _store.Redirect(block, fresh);
         Remember(fresh, linear);
         Enter(fresh, linear);
         _resume = _area->EnterAddress;

@@ -110,10 +110,16 @@ internal static unsafe class Slot
     public const int XsaveOffset = 0x3000;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
-    public const int JumpCacheEntries = 4096;
+    public const int JumpCacheEntries = 8192;
 
-    /// <summary>Bits of a code address that index the jump cache, times four.</summary>
+    /// <summary>The hash of a code address is its own bits mixed with those this much higher, under <see cref="JumpCacheMask"/>, over four.</summary>
+    public const int JumpCacheShift = 12;
+
+    /// <summary>See <see cref="JumpCacheShift"/>.</summary>
     public const int JumpCacheMask = (JumpCacheEntries - 1) << 2;
+
+    /// <summary>The index of a code address in the jump cache, times four.</summary>
+    public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
     /// <summary>Entries of the fill log: filled page numbers, with bit 63 for global pages.</summary>
     public const int LogEntries = 65536;
