@@ -3,7 +3,6 @@ using Iced.Intel;
 using Lamina.Engines.Translator.Decode;
 using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
 using EncodingKind = Iced.Intel.EncodingKind;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Engines.Tests.Decode;
@@ -55,14 +54,16 @@ internal static class IntendedDifferences
     }
 
     /// <summary>True where ours may be something else than Iced's result.</summary>
-    public static bool ValidityDiffers(Theirs theirs, DecodeResult expected, DecodeResult actual, byte[] bytes, int bits)
+    public static bool ValidityDiffers(DecodeResult expected, DecodeResult actual, int length)
     {
-        // Bytes that run out: Iced says so only if nothing before made the instruction invalid, and reads on after
-        // some things that do. Known to be invalid early is what a fetch at a page's end wants.
-        if (actual == DecodeResult.TooLong && expected == DecodeResult.Invalid && bytes.Length == 15)
+        // Iced has no word of its own for instructions of more than 15 bytes.
+        if (actual == DecodeResult.TooLong && expected == DecodeResult.Invalid && length == 15)
         {
-            return true; // Iced has no word of its own for instructions of more than 15 bytes
+            return true;
         }
+
+        // Bytes that run out: Iced reads on after some things that make the instruction invalid. Known to be invalid
+        // early is what a fetch at a page's end wants.
         return actual == DecodeResult.Invalid && expected is DecodeResult.Truncated or DecodeResult.TooLong;
     }
 
