@@ -67,7 +67,14 @@ internal sealed unsafe partial class TranslatorVcpu
         return Deliver(_processor.DeliverFault());
     }
 
-    private void ResumeAt(int offset) => _resume = _store.Buffer.Executable(offset);
+    /// <summary>Goes on within the instruction that left.</summary>
+    private void ResumeAt(int offset) => ResumeWithin(_store.Buffer.Executable(offset));
+
+    private void ResumeWithin(ulong address)
+    {
+        _resume = address;
+        _midInstruction = true;
+    }
 
     // ---- memory ----
 
@@ -152,7 +159,7 @@ internal sealed unsafe partial class TranslatorVcpu
             throw new InvalidOperationException("a store that was probed cannot be made");
         _maskedStore = null;
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
-        _resume = _area->ExitAddress;
+        ResumeWithin(_area->ExitAddress);
         return true;
     }
 

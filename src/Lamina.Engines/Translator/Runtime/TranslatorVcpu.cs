@@ -38,7 +38,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private AddressRegion _region = null!;
     private ModeKey _key;
     private bool _modeStale = true;
-    private bool _stepOnce;
+    private bool _stepOnce, _midInstruction;
     private ulong _resume;
     private int _generation;
     private volatile bool _kicked, _nmi;
@@ -113,7 +113,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         while (true)
         {
-            if (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
+            // In the middle of an instruction its effects may be half there: it is finished first; the request stays.
+            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0)))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
@@ -144,6 +145,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 Volatile.Write(ref _cpu->ExitRequest, 1);
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
+            _midInstruction = false;
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _resume = 0;
             if (!HandleExit(kind)) return VcpuExit.TripleFault;
