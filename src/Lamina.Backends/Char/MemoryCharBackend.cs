@@ -89,18 +89,23 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
     {
         ArgumentException.ThrowIfNullOrEmpty(text);
         var wanted = Encoding.UTF8.GetBytes(text);
+        // Up to where there is no occurrence: what was looked through is not looked through again at every new byte.
+        long without = 0;
         while (true)
         {
             Task changed;
             lock (_gate)
             {
-                var from = (int)(Math.Max(_searched, _dropped) - _dropped);
+                var start = (int)(Math.Max(_searched, _dropped) - _dropped);
+                var from = Math.Max(start, (int)(without - _dropped));
                 var at = _bytes.AsSpan(from, _length - from).IndexOf(wanted);
                 if (at >= 0)
                 {
-                    _searched = _dropped + from + at + wanted.Length;
-                    return Encoding.UTF8.GetString(_bytes, from, at + wanted.Length);
+                    var end = from + at + wanted.Length;
+                    _searched = _dropped + end;
+                    return Encoding.UTF8.GetString(_bytes, start, end - start);
                 }
+                without = _dropped + Math.Max(start, _length - wanted.Length + 1);
                 if (_ended) throw new EndOfStreamException($"the guest's output ended without \"{text}\"");
                 changed = (_changed ??= NewSource()).Task;
             }

@@ -26,6 +26,20 @@ public class MemoryCharBackendTests
     }
 
     [Fact]
+    public async Task A_text_that_comes_byte_by_byte_behind_much_else_is_found()
+    {
+        using var backend = new MemoryCharBackend(capacity: 1000);
+        var wait = backend.WaitForTextAsync("login: ", Cancellation);
+        foreach (var b in Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 2000)) + "lologin: "))
+        {
+            Assert.False(wait.IsCompleted);
+            backend.Write([b]);
+        }
+
+        Assert.EndsWith("1999lologin: ", await wait.WaitAsync(Waiting.Limit, Cancellation));
+    }
+
+    [Fact]
     public async Task A_text_is_found_once_and_the_next_search_goes_on_behind_it()
     {
         using var backend = new MemoryCharBackend();

@@ -287,7 +287,7 @@ public class VirtioConsoleTests : IDisposable
         Assert.Empty(Messages(guest, rings[2]));
 
         Control(guest, rings[3], 0, 3, 1);
-        Assert.Equal(["0 4 1", "0 6 1", "0 5 0 19005000"], Messages(guest, rings[2]));
+        Assert.Equal(["0 4 1", "0 6 1", "0 5 0 50001900"], Messages(guest, rings[2]));
         Control(guest, rings[3], 1, 3, 1);
         Assert.Equal(["1 7 1 " + Convert.ToHexString("org.lamina.0"u8), "1 6 1"], Messages(guest, rings[2]));
         Control(guest, rings[3], 2, 3, 1);
@@ -409,7 +409,7 @@ public class VirtioConsoleTests : IDisposable
     }
 
     [Fact]
-    public void A_resize_of_a_ready_console_port_is_a_message_with_rows_first()
+    public void A_resize_of_a_ready_console_port_is_a_message_with_columns_first()
     {
         var (guest, console) = MakeThree();
         var rings = Start(guest, 8, Multiport);
@@ -422,7 +422,7 @@ public class VirtioConsoleTests : IDisposable
         console.Resize(1, 7, 7);
         guest.Workers.Run();
 
-        Assert.Equal(["2 5 0 1E006400"], Messages(guest, rings[2]));
+        Assert.Equal(["2 5 0 64001E00"], Messages(guest, rings[2]));
     }
 
     [Fact]

@@ -295,13 +295,13 @@ public sealed class VirtioConsole : IVirtioDevice
         return ConsoleSpec.ControlLength + rest.Length;
     }
 
-    // The specification puts columns first. Linux reads rows first, has done so in nearly every release, and decided to
-    // stay with it; a console of the wrong shape helps nobody, so rows come first here.
+    // 5.3.6.2. Linux up to 6.14 takes the two numbers the other way round, later ones and the stable kernels of 2026 as
+    // they stand here; a device with one port only tells its size by the configuration space, which all read alike.
     private int ResizeMessage(Span<byte> message, int port)
     {
         Span<byte> size = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt16LittleEndian(size, _sizes[port].Rows);
-        BinaryPrimitives.WriteUInt16LittleEndian(size[2..], _sizes[port].Columns);
+        BinaryPrimitives.WriteUInt16LittleEndian(size, _sizes[port].Columns);
+        BinaryPrimitives.WriteUInt16LittleEndian(size[2..], _sizes[port].Rows);
         return Message(message, port, ConsoleEvent.Resize, 0, size);
     }
 
