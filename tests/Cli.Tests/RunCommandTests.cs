@@ -73,6 +73,32 @@ public sealed class RunCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task On_a_terminal_Ctrl_A_X_ends_the_run_and_the_terminal_is_as_it_was()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/script"), "script (bsdutils) is not installed on this host");
+        const string session = "before=$(stty -g); \"$L\" run --kernel \"$G\"; echo \"code $?\"; [ \"$(stty -g)\" = \"$before\" ] && echo restored";
+        using var terminal = HostProcess.Start("/usr/bin/script", ["-qc", session, "/dev/null"], keepsInput: true, environment: new Dictionary<string, string?>
+        {
+            ["L"] = Path.Combine(AppContext.BaseDirectory, "lamina"),
+            ["G"] = Guest.In(_folder, Guest.Halts),
+            ["SHELL"] = "/bin/sh",
+        });
+        await terminal.SaidAsync("up");
+
+        // Ctrl-C belongs to the guest here, which does not look at it.
+        await terminal.TypeAsync("\u0003\u0001h");
+        await terminal.SaidAsync("Ctrl-A X");
+        await terminal.TypeAsync("\u0001x");
+        await terminal.SaidAsync("restored");
+
+        await terminal.TypeAsync("\u0004");
+        var outcome = await terminal.EndAsync();
+        Assert.Contains("code 130", outcome.Output, StringComparison.Ordinal);
+        // Nothing but text: no escape sequences of System.Console's.
+        Assert.DoesNotContain('\u001b', outcome.Output);
+    }
+
+    [Fact]
     public async Task Statistics_are_told_at_the_end()
     {
         var outcome = await Run(Guest.Writes(0xf4, 1), "--debug-exit", "0xf4", "--stats");
