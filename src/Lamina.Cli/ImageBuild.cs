@@ -3,6 +3,7 @@
 using Lamina.Cli.Output;
 using Lamina.Images;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Lamina.Cli;
 
@@ -32,9 +33,22 @@ internal static class ImageBuild
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         return console.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
-            .StartAsync(context => build(new BarProgress(context)))
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new KnownPercentageColumn(), new ElapsedTimeColumn())
+            .StartAsync(async context =>
+            {
+                var progress = new BarProgress(context);
+                var image = await build(progress).ConfigureAwait(false);
+                progress.Finish();
+                return image;
+            })
             .GetAwaiter().GetResult();
+    }
+
+    /// <summary>How much of a step is done, where that is known.</summary>
+    private sealed class KnownPercentageColumn : ProgressColumn
+    {
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
+            new Text(task.IsIndeterminate ? "    " : $"{task.Percentage,3:0}%");
     }
 
     private sealed class LineProgress : IProgress<ImageProgress>
@@ -58,7 +72,7 @@ internal static class ImageBuild
         {
             if (value.Step != _step)
             {
-                if (_task is not null) Finish(_task);
+                Finish();
                 _step = value.Step;
                 _task = context.AddTask(Markup.Escape(value.Step));
             }
@@ -66,11 +80,12 @@ internal static class ImageBuild
             if (value.Fraction is { } fraction) _task.Value = Math.Max(_task.Value, fraction * 100);
         }
 
-        private static void Finish(ProgressTask task)
+        public void Finish()
         {
-            task.IsIndeterminate = false;
-            task.Value = task.MaxValue;
-            task.StopTask();
+            if (_task is null) return;
+            _task.IsIndeterminate = false;
+            _task.Value = _task.MaxValue;
+            _task.StopTask();
         }
     }
 }

@@ -29,13 +29,15 @@ internal static class CompletionVerb
               compadd -a -- found
               (( $#found )) || _files
             }
-            compdef _lamina lamina
+            if [[ $funcstack[1] == _lamina ]]; then _lamina "$@"; else compdef _lamina lamina; fi
             """,
         ["fish"] = """
             # lamina's completion for fish: put this in ~/.config/fish/completions/lamina.fish
             function __lamina_complete
               set -l line (commandline -cp)
-              (commandline -opc)[1] "[suggest:"(string length -- $line)"]" $line 2>/dev/null
+              set -l words (commandline -opc)
+              set -l program (string replace -r '^~' $HOME -- $words[1])
+              $program "[suggest:"(string length -- $line)"]" $line 2>/dev/null
             end
             complete -c lamina -a '(__lamina_complete)'
             """,

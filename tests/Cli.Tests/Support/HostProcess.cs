@@ -19,21 +19,21 @@ internal sealed class HostProcess : IDisposable
     private readonly Task _readers;
     private readonly SemaphoreSlim _said = new(0);
 
-    private HostProcess(ProcessStartInfo info)
+    private HostProcess(ProcessStartInfo info, bool keepsInput)
     {
         _process = Process.Start(info)!;
-        _process.StandardInput.Close();
+        if (!keepsInput) _process.StandardInput.Close();
         _readers = Task.WhenAll(Read(_process.StandardOutput, _output), Read(_process.StandardError, _errors));
     }
 
     public int Id => _process.Id;
 
-    public static HostProcess Start(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null)
+    public static HostProcess Start(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null, bool keepsInput = false)
     {
         var info = new ProcessStartInfo(file) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };
         foreach (var word in words) info.ArgumentList.Add(word);
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) info.Environment[name] = value;
-        return new HostProcess(info);
+        return new HostProcess(info, keepsInput);
     }
 
     public static async Task<Outcome> RunAsync(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null)
@@ -42,11 +42,19 @@ internal sealed class HostProcess : IDisposable
         return await process.EndAsync();
     }
 
-    /// <summary>Waits until the process wrote a text to standard error.</summary>
+    /// <summary>Waits until the process wrote a text to standard error or output.</summary>
     public async Task SaidAsync(string text)
     {
         using var patience = new CancellationTokenSource(Patience);
-        while (!Snapshot(_errors).Contains(text, StringComparison.Ordinal)) await _said.WaitAsync(patience.Token);
+        while (!Snapshot(_errors).Contains(text, StringComparison.Ordinal) && !Snapshot(_output).Contains(text, StringComparison.Ordinal))
+            await _said.WaitAsync(patience.Token);
+    }
+
+    /// <summary>Writes to the process's standard input, which must have been kept open.</summary>
+    public async Task TypeAsync(string keys)
+    {
+        await _process.StandardInput.WriteAsync(keys);
+        await _process.StandardInput.FlushAsync();
     }
 
     public void Signal(PosixSignal signal)

@@ -1,0 +1,180 @@
+// "lamina run" through the real program, with guests of a few instructions: every way in which a run ends.
+using System.Runtime.InteropServices;
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class RunCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task The_guests_output_is_standard_output_and_ours_is_not()
+    {
+        var outcome = await Run(Guest.Halts, "--timeout", "500ms");
+
+        Assert.Equal((124, "up\n"), (outcome.ExitCode, outcome.Output.Replace("\r", "", StringComparison.Ordinal)));
+        Assert.StartsWith("lamina: translator", outcome.ErrorLines[0], StringComparison.Ordinal);
+        Assert.StartsWith("lamina: ", outcome.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Equal(2, outcome.ErrorLines.Length);
+    }
+
+    [Theory]
+    [InlineData(0x10, 33)]
+    [InlineData(0x00, 1)]
+    [InlineData(0xff, 255)]
+    public async Task A_write_to_the_debug_exit_port_is_the_exit_code(byte value, int code)
+    {
+        var outcome = await Run(Guest.Writes(0xf4, value), "--debug-exit", "0xf4", "--timeout", "60s");
+
+        Assert.Equal(code, outcome.ExitCode);
+        Assert.Single(outcome.ErrorLines);
+    }
+
+    [Fact]
+    public async Task The_debug_exit_port_is_off_by_default() =>
+        Assert.Equal(124, (await Run(Guest.Writes(0xf4, 0x10), "--timeout", "300ms")).ExitCode);
+
+    [Fact]
+    public async Task A_triple_fault_ends_the_run_with_no_reboot()
+    {
+        var outcome = await Run(Guest.TripleFaults, "--no-reboot", "--timeout", "60s");
+
+        Assert.Equal(11, outcome.ExitCode);
+        Assert.Contains("triple", outcome.ErrorLines[^1], StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_triple_fault_starts_the_guest_again_otherwise() =>
+        Assert.Equal(124, (await Run(Guest.TripleFaults, "--timeout", "500ms")).ExitCode);
+
+    [Theory]
+    [InlineData(PosixSignal.SIGINT, 130)]
+    [InlineData(PosixSignal.SIGTERM, 143)]
+    [InlineData(PosixSignal.SIGHUP, 129)]
+    public async Task A_signal_ends_a_guest_that_halts_or_runs_in_circles(PosixSignal signal, int code)
+    {
+        foreach (var image in (byte[][])[Guest.Halts, Guest.Loops])
+        {
+            using var run = Start(image, "--serial", $"file:{_folder.File("serial")}");
+            await run.SaidAsync("translator");
+            while (!File.Exists(_folder.File("serial")) || new FileInfo(_folder.File("serial")).Length == 0) await Task.Yield();
+
+            run.Signal(signal);
+            var outcome = await run.EndAsync();
+
+            Assert.Equal(code, outcome.ExitCode);
+            Assert.Single(outcome.ErrorLines);
+            File.Delete(_folder.File("serial"));
+        }
+    }
+
+    [Fact]
+    public async Task On_a_terminal_Ctrl_A_X_ends_the_run_and_the_terminal_is_as_it_was()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/script"), "script (bsdutils) is not installed on this host");
+        const string session = "before=$(stty -g); \"$L\" run --kernel \"$G\"; echo \"code $?\"; [ \"$(stty -g)\" = \"$before\" ] && echo restored";
+        using var terminal = HostProcess.Start("/usr/bin/script", ["-qc", session, "/dev/null"], keepsInput: true, environment: new Dictionary<string, string?>
+        {
+            ["L"] = Path.Combine(AppContext.BaseDirectory, "lamina"),
+            ["G"] = Guest.In(_folder, Guest.Halts),
+            ["SHELL"] = "/bin/sh",
+        });
+        await terminal.SaidAsync("up");
+
+        // Ctrl-C belongs to the guest here, which does not look at it.
+        await terminal.TypeAsync("\u0003\u0001h");
+        await terminal.SaidAsync("Ctrl-A X");
+        await terminal.TypeAsync("\u0001x");
+        await terminal.SaidAsync("restored");
+
+        await terminal.TypeAsync("\u0004");
+        var outcome = await terminal.EndAsync();
+        Assert.Contains("code 130", outcome.Output, StringComparison.Ordinal);
+        // Nothing but text: no escape sequences of System.Console's.
+        Assert.DoesNotContain('\u001b', outcome.Output);
+    }
+
+    [Fact]
+    public async Task Statistics_are_told_at_the_end()
+    {
+        var outcome = await Run(Guest.Writes(0xf4, 1), "--debug-exit", "0xf4", "--stats");
+
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.True(outcome.ErrorLines.Length > 3, outcome.Errors);
+        Assert.All(outcome.ErrorLines.Skip(1), line => Assert.Matches(@"^\S.* +[\d,]+$", line));
+    }
+
+    [Fact]
+    public async Task A_trace_goes_to_its_file()
+    {
+        var outcome = await Run(Guest.TripleFaults, "--no-reboot", "--trace", _folder.File("trace"));
+
+        Assert.Equal(11, outcome.ExitCode);
+        Assert.NotEmpty(File.ReadAllLines(_folder.File("trace")));
+        Assert.Equal(2, outcome.ErrorLines.Length);
+    }
+
+    [Theory]
+    [InlineData("empty", "", "is empty")]
+    [InlineData("text", "this is not a kernel\n", "kernel")]
+    [InlineData("elf", "\u007fELF\u0002\u0001\u0001", "kernel")]
+    public async Task A_file_that_is_no_kernel_is_refused(string name, string content, string sentence)
+    {
+        File.WriteAllText(_folder.File(name), content, System.Text.Encoding.Latin1);
+
+        await Refused(sentence, "--kernel", _folder.File(name));
+    }
+
+    [Fact]
+    public Task A_kernel_that_is_missing_is_refused() => Refused("does not exist", "--kernel", _folder.File("missing"));
+
+    [Fact]
+    public Task A_folder_is_no_kernel() => Refused("is a folder", "--kernel", _folder.Path);
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("1M")]
+    [InlineData("15M")]
+    [InlineData("1P")]
+    [InlineData("16777217")]
+    public Task Memory_that_no_machine_can_have_is_refused(string size) => Refused("memory", "--kernel", Guest.In(_folder, Guest.Halts), "--memory", size);
+
+    [Fact]
+    public Task More_CPUs_than_there_can_be_are_refused() => Refused("CPU", "--kernel", Guest.In(_folder, Guest.Halts), "--cpus", "1000");
+
+    [Fact]
+    public async Task An_initrd_that_does_not_fit_is_refused()
+    {
+        using (var file = File.Create(_folder.File("initrd"))) file.SetLength(64 << 20);
+
+        await Refused("initrd", "--kernel", Guest.In(_folder, Guest.Halts), "--initrd", _folder.File("initrd"), "--memory", "32M");
+    }
+
+    [Fact]
+    public Task An_initrd_that_is_missing_is_refused() =>
+        Refused("does not exist", "--kernel", Guest.In(_folder, Guest.Halts), "--initrd", _folder.File("missing"));
+
+    [Fact]
+    public Task A_serial_file_that_cannot_be_made_is_refused() =>
+        Refused("/nonexistent/serial", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--serial", "file:/nonexistent/serial");
+
+    private Task<Outcome> Run(byte[] guest, params string[] words) => LaminaProgram.RunAsync(["run", "--kernel", Guest.In(_folder, guest), .. words]);
+
+    private HostProcess Start(byte[] guest, params string[] words) => LaminaProgram.Start(["run", "--kernel", Guest.In(_folder, guest), .. words]);
+
+    private static Task Refused(string sentence, params string[] words) => Refused(sentence, 2, words);
+
+    private static async Task Refused(string sentence, int code, params string[] words)
+    {
+        var outcome = await LaminaProgram.RunAsync(["run", "--timeout", "60s", .. words]);
+
+        var line = Assert.Single(outcome.ErrorLines);
+        Assert.StartsWith("lamina: ", line, StringComparison.Ordinal);
+        Assert.Contains(sentence, line, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(code, outcome.ExitCode);
+    }
+}

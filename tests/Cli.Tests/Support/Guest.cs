@@ -1,0 +1,54 @@
+using System.Buffers.Binary;
+
+namespace Lamina.Tests.Cli.Support;
+
+/// <summary>Guests of a few instructions, as Multiboot 1 images whose addresses stand in the header. Multiboot 0.6.96, 3.1.</summary>
+internal static class Guest
+{
+    private const uint Base = 0x10_0000, Magic = 0x1BAD_B002, AddressesInHeader = 1 << 16;
+    private const int HeaderLength = 32;
+
+    /// <summary>Prints "up" on the first serial port and halts with interrupts off.</summary>
+    public static byte[] Halts => Image([.. Print("up\n"), 0xf4, 0xeb, 0xfd]);
+
+    /// <summary>Prints "up" and runs in circles.</summary>
+    public static byte[] Loops => Image([.. Print("up\n"), 0xeb, 0xfe]);
+
+    /// <summary>Writes a value to a port below 256, then halts.</summary>
+    public static byte[] Writes(byte port, byte value) => Image([0xb0, value, 0xe6, port, 0xf4, 0xeb, 0xfd]);
+
+    /// <summary>Loads an empty interrupt descriptor table and executes an invalid instruction.</summary>
+    public static byte[] TripleFaults
+    {
+        get
+        {
+            byte[] code = [0x0f, 0x01, 0x1d, 0, 0, 0, 0, 0x0f, 0x0b, 0, 0, 0, 0, 0, 0];
+            BinaryPrimitives.WriteUInt32LittleEndian(code.AsSpan(3), Base + HeaderLength + 9);
+            return Image(code);
+        }
+    }
+
+    /// <summary>Writes a file and gives its path.</summary>
+    public static string In(TemporaryFolder folder, byte[] image)
+    {
+        var path = folder.File("guest");
+        File.WriteAllBytes(path, image);
+        return path;
+    }
+
+    private static byte[] Print(string text)
+    {
+        List<byte> code = [0x66, 0xba, 0xf8, 0x03]; // mov dx, 0x3f8
+        foreach (var character in text) code.AddRange([0xb0, (byte)character, 0xee]); // mov al, character; out dx, al
+        return [.. code];
+    }
+
+    private static byte[] Image(byte[] code)
+    {
+        uint[] header = [Magic, AddressesInHeader, unchecked(0u - (Magic + AddressesInHeader)), Base, Base, 0, 0, Base + HeaderLength];
+        var image = new byte[HeaderLength + code.Length];
+        for (var i = 0; i < header.Length; i++) BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(i * 4), header[i]);
+        code.CopyTo(image, HeaderLength);
+        return image;
+    }
+}
