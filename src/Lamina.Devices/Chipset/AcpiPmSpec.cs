@@ -45,9 +45,9 @@ public static class AcpiPmSpec
     /// <summary>The timer's frequency in hertz (4.8.2.1).</summary>
     public const ulong TimerHz = 3_579_545;
 
-    /// <summary>PM1 status and enable (4.8.3.1): timer, global lock, power button; status only: wake.</summary>
-    internal const ushort TimerBit = 1, GlobalBit = 0x20, PowerButtonBit = 0x100, WakeStatus = 0x8000,
-        StatusMask = TimerBit | GlobalBit | PowerButtonBit | WakeStatus, EnableMask = TimerBit | GlobalBit | PowerButtonBit;
+    /// <summary>PM1 status and enable (4.8.3.1): timer, global lock, power button; RTC alarm, which nothing here raises but drivers enable and read back; status only: wake.</summary>
+    internal const ushort TimerBit = 1, GlobalBit = 0x20, PowerButtonBit = 0x100, RtcBit = 0x400, WakeStatus = 0x8000,
+        StatusMask = TimerBit | GlobalBit | PowerButtonBit | RtcBit | WakeStatus, EnableMask = TimerBit | GlobalBit | PowerButtonBit | RtcBit;
 
     /// <summary>PM1 control (4.8.3.2): SCI enable, bus master reload; sleep type and enable in the high byte.</summary>
     internal const byte SciEnable = 1, BusMasterReload = 2, SleepTypeShift = 2, SleepTypeMask = 7, SleepEnable = 0x20;

@@ -44,7 +44,7 @@ internal static class BzImageLoader
         var load = header.Version >= InitSizeVersion ? header.U64(LinuxSpec.PrefAddress) : DefaultLoadAddress;
         var needed = header.Version >= InitSizeVersion ? Math.Max(header.U32(LinuxSpec.InitSize), codeLength) : codeLength;
         if (load >= MicroLayout.HoleStart || load + needed > request.Map.LowEnd)
-            throw new MachineException($"the kernel {kernel.Path} needs {Sizes.Text(needed)} of memory from {Sizes.Text(load)} on, and the machine has {Sizes.Text(request.Map.LowEnd)} there; give the machine more memory");
+            throw new MachineException($"the kernel {kernel.Path} needs memory from {Sizes.Text(load)} to {Sizes.Text(load + needed)}, and the machine's ends at {Sizes.Text(request.Map.LowEnd)}; give the machine more memory");
         plan.Reserve(load, needed, "the kernel");
         plan.Place(load, kernel, setupLength, codeLength);
 

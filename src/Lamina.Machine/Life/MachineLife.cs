@@ -53,7 +53,7 @@ internal sealed class MachineLife : IHardwareEvents
         get
         {
             var counters = _state == MachineState.Ended ? _lastStatistics : _hardware!.Statistics;
-            return new SortedDictionary<string, long>(counters.ToDictionary(), StringComparer.Ordinal) { ["machine.resets"] = Interlocked.Read(ref _resets) };
+            return new SortedDictionary<string, long>(counters.ToDictionary(), StringComparer.Ordinal) { ["resets"] = Interlocked.Read(ref _resets) };
         }
     }
 

@@ -88,7 +88,7 @@ public sealed class BadKernelTests
     {
         var refusal = Assert.Throws<MachineException>(() => KernelFormat.Plan(Booted.Request(KernelImages.BzImage(initSize: 64 << 20), 32 << 20)));
 
-        Assert.Contains("64 MiB", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("to 80 MiB", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

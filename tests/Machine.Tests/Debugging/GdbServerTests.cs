@@ -245,7 +245,7 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("OK", await session.Gdb.AskAsync("qRcmd," + Convert.ToHexStringLower("reset"u8)));
 
         Assert.Equal(Entry, await session.RipAsync());
-        Assert.Equal(1, session.Machine.Statistics["machine.resets"]);
+        Assert.Equal(1, session.Machine.Statistics["resets"]);
     }
 
     [Fact]

@@ -77,7 +77,7 @@ public sealed class MachineLifeTests : IDisposable
 
         Assert.Equal(MachineEnd.PoweredOff, result.End);
         Assert.Equal([0u, 0x9090_9090, 0u, 0x9090_9090, 0u, 0x9090_9090], found);
-        Assert.Equal(2, machine.Statistics["machine.resets"]);
+        Assert.Equal(2, machine.Statistics["resets"]);
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class MachineLifeTests : IDisposable
         await using var machine = Create(Spec(_folder), TripleFaultOnce);
 
         Assert.Equal(MachineEnd.PoweredOff, (await machine.RunAsync(Token)).End);
-        Assert.Equal(1, machine.Statistics["machine.resets"]);
+        Assert.Equal(1, machine.Statistics["resets"]);
 
         static IEnumerable<FakeStep> TripleFaultOnce(FakeVcpu vcpu)
         {

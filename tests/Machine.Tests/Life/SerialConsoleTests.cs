@@ -1,4 +1,5 @@
 // The program's end of a guest's console, through the real serial port.
+using System.Net.Sockets;
 using Xunit;
 using static Lamina.Tests.Life.TestMachines;
 
@@ -92,5 +93,49 @@ public sealed class SerialConsoleTests : IDisposable
         await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Null() }, Forever);
 
         Assert.Throws<InvalidOperationException>(() => machine.Serial);
+    }
+
+    [Fact]
+    public async Task Output_to_a_file_is_there_when_the_machine_has_ended()
+    {
+        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.File(_folder.In("log")) }, Do(vcpu => Print(vcpu, "hello\n"), PowerOff));
+
+        await machine.RunAsync(Token);
+
+        Assert.Equal("hello\n", File.ReadAllText(_folder.In("log")));
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_written_is_refused_in_a_sentence() =>
+        Assert.Contains("none", Assert.Throws<MachineException>(() => Create(Spec(_folder) with { Serial = new SerialTarget.File(_folder.In("none/log")) }, Forever)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task A_Unix_socket_carries_the_console_and_is_gone_with_the_machine()
+    {
+        var path = _folder.In("console");
+        var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Unix(path) }, Do(vcpu => Print(vcpu, "hello\n")));
+        var run = machine.RunAsync(Token);
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await client.ConnectAsync(new UnixDomainSocketEndPoint(path), Token);
+        await using var stream = new NetworkStream(client);
+        using var reader = new StreamReader(stream);
+
+        Assert.Equal("hello", await reader.ReadLineAsync(Token));
+
+        await machine.DisposeAsync();
+        await run;
+        Assert.False(File.Exists(path));
+    }
+
+    [Fact]
+    public async Task A_channel_of_the_caller_s_own_is_used_and_disposed()
+    {
+        var channel = new Backends.Char.MemoryCharBackend();
+        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Backend(channel) }, Do(vcpu => Print(vcpu, "hello"), PowerOff));
+
+        await machine.RunAsync(Token);
+
+        Assert.Equal("hello", channel.Text);
+        await Assert.ThrowsAsync<EndOfStreamException>(() => channel.WaitForTextAsync("more", Token));
     }
 }
