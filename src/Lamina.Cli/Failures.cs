@@ -2,6 +2,7 @@
 // file, not to the user's terminal; LAMINA_DEBUG=1 shows them there as well.
 using System.Diagnostics;
 using Lamina.Cli.Output;
+using Lamina.Host;
 
 namespace Lamina.Cli;
 
@@ -22,6 +23,7 @@ internal static class Failures
     /// <summary>The exit code of a failure.</summary>
     internal static int CodeOf(Exception failure) => failure switch
     {
+        MachineException { InnerException: HostException } => ExitCode.Host,
         UsageException or MachineException => ExitCode.Usage,
         IOException or UnauthorizedAccessException or OutOfMemoryException => ExitCode.Host,
         EndedBySignalException ended => ended.ExitCode,

@@ -1,5 +1,6 @@
 // Chooses the CPU engine for a machine and says why in a few words. Engines are found here and nowhere else.
 using Lamina.Core.Engine;
+using Lamina.Engines.Translator;
 
 namespace Lamina;
 
@@ -15,10 +16,8 @@ internal static class EngineSelector
     /// <exception cref="MachineException">This host cannot run it.</exception>
     internal static SelectedEngine Select(EngineChoice choice) => choice switch
     {
-        EngineChoice.Auto => new SelectedEngine(CreateTranslator(), "translator (the one engine of this build; needs no /dev/kvm)"),
-        EngineChoice.Translator => new SelectedEngine(CreateTranslator(), "translator (as asked)"),
+        EngineChoice.Auto => new SelectedEngine(new TranslatorEngine(), "translator (this build does not use /dev/kvm)"),
+        EngineChoice.Translator => new SelectedEngine(new TranslatorEngine(), "translator (as asked)"),
         _ => throw new MachineException($"there is no engine {choice}; use auto or translator"),
     };
-
-    private static IEngine CreateTranslator() => throw new MachineException("this build has no engine yet");
 }

@@ -13,6 +13,9 @@ public sealed partial class SourceTests
 
     private static readonly string[] ProcessWide = ["Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends", "Lamina.Machine"];
 
+    // A signal handler is the process's own: what it needs cannot belong to an instance.
+    private static readonly string[] SignalHandlers = ["src/Lamina.Host/GeneratedCodeFaults.cs"];
+
     private static IEnumerable<string> AllSources => House.Sources("src").Concat(House.Sources("tests")).Concat(House.Sources("bench")).Concat(House.Sources("fuzz"));
 
     [Fact]
@@ -92,7 +95,7 @@ public sealed partial class SourceTests
         var found = from project in ProcessWide
                     from file in House.Sources($"src/{project}")
                     from line in House.Read(file).Split('\n')
-                    where MutableStatic().IsMatch(line)
+                    where !SignalHandlers.Contains(file) && MutableStatic().IsMatch(line)
                     select $"{file}: {line.Trim()}";
 
         House.AssertNone(found);

@@ -1,5 +1,6 @@
 // What tests of threads share: waiting for something to come true, for as long as a slow machine may need.
 using Lamina.Core.Char;
+using Lamina.Host.Io;
 using Xunit;
 
 namespace Lamina.Backends.Tests;
@@ -9,6 +10,14 @@ internal static class Waiting
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     public static void Until(Func<bool> condition) => Assert.True(SpinWait.SpinUntil(condition, Limit), "what was waited for never came");
+
+    /// <summary>Reads from a descriptor as soon as there is something.</summary>
+    public static string Read(int descriptor, int limit = 4096)
+    {
+        var buffer = new byte[limit];
+        Until(() => HostIo.Wait((descriptor, HostPoll.Readable), (-1, HostPoll.None), 1000).First.HasFlag(HostPoll.Readable));
+        return System.Text.Encoding.ASCII.GetString(buffer, 0, Math.Max(0, HostIo.Read(descriptor, buffer)));
+    }
 
     public static Thread Run(Action action)
     {

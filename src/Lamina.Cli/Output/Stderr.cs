@@ -1,6 +1,7 @@
-// Writes lines to standard error without the encodings and terminal settings of System.Console: setting those up costs
-// more than all the rest of the command line, and a run that goes well says one line.
+// Lines on standard error: what the program says of itself, beside what the guest says on standard output. Written
+// without System.Console, whose first use sends the terminal escape sequences and takes over its settings.
 using System.Text;
+using Lamina.Host.Io;
 
 namespace Lamina.Cli.Output;
 
@@ -10,15 +11,8 @@ internal static class Stderr
     /// <summary>Writes a line. Where nobody reads it any more (a closed terminal or pipe) it is dropped.</summary>
     public static void Line(string text)
     {
-        try
-        {
-            using var stream = Console.OpenStandardError();
-            stream.Write(Encoding.UTF8.GetBytes(text + "\n"));
-        }
-        catch (IOException)
-        {
-            // Nobody is left to be told.
-        }
+        ReadOnlySpan<byte> left = Encoding.UTF8.GetBytes(text + "\n");
+        while (!left.IsEmpty && HostIo.Write(HostIo.Error, left) is > 0 and var written) left = left[written..];
     }
 
     /// <summary>Writes a message with the program's name before it.</summary>

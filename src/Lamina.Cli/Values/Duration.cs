@@ -6,8 +6,8 @@ namespace Lamina.Cli.Values;
 /// <summary>Reads durations.</summary>
 internal static class Duration
 {
-    // What a timer takes without question: System.Threading.Timer ends at 2^32 - 2 milliseconds.
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(49);
+    // Far more than any machine takes, and far from what a TimeSpan cannot hold.
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(10_000);
 
     /// <summary>Reads a positive duration: a number with a decimal point at most, then nothing (seconds), ms, s, m, h or d.</summary>
     public static bool TryParse(string text, out TimeSpan duration)

@@ -40,7 +40,7 @@ internal sealed class RunOptions
     public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, or translator (no hardware support, no privilege). Default: auto.", "auto", "translator");
 
     /// <summary>--serial.</summary>
-    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to connect to). Default: stdio." };
+    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on). Default: stdio." };
 
     /// <summary>--no-reboot.</summary>
     public Option<bool> NoReboot { get; } = new("--no-reboot") { Description = "End where the guest resets or its CPU triple-faults, instead of starting it again." };

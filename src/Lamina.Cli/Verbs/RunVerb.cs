@@ -71,7 +71,10 @@ internal static class RunVerb
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         var result = await machine.RunAsync(signals.Token).ConfigureAwait(false);
-        if (stats) Stderr.Line(machine.Statistics.ToString() ?? "");
+        if (stats)
+        {
+            foreach (var (name, value) in machine.Statistics.OrderBy(counter => counter.Key, StringComparer.Ordinal)) Stderr.Line($"{name,-40} {value,16:N0}");
+        }
         return Conclude(result, signals.ExitCode);
     }
 

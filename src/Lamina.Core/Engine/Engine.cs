@@ -46,7 +46,10 @@ public interface IVcpu : IVcpuSignal, IDisposable
     /// <summary>Runs the guest on the calling thread (always the same one) until something needs the machine. HLT is waited for inside.</summary>
     VcpuExit Run();
 
-    /// <summary>Makes a running or halted vCPU return from <see cref="Run"/> with <see cref="VcpuExit.Kicked"/> soon. Any thread.</summary>
+    /// <summary>
+    /// Makes a running or halted vCPU return from <see cref="Run"/> with <see cref="VcpuExit.Kicked"/> soon. Any thread. A kick
+    /// that comes before <see cref="Run"/> makes the next one return at once.
+    /// </summary>
     void Kick();
 
     /// <summary>A sentence for <see cref="VcpuExit.Failed"/>.</summary>
@@ -64,7 +67,10 @@ public interface IVcpu : IVcpuSignal, IDisposable
     /// <summary>Writes guest memory at a linear address for a debugger, read-only pages too.</summary>
     bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data);
 
-    /// <summary>Replaces the set of debugger breakpoints (linear addresses) and the single-step request. Only while not running.</summary>
+    /// <summary>
+    /// Replaces the set of debugger breakpoints (linear addresses) and the single-step request. Only while not running. The
+    /// instruction that runs first afterwards is not stopped at, even where a breakpoint lies on it.
+    /// </summary>
     void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep);
 }
 

@@ -1,4 +1,4 @@
-// The real-time clock's ports, registers and bits. Sources: Motorola MC146818A data sheet; ICH9 data sheet 13.6 for the
+// The real-time clock's ports, registers and bits. Sources: Motorola MC146818A data sheet; ICH9 data sheet (RTC registers) for the
 // ports; the places of the memory sizes in CMOS RAM are the AT BIOS's convention (Ralf Brown's CMOS list).
 namespace Lamina.Devices.Chipset;
 

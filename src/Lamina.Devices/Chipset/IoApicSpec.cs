@@ -1,5 +1,5 @@
 // The I/O APIC's registers and bits. Sources: Intel 82093AA data sheet (290566); the EOI register and version 0x20 from
-// the ICH9 data sheet, 13.5.
+// the ICH9 data sheet, register EOIR.
 namespace Lamina.Devices.Chipset;
 
 /// <summary>Constants of the I/O APIC.</summary>

@@ -1,4 +1,4 @@
-// The 8259A pair's ports and bits. Sources: Intel 8259A data sheet (231468), Intel ICH9 data sheet 13.4 for the pair,
+// The 8259A pair's ports and bits. Sources: Intel 8259A data sheet (231468), Intel ICH9 data sheet for the pair,
 // its cascade on input 2 and the edge/level control registers.
 namespace Lamina.Devices.Chipset;
 
@@ -29,6 +29,6 @@ public static class Pic8259Spec
     /// <summary>OCW2, bits 5 to 7: rotate, specific, end of interrupt.</summary>
     internal const int RotateInAutoEoiClear = 0, Eoi = 1, SpecificEoi = 3, RotateInAutoEoiSet = 4, RotateOnEoi = 5, SetPriority = 6, RotateOnSpecificEoi = 7;
 
-    /// <summary>The inputs that may be level triggered; 0, 1, 2, 8 and 13 are always edges (ICH9, 13.4.9 and 13.4.10).</summary>
+    /// <summary>The inputs that may be level triggered; 0, 1, 2, 8 and 13 are always edges (ICH9, ELCR1 and ELCR2).</summary>
     internal const ushort EdgeLevelWritable = 0xdef8;
 }

@@ -1,4 +1,4 @@
-// The 8254's ports and bits. Sources: Intel 8254 data sheet (231164); port 0x61 from the ICH9 data sheet, 13.7.1.
+// The 8254's ports and bits. Sources: Intel 8254 data sheet (231164); port 0x61 from the ICH9 data sheet, register NMI_SC.
 namespace Lamina.Devices.Chipset;
 
 /// <summary>Constants of the interval timer of a PC.</summary>

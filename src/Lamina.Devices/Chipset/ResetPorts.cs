@@ -4,7 +4,7 @@ using Lamina.Core.Bus;
 
 namespace Lamina.Devices.Chipset;
 
-/// <summary>Constants of the reset ports (ICH9 data sheet, 13.7.2 and 13.7.5).</summary>
+/// <summary>Constants of the reset ports (ICH9 data sheet, registers PORT92 and RST_CNT).</summary>
 public static class ResetPortsSpec
 {
     /// <summary>System control port A.</summary>

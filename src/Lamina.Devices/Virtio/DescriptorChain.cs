@@ -5,7 +5,7 @@ using Lamina.Core.Memory;
 
 namespace Lamina.Devices.Virtio;
 
-/// <summary>A piece of guest RAM that belongs to a buffer; the whole of it is known to be RAM.</summary>
+/// <summary>A piece of guest RAM that belongs to a buffer; the whole of it, if it is not empty, is known to be RAM.</summary>
 /// <param name="Address">Guest-physical address.</param>
 /// <param name="Length">Length in bytes; may be 0.</param>
 public readonly record struct BufferSegment(ulong Address, uint Length);
@@ -104,7 +104,7 @@ public sealed class DescriptorChain
     {
         // 2.7.4.2: device-readable elements come first.
         if (!writable && _count != _readable) return "a device-readable descriptor follows a device-writable one";
-        if (!_memory.IsRam(address, length)) return $"a buffer at 0x{address:x}+0x{length:x} is not RAM";
+        if (length != 0 && !_memory.IsRam(address, length)) return $"a buffer at 0x{address:x}+0x{length:x} is not RAM";
         // 2.7.5.2: a chain is at most 2^32 bytes long; the used length has 32 bits.
         if (ReadableLength + (ulong)WritableLength + length > uint.MaxValue) return "a descriptor chain is longer than 4 GiB";
         if (_count == _segments.Length) Array.Resize(ref _segments, _count * 2);

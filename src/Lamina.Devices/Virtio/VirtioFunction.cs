@@ -21,7 +21,7 @@ internal interface IVirtioInterrupts
 /// <summary>What a virtio device needs of its machine.</summary>
 /// <param name="Memory">Guest RAM.</param>
 /// <param name="Workers">Makes the workers that serve queues.</param>
-/// <param name="Log">Where one line is written when a driver breaks the device, once per reset; or null.</param>
+/// <param name="Log">Where one line is written when a driver breaks the device, at most once a reset and ten times in all; or null.</param>
 /// <param name="PackedRings">Whether to offer packed virtqueues.</param>
 public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, Action<string>? Log = null, bool PackedRings = true);
 
@@ -29,6 +29,9 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
 {
     private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
         | VirtioStatus.FeaturesOk | VirtioStatus.Failed;
+
+    // A guest could break and reset its device without end; after so many lines the log says no more of it.
+    private const int MostLogLines = 10;
 
     private readonly IVirtioDevice _device;
     private readonly VirtioOptions _options;
@@ -40,6 +43,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     private readonly Lock _statusGate = new();
     private VirtioStatus _status;
     private VirtioState _state;
+    private int _logLines;
 
     internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts)
     {
@@ -165,7 +169,9 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         }
         BreakQueues();
         ConfigurationChanged();
-        _options.Log?.Invoke($"virtio {_device.Type}: the guest's driver broke the device until it resets it: {reason}");
+        if (Interlocked.Increment(ref _logLines) is var line && line <= MostLogLines)
+            _options.Log?.Invoke($"virtio {_device.Type}: the guest's driver broke the device until it resets it: {reason}"
+                + (line == MostLogLines ? "; further such lines are left out" : ""));
     }
 
     /// <summary>Puts everything back to the start. When this returns no queue is touched and no notification comes any more.</summary>

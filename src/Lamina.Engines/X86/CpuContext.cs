@@ -69,6 +69,9 @@ public unsafe struct CpuContext
     /// <summary>Non-zero: NMIs are blocked until IRET.</summary>
     public uint NmiBlocked;
 
+    /// <summary>Non-zero: somebody wants the vCPU out of generated code (interrupt, kick). Written by any thread.</summary>
+    public uint ExitRequest;
+
     /// <summary>The four PDPTE registers of PAE paging, as loaded by the last write of CR3 (SDM vol. 3, 4.4.1).</summary>
     public fixed ulong Pdpte[4];
 

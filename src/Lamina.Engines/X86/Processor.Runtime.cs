@@ -39,9 +39,6 @@ internal sealed unsafe partial class Processor
     /// <summary>Sets <see cref="Fault"/> to #AC(0).</summary>
     public void RaiseAlignment() => Raise(Fault.WithCode(Vector.AlignmentCheck, 0));
 
-    /// <summary>INIT, as the runtime calls it.</summary>
-    public void ResetByInit() => Init();
-
     /// <summary>Sets <see cref="Fault"/> for bytes at a linear address that are no instruction: #UD, or #GP(0) beyond 15 bytes.</summary>
     public void RaiseUndecodable(bool tooLong) => _ = tooLong ? GeneralProtection() : InvalidOpcode();
 

@@ -64,7 +64,7 @@ public static unsafe class HostIo
     /// <param name="first">A descriptor and what to wait for.</param>
     /// <param name="second">Another, or none with a negative descriptor.</param>
     /// <param name="timeoutMilliseconds">How long; -1 without end.</param>
-    /// <returns>What came of each.</returns>
+    /// <returns>What came of each; nothing for either when the time is up, and now and then before (a signal).</returns>
     public static (HostPoll First, HostPoll Second) Wait((int Descriptor, HostPoll For) first, (int Descriptor, HostPoll For) second, int timeoutMilliseconds)
     {
         var requests = stackalloc Libc.PollFd[2];

@@ -26,7 +26,7 @@ public sealed unsafe class Terminal : IDisposable
         _descriptor = descriptor;
         foreach (var signal in Ends) _registrations.Add(PosixSignalRegistration.Create(signal, _ => LeaveRaw()));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTSTP, Stop));
-        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Continue()));
+        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGCONT, Continue));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => Resized?.Invoke()));
         AppDomain.CurrentDomain.ProcessExit += OnExit;
         AppDomain.CurrentDomain.UnhandledException += OnException;
@@ -105,13 +105,14 @@ public sealed unsafe class Terminal : IDisposable
         _ = Libc.kill(Libc.getpid(), Libc.SIGSTOP);
     }
 
-    private void Continue()
+    private void Continue(PosixSignalContext context)
     {
         lock (_gate)
         {
-            // Whatever happened while the process stood still, the mode is not what it was.
-            _isRaw = false;
-            if (_wantsRaw) SetRaw();
+            // The runtime would put back the mode that it found at its start.
+            context.Cancel = _wantsRaw;
+            if (_isRaw) ApplyRaw(_cooked);
+            else if (_wantsRaw) SetRaw();
         }
         Resized?.Invoke();
     }
@@ -120,12 +121,15 @@ public sealed unsafe class Terminal : IDisposable
     {
         if (_isRaw || !IsOurs()) return;
         Libc.Termios found;
-        if (Libc.tcgetattr(_descriptor, &found) != 0) return;
-        var raw = found;
-        Libc.cfmakeraw(&raw);
-        if (Libc.tcsetattr(_descriptor, Libc.TCSANOW, &raw) != 0) return;
+        if (Libc.tcgetattr(_descriptor, &found) != 0 || !ApplyRaw(found)) return;
         _cooked = found;
         _isRaw = true;
+    }
+
+    private bool ApplyRaw(Libc.Termios mode)
+    {
+        Libc.cfmakeraw(&mode);
+        return IsOurs() && Libc.tcsetattr(_descriptor, Libc.TCSANOW, &mode) == 0;
     }
 
     private void SetCooked()

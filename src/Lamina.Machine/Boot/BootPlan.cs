@@ -23,20 +23,21 @@ internal sealed class BootPlan(MemoryMap map)
     /// <summary>Sets vCPU 0, which is in its RESET state, to the protocol's entry state.</summary>
     internal Action<VcpuState> Enter { get; set; } = _ => throw new InvalidOperationException("no loader set the entry state");
 
-    /// <summary>Keeps a range of memory that the guest may use for a purpose.</summary>
-    /// <exception cref="MachineException">It is not usable memory, or something else lies there.</exception>
-    internal void Reserve(ulong address, ulong length, string what)
+    /// <summary>Keeps a range of memory for a purpose.</summary>
+    /// <param name="address">The first address.</param>
+    /// <param name="length">The length in bytes; nothing is kept for 0.</param>
+    /// <param name="what">What lies there, for messages.</param>
+    /// <param name="reservedToo">
+    /// Whether it may lie in RAM that the guest is told to leave alone: firmware tables do, and so may parts of a kernel
+    /// (linkers like to put headers on the page below 1 MiB).
+    /// </param>
+    /// <exception cref="MachineException">There is no such memory, or something else lies there.</exception>
+    internal void Reserve(ulong address, ulong length, string what, bool reservedToo = false)
     {
         var range = new MemoryRange(address, length);
         if (length == 0) return;
-        if (length > ulong.MaxValue - address || !map.IsUsable(range))
+        if (length > ulong.MaxValue - address || !(map.IsUsable(range) || (reservedToo && map.IsRam(range))))
             throw new MachineException($"{what} ({Sizes.Text(length)} at 0x{address:x}) does not lie in the machine's memory; give the machine more memory or link it elsewhere");
-        ReserveOutsideMap(range, what);
-    }
-
-    /// <summary>As <see cref="Reserve"/>, for RAM that the guest is told to leave alone (firmware tables).</summary>
-    internal void ReserveOutsideMap(MemoryRange range, string what)
-    {
         foreach (var claim in _claims)
             if (range.Start < claim.Range.End && claim.Range.Start < range.End)
                 throw new MachineException($"{what} ({Sizes.Text(range.Length)} at 0x{range.Start:x}) would overwrite {claim.What} (at 0x{claim.Range.Start:x})");

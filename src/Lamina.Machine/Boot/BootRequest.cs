@@ -1,7 +1,6 @@
 // What a loader works from: the files, the texts and the machine's memory and firmware tables. Also the parts of a plan
 // that every protocol shares: the firmware tables, the BIOS data area, the command line's checks.
 using System.Text;
-using Lamina.Core.Memory;
 using Lamina.Micro;
 
 namespace Lamina.Boot;
@@ -19,7 +18,7 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
     internal BootPlan NewPlan(bool longMode)
     {
         var plan = new BootPlan(Map);
-        plan.ReserveOutsideMap(new MemoryRange(MicroLayout.AcpiTables, MicroLayout.AcpiTablesEnd - MicroLayout.AcpiTables), "the ACPI tables");
+        plan.Reserve(Firmware.Address, (ulong)Firmware.Bytes.Length, "the ACPI tables", reservedToo: true);
         plan.Place(Firmware.Address, Firmware.Bytes);
         plan.Reserve(0, MicroLayout.BiosDataArea + 0x100, "the BIOS data area");
         plan.Place(MicroLayout.BiosDataArea, BiosDataArea());

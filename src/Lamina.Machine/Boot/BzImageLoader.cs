@@ -63,7 +63,7 @@ internal static class BzImageLoader
             plan.Place(MicroLayout.PageTables, CpuEntry.IdentityPageTables());
         }
         plan.Reserve(MicroLayout.Stack, MicroLayout.StackEnd - MicroLayout.Stack, "the first stack");
-        plan.Description = $"Linux {KernelVersion(head)} by the {(is64 ? 64 : 32)}-bit boot protocol {header.Version >> 8}.{header.Version & 0xFF:00}";
+        plan.Description = $"Linux {KernelVersion(kernel, header.U16(LinuxSpec.KernelVersion))} by the {(is64 ? 64 : 32)}-bit boot protocol {header.Version >> 8}.{header.Version & 0xFF:00}";
         plan.Enter = state =>
         {
             if (is64) CpuEntry.LongMode(state, load + Entry64Offset);
@@ -74,12 +74,12 @@ internal static class BzImageLoader
     }
 
     // The kernel's version string lies in the real-mode code; only printable characters of it are repeated.
-    private static string KernelVersion(ReadOnlySpan<byte> head)
+    private static string KernelVersion(BootFile kernel, ushort pointer)
     {
-        var at = BinaryPrimitives.ReadUInt16LittleEndian(head[LinuxSpec.KernelVersion..]) + 0x200;
-        var text = new StringBuilder();
-        for (; at > 0x200 && at < head.Length && head[at] is > 0x20 and < 0x7F && text.Length < 64; at++) text.Append((char)head[at]);
-        return text.Length == 0 ? "(unnamed)" : text.ToString();
+        var text = new byte[64];
+        if (pointer == 0 || !kernel.TryRead((ulong)pointer + 0x200, text)) return "(unnamed)";
+        var length = text.AsSpan().IndexOfAnyExceptInRange((byte)0x21, (byte)0x7E);
+        return length == 0 ? "(unnamed)" : Encoding.ASCII.GetString(text, 0, length < 0 ? text.Length : length);
     }
 
     private readonly ref struct HeaderView(ReadOnlySpan<byte> head)

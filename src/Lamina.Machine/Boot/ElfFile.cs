@@ -81,7 +81,7 @@ internal sealed class ElfFile
         {
             if (segment.PhysicalAddress >= MicroLayout.HoleStart)
                 throw new MachineException($"the kernel {_path} is linked to run at physical address 0x{segment.PhysicalAddress:x}, where a machine has no memory to load it to; link it below 3 GiB");
-            plan.Reserve(segment.PhysicalAddress, segment.MemoryLength, $"the kernel {_path}");
+            plan.Reserve(segment.PhysicalAddress, segment.MemoryLength, $"the kernel {_path}", reservedToo: true);
             plan.Place(segment.PhysicalAddress, file, segment.FileOffset, segment.FileLength);
         }
     }

@@ -58,6 +58,14 @@ internal sealed class MemoryMap
         return new MemoryMap(size);
     }
 
+    /// <summary>Whether the whole range is RAM, usable or not.</summary>
+    internal bool IsRam(MemoryRange range)
+    {
+        foreach (var ram in Ram)
+            if (ram.Contains(range.Start, range.Length)) return true;
+        return false;
+    }
+
     /// <summary>Whether the whole range lies in memory that the guest may use.</summary>
     internal bool IsUsable(MemoryRange range)
     {

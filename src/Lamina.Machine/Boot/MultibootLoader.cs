@@ -62,7 +62,7 @@ internal static class MultibootLoader
         var end = Math.Max(loadEnd, addresses.BssEnd);
         if (addresses.Entry < addresses.Load || addresses.Entry >= end)
             throw new MachineException($"the Multiboot kernel {kernel.Path} has its entry at 0x{addresses.Entry:x}, outside all it loads");
-        plan.Reserve(addresses.Load, end - addresses.Load, $"the kernel {kernel.Path}");
+        plan.Reserve(addresses.Load, end - addresses.Load, $"the kernel {kernel.Path}", reservedToo: true);
         plan.Place(addresses.Load, kernel, offset, length);
         return (addresses.Entry, end);
     }

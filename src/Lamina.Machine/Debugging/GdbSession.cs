@@ -30,7 +30,6 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
             switch (await events.ReadAsync().ConfigureAwait(false))
             {
                 case GdbEvent.Input { Kind: GdbInput.Interrupt }:
-                    target.ForgetStep();
                     await target.StopAsync().ConfigureAwait(false);
                     if (_running) await ReportStopAsync(SigInt).ConfigureAwait(false);
                     break;
@@ -42,7 +41,7 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
                     if (await AnswerAsync(input.Data).ConfigureAwait(false) is { } answer) await SendAsync(answer).ConfigureAwait(false);
                     break;
                 case GdbEvent.Stopped stopped when _running:
-                    if (!await target.StoppedAsync(stopped.Vcpu).ConfigureAwait(false)) break;
+                    await target.StopAsync().ConfigureAwait(false);
                     _thread = stopped.Vcpu;
                     await ReportStopAsync(SigTrap).ConfigureAwait(false);
                     break;

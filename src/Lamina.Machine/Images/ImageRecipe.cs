@@ -41,9 +41,4 @@ internal static class ImageRecipes
 {
     /// <summary>All of them.</summary>
     public static IReadOnlyList<IImageRecipe> All { get; } = [new TinyImage()];
-
-    /// <summary>The recipe of a name.</summary>
-    /// <exception cref="ImageException">There is none.</exception>
-    public static IImageRecipe Get(string name) => All.FirstOrDefault(recipe => recipe.Name == name)
-        ?? throw new ImageException($"there is no image '{name}'; there is {string.Join(", ", All.Select(recipe => recipe.Name))}");
 }

@@ -33,8 +33,14 @@ public sealed class ImageStore
     private const long NeededSpace = 256 << 20;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private readonly IReadOnlyList<IImageRecipe> _recipes;
+
     /// <summary>Uses a folder, which need not exist.</summary>
-    public ImageStore(string folder) => Folder = Path.GetFullPath(folder);
+    public ImageStore(string folder) : this(folder, ImageRecipes.All)
+    {
+    }
+
+    internal ImageStore(string folder, IReadOnlyList<IImageRecipe> recipes) => (Folder, _recipes) = (Path.GetFullPath(folder), recipes);
 
     /// <summary>The folder of the store.</summary>
     public string Folder { get; }
@@ -59,30 +65,30 @@ public sealed class ImageStore
     }
 
     /// <summary>The images there can be, and which of them are built.</summary>
-    public IReadOnlyList<ImageListing> List() => [.. ImageRecipes.All.Select(recipe => new ImageListing(recipe.Name, recipe.Description, Find(recipe)))];
+    public IReadOnlyList<ImageListing> List() => [.. _recipes.Select(recipe => new ImageListing(recipe.Name, recipe.Description, Find(recipe)))];
 
     /// <summary>Finds a built image that is up to this program's recipe; null where there is none.</summary>
     /// <exception cref="ImageException">There is no image of that name.</exception>
-    public Image? Find(string name) => Find(ImageRecipes.Get(name));
+    public Image? Find(string name) => Find(RecipeOf(name));
 
     /// <summary>Finds a built image, or builds it.</summary>
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
     public async Task<Image> FindOrBuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation)
     {
-        var recipe = ImageRecipes.Get(name);
+        var recipe = RecipeOf(name);
         return Find(recipe) ?? await BuildAsync(recipe, progress, useOthers: true, cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Builds an image anew from the newest packages; the one built before stays in use until this one is complete.</summary>
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
     public Task<Image> BuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation) =>
-        BuildAsync(ImageRecipes.Get(name), progress, useOthers: false, cancellation);
+        BuildAsync(RecipeOf(name), progress, useOthers: false, cancellation);
 
     /// <summary>Removes an image in all its versions, and what interrupted builds left; gives the paths that were removed.</summary>
     /// <exception cref="ImageException">There is no image of that name, or it cannot be removed.</exception>
     public async Task<IReadOnlyList<string>> RemoveAsync(string name, CancellationToken cancellation)
     {
-        var folder = Path.Combine(Folder, ImageRecipes.Get(name).Name);
+        var folder = Path.Combine(Folder, RecipeOf(name).Name);
         if (!Directory.Exists(folder)) return [];
         try
         {
@@ -98,6 +104,9 @@ public sealed class ImageStore
             throw ImageException.FromFileSystem(Folder, failure);
         }
     }
+
+    private IImageRecipe RecipeOf(string name) => _recipes.FirstOrDefault(recipe => recipe.Name == name)
+        ?? throw new ImageException($"there is no image '{name}'; there is {string.Join(", ", _recipes.Select(recipe => recipe.Name))}");
 
     private Image? Find(IImageRecipe recipe)
     {

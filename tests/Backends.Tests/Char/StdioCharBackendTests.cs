@@ -55,14 +55,9 @@ public class StdioCharBackendTests
 
         public string See(int length)
         {
-            var bytes = new byte[length];
-            for (var done = 0; done < length;)
-            {
-                var (ready, _) = HostIo.Wait((_pair.Controller, HostPoll.Readable), (-1, HostPoll.None), (int)Waiting.Limit.TotalMilliseconds);
-                Assert.True(ready.HasFlag(HostPoll.Readable), $"only saw {Encoding.ASCII.GetString(bytes, 0, done)}");
-                done += HostIo.Read(_pair.Controller, bytes.AsSpan(done));
-            }
-            return Encoding.ASCII.GetString(bytes);
+            var seen = "";
+            while (seen.Length < length) seen += Waiting.Read(_pair.Controller, length - seen.Length);
+            return seen;
         }
 
         public void Resize(ushort columns, ushort rows) => _pair.Resize(columns, rows);

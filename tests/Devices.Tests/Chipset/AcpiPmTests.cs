@@ -90,6 +90,7 @@ public sealed class AcpiPmTests
     public void The_timer_interrupts_when_enabled()
     {
         Out16(2, 1);
+        _clock.ExpireEarly();
         _clock.Advance(599_000_000_000);
         Assert.False(_sci.Level);
         _clock.Advance(1_000_000_000);

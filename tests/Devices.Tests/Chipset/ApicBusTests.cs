@@ -88,7 +88,8 @@ public sealed class ApicBusTests
     {
         var machine = new ApicTestMachine(2);
         machine[1].Set(0xf0, 0x1ff);
-        Assert.True(machine.Send(InterruptDeliveryMode.LowestPriority, 0x41, InterruptMessage.Broadcast));
+        for (byte vector = 0x41; vector < 0x45; vector++)
+            Assert.True(machine.Send(InterruptDeliveryMode.LowestPriority, vector, InterruptMessage.Broadcast));
         Assert.Equal([1], Hit(machine));
         machine[1].Set(0xf0, 0xff);
         Assert.False(machine.Send(InterruptDeliveryMode.LowestPriority, 0x42, InterruptMessage.Broadcast));

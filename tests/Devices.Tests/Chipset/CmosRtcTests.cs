@@ -152,6 +152,7 @@ public sealed class CmosRtcTests
         Assert.False(_line.Level);
         _clock.Advance(1);
         Assert.True(_line.Level);
+        Assert.Null(_clock.NextDeadline);
         _clock.Advance(3 * Second);
         Assert.Equal(1, _line.Edges);
 
@@ -160,6 +161,16 @@ public sealed class CmosRtcTests
         Assert.Equal(0x00, this[0x0c]);
         _clock.Advance(Second);
         Assert.Equal(2, _line.Edges);
+    }
+
+    [Fact]
+    public void A_timer_that_is_early_changes_nothing()
+    {
+        this[0x0b] = 0x12;
+        _clock.ExpireEarly();
+        Assert.False(_line.Level);
+        _clock.Advance(Second);
+        Assert.True(_line.Level);
     }
 
     [Fact]

@@ -97,6 +97,16 @@ public sealed class LocalApicTests
     }
 
     [Fact]
+    public void The_trigger_mode_is_that_of_the_latest_message()
+    {
+        _machine.Enabled();
+        Send(0x41, level: true);
+        Assert.Equal(2u, Apic.Get(0x1a0));
+        Send(0x41);
+        Assert.Equal(0u, Apic.Get(0x1a0));
+    }
+
+    [Fact]
     public void The_task_priority_holds_back_its_class()
     {
         _machine.Enabled();

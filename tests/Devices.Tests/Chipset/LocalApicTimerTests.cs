@@ -160,6 +160,26 @@ public sealed class LocalApicTimerTests
         Assert.Equal([0x40], Apic.Drain());
     }
 
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(Periodic)]
+    [InlineData(TscDeadline)]
+    public void A_host_timer_that_is_early_changes_nothing(uint mode)
+    {
+        Apic.Set(Divide, 0xb);
+        Apic.Set(Lvt, mode | 0x40);
+        Apic.Set(Initial, 1_000_000);
+        Apic.WriteMsr(TscDeadlineMsr, 2_000_000);
+
+        Clock.ExpireEarly();
+
+        Assert.False(Apic.HasInterrupt);
+        Clock.Advance(999_999);
+        Assert.False(Apic.HasInterrupt);
+        Clock.Advance(1);
+        Assert.True(Apic.HasInterrupt);
+    }
+
     [Fact]
     public void The_tsc_deadline_fires_once_the_counter_is_reached()
     {

@@ -46,6 +46,16 @@ internal sealed class ManualClock : IMachineClock
     /// <summary>Turns the clock without serving timers: a host that is late.</summary>
     public void AdvanceUnserved(long nanoseconds) => MoveTo(NowNanoseconds + nanoseconds);
 
+    /// <summary>Expires every armed timer at once, whatever its deadline: a host's timer that is early.</summary>
+    public void ExpireEarly()
+    {
+        foreach (var timer in _timers.Where(t => t.Deadline is not null).ToArray())
+        {
+            timer.Deadline = null;
+            timer.Expired();
+        }
+    }
+
     private void MoveTo(long time)
     {
         WallClock = WallClock.AddTicks((time / 100) - (NowNanoseconds / 100));

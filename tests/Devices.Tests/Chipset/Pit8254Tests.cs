@@ -265,6 +265,27 @@ public sealed class Pit8254Tests
     }
 
     [Fact]
+    public void The_interrupt_of_a_strobe_comes_with_its_end()
+    {
+        Program(0, 4, 50);
+        var first = _line.Edges;
+        _clock.Advance(Ticks(51) - 1);
+        Assert.Equal(first, _line.Edges);
+        _clock.Advance(1);
+        Assert.Equal(first + 1, _line.Edges);
+    }
+
+    [Fact]
+    public void A_timer_that_is_early_changes_nothing()
+    {
+        Program(0, 0, 1000);
+        _clock.ExpireEarly();
+        Assert.False(_line.Level);
+        _clock.Advance(Ticks(1000));
+        Assert.True(_line.Level);
+    }
+
+    [Fact]
     public void The_gate_holds_the_count()
     {
         _pit.SystemControl.Out(0, 1);

@@ -90,6 +90,7 @@ public sealed class Serial16550ATests
         _uart.Out(Ier, 0x01);
         _backend.Type(1, 2);
 
+        _clock.ExpireEarly();
         _clock.Advance(3 * CharacterTime9600);
         _uart.In(Rbr);
         _clock.Advance(3 * CharacterTime9600);

@@ -109,7 +109,7 @@ public class SplitRingTests : IDisposable
     {
         var ring = Start();
         Text(Data, "x");
-        ring.Offer(new(Data, 0), new(Data, 1), new(Data, 0, true), new(Data + 8, 6, true));
+        ring.Offer(new(0, 0), new(Data, 1), new(ulong.MaxValue, 0, true), new(Data + 8, 6, true));
 
         _guest.Notify(0);
 
@@ -319,6 +319,20 @@ public class SplitRingTests : IDisposable
 
         Assert.True(_guest.NeedsReset);
         Assert.Equal((int)Size, _taken.Count);
+    }
+
+    [Fact]
+    public void A_guest_cannot_fill_the_log()
+    {
+        for (var i = 0; i < 50; i++)
+        {
+            var ring = Start();
+            ring.AvailableIndex = 100;
+            _guest.Notify(0);
+            Assert.True(_guest.NeedsReset);
+        }
+
+        Assert.Equal(10, _guest.Log.Count);
     }
 
     [Fact]

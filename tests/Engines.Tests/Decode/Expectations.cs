@@ -11,6 +11,23 @@ internal static class Expectations
 {
     private static readonly Dictionary<Mnemonic, InstructionId> s_identities = Identities();
 
+    private static readonly HashSet<(Iced.Intel.EncodingKind, int, int)> s_used = [.. Enum.GetValues<Code>().Select(code => code.ToOpCode())
+        .Where(opCode => opCode.IsInstruction).Select(opCode => (opCode.Encoding, MapOf(opCode), (int)opCode.OpCode))];
+
+    /// <summary>Whether any instruction has this opcode.</summary>
+    public static bool IsUsed(Iced.Intel.EncodingKind encoding, int map, int opcode) => s_used.Contains((encoding, map, opcode));
+
+    public static int MapOf(OpCodeInfo opCode) => opCode.Table switch
+    {
+        OpCodeTableKind.Normal => 0,
+        OpCodeTableKind.T0F => 1,
+        OpCodeTableKind.T0F38 => 2,
+        OpCodeTableKind.T0F3A => 3,
+        OpCodeTableKind.MAP5 => 5,
+        OpCodeTableKind.MAP6 => 6,
+        _ => -1,
+    };
+
     public static InstructionId IdOf(Theirs theirs, Instruction ours)
     {
         string code = theirs.Code.ToString();

@@ -30,16 +30,7 @@ internal sealed class InstructionComparison(Oracle.Check check, Instruction ours
 
     private void CompareOpcode()
     {
-        int map = _opCode.Table switch
-        {
-            OpCodeTableKind.Normal => 0,
-            OpCodeTableKind.T0F => 1,
-            OpCodeTableKind.T0F38 => 2,
-            OpCodeTableKind.T0F3A => 3,
-            OpCodeTableKind.MAP5 => 5,
-            _ => 6,
-        };
-        check.Equal("map", map, ours.Map);
+        check.Equal("map", Expectations.MapOf(_opCode), (int)ours.Map);
         byte prefix = _opCode.MandatoryPrefix switch
         {
             MandatoryPrefix.P66 => 0x66,

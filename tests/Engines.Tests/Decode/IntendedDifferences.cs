@@ -1,7 +1,8 @@
 // Where the decoder means to differ from Iced, each with its reason. Everything else must be equal.
 using Iced.Intel;
 using Lamina.Engines.Translator.Decode;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using EncodingKind = Iced.Intel.EncodingKind;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Engines.Tests.Decode;
@@ -32,18 +33,37 @@ internal static class IntendedDifferences
         CpuidFeature.AVX512_4VNNIW,
     ];
 
-    public static bool IsOffered(Theirs theirs, byte[] bytes) =>
-        theirs.Mnemonic is Mnemonic.Vmcall or Mnemonic.Vmmcall || !theirs.CpuidFeatures.Any(s_notOffered.Contains);
+    public static bool IsOffered(Code code) =>
+        code is Code.Vmcall or Code.Vmmcall || !code.CpuidFeatures().Any(s_notOffered.Contains);
+
+    /// <summary>Whether there is such an instruction on Intel's processors in this code size.</summary>
+    public static bool IsInstructionOf(OpCodeInfo opCode, EncodingKind encoding, CodeSize size)
+    {
+        bool inMode = size switch
+        {
+            CodeSize.Code16 => opCode.IntelDecoder16,
+            CodeSize.Code32 => opCode.IntelDecoder32,
+            _ => opCode.IntelDecoder64,
+        };
+
+        // What the hint space holds besides NOP is decoded as NOP; FINIT and the like are WAIT and another instruction.
+        bool isHint = opCode.Table == OpCodeTableKind.T0F && opCode.OpCode is 0x0D or >= 0x18 and <= 0x1F or 0x1EFA or 0x1EFB
+            && !opCode.IsReservedNop;
+        return opCode.IsInstruction && opCode.Encoding == encoding && inMode && !isHint && !opCode.Fwait
+            && (opCode.DecoderOption == DecoderOptions.None || opCode.IsReservedNop) && IsOffered(opCode.Code);
+    }
 
     /// <summary>True where ours may be something else than Iced's result.</summary>
-    public static bool ValidityDiffers(Theirs theirs, DecodeResult expected, DecodeResult actual, byte[] bytes, int bits)
+    public static bool ValidityDiffers(DecodeResult expected, DecodeResult actual, int length)
     {
-        // Bytes that run out: Iced says so only if nothing before made the instruction invalid, and reads on after
-        // some things that do. Known to be invalid early is what a fetch at a page's end wants.
-        if (actual == DecodeResult.TooLong && expected == DecodeResult.Invalid && bytes.Length == 15)
+        // Iced has no word of its own for instructions of more than 15 bytes.
+        if (actual == DecodeResult.TooLong && expected == DecodeResult.Invalid && length == 15)
         {
-            return true; // Iced has no word of its own for instructions of more than 15 bytes
+            return true;
         }
+
+        // Bytes that run out: Iced reads on after some things that make the instruction invalid. Known to be invalid
+        // early is what a fetch at a page's end wants.
         return actual == DecodeResult.Invalid && expected is DecodeResult.Truncated or DecodeResult.TooLong;
     }
 

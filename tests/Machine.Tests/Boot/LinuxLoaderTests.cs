@@ -11,7 +11,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void A_64_bit_kernel_is_entered_behind_its_32_bit_entry_with_boot_params_in_rsi()
     {
-        using var booted = Booted.Load(Images.BzImage());
+        using var booted = Booted.Load(KernelImages.BzImage());
 
         Assert.Equal(0x100_0200ul, booted.State.Rip);
         Assert.Equal(MicroLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
@@ -33,7 +33,7 @@ public sealed class LinuxLoaderTests
     [InlineData(0xFEE0_0000ul)]
     public void The_page_tables_map_the_first_four_gibibytes_to_themselves(ulong address)
     {
-        using var booted = Booted.Load(Images.BzImage());
+        using var booted = Booted.Load(KernelImages.BzImage());
 
         var table = booted.State.Cr3;
         foreach (var shift in (int[])[39, 30])
@@ -49,7 +49,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void The_descriptor_table_in_memory_says_what_the_segment_registers_hold()
     {
-        using var booted = Booted.Load(Images.BzImage());
+        using var booted = Booted.Load(KernelImages.BzImage());
 
         var code = booted.U64(booted.State.Gdtr.Base + 0x10);
         Assert.Equal(0x00AF_9B00_0000_FFFFul, code);
@@ -59,7 +59,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void The_zero_page_keeps_the_setup_header_and_fills_in_what_a_loader_owes()
     {
-        using var booted = Booted.Load(Images.BzImage(), initrd: new byte[5000]);
+        using var booted = Booted.Load(KernelImages.BzImage(), initrd: new byte[5000]);
 
         var page = MicroLayout.BootParams;
         Assert.Equal("HdrS"u8.ToArray(), booted.Bytes(page + 0x202, 4));
@@ -77,7 +77,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void The_memory_map_is_in_the_zero_page()
     {
-        using var booted = Booted.Load(Images.BzImage());
+        using var booted = Booted.Load(KernelImages.BzImage());
 
         var entries = booted.Bytes(MicroLayout.BootParams + 0x1E8, 1)[0];
         var read = Enumerable.Range(0, entries).Select(i => MicroLayout.BootParams + 0x2D0 + ((ulong)i * 20))
@@ -88,7 +88,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void Each_load_hands_over_a_fresh_random_seed()
     {
-        using var booted = Booted.Load(Images.BzImage());
+        using var booted = Booted.Load(KernelImages.BzImage());
 
         var node = booted.U64(MicroLayout.BootParams + 0x250);
         Assert.Equal((0ul, 9u, 32u), (booted.U64(node), booted.U32(node + 8), booted.U32(node + 12)));
@@ -101,7 +101,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void A_kernel_without_a_64_bit_entry_is_entered_in_protected_mode()
     {
-        using var booted = Booted.Load(Images.BzImage(xloadflags: 0));
+        using var booted = Booted.Load(KernelImages.BzImage(xloadflags: 0));
 
         Assert.Equal(0x100_0000ul, booted.State.Rip);
         Assert.Equal(0x11ul, booted.State.Cr0);
@@ -114,7 +114,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void A_kernel_of_protocol_2_05_lies_at_one_mebibyte_and_takes_255_characters()
     {
-        var kernel = Images.BzImage(version: 0x0205, xloadflags: 0xFFFF);
+        var kernel = KernelImages.BzImage(version: 0x0205, xloadflags: 0xFFFF);
 
         using var booted = Booted.Load(kernel, commandLine: new string('x', 255));
 
@@ -125,7 +125,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void An_initrd_larger_than_what_lies_below_the_hole_goes_above_four_gibibytes_where_the_kernel_can()
     {
-        var request = Booted.Request(Images.BzImage(xloadflags: 3, prefAddress: 0x100_0000, initSize: 0xBE00_0000), 5ul << 30, new byte[32 << 20]);
+        var request = Booted.Request(KernelImages.BzImage(xloadflags: 3, prefAddress: 0x100_0000, initSize: 0xBE00_0000), 5ul << 30, new byte[32 << 20]);
 
         var plan = Lamina.Boot.KernelFormat.Plan(request);
 
@@ -138,7 +138,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void A_vmlinux_without_a_PVH_note_is_entered_at_its_physical_entry_in_64_bit_mode()
     {
-        using var booted = Booted.Load(Images.Elf64());
+        using var booted = Booted.Load(KernelImages.Elf64());
 
         Assert.Equal(0x20_0010ul, booted.State.Rip);
         Assert.Equal(0x8000_0011ul, booted.State.Cr0);
@@ -150,7 +150,7 @@ public sealed class LinuxLoaderTests
     [Fact]
     public void A_vmlinux_whose_entry_is_virtual_is_entered_at_the_physical_address_behind_it()
     {
-        using var booted = Booted.Load(Images.Elf64(entry: 0xFFFF_FFFF_8020_0008));
+        using var booted = Booted.Load(KernelImages.Elf64(entry: 0xFFFF_FFFF_8020_0008));
 
         Assert.Equal(0x20_0008ul, booted.State.Rip);
     }

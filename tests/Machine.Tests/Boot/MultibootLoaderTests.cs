@@ -11,7 +11,7 @@ public sealed class MultibootLoaderTests
     [Fact]
     public void An_ELF_image_is_entered_in_protected_mode_with_magic_and_information()
     {
-        using var booted = Booted.Load(Images.MultibootElf(), commandLine: "a b");
+        using var booted = Booted.Load(KernelImages.MultibootElf(), commandLine: "a b");
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         Assert.Equal(0x10_0010ul, booted.State.Rip);
@@ -27,7 +27,7 @@ public sealed class MultibootLoaderTests
     [Fact]
     public void The_memory_map_s_entries_carry_their_own_size()
     {
-        using var booted = Booted.Load(Images.MultibootElf());
+        using var booted = Booted.Load(KernelImages.MultibootElf());
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         var (length, map) = (booted.U32(info + 44), (ulong)booted.U32(info + 48));
@@ -41,7 +41,7 @@ public sealed class MultibootLoaderTests
     {
         var module = new LoadedModule(BootFile.FromBytes("module", "drv", new byte[5000]), "drv fast");
 
-        using var booted = Booted.Load(Images.MultibootElf(), initrd: [1, 2, 3], modules: module);
+        using var booted = Booted.Load(KernelImages.MultibootElf(), initrd: [1, 2, 3], modules: module);
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         Assert.Equal(0x24Du, booted.U32(info));
@@ -58,7 +58,7 @@ public sealed class MultibootLoaderTests
     [Fact]
     public void A_flat_image_is_loaded_where_its_address_fields_say()
     {
-        using var booted = Booted.Load(Images.MultibootFlat());
+        using var booted = Booted.Load(KernelImages.MultibootFlat());
 
         Assert.Equal(0x20_0040ul, booted.State.Rip);
         Assert.Equal(0x1BAD_B002u, booted.U32(0x20_0020));
@@ -69,30 +69,38 @@ public sealed class MultibootLoaderTests
     [Fact]
     public void A_flat_image_is_loaded_no_further_than_its_load_end()
     {
-        using var booted = Booted.Load(Images.MultibootFlat(loadEnd: 0x20_0100));
+        using var booted = Booted.Load(KernelImages.MultibootFlat(loadEnd: 0x20_0100));
 
         Assert.Equal((0xCC, 0), (booted.Bytes(0x20_00FF, 1)[0], booted.Bytes(0x20_0100, 1)[0]));
     }
 
     [Fact]
+    public void An_image_may_have_a_part_on_the_page_below_one_mebibyte()
+    {
+        using var booted = Booted.Load(KernelImages.MultibootElf(physical: 0xF_F000, entry: 0xC00F_F010));
+
+        Assert.Equal(0xF_F010ul, booted.State.Rip);
+    }
+
+    [Fact]
     public void An_image_that_asks_for_a_video_mode_is_booted_without_one()
     {
-        using var booted = Booted.Load(Images.MultibootElf(flags: 7));
+        using var booted = Booted.Load(KernelImages.MultibootElf(flags: 7));
 
         Assert.Equal(0u, booted.U32(booted.State.Gpr[GprIndex.Rbx]) & (1 << 11 | 1 << 12));
     }
 
     [Fact]
     public void A_required_feature_that_nobody_knows_is_refused() =>
-        Assert.Contains("0x8000", Assert.Throws<MachineException>(() => Booted.Load(Images.MultibootElf(flags: 0x8003))).Message, StringComparison.Ordinal);
+        Assert.Contains("0x8000", Assert.Throws<MachineException>(() => Booted.Load(KernelImages.MultibootElf(flags: 0x8003))).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData(0x20_0000u, 0x1F_FFFFu, 0u, 0x20_0040u)]
     [InlineData(0x20_0000u, 0x30_0000u, 0u, 0x20_0040u)]
     [InlineData(0x20_0000u, 0u, 0u, 0x10_0000u)]
     [InlineData(0xFFFF_0000u, 0u, 0u, 0xFFFF_0040u)]
-    [InlineData(0xE_0000u, 0u, 0u, 0xE_0040u)]
+    [InlineData(0xE_0000u, 0u, 0xE_0400u, 0xE_0040u)]
     [InlineData(0u, 0u, 0u, 0x40u)]
     public void Address_fields_that_make_no_sense_are_refused(uint load, uint loadEnd, uint bssEnd, uint entry) =>
-        Assert.Throws<MachineException>(() => Booted.Load(Images.MultibootFlat(load, loadEnd, bssEnd, entry)));
+        Assert.Throws<MachineException>(() => Booted.Load(KernelImages.MultibootFlat(load, loadEnd, bssEnd, entry)));
 }

@@ -11,7 +11,7 @@ public sealed class PvhLoaderTests
     [Fact]
     public void The_note_decides_the_entry_and_ebx_points_to_the_start_information()
     {
-        using var booted = Booted.Load(Images.Elf64(pvhEntry: 0x20_0004), commandLine: "quiet");
+        using var booted = Booted.Load(KernelImages.Elf64(pvhEntry: 0x20_0004), commandLine: "quiet");
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         Assert.Equal(0x20_0004ul, booted.State.Rip);
@@ -27,7 +27,7 @@ public sealed class PvhLoaderTests
     [Fact]
     public void The_memory_map_is_that_of_the_machine()
     {
-        using var booted = Booted.Load(Images.Elf64(pvhEntry: 0x20_0004));
+        using var booted = Booted.Load(KernelImages.Elf64(pvhEntry: 0x20_0004));
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         var map = booted.U64(info + 40);
@@ -40,7 +40,7 @@ public sealed class PvhLoaderTests
     {
         var module = new LoadedModule(BootFile.FromBytes("module", "m", new byte[] { 7, 8, 9 }), "m second");
 
-        using var booted = Booted.Load(Images.Elf64(pvhEntry: 0x20_0004), initrd: [1, 2, 3, 4], modules: module);
+        using var booted = Booted.Load(KernelImages.Elf64(pvhEntry: 0x20_0004), initrd: [1, 2, 3, 4], modules: module);
 
         var info = booted.State.Gpr[GprIndex.Rbx];
         var list = booted.U64(info + 16);

@@ -53,7 +53,7 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     private readonly VcpuState _state = new() { Rip = 0xFFF0 };
     private IEnumerator<FakeStep>? _running;
     private IReadOnlySet<ulong> _breakpoints = new HashSet<ulong>();
-    private bool _kicked, _step, _inRun, _skipHalt;
+    private bool _kicked, _step, _goesOn, _inRun, _skipHalt;
 
     public int Index => options.Index;
 
@@ -134,7 +134,7 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
     {
         CheckParked();
-        (_breakpoints, _step) = (breakpoints, singleStep);
+        (_breakpoints, _step, _goesOn) = (breakpoints, singleStep, true);
     }
 
     public void InterruptPending()
@@ -170,7 +170,8 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
                     return VcpuExit.Kicked;
                 }
             }
-            if (_breakpoints.Contains(_state.Rip)) return VcpuExit.Debug;
+            if (_breakpoints.Contains(_state.Rip) && !_goesOn) return VcpuExit.Debug;
+            _goesOn = false;
             var step = _running!.MoveNext() ? _running.Current : FakeStep.Halt;
             (_state.Rip, Steps) = (_state.Rip + 1, Steps + 1);
             switch (step)

@@ -8,7 +8,7 @@ internal sealed class KernelFolder : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
 
-    internal KernelFolder() => File.WriteAllBytes(Kernel, Images.BzImage());
+    internal KernelFolder() => File.WriteAllBytes(Kernel, KernelImages.BzImage());
 
     internal string Kernel => Path.Combine(_folder, "vmlinuz");
 

@@ -157,8 +157,7 @@ internal static class BlockEnds
             case InstructionId.MovToCr or InstructionId.MovToDr or InstructionId.Clts or InstructionId.Lmsw or InstructionId.Xsetbv:
             case InstructionId.Wrmsr or InstructionId.Invlpg or InstructionId.Invpcid:
             case InstructionId.Rsm or InstructionId.UserWait or InstructionId.NotOffered or InstructionId.Transaction:
-            case InstructionId.Movs or InstructionId.Stos or InstructionId.Lods or InstructionId.Scas or InstructionId.Cmps
-                when (instruction.Traits & (InstructionTraits.Rep | InstructionTraits.Repne)) != 0:
+            case InstructionId.Lods or InstructionId.Scas or InstructionId.Cmps when (instruction.Traits & (InstructionTraits.Rep | InstructionTraits.Repne)) != 0:
             case InstructionId.Ins or InstructionId.Outs:
                 return true;
             default:

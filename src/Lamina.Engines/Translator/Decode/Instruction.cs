@@ -197,13 +197,17 @@ public struct Instruction
     /// <summary>Mandatory prefix that is part of the opcode: 0, 0x66, 0xF3 or 0xF2 (for VEX and EVEX: what pp means).</summary>
     public byte MandatoryPrefix;
 
-    /// <summary>Effective operand size in bytes: 1, 2, 4 or 8 (general-register instructions; 64-bit defaults of near branches and the stack applied).</summary>
+    /// <summary>
+    /// Effective operand size in bytes: 1, 2, 4 or 8 (general-register instructions; 64-bit defaults of near branches and
+    /// the stack applied). 4 where prefix 66 and W choose nothing. Where operands differ it is the destination's
+    /// (MOVZX), but the source's for CRC32 with a register or memory of 16 bits or more.
+    /// </summary>
     public byte OperandSize;
 
     /// <summary>Effective address size in bytes: 2, 4 or 8.</summary>
     public byte AddressSize;
 
-    /// <summary>REX.W, VEX.W or EVEX.W.</summary>
+    /// <summary>REX.W, VEX.W or EVEX.W; false where 16- and 32-bit code ignores the bit, so that it means the same in 64-bit code.</summary>
     public bool W;
 
     /// <summary>A REX prefix was there (decides AH or SPL for 8-bit registers 4 to 7).</summary>
@@ -212,7 +216,10 @@ public struct Instruction
     /// <summary>VEX.L or EVEX.L'L.</summary>
     public byte VectorLength;
 
-    /// <summary>The three payload bytes of an EVEX prefix, or 0: P0 in bits 0-7, P1 in 8-15, P2 in 16-23.</summary>
+    /// <summary>
+    /// The three payload bytes of an EVEX prefix, or 0: P0 in bits 0-7, P1 in 8-15, P2 in 16-23. Bits that 16- and 32-bit
+    /// code ignores are as 64-bit code wants them.
+    /// </summary>
     public uint EvexPayload;
 
     /// <summary>LOCK, REP and the like.</summary>
@@ -224,10 +231,10 @@ public struct Instruction
     /// <summary>ModRM byte as it stands.</summary>
     public byte ModRm;
 
-    /// <summary>ModRM.reg with its extension bits.</summary>
+    /// <summary>ModRM.reg with the extension bits that count: none for MMX, segment and opmask registers.</summary>
     public byte Reg;
 
-    /// <summary>ModRM.rm with its extension bits where mod is 3 (a register); else 0.</summary>
+    /// <summary>ModRM.rm with the extension bits that count where mod is 3 (a register); else 0.</summary>
     public byte Rm;
 
     /// <summary>VEX.vvvv or EVEX.V'vvvv (not inverted).</summary>
@@ -284,7 +291,10 @@ public struct Instruction
     /// <summary>Displacement in bytes, sign-extended (EVEX's disp8*N applied); the whole 64-bit offset of a moffs operand.</summary>
     public long Displacement;
 
-    /// <summary>Size of the memory operand in bytes; 0 where memory is not accessed (LEA, NOP, PREFETCH, INVLPG).</summary>
+    /// <summary>
+    /// Size of the memory operand in bytes; 0 where memory is not accessed (LEA, NOP, PREFETCH, INVLPG). An element's for
+    /// gather and scatter; 576, the least there is, for XSAVE areas. Strings and XLAT have no memory operand in this sense.
+    /// </summary>
     public ushort MemorySize;
 
     /// <summary>Alignment the memory operand must have lest #GP be raised (0: none).</summary>
@@ -296,7 +306,10 @@ public struct Instruction
     /// <summary>Length of all immediate bytes (also relative branch offsets): 0, 1, 2, 3 (ENTER), 4, 6 (far pointer), 8.</summary>
     public byte ImmediateSize;
 
-    /// <summary>First immediate, sign-extended (branch displacement; offset of a far pointer is zero-extended).</summary>
+    /// <summary>
+    /// First immediate, sign-extended (branch displacement and arithmetic); zero-extended where it is a count, a port, a
+    /// vector, a control byte, a number of bytes (RET, ENTER) or the offset of a far pointer.
+    /// </summary>
     public long Immediate;
 
     /// <summary>Second immediate (ENTER's level, EXTRQ's, the selector of a far pointer).</summary>

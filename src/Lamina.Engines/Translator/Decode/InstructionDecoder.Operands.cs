@@ -64,8 +64,6 @@ internal static partial class InstructionDecoder
             0 => 4,
             Row.Ov => (byte)size,
             Row.O1 => 1,
-            Row.O2 => 2,
-            Row.O8 => 8,
             Row.Od64 => (byte)(state.Is64 && size == 4 ? 8 : size),
             Row.Of64 => (byte)(state.Is64 ? 8 : size),
             Row.Oy => (byte)(state.W && state.Is64 ? 8 : 4),

@@ -120,7 +120,7 @@ internal static partial class InstructionDecoder
         }
         state.Prefix = state.RepeatPrefix == 0xF3 ? 2 : state.RepeatPrefix == 0xF2 ? 3 : state.OperandSizePrefix ? 1 : 0;
         instruction.Map = (byte)table;
-        return DecodeRow(ref state, ref instruction, table, opcode, entry);
+        return DecodeRow(ref state, ref instruction, opcode, entry);
     }
 
     private static DecodeResult DecodeVector(ref DecodeState state, ref Instruction instruction, int escape)
@@ -168,7 +168,7 @@ internal static partial class InstructionDecoder
         state.Prefix = payload & 3;
         int opcode = state.ReadByte();
         int table = OpcodeIndex.Vex + map;
-        return DecodeRow(ref state, ref instruction, table, opcode, OpcodeIndex.Entry(table, opcode));
+        return DecodeRow(ref state, ref instruction, opcode, OpcodeIndex.Entry(table, opcode));
     }
 
     /// <summary>EVEX, SDM vol. 2, 2.7.1: R.X.B.R'.0.mmm, W.vvvv.1.pp, z.L'L.b.V'.aaa; R, X, B, R', V', vvvv inverted.</summary>
@@ -218,15 +218,15 @@ internal static partial class InstructionDecoder
         instruction.EvexPayload = (uint)(p0 | p1 << 8 | p2 << 16);
         int opcode = state.ReadByte();
         int table = OpcodeIndex.Evex + (map > 3 ? map - 1 : map);
-        return DecodeRow(ref state, ref instruction, table, opcode, OpcodeIndex.Entry(table, opcode));
+        return DecodeRow(ref state, ref instruction, opcode, OpcodeIndex.Entry(table, opcode));
     }
 
     /// <summary>Finds the row that the bytes match, among those of the opcode, and describes the instruction by it.</summary>
-    private static DecodeResult DecodeRow(ref DecodeState state, ref Instruction instruction, int table, int opcode, uint entry)
+    private static DecodeResult DecodeRow(ref DecodeState state, ref Instruction instruction, int opcode, uint entry)
     {
         int row = (int)(entry & 0xFFFF);
         int rows = (int)(entry >> OpcodeIndex.CountShift & 0xFF);
-        ReadOnlySpan<ulong> words = OpcodeIndex.Rows(table);
+        ulong[] words = OpcodeIndex.Words;
         if (rows == 0)
         {
             return DecodeResult.Invalid;

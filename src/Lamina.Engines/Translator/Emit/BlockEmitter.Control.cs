@@ -49,13 +49,15 @@ internal sealed unsafe partial class BlockEmitter
         var address = _linear + (ulong)(long)target;
         _asm.Byte(0x65);
         _asm.Byte(0xff);
-        _asm.GsAddress(4, Slot.JumpCache + (int)(address & Slot.JumpCacheMask) * 2);
+        _asm.GsAddress(4, Slot.JumpCache + Slot.JumpCacheHash(address) * 2);
     }
 
     /// <summary>Jumps to the linear address in S0. Flags are parked, if they are live. Clobbers the host's flags.</summary>
     private void EmitCachedJump()
     {
         _asm.Mov(S1, S0, wide: false);
+        _asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
+        _asm.Rr(Op.Xor, S0, S1, wide: false);
         _asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
         _asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
     }
@@ -178,6 +180,19 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Gs(Op.MovLoad, S1, Slot.KernelGsBase);
         _asm.Gs(Op.MovStore, S1, Slot.GsBase);
         _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
+    }
+
+    private bool NativeString(in Instruction instruction) =>
+        _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
+        && (instruction.Traits & InstructionTraits.Rep) != 0;
+
+    private void EmitString(in Instruction instruction)
+    {
+        ParkFlags(LiveBefore);
+        var size = instruction.OperandSize switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
+        buffer.SystemInstructions.Add(instruction);
+        LeaveInline(SiteKind.System, instruction.Id == InstructionId.Movs ? stubs.Move[size] : stubs.Store[size], GuestOffset, parked: true,
+            target: buffer.SystemInstructions.Count - 1);
     }
 
     // Guest TSC = host TSC + offset.

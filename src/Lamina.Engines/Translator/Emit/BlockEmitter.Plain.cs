@@ -255,7 +255,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Byte((reg >> 3 ^ 1) << 7 | (x ^ 1) << 6 | (rm >> 3 & 1 ^ 1) << 5 | instruction.Map);
         _asm.Byte((instruction.W ? 0x80 : 0) | (~vvvv & 0xf) << 3 | instruction.VectorLength << 2 | PrefixBits(instruction.MandatoryPrefix));
         _asm.Byte(instruction.Opcode);
-        EncodeModRm(instruction, fields, rm, memory, index);
+        if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index);
     }
 
     private static int PrefixBits(int prefix) => prefix switch { 0x66 => 1, 0xf3 => 2, 0xf2 => 3, _ => 0 };

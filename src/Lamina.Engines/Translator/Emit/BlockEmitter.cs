@@ -169,6 +169,9 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Swapgs when _long && (_key & ModeKey.Cpl0) != 0:
                 EmitSwapgs();
                 break;
+            case InstructionId.Movs or InstructionId.Stos when NativeString(instruction):
+                EmitString(instruction);
+                break;
             case InstructionId.Rdtsc when (_key & ModeKey.NativeTsc) != 0:
                 EmitRdtsc();
                 break;

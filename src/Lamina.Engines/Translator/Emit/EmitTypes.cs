@@ -124,6 +124,9 @@ internal sealed class Block
     /// <summary>False after a store into its bytes.</summary>
     public bool Valid = true;
 
+    /// <summary>How many translations of this code have become stale before this one.</summary>
+    public int Age;
+
     /// <summary>Landing pads by linear address: the last one made.</summary>
     public ulong PadLinear;
 
@@ -138,4 +141,7 @@ internal sealed class Block
 internal sealed class StubAddresses
 {
     public ulong Read, Write, Commit, Segment, System, Poll, Link, Stale, Step, JumpMiss, Undecodable;
+
+    /// <summary>REP MOVS and REP STOS by the logarithm of the element size.</summary>
+    public readonly ulong[] Move = new ulong[4], Store = new ulong[4];
 }

@@ -43,6 +43,9 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>The jump cache holds code in pages that are not global.</summary>
     public bool HasLocalCode { get; set; }
 
+    /// <summary>How often the jump cache was emptied.</summary>
+    public long JumpCacheClears { get; private set; }
+
     /// <summary>Linear pages that the jump cache may lead to.</summary>
     public HashSet<ulong> CodePages { get; } = [];
 
@@ -131,7 +134,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     }
 
     /// <summary>Makes the jump cache lead to a landing pad.</summary>
-    public void SetJump(ulong linear, ulong pad) => JumpCache[(linear & Slot.JumpCacheMask) >> 2] = pad;
+    public void SetJump(ulong linear, ulong pad) => JumpCache[Slot.JumpCacheHash(linear) >> 2] = pad;
 
     /// <summary>Empties the jump cache if it was for other modes.</summary>
     public void UseKey(Analyse.ModeKey key)
@@ -144,6 +147,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Empties the jump cache.</summary>
     public void ClearJumpCache()
     {
+        JumpCacheClears++;
         new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
         CodePages.Clear();
         HasLocalCode = false;

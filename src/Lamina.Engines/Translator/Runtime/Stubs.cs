@@ -35,6 +35,11 @@ internal sealed unsafe class Stubs
         Addresses.Write = EmitWalk(ref asm, write: true, writeExit);
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
         HostFault = EmitJumpedExit(ref asm, SiteKind.HostFault, common);
+        for (var size = 0; size < 4; size++)
+        {
+            Addresses.Move[size] = StringStubs.Emit(ref asm, move: true, size, Addresses.System);
+            Addresses.Store[size] = StringStubs.Emit(ref asm, move: false, size, Addresses.System);
+        }
         buffer.End(asm.Cursor);
         buffer.KeepAllSoFar();
     }

@@ -11,6 +11,8 @@ internal readonly record struct BlockIdentity(ulong Physical, ulong Linear, ulon
 
 internal sealed unsafe class TranslationStore : IDisposable
 {
+    private const int MaxAge = 16;
+
     private readonly GuestMemory _memory;
     private readonly Dictionary<BlockIdentity, Block> _index = [];
     private readonly Dictionary<(int, ulong), ulong> _pads = [];
@@ -124,6 +126,19 @@ internal sealed unsafe class TranslationStore : IDisposable
         lock (Gate) Pages.Invalidate(physical, length, Retire);
     }
 
+    /// <summary>Lets who still jumps to a stale block go on to its successor. Code that changes all the time is not followed.</summary>
+    public void Redirect(Block stale, Block fresh)
+    {
+        lock (Gate)
+        {
+            var same = stale.Physical == fresh.Physical && stale.Key == fresh.Key && stale.CodeBase == fresh.CodeBase
+                && (stale.Linear == fresh.Linear || (stale.Key & ModeKey.PositionIndependent) != 0);
+            if (!same || stale.Valid || !fresh.Valid || fresh.CrossesPage) return;
+            fresh.Age = Math.Max(fresh.Age, stale.Age + 1);
+            if (fresh.Age < MaxAge) PatchEntry(stale, 0xe9, Buffer.Executable(fresh.HostStart));
+        }
+    }
+
     /// <summary>Drops all translations.</summary>
     public void DropAll()
     {
@@ -156,10 +171,15 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         BlocksInvalidated++;
         _index.Remove(new BlockIdentity(block.Physical, (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : block.Linear, block.CodeBase, block.Key));
-        // One aligned store, since another thread may be about to execute it.
+        PatchEntry(block, 0xe8, Stubs.Addresses.Stale);
+    }
+
+    // One aligned store, since another thread may be about to execute it.
+    private void PatchEntry(Block block, byte opcode, ulong target)
+    {
         var at = (ulong*)Buffer.At(block.HostStart);
-        var displacement = (uint)(Stubs.Addresses.Stale - (Buffer.Executable(block.HostStart) + 5));
-        Volatile.Write(ref *at, *at & 0xffff_ff00_0000_0000 | (ulong)displacement << 8 | 0xe8);
+        var displacement = (uint)(target - (Buffer.Executable(block.HostStart) + 5));
+        Volatile.Write(ref *at, *at & 0xffff_ff00_0000_0000 | (ulong)displacement << 8 | opcode);
     }
 
     // A block ends before a breakpoint; one that begins at one is left to the dispatcher, which stops before entering.

@@ -1,4 +1,5 @@
 // What the processor says has changed, and what that makes stale here.
+using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -68,7 +69,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <inheritdoc/>
     public void SegmentBaseOrLimitChanged()
     {
-        if (!_processor.Is64Bit) _modeStale = true;
+        if (!_key.IsLong()) _modeStale = true;
     }
 
     /// <inheritdoc/>

@@ -17,6 +17,7 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         _modeStale = false;
         _key = ModeKeys.Of(_cpu, _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks);
+        if (_hostTsc == null) _key &= ~ModeKey.NativeTsc;
         var user = _cpu->Cpl == 3;
         _region = user ? _user : _supervisor;
         _region.UseKey(_key);

@@ -260,7 +260,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_area->ExitRequest != 0) return true;
+        if (_cpu->ExitRequest != 0) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -278,9 +278,11 @@ internal sealed unsafe partial class TranslatorVcpu
         _cpu->Rip = RipOf(block, 0);
         _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
         _resume = 0;
-        if (_area->ExitRequest != 0) return true;
+        if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
+        var generation = _store.Generation;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
+        if (generation == _store.Generation) _store.Redirect(block, fresh);
         Remember(fresh, linear);
         Enter(fresh, linear);
         _resume = _area->EnterAddress;
@@ -320,6 +322,12 @@ internal sealed unsafe partial class TranslatorVcpu
         var instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
+        if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
+        {
+            // The stub found a page that was not in the tables; now it is: call it again.
+            _resume = _area->ExitAddress - 5;
+            return true;
+        }
         var outcome = _processor.Execute(instruction);
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
         switch (outcome)
@@ -339,6 +347,26 @@ internal sealed unsafe partial class TranslatorVcpu
                 return DeliverFault();
         }
         if (_resume == 0 && (_key & ModeKey.SingleStep) != 0) return HandleStep();
+        return true;
+    }
+
+    /// <summary>Fills the tables for the pages at the index registers of REP MOVS or STOS. False where that does not help.</summary>
+    private bool TryFillForString(in Instruction instruction)
+    {
+        if (!_key.IsLong() || instruction.AddressSize != 8 || instruction.Segment >= 4 || (instruction.Traits & InstructionTraits.Rep) == 0
+            || (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0 || _cpu->ExitRequest != 0
+            || (_cpu->SystemFlags & Rflags.DF) != 0 || _processor.HasDataBreakpoints) return false;
+        var size = instruction.OperandSize;
+        return (instruction.Id == InstructionId.Stos || TryFillPage(_cpu->Gpr[GprIndex.Rsi], size, AccessKind.Read))
+            && TryFillPage(_cpu->Gpr[GprIndex.Rdi], size, AccessKind.Write);
+    }
+
+    private bool TryFillPage(ulong linear, int size, AccessKind kind)
+    {
+        if (!Canonical(linear) || !InOnePage(linear, size)) return false;
+        if (!_processor.TryTranslate(linear, kind, _cpu->Cpl == 3, out var page) || !_store.Pages.IsRam(page.PhysicalPage)) return false;
+        if (kind == AccessKind.Write && _store.Pages.HasCode(page.PhysicalPage)) return false;
+        Fill(linear, page, kind == AccessKind.Write);
         return true;
     }
 

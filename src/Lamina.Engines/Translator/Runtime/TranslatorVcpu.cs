@@ -4,6 +4,7 @@
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
+using Lamina.Core.Time;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
@@ -22,6 +23,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly TranslationStore _store;
     private readonly CpuModel _model;
     private readonly Action<string>? _trace;
+    private readonly IHostTscClock? _hostTsc;
     private readonly SharedMemory _shared;
     private readonly HostReservation _view, _largeMap;
     private readonly VcpuArea* _area;
@@ -54,6 +56,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _store = store;
         _model = model;
         _trace = machine.Trace;
+        _hostTsc = machine.Clock as IHostTscClock;
         if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
         _shared = SharedMemory.Create("lamina-vcpu", Slot.SharedSize);
         _view = HostReservation.Reserve(Slot.SharedSize);
@@ -110,14 +113,14 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         while (true)
         {
-            if (_area->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
+            if (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
             if (_halted || _waitForStartUp)
             {
                 _wake.Wait();
-                Volatile.Write(ref _area->ExitRequest, 1);
+                Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
             if (_modeStale) UpdateMode();
@@ -138,8 +141,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             {
                 // Whatever runs now is the instruction that the shadow covers; look again at the next poll.
                 _cpu->InterruptShadow = 0;
-                Volatile.Write(ref _area->ExitRequest, 1);
+                Volatile.Write(ref _cpu->ExitRequest, 1);
             }
+            if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _resume = 0;
             if (!HandleExit(kind)) return VcpuExit.TripleFault;
@@ -155,7 +159,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <summary>Interrupts, NMIs, INIT, start-up and kicks, in the order of their priority (SDM vol. 3, table 6-2).</summary>
     private VcpuExit? HandleEvents()
     {
-        Volatile.Write(ref _area->ExitRequest, 0);
+        Volatile.Write(ref _cpu->ExitRequest, 0);
         Thread.MemoryBarrier();
         if (_kicked)
         {
@@ -239,7 +243,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 
     private void RequestExit()
     {
-        Volatile.Write(ref _area->ExitRequest, 1);
+        Volatile.Write(ref _cpu->ExitRequest, 1);
         Thread.MemoryBarrier();
         lock (_wake)
         {
@@ -250,7 +254,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private void AcceptInit()
     {
         _init = false;
-        _processor.ResetByInit();
+        _processor.Init();
         _halted = false;
         _resume = 0;
         _modeStale = true;

@@ -33,11 +33,11 @@ internal unsafe struct VcpuArea
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
     public ulong CodePage;
 
-    /// <summary>Non-zero: somebody wants the vCPU out of generated code. Written by any thread.</summary>
-    public uint ExitRequest;
+    /// <summary>What the guest's TSC is ahead of the host's.</summary>
+    public ulong HostTscOffset;
 
-    /// <summary>Non-zero: an interrupt waits for IF. Next to <see cref="ExitRequest"/>: both are tested by one compare.</summary>
-    public uint InterruptWaits;
+    /// <summary>Non-zero: an interrupt waits for IF.</summary>
+    public ulong InterruptWaits;
 
     /// <summary>The host's stack pointer at the entry.</summary>
     public ulong HostStack;
@@ -110,10 +110,16 @@ internal static unsafe class Slot
     public const int XsaveOffset = 0x3000;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
-    public const int JumpCacheEntries = 4096;
+    public const int JumpCacheEntries = 8192;
 
-    /// <summary>Bits of a code address that index the jump cache, times four.</summary>
+    /// <summary>The hash of a code address is its own bits mixed with those this much higher, under <see cref="JumpCacheMask"/>, over four.</summary>
+    public const int JumpCacheShift = 12;
+
+    /// <summary>See <see cref="JumpCacheShift"/>.</summary>
     public const int JumpCacheMask = (JumpCacheEntries - 1) << 2;
+
+    /// <summary>The index of a code address in the jump cache, times four.</summary>
+    public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
     /// <summary>Entries of the fill log: filled page numbers, with bit 63 for global pages.</summary>
     public const int LogEntries = 65536;
@@ -151,7 +157,7 @@ internal static unsafe class Slot
         GsBase = At(&Model->Cpu.Gs.Base),
         EsBase = At(&Model->Cpu.Es.Base),
         KernelGsBase = At(&Model->Cpu.KernelGsBase),
-        TscOffset = At(&Model->Cpu.TscOffset),
+        TscOffset = At(&Model->HostTscOffset),
         TscAux = At(&Model->Cpu.TscAux),
         Scratch0 = At(&Model->Scratch0),
         Scratch1 = At(&Model->Scratch1),
@@ -162,7 +168,7 @@ internal static unsafe class Slot
         Temporary2 = At(&Model->Temporary2),
         Temporary3 = At(&Model->Temporary3),
         CodePage = At(&Model->CodePage),
-        ExitRequest = At(&Model->ExitRequest),
+        ExitRequest = At(&Model->Cpu.ExitRequest),
         HostStack = At(&Model->HostStack),
         EnterAddress = At(&Model->EnterAddress),
         ExitAddress = At(&Model->ExitAddress),

@@ -318,33 +318,12 @@ internal static class Legacy0F
         0xAE | D1 | PF3 | Rgs | Only64, ModRm | EW | Oy | (ulong)Id.Rdgsbase, // RDGSBASE
         0xAE | D2 | PF3 | Rgs | Only64, ModRm | ER | Oy | (ulong)Id.Wrfsbase, // WRFSBASE
         0xAE | D3 | PF3 | Rgs | Only64, ModRm | ER | Oy | (ulong)Id.Wrgsbase, // WRGSBASE
-        0xAE | D5 | R0 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R1 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R2 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R3 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R4 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R5 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R6 | Np | Rgs, ModRm, // LFENCE
-        0xAE | D5 | R7 | Np | Rgs, ModRm, // LFENCE
+        0xAE | D5 | Np | Rgs, ModRm, // LFENCE
         0xAE | D6 | P66 | Rgs, ModRm | ER | Oy | FlWcpazso | ImRad | (ulong)Id.UserWait, // TPAUSE
         0xAE | D6 | PF3 | Rgs, ModRm | ER | Oa | (ulong)Id.UserWait, // UMONITOR
         0xAE | D6 | PF2 | Rgs, ModRm | ER | Oy | FlWcpazso | ImRad | (ulong)Id.UserWait, // UMWAIT
-        0xAE | D6 | R0 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R1 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R2 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R3 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R4 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R5 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R6 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D6 | R7 | Np | Rgs, ModRm, // MFENCE
-        0xAE | D7 | R0 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R1 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R2 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R3 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R4 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R5 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R6 | Np | Rgs, ModRm, // SFENCE
-        0xAE | D7 | R7 | Np | Rgs, ModRm, // SFENCE
+        0xAE | D6 | Np | Rgs, ModRm, // MFENCE
+        0xAE | D7 | Np | Rgs, ModRm, // SFENCE
         0xAF, ModRm | GX | ER | Mv | Ov | FlWcpazsoUpazs, // IMUL
         0xB0, ModRm | GbR | EbX | M1 | O1 | FlWcpazso | ImRaWa | LockOk, // CMPXCHG
         0xB1, ModRm | GR | EX | Mv | Ov | FlWcpazso | ImRaWa | LockOk, // CMPXCHG

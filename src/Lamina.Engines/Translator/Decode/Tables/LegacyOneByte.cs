@@ -398,7 +398,7 @@ internal static class LegacyOneByte
         0xE1, Ib | Of64 | FlRz | ImRcWc | (ulong)Id.LoopEqual, // LOOPE
         0xE2, Ib | Of64 | ImRcWc | (ulong)Id.Loop, // LOOP
         0xE3 | No64, Ib | Ov | ImRc | (ulong)Id.JumpCxZero, // JCXZ
-        0xE3, Ib | Of64 | ImRc | (ulong)Id.JumpCxZero, // JECXZ/JRCXZ
+        0xE3, Ib | Of64 | ImRc | (ulong)Id.JumpCxZero, // JCXZ/JECXZ/JRCXZ
         0xE4, Ub | O1 | ImWa | (ulong)Id.In, // IN
         0xE5, Ub | Oz | ImWa | (ulong)Id.In, // IN
         0xE6, Ub | O1 | ImRa | (ulong)Id.Out, // OUT

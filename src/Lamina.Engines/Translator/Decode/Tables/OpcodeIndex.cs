@@ -1,5 +1,6 @@
 // Where the rows of an opcode stand in its table. Rows are sorted by opcode and carry it, so the index is derived from
-// them once, at first use, in one pass over each table; there is nothing else to initialise. Called by the decoder only.
+// them once, at first use, in one pass over the constant data of each table; there is nothing else to initialise.
+// Called by the decoder only.
 namespace Lamina.Engines.Translator.Decode.Tables;
 
 /// <summary>The opcode tables by number, and an index over all of them.</summary>
@@ -17,13 +18,37 @@ internal static class OpcodeIndex
     /// <summary>Prefix or escape byte (one-byte table).</summary>
     internal const uint Prefix = 1u << 25;
 
-    private static readonly uint[] s_entries = Build();
+    /// <summary>All rows, table after table, two words each. Written once, by the constructor.</summary>
+    internal static readonly ulong[] Words;
+
+    /// <summary>256 entries a table. Written once, by the constructor.</summary>
+    private static readonly uint[] s_entries;
+
+    static OpcodeIndex()
+    {
+        int length = 0;
+        for (int table = 0; table < TableCount; table++)
+        {
+            length += Rows(table).Length;
+        }
+        Words = new ulong[length];
+        s_entries = new uint[TableCount << 8];
+        int first = 0;
+        for (int table = 0; table < TableCount; table++)
+        {
+            ReadOnlySpan<ulong> rows = Rows(table);
+            rows.CopyTo(Words.AsSpan(first));
+            IndexTable(rows, first, s_entries.AsSpan(table << 8, 256));
+            first += rows.Length;
+        }
+        MarkPrefixes(s_entries);
+    }
 
     /// <summary>The entry of an opcode; 0 rows if there is no such instruction.</summary>
     internal static uint Entry(int table, int opcode) => s_entries[(table << 8) | opcode];
 
     /// <summary>The rows of a table, two words each.</summary>
-    internal static ReadOnlySpan<ulong> Rows(int table) => table switch
+    private static ReadOnlySpan<ulong> Rows(int table) => table switch
     {
         OneByte => LegacyOneByte.Rows,
         Legacy0F => Tables.Legacy0F.Rows,
@@ -40,15 +65,9 @@ internal static class OpcodeIndex
         _ => default,
     };
 
-    private static uint[] Build()
+    /// <summary>26, 2E, 36, 3E, 40-4F, 62, 64-67, C4, C5, F0, F2, F3 and the escape 0F.</summary>
+    private static void MarkPrefixes(uint[] entries)
     {
-        var entries = new uint[TableCount << 8];
-        for (int table = 0; table < TableCount; table++)
-        {
-            BuildTable(Rows(table), entries.AsSpan(table << 8, 256));
-        }
-
-        // 26, 2E, 36, 3E, 40-4F, 62, 64-67, C4, C5, F0, F2, F3 and the escape 0F.
         ReadOnlySpan<byte> prefixes = [0x0F, 0x26, 0x2E, 0x36, 0x3E, 0x62, 0x64, 0x65, 0x66, 0x67, 0xC4, 0xC5, 0xF0, 0xF2, 0xF3];
         foreach (byte prefix in prefixes)
         {
@@ -58,10 +77,9 @@ internal static class OpcodeIndex
         {
             entries[rex] |= Prefix;
         }
-        return entries;
     }
 
-    private static void BuildTable(ReadOnlySpan<ulong> rows, Span<uint> entries)
+    private static void IndexTable(ReadOnlySpan<ulong> rows, int start, Span<uint> entries)
     {
         for (int row = 0; row < rows.Length;)
         {
@@ -71,13 +89,13 @@ internal static class OpcodeIndex
             {
                 row += 2;
             }
-            uint entry = (uint)first | ((uint)(row - first) / 2) << CountShift;
+            uint entry = (uint)(start + first) | ((uint)(row - first) / 2) << CountShift;
             entries[opcode] = HasRowPerDigit(rows[first..row]) ? entry | ByDigit : entry;
 
             // A register in the opcode's low bits: the last row stands for the other seven opcodes too.
             if ((rows[row - 1] & Row.OpcodeRegister) != 0)
             {
-                entries.Slice(opcode + 1, 7).Fill((uint)(row - 2) | 1u << CountShift);
+                entries.Slice(opcode + 1, 7).Fill((uint)(start + row - 2) | 1u << CountShift);
             }
         }
     }

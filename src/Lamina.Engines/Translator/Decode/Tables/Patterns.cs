@@ -1,11 +1,12 @@
-// The few combinations of flags, implicit registers and operand sizes that a row names by number.
+// The few combinations of flags, implicit registers and operand sizes that a row names by number. Arrays rather than
+// spans over constant data: before a method is optimised, making such a span costs a call into the runtime.
 namespace Lamina.Engines.Translator.Decode.Tables;
 
 /// <summary>What the numbers in a row's second word stand for.</summary>
 internal static class Patterns
 {
     /// <summary>Flags read (bits 0-15), written (16-31) and undefined (32-47), at their places in RFLAGS.</summary>
-    internal static ReadOnlySpan<ulong> Flags =>
+    internal static readonly ulong[] Flags =
     [
         0,
         0x000_0000_0001, // FlRc
@@ -46,7 +47,7 @@ internal static class Patterns
     ];
 
     /// <summary>General registers read (bits 0-15) and written (16-31).</summary>
-    internal static ReadOnlySpan<uint> Implicit =>
+    internal static readonly uint[] Implicit =
     [
         0,
         0x0000_0001, // ImRa
@@ -89,5 +90,5 @@ internal static class Patterns
     ];
 
     /// <summary>Fixed sizes of memory operands: none, M1 to M512, Mxsave.</summary>
-    internal static ReadOnlySpan<ushort> MemorySizes => [0, 1, 2, 4, 8, 10, 16, 32, 64, 512, 576];
+    internal static readonly ushort[] MemorySizes = [0, 1, 2, 4, 8, 10, 16, 32, 64, 512, 576];
 }

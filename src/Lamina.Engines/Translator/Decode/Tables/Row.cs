@@ -183,21 +183,21 @@ internal static class Row
     internal const ulong Mdup = 24UL << MemoryShift;
 
     // Operand size; without any of these it is 4, or the instruction has none.
-    internal const ulong O1 = 1UL << SizeShift, O2 = 2UL << SizeShift, O8 = 3UL << SizeShift;
+    internal const ulong O1 = 1UL << SizeShift;
     /// <summary>2, 4 or 8 by prefix 66 and REX.W.</summary>
-    internal const ulong Ov = 4UL << SizeShift;
+    internal const ulong Ov = 2UL << SizeShift;
     /// <summary>Stack: 8 or 2 in 64-bit mode.</summary>
-    internal const ulong Od64 = 5UL << SizeShift;
+    internal const ulong Od64 = 3UL << SizeShift;
     /// <summary>Near branch: 8 in 64-bit mode, prefix 66 ignored as on Intel's processors.</summary>
-    internal const ulong Of64 = 6UL << SizeShift;
+    internal const ulong Of64 = 4UL << SizeShift;
     /// <summary>4, or 8 with W in 64-bit mode; prefix 66 does not matter.</summary>
-    internal const ulong Oy = 7UL << SizeShift;
+    internal const ulong Oy = 5UL << SizeShift;
     /// <summary>2 or 4, W does not matter.</summary>
-    internal const ulong Oz = 8UL << SizeShift;
+    internal const ulong Oz = 6UL << SizeShift;
     /// <summary>8 in 64-bit mode, else 4.</summary>
-    internal const ulong Om = 9UL << SizeShift;
+    internal const ulong Om = 7UL << SizeShift;
     /// <summary>The address size.</summary>
-    internal const ulong Oa = 10UL << SizeShift;
+    internal const ulong Oa = 8UL << SizeShift;
 
     internal const ulong X87 = (ulong)StateClass.X87 << StateShift, Wait = (ulong)StateClass.Wait << StateShift, Mmx = (ulong)StateClass.Mmx << StateShift;
     internal const ulong Sse = (ulong)StateClass.Sse << StateShift, Avx = (ulong)StateClass.Avx << StateShift, Avx512 = (ulong)StateClass.Avx512 << StateShift;

@@ -9,7 +9,7 @@ using Lamina.Micro;
 
 namespace Lamina.Tests.Boot;
 
-internal static class Images
+internal static class KernelImages
 {
     internal static byte[] BzImage(ushort version = 0x020F, ushort xloadflags = 1, ulong prefAddress = 0x100_0000, uint initSize = 0x20_0000, uint commandLineSize = 2047)
     {

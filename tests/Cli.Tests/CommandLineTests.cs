@@ -1,0 +1,122 @@
+// The program as a user meets it: what it prints and how it ends, without a guest.
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("", "a command is missing")]
+    [InlineData("rnu", "did you mean 'run'?")]
+    [InlineData("frobnicate", "there is no command 'frobnicate'; 'lamina --help'")]
+    [InlineData("--frob", "there is no option '--frob'")]
+    [InlineData("image", "a command is missing; 'lamina image --help'")]
+    [InlineData("image buidl", "did you mean 'build'?")]
+    [InlineData("image build huge", "there is no image 'huge'; there is tiny")]
+    [InlineData("image list tiny", "'tiny' is one word too many")]
+    [InlineData("completion", "SHELL is missing")]
+    [InlineData("completion tcsh", "there is no completion for 'tcsh'")]
+    [InlineData("run huge", "there is no image 'huge'")]
+    [InlineData("run tiny huge", "'huge' is one word too many")]
+    [InlineData("run tiny --kernel k", "either an image to boot or a --kernel")]
+    [InlineData("run --memry 1G", "did you mean '--memory'?")]
+    [InlineData("run --memory", "--memory needs a value: SIZE")]
+    [InlineData("run --memory 1X", "--memory: '1X' is not a size")]
+    [InlineData("run --memory -1", "--memory: '-1' is not a size")]
+    [InlineData("run --cpus many", "--cpus: 'many' is not a number of CPUs")]
+    [InlineData("run --engine magic", "--engine: there is no engine 'magic'")]
+    [InlineData("run --machine mainframe", "--machine: there is no machine 'mainframe'")]
+    [InlineData("run --serial modem", "\"modem\" is no serial target")]
+    [InlineData("run --timeout soon", "--timeout: 'soon' is not a time")]
+    [InlineData("run --timeout 0", "--timeout: '0' is not a time")]
+    [InlineData("run --debug-exit 65536", "--debug-exit: '65536' is not an I/O port")]
+    [InlineData("run --gdb 65536", "--gdb: '65536' is not a TCP port")]
+    [InlineData("run --module m", "--module is for a kernel of your own")]
+    [InlineData("run --kernel k --trace /nonexistent/folder/trace", "--trace: /nonexistent/folder/trace cannot be written")]
+    public async Task A_command_line_that_cannot_be_used_ends_in_one_sentence(string words, string sentence)
+    {
+        var outcome = await LaminaProgram.RunAsync(words.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+
+        Assert.Equal(2, outcome.ExitCode);
+        var line = Assert.Single(outcome.ErrorLines);
+        Assert.StartsWith("lamina: ", line, StringComparison.Ordinal);
+        Assert.Contains(sentence, line, StringComparison.Ordinal);
+        Assert.Empty(outcome.Output);
+    }
+
+    [Theory]
+    [InlineData("--help", "run", "image", "completion")]
+    [InlineData("run --help", "--kernel", "Exit codes:", "Ctrl-A X")]
+    [InlineData("run --memory --frob --help", "--kernel", "--memory", "--debug-exit")]
+    [InlineData("image --help", "list", "build", "rm")]
+    [InlineData("image build -h", "IMAGE", "tiny", "image build")]
+    public async Task Help_is_given_on_standard_output(string words, params string[] shown)
+    {
+        var outcome = await LaminaProgram.RunAsync(words.Split(' '));
+
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Empty(outcome.Errors);
+        Assert.All(shown, text => Assert.Contains(text, outcome.Output, StringComparison.Ordinal));
+        Assert.All(outcome.Output.Split('\n'), line => Assert.InRange(line.Length, 0, 100));
+    }
+
+    [Fact]
+    public async Task The_help_of_run_documents_every_exit_code()
+    {
+        var outcome = await LaminaProgram.RunAsync(["run", "--help"]);
+
+        Assert.All((string[])["0 ", "1 ", "2 ", "10 ", "11 ", "70 ", "124 ", "129, 130, 143 ", "(v << 1) | 1"],
+            code => Assert.Contains($"\n  {code}", outcome.Output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_version_is_printed_alone() => Assert.Matches(@"^\d+\.\d+\.\d+\n$", (await LaminaProgram.RunAsync(["--version"])).Output);
+
+    [Theory]
+    [InlineData("lamina run --eng", "--engine")]
+    [InlineData("lamina run --engine ", "auto\ntranslator")]
+    [InlineData("lamina image ", "build\nlist\nrm")]
+    [InlineData("lamina run ti", "tiny")]
+    [InlineData("lamina completion ", "bash\nfish\nzsh")]
+    public async Task Words_are_completed(string typed, string completions)
+    {
+        var outcome = await LaminaProgram.RunAsync([$"[suggest:{typed.Length}]", typed]);
+
+        Assert.Equal(0, outcome.ExitCode);
+        var offered = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(completions.Split('\n'), offered.Where(word => !word.StartsWith('-') || typed.EndsWith("eng", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_completion_script_completes_in_bash()
+    {
+        Assert.SkipUnless(File.Exists("/bin/bash"), "bash is not installed on this host");
+        const string script = """
+            source <("$1" completion bash)
+            COMP_WORDS=("$1" run --engine "tr") COMP_CWORD=3 COMP_LINE="$1 run --engine tr" COMP_POINT=${#COMP_LINE}
+            COMP_POINT=$((${#1} + 16))
+            _lamina
+            echo "${COMPREPLY[*]}"
+            """;
+
+        var outcome = await HostProcess.RunAsync("/bin/bash", ["-c", script, "bash", Path.Combine(AppContext.BaseDirectory, "lamina")]);
+
+        Assert.Equal(("translator\n", ""), (outcome.Output, outcome.Errors));
+    }
+
+    [Theory]
+    [InlineData("zsh")]
+    [InlineData("fish")]
+    public async Task The_other_completion_scripts_are_understood_by_their_shells(string shell)
+    {
+        var program = new[] { $"/usr/bin/{shell}", $"/bin/{shell}" }.FirstOrDefault(File.Exists);
+        Assert.SkipWhen(program is null, $"{shell} is not installed on this host");
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("script"), (await LaminaProgram.RunAsync(["completion", shell])).Output);
+
+        var outcome = await HostProcess.RunAsync(program!, ["-n", folder.File("script")]);
+
+        Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
+    }
+}

@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Lamina.Tests.Cli.Support;
+
+internal sealed record Outcome(int ExitCode, string Output, string Errors)
+{
+    public string[] ErrorLines => Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
+/// <summary>A process as a user starts it: words, environment, signals, exit code.</summary>
+internal sealed class HostProcess : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new(), _errors = new();
+    private readonly Task _readers;
+    private readonly SemaphoreSlim _said = new(0);
+
+    private HostProcess(ProcessStartInfo info)
+    {
+        _process = Process.Start(info)!;
+        _process.StandardInput.Close();
+        _readers = Task.WhenAll(Read(_process.StandardOutput, _output), Read(_process.StandardError, _errors));
+    }
+
+    public int Id => _process.Id;
+
+    public static HostProcess Start(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null)
+    {
+        var info = new ProcessStartInfo(file) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };
+        foreach (var word in words) info.ArgumentList.Add(word);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) info.Environment[name] = value;
+        return new HostProcess(info);
+    }
+
+    public static async Task<Outcome> RunAsync(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null)
+    {
+        using var process = Start(file, words, environment, folder);
+        return await process.EndAsync();
+    }
+
+    /// <summary>Waits until the process wrote a text to standard error.</summary>
+    public async Task SaidAsync(string text)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while (!Snapshot(_errors).Contains(text, StringComparison.Ordinal)) await _said.WaitAsync(patience.Token);
+    }
+
+    public void Signal(PosixSignal signal)
+    {
+        var number = signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, PosixSignal.SIGTERM => 15, _ => (int)signal };
+        using var kill = Process.Start("kill", [$"-{number}", $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    public async Task<Outcome> EndAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{_process.StartInfo.FileName} did not end; it said: {Snapshot(_errors)}");
+        }
+        await _readers.WaitAsync(patience.Token);
+        return new Outcome(_process.ExitCode, Snapshot(_output), Snapshot(_errors));
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        _process.Dispose();
+        _said.Dispose();
+    }
+
+    private static string Snapshot(StringBuilder text)
+    {
+        lock (text) return text.ToString();
+    }
+
+    private async Task Read(StreamReader reader, StringBuilder text)
+    {
+        var buffer = new char[4096];
+        while (await reader.ReadAsync(buffer) is > 0 and var count)
+        {
+            lock (text) text.Append(buffer, 0, count);
+            _said.Release();
+        }
+    }
+}
