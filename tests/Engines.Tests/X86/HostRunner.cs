@@ -65,10 +65,6 @@ internal sealed unsafe class HostRunner : IDisposable
         MapWindow();
         Guest.Context->Cr4 |= Cr4.OSFXSR | Cr4.OSXSAVE;
         Guest.Context->Xcr0 = Model.XcrMask;
-        // The native MXCSR mask, from an FXSAVE of the host's.
-        RunNatively([0x90]);
-        Guest.Processor.MxcsrMask = *(uint*)(_state + VectorsAt + 28);
-        *(uint*)(Guest.Context->XsaveArea + 28) = Guest.Processor.MxcsrMask;
     }
 
     public CpuModel Model { get; }

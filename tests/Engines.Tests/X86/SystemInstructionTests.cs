@@ -1,4 +1,5 @@
 // System instructions: control and debug registers, ports, flags, invalidation, and what is known but not offered.
+using System.Runtime.InteropServices;
 using Lamina.Engines.X86;
 using Xunit;
 
@@ -314,6 +315,7 @@ public sealed unsafe class SystemInstructionTests
     [InlineData("0F01C9")] // MWAIT
     [InlineData("0FAA")] // RSM
     [InlineData("0F01D5")] // XEND
+    [InlineData("C6F800")] // XABORT
     [InlineData("0FC72B")] // XSAVES
     [InlineData("660F38F803")] // MOVDIR64B
     public void WhatIsNotOfferedIsAnInvalidOpcode(string hex)
@@ -408,5 +410,68 @@ public sealed unsafe class SystemInstructionTests
         (machine.Rax, machine.Rcx) = (0x4000_0000, 0);
         Assert.Equal(Outcome.Next, machine.Run(0x0f, 0xa2));
         Assert.Equal((0x4000_0010ul, 0x4b4d564bul), (machine.Rax, machine.Rbx));
+    }
+
+    [Fact]
+    public void AGatherThatFaultsKeepsWhatItLoadedAndGoesOn()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Context->Cr4 |= Cr4.OSFXSR | Cr4.OSXSAVE;
+        machine.Context->Xcr0 = 7;
+        var vectors = new XsaveImage(machine.Context->XsaveArea, TestMachine.SharedModel);
+        vectors.WriteVector(3, MemoryMarshal.AsBytes<uint>([0x8000_0000, 0, 0xffff_ffff, 0x8000_0000]));
+        vectors.WriteVector(2, MemoryMarshal.AsBytes<int>([0, 1, 2, 3]));
+        vectors.WriteVector(1, MemoryMarshal.AsBytes<uint>([1, 2, 3, 4]));
+        machine.Rbx = TestMachine.RamSize - 8; // element 2 is behind the mapped end
+        machine.Write(TestMachine.RamSize - 8, 0x1111u);
+        ReadOnlySpan<byte> gather = [0xc4, 0xe2, 0x61, 0x90, 0x0c, 0x93]; // VPGATHERDD XMM1, [RBX+XMM2*4], XMM3
+        var registers = new uint[4];
+
+        machine.AssertFault(machine.Run(gather), Vector.PageFault, 0);
+        vectors.ReadVector(1, MemoryMarshal.AsBytes(registers.AsSpan()));
+        Assert.Equal([0x1111u, 2, 3, 4], registers);
+        vectors.ReadVector(3, MemoryMarshal.AsBytes(registers.AsSpan()));
+        Assert.Equal([0u, 0, 0xffff_ffff, 0x8000_0000], registers);
+
+        machine.Rbx = TestMachine.Data;
+        machine.Write(TestMachine.Data + 8, 0x3333_0000_0000ul | 0x2222);
+        Assert.Equal(Outcome.Next, machine.Run(gather));
+        vectors.ReadVector(1, MemoryMarshal.AsBytes(registers.AsSpan()));
+        Assert.Equal([0x1111u, 2, 0x2222, 0x3333], registers);
+        vectors.ReadVector(3, MemoryMarshal.AsBytes(registers.AsSpan()));
+        Assert.Equal(new uint[4], registers);
+    }
+
+    [Fact]
+    public void MaskedStoresAcrossAMissingPageWriteNothing()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Context->Cr4 |= Cr4.OSFXSR;
+        var vectors = new XsaveImage(machine.Context->XsaveArea, TestMachine.SharedModel);
+        vectors.WriteVector(1, Enumerable.Repeat((byte)0x77, 16).ToArray());
+        vectors.WriteVector(2, Enumerable.Repeat((byte)0x80, 16).ToArray());
+        machine.Rdi = TestMachine.RamSize - 8;
+
+        machine.AssertFault(machine.Run(0x66, 0x0f, 0xf7, 0xca), Vector.PageFault, PageFaultCode.Write);
+
+        Assert.Equal(0ul, machine.Read<ulong>(TestMachine.RamSize - 8));
+    }
+
+    [Fact]
+    public void Wide16ByteExchangesNeedAlignmentAndAreMadeOnRam()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Rsi = TestMachine.Data + 8;
+        machine.AssertFault(machine.Run(0x48, 0x0f, 0xc7, 0x0e), Vector.GeneralProtection, 0);
+        machine.Rsi = TestMachine.Data;
+        (machine.Rax, machine.Rdx, machine.Rbx, machine.Rcx) = (0, 0, 0x1111, 0x2222);
+
+        Assert.Equal(Outcome.Next, machine.Run(0xf0, 0x48, 0x0f, 0xc7, 0x0e));
+
+        Assert.Equal((0x1111ul, 0x2222ul, true), (machine.Read<ulong>(TestMachine.Data), machine.Read<ulong>(TestMachine.Data + 8), (machine.Flags & Rflags.ZF) != 0));
+        Assert.Contains($"ram {TestMachine.Data:x} 16", machine.Cache.Calls);
     }
 }
