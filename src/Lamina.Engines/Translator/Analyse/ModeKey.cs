@@ -110,7 +110,7 @@ internal static unsafe class ModeKeys
         if ((cpu->Cr0 & Cr0Emulation) != 0) key |= ModeKey.Emulation;
         if ((cpu->Cr0 & Cr0MonitorCoprocessor) != 0) key |= ModeKey.MonitorCoprocessor;
         if ((cpu->Cr4 & Cr4Osfxsr) != 0) key |= ModeKey.Sse;
-        if ((cpu->Cr4 & Cr4Osxsave) != 0)
+        if ((cpu->Cr4 & Cr4Osxsave) != 0 && (cpu->Cr0 & 1) != 0 && (cpu->SystemFlags & FlagVm) == 0)
         {
             if ((cpu->Xcr0 & 6) == 6) key |= ModeKey.Avx;
             if ((cpu->Xcr0 & 0xe6) == 0xe6) key |= ModeKey.Avx512;

@@ -195,7 +195,11 @@ internal sealed unsafe partial class BlockEmitter
             default: EncodeEvex(instruction, fields, address, index); break;
         }
         var from = instruction.ImmediateOffset;
-        for (var i = 0; i < instruction.ImmediateSize; i++) _asm.Byte(_block.ByteAt(GuestOffset + from + i));
+        for (var i = 0; i < instruction.ImmediateSize; i++) _asm.Byte(_block.ByteAt(GuestOffset + from + i) & (NamesRegister(instruction) && !_long ? 0x7f : 0xff));
+
+        // VBLENDVPS, VBLENDVPD, VPBLENDVB: bits 7-4 name a register, bit 7 only in 64-bit code.
+        static bool NamesRegister(in Instruction instruction) =>
+            instruction.Encoding == EncodingKind.Vex && instruction.Map == 3 && instruction.Opcode is >= 0x4a and <= 0x4c;
     }
 
     private void EncodeLegacy(in Instruction instruction, in Fields fields, int address, int index)

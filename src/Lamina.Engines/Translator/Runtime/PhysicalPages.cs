@@ -104,9 +104,11 @@ internal sealed unsafe class PhysicalPages : IDisposable
         foreach (var block in page.Blocks) page.Granules |= GranulesOf(block, physical & ~0xffful);
     }
 
-    private static bool DependsOn(Block block, ulong physical, int length)
+    /// <summary>Whether a block's translation relies on bytes of a range within one page.</summary>
+    public static bool DependsOn(Block block, ulong physical, int length)
     {
         if ((physical & ~0xffful) == block.SecondPage) return true;
+        if ((physical ^ block.Physical) >> 12 != 0) return false;
         var offset = (int)(physical & 0xfff);
         return Overlaps((int)(block.Physical & 0xfff), block.Length, offset, length)
             || Overlaps(block.First.Start, block.First.Length, offset, length)

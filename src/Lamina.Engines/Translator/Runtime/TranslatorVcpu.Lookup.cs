@@ -20,7 +20,8 @@ internal sealed unsafe partial class TranslatorVcpu
         if (_hostTsc == null) _key &= ~ModeKey.NativeTsc;
         var user = _cpu->Cpl == 3;
         _region = user ? _user : _supervisor;
-        _region.UseKey(_key);
+        // Code that is stepped through does not use the jump cache.
+        if ((_key & ModeKey.SingleStep) == 0) _region.UseKey(_key);
         var longMode = (_cpu->Efer & Efer.LMA) != 0 && (_cpu->Cr0 & Cr0.PG) != 0;
         _area->FastWalk = longMode && !_processor.HasDataBreakpoints ? 1u : 0;
         var needed = EntryPresent | EntryAccessed | (user ? EntryUser : 0);
@@ -112,6 +113,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Remembers in the jump cache where a linear address leads.</summary>
     private void Remember(Block block, ulong linear)
     {
+        if ((_key & ModeKey.SingleStep) != 0) return;
         lock (_store.Gate) _region.SetJump(linear, _store.PadFor(block, linear));
         _region.CodePages.Add(linear >> 12);
         if (block.CrossesPage) _region.CodePages.Add((linear >> 12) + 1);

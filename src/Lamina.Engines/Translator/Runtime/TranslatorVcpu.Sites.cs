@@ -117,14 +117,14 @@ internal sealed unsafe partial class TranslatorVcpu
                     ResumeAt(site.Resume);
                     return true;
                 }
-                if (_store.Pages.TouchesCode(physical, size) && block.InstructionCount > 1) return StepOver();
+                if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
             }
         }
         else if (!_processor.TryProbe(linear, size, AccessKind.Write))
         {
             return HandleWriteFault(site, linear);
         }
-        else if (block.InstructionCount > 1 && CrossingTouchesCode(linear, size))
+        else if (block.InstructionCount > 1 && CrossingTouches(block, linear, size))
         {
             return StepOver();
         }
@@ -156,11 +156,11 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
-    private bool CrossingTouchesCode(ulong linear, int size)
+    private bool CrossingTouches(Block block, ulong linear, int size)
     {
         var first = (int)(4096 - (linear & 0xfff));
-        return (_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page) && _store.Pages.TouchesCode(page.PhysicalPage | linear & 0xfff, first))
-            || (_processor.TryTranslate(linear + (ulong)first, AccessKind.Write, _cpu->Cpl == 3, out page) && _store.Pages.TouchesCode(page.PhysicalPage, size - first));
+        return (_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page) && PhysicalPages.DependsOn(block, page.PhysicalPage | linear & 0xfff, first))
+            || (_processor.TryTranslate(linear + (ulong)first, AccessKind.Write, _cpu->Cpl == 3, out page) && PhysicalPages.DependsOn(block, page.PhysicalPage, size - first));
     }
 
     /// <summary>Executes the current instruction alone: it changes code, maybe that of its own block behind it.</summary>

@@ -79,7 +79,8 @@ internal sealed unsafe partial class TranslatorVcpu
         Add("table fills by machine code", (long)_area->FastFills);
         Add("table fills by the executor", _slowFills);
         Add("flushes", _flushes);
-        Add("jump caches emptied", _supervisor.JumpCacheClears + _users.Sum(region => region?.JumpCacheClears ?? 0));
+        Add("jump caches emptied, supervisor", _supervisor.JumpCacheClears);
+        Add("jump caches emptied, user", _users.Sum(region => region?.JumpCacheClears ?? 0));
         Add("interrupts", _interrupts);
         Add("faults", _faultCount);
 
