@@ -8,9 +8,6 @@ internal sealed unsafe partial class Processor
 {
     private const ulong ResetPat = 0x0007_0406_0007_0406;
 
-    /// <summary>The MXCSR bits that may be set; the runtime sets it from the host's FXSAVE before <see cref="Reset"/> matters.</summary>
-    public uint MxcsrMask { get; set; } = 0xffff;
-
     /// <summary>Power-up.</summary>
     public void Reset()
     {
@@ -24,7 +21,7 @@ internal sealed unsafe partial class Processor
         _memoryTypes.Reset();
         _paravirtualClock.Reset();
         _specCtrl = 0;
-        Vectors.Reset(MxcsrMask);
+        Vectors.Reset(_mxcsrMask);
         Init();
         _cache.Flush(global: true);
     }
@@ -115,7 +112,7 @@ internal sealed unsafe partial class Processor
         Context->Xcr0 = state.Xcr0 | 1;
         for (var n = 0; n < 4; n++) (&Context->Dr0)[n] = state.Dr[n];
         Context->Dr6 = (state.Dr[6] & 0xe00f) | Dr6Fixed;
-        Context->Dr7 = (state.Dr[7] & 0xffff_2fff) | Dr7Fixed;
+        Context->Dr7 = (state.Dr[7] & 0xffff_27ff) | Dr7Fixed;
         // The privilege level is SS's: that holds in every mode. SDM vol. 3, 25.4.1.
         Context->Cpl = !IsProtected ? 0 : IsVirtual8086 ? 3 : (Context->Ss.Attributes >> (int)SegmentAttributes.DplShift) & 3;
         LoadVectors(state.Xsave);
@@ -134,15 +131,15 @@ internal sealed unsafe partial class Processor
     private void LoadVectors(byte[] xsave)
     {
         var vectors = Vectors;
-        vectors.Reset(MxcsrMask);
+        vectors.Reset(_mxcsrMask);
         if (xsave.Length < XsaveImage.HeaderEnd) return; // none given: the initial state
         var length = Math.Min(xsave.Length, (int)_model.StandardSize(_model.XcrMask));
         xsave.AsSpan(0, length).CopyTo(new Span<byte>(Context->XsaveArea, length));
         // A hand-made or hostile image must not make the host's XRSTOR fault.
         vectors.StateBits &= _model.XcrMask;
         new Span<byte>(Context->XsaveArea + XsaveImage.HeaderAt + 8, 56).Clear();
-        vectors.Mxcsr &= MxcsrMask;
-        *(uint*)(Context->XsaveArea + XsaveImage.MxcsrMaskAt) = MxcsrMask;
+        vectors.Mxcsr &= _mxcsrMask;
+        *(uint*)(Context->XsaveArea + XsaveImage.MxcsrMaskAt) = _mxcsrMask;
         new Span<byte>(Context->XsaveArea + XsaveImage.InstructionPointerAt, 16).Clear();
     }
 }

@@ -21,7 +21,8 @@ internal sealed unsafe partial class Processor : IDisposable
     private readonly ITranslationCache _cache;
     private readonly Action<string>? _trace;
     private readonly int _index;
-    private readonly HostAtomics _atomics = new();
+    private readonly HostInstructions _host = new();
+    private readonly uint _mxcsrMask;
     private readonly ParavirtualClock _paravirtualClock;
 
     /// <summary>Creates a processor in its RESET state.</summary>
@@ -35,6 +36,7 @@ internal sealed unsafe partial class Processor : IDisposable
         _model = options.Model;
         _cache = options.Cache;
         _trace = options.Trace;
+        _mxcsrMask = _host.ReadMxcsrMask();
         _memory = options.Memory;
         _ramBase = (byte*)options.Memory.HostBase;
         _ram = [.. options.Memory.Ranges];
@@ -45,7 +47,7 @@ internal sealed unsafe partial class Processor : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _atomics.Dispose();
+    public void Dispose() => _host.Dispose();
 
     /// <summary>The live state.</summary>
     public CpuContext* Context { get; }

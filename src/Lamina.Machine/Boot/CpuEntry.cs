@@ -18,6 +18,10 @@ internal static class CpuEntry
     // Access rights as in VMCS format: type, S, P, and AVL/L/DB/G from bit 12 (SDM vol. 3, 25.4.1).
     private const uint Code32 = 0xC09B, Code64 = 0xA09B, Data = 0xC093, Task32 = 0x008B, Ldt = 0x0082, Unusable = 1 << 16;
 
+    // IA32_MTRR_DEF_TYPE: enabled, write-back (SDM vol. 3, 12.11.2.1). Kernels without it leave the PAT alone as well.
+    private const uint MtrrDefaultType = 0x2ff;
+    private const ulong MtrrEnabledWriteBack = 0x806;
+
     private const int PageTablePages = 6;
     private const ulong PagePresentWritable = 3, PageLarge = 0x80;
 
@@ -47,6 +51,9 @@ internal static class CpuEntry
         }
         return tables.Bytes;
     }
+
+    /// <summary>What a firmware would have set up in every CPU before it gave control away.</summary>
+    internal static void Firmware(VcpuState state) => state.Msrs[MtrrDefaultType] = MtrrEnabledWriteBack;
 
     /// <summary>64-bit mode at an address, with the tables above and a stack.</summary>
     internal static void LongMode(VcpuState state, ulong entry)

@@ -108,6 +108,7 @@ internal sealed class MicroMachine : IHardware
             controllers.LocalApics[i].Attach(vcpu);
             var state = new VcpuState();
             vcpu.GetState(state);
+            CpuEntry.Firmware(state);
             _vcpus.Add(vcpu);
             _atReset.Add(state);
         }

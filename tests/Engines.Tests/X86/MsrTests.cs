@@ -199,6 +199,20 @@ public sealed unsafe class MsrTests
     }
 
     [Fact]
+    public void CountersOfStatesPutBackAtDifferentMomentsStayTogether()
+    {
+        using var machine = new TestMachine();
+        var state = new VcpuState();
+        Assert.True(machine.Processor.TryWriteMsr(MsrIndex.TscAdjust, 500));
+        machine.Processor.Save(state);
+
+        machine.Clock.Tsc += 12_345;
+        machine.Processor.Load(state);
+
+        Assert.Equal(machine.Clock.Tsc + 500, machine.Processor.ReadTsc());
+    }
+
+    [Fact]
     public void AStateOfARicherProcessorIsRefusedWithASentence()
     {
         using var machine = new TestMachine();

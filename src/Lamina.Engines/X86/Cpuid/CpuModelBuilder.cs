@@ -181,7 +181,7 @@ internal sealed class CpuModelBuilder
         Set(0x8000_001e, 0, 0, 0, 0, 0);
         var eax = (_host[0x8000_0021].Eax & (CpuFeatures.Extended21EaxNative | SpeculationFeatures.SrsoNo)) | CpuFeatures.NullSelectorClearsBase;
         if (!_options.SoftwareMitigations) eax |= SpeculationFeatures.AutomaticIbrs | SpeculationFeatures.SrsoNo;
-        Set(0x8000_0021, 0, eax, 0, 0, 0);
+        Set(0x8000_0021, 0, eax, 0, _host[0x8000_0021].Ecx & SpeculationFeatures.TsaNo, 0);
     }
 
     private void AmdCaches()

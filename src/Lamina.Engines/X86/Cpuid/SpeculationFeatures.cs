@@ -19,6 +19,9 @@ internal static class SpeculationFeatures
     public const uint SsbNo = 1 << 26, BtcNo = 1 << 29;
     public const uint AutomaticIbrs = 1 << 8, SrsoNo = 1 << 29;
 
+    // CPUID 0x80000021 ECX (AMD): TSA_SQ_NO, TSA_L1_NO.
+    public const uint TsaNo = 1 << 1 | 1 << 2;
+
     // IA32_ARCH_CAPABILITIES.
     private const ulong RdclNo = 1 << 0, IbrsAll = 1 << 1, SkipL1dFlush = 1 << 3, BitSsbNo = 1 << 4, MdsNo = 1 << 5, PschangeNo = 1 << 6;
     private const ulong TaaNo = 1 << 8, SbdrNo = 1 << 13, FbsdpNo = 1 << 14, PsdpNo = 1 << 15, BhiNo = 1 << 20, PbrsbNo = 1 << 24;

@@ -29,8 +29,11 @@ internal sealed unsafe partial class Processor
             case InstructionId.Int: return SoftwareInterrupt((byte)i.Immediate, InterruptKind.Software);
             case InstructionId.Int3: return SoftwareInterrupt(Vector.Breakpoint, InterruptKind.SoftwareException);
             case InstructionId.Int1:
-                Context->Dr7 &= ~Dr7Gd;
-                return SoftwareInterrupt(Vector.Debug, InterruptKind.PrivilegedSoftware);
+            {
+                var outcome = SoftwareInterrupt(Vector.Debug, InterruptKind.PrivilegedSoftware);
+                if (outcome != Outcome.Fault) Context->Dr7 &= ~Dr7Gd;
+                return outcome;
+            }
             case InstructionId.Into:
                 return (Context->ArithmeticFlags & Rflags.OF) != 0 ? SoftwareInterrupt(Vector.Overflow, InterruptKind.SoftwareException) : Outcome.Next;
             case InstructionId.Syscall: return Syscall();

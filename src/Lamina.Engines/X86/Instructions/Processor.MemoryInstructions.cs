@@ -113,7 +113,7 @@ internal sealed unsafe partial class Processor
         var expected = new UInt128(high, low);
         var wanted = new UInt128(Context->Gpr[GprIndex.Rcx], Context->Gpr[GprIndex.Rbx]);
         var found = expected;
-        if (host != null) _atomics.CompareExchange(host, ref found, wanted);
+        if (host != null) _host.CompareExchange(host, ref found, wanted);
         else
         {
             if (!TryReadLinear(linear, 8, out var foundLow) || !TryReadLinear(linear + 8, 8, out var foundHigh)) return Outcome.Fault;

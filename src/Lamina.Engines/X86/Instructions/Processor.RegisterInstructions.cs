@@ -159,7 +159,7 @@ internal sealed unsafe partial class Processor
                 Context->Dr6 = (value & 0xe00f) | Dr6Fixed;
                 return Outcome.Next;
             case 7:
-                Context->Dr7 = (value & ~0xd000UL) | Dr7Fixed;
+                Context->Dr7 = (value & ~0xd800UL) | Dr7Fixed;
                 break;
             default:
                 (&Context->Dr0)[number] = value;

@@ -32,8 +32,6 @@ internal sealed unsafe partial class Processor
             case InstructionId.ReadRandom: return ReadRandom(in i);
             case InstructionId.Ldmxcsr: return LoadMxcsr(in i);
             case InstructionId.Fwait: return FaultOutcome(TryCheckState(StateClass.Wait) && CheckX87Error());
-            case InstructionId.Transaction when i.Opcode == 0xc6:
-                return Outcome.Next; // XABORT outside a transaction. SDM vol. 2.
             default:
                 // MONITOR, MWAIT, UMWAIT, RSM, TSX, shadow stacks: not in CPUID.
                 return FaultOutcome(InvalidOpcode());

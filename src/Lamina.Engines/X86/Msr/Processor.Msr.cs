@@ -163,8 +163,9 @@ internal sealed unsafe partial class Processor
     {
         _memoryTypes.Load(msrs);
         _plainMsrs.Load(msrs);
-        // The counter decides over its adjustment: the machine's clock may have been set anew.
-        Context->TscOffset = msrs.TryGetValue(MsrIndex.Tsc, out var tsc) ? tsc - _clock.ReadTsc() : msrs.GetValueOrDefault(MsrIndex.TscAdjust);
+        // The machine's clock goes on where it was saved, so the offset from it is enough; the counters' values, read and put
+        // back at different moments, would set the vCPUs' counters apart.
+        Context->TscOffset = msrs.GetValueOrDefault(MsrIndex.TscAdjust);
         foreach (var (index, value) in msrs)
             if (index is not (MsrIndex.Tsc or MsrIndex.TscAdjust or MsrIndex.Efer or MsrIndex.FsBase or MsrIndex.GsBase or MsrIndex.WallClock or MsrIndex.SystemTime))
                 TryWriteMsr(index, value);
