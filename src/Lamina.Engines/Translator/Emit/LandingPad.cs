@@ -13,6 +13,38 @@ internal static unsafe class LandingPad
     /// <summary>The most bytes a pad takes.</summary>
     private const int MaxBytes = 128;
 
+    /// <summary>
+    /// Emits the way from a direct jump within a page to a block that reaches into the next page: such a block depends on
+    /// two translations of addresses, so it is only entered through the jump cache. Returns the executable address, or 0.
+    /// </summary>
+    public static ulong EmitDetour(CodeBuffer buffer, Block target, ulong linear)
+    {
+        if (!buffer.HasRoom(MaxBytes)) return 0;
+        var asm = buffer.Begin();
+        var start = asm.Here;
+        asm.Mov(S1, Host.Rax);
+        asm.Byte(0x9f);
+        asm.Rr0F(0x90, 0, Host.Rax, false);
+        asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
+        asm.Mov(Host.Rax, S1);
+        if ((target.Key & ModeKey.PositionIndependent) != 0)
+        {
+            asm.Gs(Op.MovLoad, S0, Slot.CodePage);
+            asm.Rm(Op.Lea, S0, S0, (int)(linear & 0xfff));
+        }
+        else
+        {
+            asm.MovImmediate(S0, linear);
+        }
+        asm.Mov(S1, S0, wide: false);
+        asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
+        asm.Rr(Op.Xor, S0, S1, wide: false);
+        asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
+        asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+        buffer.End(asm.Cursor);
+        return start;
+    }
+
     /// <summary>Emits a pad; returns its executable address.</summary>
     public static ulong Emit(CodeBuffer buffer, Block block, ulong linear, ulong jumpMiss)
     {

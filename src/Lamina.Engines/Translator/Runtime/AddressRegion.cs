@@ -46,6 +46,9 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>How often the jump cache was emptied.</summary>
     public long JumpCacheClears { get; private set; }
 
+    /// <summary>How many entries gave way to others.</summary>
+    public long JumpCacheReplaced { get; private set; }
+
     /// <summary>Linear pages that the jump cache may lead to.</summary>
     public HashSet<ulong> CodePages { get; } = [];
 
@@ -134,7 +137,12 @@ internal sealed unsafe class AddressRegion : IDisposable
     }
 
     /// <summary>Makes the jump cache lead to a landing pad.</summary>
-    public void SetJump(ulong linear, ulong pad) => JumpCache[Slot.JumpCacheHash(linear) >> 2] = pad;
+    public void SetJump(ulong linear, ulong pad)
+    {
+        ref var entry = ref JumpCache[Slot.JumpCacheHash(linear) >> 2];
+        if (entry != _jumpMiss) JumpCacheReplaced++;
+        entry = pad;
+    }
 
     /// <summary>Empties the jump cache if it was for other modes.</summary>
     public void UseKey(Analyse.ModeKey key)

@@ -102,6 +102,8 @@ internal sealed unsafe class PhysicalPages : IDisposable
         });
         page.Granules = 0;
         foreach (var block in page.Blocks) page.Granules |= GranulesOf(block, physical & ~0xffful);
+        // A page that is used for something else by now may be stored to in place again.
+        if (page.Blocks.Count == 0) _bytes[physical >> 12] = Ram;
     }
 
     /// <summary>Whether a block's translation relies on bytes of a range within one page.</summary>

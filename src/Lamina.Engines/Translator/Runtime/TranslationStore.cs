@@ -119,6 +119,13 @@ internal sealed unsafe class TranslationStore : IDisposable
         return pad;
     }
 
+    /// <summary>Offset in the code buffer of a detour to a block that crosses a page; 0 where there is no room.</summary>
+    public int DetourTo(Block block, ulong linear)
+    {
+        var at = LandingPad.EmitDetour(Buffer, block, linear);
+        return at == 0 ? 0 : Buffer.OffsetOfExecutable(at);
+    }
+
     /// <summary>Makes the blocks that depend on a range of guest memory stale.</summary>
     public void Invalidate(ulong physical, ulong length)
     {

@@ -314,10 +314,15 @@ internal sealed unsafe partial class TranslatorVcpu
         var generation = _store.Generation;
         // The target is in the page that runs now: a fetch fault means that the page went away under us.
         if (FindBlock(linear) is not { } target) return DeliverFault();
-        if (generation == _store.Generation && !target.CrossesPage && target.Valid && (target.Physical ^ block.Physical) < 4096)
+        if (generation == _store.Generation && target.Valid && (target.Physical ^ block.Physical) < 4096)
         {
-            var at = _store.Buffer.At(field);
-            Volatile.Write(ref *(int*)at, target.HostStart - (field + 4));
+            var destination = target.HostStart;
+            if (target.CrossesPage)
+            {
+                lock (_store.Gate) destination = _store.DetourTo(target, linear);
+                Remember(target, linear);
+            }
+            if (destination != 0) Volatile.Write(ref *(int*)_store.Buffer.At(field), destination - (field + 4));
         }
         Enter(target, linear);
         _resume = _area->EnterAddress;
