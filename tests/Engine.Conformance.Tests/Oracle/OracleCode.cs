@@ -124,7 +124,7 @@ internal static class OracleCode
         for (var i = 0; i < 4; i++) Call(c, 11, ModifyLdt, 1, range.Control + OracleControl.LdtAt + (ulong)i * 16, 16);
         Call(c, 12, Setitimer, 1, range.Control + OracleControl.TimerAt, 0);
         const ulong noNewPrivileges = 38, setSeccomp = 22;
-        Call(c, 13, Prctl, noNewPrivileges, 1, 0, 0);
+        Call(c, 13, Prctl, noNewPrivileges, 1, 0, 0, 0);
         Call(c, 14, Prctl, setSeccomp, 2, range.Control + OracleControl.ProgramAt, 0);
         c.mov(rax, range.Control);
         c.mov(__qword_ptr[rax + OracleControl.StageAt], 100);
