@@ -33,7 +33,7 @@ internal static class CaseComparer
         var flags = FlagMask(test, host, options);
         if (((host.Rflags ^ guest.Rflags) & flags) != 0) Line("rflags", host.Rflags & flags, guest.Rflags & flags);
         for (var i = 0; i < RegisterCount(test); i++)
-            if (((host.Gpr[i] ^ guest.Gpr[i]) & RegisterMask(test)) != 0) Line(Names[i], host.Gpr[i], guest.Gpr[i]);
+            if (((host.Gpr[i] ^ guest.Gpr[i]) & RegisterMask(test, i)) != 0) Line(Names[i], host.Gpr[i], guest.Gpr[i]);
         for (var i = 0; i < host.Xsave.Length; i += 8)
         {
             var (h, g) = (Word(host.Xsave, i), Word(guest.Xsave, i));
@@ -57,13 +57,19 @@ internal static class CaseComparer
     // Outside 64-bit mode upper halves and R8 to R15 are nobody's.
     private static int RegisterCount(TestCase test) => test.Mode == CodeMode.Long ? 16 : 8;
 
-    private static ulong RegisterMask(TestCase test) => test.Mode == CodeMode.Long ? ulong.MaxValue : uint.MaxValue;
+    // The processor saves what it likes above SP when it leaves a 16-bit stack.
+    private static ulong RegisterMask(TestCase test, int register) => test.Mode switch
+    {
+        CodeMode.Long => ulong.MaxValue,
+        CodeMode.Based16 or CodeMode.Based32 when register == 4 => ushort.MaxValue,
+        _ => uint.MaxValue,
+    };
 
     private static bool SameRegisters(TestCase test, CaseResult host, CaseResult guest)
     {
         var difference = 0ul;
-        for (var i = 0; i < RegisterCount(test); i++) difference |= host.Gpr[i] ^ guest.Gpr[i];
-        return (difference & RegisterMask(test)) == 0;
+        for (var i = 0; i < RegisterCount(test); i++) difference |= (host.Gpr[i] ^ guest.Gpr[i]) & RegisterMask(test, i);
+        return difference == 0;
     }
 
     private static ulong FlagMask(TestCase test, CaseResult host, CompareOptions options)

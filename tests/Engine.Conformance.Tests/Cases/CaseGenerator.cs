@@ -75,7 +75,7 @@ internal sealed class CaseGenerator
         {
             var instruction = decoder.Decode();
             if (instruction.IsInvalid) return true;
-            if (InstructionTable.IsExcluded(instruction.Code)) return false;
+            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && InstructionTable.IsNarrowBranch(instruction.Code.ToOpCode()))) return false;
         }
         return true;
     }

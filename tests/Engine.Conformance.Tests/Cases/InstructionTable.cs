@@ -38,6 +38,7 @@ internal static class InstructionTable
         {
             var opcode = code.ToOpCode();
             if (!opcode.IsInstruction || IsExcluded(code)) continue;
+            if (bits == 64 && IsNarrowBranch(opcode)) continue;
             if (!(bits switch { 64 => opcode.Mode64, 32 => opcode.Mode32, _ => opcode.Mode16 })) continue;
             groups[GroupOf(code, opcode)].Add(code);
         }
@@ -120,6 +121,18 @@ internal static class InstructionTable
                 or OpCodeOperandKind.es or OpCodeOperandKind.cs or OpCodeOperandKind.ss or OpCodeOperandKind.ds or OpCodeOperandKind.fs or OpCodeOperandKind.gs) return true;
         }
         return opcode.Code.ToString().Contains("_m16", StringComparison.Ordinal) && opcode.Mnemonic is Mnemonic.Jmp or Mnemonic.Call && IsFar(opcode.Code);
+    }
+
+    /// <summary>Near branches with prefix 66 in 64-bit mode: AMD's processors truncate RIP, Intel's ignore the prefix, and so does the engine.</summary>
+    public static bool IsNarrowBranch(OpCodeInfo opcode) =>
+        (IsControl(opcode.Mnemonic) && opcode.Mnemonic is Mnemonic.Call or Mnemonic.Ret or Mnemonic.Jmp or Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne && opcode.OperandSize == 16)
+        || HasOperand(opcode, OpCodeOperandKind.br16_1) || HasOperand(opcode, OpCodeOperandKind.br16_2);
+
+    private static bool HasOperand(OpCodeInfo opcode, OpCodeOperandKind kind)
+    {
+        for (var i = 0; i < opcode.OpCount; i++)
+            if (opcode.GetOpKind(i) == kind) return true;
+        return false;
     }
 
     private static bool IsFar(Code code) => code is Code.Jmp_m1616 or Code.Jmp_m1632 or Code.Jmp_m1664 or Code.Call_m1616 or Code.Call_m1632 or Code.Call_m1664;
