@@ -88,6 +88,7 @@ internal static class InstructionTable
     private static bool IsExcluded(CpuidFeature feature)
     {
         var name = feature.ToString();
+        if (feature == CpuidFeature.AVX512_FP16 && (System.Runtime.Intrinsics.X86.X86Base.CpuId(7, 0).Edx >> 23 & 1) == 0) return true;
         return name.StartsWith("PADLOCK", StringComparison.Ordinal) || name.StartsWith("CYRIX", StringComparison.Ordinal) || name.StartsWith("KNC", StringComparison.Ordinal)
             || name.StartsWith("AMX", StringComparison.Ordinal) || name.StartsWith("CET", StringComparison.Ordinal) || name.StartsWith("D3NOW", StringComparison.Ordinal)
             || feature is CpuidFeature.VMX or CpuidFeature.SVM or CpuidFeature.SMX or CpuidFeature.SGX1 or CpuidFeature.SEV_ES or CpuidFeature.SEV_SNP or CpuidFeature.SKINIT

@@ -35,7 +35,7 @@ internal static class GuestTables
     public const ulong UserRoot = 0x1000, SupervisorRoot = 0x6000;
 
     private const ulong Gdt = 0x3_0000, Ldt = 0x3_1000, Idt = 0x3_2000, Tss = 0x3_4000;
-    private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100;
+    private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100, NoExecute = 1ul << 63;
 
     public static DescriptorTableState GdtRegister => new() { Base = High + Gdt, Limit = 0xff };
 
@@ -57,7 +57,7 @@ internal static class GuestTables
         }
         Put(memory, Tss + 0x24, High + FrameTop);           // IST1
         Put(memory, Tss + 0x04, High + FrameTop);           // RSP0
-        Put(memory, Tss + 0x64, 0x0068_0000_0000_0000ul);   // no I/O permission map
+        Put(memory, Tss + 0x60, 0x0068_0000_0000_0000ul);   // no I/O permission map
     }
 
     /// <summary>The segment register for a selector of ours.</summary>
@@ -107,7 +107,8 @@ internal static class GuestTables
         {
             var linear = CaseLayout.LinearOf(page * CaseLayout.PageSize);
             var writable = page * CaseLayout.PageSize is >= CaseLayout.WritableData and < CaseLayout.DataSize ? 0 : Writable;
-            Put(memory, table + (linear >> 12 & 511) * 8, Image + (ulong)page * CaseLayout.PageSize | Present | owner | writable);
+            var noExecute = page * CaseLayout.PageSize < CaseLayout.DataSize ? NoExecute : 0;
+            Put(memory, table + (linear >> 12 & 511) * 8, Image + (ulong)page * CaseLayout.PageSize | Present | owner | writable | noExecute);
         }
         Put(memory, root + 256 * 8, highPointers | Present | Writable);
         Put(memory, highPointers, highDirectory | Present | Writable);

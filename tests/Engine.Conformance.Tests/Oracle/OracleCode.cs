@@ -18,6 +18,12 @@ internal sealed record OracleRange(ulong Start)
 
     public const ulong Length = BatchAt + (ulong)BatchCapacity * CaseRecord.Size;
 
+    /// <summary>
+    /// Where the frame of IRETQ lies: a page of its own whose address has zeros in bits 16 to 31, since IRETQ to a 16-bit
+    /// stack leaves those of RSP as they were.
+    /// </summary>
+    public const ulong FramePage = 0x5a5a_0000_0000;
+
     public ulong Control => Start + ControlAt;
 
     public ulong Stack => Start + StackAt + StackBytes - 64;
@@ -33,7 +39,7 @@ internal sealed record OracleRange(ulong Start)
 internal static class OracleCode
 {
     // Linux x86-64 system calls.
-    private const int Mprotect = 10, Munmap = 11, Sigaction = 13, Sigprocmask = 14, Sigreturn = 15, Mremap = 25, Setitimer = 38, Fork = 57,
+    private const int Mmap = 9, Mprotect = 10, Munmap = 11, Sigaction = 13, Sigprocmask = 14, Sigreturn = 15, Mremap = 25, Setitimer = 38, Fork = 57,
         Getppid = 110, Sigaltstack = 131, ModifyLdt = 154, Prctl = 157, Futex = 202, ExitGroup = 231, Rseq = 334, CloseRange = 436;
 
     private const int VirtualAlarm = 26, SaInfoOnStackNoDefer = 0x4 | 0x0800_0000 | 0x4000_0000 | 0x0400_0000;
@@ -117,6 +123,8 @@ internal static class OracleCode
         Call(c, 6, Sigprocmask, 2, range.Control + OracleControl.MaskAt, 0, 8);
         // A size of zero makes a second mapping of shared pages.
         const ulong mayMoveFixed = 3;
+        const ulong privateAnonymousFixed = 0x32;
+        Call(c, 7, Mmap, OracleRange.FramePage, 4096, 3, privateAnonymousFixed, ulong.MaxValue, 0);
         Call(c, 7, Mremap, range.Image, 0, CaseLayout.DataSize, mayMoveFixed, CaseLayout.Data);
         Call(c, 8, Mremap, range.Image + CaseLayout.CodeInImage, 0, CaseLayout.CodeSize, mayMoveFixed, CaseLayout.Code);
         Call(c, 9, Mprotect, CaseLayout.Data + CaseLayout.WritableData, CaseLayout.PageSize, 1);
@@ -137,7 +145,7 @@ internal static class OracleCode
         c.mov(__qword_ptr[rbp + OracleControl.StageAt], stage);
         for (var i = 0; i < arguments.Length; i++)
         {
-            var register = i switch { 0 => rdi, 1 => rsi, 2 => rdx, 3 => r10, _ => r8 };
+            var register = i switch { 0 => rdi, 1 => rsi, 2 => rdx, 3 => r10, 4 => r8, _ => r9 };
             c.mov(register, arguments[i]);
         }
         c.mov(eax, number);
@@ -207,7 +215,12 @@ internal static class OracleCode
         c.mov(eax, (uint)vectorMask);
         c.xor(edx, edx);
         c.xrstor64(__[rbx + CaseRecord.XsaveAt]);
-        c.lea(rsp, __[rbx + CaseRecord.FrameAt]);
+        c.mov(rsp, OracleRange.FramePage);
+        for (var word = 0; word < 5; word++)
+        {
+            c.mov(rax, __qword_ptr[rbx + CaseRecord.FrameAt + word * 8]);
+            c.mov(__[rsp + word * 8], rax);
+        }
         c.mov(rax, __[rbx]);
         c.mov(rcx, __[rbx + 8]);
         c.mov(rdx, __[rbx + 16]);

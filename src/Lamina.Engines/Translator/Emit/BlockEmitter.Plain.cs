@@ -228,7 +228,9 @@ internal sealed unsafe partial class BlockEmitter
         if (instruction.Map >= 1) _asm.Byte(0x0f);
         if (instruction.Map == 2) _asm.Byte(0x38);
         else if (instruction.Map == 3) _asm.Byte(0x3a);
-        _asm.Byte(instruction.OpcodeRegClass != FieldClass.None ? instruction.Opcode & 0xf8 | fields.Opcode & 7 : instruction.Opcode);
+        // 82 is another name of 80 that 64-bit mode does not know.
+        var opcode = instruction is { Map: 0, Opcode: 0x82 } ? 0x80 : instruction.Opcode;
+        _asm.Byte(instruction.OpcodeRegClass != FieldClass.None ? opcode & 0xf8 | fields.Opcode & 7 : opcode);
         if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index);
 
         static bool Low8(in Instruction instruction, FieldClass field, int host) => field == FieldClass.Gpr8 && instruction.HasRex && host >= 4;

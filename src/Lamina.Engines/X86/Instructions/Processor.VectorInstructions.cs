@@ -30,7 +30,7 @@ internal sealed unsafe partial class Processor
         vectors.ReadVector(i.Reg, new Span<byte>(result, 64));
         vectors.ReadVector(i.Index, new Span<byte>(indices, 64));
         var bits = evex ? vectors.ReadMask(maskRegister) : 0;
-        if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, length));
+        if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, 64));
 
         var done = true;
         for (var n = 0; n < count && done; n++)
@@ -44,14 +44,13 @@ internal sealed unsafe partial class Processor
             bits &= ~(1UL << n);
             new Span<byte>(mask + n * dataSize, dataSize).Clear();
         }
-        // Bytes of the destination behind the elements are zeroed when the instruction completes or faults alike.
-        var used = count * dataSize;
-        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, used));
-        if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits & ((1UL << count) - 1));
+        // What is behind the elements is zeroed when the instruction completes, and stays when it faults.
+        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done ? count * dataSize : 64));
+        if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits);
         else
         {
-            if (done) new Span<byte>(mask, length).Clear();
-            vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, used));
+            if (done) new Span<byte>(mask, 64).Clear();
+            vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, 64));
         }
         return done ? Outcome.Next : Outcome.Fault;
     }
