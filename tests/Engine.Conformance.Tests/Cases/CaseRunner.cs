@@ -14,9 +14,10 @@ internal sealed record Mismatch(string Profile, string Case, string Text);
 internal sealed unsafe class CaseRunner : IDisposable
 {
     private readonly NativeOracle _oracle = new();
-    private readonly GuestMachine _guest;
+    private GuestMachine _guest;
     private readonly TestCase[] _cases = new TestCase[OracleRange.BatchCapacity];
     private readonly CaseResult[] _guestResults = new CaseResult[OracleRange.BatchCapacity];
+    private readonly bool[] _failed = new bool[OracleRange.BatchCapacity];
     private readonly CaseResult _host;
     private readonly CompareOptions _options;
     private int _count;
@@ -64,12 +65,17 @@ internal sealed unsafe class CaseRunner : IDisposable
             }
             catch (InvalidOperationException failure)
             {
-                _guestResults[i].Vector = CaseResult.NoVector;
+                _failed[i] = true;
                 Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(_cases[i]), CaseReport.Describe(_cases[i]) + failure.Message));
+                var profile = _guest.Profile;
+                _guest.Dispose();
+                _guest = new GuestMachine(profile, _oracle.XsaveMask);
             }
         }
         _oracle.End();
-        for (var i = 0; i < _count; i++) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
+        for (var i = 0; i < _count; i++)
+            if (!_failed[i]) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
+        Array.Clear(_failed);
         _count = 0;
     }
 

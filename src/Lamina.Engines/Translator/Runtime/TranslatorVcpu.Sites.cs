@@ -384,7 +384,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
-        ref var site = ref buffer.FindSite(block, offset);
+        ref var site = ref buffer.FindSite(block, offset + 1);
         var index = buffer.FindInstruction(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))
