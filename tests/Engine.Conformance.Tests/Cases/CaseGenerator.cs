@@ -159,6 +159,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         if (instruction.Mnemonic is Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Sal or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr
             or Mnemonic.Shld or Mnemonic.Shrd || instruction.HasRepPrefix || instruction.HasRepnePrefix) defined = 0;
         test.UndefinedFlags = test.UndefinedFlags & ~defined | undefined;
+        MaybeUndefined = Branched ? MaybeUndefined | undefined : test.UndefinedFlags;
         foreach (var register in written)
         {
             var full = register.GetFullRegister();
@@ -166,6 +167,12 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         }
         if (instruction.FlowControl != FlowControl.Next) Branched = true;
     }
+
+    /// <summary>Whether an instruction's result hangs on flags that are undefined.</summary>
+    public bool ReadsUndefined(in Instruction instruction) => (Flags(instruction.RflagsRead) & MaybeUndefined) != 0;
+
+    /// <summary>Flags that are undefined on some way through the code so far.</summary>
+    private ulong MaybeUndefined { get; set; }
 
     private static ulong Flags(RflagsBits bits)
     {

@@ -8,6 +8,15 @@ namespace Lamina.Conformance.Cases;
 /// <summary>Describes cases.</summary>
 internal static class CaseReport
 {
+    /// <summary>The instruction of the case's code at an offset in the code segment, as it stood at the start.</summary>
+    public static Instruction InstructionAt(TestCase test, ulong rip)
+    {
+        var at = rip + test.CodeBase - CaseLayout.Code;
+        if (at >= CaseLayout.CodeSize) return default;
+        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory[(CaseLayout.CodeInImage + (int)at)..]));
+        return decoder.Decode();
+    }
+
     /// <summary>Mode, disassembly, starting registers.</summary>
     public static string Describe(TestCase test)
     {

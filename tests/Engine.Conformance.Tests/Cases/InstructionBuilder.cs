@@ -36,6 +36,7 @@ internal sealed class InstructionBuilder
         var opcode = code.ToOpCode();
         var instruction = new Instruction { Code = code };
         if (!TryOperands(context, opcode, ref instruction, rip)) return [];
+        if (context.ReadsUndefined(instruction)) return [];
         Decorate(context.Random, opcode, ref instruction);
         PinImplicit(context, instruction);
         _buffer.Length = 0;

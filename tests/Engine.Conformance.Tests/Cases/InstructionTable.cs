@@ -88,7 +88,7 @@ internal static class InstructionTable
     private static bool IsExcluded(CpuidFeature feature)
     {
         var name = feature.ToString();
-        if (feature == CpuidFeature.AVX512_FP16 && (System.Runtime.Intrinsics.X86.X86Base.CpuId(7, 0).Edx >> 23 & 1) == 0) return true;
+        if (IsMissing(feature)) return true;
         return name.StartsWith("PADLOCK", StringComparison.Ordinal) || name.StartsWith("CYRIX", StringComparison.Ordinal) || name.StartsWith("KNC", StringComparison.Ordinal)
             || name.StartsWith("AMX", StringComparison.Ordinal) || name.StartsWith("CET", StringComparison.Ordinal) || name.StartsWith("D3NOW", StringComparison.Ordinal)
             || feature is CpuidFeature.VMX or CpuidFeature.SVM or CpuidFeature.SMX or CpuidFeature.SGX1 or CpuidFeature.SEV_ES or CpuidFeature.SEV_SNP or CpuidFeature.SKINIT
@@ -100,6 +100,21 @@ internal static class InstructionTable
             or CpuidFeature.HRESET or CpuidFeature.PCONFIG or CpuidFeature.SERIALIZE or CpuidFeature.INVPCID or CpuidFeature.FRED or CpuidFeature.LKGS
             or CpuidFeature.FSGSBASE or CpuidFeature.SMAP or CpuidFeature.MSRLIST or CpuidFeature.WRMSRNS or CpuidFeature.RMPQUERY or CpuidFeature.CLDEMOTE or CpuidFeature.CMPCCXADD
             or CpuidFeature.RAO_INT or CpuidFeature.MOVDIR64B or CpuidFeature.MOVDIRI or CpuidFeature.TSXLDTRK or CpuidFeature.UDBG;
+    }
+
+    // What this host lacks: the engine may find a page fault before it finds that.
+    private static bool IsMissing(CpuidFeature feature)
+    {
+        var (leaf, subleaf, register, bit) = feature.ToString() switch
+        {
+            "AVX512_FP16" => (7, 0, 3, 23), "AVX_VNNI" => (7, 1, 0, 4), "AVX512_BF16" => (7, 1, 0, 5), "AVX_IFMA" => (7, 1, 0, 23), "SHA512" => (7, 1, 0, 0),
+            "SM3" => (7, 1, 0, 1), "SM4" => (7, 1, 0, 2), "AVX_VNNI_INT8" => (7, 1, 3, 4), "AVX_NE_CONVERT" => (7, 1, 3, 5), "AVX_VNNI_INT16" => (7, 1, 3, 10),
+            "AVX512_VP2INTERSECT" => (7, 0, 3, 8), "AVX512ER" => (7, 0, 1, 27), "AVX512PF" => (7, 0, 1, 26), "AVX512_4VNNIW" => (7, 0, 3, 2), "AVX512_4FMAPS" => (7, 0, 3, 3),
+            _ => (0, 0, 0, 0),
+        };
+        if (leaf == 0) return false;
+        var (a, b, c, d) = System.Runtime.Intrinsics.X86.X86Base.CpuId(leaf, subleaf);
+        return (((int[])[a, b, c, d])[register] >> bit & 1) == 0;
     }
 
     private static bool IsExcluded(Mnemonic mnemonic) => mnemonic is Mnemonic.Syscall or Mnemonic.Sysenter or Mnemonic.Sysret or Mnemonic.Sysretq or Mnemonic.Sysexit or Mnemonic.Sysexitq

@@ -11,8 +11,6 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
-    private const int SIGILL = 4, SIGFPE = 8;
-
     private ulong _storeLinear;
     private bool _debugStop;
 
@@ -81,7 +79,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleRead(in Site site)
     {
         var linear = _area->Scratch0;
-        if (!CheckAddress(linear, site)) return DeliverFault();
+        if (!CheckAddress(linear, site)) return HandleReadFault(site, linear);
         var size = site.Size;
         if (InOnePage(linear, size) && !_processor.HasDataBreakpoints)
         {
@@ -101,16 +99,37 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleReadFault(in Site site, ulong linear)
     {
-        if (!TryMaskedBounce(site, linear, AccessKind.Read)) return DeliverFault();
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        if (!TryMaskedWindow(site, linear, AccessKind.Read)) return DeliverOperandFault();
         ResumeAt(site.Resume);
         return true;
     }
 
+    /// <summary>Delivers the fault of a memory operand, unless a pending x87 exception comes before it (SDM vol. 3, table 6-2).</summary>
+    private bool DeliverOperandFault()
+    {
+        const int controlAt = 0, statusAt = 2;
+        const ushort exceptions = 0x3f;
+        var control = *(ushort*)(_cpu->XsaveArea + controlAt);
+        var status = *(ushort*)(_cpu->XsaveArea + statusAt);
+        if ((status & ~control & exceptions) == 0 || (_cpu->Cr0 & Cr0.NE) == 0) return DeliverFault();
+        var fault = _processor.Fault;
+        if (TryDecodeCurrent(out var instruction) && WaitsForX87(instruction)) _processor.RaisePlain(Vector.X87);
+        else _processor.RestoreFault(fault);
+        return DeliverFault();
+    }
+
+    // All x87 and MMX instructions but FNSTCW and FNSTSW; the others that do not wait are not of the X87 state's Plain ones.
+    private static bool WaitsForX87(in Instruction instruction) => instruction.State switch
+    {
+        StateClass.Mmx => true,
+        StateClass.X87 => (instruction.Opcode, instruction.ModRm >> 3 & 7) is not ((0xd9, 7) or (0xdd, 7)),
+        _ => false,
+    };
+
     private bool HandleWrite(Block block, in Site site)
     {
         var linear = _area->Scratch0;
-        if (!CheckAddress(linear, site)) return DeliverFault();
+        if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
         if (InOnePage(linear, size))
         {
@@ -137,7 +156,7 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return DeliverFault();
         _storeLinear = linear;
-        _maskedStore = null;
+        _masked = null;
         if (!site.Reads) PrepareMaskedStore(linear, size);
         _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
         ResumeAt(site.Copy);
@@ -146,18 +165,16 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleWriteFault(in Site site, ulong linear)
     {
-        if (!TryMaskedBounce(site, linear, AccessKind.Write)) return DeliverFault();
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        if (!TryMaskedWindow(site, linear, AccessKind.Write)) return DeliverOperandFault();
         ResumeAt(site.Copy);
         return true;
     }
 
     private bool HandleCommit(in Site site)
     {
-        if (_maskedStore is { } active) CommitMasked(active);
+        if (_masked != null) CommitMasked();
         else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(_area->Bounce, site.Size)))
             throw new InvalidOperationException("a store that was probed cannot be made");
-        _maskedStore = null;
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
         ResumeWithin(_area->ExitAddress);
         return true;
@@ -196,14 +213,14 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool CheckAddress(ulong linear, in Site site)
     {
-        if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
-        {
-            _processor.RaiseNonCanonical(SegmentOfCurrent());
-            return false;
-        }
         if (site.Alignment != 0 && (linear & (site.Alignment - 1u)) != 0)
         {
             _processor.RaiseNonCanonical(SegmentIndex.Ds);
+            return false;
+        }
+        if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
+        {
+            _processor.RaiseNonCanonical(SegmentOfCurrent());
             return false;
         }
         if ((_key & ModeKey.AlignmentCheck) != 0 && (linear & ((ulong)AlignmentOf(site.Size) - 1)) != 0)
@@ -385,22 +402,39 @@ internal sealed unsafe partial class TranslatorVcpu
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
         ref var site = ref buffer.FindSite(block, offset + 1);
-        var index = buffer.FindInstruction(block, offset);
+        var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
         var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : ParkedBefore(block, index, offset);
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
-        if (!TryDecodeCurrent(out var instruction)) throw new InvalidOperationException("a faulting instruction cannot be decoded again");
-        switch (_area->FaultSignal)
+        switch ((byte)(_area->FaultSignal >> 8))
         {
-            case SIGFPE when instruction.State == StateClass.Integer: _processor.RaisePlain(Vector.DivideError); break;
-            case SIGFPE: _processor.RaisePlain(instruction.State is StateClass.X87 or StateClass.Mmx or StateClass.Wait ? Vector.X87 : Vector.Simd); break;
-            case SIGILL: _processor.RaiseInvalidOpcode(); break;
+            case Vector.DivideError: _processor.RaisePlain(Vector.DivideError); break;
+            case Vector.InvalidOpcode: _processor.RaiseInvalidOpcode(); break;
+            case Vector.X87: _processor.RaisePlain(Vector.X87); break;
+            case Vector.Simd: _processor.RaisePlain(Vector.Simd); break;
+            case Vector.PageFault: _processor.RestoreFault(_operandFault); break; // only in the window for masked accesses
             default: _processor.RaiseNonCanonical(SegmentOfCurrent()); break;
         }
         return DeliverFault();
+    }
+
+    // The copies of stores stand behind the block's straight part; all else there cannot fault.
+    private int FindFaulting(Block block, int offset)
+    {
+        var buffer = _store.Buffer;
+        var guest = -1;
+        for (var i = block.FirstSite; i < block.FirstSite + block.SiteCount; i++)
+        {
+            var site = buffer.Sites[i];
+            if (site.Kind == SiteKind.Write && site.Copy != 0 && site.Copy <= offset) guest = site.GuestOffset;
+        }
+        if (guest < 0) return buffer.FindInstruction(block, offset);
+        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.InstructionCount; i++)
+            if (buffer.Instructions[i].Guest == guest) return i;
+        return -1;
     }
 
     /// <summary>Whether flags were parked when a memory operand was used: as the access's own site says.</summary>

@@ -37,7 +37,9 @@ internal sealed unsafe partial class Processor
         {
             var wanted = evex ? (bits >> n & 1) != 0 : (mask[n * dataSize + dataSize - 1] & 0x80) != 0;
             if (!wanted) continue;
-            done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, out var value);
+            // No alignment checks: SDM vol. 2, VPGATHERDD.
+            ulong value = 0;
+            done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new Span<byte>(&value, dataSize));
             if (!done) break;
             if (dataSize == 8) ((ulong*)result)[n] = value;
             else ((uint*)result)[n] = (uint)value;
@@ -74,7 +76,7 @@ internal sealed unsafe partial class Processor
         {
             if ((bits >> n & 1) == 0) continue;
             var value = dataSize == 8 ? ((ulong*)source)[n] : ((uint*)source)[n];
-            if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, value))
+            if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new ReadOnlySpan<byte>(&value, dataSize)))
             {
                 vectors.WriteMask(maskRegister, bits);
                 return Outcome.Fault;
