@@ -65,7 +65,7 @@ internal sealed class CaseGenerator
         var bit = (byte)(1 << random.Below(8));
         _code[at] ^= bit;
         if (!IsAllowed(test.Bits, length)) _code[at] ^= bit;
-        else test.UndefinedFlags = TestCase.Arithmetic;
+        else test.UndefinedFlags = test.EverUndefinedFlags = TestCase.Arithmetic;
     }
 
     private bool IsAllowed(int bits, int length)
@@ -145,16 +145,14 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
 
     public void Finish()
     {
-        if (Branched) test.UndefinedFlags |= _everUndefined;
+        if (Branched) test.UndefinedFlags |= test.EverUndefinedFlags;
     }
-
-    private ulong _everUndefined;
 
     /// <summary>Follows which flags are undefined, and which registers are written.</summary>
     public void Note(in Instruction instruction, ReadOnlySpan<Register> written)
     {
         var undefined = Flags(instruction.RflagsUndefined);
-        _everUndefined |= undefined;
+        test.EverUndefinedFlags |= undefined;
         var defined = Flags(instruction.RflagsModified) & ~undefined;
         if (instruction.Mnemonic is Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Sal or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr
             or Mnemonic.Shld or Mnemonic.Shrd || instruction.HasRepPrefix || instruction.HasRepnePrefix) defined = 0;

@@ -13,7 +13,7 @@ internal static class Corpus
     public static string Write(TestCase test)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"mode={test.Mode} fill={test.FillSeed:x} rip={test.Rip:x} flags={test.Rflags:x} undefined={test.UndefinedFlags:x} fs={test.FsBase:x} gs={test.GsBase:x}");
+        text.Append(CultureInfo.InvariantCulture, $"mode={test.Mode} fill={test.FillSeed:x} rip={test.Rip:x} flags={test.Rflags:x} undefined={test.UndefinedFlags:x} ever={test.EverUndefinedFlags:x} fs={test.FsBase:x} gs={test.GsBase:x}");
         text.Append(CultureInfo.InvariantCulture, $" code={test.CodeAt:x}+{test.CodeLength:x} gpr={string.Join(',', test.Gpr.Select(value => value.ToString("x", CultureInfo.InvariantCulture)))}");
         foreach (var (at, bytes) in test.MemoryPatches) text.Append(CultureInfo.InvariantCulture, $" memory={at:x}:{Convert.ToHexString(bytes)}");
         foreach (var (at, bytes) in test.XsavePatches) text.Append(CultureInfo.InvariantCulture, $" xsave={at:x}:{Convert.ToHexString(bytes)}");
@@ -29,6 +29,7 @@ internal static class Corpus
         test.Rip = Hex(One("rip"));
         test.Rflags = Hex(One("flags"));
         test.UndefinedFlags = Hex(One("undefined"));
+        test.EverUndefinedFlags = Hex(One("ever"));
         (test.FsBase, test.GsBase) = (Hex(One("fs")), Hex(One("gs")));
         var code = One("code").Split('+');
         (test.CodeAt, test.CodeLength) = ((int)Hex(code[0]), (int)Hex(code[1]));

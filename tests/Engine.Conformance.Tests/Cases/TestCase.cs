@@ -60,6 +60,9 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
     /// <summary>RFLAGS bits that are undefined at the end.</summary>
     public ulong UndefinedFlags { get; set; }
 
+    /// <summary>RFLAGS bits that are undefined at some place.</summary>
+    public ulong EverUndefinedFlags { get; set; }
+
     /// <summary>The image may be changed by the case itself where code is.</summary>
     public bool IsSelfModifying { get; set; }
 
@@ -91,7 +94,7 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
         (Mode, FillSeed) = (mode, fillSeed);
         MemoryPatches.Clear();
         XsavePatches.Clear();
-        (UndefinedFlags, FsBase, GsBase, IsSelfModifying) = (0, 0, 0, false);
+        (UndefinedFlags, EverUndefinedFlags, FsBase, GsBase, IsSelfModifying) = (0, 0, 0, 0, false);
         var random = new CaseRandom(fillSeed);
         FillMemory(random);
         FillVectors(random);

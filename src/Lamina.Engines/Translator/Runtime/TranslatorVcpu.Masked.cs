@@ -19,6 +19,8 @@ internal sealed unsafe partial class TranslatorVcpu
     private byte* _masked;
     private int _maskedFrom, _maskedTo;
     private Fault _operandFault;
+    private ulong _windowDistance;
+    private AccessKind _windowKind;
 
     private static HostReservation CreateWindow()
     {
@@ -47,18 +49,38 @@ internal sealed unsafe partial class TranslatorVcpu
         };
         var from = firstIsThere ? 0 : first;
         PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, secondIsThere ? site.Size : first);
-        _area->Scratch1 = (ulong)_masked - linear;
+        _windowDistance = (ulong)_masked - linear;
+        _windowKind = kind;
+        _area->Scratch1 = _windowDistance;
         if (kind == AccessKind.Read) _masked = null;
         return true;
     }
 
-    private bool IsThere(ulong linear, int size, AccessKind kind) =>
-        (!_processor.Is64Bit || (Canonical(linear) && Canonical(linear + (ulong)size - 1))) && _processor.TryProbe(linear, size, kind);
-
-    /// <summary>A store that is bounced may be a masked one: the bounce then holds what is in memory now.</summary>
-    private void PrepareMaskedStore(ulong linear, int size)
+    /// <summary>The host missed a page in the window: the guest misses the one that stands for it.</summary>
+    private void RaiseWindowFault()
     {
-        if (TryDecodeCurrent(out var instruction) && (instruction.Traits & InstructionTraits.MaskedMemory) != 0)
+        var linear = _area->FaultLinear - _windowDistance;
+        if (!IsThere(linear, 1, _windowKind)) return;
+        _processor.RestoreFault(_operandFault);
+    }
+
+    private bool IsThere(ulong linear, int size, AccessKind kind) =>
+        IsAddress(linear, size, kind) && _processor.TryProbe(linear, size, kind);
+
+    private bool IsAddress(ulong linear, int size, AccessKind kind)
+    {
+        if (!_processor.Is64Bit || (Canonical(linear) && Canonical(linear + (ulong)size - 1))) return true;
+        _processor.RaiseNonCanonical(SegmentOfCurrent(kind == AccessKind.Write));
+        return false;
+    }
+
+    /// <summary>
+    /// A store that is bounced may store less than all: a masked one, or one of the x87 that raises an exception which is
+    /// reported later. The bounce then holds what is in memory now.
+    /// </summary>
+    private void PreparePartialStore(ulong linear, int size)
+    {
+        if (TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.MaskedMemory) != 0 || instruction.State == StateClass.X87))
             PrepareMasked(linear, _area->Bounce, 0, size);
     }
 

@@ -157,7 +157,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return DeliverFault();
         _storeLinear = linear;
         _masked = null;
-        if (!site.Reads) PrepareMaskedStore(linear, size);
+        if (!site.Reads) PreparePartialStore(linear, size);
         _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
         ResumeAt(site.Copy);
         return true;
@@ -220,9 +220,10 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
         {
-            _processor.RaiseNonCanonical(SegmentOfCurrent());
+            _processor.RaiseNonCanonical(SegmentOfCurrent(site.Kind == SiteKind.Write));
             return false;
         }
+        if (!_processor.Is64Bit && (uint)linear + (ulong)site.Size > 1ul << 32 && WrapsFlatSegment(site.Kind == SiteKind.Write)) return false;
         if ((_key & ModeKey.AlignmentCheck) != 0 && (linear & ((ulong)AlignmentOf(site.Size) - 1)) != 0)
         {
             _processor.RaiseAlignment();
@@ -233,13 +234,30 @@ internal sealed unsafe partial class TranslatorVcpu
         static int AlignmentOf(int size) => size is 2 or 4 or 8 ? size : size == 10 ? 8 : 1;
     }
 
+    // A flat segment ends at 4 GiB; one with a base may well go on at zero.
+    private bool WrapsFlatSegment(bool write)
+    {
+        var segment = SegmentOfCurrent(write);
+        if (!_key.IsFlat(segment)) return false;
+        _processor.RaiseNonCanonical(segment);
+        return true;
+    }
+
     private static bool Canonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;
 
     /// <summary>The segment that the instruction at RIP accesses memory by: decides between #GP and #SS.</summary>
-    private int SegmentOfCurrent() => TryDecodeCurrent(out var instruction)
-        ? instruction.Id is InstructionId.Push or InstructionId.Pop or InstructionId.PushImmediate or InstructionId.Leave or InstructionId.Ret
-            or InstructionId.CallRelative or InstructionId.CallIndirect ? SegmentIndex.Ss : instruction.Segment
-        : SegmentIndex.Ds;
+    private int SegmentOfCurrent(bool write)
+    {
+        if (!TryDecodeCurrent(out var instruction)) return SegmentIndex.Ds;
+        var stack = instruction.Id switch
+        {
+            InstructionId.Leave or InstructionId.Ret or InstructionId.CallRelative or InstructionId.PushImmediate => true,
+            InstructionId.Push or InstructionId.CallIndirect => write || !instruction.HasMemory,
+            InstructionId.Pop => !write,
+            _ => false,
+        };
+        return stack ? SegmentIndex.Ss : instruction.Segment;
+    }
 
     private bool TryDecodeCurrent(out Instruction instruction)
     {
@@ -407,7 +425,8 @@ internal sealed unsafe partial class TranslatorVcpu
         foreach (var (register, slot) in buffer.BorrowedBy(index))
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
-        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : ParkedBefore(block, index, offset);
+        var access = AccessBefore(block, index, offset);
+        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? false;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
         switch ((byte)(_area->FaultSignal >> 8))
         {
@@ -415,8 +434,8 @@ internal sealed unsafe partial class TranslatorVcpu
             case Vector.InvalidOpcode: _processor.RaiseInvalidOpcode(); break;
             case Vector.X87: _processor.RaisePlain(Vector.X87); break;
             case Vector.Simd: _processor.RaisePlain(Vector.Simd); break;
-            case Vector.PageFault: _processor.RestoreFault(_operandFault); break; // only in the window for masked accesses
-            default: _processor.RaiseNonCanonical(SegmentOfCurrent()); break;
+            case Vector.PageFault: RaiseWindowFault(); break;
+            default: _processor.RaiseNonCanonical(SegmentOfCurrent(access?.Kind == SiteKind.Write)); break;
         }
         return DeliverFault();
     }
@@ -437,15 +456,16 @@ internal sealed unsafe partial class TranslatorVcpu
         return -1;
     }
 
-    /// <summary>Whether flags were parked when a memory operand was used: as the access's own site says.</summary>
-    private bool ParkedBefore(Block block, int instruction, int offset)
+    /// <summary>The access that was under way at an address in an instruction's code, or null.</summary>
+    private Site? AccessBefore(Block block, int instruction, int offset)
     {
         var guest = _store.Buffer.Instructions[instruction].Guest;
+        Site? found = null;
         for (var i = block.FirstSite; i < block.FirstSite + block.SiteCount; i++)
         {
             var site = _store.Buffer.Sites[i];
-            if (site.GuestOffset == guest && site.Kind is SiteKind.Read or SiteKind.Write && offset >= site.Resume) return site.Parked;
+            if (site.GuestOffset == guest && site.Kind is SiteKind.Read or SiteKind.Write && offset >= site.Resume) found = site;
         }
-        return false;
+        return found;
     }
 }

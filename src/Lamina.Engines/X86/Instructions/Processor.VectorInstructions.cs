@@ -32,22 +32,27 @@ internal sealed unsafe partial class Processor
         var bits = evex ? vectors.ReadMask(maskRegister) : 0;
         if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, 64));
 
-        var done = true;
+        bool done = true, begun = false;
         for (var n = 0; n < count && done; n++)
         {
             var wanted = evex ? (bits >> n & 1) != 0 : (mask[n * dataSize + dataSize - 1] & 0x80) != 0;
-            if (!wanted) continue;
+            if (!wanted)
+            {
+                new Span<byte>(mask + n * dataSize, dataSize).Clear();
+                continue;
+            }
             // No alignment checks: SDM vol. 2, VPGATHERDD.
             ulong value = 0;
             done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new Span<byte>(&value, dataSize));
             if (!done) break;
             if (dataSize == 8) ((ulong*)result)[n] = value;
             else ((uint*)result)[n] = (uint)value;
+            begun = true;
             bits &= ~(1UL << n);
             new Span<byte>(mask + n * dataSize, dataSize).Clear();
         }
-        // What is behind the elements is zeroed when the instruction completes, and stays when it faults.
-        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done ? count * dataSize : 64));
+        // What is behind the elements is zeroed with the first one that is loaded; a fault before that leaves it as it was.
+        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done || begun ? count * dataSize : 64));
         if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits);
         else
         {
