@@ -29,7 +29,7 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
     /// <param name="end">The address behind the last.</param>
     /// <param name="stub">Where to send the thread.</param>
     /// <param name="addressSlot">Displacement from GS that takes the faulting RIP; the same for all ranges of the process.</param>
-    /// <param name="signalSlot">Displacement from GS that takes the signal number.</param>
+    /// <param name="signalSlot">Displacement from GS that takes the signal number in bits 0 to 7 and the processor's exception vector above; the next eight bytes take the address of a page fault.</param>
     public static GeneratedCodeFaults Claim(ulong start, ulong end, ulong stub, int addressSlot, int signalSlot)
     {
         lock (Gate)
@@ -98,8 +98,13 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         var next2 = at;
         Put(code, ref at, [0x65, 0x48, 0x89, 0x04, 0x25]);                    // mov gs:[addressSlot], rax
         PutInt32(code, ref at, addressSlot);
+        Put(code, ref at, [0x48, 0x8b, 0x8a, 0xc8, 0, 0, 0]);                 // mov rcx, [rdx + 0xc8]: the trap's number
+        Put(code, ref at, [0x48, 0xc1, 0xe1, 0x08, 0x48, 0x09, 0xcf]);        // shl rcx, 8; or rdi, rcx
         Put(code, ref at, [0x65, 0x48, 0x89, 0x3c, 0x25]);                    // mov gs:[signalSlot], rdi
         PutInt32(code, ref at, signalSlot);
+        Put(code, ref at, [0x48, 0x8b, 0x8a, 0xd8, 0, 0, 0]);                 // mov rcx, [rdx + 0xd8]: CR2
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x0c, 0x25]);                    // mov gs:[signalSlot + 8], rcx
+        PutInt32(code, ref at, signalSlot + 8);
         Put(code, ref at, [0x49, 0x8b, 0x48, 0x10]);                          // mov rcx, [r8 + 16]
         Put(code, ref at, [0x48, 0x89, 0x8a, 0xa8, 0, 0, 0, 0xc3]);           // mov [rdx + 0xa8], rcx; ret
         code[next1 - 1] = (byte)(at - next1);

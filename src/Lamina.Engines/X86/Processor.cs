@@ -80,10 +80,10 @@ internal sealed unsafe partial class Processor : IDisposable
 
     private void SetFlags(ulong value)
     {
-        var acChanged = ((Context->SystemFlags ^ value) & (Rflags.AC | Rflags.VM)) != 0;
+        var modeChanged = ((Context->SystemFlags ^ value) & (Rflags.TF | Rflags.AC | Rflags.VM)) != 0;
         Context->ArithmeticFlags = value & Rflags.Arithmetic;
         Context->SystemFlags = (value & Rflags.System) | Rflags.Fixed;
-        if (acChanged) _cache.ModeChanged();
+        if (modeChanged) _cache.ModeChanged();
     }
 
     private void SetCpl(uint cpl)

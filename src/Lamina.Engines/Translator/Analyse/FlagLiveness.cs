@@ -16,7 +16,7 @@ internal static unsafe class FlagLiveness
 {
     private const int LookAheadInstructions = 8;
 
-    /// <summary>Fills <see cref="GuestBlock.LiveAfter"/> and <see cref="GuestBlock.LiveIn"/>.</summary>
+    /// <summary>Fills <see cref="GuestBlock.LiveBefore"/>, <see cref="GuestBlock.LiveAfter"/> and <see cref="GuestBlock.LiveIn"/>.</summary>
     /// <param name="precise">Flags are kept exact at every instruction that may fault.</param>
     public static void Analyse(GuestBlock block, in CodeSource source, ModeKey key, bool precise, out LookAhead first, out LookAhead second)
     {
@@ -27,8 +27,8 @@ internal static unsafe class FlagLiveness
         {
             ref readonly var instruction = ref block.Instructions[i];
             block.LiveAfter[i] = live;
-            live = Before(instruction, live);
-            if (precise && instruction.HasMemory) live = Flags.All;
+            live = precise ? Flags.All : Before(instruction, live);
+            block.LiveBefore[i] = live;
         }
         block.LiveIn = live;
     }

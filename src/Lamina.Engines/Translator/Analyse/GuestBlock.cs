@@ -46,6 +46,9 @@ internal sealed unsafe class GuestBlock
     /// <summary>Offset of each instruction from the block's start; one more entry for the end.</summary>
     public readonly int[] Offsets = new int[MaxInstructions + 1];
 
+    /// <summary>Flags whose values may be read by each instruction or after it.</summary>
+    public readonly Flags[] LiveBefore = new Flags[MaxInstructions];
+
     /// <summary>Flags whose values may be read after each instruction.</summary>
     public readonly Flags[] LiveAfter = new Flags[MaxInstructions];
 

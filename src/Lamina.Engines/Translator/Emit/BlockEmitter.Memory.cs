@@ -7,6 +7,7 @@
 //     op   [S0 + S1]
 // A non-canonical address indexes the entry of its low 48 bits, and differs from that page's address by a multiple of
 // 2^48; so does the sum from a host address below 2^47: the host faults, and the fault is the guest's #GP.
+using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
@@ -93,8 +94,10 @@ internal sealed unsafe partial class BlockEmitter
             _asm.Rx(Op.Lea, S0, S1, offset, 0, 0);
             return S0;
         }
-        if (_key.IsFlat(segment)) return offset;
-        return EmitSegmented(segment, offset, size, (access & OperandAccess.Write) != 0);
+        // Code is never written to in protected mode, flat or not.
+        var write = (access & OperandAccess.Write) != 0;
+        if (_key.IsFlat(segment) && !(write && segment == SegmentIndex.Cs)) return offset;
+        return EmitSegmented(segment, offset, size, write);
     }
 
     private int EmitSegmented(int segment, int offset, int size, bool write)

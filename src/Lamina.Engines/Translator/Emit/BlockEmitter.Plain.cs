@@ -77,9 +77,10 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
     }
 
+    // One behind its start: a call that ends just before it has the start itself as its return address.
     private void AddHostFaultSite() => buffer.Sites.Add(new Site
     {
-        Return = buffer.OffsetOf(_asm.Cursor), Kind = SiteKind.HostFault, GuestOffset = (ushort)GuestOffset, Parked = _flags == FlagPlace.Parked,
+        Return = buffer.OffsetOf(_asm.Cursor) + 1, Kind = SiteKind.HostFault, GuestOffset = (ushort)GuestOffset, Parked = _flags == FlagPlace.Parked,
     });
 
     private static bool HasHighByteRegister(in Instruction instruction) =>
@@ -228,7 +229,9 @@ internal sealed unsafe partial class BlockEmitter
         if (instruction.Map >= 1) _asm.Byte(0x0f);
         if (instruction.Map == 2) _asm.Byte(0x38);
         else if (instruction.Map == 3) _asm.Byte(0x3a);
-        _asm.Byte(instruction.OpcodeRegClass != FieldClass.None ? instruction.Opcode & 0xf8 | fields.Opcode & 7 : instruction.Opcode);
+        // 82 is another name of 80 that 64-bit mode does not know.
+        var opcode = instruction is { Map: 0, Opcode: 0x82 } ? 0x80 : instruction.Opcode;
+        _asm.Byte(instruction.OpcodeRegClass != FieldClass.None ? opcode & 0xf8 | fields.Opcode & 7 : opcode);
         if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index);
 
         static bool Low8(in Instruction instruction, FieldClass field, int host) => field == FieldClass.Gpr8 && instruction.HasRex && host >= 4;

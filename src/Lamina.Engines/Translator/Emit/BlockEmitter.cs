@@ -200,7 +200,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     private Flags LiveAfter => _block.LiveAfter[_index];
 
-    private Flags LiveBefore => FlagLiveness.Before(_block.Instructions[_index], _block.LiveAfter[_index]);
+    private Flags LiveBefore => _block.LiveBefore[_index];
 
     private int GuestOffset => _block.Offsets[_index];
 
@@ -294,7 +294,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         if (terminator.Id is not (InstructionId.JmpRelative or InstructionId.JumpConditional or InstructionId.Loop or InstructionId.JumpCxZero or InstructionId.CallRelative)) return -1;
         if (terminator.Immediate + terminator.Length > 0) return -1;
         for (var i = last; i >= 0; i--)
-            if (FlagLiveness.Before(_block.Instructions[i], _block.LiveAfter[i]) == Flags.None) return i;
+            if (_block.LiveBefore[i] == Flags.None) return i;
         return 0;
     }
 

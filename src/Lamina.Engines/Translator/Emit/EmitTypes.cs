@@ -38,7 +38,7 @@ internal enum SiteKind : byte
     /// <summary>The address was not in the jump cache (scratch 0: linear target).</summary>
     JumpMiss,
 
-    /// <summary>An instruction that may raise a host fault by itself (DIV); the address is that of the instruction, not a return address.</summary>
+    /// <summary>An instruction that may raise a host fault by itself (DIV); the address is one behind that of the instruction's start.</summary>
     HostFault,
 
     /// <summary>The block's bytes are not an instruction, or a breakpoint stands here.</summary>

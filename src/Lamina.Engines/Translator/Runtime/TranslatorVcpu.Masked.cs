@@ -1,27 +1,36 @@
 // Vector accesses under a mask (EVEX opmask, VMASKMOV) touch only the elements whose mask bit is set, and fault only for
-// those (SDM vol. 1, 15.6.4). The tables know nothing of masks, so such an access that misses, crosses or faults is
-// made element by element here, through the bounce buffer.
+// those (SDM vol. 1, 15.6.4): some instructions, by rules of their own. Which, the host's CPU knows best. So where the
+// guest's access as a whole faults, the instruction runs on a window of host memory in which the same bytes are missing:
+// if the host faults, the guest does; else what was stored is taken over.
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
+using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
-    private sealed record ActiveElements(int ElementSize, ulong Mask, int Count);
+    // Pages of the window: none, two that are there, two that are not.
+    private const int WindowPages = 5, WindowBefore = 0, WindowFirst = 1, WindowSecond = 2, WindowBehind = 3, PageBytes = 4096;
 
-    private ActiveElements? _maskedStore;
+    private readonly HostReservation _window = CreateWindow();
+    private readonly byte[] _before = new byte[64];
+    private byte* _masked;
+    private int _maskedFrom, _maskedTo;
+    private Fault _operandFault;
+    private ulong _windowDistance;
+    private AccessKind _windowKind;
 
-    private void PrepareMaskedStore(ulong linear, int size)
+    private static HostReservation CreateWindow()
     {
-        if (!TryDecodeCurrent(out var instruction) || (instruction.Traits & InstructionTraits.MaskedMemory) == 0) return;
-        _maskedStore = ElementsOf(instruction, size);
-        _storeLinear = linear;
+        var window = HostReservation.Reserve(WindowPages * PageBytes);
+        window.MapAnonymous(WindowFirst * PageBytes, 2 * PageBytes);
+        return window;
     }
 
-    /// <summary>After a fault of the whole access: tries the active elements alone.</summary>
-    private bool TryMaskedBounce(in Site site, ulong linear, AccessKind kind)
+    /// <summary>After a fault of the whole access: lets the host try the instruction on the window.</summary>
+    private bool TryMaskedWindow(in Site site, ulong linear, AccessKind kind)
     {
         var fault = _processor.Fault;
         if (!TryDecodeCurrent(out var instruction) || (instruction.Traits & InstructionTraits.MaskedMemory) == 0)
@@ -29,78 +38,71 @@ internal sealed unsafe partial class TranslatorVcpu
             _processor.RestoreFault(fault);
             return false;
         }
-        var active = ElementsOf(instruction, site.Size);
-        for (var i = 0; i < active.Count; i++)
+        _operandFault = fault;
+        var offset = (int)(linear & (PageBytes - 1));
+        var first = Math.Min((int)site.Size, PageBytes - offset);
+        var firstIsThere = IsThere(linear, first, kind);
+        var secondIsThere = first < site.Size && IsThere(linear + (ulong)first, site.Size - first, kind);
+        var page = (firstIsThere, secondIsThere) switch
         {
-            if ((active.Mask >> i & 1) == 0) continue;
-            var at = linear + (ulong)(i * active.ElementSize);
-            var done = kind == AccessKind.Read
-                ? _processor.TryReadLinear(at, new Span<byte>(_area->Bounce + i * active.ElementSize, active.ElementSize))
-                : _processor.TryProbe(at, active.ElementSize, AccessKind.Write);
-            if (!done) return false;
-        }
-        _storeLinear = linear;
-        _maskedStore = kind == AccessKind.Write ? active : null;
+            (true, true) => WindowFirst, (true, false) => WindowSecond, (false, true) => WindowBefore, _ => WindowBehind,
+        };
+        var from = firstIsThere ? 0 : first;
+        PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, secondIsThere ? site.Size : first);
+        _windowDistance = (ulong)_masked - linear;
+        _windowKind = kind;
+        _area->Scratch1 = _windowDistance;
+        if (kind == AccessKind.Read) _masked = null;
         return true;
     }
 
-    private void CommitMasked(ActiveElements active)
+    /// <summary>The host missed a page in the window: the guest misses the one that stands for it.</summary>
+    private void RaiseWindowFault()
     {
-        for (var i = 0; i < active.Count; i++)
-        {
-            if ((active.Mask >> i & 1) == 0) continue;
-            var offset = i * active.ElementSize;
-            _ = _processor.TryWriteLinear(_storeLinear + (ulong)offset, new ReadOnlySpan<byte>(_area->Bounce + offset, active.ElementSize));
-        }
+        var linear = _area->FaultLinear - _windowDistance;
+        if (!IsThere(linear, 1, _windowKind)) return;
+        _processor.RestoreFault(_operandFault);
     }
 
-    private ActiveElements ElementsOf(in Instruction instruction, int size)
+    private bool IsThere(ulong linear, int size, AccessKind kind) =>
+        IsAddress(linear, size, kind) && _processor.TryProbe(linear, size, kind);
+
+    private bool IsAddress(ulong linear, int size, AccessKind kind)
     {
-        if (instruction.Encoding != EncodingKind.Evex)
-        {
-            // VMASKMOVPS/PD, VPMASKMOVD/Q: the sign bits of the vvvv register.
-            var wide = instruction.Opcode is 0x2d or 0x2f || (instruction.Opcode is 0x8c or 0x8e && instruction.W);
-            var element = wide ? 8 : 4;
-            var signs = 0ul;
-            for (var i = 0; i < size / element; i++)
-                if ((VectorByte(instruction.Vvvv, i * element + element - 1) & 0x80) != 0) signs |= 1ul << i;
-            return new ActiveElements(element, signs, size / element);
-        }
-        var elementSize = MaskedElementSize(instruction);
-        var opmask = (int)(instruction.EvexPayload >> 16) & 7;
-        var count = size / elementSize;
-        var mask = opmask == 0 ? ulong.MaxValue : *(ulong*)(_cpu->XsaveArea + _model.Component(5).Offset + opmask * 8);
-        // Compressing stores and expanding loads use as many leading elements as there are mask bits.
-        if (instruction.Map == 2 && instruction.Opcode is 0x88 or 0x89 or 0x8a or 0x8b or 0x62 or 0x63)
-        {
-            var bits = System.Numerics.BitOperations.PopCount(count == 64 ? mask : mask & ((1ul << count) - 1));
-            mask = bits == 64 ? ulong.MaxValue : (1ul << bits) - 1;
-        }
-        return new ActiveElements(elementSize, mask, count);
+        if (!_processor.Is64Bit || (Canonical(linear) && Canonical(linear + (ulong)size - 1))) return true;
+        _processor.RaiseNonCanonical(SegmentOfCurrent(kind == AccessKind.Write));
+        return false;
     }
 
-    /// <summary>Element size of a masked EVEX memory operand in bytes.</summary>
-    private static int MaskedElementSize(in Instruction instruction)
+    /// <summary>
+    /// A store that is bounced may store less than all: a masked one, or one of the x87 that raises an exception which is
+    /// reported later. The bounce then holds what is in memory now.
+    /// </summary>
+    private void PreparePartialStore(ulong linear, int size)
     {
-        var wide = instruction.W;
-        return (instruction.Map, instruction.Opcode) switch
-        {
-            (1, 0x6f or 0x7f) when instruction.MandatoryPrefix == 0xf2 => wide ? 2 : 1,     // VMOVDQU8/16
-            (2, 0x62 or 0x63) => wide ? 2 : 1,                                              // VPEXPANDB/W, VPCOMPRESSB/W
-            (2, >= 0x10 and <= 0x35) when instruction.MandatoryPrefix == 0xf3 => NarrowingElement(instruction.Opcode),
-            (1, 0x10 or 0x11) when instruction.MandatoryPrefix == 0xf3 => 4,                // VMOVSS
-            (1, 0x10 or 0x11) when instruction.MandatoryPrefix == 0xf2 => 8,                // VMOVSD
-            (3, 0x1d) => 2,                                                                 // VCVTPS2PH
-            _ => wide ? 8 : 4,
-        };
+        if (TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.MaskedMemory) != 0 || instruction.State == StateClass.X87))
+            PrepareMasked(linear, _area->Bounce, 0, size);
     }
 
-    // VPMOV* (down-converting stores): the size of the stored element.
-    private static int NarrowingElement(byte opcode) => (opcode & 0xf) switch { 0 or 1 or 2 => 1, 3 or 4 => 2, _ => 4 };
-
-    private byte VectorByte(int register, int offset)
+    private void PrepareMasked(ulong linear, byte* at, int from, int to)
     {
-        if (offset < 16) return _cpu->XsaveArea[160 + register * 16 + offset];
-        return _cpu->XsaveArea[_model.Component(2).Offset + register * 16 + offset - 16];
+        _masked = at;
+        (_maskedFrom, _maskedTo, _storeLinear) = (from, to, linear);
+        if (to <= from) return;
+        var bytes = new Span<byte>(at + from, to - from);
+        _ = _processor.TryReadLinear(linear + (ulong)from, bytes);
+        bytes.CopyTo(_before.AsSpan(from));
+    }
+
+    // Only bytes that changed are stored: the others may be another CPU's by now.
+    private void CommitMasked()
+    {
+        for (var i = _maskedFrom; i < _maskedTo; i++)
+        {
+            var start = i;
+            while (i < _maskedTo && _masked[i] != _before[i]) i++;
+            if (i > start) _ = _processor.TryWriteLinear(_storeLinear + (ulong)start, new ReadOnlySpan<byte>(_masked + start, i - start));
+        }
+        _masked = null;
     }
 }

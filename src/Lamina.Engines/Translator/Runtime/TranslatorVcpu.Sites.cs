@@ -11,8 +11,6 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
-    private const int SIGILL = 4, SIGFPE = 8;
-
     private ulong _storeLinear;
     private bool _debugStop;
 
@@ -81,7 +79,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleRead(in Site site)
     {
         var linear = _area->Scratch0;
-        if (!CheckAddress(linear, site)) return DeliverFault();
+        if (!CheckAddress(linear, site)) return HandleReadFault(site, linear);
         var size = site.Size;
         if (InOnePage(linear, size) && !_processor.HasDataBreakpoints)
         {
@@ -101,16 +99,37 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleReadFault(in Site site, ulong linear)
     {
-        if (!TryMaskedBounce(site, linear, AccessKind.Read)) return DeliverFault();
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        if (!TryMaskedWindow(site, linear, AccessKind.Read)) return DeliverOperandFault();
         ResumeAt(site.Resume);
         return true;
     }
 
+    /// <summary>Delivers the fault of a memory operand, unless a pending x87 exception comes before it (SDM vol. 3, table 6-2).</summary>
+    private bool DeliverOperandFault()
+    {
+        const int controlAt = 0, statusAt = 2;
+        const ushort exceptions = 0x3f;
+        var control = *(ushort*)(_cpu->XsaveArea + controlAt);
+        var status = *(ushort*)(_cpu->XsaveArea + statusAt);
+        if ((status & ~control & exceptions) == 0 || (_cpu->Cr0 & Cr0.NE) == 0) return DeliverFault();
+        var fault = _processor.Fault;
+        if (TryDecodeCurrent(out var instruction) && WaitsForX87(instruction)) _processor.RaisePlain(Vector.X87);
+        else _processor.RestoreFault(fault);
+        return DeliverFault();
+    }
+
+    // All x87 and MMX instructions but FNSTCW and FNSTSW; the others that do not wait are not of the X87 state's Plain ones.
+    private static bool WaitsForX87(in Instruction instruction) => instruction.State switch
+    {
+        StateClass.Mmx => true,
+        StateClass.X87 => (instruction.Opcode, instruction.ModRm >> 3 & 7) is not ((0xd9, 7) or (0xdd, 7)),
+        _ => false,
+    };
+
     private bool HandleWrite(Block block, in Site site)
     {
         var linear = _area->Scratch0;
-        if (!CheckAddress(linear, site)) return DeliverFault();
+        if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
         if (InOnePage(linear, size))
         {
@@ -137,8 +156,8 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return DeliverFault();
         _storeLinear = linear;
-        _maskedStore = null;
-        if (!site.Reads) PrepareMaskedStore(linear, size);
+        _masked = null;
+        if (!site.Reads) PreparePartialStore(linear, size);
         _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
         ResumeAt(site.Copy);
         return true;
@@ -146,18 +165,16 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleWriteFault(in Site site, ulong linear)
     {
-        if (!TryMaskedBounce(site, linear, AccessKind.Write)) return DeliverFault();
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        if (!TryMaskedWindow(site, linear, AccessKind.Write)) return DeliverOperandFault();
         ResumeAt(site.Copy);
         return true;
     }
 
     private bool HandleCommit(in Site site)
     {
-        if (_maskedStore is { } active) CommitMasked(active);
+        if (_masked != null) CommitMasked();
         else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(_area->Bounce, site.Size)))
             throw new InvalidOperationException("a store that was probed cannot be made");
-        _maskedStore = null;
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
         ResumeWithin(_area->ExitAddress);
         return true;
@@ -196,16 +213,17 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool CheckAddress(ulong linear, in Site site)
     {
-        if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
-        {
-            _processor.RaiseNonCanonical(SegmentOfCurrent());
-            return false;
-        }
         if (site.Alignment != 0 && (linear & (site.Alignment - 1u)) != 0)
         {
             _processor.RaiseNonCanonical(SegmentIndex.Ds);
             return false;
         }
+        if (_processor.Is64Bit && (!Canonical(linear) || !Canonical(linear + site.Size - 1)))
+        {
+            _processor.RaiseNonCanonical(SegmentOfCurrent(site.Kind == SiteKind.Write));
+            return false;
+        }
+        if (!_processor.Is64Bit && (uint)linear + (ulong)site.Size > 1ul << 32 && WrapsFlatSegment(site.Kind == SiteKind.Write)) return false;
         if ((_key & ModeKey.AlignmentCheck) != 0 && (linear & ((ulong)AlignmentOf(site.Size) - 1)) != 0)
         {
             _processor.RaiseAlignment();
@@ -216,13 +234,30 @@ internal sealed unsafe partial class TranslatorVcpu
         static int AlignmentOf(int size) => size is 2 or 4 or 8 ? size : size == 10 ? 8 : 1;
     }
 
+    // A flat segment ends at 4 GiB; one with a base may well go on at zero.
+    private bool WrapsFlatSegment(bool write)
+    {
+        var segment = SegmentOfCurrent(write);
+        if (!_key.IsFlat(segment)) return false;
+        _processor.RaiseNonCanonical(segment);
+        return true;
+    }
+
     private static bool Canonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;
 
     /// <summary>The segment that the instruction at RIP accesses memory by: decides between #GP and #SS.</summary>
-    private int SegmentOfCurrent() => TryDecodeCurrent(out var instruction)
-        ? instruction.Id is InstructionId.Push or InstructionId.Pop or InstructionId.PushImmediate or InstructionId.Leave or InstructionId.Ret
-            or InstructionId.CallRelative or InstructionId.CallIndirect ? SegmentIndex.Ss : instruction.Segment
-        : SegmentIndex.Ds;
+    private int SegmentOfCurrent(bool write)
+    {
+        if (!TryDecodeCurrent(out var instruction)) return SegmentIndex.Ds;
+        var stack = instruction.Id switch
+        {
+            InstructionId.Leave or InstructionId.Ret or InstructionId.CallRelative or InstructionId.PushImmediate => true,
+            InstructionId.Push or InstructionId.CallIndirect => write || !instruction.HasMemory,
+            InstructionId.Pop => !write,
+            _ => false,
+        };
+        return stack ? SegmentIndex.Ss : instruction.Segment;
+    }
 
     private bool TryDecodeCurrent(out Instruction instruction)
     {
@@ -389,34 +424,53 @@ internal sealed unsafe partial class TranslatorVcpu
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
-        ref var site = ref buffer.FindSite(block, offset);
-        var index = buffer.FindInstruction(block, offset);
+        ref var site = ref buffer.FindSite(block, offset + 1);
+        var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
-        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : ParkedBefore(block, index, offset);
+        var access = AccessBefore(block, index, offset);
+        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? false;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
-        if (!TryDecodeCurrent(out var instruction)) throw new InvalidOperationException("a faulting instruction cannot be decoded again");
-        switch (_area->FaultSignal)
+        switch ((byte)(_area->FaultSignal >> 8))
         {
-            case SIGFPE when instruction.State == StateClass.Integer: _processor.RaisePlain(Vector.DivideError); break;
-            case SIGFPE: _processor.RaisePlain(instruction.State is StateClass.X87 or StateClass.Mmx or StateClass.Wait ? Vector.X87 : Vector.Simd); break;
-            case SIGILL: _processor.RaiseInvalidOpcode(); break;
-            default: _processor.RaiseNonCanonical(SegmentOfCurrent()); break;
+            case Vector.DivideError: _processor.RaisePlain(Vector.DivideError); break;
+            case Vector.InvalidOpcode: _processor.RaiseInvalidOpcode(); break;
+            case Vector.X87: _processor.RaisePlain(Vector.X87); break;
+            case Vector.Simd: _processor.RaisePlain(Vector.Simd); break;
+            case Vector.PageFault: RaiseWindowFault(); break;
+            default: _processor.RaiseNonCanonical(SegmentOfCurrent(access?.Kind == SiteKind.Write)); break;
         }
         return DeliverFault();
     }
 
-    /// <summary>Whether flags were parked when a memory operand was used: as the access's own site says.</summary>
-    private bool ParkedBefore(Block block, int instruction, int offset)
+    // The copies of stores stand behind the block's straight part; all else there cannot fault.
+    private int FindFaulting(Block block, int offset)
+    {
+        var buffer = _store.Buffer;
+        var guest = -1;
+        for (var i = block.FirstSite; i < block.FirstSite + block.SiteCount; i++)
+        {
+            var site = buffer.Sites[i];
+            if (site.Kind == SiteKind.Write && site.Copy != 0 && site.Copy <= offset) guest = site.GuestOffset;
+        }
+        if (guest < 0) return buffer.FindInstruction(block, offset);
+        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.InstructionCount; i++)
+            if (buffer.Instructions[i].Guest == guest) return i;
+        return -1;
+    }
+
+    /// <summary>The access that was under way at an address in an instruction's code, or null.</summary>
+    private Site? AccessBefore(Block block, int instruction, int offset)
     {
         var guest = _store.Buffer.Instructions[instruction].Guest;
+        Site? found = null;
         for (var i = block.FirstSite; i < block.FirstSite + block.SiteCount; i++)
         {
             var site = _store.Buffer.Sites[i];
-            if (site.GuestOffset == guest && site.Kind is SiteKind.Read or SiteKind.Write && offset >= site.Resume) return site.Parked;
+            if (site.GuestOffset == guest && site.Kind is SiteKind.Read or SiteKind.Write && offset >= site.Resume) found = site;
         }
-        return false;
+        return found;
     }
 }

@@ -288,6 +288,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         foreach (var region in _users) region?.Dispose();
         _supervisor.Dispose();
         _largeMap.Dispose();
+        _window.Dispose();
         _view.Dispose();
         _shared.Dispose();
         _wake.Dispose();

@@ -48,8 +48,8 @@ internal unsafe struct VcpuArea
     /// <summary>The return address that tells where an exit happened.</summary>
     public ulong ExitAddress;
 
-    /// <summary>RIP and signal number of a host fault in generated code.</summary>
-    public ulong FaultAddress, FaultSignal;
+    /// <summary>RIP of a host fault in generated code, what it was (signal, exception vector), and what address it was about.</summary>
+    public ulong FaultAddress, FaultSignal, FaultLinear;
 
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;

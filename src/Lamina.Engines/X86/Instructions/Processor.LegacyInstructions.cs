@@ -84,19 +84,13 @@ internal sealed unsafe partial class Processor
     private Outcome AdjustRpl(in Instruction i)
     {
         if (IsFlatMode) return FaultOutcome(InvalidOpcode());
-        ulong linear = 0, destination;
-        if (i.HasMemory)
-        {
-            if (!TryLinearizeForUpdate(in i, 2, out linear) || !TryReadLinear(linear, 2, out destination)) return Outcome.Fault;
-        }
-        else destination = ReadGpr(i.Rm, 2);
+        if (!TryReadRm(in i, 2, out var destination)) return Outcome.Fault;
         var source = ReadGpr(i.Reg, 2);
         var raised = (destination & 3) < (source & 3);
         if (raised)
         {
             destination = (destination & ~3UL) | (source & 3);
-            if (!i.HasMemory) WriteGpr(i.Rm, 2, destination);
-            else if (!TryWriteLinear(linear, 2, destination)) return Outcome.Fault;
+            if (!TryWriteRm(in i, 2, destination)) return Outcome.Fault;
         }
         Context->ArithmeticFlags = (Context->ArithmeticFlags & ~Rflags.ZF) | (raised ? Rflags.ZF : 0);
         return Outcome.Next;

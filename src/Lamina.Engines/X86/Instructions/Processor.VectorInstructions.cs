@@ -30,28 +30,34 @@ internal sealed unsafe partial class Processor
         vectors.ReadVector(i.Reg, new Span<byte>(result, 64));
         vectors.ReadVector(i.Index, new Span<byte>(indices, 64));
         var bits = evex ? vectors.ReadMask(maskRegister) : 0;
-        if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, length));
+        if (!evex) vectors.ReadVector(maskRegister, new Span<byte>(mask, 64));
 
-        var done = true;
+        bool done = true, begun = false;
         for (var n = 0; n < count && done; n++)
         {
             var wanted = evex ? (bits >> n & 1) != 0 : (mask[n * dataSize + dataSize - 1] & 0x80) != 0;
-            if (!wanted) continue;
-            done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, out var value);
+            if (!wanted)
+            {
+                new Span<byte>(mask + n * dataSize, dataSize).Clear();
+                continue;
+            }
+            // No alignment checks: SDM vol. 2, VPGATHERDD.
+            ulong value = 0;
+            done = TryReadMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new Span<byte>(&value, dataSize));
             if (!done) break;
             if (dataSize == 8) ((ulong*)result)[n] = value;
             else ((uint*)result)[n] = (uint)value;
+            begun = true;
             bits &= ~(1UL << n);
             new Span<byte>(mask + n * dataSize, dataSize).Clear();
         }
-        // Bytes of the destination behind the elements are zeroed when the instruction completes or faults alike.
-        var used = count * dataSize;
-        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, used));
-        if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits & ((1UL << count) - 1));
+        // What is behind the elements is zeroed with the first one that is loaded; a fault before that leaves it as it was.
+        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done || begun ? count * dataSize : 64));
+        if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits);
         else
         {
-            if (done) new Span<byte>(mask, length).Clear();
-            vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, used));
+            if (done) new Span<byte>(mask, 64).Clear();
+            vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, 64));
         }
         return done ? Outcome.Next : Outcome.Fault;
     }
@@ -75,7 +81,7 @@ internal sealed unsafe partial class Processor
         {
             if ((bits >> n & 1) == 0) continue;
             var value = dataSize == 8 ? ((ulong*)source)[n] : ((uint*)source)[n];
-            if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), dataSize, value))
+            if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new ReadOnlySpan<byte>(&value, dataSize)))
             {
                 vectors.WriteMask(maskRegister, bits);
                 return Outcome.Fault;

@@ -1,0 +1,165 @@
+// Where two ends of one case differ, as text. Empty means they agree in everything that is defined.
+using System.Buffers.Binary;
+using System.Text;
+using Lamina.Conformance.Oracle;
+
+namespace Lamina.Conformance.Cases;
+
+/// <summary>What counts besides the state itself.</summary>
+/// <param name="FlagsAtFaults">Flags are compared where the case ended in a fault, too.</param>
+/// <param name="IgnoreUserBit">One side ran as supervisor: #PF's U bit differs.</param>
+internal readonly record struct CompareOptions(bool FlagsAtFaults, bool IgnoreUserBit);
+
+/// <summary>Compares results.</summary>
+internal static class CaseComparer
+{
+    private const int End = 3, PageFault = 14;
+    private const ulong UserBit = 4, PresentBit = 1, KernelHalf = 0x7fff_ffff_f000;
+
+    // CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID. Not IF, IOPL and RF: the host's kernel has its own mind there.
+    private const ulong ComparedFlags = 0x24_4dd5;
+
+    private static readonly string[] Names = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+
+    /// <summary>One line a difference: what, on the host, in the guest.</summary>
+    public static string Differences(TestCase test, CaseResult host, CaseResult guest, CompareOptions options)
+    {
+        if (IsSame(test, host, guest, options) || IsIntended(test, host, guest)) return "";
+        var text = new StringBuilder();
+        if (host.Vector != guest.Vector) Line("vector", (ulong)host.Vector, (ulong)guest.Vector);
+        if (ErrorOf(host, options) != ErrorOf(guest, options)) Line("error code", host.Error, guest.Error);
+        if (host.Vector == PageFault && host.Cr2 != guest.Cr2) Line("cr2", host.Cr2, guest.Cr2);
+        if (host.Rip != guest.Rip) Line("rip", host.Rip, guest.Rip);
+        var flags = FlagMask(test, host, options);
+        if (((host.Rflags ^ guest.Rflags) & flags) != 0) Line("rflags", host.Rflags & flags, guest.Rflags & flags);
+        for (var i = 0; i < RegisterCount(test); i++)
+            if (((host.Gpr[i] ^ guest.Gpr[i]) & RegisterMask(test, i)) != 0) Line(Names[i], host.Gpr[i], guest.Gpr[i]);
+        for (var i = 0; i < host.Xsave.Length; i += 8)
+        {
+            var (h, g) = (Word(host.Xsave, i), Word(guest.Xsave, i));
+            if (h != g) Line($"xsave+{i} ({XsavePlace(i)})", h, g);
+        }
+        for (var i = 0; i < host.Memory.Length; i += 8)
+        {
+            var (h, g) = (Word(host.Memory, i), Word(guest.Memory, i));
+            if (h != g) Line($"memory {CaseLayout.LinearOf(i):x}", h, g);
+        }
+        return text.ToString();
+
+        void Line(string what, ulong h, ulong g) => text.AppendLine($"  {what}: host {h:x}, guest {g:x}");
+    }
+
+    private static bool IsSame(TestCase test, CaseResult host, CaseResult guest, CompareOptions options) =>
+        host.Vector == guest.Vector && ErrorOf(host, options) == ErrorOf(guest, options) && (host.Vector != PageFault || host.Cr2 == guest.Cr2)
+        && host.Rip == guest.Rip && ((host.Rflags ^ guest.Rflags) & FlagMask(test, host, options)) == 0
+        && SameRegisters(test, host, guest) && host.Xsave.AsSpan().SequenceEqual(guest.Xsave) && host.Memory.AsSpan().SequenceEqual(guest.Memory);
+
+    // What the engine does otherwise than this host, knowingly.
+    private static bool IsIntended(TestCase test, CaseResult host, CaseResult guest)
+    {
+        // An indirect branch to a non-canonical address: #GP is at the target instead of the branch.
+        if (host.Vector == 13 && guest.Vector == 13 && (ulong)((long)(guest.Rip << 16) >> 16) != guest.Rip) return true;
+        var there = CaseReport.InstructionAt(test, guest.Vector is 12 or 13 ? guest.Rip : host.Rip);
+        // AMD's processors do not want the SHA instructions' operands aligned, and check alignment by AC where others raise #GP.
+        if (guest.Vector == 13 && (host.Vector, host.Rip) != (13, guest.Rip) && there.CpuidFeatures.Contains(Iced.Intel.CpuidFeature.SHA)) return true;
+        if (guest.Vector == 13 && host.Vector == 17) return true;
+        if (host.Vector == 17 && there.Mnemonic == Iced.Intel.Mnemonic.Enter) return true;
+        // Whether vector operands are subject to AC, too, if they are long, broadcast or masked.
+        var wide = Iced.Intel.MemorySizeExtensions.GetSize(there.MemorySize) > 8 || there.Encoding is Iced.Intel.EncodingKind.EVEX;
+        if ((host.Vector == 17 || guest.Vector == 17) && wide) return true;
+        // Misaligned and outside the segment at once: #GP or #SS.
+        if ((host.Vector, guest.Vector) is (12, 13) or (13, 12) && host.Rip == guest.Rip && wide) return true;
+        // A masked operand that is partly behind the end of its segment or of the canonical addresses.
+        var masked = there.HasOpMask || there.Mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;
+        if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
+        // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
+        return host.Vector is 13 or PageFault
+            && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;
+    }
+
+    // Outside 64-bit mode upper halves and R8 to R15 are nobody's.
+    private static int RegisterCount(TestCase test) => test.Mode == CodeMode.Long ? 16 : 8;
+
+    // The processor saves what it likes above SP when it leaves a 16-bit stack.
+    private static ulong RegisterMask(TestCase test, int register) => test.Mode switch
+    {
+        CodeMode.Long => ulong.MaxValue,
+        CodeMode.Based16 or CodeMode.Based32 when register == 4 => ushort.MaxValue,
+        _ => uint.MaxValue,
+    };
+
+    private static bool SameRegisters(TestCase test, CaseResult host, CaseResult guest)
+    {
+        var difference = 0ul;
+        for (var i = 0; i < RegisterCount(test); i++) difference |= (host.Gpr[i] ^ guest.Gpr[i]) & RegisterMask(test, i);
+        return difference == 0;
+    }
+
+    private static ulong FlagMask(TestCase test, CaseResult host, CompareOptions options)
+    {
+        var mask = ComparedFlags & ~test.UndefinedFlags;
+        if (host.Vector == End) return mask;
+        // A fault may be anywhere in the code.
+        return options.FlagsAtFaults ? mask & ~test.EverUndefinedFlags : mask & ~TestCase.Arithmetic;
+    }
+
+    private static ulong ErrorOf(CaseResult result, CompareOptions options)
+    {
+        if (result.Vector is not (10 or 11 or 12 or 13 or PageFault or 17)) return 0;
+        var error = result.Error;
+        if (result.Vector != PageFault) return error;
+        if (options.IgnoreUserBit) error &= ~UserBit;
+        // Linux hides from its programs what is mapped in its own half.
+        if (result.Cr2 >= KernelHalf) error |= PresentBit;
+        return error;
+    }
+
+    /// <summary>Makes XSAVE images comparable: components in their initial state hold its values, what nobody sees is zero.</summary>
+    public static void Normalize(Span<byte> xsave)
+    {
+        var components = BinaryPrimitives.ReadUInt64LittleEndian(xsave[512..]);
+        if ((components & 1) == 0)
+        {
+            xsave[..24].Clear();
+            xsave[32..160].Clear();
+            xsave[0] = 0x7f;
+            xsave[1] = 3;
+        }
+        // Instruction and operand pointers, MXCSR's mask, the unused end, the header.
+        xsave[6..24].Clear();
+        xsave[28..32].Clear();
+        for (var i = 0; i < 8; i++) xsave.Slice(32 + 16 * i + 10, 6).Clear();
+        if ((components & 2) == 0) xsave[160..416].Clear();
+        xsave[416..576].Clear();
+        for (var component = 2; component < 8; component++)
+        {
+            var (length, offset) = VectorComponents.Place(component);
+            if (length != 0 && offset + length <= xsave.Length && (components >> component & 1) == 0) xsave.Slice(offset, length).Clear();
+        }
+        ClearGaps(xsave);
+    }
+
+    private static void ClearGaps(Span<byte> xsave)
+    {
+        var at = 576;
+        while (at < xsave.Length)
+        {
+            int next = xsave.Length, end = xsave.Length;
+            for (var component = 2; component < 8; component++)
+            {
+                var (length, offset) = VectorComponents.Place(component);
+                if (length == 0 || offset < at || offset >= next) continue;
+                (next, end) = (offset, offset + length);
+            }
+            xsave[at..next].Clear();
+            at = end;
+        }
+    }
+
+    private static string XsavePlace(int at) => at switch
+    {
+        0 => "fcw, fsw, ftw", < 24 => "fip", 24 => "mxcsr", < 160 => $"st{(at - 32) / 16}", < 416 => $"xmm{(at - 160) / 16}", _ => "above",
+    };
+
+    private static ulong Word(byte[] bytes, int at) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at));
+}

@@ -1,0 +1,188 @@
+// Makes a case from a seed: one instruction or a few, registers that make its memory operands meet data, page ends and
+// what is not mapped, and the code placed in a page, at its end or across it.
+using System.Buffers.Binary;
+using Iced.Intel;
+using Lamina.Conformance.Oracle;
+
+namespace Lamina.Conformance.Cases;
+
+/// <summary>The generator of random cases.</summary>
+internal sealed class CaseGenerator
+{
+    private const int MaxCode = 160, MaxInstructions = 8;
+
+    private readonly InstructionBuilder _builder = new();
+    private readonly byte[] _code = new byte[MaxCode];
+
+    /// <summary>Fills a case.</summary>
+    /// <param name="test">Its object.</param>
+    /// <param name="seed">Says everything about it.</param>
+    /// <param name="mode">Kind of code.</param>
+    /// <param name="only">The instruction to test, or null for random ones.</param>
+    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null)
+    {
+        var random = new CaseRandom(seed);
+        test.Reset(mode, random.Next());
+        var context = new BuildContext(test, random);
+        context.ChooseRegisters();
+        var count = only != null || random.Chance(55) ? 1 : 2 + random.Below(MaxInstructions - 1);
+        var start = ChooseStart(random);
+        var length = 0;
+        for (var i = 0; i < count; i++)
+        {
+            var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
+            var code = only ?? InstructionTable.Draw(random, test.Bits);
+            var bytes = _builder.Build(context, code, at);
+            if (bytes.IsEmpty)
+            {
+                if (only != null) break;
+                i--;
+                continue;
+            }
+            if (length + bytes.Length > MaxCode) break;
+            bytes.CopyTo(_code.AsSpan(length));
+            length += bytes.Length;
+        }
+        if (only == null && random.Chance(2) && length > 0) Mutate(test, random, length);
+        context.Finish();
+        var room = CaseLayout.ImageSize - start;
+        test.SetCode(start, _code.AsSpan(0, Math.Min(length, room)));
+    }
+
+    // Mostly somewhere in the first page; else so that the code crosses into the second, or runs into nothing.
+    private static int ChooseStart(CaseRandom random) => CaseLayout.CodeInImage + random.Below(12) switch
+    {
+        0 => CaseLayout.PageSize - 1 - random.Below(24),
+        1 => CaseLayout.CodeSize - 1 - random.Below(40),
+        2 => 0,
+        _ => 64 + random.Below(3800),
+    };
+
+    // A flipped bit makes another instruction, or none: both sides must say the same. What must not run is left alone.
+    private void Mutate(TestCase test, CaseRandom random, int length)
+    {
+        var at = random.Below(length);
+        var bit = (byte)(1 << random.Below(8));
+        _code[at] ^= bit;
+        if (!IsAllowed(test.Bits, length)) _code[at] ^= bit;
+        else test.UndefinedFlags = test.EverUndefinedFlags = TestCase.Arithmetic;
+    }
+
+    private bool IsAllowed(int bits, int length)
+    {
+        var decoder = Decoder.Create(bits, new ByteArrayCodeReader(_code, 0, length));
+        while (decoder.IP < (ulong)length)
+        {
+            var instruction = decoder.Decode();
+            if (instruction.IsInvalid) return true;
+            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && InstructionTable.IsNarrowBranch(instruction.Code.ToOpCode()))) return false;
+        }
+        return true;
+    }
+}
+
+/// <summary>What a case's instructions share while it is made: which registers still hold what they held at the start.</summary>
+internal sealed class BuildContext(TestCase test, CaseRandom random)
+{
+    public TestCase Test => test;
+
+    public CaseRandom Random => random;
+
+    /// <summary>Registers whose starting value was chosen for an address, a bit each.</summary>
+    public int Pinned { get; set; }
+
+    /// <summary>Registers that an instruction before may have written, a bit each.</summary>
+    public int Written { get; set; }
+
+    /// <summary>Control may have left the straight line: what is defined is not known any more.</summary>
+    public bool Branched { get; set; }
+
+    public void ChooseRegisters()
+    {
+        var mask = test.Bits == 64 ? ulong.MaxValue : uint.MaxValue;
+        for (var i = 0; i < 16; i++) test.Gpr[i] = random.Value() & mask;
+        // The stack is in the data, mostly aligned, sometimes at a page's end.
+        var stack = CaseLayout.Data + (random.Chance(80) ? (ulong)(0x200 + random.Below(0x2a00) & ~7) : (ulong)(random.Below(4) * 4096 - 12 + random.Below(24)));
+        test.Gpr[4] = stack - test.DataBase;
+        Pinned = 1 << 4;
+        if (random.Chance(15)) test.Rflags |= TestCase.Direction;
+        if (random.Chance(3)) test.Rflags |= 1 << 18;
+        test.FsBase = random.Chance(80) ? CaseLayout.Data : random.Value();
+        test.GsBase = random.Chance(80) ? CaseLayout.Data + 0x800 : random.Value();
+        if (test.Mode == CodeMode.Long && !IsCanonical(test.FsBase)) test.FsBase = CaseLayout.Data;
+        if (test.Mode == CodeMode.Long && !IsCanonical(test.GsBase)) test.GsBase = CaseLayout.Data;
+    }
+
+    /// <summary>Whether a register still has a value that may be chosen.</summary>
+    public bool IsFree(int register) => ((Pinned | Written) >> register & 1) == 0;
+
+    /// <summary>Whether a register still has its starting value.</summary>
+    public bool IsKnown(int register) => (Written >> register & 1) == 0;
+
+    public void Pin(int register, ulong value)
+    {
+        test.Gpr[register] = test.Bits == 64 ? value : (uint)value;
+        Pinned |= 1 << register;
+    }
+
+    /// <summary>An address for an operand: usually good, else at an edge of what is mapped.</summary>
+    public ulong Target(int size)
+    {
+        var data = (ulong)CaseLayout.Data;
+        var granule = size <= 1 ? 1 : size >= 64 ? 64 : 1 << (31 - System.Numerics.BitOperations.LeadingZeroCount((uint)size));
+        switch (random.Below(20))
+        {
+            case < 10: return data + (ulong)(random.Below(CaseLayout.WritableData - 128) & -granule);
+            case < 13: return data + (ulong)random.Below(CaseLayout.WritableData - 128);
+            case < 15: return data + 4096 * (ulong)(1 + random.Below(2)) - (ulong)random.Below(Math.Max(size, 2));
+            case 15: return data + CaseLayout.WritableData - (ulong)random.Below(Math.Max(size, 2));
+            case 16: return data + CaseLayout.WritableData + (ulong)(random.Below(4096) & -granule);
+            case 17: return data + CaseLayout.DataSize - (ulong)random.Below(size + 2);
+            case 18: return data - (ulong)random.Below(size + 2);
+            default: return random.Below(4) == 0 ? random.Value() : random.Below(2) == 0 ? 0x8000_0000_0000 - (ulong)random.Below(size + 2) : data + 0x0010_0000_0000_0000;
+        }
+    }
+
+    public void Finish()
+    {
+        if (Branched) test.UndefinedFlags |= test.EverUndefinedFlags;
+    }
+
+    /// <summary>Follows which flags are undefined, and which registers are written.</summary>
+    public void Note(in Instruction instruction, ReadOnlySpan<Register> written)
+    {
+        var undefined = Flags(instruction.RflagsUndefined);
+        test.EverUndefinedFlags |= undefined;
+        var defined = Flags(instruction.RflagsModified) & ~undefined;
+        if (instruction.Mnemonic is Mnemonic.Shl or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Sal or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr
+            or Mnemonic.Shld or Mnemonic.Shrd || instruction.HasRepPrefix || instruction.HasRepnePrefix) defined = 0;
+        test.UndefinedFlags = test.UndefinedFlags & ~defined | undefined;
+        MaybeUndefined = Branched ? MaybeUndefined | undefined : test.UndefinedFlags;
+        foreach (var register in written)
+        {
+            var full = register.GetFullRegister();
+            if (full is >= Register.RAX and <= Register.R15) Written |= 1 << (full - Register.RAX);
+        }
+        if (instruction.FlowControl != FlowControl.Next) Branched = true;
+    }
+
+    /// <summary>Whether an instruction's result hangs on flags that are undefined.</summary>
+    public bool ReadsUndefined(in Instruction instruction) => (Flags(instruction.RflagsRead) & MaybeUndefined) != 0;
+
+    /// <summary>Flags that are undefined on some way through the code so far.</summary>
+    private ulong MaybeUndefined { get; set; }
+
+    private static ulong Flags(RflagsBits bits)
+    {
+        ulong flags = 0;
+        if ((bits & RflagsBits.CF) != 0) flags |= 1;
+        if ((bits & RflagsBits.PF) != 0) flags |= 4;
+        if ((bits & RflagsBits.AF) != 0) flags |= 0x10;
+        if ((bits & RflagsBits.ZF) != 0) flags |= 0x40;
+        if ((bits & RflagsBits.SF) != 0) flags |= 0x80;
+        if ((bits & RflagsBits.OF) != 0) flags |= 0x800;
+        return flags;
+    }
+
+    private static bool IsCanonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;
+}

@@ -1,0 +1,129 @@
+// Runs cases on both sides and compares: batches go to the oracle's process while the guest runs the same ones here.
+using Lamina.Conformance.Guest;
+using Lamina.Conformance.Oracle;
+
+namespace Lamina.Conformance.Cases;
+
+/// <summary>One case on which the sides disagree.</summary>
+/// <param name="Profile">The guest's.</param>
+/// <param name="Case">As a corpus line.</param>
+/// <param name="Text">Disassembly and differences.</param>
+internal sealed record Mismatch(string Profile, string Case, string Text);
+
+/// <summary>The two sides together.</summary>
+internal sealed unsafe class CaseRunner : IDisposable
+{
+    private readonly NativeOracle _oracle = new();
+    private GuestMachine _guest;
+    private readonly TestCase[] _cases = new TestCase[OracleRange.BatchCapacity];
+    private readonly CaseResult[] _guestResults = new CaseResult[OracleRange.BatchCapacity];
+    private readonly bool[] _failed = new bool[OracleRange.BatchCapacity];
+    private readonly CaseResult _host;
+    private readonly CompareOptions _options;
+    private int _count;
+
+    public CaseRunner(GuestProfile profile)
+    {
+        _guest = new GuestMachine(profile, _oracle.XsaveMask);
+        for (var i = 0; i < _cases.Length; i++)
+        {
+            _cases[i] = new TestCase(_oracle.XsaveSize, _oracle.XsaveMask);
+            _guestResults[i] = new CaseResult(_oracle.XsaveSize);
+        }
+        _host = new CaseResult(_oracle.XsaveSize);
+        _options = new CompareOptions(profile.Settings.Precise, profile.Supervisor);
+    }
+
+    public GuestMachine Guest => _guest;
+
+    /// <summary>What to do with each disagreement.</summary>
+    public Action<Mismatch>? Found { get; set; }
+
+    /// <summary>Is told of every case and how the host ended it (for coverage).</summary>
+    public Action<TestCase, CaseResult>? Seen { get; set; }
+
+    /// <summary>Cases compared; those that the oracle must not judge (endless loops, system calls) are not counted.</summary>
+    public long Compared { get; private set; }
+
+    /// <summary>The object of the next case, to be filled; <see cref="Flush"/> runs what is left at the end.</summary>
+    public TestCase Next()
+    {
+        if (_count == _cases.Length) Flush();
+        return _cases[_count++];
+    }
+
+    /// <summary>Runs the cases that were filled.</summary>
+    public void Flush()
+    {
+        for (var i = 0; i < _count; i++) Write(_cases[i], ref _oracle[i]);
+        _oracle.Begin(_count);
+        for (var i = 0; i < _count; i++)
+        {
+            try
+            {
+                _guest.Run(_cases[i], _guestResults[i]);
+            }
+            catch (InvalidOperationException failure)
+            {
+                _failed[i] = true;
+                Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(_cases[i]), CaseReport.Describe(_cases[i]) + failure.Message));
+                var profile = _guest.Profile;
+                _guest.Dispose();
+                _guest = new GuestMachine(profile, _oracle.XsaveMask);
+            }
+        }
+        _oracle.End();
+        for (var i = 0; i < _count; i++)
+            if (!_failed[i]) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
+        Array.Clear(_failed);
+        _count = 0;
+    }
+
+    public void Dispose()
+    {
+        _guest.Dispose();
+        _oracle.Dispose();
+    }
+
+    private static void Write(TestCase test, ref CaseRecord record)
+    {
+        for (var i = 0; i < 16; i++) record.Gpr[i] = test.Gpr[i];
+        record.Frame[0] = test.Rip;
+        record.Frame[1] = test.CodeSelector;
+        record.Frame[2] = test.Rflags;
+        record.Frame[3] = test.Gpr[4];
+        record.Frame[4] = test.StackSelector;
+        (record.FsBase, record.GsBase) = (test.FsBase, test.GsBase);
+        var (ds, es, fs, gs) = test.DataSelectors;
+        (record.Segments[0], record.Segments[1], record.Segments[2], record.Segments[3]) = (ds, es, fs, gs);
+        fixed (byte* xsave = record.Xsave) test.Xsave.CopyTo(new Span<byte>(xsave, CaseLayout.XsaveRoom));
+        fixed (byte* memory = record.Memory) test.Memory.CopyTo(new Span<byte>(memory, CaseLayout.ImageSize));
+    }
+
+    private void Compare(TestCase test, ref CaseRecord record, CaseResult guest)
+    {
+        const int sigsys = 31, virtualAlarm = 26;
+        if (record.Signal is sigsys or virtualAlarm) return;
+        Read(ref record);
+        // Users fault where supervisors do not: privileged instructions, alignment.
+        if (_guest.Profile.Supervisor && _host.Vector is 13 or 17) return;
+        Compared++;
+        Seen?.Invoke(test, _host);
+        CaseComparer.Normalize(guest.Xsave);
+        var differences = CaseComparer.Differences(test, _host, guest, _options);
+        if (differences.Length != 0) Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(test), CaseReport.Describe(test) + differences));
+    }
+
+    private void Read(ref CaseRecord record)
+    {
+        for (var i = 0; i < 16; i++) _host.Gpr[i] = record.Out[ContextRegister.Gpr[i]];
+        _host.Rip = record.Out[ContextRegister.Rip];
+        _host.Rflags = record.Out[ContextRegister.Flags];
+        _host.Vector = (int)record.Out[ContextRegister.Vector];
+        _host.Error = record.Out[ContextRegister.Error];
+        _host.Cr2 = record.Out[ContextRegister.Cr2];
+        fixed (byte* xsave = record.OutXsave) new ReadOnlySpan<byte>(xsave, _host.Xsave.Length).CopyTo(_host.Xsave);
+        fixed (byte* memory = record.OutMemory) new ReadOnlySpan<byte>(memory, CaseLayout.ImageSize).CopyTo(_host.Memory);
+        CaseComparer.Normalize(_host.Xsave);
+    }
+}

@@ -1,0 +1,155 @@
+// The instructions that cases are made of, in groups that are drawn from with given weights: Iced's table without what
+// must not run on the host, what differs by design, and what reads things that the two sides cannot have in common.
+using Iced.Intel;
+
+namespace Lamina.Conformance.Cases;
+
+/// <summary>Iced's codes by group.</summary>
+internal static class InstructionTable
+{
+    /// <summary>Weights of the groups, in the order of <see cref="GroupOf"/>.</summary>
+    private static ReadOnlySpan<byte> Weights => [34, 8, 6, 8, 14, 12, 14, 2, 2];
+
+    private const int Groups = 9;
+
+    private static readonly Code[][] Long = Build(64), Middle = Build(32), Small = Build(16);
+
+    /// <summary>Draws an instruction for a code size.</summary>
+    public static Code Draw(CaseRandom random, int bits)
+    {
+        var table = bits switch { 64 => Long, 32 => Middle, _ => Small };
+        while (true)
+        {
+            var at = random.Below(100);
+            var group = 0;
+            while (at >= Weights[group]) at -= Weights[group++];
+            if (table[group].Length != 0) return random.Pick<Code>(table[group]);
+        }
+    }
+
+    /// <summary>All instructions for a code size, each once.</summary>
+    public static IEnumerable<Code> All(int bits) => (bits switch { 64 => Long, 32 => Middle, _ => Small }).SelectMany(group => group);
+
+    private static Code[][] Build(int bits)
+    {
+        var groups = new List<Code>[Groups];
+        for (var i = 0; i < Groups; i++) groups[i] = [];
+        foreach (var code in Enum.GetValues<Code>())
+        {
+            var opcode = code.ToOpCode();
+            if (!opcode.IsInstruction || IsExcluded(code)) continue;
+            if (bits == 64 && IsNarrowBranch(opcode)) continue;
+            if (!(bits switch { 64 => opcode.Mode64, 32 => opcode.Mode32, _ => opcode.Mode16 })) continue;
+            groups[GroupOf(code, opcode)].Add(code);
+        }
+        return [.. groups.Select(group => group.ToArray())];
+    }
+
+    private static int GroupOf(Code code, OpCodeInfo opcode)
+    {
+        if (opcode.Encoding == EncodingKind.VEX) return 5;
+        if (opcode.Encoding == EncodingKind.EVEX) return 6;
+        var feature = code.CpuidFeatures()[0];
+        var mnemonic = code.Mnemonic();
+        if (IsString(mnemonic)) return 2;
+        if (IsPrivileged(mnemonic)) return 8;
+        if (feature.ToString().StartsWith("FPU", StringComparison.Ordinal)) return 3;
+        if (feature is CpuidFeature.MMX or CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.SSE3 or CpuidFeature.SSSE3 or CpuidFeature.SSE4_1
+            or CpuidFeature.SSE4_2 or CpuidFeature.AES or CpuidFeature.SHA or CpuidFeature.PCLMULQDQ or CpuidFeature.GFNI or CpuidFeature.SSE4A) return 4;
+        if (IsControl(mnemonic)) return 1;
+        return feature.ToString().StartsWith("INTEL", StringComparison.Ordinal) || feature is CpuidFeature.X64 or CpuidFeature.CMOV or CpuidFeature.BMI1 or CpuidFeature.BMI2
+            or CpuidFeature.ADX or CpuidFeature.MOVBE or CpuidFeature.POPCNT or CpuidFeature.LZCNT or CpuidFeature.CX8 or CpuidFeature.CMPXCHG16B ? 0 : 7;
+    }
+
+    private static bool IsString(Mnemonic mnemonic) => mnemonic is >= Mnemonic.Movsb and <= Mnemonic.Movsw or Mnemonic.Stosb or Mnemonic.Stosw or Mnemonic.Stosd or Mnemonic.Stosq
+        or Mnemonic.Lodsb or Mnemonic.Lodsw or Mnemonic.Lodsd or Mnemonic.Lodsq or Mnemonic.Scasb or Mnemonic.Scasw or Mnemonic.Scasd or Mnemonic.Scasq
+        or Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsq;
+
+    private static bool IsControl(Mnemonic mnemonic) => mnemonic is Mnemonic.Push or Mnemonic.Pop or Mnemonic.Call or Mnemonic.Ret or Mnemonic.Jmp or Mnemonic.Enter or Mnemonic.Leave
+        or Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne or Mnemonic.Pushf or Mnemonic.Pushfd or Mnemonic.Pushfq or Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Popfq;
+
+    // All raise an exception for users, which is what is compared.
+    private static bool IsPrivileged(Mnemonic mnemonic) => mnemonic is Mnemonic.In or Mnemonic.Out or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd
+        or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd or Mnemonic.Cli or Mnemonic.Sti or Mnemonic.Hlt or Mnemonic.Clts or Mnemonic.Lmsw or Mnemonic.Invlpg
+        or Mnemonic.Lgdt or Mnemonic.Lidt or Mnemonic.Lldt or Mnemonic.Ltr or Mnemonic.Rdmsr or Mnemonic.Wrmsr or Mnemonic.Swapgs or Mnemonic.Invd or Mnemonic.Wbinvd
+        or Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2;
+
+    /// <summary>Whether the mnemonic only faults for users; supervisors would succeed.</summary>
+    public static bool FaultsForUsers(Mnemonic mnemonic) => IsPrivileged(mnemonic) && mnemonic is not (Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2);
+
+    /// <summary>What no case may contain.</summary>
+    public static bool IsExcluded(Code code)
+    {
+        foreach (var feature in code.CpuidFeatures())
+            if (IsExcluded(feature)) return true;
+        return IsExcluded(code.Mnemonic()) || HasExcludedOperand(code.ToOpCode());
+    }
+
+    private static bool IsExcluded(CpuidFeature feature)
+    {
+        var name = feature.ToString();
+        if (IsMissing(feature)) return true;
+        return name.StartsWith("PADLOCK", StringComparison.Ordinal) || name.StartsWith("CYRIX", StringComparison.Ordinal) || name.StartsWith("KNC", StringComparison.Ordinal)
+            || name.StartsWith("AMX", StringComparison.Ordinal) || name.StartsWith("CET", StringComparison.Ordinal) || name.StartsWith("D3NOW", StringComparison.Ordinal)
+            || feature is CpuidFeature.VMX or CpuidFeature.SVM or CpuidFeature.SMX or CpuidFeature.SGX1 or CpuidFeature.SEV_ES or CpuidFeature.SEV_SNP or CpuidFeature.SKINIT
+            or CpuidFeature.SKINIT_or_SVM or CpuidFeature.TDX or CpuidFeature.RTM or CpuidFeature.HLE_or_RTM or CpuidFeature.MPX or CpuidFeature.XOP or CpuidFeature.FMA4
+            or CpuidFeature.TBM or CpuidFeature.LWP or CpuidFeature.PKU or CpuidFeature.WAITPKG or CpuidFeature.MONITOR or CpuidFeature.MONITORX
+            or CpuidFeature.RDRAND or CpuidFeature.RDSEED or CpuidFeature.RDPID or CpuidFeature.RDTSCP or CpuidFeature.TSC or CpuidFeature.CPUID or CpuidFeature.RDPMC
+            or CpuidFeature.XSAVE or CpuidFeature.XSAVEC or CpuidFeature.XSAVEOPT or CpuidFeature.XSAVES or CpuidFeature.FXSR or CpuidFeature.ENQCMD or CpuidFeature.PTWRITE
+            or CpuidFeature.CLZERO or CpuidFeature.INVLPGB or CpuidFeature.UINTR or CpuidFeature.RDPRU or CpuidFeature.MCOMMIT or CpuidFeature.KL or CpuidFeature.AESKLE
+            or CpuidFeature.HRESET or CpuidFeature.PCONFIG or CpuidFeature.SERIALIZE or CpuidFeature.INVPCID or CpuidFeature.FRED or CpuidFeature.LKGS
+            or CpuidFeature.FSGSBASE or CpuidFeature.SMAP or CpuidFeature.MSRLIST or CpuidFeature.WRMSRNS or CpuidFeature.RMPQUERY or CpuidFeature.CLDEMOTE or CpuidFeature.CMPCCXADD
+            or CpuidFeature.RAO_INT or CpuidFeature.MOVDIR64B or CpuidFeature.MOVDIRI or CpuidFeature.TSXLDTRK or CpuidFeature.UDBG;
+    }
+
+    // What this host lacks: the engine may find a page fault before it finds that.
+    private static bool IsMissing(CpuidFeature feature)
+    {
+        var (leaf, subleaf, register, bit) = feature.ToString() switch
+        {
+            "AVX512_FP16" => (7, 0, 3, 23), "AVX_VNNI" => (7, 1, 0, 4), "AVX512_BF16" => (7, 1, 0, 5), "AVX_IFMA" => (7, 1, 0, 23), "SHA512" => (7, 1, 0, 0),
+            "SM3" => (7, 1, 0, 1), "SM4" => (7, 1, 0, 2), "AVX_VNNI_INT8" => (7, 1, 3, 4), "AVX_NE_CONVERT" => (7, 1, 3, 5), "AVX_VNNI_INT16" => (7, 1, 3, 10),
+            "AVX512_VP2INTERSECT" => (7, 0, 3, 8), "AVX512ER" => (7, 0, 1, 27), "AVX512PF" => (7, 0, 1, 26), "AVX512_4VNNIW" => (7, 0, 3, 2), "AVX512_4FMAPS" => (7, 0, 3, 3),
+            _ => (0, 0, 0, 0),
+        };
+        if (leaf == 0) return false;
+        var (a, b, c, d) = System.Runtime.Intrinsics.X86.X86Base.CpuId(leaf, subleaf);
+        return (((int[])[a, b, c, d])[register] >> bit & 1) == 0;
+    }
+
+    private static bool IsExcluded(Mnemonic mnemonic) => mnemonic is Mnemonic.Syscall or Mnemonic.Sysenter or Mnemonic.Sysret or Mnemonic.Sysretq or Mnemonic.Sysexit or Mnemonic.Sysexitq
+        or Mnemonic.Int or Mnemonic.Int1 or Mnemonic.Int3 or Mnemonic.Iret or Mnemonic.Iretd or Mnemonic.Iretq or Mnemonic.Retf or Mnemonic.Rsm
+        or Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Smsw
+        or Mnemonic.Lds or Mnemonic.Les or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss
+        or Mnemonic.Loadall or Mnemonic.Umov or Mnemonic.Xbts or Mnemonic.Ibts or Mnemonic.Storeall or Mnemonic.Jmpe
+        or Mnemonic.Fnstenv or Mnemonic.Fstenv or Mnemonic.Fnsave or Mnemonic.Fsave or Mnemonic.Fldenv or Mnemonic.Frstor or Mnemonic.Fstdw or Mnemonic.Fstsg or Mnemonic.Fstsw
+        or Mnemonic.Frstpm or Mnemonic.Fsetpm or Mnemonic.Fnsetpm or Mnemonic.Fdisi or Mnemonic.Fndisi or Mnemonic.Feni or Mnemonic.Fneni
+        or Mnemonic.Reservednop;
+
+    // Control, debug and test registers; segment registers as a destination; far pointers.
+    private static bool HasExcludedOperand(OpCodeInfo opcode)
+    {
+        for (var i = 0; i < opcode.OpCount; i++)
+        {
+            var kind = opcode.GetOpKind(i);
+            if (kind is OpCodeOperandKind.cr_reg or OpCodeOperandKind.dr_reg or OpCodeOperandKind.tr_reg or OpCodeOperandKind.farbr2_2 or OpCodeOperandKind.farbr4_2
+                or OpCodeOperandKind.xbegin_2 or OpCodeOperandKind.xbegin_4 or OpCodeOperandKind.brdisp_2 or OpCodeOperandKind.brdisp_4 or OpCodeOperandKind.seg_reg
+                or OpCodeOperandKind.es or OpCodeOperandKind.cs or OpCodeOperandKind.ss or OpCodeOperandKind.ds or OpCodeOperandKind.fs or OpCodeOperandKind.gs) return true;
+        }
+        return opcode.Code.ToString().Contains("_m16", StringComparison.Ordinal) && opcode.Mnemonic is Mnemonic.Jmp or Mnemonic.Call && IsFar(opcode.Code);
+    }
+
+    /// <summary>Near branches with prefix 66 in 64-bit mode: AMD's processors truncate RIP, Intel's ignore the prefix, and so does the engine.</summary>
+    public static bool IsNarrowBranch(OpCodeInfo opcode) =>
+        (IsControl(opcode.Mnemonic) && opcode.Mnemonic is Mnemonic.Call or Mnemonic.Ret or Mnemonic.Jmp or Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne && opcode.OperandSize == 16)
+        || HasOperand(opcode, OpCodeOperandKind.br16_1) || HasOperand(opcode, OpCodeOperandKind.br16_2);
+
+    private static bool HasOperand(OpCodeInfo opcode, OpCodeOperandKind kind)
+    {
+        for (var i = 0; i < opcode.OpCount; i++)
+            if (opcode.GetOpKind(i) == kind) return true;
+        return false;
+    }
+
+    private static bool IsFar(Code code) => code is Code.Jmp_m1616 or Code.Jmp_m1632 or Code.Jmp_m1664 or Code.Call_m1616 or Code.Call_m1632 or Code.Call_m1664;
+}

@@ -1,0 +1,149 @@
+// The engine's side: a machine of one vCPU without devices, which runs a case from a given state to the exception that
+// ends it. One thread only.
+using Lamina.Conformance.Cases;
+using Lamina.Conformance.Oracle;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator;
+
+namespace Lamina.Conformance.Guest;
+
+/// <summary>How the guest runs cases.</summary>
+/// <param name="Name">For reports and the corpus.</param>
+/// <param name="Settings">The translator's.</param>
+/// <param name="Supervisor">64-bit cases run at privilege level 0.</param>
+internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bool Supervisor = false)
+{
+    private const int CodeBytes = 16 << 20;
+
+    public static IReadOnlyList<GuestProfile> All { get; } =
+    [
+        new("default", new TranslatorSettings { CodeBufferBytes = CodeBytes }),
+        new("precise", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true }),
+        new("single", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true, SingleInstructionBlocks = true }),
+        new("supervisor", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Supervisor: true),
+    ];
+}
+
+/// <summary>The guest.</summary>
+internal sealed class GuestMachine : IDisposable
+{
+    // PE, MP, ET, NE, WP, AM, PG; PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE, LME, LMA, NXE.
+    private const ulong Cr0 = 0x8005_0033, Cr4 = 0x5_06a0, Efer = 0xd01;
+    private const int HangMilliseconds = 500;
+
+    private readonly GuestMemory _memory;
+    private readonly IEngineMachine _machine;
+    private readonly FakeBus _bus = new();
+    private readonly VcpuState _state = new();
+    private readonly VcpuState _after = new();
+    private readonly Timer _watchdog;
+    private long _run, _watched;
+    private bool _ended;
+
+    public GuestMachine(GuestProfile profile, ulong vectorMask)
+    {
+        Profile = profile;
+        _memory = new GuestMemory([new MemoryRange(0, GuestTables.RamSize)]);
+        _machine = new TranslatorEngine(profile.Settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
+        Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
+        GuestTables.Write(_memory);
+        _bus.Ended = () =>
+        {
+            _ended = true;
+            Vcpu.Kick();
+        };
+        _state.Xcr0 = vectorMask;
+        (_state.Cr0, _state.Cr4, _state.Efer) = (Cr0, Cr4, Efer);
+        _state.Gdtr = GuestTables.GdtRegister;
+        _state.Idtr = GuestTables.IdtRegister;
+        _state.Segments[SegmentIndex.Ldtr] = GuestTables.LocalTableSegment;
+        _state.Segments[SegmentIndex.Tr] = GuestTables.TaskSegment;
+        _state.Dr[6] = 0xffff_0ff0;
+        _state.Dr[7] = 0x400;
+        _watchdog = new Timer(_ => Watch(), null, HangMilliseconds, HangMilliseconds);
+    }
+
+    public GuestProfile Profile { get; }
+
+    public IVcpu Vcpu { get; }
+
+    public FakeApic Apic { get; } = new();
+
+    public GuestMemory Memory => _memory;
+
+    public IReadOnlyDictionary<string, long> Statistics => _machine.Statistics;
+
+    /// <summary>Runs a case.</summary>
+    public void Run(TestCase test, CaseResult result)
+    {
+        Load(test);
+        Vcpu.SetState(_state);
+        if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
+        Continue(result);
+    }
+
+    /// <summary>Runs on to the exception that ends the case, and copies the state at it out.</summary>
+    public void Continue(CaseResult result)
+    {
+        _ended = false;
+        Interlocked.Increment(ref _run);
+        var exit = Vcpu.Run();
+        if (exit == VcpuExit.Failed) throw new InvalidOperationException(Vcpu.Failure);
+        Vcpu.GetState(_after);
+        Copy(result, exit == VcpuExit.Kicked && _ended);
+    }
+
+    public void Dispose()
+    {
+        _watchdog.Dispose();
+        _machine.Dispose();
+        _memory.Dispose();
+    }
+
+    private void Watch()
+    {
+        var run = Interlocked.Read(ref _run);
+        if (run == _watched && run != 0 && !_ended) Vcpu.Kick();
+        _watched = run;
+    }
+
+    private void Load(TestCase test)
+    {
+        test.Gpr.CopyTo(_state.Gpr, 0);
+        (_state.Rip, _state.Rflags) = (test.Rip, test.Rflags);
+        var supervisor = Profile.Supervisor && test.Mode == CodeMode.Long;
+        _state.Cr3 = supervisor ? GuestTables.SupervisorRoot : GuestTables.UserRoot;
+        _state.Xsave = test.Xsave;
+        var segments = _state.Segments;
+        var (ds, es, fs, gs) = test.DataSelectors;
+        segments[SegmentIndex.Cs] = GuestTables.Segment(supervisor ? GuestTables.KernelCode : test.CodeSelector);
+        segments[SegmentIndex.Ss] = GuestTables.Segment(supervisor ? GuestTables.KernelData : test.StackSelector);
+        segments[SegmentIndex.Ds] = GuestTables.Segment(ds);
+        segments[SegmentIndex.Es] = GuestTables.Segment(es);
+        segments[SegmentIndex.Fs] = GuestTables.Segment(fs);
+        segments[SegmentIndex.Gs] = GuestTables.Segment(gs);
+        if (test.Mode != CodeMode.Long) return;
+        segments[SegmentIndex.Fs].Base = test.FsBase;
+        segments[SegmentIndex.Gs].Base = test.GsBase;
+    }
+
+    private void Copy(CaseResult result, bool ended)
+    {
+        _after.Gpr.CopyTo(result.Gpr, 0);
+        result.Vector = CaseResult.NoVector;
+        (result.Rip, result.Rflags, result.Error, result.Cr2) = (_after.Rip, _after.Rflags, 0, _after.Cr2);
+        _after.Xsave.AsSpan(0, result.Xsave.Length).CopyTo(result.Xsave);
+        if (!_memory.TryRead(GuestTables.Image, result.Memory)) throw new InvalidOperationException("the guest's memory is gone");
+        if (!ended) return;
+        result.Vector = (int)((_after.Rip - (GuestTables.High + GuestTables.Handlers)) / GuestTables.HandlerStride);
+        // The frame: SS, RSP, RFLAGS, CS, RIP from the top down, and the error code.
+        result.Gpr[GprIndex.Rsp] = Frame(2);
+        result.Rflags = Frame(3);
+        result.Rip = Frame(5);
+        result.Error = Frame(6);
+    }
+
+    private ulong Frame(int wordsBelowTop) =>
+        _memory.TryRead<ulong>(GuestTables.FrameTop - (ulong)wordsBelowTop * 8, out var value) ? value : throw new InvalidOperationException("the frame is not in memory");
+}
