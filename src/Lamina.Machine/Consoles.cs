@@ -14,6 +14,7 @@ namespace Lamina;
 internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory = null, Terminal? terminal = null) : ICharBackend
 {
     private ICharReceiver? _receiver;
+    private bool _disposed;
 
     /// <summary>The program's end.</summary>
     internal SerialConsole? Memory => memory;
@@ -37,7 +38,12 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
     }
 
     /// <inheritdoc/>
-    public void Dispose() => inner.Dispose();
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        inner.Dispose();
+    }
 }
 
 /// <summary>Opens serial targets.</summary>

@@ -51,10 +51,21 @@ internal sealed class MicroMachine : IHardware
         controllers.Map(_ports, _mmio);
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
         AddVcpus(controllers, spec.Cpus);
+        // At the end devices go first, then the consoles with what is still to be written, then the vCPUs that their input
+        // could have woken.
+        foreach (var console in _consoles) units.Push(console);
         AddChipset(controllers, options, events);
         AddVirtio(controllers, options);
         AddSmallPorts(spec, events);
         _resets.Add(controllers.Reset);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // No timer reaches a part that is gone.
+        _clock.Pause();
+        _units.Dispose();
     }
 
     /// <inheritdoc/>
@@ -95,9 +106,6 @@ internal sealed class MicroMachine : IHardware
             _vcpus[i].SetState(_atReset[i]);
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _units.Dispose();
 
     private void AddVcpus(InterruptControllers controllers, int count)
     {
