@@ -1,0 +1,86 @@
+// How a Linux guest ends and starts again.
+using Lamina.Tests.Support;
+using Xunit;
+
+namespace Lamina.Tests.Linux;
+
+public sealed class EndTests
+{
+    public static TheoryData<string> All => GuestConfiguration.All;
+
+    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Reboot_starts_the_guest_again_and_poweroff_ends_the_machine(string configuration)
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));
+        await guest.DoAsync("touch /tmp/before");
+
+        await guest.TypeAsync("reboot");
+        await guest.WaitForPromptAsync();
+        Assert.Equal(1, (await guest.AskAsync("test -e /tmp/before")).ExitCode);
+        Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+        Assert.Equal(1, guest.Machine.Statistics["machine.resets"]);
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Every_way_of_rebooting_resets(string configuration)
+    {
+        var image = await TinyImage.GetAsync();
+        // Linux admin-guide, kernel-parameters: reboot=t is a triple fault, k the keyboard controller, a ACPI's register.
+        foreach (var way in (string[])["t", "k", "a"])
+        {
+            await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+            {
+                Engine = GuestConfiguration.Of(configuration).Engine,
+                Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = $"{image.CommandLine} reboot={way}" },
+                NoReboot = true,
+            });
+
+            await guest.TypeAsync("reboot -f");
+
+            Assert.Equal(way == "t" ? MachineEnd.TripleFault : MachineEnd.Reset, (await guest.EndAsync()).End);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Two_machines_in_one_process_do_not_know_of_each_other(string configuration)
+    {
+        await using var first = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));
+        await using var second = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));
+
+        var sums = await Task.WhenAll(new[] { first, second }.Select(guest => guest.DoAsync("seq 1 30000 | sort -r | sha256sum")));
+        Assert.Equal(sums[0], sums[1]);
+        await first.DoAsync("echo first > /tmp/which");
+        await second.DoAsync("test ! -e /tmp/which");
+
+        await first.Machine.StopAsync();
+        Assert.Equal(MachineEnd.Stopped, (await first.EndAsync()).End);
+        Assert.Equal("still here\n", await second.DoAsync("echo still here"));
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task A_kernel_panic_is_seen_on_the_console_and_starts_the_guest_again_when_it_is_told_to(string configuration)
+    {
+        var image = await TinyImage.GetAsync();
+        await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+        {
+            Engine = GuestConfiguration.Of(configuration).Engine,
+            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = $"{image.CommandLine} panic=-1" },
+            NoReboot = true,
+        });
+
+        await guest.TypeAsync("echo c > /proc/sysrq-trigger");
+
+        var end = (await guest.EndAsync()).End;
+        Assert.Contains(end, (MachineEnd[])[MachineEnd.Reset, MachineEnd.GuestPanic, MachineEnd.TripleFault]);
+        Assert.Contains("Kernel panic", guest.Machine.Serial.Text, StringComparison.Ordinal);
+    }
+}

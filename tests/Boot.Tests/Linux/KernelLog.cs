@@ -1,0 +1,25 @@
+// What must not stand in a guest kernel's log.
+namespace Lamina.Tests.Linux;
+
+internal static class KernelLog
+{
+    private static readonly string[] Complaints =
+    [
+        "WARNING:", "BUG:", "Call Trace", "general protection", "ACPI Error", "ACPI Warning", "ACPI BIOS", "Firmware Bug", "unchecked MSR",
+        "clocksource: Long readout", "rcu: INFO", "hung task", "blocked for more than", "soft lockup", "hard LOCKUP", "Oops", "Kernel panic", "segfault",
+        "traps:", "invalid opcode", "stack-protector", "Marking TSC unstable", "Marking clocksource", "clock skew", "spurious", "nobody cared", "IRQ#",
+        "APIC error", "not functional", "MP-BIOS bug", "unable to handle", "scheduling while atomic", "x86/fpu: Unexpected", "xstate: inconsistent",
+        "failed with error", "probe of", "Spectre V2 : Vulnerable", "corrupt", "mismatch", "Mismatch", "timed out", "can't find IRQ", "No irq",
+    ];
+
+    // The kernel says the same on QEMU's microvm, which has no PCI either.
+    private static readonly string[] Expected = ["PCI: Fatal: No config space access function found"];
+
+    /// <summary>The lines that complain.</summary>
+    internal static IReadOnlyList<string> ComplaintsIn(string log) =>
+        [.. log.Split('\n').Where(line => Complaints.Any(complaint => line.Contains(complaint, StringComparison.Ordinal)) && !Expected.Any(expected => line.Contains(expected, StringComparison.Ordinal)))];
+
+    /// <summary>The lines of priority error or worse in the output of <c>dmesg -r</c>.</summary>
+    internal static IReadOnlyList<string> ErrorsIn(string rawLog) =>
+        [.. rawLog.Split('\n').Where(line => line.Length > 2 && line[0] == '<' && line[1] is >= '0' and <= '3' && line[2] == '>' && !Expected.Any(expected => line.Contains(expected, StringComparison.Ordinal)))];
+}

@@ -1,0 +1,51 @@
+// Runs a small guest to its end on one machine, and says how it ended. Whatever the guest does, the machine must end in
+// one of its orderly ways; a failure of the engine or a machine that does not end is the test's failure.
+using Xunit;
+
+namespace Lamina.Tests.Support;
+
+internal static class GuestRun
+{
+    internal const ulong Memory = 64 << 20;
+
+    // A guest that never ends is stopped after this time. It is then asked to stop and must do so at once.
+    private static readonly TimeSpan Endless = TimeSpan.FromSeconds(2), Hung = TimeSpan.FromSeconds(60);
+
+    internal static MachineSpec Spec(string kernel) => new()
+    {
+        Boot = new BootSource { KernelPath = kernel },
+        MemoryBytes = Memory,
+        DebugExitPort = TestKernels.DebugExitPort,
+        NoReboot = true,
+        Timeout = Endless,
+        Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine,
+    };
+
+    /// <summary>Runs a kernel; fails the test where the VMM did not end in an orderly way.</summary>
+    internal static Task<MachineResult> RunAsync(byte[] kernel) => RunAsync(kernel, spec => spec);
+
+    /// <summary>Runs a kernel in a machine that differs from the usual.</summary>
+    internal static async Task<MachineResult> RunAsync(byte[] kernel, Func<MachineSpec, MachineSpec> change)
+    {
+        using var file = new KernelFile(kernel);
+        await using var machine = Machine.Create(change(Spec(file.Path)));
+        var result = await machine.RunAsync().WaitAsync(Hung);
+        Assert.True(result.End != MachineEnd.Failed, $"the machine failed: {result.Message}");
+        return result;
+    }
+
+    /// <summary>The code that <see cref="Code.Exit"/> of a value ends with.</summary>
+    internal static int CodeOf(byte value) => (value << 1) | 1;
+}
+
+/// <summary>A kernel in a file, for as long as a test.</summary>
+internal sealed class KernelFile : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-guest-").FullName;
+
+    internal KernelFile(byte[] kernel) => File.WriteAllBytes(Path, kernel);
+
+    internal string Path => System.IO.Path.Combine(_folder, "kernel");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}

@@ -1,0 +1,115 @@
+// A Linux guest with a shell on its serial port, driven as a person drives it: wait for the prompt, type a command, read
+// what it prints and its exit code. Every wait is bounded; a wait that fails shows the console's last lines.
+using System.Globalization;
+using Xunit;
+
+namespace Lamina.Tests.Support;
+
+/// <summary>What a command printed, and its exit code.</summary>
+internal readonly record struct ShellAnswer(string Output, int ExitCode);
+
+internal sealed class LinuxGuest : IAsyncDisposable
+{
+    private const string Prompt = "~ # ";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private int _commands;
+
+    private LinuxGuest(Machine machine, Task<MachineResult> run) => (Machine, Run) = (machine, run);
+
+    internal Machine Machine { get; }
+
+    /// <summary>The run; completes with the machine's end.</summary>
+    internal Task<MachineResult> Run { get; }
+
+    /// <summary>Boots the image tiny up to its prompt.</summary>
+    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration)
+    {
+        var image = await TinyImage.GetAsync();
+        return await BootAsync(new MachineSpec
+        {
+            Type = configuration.Machine,
+            Engine = configuration.Engine,
+            MemoryBytes = configuration.MemoryBytes,
+            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
+            Console = new SerialTarget.Memory(),
+        });
+    }
+
+    /// <summary>Boots any Linux whose initial RAM disk is tiny's, up to the prompt.</summary>
+    internal static async Task<LinuxGuest> BootAsync(MachineSpec spec)
+    {
+        var machine = Machine.Create(spec);
+        var guest = new LinuxGuest(machine, machine.RunAsync());
+        try
+        {
+            await guest.WaitForPromptAsync();
+            return guest;
+        }
+        catch
+        {
+            await guest.DisposeAsync();
+            throw;
+        }
+    }
+
+    internal Task WaitForPromptAsync() => WaitAsync(Prompt);
+
+    /// <summary>Types a command, which must exit with 0, and returns what it printed.</summary>
+    internal async Task<string> DoAsync(string command)
+    {
+        var answer = await AskAsync(command);
+        Assert.True(answer.ExitCode == 0, $"\"{command}\" exited with {answer.ExitCode} and printed: {answer.Output}");
+        return answer.Output;
+    }
+
+    /// <summary>Types a command and returns what it printed and its exit code.</summary>
+    internal async Task<ShellAnswer> AskAsync(string command)
+    {
+        // The shell echoes what is typed: the marks come out whole only when they are printed.
+        var number = (++_commands).ToString(CultureInfo.InvariantCulture);
+        await TypeAsync($"echo '<beg'{number}'>'; {command}; echo '<end'{number}:$?'>'");
+        await WaitAsync($"<beg{number}>\r\n");
+        var output = await WaitAsync($"<end{number}:");
+        var code = await WaitAsync(">");
+        return new ShellAnswer(output[..^$"<end{number}:".Length].Replace("\r\n", "\n", StringComparison.Ordinal), int.Parse(code[..^1], CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Types a line.</summary>
+    internal async Task TypeAsync(string line)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        await Machine.Serial.WriteLineAsync(line, patience.Token);
+    }
+
+    /// <summary>Waits for the machine's end.</summary>
+    internal async Task<MachineResult> EndAsync()
+    {
+        try
+        {
+            return await Run.WaitAsync(Patience);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"the machine did not end; its console's last lines:\n{Tail}", e);
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await Machine.DisposeAsync();
+
+    private string Tail => Machine.Serial.Text is { Length: > 3000 } text ? text[^3000..] : Machine.Serial.Text;
+
+    private async Task<string> WaitAsync(string text)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            return await Machine.Serial.ReadUntilAsync(text, patience.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or MachineException)
+        {
+            var end = Run.IsCompletedSuccessfully ? $" (the machine ended: {Run.Result})" : "";
+            throw new TimeoutException($"the console never showed \"{text}\"{end}; its last lines:\n{Tail}", e);
+        }
+    }
+}
