@@ -75,7 +75,7 @@ internal sealed class CaseGenerator
         {
             var instruction = decoder.Decode();
             if (instruction.IsInvalid) return true;
-            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && InstructionTable.IsNarrowBranch(instruction.Code.ToOpCode()))) return false;
+            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
         }
         return true;
     }

@@ -128,6 +128,12 @@ internal static class OracleCode
         Call(c, 7, Mremap, range.Image, 0, CaseLayout.DataSize, mayMoveFixed, CaseLayout.Data);
         Call(c, 8, Mremap, range.Image + CaseLayout.CodeInImage, 0, CaseLayout.CodeSize, mayMoveFixed, CaseLayout.Code);
         Call(c, 9, Mprotect, CaseLayout.Data + CaseLayout.WritableData, CaseLayout.PageSize, 1);
+        // A page that is not there yet would make another error code than one that is there and read-only.
+        for (var page = 0; page < CaseLayout.DataSize; page += CaseLayout.PageSize)
+        {
+            c.mov(rax, (ulong)(CaseLayout.Data + page));
+            c.mov(al, __byte_ptr[rax]);
+        }
         Call(c, 10, Mprotect, CaseLayout.Code, CaseLayout.CodeSize, 7);
         for (var i = 0; i < 4; i++) Call(c, 11, ModifyLdt, 1, range.Control + OracleControl.LdtAt + (ulong)i * 16, 16);
         Call(c, 12, Setitimer, 1, range.Control + OracleControl.TimerAt, 0);

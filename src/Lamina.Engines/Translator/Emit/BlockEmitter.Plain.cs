@@ -41,14 +41,47 @@ internal sealed unsafe partial class BlockEmitter
         FlagsWritten(instruction);
     }
 
+    // Outside 64-bit mode there are eight vector registers, and VZEROUPPER and VZEROALL leave the others alone.
+    private void EmitZeroEight(in Instruction instruction)
+    {
+        for (var register = 0; register < 8; register++)
+        {
+            _asm.Byte(0xc5);
+            if (instruction.VectorLength == 0)
+            {
+                _asm.Byte(0xf9);                                // vmovdqa xmm, xmm
+                _asm.Byte(0x6f);
+            }
+            else
+            {
+                _asm.Byte(0x81 | (~register & 0xf) << 3);       // vpxor xmm, xmm, xmm
+                _asm.Byte(0xef);
+            }
+            _asm.Byte(0xc0 | register << 3 | register);
+        }
+    }
+
     private void EmitPlainRegisters(in Instruction instruction, Fields fields)
     {
+        if (!_long && instruction is { Encoding: EncodingKind.Vex, Map: 1, Opcode: 0x77 })
+        {
+            EmitZeroEight(instruction);
+            return;
+        }
         if (NeedsHostFlags(instruction)) UnparkFlags();
         _usedHost = UsedHostRegisters(instruction);
         _scratch0Free = _scratch1Free = true;
         MapFields(instruction, ref fields);
+        // AH to BH cannot be encoded beside the host register of the guest's RSP: a low one stands in for it.
+        var standIn = fields.Reg >= 8 && IsGpr(instruction.RegClass) && HasHighByteSource(instruction) ? fields.Reg : NotPresent;
+        if (standIn != NotPresent)
+        {
+            fields.Reg = Borrow(lowOnly: true);
+            _asm.Mov(fields.Reg, standIn);
+        }
         if (instruction.Id == InstructionId.Divide) AddHostFaultSite();
         Encode(instruction, fields, NotPresent, NotPresent);
+        if (standIn != NotPresent) _asm.Mov(standIn, fields.Reg);
         ReturnLoans();
     }
 
@@ -85,6 +118,9 @@ internal sealed unsafe partial class BlockEmitter
 
     private static bool HasHighByteRegister(in Instruction instruction) =>
         instruction.Encoding == EncodingKind.Legacy && !instruction.HasRex && instruction.RegClass == FieldClass.Gpr8 && instruction.Reg >= 4;
+
+    private static bool HasHighByteSource(in Instruction instruction) =>
+        instruction.Encoding == EncodingKind.Legacy && !instruction.HasRex && !instruction.HasMemory && instruction.RmClass == FieldClass.Gpr8 && instruction.Rm is >= 4 and < 8;
 
     /// <summary>Whether a displaced register has to be held in a register besides the address.</summary>
     private static bool NeedsRegister(in Instruction instruction) =>
@@ -179,6 +215,7 @@ internal sealed unsafe partial class BlockEmitter
         used |= Bit(instruction.RegClass, instruction.Reg) | Bit(instruction.VvvvClass, instruction.Vvvv) | Bit(instruction.OpcodeRegClass, instruction.OpcodeReg);
         if (!instruction.HasMemory) used |= Bit(instruction.RmClass, instruction.Rm);
         if (instruction.RegClass == FieldClass.Gpr8 && instruction.Reg is >= 4 and < 8) used |= 1 << (instruction.Reg - 4);
+        if (HasHighByteSource(instruction)) used |= 1 << (instruction.Rm - 4);
         return used | 1 << Host.Rax | 1 << Host.Rcx | 1 << Host.Rdx;
 
         static int Bit(FieldClass field, int guest) => IsGpr(field) && !IsDisplaced(guest) ? 1 << HostOf(guest) : 0;

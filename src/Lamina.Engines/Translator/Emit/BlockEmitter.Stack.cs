@@ -154,8 +154,9 @@ internal sealed unsafe partial class BlockEmitter
         }
         var operand = BeginAccess(address, StackWidth, OperandAccess.Read, 0, !_long);
         Fold(ref operand);
+        OperandOp(Op.MovLoad, S1, operand, _long);
         _asm.Rm(Op.Lea, StackPointer, Host.Rbp, StackWidth, _long);
-        OperandOp(Op.MovLoad, Host.Rbp, operand, _long);
+        _asm.Mov(Host.Rbp, S1, _long);
         EndAccess(operand);
     }
 }

@@ -100,7 +100,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         var poll = PollIndex();
         for (_index = 0; _index < _block.Count; _index++)
         {
-            buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index]));
+            buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index], _flags == FlagPlace.Parked));
             if (_index == poll) EmitPoll();
             ref readonly var instruction = ref _block.Instructions[_index];
             EmitInstruction(instruction);

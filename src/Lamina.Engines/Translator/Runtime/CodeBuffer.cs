@@ -40,8 +40,8 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Sites of all blocks, by growing return address within a block.</summary>
     public List<Site> Sites { get; } = [];
 
-    /// <summary>Host start and guest offset of all instructions, in order.</summary>
-    public List<(int Host, ushort Guest)> Instructions { get; } = [];
+    /// <summary>Host start and guest offset of all instructions, in order, and whether flags were parked before each.</summary>
+    public List<(int Host, ushort Guest, bool Parked)> Instructions { get; } = [];
 
     /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
     public List<Instruction> SystemInstructions { get; } = [];

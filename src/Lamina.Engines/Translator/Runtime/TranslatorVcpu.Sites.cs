@@ -288,7 +288,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleSegment(in Site site)
     {
-        if (!_processor.TryLinearize(site.Target, (uint)_area->Scratch0, site.Size, !site.Reads, out var linear)) return DeliverFault();
+        if (!_processor.TryLinearize(site.Target, (uint)_area->Scratch0, site.Size, !site.Reads, out var linear)) return DeliverOperandFault();
         _area->Scratch0 = linear;
         ResumeAt(site.Resume);
         return true;
@@ -431,7 +431,7 @@ internal sealed unsafe partial class TranslatorVcpu
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
         var access = AccessBefore(block, index, offset);
-        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? false;
+        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? buffer.Instructions[index].Parked;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
         switch ((byte)(_area->FaultSignal >> 8))
         {

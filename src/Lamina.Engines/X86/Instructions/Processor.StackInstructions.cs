@@ -40,9 +40,9 @@ internal sealed unsafe partial class Processor
 
     private Outcome PushSegment(in Instruction i)
     {
-        // A 32-bit push writes 16 bits and leaves the rest of the slot, as processors of today do. SDM vol. 2, PUSH.
+        // Intel's processors of today write 16 bits of a 32-bit slot and leave the rest; AMD's write zeros there. SDM vol. 2, PUSH; APM vol. 3, PUSH.
         var selector = Segment(i.Reg)->Selector;
-        if (i.OperandSize != 4) return PushValue(i.OperandSize, selector);
+        if (i.OperandSize != 4 || _model.Vendor == Cpuid.CpuVendor.Amd) return PushValue(i.OperandSize, selector);
         var pointer = (StackPointer - 4) & StackMask;
         if (!TryWriteMemory(SegmentIndex.Ss, pointer, 2, selector)) return Outcome.Fault;
         SetStackPointer(pointer);
