@@ -16,14 +16,17 @@ public sealed class RandomCodeTests(ITestOutputHelper output)
         var first = Number("LAMINA_TORTURE_SEED") ?? 1;
         var start = TimeProvider.System.GetTimestamp();
         var ends = new SortedDictionary<string, int>();
+        var failures = new List<string>();
         for (var seed = first; seed < first + Guests || TimeProvider.System.GetElapsedTime(start).TotalSeconds < seconds; seed++)
         {
             // Said before the run: should the process die, the log names the guest that did it.
             if (seconds > 0) Console.Error.WriteLine($"seed {seed}");
-            var result = await GuestRun.RunAsync(RandomCode.Kernel(seed, CasesOfAGuest));
+            var result = await GuestRun.TryAsync(RandomCode.Kernel(seed, CasesOfAGuest));
+            if (result.End == MachineEnd.Failed) failures.Add($"seed {seed}: {result.Message}");
             var end = $"{result.End} {result.DebugExitCode}";
             ends[end] = ends.GetValueOrDefault(end) + 1;
         }
+        Assert.Empty(failures);
         output.WriteLine(string.Join(", ", ends.Select(end => $"{end.Key}: {end.Value}")));
     }
 

@@ -18,6 +18,7 @@ public sealed class EndTests
         await guest.DoAsync("touch /tmp/before");
 
         await guest.TypeAsync("reboot");
+        await guest.WaitAsync("Restarting system");
         await guest.WaitForPromptAsync();
         Assert.Equal(1, (await guest.AskAsync("test -e /tmp/before")).ExitCode);
         Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));

@@ -97,9 +97,10 @@ internal sealed class LinuxGuest : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await Machine.DisposeAsync();
 
-    private string Tail => Machine.Serial.Text is { Length: > 3000 } text ? text[^3000..] : Machine.Serial.Text;
+    private string Tail => Machine.Serial.Text is { Length: > 12000 } text ? text[^12000..] : Machine.Serial.Text;
 
-    private async Task<string> WaitAsync(string text)
+    /// <summary>Waits until the console shows a text behind what was read before; returns what it showed.</summary>
+    internal async Task<string> WaitAsync(string text)
     {
         using var patience = new CancellationTokenSource(Patience);
         try

@@ -1,0 +1,13 @@
+// Tests that take long or fetch more than the rest are run on request only.
+using Xunit;
+
+namespace Lamina.Tests.Support;
+
+internal static class AllTests
+{
+    private const string Variable = "LAMINA_TEST_ALL";
+
+    /// <summary>Skips the test unless everything was asked for.</summary>
+    internal static void SkipUnlessAsked(string why) =>
+        Assert.SkipUnless(Environment.GetEnvironmentVariable(Variable) == "1", $"{why}; ./test --all runs it ({Variable}=1)");
+}
