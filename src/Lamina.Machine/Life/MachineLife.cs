@@ -29,7 +29,8 @@ internal sealed class MachineLife : IHardwareEvents
     private volatile bool _debuggerHolds;
     private IReadOnlySet<int>? _debuggerLets;
     private bool _clockRuns;
-    private IReadOnlyDictionary<string, long> _lastStatistics = new Dictionary<string, long>();
+    private readonly Lock _statisticsGate = new();
+    private IReadOnlyDictionary<string, long>? _lastStatistics;
     private long _resets;
 
     internal MachineLife(bool noReboot, Action<string>? trace)
@@ -52,8 +53,9 @@ internal sealed class MachineLife : IHardwareEvents
     {
         get
         {
-            var counters = _state == MachineState.Ended ? _lastStatistics : _hardware!.Statistics;
-            return new SortedDictionary<string, long>(counters.ToDictionary(), StringComparer.Ordinal) { ["resets"] = Interlocked.Read(ref _resets) };
+            // The gate keeps the hardware from being taken down while it is asked.
+            lock (_statisticsGate)
+                return new SortedDictionary<string, long>((_lastStatistics ?? _hardware!.Statistics).ToDictionary(), StringComparer.Ordinal) { ["resets"] = Interlocked.Read(ref _resets) };
         }
     }
 
@@ -207,7 +209,7 @@ internal sealed class MachineLife : IHardwareEvents
         {
             await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
             if (_hardware is not { } hardware) return;
-            _lastStatistics = hardware.Statistics;
+            lock (_statisticsGate) _lastStatistics = hardware.Statistics;
             hardware.Dispose();
         }
         finally

@@ -61,14 +61,6 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        // No timer reaches a part that is gone.
-        _clock.Pause();
-        _units.Dispose();
-    }
-
-    /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
 
     /// <inheritdoc/>
@@ -105,6 +97,14 @@ internal sealed class MicroMachine : IHardware
             else _atReset[i].Activity = VcpuActivity.WaitForStartUp;
             _vcpus[i].SetState(_atReset[i]);
         }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // No timer reaches a part that is gone.
+        _clock.Pause();
+        _units.Dispose();
     }
 
     private void AddVcpus(InterruptControllers controllers, int count)
