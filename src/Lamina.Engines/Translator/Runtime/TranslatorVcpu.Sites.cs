@@ -381,7 +381,8 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             case Outcome.Next:
                 if (!_modeStale && _generation == _store.Generation) _resume = _area->ExitAddress;
-                if (BlockEnds.EndsBlock(instruction)) _resume = 0;
+                // STI holds interrupts off for one instruction, which must be reached without a look at them.
+                if (BlockEnds.EndsBlock(instruction) || instruction.Id == InstructionId.Sti) _resume = 0;
                 break;
             case Outcome.Branched:
                 break;
