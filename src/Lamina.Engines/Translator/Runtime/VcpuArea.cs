@@ -110,7 +110,7 @@ internal static unsafe class Slot
     public const int XsaveOffset = 0x3000;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
-    public const int JumpCacheEntries = 8192;
+    public const int JumpCacheEntries = 32768;
 
     /// <summary>The hash of a code address is its own bits mixed with those this much higher, under <see cref="JumpCacheMask"/>, over four.</summary>
     public const int JumpCacheShift = 12;
