@@ -107,6 +107,18 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task Where_the_ahead_of_time_compiler_cannot_be_had_the_build_goes_on_without_it()
+    {
+        Compile(before: "[[ $* != *PublishReadyToRun=true* ]] || { echo 'error NU1102: Unable to find package microsoft.netcore.app.Crossgen2.linux-x64'; exit 1; }");
+
+        var outcome = await Lamina("x");
+
+        Assert.Equal((0, "version 1: x,\n"), (outcome.ExitCode, outcome.Output));
+        Assert.Single(outcome.ErrorLines);
+        Assert.Equal(2, Builds);
+    }
+
+    [Fact]
     public async Task Without_the_SDK_one_line_says_what_to_install()
     {
         var path = Environment.With("PATH", ToolsWithoutDotnet());
@@ -208,7 +220,7 @@ public sealed class LauncherTests : IDisposable
         echo build >>'{{_folder.File("builds")}}'
         {{instead ?? before}}
         while [[ $1 != --artifacts-path ]]; do [[ $1 != */src/Lamina.Cli ]] || source=$1; shift; done
-        out=$2/bin/Lamina.Cli/release
+        out=$2/publish/Lamina.Cli/release
         set -- build "$source"
         mkdir -p "$out"
         {{program}}
@@ -219,7 +231,7 @@ public sealed class LauncherTests : IDisposable
     private string ToolsWithoutDotnet()
     {
         var tools = _folder.Folder("tools");
-        foreach (var name in (string[])["bash", "find", "readlink", "flock", "mkdir", "rm", "stty"])
+        foreach (var name in (string[])["bash", "find", "readlink", "flock", "mkdir", "rm", "stty", "grep"])
             File.CreateSymbolicLink(Path.Combine(tools, name), new[] { $"/usr/bin/{name}", $"/bin/{name}" }.First(File.Exists));
         return tools;
     }
