@@ -48,7 +48,10 @@ internal static unsafe class FlagLiveness
             or InstructionId.IncDecShort or InstructionId.Xchg or InstructionId.Divide or InstructionId.ShiftByCl
             or InstructionId.JmpRelative or InstructionId.JumpConditional or InstructionId.CallRelative or InstructionId.JmpIndirect
             or InstructionId.CallIndirect or InstructionId.Ret or InstructionId.Loop or InstructionId.JumpCxZero
-            or InstructionId.Push or InstructionId.PushImmediate or InstructionId.Pop or InstructionId.Leave or InstructionId.Pause => false,
+            or InstructionId.Push or InstructionId.PushImmediate or InstructionId.Pop or InstructionId.Leave or InstructionId.Pause
+            or InstructionId.CompareExchangeWide or InstructionId.BitTestMemory or InstructionId.Movs or InstructionId.Stos
+            or InstructionId.Cli or InstructionId.Sti or InstructionId.Cld or InstructionId.Std or InstructionId.MovFromSegment or InstructionId.MovFromCr
+            or InstructionId.Rdfsbase or InstructionId.Rdgsbase or InstructionId.Rdtsc or InstructionId.Rdtscp or InstructionId.Swapgs => false,
         _ => true,
     };
 

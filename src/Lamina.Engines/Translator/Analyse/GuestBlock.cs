@@ -156,7 +156,7 @@ internal static class BlockEnds
         {
             case >= InstructionId.JmpRelative and <= InstructionId.Ud:
             case InstructionId.MovToSegment or InstructionId.PopSegment or InstructionId.LoadFarPointer:
-            case InstructionId.Popf or InstructionId.Sti or InstructionId.Hlt or InstructionId.Mwait:
+            case InstructionId.Popf or InstructionId.Hlt or InstructionId.Mwait:
             case InstructionId.MovToCr or InstructionId.MovToDr or InstructionId.Clts or InstructionId.Lmsw or InstructionId.Xsetbv:
             case InstructionId.Wrmsr or InstructionId.Invlpg or InstructionId.Invpcid:
             case InstructionId.Rsm or InstructionId.UserWait or InstructionId.NotOffered or InstructionId.Transaction:

@@ -175,41 +175,4 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
         EmitIndirectEnd();
     }
-
-    // ---- system instructions that stay in generated code ----
-
-    private void EmitSwapgs()
-    {
-        _asm.Gs(Op.MovLoad, S0, Slot.GsBase);
-        _asm.Gs(Op.MovLoad, S1, Slot.KernelGsBase);
-        _asm.Gs(Op.MovStore, S1, Slot.GsBase);
-        _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
-    }
-
-    private bool NativeString(in Instruction instruction) =>
-        _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
-        && (instruction.Traits & InstructionTraits.Rep) != 0;
-
-    private void EmitString(in Instruction instruction)
-    {
-        ParkFlags(LiveBefore);
-        var size = instruction.OperandSize switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
-        buffer.SystemInstructions.Add(instruction);
-        LeaveInline(SiteKind.System, instruction.Id == InstructionId.Movs ? stubs.Move[size] : stubs.Store[size], GuestOffset, parked: true,
-            target: buffer.SystemInstructions.Count - 1);
-    }
-
-    // Guest TSC = host TSC + offset.
-    private void EmitRdtsc()
-    {
-        ParkFlags(LiveBefore);
-        _asm.Byte(0x0f);
-        _asm.Byte(0x31);
-        _asm.Shift(4, Host.Rdx, 32);
-        _asm.Rr(Op.Or, Host.Rdx, Host.Rax);
-        _asm.Gs(Op.AddLoad, Host.Rax, Slot.TscOffset);
-        _asm.Mov(Host.Rdx, Host.Rax);
-        _asm.Shift(5, Host.Rdx, 32);
-        _asm.Mov(Host.Rax, Host.Rax, wide: false);
-    }
 }

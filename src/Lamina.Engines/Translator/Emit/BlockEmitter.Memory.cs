@@ -222,6 +222,9 @@ internal sealed unsafe partial class BlockEmitter
                 case ColdKind.Link:
                     LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
                     break;
+                case ColdKind.System:
+                    LeaveInline(SiteKind.System, stubs.System, cold.GuestOffset, cold.Parked, cold.Target);
+                    break;
                 case ColdKind.FarEdge:
                     _flags = FlagPlace.Host;
                     EmitFarJump(cold.Target, cold.FlagsLive ? Flags.All : Flags.None);

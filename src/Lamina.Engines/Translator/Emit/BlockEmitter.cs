@@ -9,6 +9,7 @@
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.X86;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
@@ -29,6 +30,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         Poll,
         Link,
         FarEdge,
+        System,
     }
 
     /// <summary>Code that is emitted behind the block because it rarely runs.</summary>
@@ -121,7 +123,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         switch (instruction.Id)
         {
             case InstructionId.Plain or InstructionId.Mov or InstructionId.ZeroRegister or InstructionId.Xchg
-                or InstructionId.ShiftByCl or InstructionId.ReadRandom or InstructionId.Fwait:
+                or InstructionId.ShiftByCl or InstructionId.ReadRandom or InstructionId.Fwait or InstructionId.CompareExchangeWide:
                 EmitPlain(instruction);
                 break;
             case InstructionId.Divide:
@@ -165,6 +167,33 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
                 break;
             case InstructionId.Ret when NativeIndirect(instruction) && NativeStack(instruction):
                 EmitReturn(instruction);
+                break;
+            case InstructionId.BitTestMemory when NativeBitTest(instruction):
+                EmitBitTest(instruction);
+                break;
+            case InstructionId.Cli when Supervisor64:
+                EmitSystemFlag(Rflags.IF, set: false);
+                break;
+            case InstructionId.Sti when Supervisor64 && _index < _block.Count - 1:
+                EmitEnableInterrupts(instruction);
+                break;
+            case InstructionId.Cld or InstructionId.Std when _long:
+                EmitSystemFlag(Rflags.DF, instruction.Id == InstructionId.Std);
+                break;
+            case InstructionId.Pushf when Supervisor64 && NativeStack(instruction):
+                EmitPushFlags();
+                break;
+            case InstructionId.MovFromSegment when !instruction.HasMemory && instruction.OperandSize >= 4:
+                EmitLoadSlot(instruction.Rm, Slot.SegmentSelector(instruction.Reg), 2);
+                break;
+            case InstructionId.MovFromCr when Supervisor64 && NativeControlRegister(instruction):
+                EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), 8);
+                break;
+            case InstructionId.Rdfsbase or InstructionId.Rdgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
+                EmitLoadSlot(instruction.Rm, instruction.Id == InstructionId.Rdfsbase ? Slot.FsBase : Slot.GsBase, instruction.OperandSize);
+                break;
+            case InstructionId.Rdtscp when (_key & ModeKey.NativeTsc) != 0:
+                EmitRdtscp();
                 break;
             case InstructionId.Swapgs when _long && (_key & ModeKey.Cpl0) != 0:
                 EmitSwapgs();

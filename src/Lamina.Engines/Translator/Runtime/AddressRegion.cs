@@ -13,6 +13,9 @@ internal sealed unsafe class AddressRegion : IDisposable
     private readonly HostReservation _range;
     private readonly byte* _gs;
     private readonly ulong _jumpMiss;
+    private readonly List<int> _jumpsSet = [];
+    private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
+    private bool _hasLocalCode;
 
     /// <summary>Reserves a region around a mapping of the vCPU's shared state.</summary>
     public AddressRegion(SharedMemory shared, ulong jumpMiss)
@@ -22,7 +25,7 @@ internal sealed unsafe class AddressRegion : IDisposable
         _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
         _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
         _gs = (byte*)_range.Address + TableBytes + Slot.Middle;
-        ClearJumpCache();
+        new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
     }
 
     /// <summary>The value for the GS base.</summary>
@@ -40,17 +43,20 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>The modes that the jump cache's blocks were translated for.</summary>
     public Analyse.ModeKey JumpCacheKey { get; private set; }
 
-    /// <summary>The jump cache holds code in pages that are not global.</summary>
-    public bool HasLocalCode { get; set; }
-
     /// <summary>How often the jump cache was emptied.</summary>
     public long JumpCacheClears { get; private set; }
 
     /// <summary>How many entries gave way to others.</summary>
     public long JumpCacheReplaced { get; private set; }
 
-    /// <summary>Linear pages that the jump cache may lead to.</summary>
-    public HashSet<ulong> CodePages { get; } = [];
+    /// <summary>Notes a linear page that the jump cache may lead to.</summary>
+    /// <param name="page">Its number.</param>
+    /// <param name="global">Survives <see cref="FlushLocal"/>.</param>
+    public void NoteCode(ulong page, bool global)
+    {
+        if (_codePages.Add(page)) _codeLargePages.Add(page >> 9);
+        if (!global) _hasLocalCode = true;
+    }
 
     private ulong* ReadTable => (ulong*)_gs;
 
@@ -91,7 +97,7 @@ internal sealed unsafe class AddressRegion : IDisposable
             new Span<ulong>(ReadTable + page, 512).Clear();
             new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
         }
-        if (CodePages.Contains(linear >> 12) || (large && CodePages.Count > 0)) ClearJumpCache();
+        if (large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12)) ClearJumpCache();
     }
 
     /// <summary>Forgets everything.</summary>
@@ -114,7 +120,7 @@ internal sealed unsafe class AddressRegion : IDisposable
             else Drop(entry & PageNumberMask);
         }
         LogCount = kept;
-        if (HasLocalCode) ClearJumpCache();
+        if (_hasLocalCode) ClearJumpCache();
     }
 
     /// <summary>Takes the right to store in place away from every page that maps a host page.</summary>
@@ -141,6 +147,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         ref var entry = ref JumpCache[Slot.JumpCacheHash(linear) >> 2];
         if (entry != _jumpMiss) JumpCacheReplaced++;
+        else _jumpsSet.Add(Slot.JumpCacheHash(linear) >> 2);
         entry = pad;
     }
 
@@ -156,9 +163,14 @@ internal sealed unsafe class AddressRegion : IDisposable
     public void ClearJumpCache()
     {
         JumpCacheClears++;
-        new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
-        CodePages.Clear();
-        HasLocalCode = false;
+        // Most processes use a small part of it.
+        if (_jumpsSet.Count > Slot.JumpCacheEntries / 8) new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
+        else
+            foreach (var index in _jumpsSet) JumpCache[index] = _jumpMiss;
+        _jumpsSet.Clear();
+        _codePages.Clear();
+        _codeLargePages.Clear();
+        _hasLocalCode = false;
     }
 
     public void Dispose() => _range.Dispose();

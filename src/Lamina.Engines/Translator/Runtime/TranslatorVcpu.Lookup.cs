@@ -115,9 +115,8 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         if ((_key & ModeKey.SingleStep) != 0) return;
         lock (_store.Gate) _region.SetJump(linear, _store.PadFor(block, linear));
-        _region.CodePages.Add(linear >> 12);
-        if (block.CrossesPage) _region.CodePages.Add((linear >> 12) + 1);
-        if (!_lastFetchGlobal) _region.HasLocalCode = true;
+        _region.NoteCode(linear >> 12, _lastFetchGlobal);
+        if (block.CrossesPage) _region.NoteCode((linear >> 12) + 1, _lastFetchGlobal);
     }
 
     /// <summary>Arithmetic flags as SETO and LAHF leave them.</summary>

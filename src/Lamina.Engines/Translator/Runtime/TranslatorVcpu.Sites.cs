@@ -388,7 +388,8 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             case Outcome.Next:
                 if (!_modeStale && _generation == _store.Generation) _resume = _area->ExitAddress;
-                if (BlockEnds.EndsBlock(instruction)) _resume = 0;
+                // STI holds interrupts off for one instruction, which must be reached without a look at them.
+                if (BlockEnds.EndsBlock(instruction) || instruction.Id == InstructionId.Sti) _resume = 0;
                 break;
             case Outcome.Branched:
                 break;
@@ -437,6 +438,7 @@ internal sealed unsafe partial class TranslatorVcpu
         foreach (var (register, slot) in buffer.BorrowedBy(index))
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
+        _trace?.Invoke($"host fault {_area->FaultSignal >> 8:x} (signal {(byte)_area->FaultSignal}) at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         var access = AccessBefore(block, index, offset);
         var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? buffer.Instructions[index].Parked;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);

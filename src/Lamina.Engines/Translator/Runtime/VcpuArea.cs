@@ -110,7 +110,7 @@ internal static unsafe class Slot
     public const int XsaveOffset = 0x3000;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
-    public const int JumpCacheEntries = 8192;
+    public const int JumpCacheEntries = 32768;
 
     /// <summary>The hash of a code address is its own bits mixed with those this much higher, under <see cref="JumpCacheMask"/>, over four.</summary>
     public const int JumpCacheShift = 12;
@@ -151,7 +151,11 @@ internal static unsafe class Slot
     public static readonly int Gpr = At(Model->Cpu.Gpr),
         Rip = At(&Model->Cpu.Rip),
         SystemFlags = At(&Model->Cpu.SystemFlags),
+        Cr0 = At(&Model->Cpu.Cr0),
+        Cr2 = At(&Model->Cpu.Cr2),
         Cr3 = At(&Model->Cpu.Cr3),
+        Cr4 = At(&Model->Cpu.Cr4),
+        InterruptWaits = At(&Model->InterruptWaits),
         Cpl = At(&Model->Cpu.Cpl),
         FsBase = At(&Model->Cpu.Fs.Base),
         GsBase = At(&Model->Cpu.Gs.Base),
@@ -200,6 +204,11 @@ internal static unsafe class Slot
 
     /// <summary>The slot of a segment register's base, ES 0 to GS 5.</summary>
     public static int SegmentBase(int segment) => EsBase + segment * sizeof(SegmentRegister);
+
+    private static readonly int EsSelector = At(&Model->Cpu.Es.Selector);
+
+    /// <summary>The slot of a segment register's selector, ES 0 to GS 5.</summary>
+    public static int SegmentSelector(int segment) => EsSelector + segment * sizeof(SegmentRegister);
 
     private static readonly int ReadLimits = At(Model->ReadLimits), WriteLimits = At(Model->WriteLimits);
 

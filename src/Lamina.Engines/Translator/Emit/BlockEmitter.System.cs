@@ -1,0 +1,162 @@
+// System instructions that need no C#: those that kernels execute all the time and whose checks the block's modes have
+// done already. What they cannot decide by themselves goes to the executor.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.X86;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal sealed unsafe partial class BlockEmitter
+{
+    private void EmitSwapgs()
+    {
+        _asm.Gs(Op.MovLoad, S0, Slot.GsBase);
+        _asm.Gs(Op.MovLoad, S1, Slot.KernelGsBase);
+        _asm.Gs(Op.MovStore, S1, Slot.GsBase);
+        _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
+    }
+
+    private bool NativeString(in Instruction instruction) =>
+        _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
+        && (instruction.Traits & InstructionTraits.Rep) != 0;
+
+    private void EmitString(in Instruction instruction)
+    {
+        ParkFlags(LiveBefore);
+        var size = instruction.OperandSize switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
+        buffer.SystemInstructions.Add(instruction);
+        LeaveInline(SiteKind.System, instruction.Id == InstructionId.Movs ? stubs.Move[size] : stubs.Store[size], GuestOffset, parked: true,
+            target: buffer.SystemInstructions.Count - 1);
+    }
+
+    // Guest TSC = host TSC + offset.
+    private void EmitRdtsc()
+    {
+        ParkFlags(LiveBefore);
+        _asm.Byte(0x0f);
+        _asm.Byte(0x31);
+        _asm.Shift(4, Host.Rdx, 32);
+        _asm.Rr(Op.Or, Host.Rdx, Host.Rax);
+        _asm.Gs(Op.AddLoad, Host.Rax, Slot.TscOffset);
+        _asm.Mov(Host.Rdx, Host.Rax);
+        _asm.Shift(5, Host.Rdx, 32);
+        _asm.Mov(Host.Rax, Host.Rax, wide: false);
+    }
+
+    private bool Supervisor64 => _long && (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
+
+    /// <summary>CLI, CLD, STD: a bit of the flags that are kept in memory.</summary>
+    private void EmitSystemFlag(ulong bit, bool set)
+    {
+        ParkFlags(LiveBefore);
+        if (set) _asm.GsImmediate(0x81, 1, Slot.SystemFlags, (int)bit);
+        else _asm.GsImmediate(0x81, 4, Slot.SystemFlags, ~(int)bit);
+    }
+
+    /// <summary>
+    /// STI. Where an interrupt waits the executor does it, with the shadow of one instruction; else the next one is seen
+    /// at a later poll anyway. The block goes on behind it, so that HLT follows without a look at interrupts between.
+    /// </summary>
+    private void EmitEnableInterrupts(in Instruction instruction)
+    {
+        ParkFlags(LiveBefore);
+        _asm.GsCompare8(Slot.InterruptWaits, 0, wide: true);
+        buffer.SystemInstructions.Add(instruction);
+        _cold[_coldCount++] = new Cold
+        {
+            Kind = ColdKind.System, Jump0 = _asm.JccForward(Cond.NE), GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked,
+            Target = buffer.SystemInstructions.Count - 1,
+        };
+        _asm.GsImmediate(0x81, 1, Slot.SystemFlags, (int)Rflags.IF);
+    }
+
+    /// <summary>PUSHFQ: RFLAGS without VM and RF (SDM vol. 2, PUSHF).</summary>
+    private void EmitPushFlags()
+    {
+        var operand = BeginPush();
+        Fold(ref operand);
+        _asm.Gs(Op.MovLoad, S1, Slot.ParkedFlags, wide: false);
+        _asm.Shift(5, S1, 8, wide: false);
+        _asm.RegImmediate(4, S1, 0xd5, wide: false);
+        _asm.Byte(0x65);                            // test byte gs:[parked], 1
+        _asm.Byte(0xf6);
+        _asm.GsAddress(0, Slot.ParkedFlags);
+        _asm.Byte(1);
+        var noOverflow = _asm.JccShort(Cond.E);
+        _asm.RegImmediate(1, S1, (int)Flags.OF, wide: false);
+        _asm.BindShort(noOverflow);
+        _asm.Gs(Op.OrLoad, S1, Slot.SystemFlags);
+        _asm.RegImmediate(4, S1, ~(int)(Rflags.VM | Rflags.RF));
+        OperandOp(Op.MovStore, S1, operand, wide: true);
+        AdjustStack(-8);
+        EndAccess(operand);
+    }
+
+    /// <summary>A register from a slot of the state: MOV r, Sreg (zero-extended), MOV r, CRn, RDFSBASE and RDGSBASE.</summary>
+    private void EmitLoadSlot(int guest, int slot, int bytes)
+    {
+        var register = IsDisplaced(guest) ? S0 : HostOf(guest);
+        if (bytes == 2)
+        {
+            _asm.Byte(0x65);                        // movzx r32, word gs:[slot]
+            if (register >= 8) _asm.Byte(0x44);
+            _asm.Byte(0x0f);
+            _asm.Byte(0xb7);
+            _asm.GsAddress(register, slot);
+        }
+        else
+        {
+            _asm.Gs(Op.MovLoad, register, slot, bytes == 8);
+        }
+        if (register == S0) _asm.Gs(Op.MovStore, S0, Slot.GprSlot(guest));
+    }
+
+    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4;
+
+    private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, _ => Slot.Cr4 };
+
+    /// <summary>RDTSCP: as RDTSC, and TSC_AUX in ECX.</summary>
+    private void EmitRdtscp()
+    {
+        _asm.Byte(0x0f);                            // lfence: all earlier loads are done
+        _asm.Byte(0xae);
+        _asm.Byte(0xe8);
+        EmitRdtsc();
+        _asm.Gs(Op.MovLoad, Host.Rcx, Slot.TscAux, wide: false);
+    }
+
+    private bool NativeBitTest(in Instruction instruction) =>
+        _long && instruction.OperandSize >= 4 && instruction.AddressSize == 8 && (LiveAfter & ~instruction.FlagsWritten) == Flags.None;
+
+    /// <summary>
+    /// BT, BTS, BTR, BTC m, r: the register's upper bits choose the operand (signed), its lower ones the bit.
+    /// SDM vol. 2, BT and 3.1.1.9.
+    /// </summary>
+    private void EmitBitTest(in Instruction instruction)
+    {
+        var size = instruction.OperandSize;
+        var bits = size == 8 ? 6 : 5;
+        var offset = EmitEffectiveAddress(instruction);
+        ParkFlags(LiveBefore);
+        var bit = LoadGuest(instruction.Reg, S1);
+        if (size == 8) _asm.Mov(S1, bit);
+        else _asm.Rr(0x63, S1, bit);                // movsxd
+        _asm.Shift(7, S1, bits);
+        _asm.Rx(Op.Lea, S0, offset, S1, size == 8 ? 3 : 2, 0);
+        var linear = EmitLinearAddress(instruction, S0, size, instruction.RmAccess);
+        var operand = BeginAccess(linear, size, instruction.RmAccess, 0, narrow: false);
+        Fold(ref operand);
+        bit = LoadGuest(instruction.Reg, S1);
+        if (bit != S1) _asm.Mov(S1, bit);
+        _asm.RegImmediate(4, S1, size * 8 - 1, wide: false);
+        if ((instruction.Traits & InstructionTraits.Lock) != 0) _asm.Byte(0xf0);
+        _asm.Byte(size == 8 ? 0x4d : 0x45);         // REX with R and B: both registers are R10, R11
+        _asm.Byte(0x0f);
+        _asm.Byte(instruction.Opcode);
+        _asm.ModRmBase(S1, S0, 0);
+        EndAccess(operand);
+        _flags = FlagPlace.Host;
+    }
+}
