@@ -23,7 +23,7 @@ internal sealed unsafe partial class TranslatorVcpu
         // Code that is stepped through does not use the jump cache.
         if ((_key & ModeKey.SingleStep) == 0) _region.UseKey(_key);
         var longMode = (_cpu->Efer & Efer.LMA) != 0 && (_cpu->Cr0 & Cr0.PG) != 0;
-        _area->FastWalk = longMode && !_processor.HasDataBreakpoints ? 1u : 0;
+        _area->FastWalk = longMode && (_cpu->Efer & Efer.NXE) != 0 && !_processor.HasDataBreakpoints ? 1u : 0;
         var needed = EntryPresent | EntryAccessed | (user ? EntryUser : 0);
         _area->WalkRead = needed;
         _area->WalkWrite = needed | EntryWritable;

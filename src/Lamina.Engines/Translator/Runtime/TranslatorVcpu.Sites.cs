@@ -196,7 +196,15 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
+    /// <summary>An instruction ran natively in a block of its own.</summary>
     private bool HandleStep()
+    {
+        _cpu->SystemFlags &= ~Rflags.RF;
+        return FinishStep();
+    }
+
+    /// <summary>Reports what is due between instructions. RF is as the instruction left it: IRET may have set it for the next one.</summary>
+    private bool FinishStep()
     {
         if (_stepOnce)
         {
@@ -205,7 +213,6 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         _resume = 0;
         if (_debuggerSteps) _debugStop = true;
-        _cpu->SystemFlags &= ~Rflags.RF;
         return _processor.CheckTraps(_trapFlagAtEntry) || DeliverFault();
     }
 
@@ -394,8 +401,8 @@ internal sealed unsafe partial class TranslatorVcpu
             case Outcome.Fault:
                 return DeliverFault();
         }
-        if (_resume == 0 && (_key & ModeKey.SingleStep) != 0) return HandleStep();
-        return true;
+        var stepped = _resume == 0 && (_key & ModeKey.SingleStep) != 0;
+        return !(stepped || _processor.HasPendingTraps) || FinishStep();
     }
 
     /// <summary>Fills the tables for the pages at the index registers of REP MOVS or STOS. False where that does not help.</summary>

@@ -114,7 +114,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         while (true)
         {
             // In the middle of an instruction its effects may be half there: it is finished first; the request stays.
-            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0)))
+            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_nmi && _cpu->NmiBlocked == 0)))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
@@ -124,6 +124,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
+            // What waits behind an interrupt shadow comes right after the one instruction that it covers.
+            if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _nmi)) StepOver();
             if (_modeStale) UpdateMode();
             if (_resume == 0 || _generation != _store.Generation)
             {
@@ -206,6 +208,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool Deliver(Outcome outcome)
     {
         _resume = 0;
+        _halted = false; // a HLT that is stepped ends in its trap
         while (outcome == Outcome.Fault) outcome = _processor.DeliverFault();
         return outcome != Outcome.Shutdown;
     }

@@ -22,6 +22,9 @@ internal sealed unsafe partial class Processor
     /// <summary>Whether an instruction may end in, or begin with, a debug exception: TF is set or a breakpoint is enabled.</summary>
     public bool DebugArmed => (Context->SystemFlags & Rflags.TF) != 0 || (Context->Dr7 & Dr7Enables) != 0 || _pendingDebug != 0;
 
+    /// <summary>Whether <see cref="CheckTraps"/> has something to report even if no instruction was stepped.</summary>
+    public bool HasPendingTraps => _pendingDebug != 0;
+
     /// <summary>Whether a data breakpoint is enabled: accesses must be noted, so none is made in place.</summary>
     public bool HasDataBreakpoints => _hasDataBreakpoints;
 

@@ -31,7 +31,11 @@ internal sealed unsafe partial class Processor
             case InstructionId.Int1:
             {
                 var outcome = SoftwareInterrupt(Vector.Debug, InterruptKind.PrivilegedSoftware);
-                if (outcome != Outcome.Fault) Context->Dr7 &= ~Dr7Gd;
+                if (outcome == Outcome.Fault) return outcome;
+                Context->Dr7 &= ~Dr7Gd;
+                // Breakpoints that waited behind MOV SS are a part of this one debug exception.
+                if (_pendingDebug != 0) Context->Dr6 = (Context->Dr6 & ~0xfUL) | _pendingDebug;
+                _pendingDebug = 0;
                 return outcome;
             }
             case InstructionId.Into:

@@ -72,6 +72,8 @@ internal sealed unsafe partial class Processor
         if (longMode) SetFlags((flags & 0x3c_7fd7) | Rflags.Fixed);
         else SetFlags(Flags | Rflags.IF);
         Context->Rip = to64 ? rcx : (uint)rcx;
+        // A TF that SYSRET restores traps at once, before the first instruction behind it; IRET's does not.
+        if (longMode && (flags & Rflags.TF) != 0) _pendingDebug |= Dr6Bs;
         return Outcome.Branched;
     }
 

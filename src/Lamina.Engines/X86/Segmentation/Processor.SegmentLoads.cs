@@ -144,7 +144,10 @@ internal sealed unsafe partial class Processor
             if ((attributes & SegmentAttributes.Unusable) != 0) continue;
             var conforming = (attributes & (SegmentAttributes.Code | SegmentAttributes.Conforming)) == (SegmentAttributes.Code | SegmentAttributes.Conforming);
             if (conforming || ((attributes >> (int)SegmentAttributes.DplShift) & 3) >= cpl) continue;
-            SetSegment(number, NullSegment(0));
+            // The base stays: in 64-bit mode FS's and GS's goes on being used.
+            var register = *Segment(number);
+            (register.Selector, register.Attributes) = (0, SegmentAttributes.Unusable);
+            SetSegment(number, in register);
         }
     }
 
