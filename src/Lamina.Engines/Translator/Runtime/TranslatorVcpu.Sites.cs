@@ -34,7 +34,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case SiteKind.Write: return HandleWrite(block, site);
             case SiteKind.Commit: return HandleCommit(site);
             case SiteKind.Segment: return HandleSegment(site);
-            case SiteKind.System: return HandleSystem(site);
+            case SiteKind.System: return HandleSystem(block, site);
             case SiteKind.Poll:
                 _resume = _area->ExitAddress;
                 return true;
@@ -364,7 +364,7 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
-    private bool HandleSystem(in Site site)
+    private bool HandleSystem(Block block, in Site site)
     {
         var instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
@@ -380,7 +380,8 @@ internal sealed unsafe partial class TranslatorVcpu
         switch (outcome)
         {
             case Outcome.Next:
-                if (!_modeStale && _generation == _store.Generation) _resume = _area->ExitAddress;
+                // What it stored may have been the block's own code.
+                if (!_modeStale && _generation == _store.Generation && block.Valid) _resume = _area->ExitAddress;
                 // STI holds interrupts off for one instruction, which must be reached without a look at them.
                 if (BlockEnds.EndsBlock(instruction) || instruction.Id == InstructionId.Sti) _resume = 0;
                 break;
