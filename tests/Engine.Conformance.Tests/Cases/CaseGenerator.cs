@@ -99,7 +99,7 @@ internal sealed class CaseGenerator
         while (decoder.IP < (ulong)length)
         {
             var instruction = decoder.Decode();
-            if (instruction.IsInvalid) return true;
+            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction;
             if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
         }
         return true;

@@ -102,6 +102,7 @@ internal sealed unsafe partial class Processor
     {
         if (!TryCheckState(i.State)) return Outcome.Fault;
         var mmx = i.State == StateClass.Mmx;
+        if (mmx && HasPendingX87) return FaultOutcome(Raise(Fault.Plain(Vector.X87)));
         var count = mmx ? 8 : 16;
         var source = stackalloc byte[16];
         var mask = stackalloc byte[16];
