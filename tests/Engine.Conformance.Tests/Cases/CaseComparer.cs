@@ -88,7 +88,7 @@ internal static class CaseComparer
         var masked = there.HasOpMask || there.Mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
-        return host.Vector is 13 or PageFault
+        return host.Vector is 13 or PageFault or 17
             && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;
     }
 

@@ -36,6 +36,8 @@ internal sealed class CaseGenerator
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
             var code = only ?? InstructionTable.Draw(random, test.Bits);
+            // On a 16-bit stack AMD's processors take the frame pointer from ESP, Intel's from SP.
+            if (code == Code.Enterd_imm16_imm8 && mode is CodeMode.Based16 or CodeMode.Based32) continue;
             var bytes = _builder.Build(context, code, at);
             if (bytes.IsEmpty)
             {
