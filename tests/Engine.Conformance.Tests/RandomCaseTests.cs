@@ -1,6 +1,5 @@
 // Random cases on the host CPU and in the engine. A run is its seed and its length: LAMINA_CONFORMANCE_SEED and
 // LAMINA_CONFORMANCE_CASES choose others than the short standard one.
-using System.Globalization;
 using System.Text;
 using Lamina.Conformance.Cases;
 using Lamina.Conformance.Guest;
@@ -11,10 +10,6 @@ namespace Lamina.Conformance;
 public sealed class RandomCaseTests
 {
     private const int MaxReported = 25;
-
-    private static long Cases => long.Parse(Environment.GetEnvironmentVariable("LAMINA_CONFORMANCE_CASES") ?? "4000", CultureInfo.InvariantCulture);
-
-    private static ulong Seed => ulong.Parse(Environment.GetEnvironmentVariable("LAMINA_CONFORMANCE_SEED") ?? "1", CultureInfo.InvariantCulture);
 
     public static TheoryData<string, string> Runs
     {
@@ -42,9 +37,9 @@ public sealed class RandomCaseTests
         {
             if (found++ < MaxReported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
         };
-        for (var i = 0L; i < Cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(Seed, i), mode);
+        for (var i = 0L; i < RunLength.Cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed, i), mode);
         runner.Flush();
-        Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {Seed}):\n{report}");
-        Assert.True(runner.Compared > Cases / 2, $"only {runner.Compared} of {Cases} cases could be compared");
+        Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
+        Assert.True(runner.Compared > RunLength.Cases / 2, $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
     }
 }

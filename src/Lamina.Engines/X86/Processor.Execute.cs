@@ -101,6 +101,9 @@ internal sealed unsafe partial class Processor
         return (cr0 & Cr0.TS) == 0 || DeviceNotAvailable();
     }
 
+    /// <summary>Whether an unmasked x87 exception waits for the next x87 or MMX instruction, to be raised as #MF. SDM vol. 1, 8.6.</summary>
+    public bool HasPendingX87 => (Context->Cr0 & Cr0.NE) != 0 && Vectors.HasPendingX87;
+
     private bool RequireCpl0() => Context->Cpl == 0 || GeneralProtection();
 
     private bool RequireRegisterForm(in Instruction i) => !i.HasMemory || InvalidOpcode();

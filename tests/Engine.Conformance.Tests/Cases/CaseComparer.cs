@@ -59,6 +59,9 @@ internal static class CaseComparer
     {
         // An indirect branch to a non-canonical address: #GP is at the target instead of the branch.
         if (host.Vector == 13 && guest.Vector == 13 && (ulong)((long)(guest.Rip << 16) >> 16) != guest.Rip) return true;
+        // A repeated store over its own instruction goes on until something interrupts it.
+        var code = new Range(test.CodeAt, test.CodeAt + test.CodeLength);
+        if (!host.Memory.AsSpan(code).SequenceEqual(test.Memory.AsSpan(code)) && CaseReport.HasRepeatedStore(test)) return true;
         // A jump into the middle of code may find a near branch with prefix 66 (see InstructionTable.IsNarrowBranch), or INT1, which not every hypervisor lets through.
         if (test.Mode == CodeMode.Long && host.Rip >> 16 == 0 && guest.Rip >> 16 != 0) return true;
         if (host.Vector == 1 && guest.Vector == 1 && guest.Rip == host.Rip + 1) return true;
@@ -68,19 +71,29 @@ internal static class CaseComparer
         if (guest.Vector == 13 && host.Vector == 17) return true;
         if (host.Vector == 17 && there.Mnemonic == Iced.Intel.Mnemonic.Enter) return true;
         // Whether vector operands are subject to AC, too, if they are long, broadcast or masked.
-        var wide = Iced.Intel.MemorySizeExtensions.GetSize(there.MemorySize) > 8 || there.Encoding is Iced.Intel.EncodingKind.EVEX;
-        if ((host.Vector == 17 || guest.Vector == 17) && wide) return true;
+        var wide = IsWide(there);
+        if ((host.Vector == 17 && IsWide(CaseReport.InstructionAt(test, host.Rip))) || (guest.Vector == 17 && IsWide(CaseReport.InstructionAt(test, guest.Rip)))) return true;
         // A call whose target and whose push are both bad.
         if ((host.Vector, guest.Vector) is (PageFault, 13) && there.Mnemonic == Iced.Intel.Mnemonic.Call) return true;
+        // Bytes that are no instruction whichever follow, at the end of what can be fetched.
+        if ((host.Vector, guest.Vector) is (6, PageFault) or (PageFault, 6) && (host.Error | guest.Error) >> 4 != 0) return true;
+        // Ten bytes that are partly behind the end of all addresses, and what is there only by the base of FS or GS.
+        if (host.Vector != guest.Vector && Iced.Intel.MemorySizeExtensions.GetSize(there.MemorySize) == 10) return true;
+        if ((host.Vector, guest.Vector) is (13, PageFault) && there.SegmentPrefix is Iced.Intel.Register.FS or Iced.Intel.Register.GS) return true;
+        // How much of the destination's upper part a gather has zeroed when it faults.
+        if (there.IsVsib && host.Vector == guest.Vector && host.Vector != End && host.Rip == guest.Rip && host.Memory.AsSpan().SequenceEqual(guest.Memory)) return true;
         // Misaligned and outside the segment at once: #GP or #SS.
         if ((host.Vector, guest.Vector) is (12, 13) or (13, 12) && host.Rip == guest.Rip && wide) return true;
         // A masked operand that is partly behind the end of its segment or of the canonical addresses.
         var masked = there.HasOpMask || there.Mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
-        return host.Vector is 13 or PageFault
+        return host.Vector is 13 or PageFault or 17
             && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;
     }
+
+    private static bool IsWide(in Iced.Intel.Instruction instruction) =>
+        Iced.Intel.MemorySizeExtensions.GetSize(instruction.MemorySize) > 8 || instruction.Encoding == Iced.Intel.EncodingKind.EVEX;
 
     // Outside 64-bit mode upper halves and R8 to R15 are nobody's.
     private static int RegisterCount(TestCase test) => test.Mode == CodeMode.Long ? 16 : 8;

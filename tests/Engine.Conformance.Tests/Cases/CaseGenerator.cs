@@ -13,6 +13,8 @@ internal sealed class CaseGenerator
 
     private readonly InstructionBuilder _builder = new();
     private readonly byte[] _code = new byte[MaxCode];
+    private readonly List<int> _ends = [];
+    private readonly List<(int Index, int Size)> _branches = [];
 
     /// <summary>Fills a case.</summary>
     /// <param name="test">Its object.</param>
@@ -28,10 +30,14 @@ internal sealed class CaseGenerator
         var count = only != null || random.Chance(55) ? 1 : 2 + random.Below(MaxInstructions - 1);
         var start = ChooseStart(random);
         var length = 0;
+        _ends.Clear();
+        _branches.Clear();
         for (var i = 0; i < count; i++)
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
             var code = only ?? InstructionTable.Draw(random, test.Bits);
+            // On a 16-bit stack AMD's processors take the frame pointer from ESP, Intel's from SP.
+            if (code == Code.Enterd_imm16_imm8 && mode is CodeMode.Based16 or CodeMode.Based32) continue;
             var bytes = _builder.Build(context, code, at);
             if (bytes.IsEmpty)
             {
@@ -42,11 +48,32 @@ internal sealed class CaseGenerator
             if (length + bytes.Length > MaxCode) break;
             bytes.CopyTo(_code.AsSpan(length));
             length += bytes.Length;
+            _ends.Add(length);
+            if (_builder.BranchSize != 0) _branches.Add((_ends.Count - 1, _builder.BranchSize));
         }
+        LinkBranches(test, random);
         if (only == null && random.Chance(2) && length > 0) Mutate(test, random, length);
         context.Finish();
         var room = CaseLayout.ImageSize - start;
         test.SetCode(start, _code.AsSpan(0, Math.Min(length, room)));
+    }
+
+    // Branches lead to a later instruction, or behind the last; a few go anywhere, and then nothing is known of flags.
+    private void LinkBranches(TestCase test, CaseRandom random)
+    {
+        foreach (var (index, size) in _branches)
+        {
+            if (random.Chance(10))
+            {
+                test.UndefinedFlags = test.EverUndefinedFlags = TestCase.Arithmetic;
+                continue;
+            }
+            var displacement = _ends[index + random.Below(_ends.Count - index)] - _ends[index];
+            var at = _code.AsSpan(_ends[index] - size, size);
+            if (size == 1) at[0] = (byte)displacement;
+            else if (size == 2) BinaryPrimitives.WriteInt16LittleEndian(at, (short)displacement);
+            else BinaryPrimitives.WriteInt32LittleEndian(at, displacement);
+        }
     }
 
     // Mostly somewhere in the first page; else so that the code crosses into the second, or runs into nothing.
@@ -74,7 +101,7 @@ internal sealed class CaseGenerator
         while (decoder.IP < (ulong)length)
         {
             var instruction = decoder.Decode();
-            if (instruction.IsInvalid) return true;
+            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction;
             if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
         }
         return true;

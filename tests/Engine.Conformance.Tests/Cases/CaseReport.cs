@@ -17,6 +17,15 @@ internal static class CaseReport
         return decoder.Decode();
     }
 
+    /// <summary>Whether the code contains REP MOVS, REP STOS or REP INS.</summary>
+    public static bool HasRepeatedStore(TestCase test)
+    {
+        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory, test.CodeAt, test.CodeLength));
+        foreach (var instruction in decoder)
+            if (instruction.IsStringInstruction && (instruction.HasRepPrefix || instruction.HasRepnePrefix)) return true;
+        return false;
+    }
+
     /// <summary>Mode, disassembly, starting registers.</summary>
     public static string Describe(TestCase test)
     {

@@ -30,6 +30,9 @@ internal sealed class InstructionBuilder
         for (var i = 0; i < 3; i++) _encoders[i] = Encoder.Create(16 << i, _buffer);
     }
 
+    /// <summary>Bytes of the displacement of a direct branch that was built last, at its end; 0 for anything else.</summary>
+    public int BranchSize { get; private set; }
+
     /// <summary>Builds one for an address (an offset in the code segment). Empty where the choice of operands has no encoding.</summary>
     public ReadOnlySpan<byte> Build(BuildContext context, Code code, ulong rip)
     {
@@ -42,6 +45,7 @@ internal sealed class InstructionBuilder
         _buffer.Length = 0;
         var encoder = _encoders[context.Test.Bits == 64 ? 2 : context.Test.Bits == 32 ? 1 : 0];
         if (!encoder.TryEncode(instruction, rip, out _, out _) || _buffer.Length > 15) return [];
+        BranchSize = instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32 or OpKind.NearBranch64 ? encoder.GetConstantOffsets().ImmediateSize : 0;
         var written = 0;
         foreach (var used in _info.GetInfo(instruction).GetUsedRegisters())
             if (used.Access is OpAccess.Write or OpAccess.CondWrite or OpAccess.ReadWrite or OpAccess.ReadCondWrite && written < _written.Length) _written[written++] = used.Register;

@@ -82,6 +82,8 @@ internal static class InstructionTable
     {
         foreach (var feature in code.CpuidFeatures())
             if (IsExcluded(feature)) return true;
+        // AMD's processors read 32 bits for it, Intel's 16.
+        if (code == Code.Movsxd_r16_rm16) return true;
         return IsExcluded(code.Mnemonic()) || HasExcludedOperand(code.ToOpCode());
     }
 

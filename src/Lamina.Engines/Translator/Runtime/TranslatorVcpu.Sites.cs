@@ -34,7 +34,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case SiteKind.Write: return HandleWrite(block, site);
             case SiteKind.Commit: return HandleCommit(site);
             case SiteKind.Segment: return HandleSegment(site);
-            case SiteKind.System: return HandleSystem(site);
+            case SiteKind.System: return HandleSystem(block, site);
             case SiteKind.Poll:
                 _resume = _area->ExitAddress;
                 return true;
@@ -107,11 +107,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Delivers the fault of a memory operand, unless a pending x87 exception comes before it (SDM vol. 3, table 6-2).</summary>
     private bool DeliverOperandFault()
     {
-        const int controlAt = 0, statusAt = 2;
-        const ushort exceptions = 0x3f;
-        var control = *(ushort*)(_cpu->XsaveArea + controlAt);
-        var status = *(ushort*)(_cpu->XsaveArea + statusAt);
-        if ((status & ~control & exceptions) == 0 || (_cpu->Cr0 & Cr0.NE) == 0) return DeliverFault();
+        if (!_processor.HasPendingX87) return DeliverFault();
         var fault = _processor.Fault;
         if (TryDecodeCurrent(out var instruction) && WaitsForX87(instruction)) _processor.RaisePlain(Vector.X87);
         else _processor.RestoreFault(fault);
@@ -122,6 +118,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private static bool WaitsForX87(in Instruction instruction) => instruction.State switch
     {
         StateClass.Mmx => true,
+        StateClass.Sse => instruction is { Map: 1, Opcode: 0x2c or 0x2d, MandatoryPrefix: 0 or 0x66 }, // CVT(T)PS2PI, CVT(T)PD2PI
         StateClass.X87 => (instruction.Opcode, instruction.ModRm >> 3 & 7) is not ((0xd9, 7) or (0xdd, 7)),
         _ => false,
     };
@@ -371,7 +368,7 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
-    private bool HandleSystem(in Site site)
+    private bool HandleSystem(Block block, in Site site)
     {
         var instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
@@ -387,7 +384,8 @@ internal sealed unsafe partial class TranslatorVcpu
         switch (outcome)
         {
             case Outcome.Next:
-                if (!_modeStale && _generation == _store.Generation) _resume = _area->ExitAddress;
+                // What it stored may have been the block's own code.
+                if (!_modeStale && _generation == _store.Generation && block.Valid) _resume = _area->ExitAddress;
                 // STI holds interrupts off for one instruction, which must be reached without a look at them.
                 if (BlockEnds.EndsBlock(instruction) || instruction.Id == InstructionId.Sti) _resume = 0;
                 break;

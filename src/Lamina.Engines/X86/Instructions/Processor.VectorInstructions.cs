@@ -51,8 +51,8 @@ internal sealed unsafe partial class Processor
             bits &= ~(1UL << n);
             new Span<byte>(mask + n * dataSize, dataSize).Clear();
         }
-        // What is behind the elements is zeroed with the first one that is loaded; a fault before that leaves it as it was.
-        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done || begun ? count * dataSize : 64));
+        // What is behind the elements is zeroed with the first one that is loaded (VEX: with the last); a fault before that leaves it as it was.
+        vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(result, done || (begun && evex) ? count * dataSize : 64));
         if (evex) vectors.WriteMask(maskRegister, done ? 0 : bits);
         else
         {
@@ -102,6 +102,7 @@ internal sealed unsafe partial class Processor
     {
         if (!TryCheckState(i.State)) return Outcome.Fault;
         var mmx = i.State == StateClass.Mmx;
+        if (mmx && HasPendingX87) return FaultOutcome(Raise(Fault.Plain(Vector.X87)));
         var count = mmx ? 8 : 16;
         var source = stackalloc byte[16];
         var mask = stackalloc byte[16];

@@ -27,6 +27,9 @@ internal readonly unsafe struct XsaveImage(byte* area, CpuModel model)
     /// <summary>The MXCSR bits that may be set. SDM vol. 1, 11.6.6.</summary>
     public uint MxcsrMask => *(uint*)(area + MxcsrMaskAt) is var mask and not 0 ? mask : 0xffbf;
 
+    /// <summary>An x87 exception is flagged that is not masked.</summary>
+    public bool HasPendingX87 => InUse(X87) && (*(ushort*)(area + StatusAt) & ~*(ushort*)(area + ControlAt) & 0x3f) != 0;
+
     public bool InUse(int component) => (StateBits >> component & 1) != 0;
 
     /// <summary>The bytes of a component from 2 on.</summary>
