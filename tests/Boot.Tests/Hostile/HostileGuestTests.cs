@@ -81,7 +81,7 @@ public sealed class HostileGuestTests
         var result = await machine.RunAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(MachineEnd.TimedOut, result.End);
-        Assert.True(machine.Statistics["machine.resets"] > 3);
+        Assert.True(machine.Statistics["resets"] > 3);
     }
 
     public static TheoryData<string, byte[]> Endless => new()

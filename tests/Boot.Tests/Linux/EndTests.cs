@@ -25,7 +25,7 @@ public sealed class EndTests
 
         await guest.TypeAsync("poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
-        Assert.Equal(1, guest.Machine.Statistics["machine.resets"]);
+        Assert.Equal(1, guest.Machine.Statistics["resets"]);
     }
 
     [Theory]
