@@ -24,7 +24,7 @@ public sealed class ManyBootsTests(ITestOutputHelper output)
             {
                 await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));
                 var shell = TimeProvider.System.GetElapsedTime(started);
-                await guest.DoAsync("seq 1 20000 | sort -r | sha256sum > /dev/null; for i in $(seq 1 30); do sh -c :; done");
+                await guest.DoAsync("sh -c 'seq 1 20000 | sort -r | sha256sum' > /dev/null; for i in $(seq 1 30); do sh -c :; done");
                 failures.AddRange(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")).Select(line => $"boot {boot}: {line}"));
                 await guest.TypeAsync("poweroff");
                 var end = await guest.EndAsync();
