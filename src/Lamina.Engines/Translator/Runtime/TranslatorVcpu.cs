@@ -168,6 +168,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         if (_kicked)
         {
             _kicked = false;
+            // What else was asked for together with the kick is looked at when the vCPU runs again.
+            Volatile.Write(ref _cpu->ExitRequest, 1);
             return VcpuExit.Kicked;
         }
         if (_init) AcceptInit();
