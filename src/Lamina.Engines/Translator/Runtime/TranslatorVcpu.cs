@@ -290,6 +290,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             _disposed = true;
         }
         _faults.Dispose();
+        _processor.Dispose();
         foreach (var region in _users) region?.Dispose();
         _supervisor.Dispose();
         _largeMap.Dispose();
