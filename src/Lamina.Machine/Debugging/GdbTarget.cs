@@ -31,13 +31,14 @@ internal sealed class GdbTarget(MachineLife life)
 
     /// <summary>Lets vCPUs run. One that stands on a breakpoint goes on from it; the engine sees to that.</summary>
     /// <param name="step">The one that executes a single instruction, or -1.</param>
-    /// <param name="run">Those that run on, or null for all but <paramref name="step"/>.</param>
+    /// <param name="run">Those that run on beside it; null for all where none steps, and for none where one does.</param>
     internal Task ResumeAsync(int step, HashSet<int>? run) => life.DebugAsync(vcpus =>
     {
         for (var i = 0; i < vcpus.Count; i++) vcpus[i].SetDebug(_breakpoints.ToHashSet(), i == step);
-        var lets = run ?? [.. Enumerable.Range(0, vcpus.Count)];
+        var lets = run ?? [.. Enumerable.Range(0, step < 0 ? vcpus.Count : 0)];
+        var others = lets.Except([step]).Any();
         if (step >= 0) lets.Add(step);
-        return lets;
+        return new DebugRun(lets, Clock: others);
     });
 
     /// <summary>Forgets all breakpoints and lets everything run.</summary>
@@ -47,7 +48,7 @@ internal sealed class GdbTarget(MachineLife life)
         return life.DebugAsync(vcpus =>
         {
             foreach (var vcpu in vcpus) vcpu.SetDebug(new HashSet<ulong>(), false);
-            return Enumerable.Range(0, vcpus.Count).ToHashSet();
+            return new DebugRun(Enumerable.Range(0, vcpus.Count).ToHashSet(), Clock: true);
         });
     }
 

@@ -13,6 +13,11 @@ internal interface IDebugExits
     void Stopped(int vcpu);
 }
 
+/// <summary>What a debugger lets happen until it asks again.</summary>
+/// <param name="Vcpus">The vCPUs that run.</param>
+/// <param name="Clock">Whether the guest's time goes on. While it stands, no timer interrupts a step.</param>
+internal sealed record DebugRun(IReadOnlySet<int> Vcpus, bool Clock);
+
 /// <summary>Carries out the actions on one machine.</summary>
 internal sealed class MachineLife : IHardwareEvents
 {
@@ -27,7 +32,7 @@ internal sealed class MachineLife : IHardwareEvents
     private VcpuThread[] _threads = [];
     private volatile MachineState _state;
     private volatile bool _debuggerHolds;
-    private IReadOnlySet<int>? _debuggerLets;
+    private DebugRun? _debuggerLets;
     private bool _clockRuns;
     private readonly Lock _statisticsGate = new();
     private IReadOnlyDictionary<string, long>? _lastStatistics;
@@ -70,10 +75,10 @@ internal sealed class MachineLife : IHardwareEvents
     internal void HoldForDebugger() => _debuggerHolds = true;
 
     /// <summary>
-    /// For a debugger: parks all vCPUs, then runs a function. It returns which vCPUs run from then on; null keeps all parked.
+    /// For a debugger: parks all vCPUs, then runs a function. It returns what happens from then on; null keeps all parked.
     /// Does nothing where the machine has ended.
     /// </summary>
-    internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, IReadOnlySet<int>?> whileParked) => Enqueue(async () =>
+    internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, DebugRun?> whileParked) => Enqueue(async () =>
     {
         if (_state == MachineState.Ended) return;
         _debuggerHolds = true;
@@ -224,10 +229,11 @@ internal sealed class MachineLife : IHardwareEvents
     {
         var run = _state == MachineState.Running && !_debuggerHolds;
         if (!run) await ParkAsync().ConfigureAwait(false);
-        if (_clockRuns != run) _hardware!.SetClockRunning(_clockRuns = run);
+        var clock = run && _debuggerLets is not { Clock: false };
+        if (_clockRuns != clock) _hardware!.SetClockRunning(_clockRuns = clock);
         if (!run) return;
         foreach (var thread in _threads)
-            if (_debuggerLets is not { } lets || lets.Contains(thread.Vcpu.Index)) thread.Release();
+            if (_debuggerLets is not { } lets || lets.Vcpus.Contains(thread.Vcpu.Index)) thread.Release();
     }
 
     private Task ParkAsync() => Task.WhenAll(_threads.Select(t => t.ParkAsync()));

@@ -40,6 +40,23 @@ public sealed class GdbServerTests : IDisposable
     }
 
     [Fact]
+    public async Task The_guest_s_time_stands_still_while_it_is_stopped_and_while_it_steps()
+    {
+        await using var session = await Session.StartAsync(_folder, Forever);
+        await session.Gdb.AskAsync("?");
+        var before = session.Vcpu.Machine.Clock.NowNanoseconds;
+
+        await session.Gdb.AskAsync("s");
+        await session.Gdb.AskAsync("vCont;s:1;c");
+
+        Assert.Equal(before, session.Vcpu.Machine.Clock.NowNanoseconds);
+        await session.Gdb.SendAsync("c");
+        await session.Gdb.SendRawAsync("\x03");
+        await session.Gdb.AnswerAsync();
+        Assert.True(session.Vcpu.Machine.Clock.NowNanoseconds > before);
+    }
+
+    [Fact]
     public async Task A_breakpoint_stops_before_its_instruction_and_the_guest_goes_on_from_it()
     {
         await using var session = await Session.StartAsync(_folder, Forever);
