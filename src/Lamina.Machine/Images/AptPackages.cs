@@ -157,8 +157,9 @@ internal sealed class AptPackages
         return _privateLists ? [.. options, "-o", $"Dir::State::lists={_folder}/lists"] : options;
     }
 
-    private ImageException Failure(string what, CommandResult result) =>
+    // A full disk is the same to whoever keeps the folder, whether apt met it or we.
+    private static IOException Failure(string what, CommandResult result) =>
         result.Errors.Any(line => line.Contains("No space left", StringComparison.Ordinal) || line.Contains("enough free space", StringComparison.Ordinal))
-            ? ImageException.Full(_folder)
+            ? new IOException(ReasonOf(result.Errors), ImageException.NoSpace)
             : new ImageException($"{what}: {ReasonOf(result.Errors)}");
 }

@@ -4,8 +4,9 @@ namespace Lamina.Images;
 /// <summary>An image could not be fetched, built, found or removed; the message is a sentence that says why and what to do.</summary>
 public sealed class ImageException(string message, Exception? inner = null) : IOException(message, inner)
 {
-    // Linux errno values, which .NET carries in the low bits of HResult on this platform: errno(3).
-    private const int NoSpace = 28, ReadOnlyFileSystem = 30, QuotaExceeded = 122;
+    // Linux errno values, which .NET carries in HResult on this platform: errno(3).
+    internal const int NoSpace = 28;
+    private const int ReadOnlyFileSystem = 30, QuotaExceeded = 122;
 
     /// <summary>Turns a failure of the file system into a sentence about the cache folder.</summary>
     public static ImageException FromFileSystem(string folder, Exception failure) => failure switch
