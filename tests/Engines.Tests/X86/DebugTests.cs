@@ -1,5 +1,6 @@
 // Debug exceptions: breakpoints of every kind, single step, RF, DR6, and who may touch the registers.
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Cpuid;
 using Xunit;
 
 namespace Lamina.Engines.Tests.X86;
@@ -112,6 +113,66 @@ public sealed unsafe class DebugTests
 
         Assert.True(machine.Processor.CheckTraps(singleStep: true));
         Assert.Equal(0ul, machine.Flags & Rflags.TF);
+    }
+
+    [Fact]
+    public void ATrapFlagThatSysretRestoresTrapsBeforeTheNextInstruction()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Context->Efer |= Efer.SCE;
+        machine.Context->Star = 0x0023_0008ul << 32;
+        (machine.Rcx, machine.Context->Gpr[11]) = (0x5000, Rflags.TF);
+
+        Assert.Equal(Outcome.Branched, machine.Run(0x48, 0x0f, 0x07));
+
+        Assert.True(machine.Processor.HasPendingTraps);
+        Assert.False(machine.Processor.CheckTraps(singleStep: false));
+        Assert.Equal((Fault.Debug(1 << 14, trap: true), 0x5000ul), (machine.Processor.Fault, machine.Context->Rip));
+    }
+
+    [Fact]
+    public void ABreakpointThatWaitedBehindMovSsIsAPartOfIcebp()
+    {
+        using var machine = WithBreakpoint(0x9000, 3, 3);
+        machine.Write(TestMachine.Idt + 16, TestMachine.Gate(TestMachine.Code64, 0x5000, 15));
+        machine.Write(0x9000, (uint)TestMachine.Data32);
+        machine.Rbx = 0x9000;
+
+        Assert.Equal(Outcome.Next, machine.Run(0x8e, 0x13)); // MOV SS, [RBX]
+        Assert.True(machine.Processor.CheckTraps(singleStep: false));
+        Assert.Equal(Outcome.Branched, machine.Run(0xf1));
+
+        Assert.True(machine.Processor.CheckTraps(singleStep: false));
+        Assert.Equal((1ul, 0x5000ul), (machine.Context->Dr6 & 15, machine.Context->Rip));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void InstructionBreakpointsBehindMovSsDependOnTheVendor(bool intel)
+    {
+        using var machine = new TestMachine(intel ? CpuModel.Create(SampleHosts.Intel(), new CpuModelOptions { TscHz = 2_000_000_000, HostUnaffected = _ => true }) : null);
+        machine.EnterProtected();
+        (machine.Context->Dr0, machine.Context->Dr7) = (TestMachine.Code + 2, 0x402);
+        machine.Rax = TestMachine.Data32;
+
+        Assert.Equal(Outcome.Next, machine.Run(0x8e, 0xd0));
+
+        Assert.Equal(intel, machine.Processor.CheckFetchBreakpoint());
+    }
+
+    [Fact]
+    public void ChangesOfTheTrapFlagAreTold()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Write(TestMachine.StackTop, Rflags.TF);
+        machine.Cache.Calls.Clear();
+
+        Assert.Equal(Outcome.Next, machine.Run(0x9d));
+
+        Assert.Contains("mode", machine.Cache.Calls);
     }
 
     [Fact]

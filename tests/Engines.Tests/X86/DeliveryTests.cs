@@ -228,6 +228,23 @@ public sealed unsafe class DeliveryTests
     }
 
     [Fact]
+    public void ReturningToLessPrivilegeDropsSelectorsButKeepsTheBasesOf64BitMode()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        machine.Context->Gs.Base = 0x1234_5678_9000;
+        var frame = TestMachine.StackTop - 40;
+        foreach (var (index, value) in ((ulong, ulong)[])[(0, 0x5000), (1, TestMachine.UserCode64), (2, 2), (3, 0x6000), (4, TestMachine.UserData32)])
+            machine.Write(frame + index * 8, value);
+        machine.Rsp = frame;
+
+        Assert.Equal(Outcome.Branched, machine.Run(0x48, 0xcf));
+
+        Assert.Equal((3u, (ushort)0, 0x1234_5678_9000ul), (machine.Context->Cpl, machine.Context->Gs.Selector, machine.Context->Gs.Base));
+        Assert.NotEqual(0u, machine.Context->Gs.Attributes & SegmentAttributes.Unusable);
+    }
+
+    [Fact]
     public void LongModeInterruptStackTableIsUsedAtEveryPrivilege()
     {
         using var machine = new TestMachine();

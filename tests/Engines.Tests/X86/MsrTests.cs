@@ -33,6 +33,9 @@ public sealed unsafe class MsrTests
     [InlineData(0x179u, 0ul, false)]
     [InlineData(0x400u, 0ul, false)] // no machine-check banks
     [InlineData(0x12345u, 0ul, false)]
+    [InlineData(0xc001_0000u, 0ul, true)] // an event select that stays off
+    [InlineData(0xc001_0000u, 1ul, false)]
+    [InlineData(0xc001_0200u, 0ul, false)]
     public void WritesAreChecked(uint index, ulong value, bool accepted)
     {
         using var machine = new TestMachine();

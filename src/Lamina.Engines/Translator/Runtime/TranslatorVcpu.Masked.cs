@@ -81,7 +81,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private void PreparePartialStore(ulong linear, int size)
     {
         if (TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.MaskedMemory) != 0 || instruction.State == StateClass.X87))
-            PrepareMasked(linear, _area->Bounce, 0, size);
+            PrepareMasked(linear, BounceFor(linear), 0, size);
     }
 
     private void PrepareMasked(ulong linear, byte* at, int from, int to)

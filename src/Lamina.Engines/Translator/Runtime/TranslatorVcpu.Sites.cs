@@ -91,11 +91,15 @@ internal sealed unsafe partial class TranslatorVcpu
                 return true;
             }
         }
-        if (!_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return HandleReadFault(site, linear);
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        var bounce = BounceFor(linear);
+        if (!_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)bounce - linear;
         ResumeAt(site.Resume);
         return true;
     }
+
+    /// <summary>The place in the bounce buffer that is aligned as the operand is: an instruction that insists on alignment is pleased, or faults, as it would be there.</summary>
+    private byte* BounceFor(ulong linear) => (byte*)((((ulong)&_area->Bounce[0] + 63) & ~63ul) + (linear & 63));
 
     private bool HandleReadFault(in Site site, ulong linear)
     {
@@ -151,11 +155,12 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             return StepOver();
         }
-        if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(_area->Bounce, size))) return DeliverFault();
+        var bounce = BounceFor(linear);
+        if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
         _storeLinear = linear;
         _masked = null;
         if (!site.Reads) PreparePartialStore(linear, size);
-        _area->Scratch1 = (ulong)&_area->Bounce[0] - linear;
+        _area->Scratch1 = (ulong)bounce - linear;
         ResumeAt(site.Copy);
         return true;
     }
@@ -170,7 +175,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleCommit(in Site site)
     {
         if (_masked != null) CommitMasked();
-        else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(_area->Bounce, site.Size)))
+        else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(BounceFor(_storeLinear), site.Size)))
             throw new InvalidOperationException("a store that was probed cannot be made");
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
         ResumeWithin(_area->ExitAddress);

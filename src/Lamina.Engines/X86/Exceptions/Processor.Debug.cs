@@ -1,6 +1,8 @@
 // Debug exceptions: instruction, data and I/O breakpoints in DR0 to DR3, single step, and what is pending of them.
 // SDM vol. 3, 18.2 and 18.3. The runtime asks for fetch breakpoints before an instruction and for traps after one,
 // only while Processor.DebugArmed says so.
+using Lamina.Engines.X86.Cpuid;
+
 namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor
@@ -68,7 +70,9 @@ internal sealed unsafe partial class Processor
     /// <summary>Before an instruction at RIP: false where an instruction breakpoint is hit and RF is clear; <see cref="Fault"/> is then #DB.</summary>
     public bool CheckFetchBreakpoint()
     {
-        if ((Context->Dr7 & Dr7Enables) == 0 || (Context->SystemFlags & Rflags.RF) != 0 || Context->InterruptShadow == ShadowMovSs) return true;
+        if ((Context->Dr7 & Dr7Enables) == 0 || (Context->SystemFlags & Rflags.RF) != 0) return true;
+        // Intel's processors do not look behind MOV SS and POP SS. SDM vol. 3, 6.8.3.
+        if (Context->InterruptShadow == ShadowMovSs && _model.Vendor == CpuVendor.Intel) return true;
         var linear = Is64Bit ? Context->Rip : (Context->Cs.Base + Context->Rip) & uint.MaxValue;
         ulong hit = 0;
         for (var n = 0; n < 4; n++)
