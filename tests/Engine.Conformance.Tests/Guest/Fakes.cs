@@ -1,4 +1,5 @@
 // The rest of a machine, as little of it as an engine needs.
+using System.Collections.Concurrent;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
@@ -12,11 +13,15 @@ internal sealed class FakeBus : IVcpuBus
     /// <summary>Called at a write to <see cref="GuestTables.EndPort"/>.</summary>
     public Action? Ended { get; set; }
 
+    /// <summary>Called at other ports.</summary>
+    public Action<ushort>? PortWritten { get; set; }
+
     public void ReadPort(ushort port, Span<byte> data) => data.Fill(0xff);
 
     public void WritePort(ushort port, ReadOnlySpan<byte> data)
     {
         if (port == GuestTables.EndPort) Ended?.Invoke();
+        else PortWritten?.Invoke(port);
     }
 
     public void ReadMemory(ulong address, Span<byte> data) => data.Fill(0xff);
@@ -29,9 +34,9 @@ internal sealed class FakeBus : IVcpuBus
 /// <summary>A local APIC that hands out the vectors it is given.</summary>
 internal sealed class FakeApic : ILocalInterruptController, IBusDevice
 {
-    private readonly Queue<byte> _pending = [];
+    private readonly ConcurrentQueue<byte> _pending = [];
 
-    public bool HasInterrupt => _pending.Count > 0;
+    public bool HasInterrupt => !_pending.IsEmpty;
 
     public byte TaskPriority { get; set; }
 

@@ -30,7 +30,7 @@ internal sealed class GuestMachine : IDisposable
 {
     // PE, MP, ET, NE, WP, AM, PG; PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE, LME, LMA, NXE.
     private const ulong Cr0 = 0x8005_0033, Cr4 = 0x5_06a0, Efer = 0xd01;
-    private const int HangMilliseconds = 500;
+    private const int HangMilliseconds = 3000;
 
     private readonly GuestMemory _memory;
     private readonly IEngineMachine _machine;
@@ -74,10 +74,20 @@ internal sealed class GuestMachine : IDisposable
 
     public IReadOnlyDictionary<string, long> Statistics => _machine.Statistics;
 
+    /// <summary>Called at a write to any port but the one that ends a case.</summary>
+    public Action<ushort>? PortWritten
+    {
+        set => _bus.PortWritten = value;
+    }
+
     /// <summary>Runs a case.</summary>
-    public void Run(TestCase test, CaseResult result)
+    /// <param name="test">The case.</param>
+    /// <param name="result">How it ended.</param>
+    /// <param name="adjust">Changes the starting state beyond what a case says.</param>
+    public void Run(TestCase test, CaseResult result, Action<VcpuState>? adjust = null)
     {
         Load(test);
+        adjust?.Invoke(_state);
         Vcpu.SetState(_state);
         if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
         Continue(result);

@@ -34,6 +34,12 @@ internal static class GuestTables
     /// <summary>Roots of the page tables: the case's pages belong to users, or to the supervisor.</summary>
     public const ulong UserRoot = 0x1000, SupervisorRoot = 0x6000;
 
+    /// <summary>Routines that replace handlers, and what they count.</summary>
+    public const ulong Routines = 0x6_0000, Counter = 0x7_0000;
+
+    /// <summary>Guest-physical address of the page-table entry of a page of the image.</summary>
+    public static ulong EntryOf(ulong root, ulong linear) => root + 0x3000 + (linear >> 12 & 511) * 8;
+
     private const ulong Gdt = 0x3_0000, Ldt = 0x3_1000, Idt = 0x3_2000, Tss = 0x3_4000;
     private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100, NoExecute = 1ul << 63;
 

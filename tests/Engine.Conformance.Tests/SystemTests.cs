@@ -1,0 +1,300 @@
+// Paging, protection, traps and interrupts as the manual has them, where the engine caches and chains: translations of
+// addresses that change under it, code that is reached and changed by several addresses, events in the middle of loops.
+using Iced.Intel;
+using Lamina.Conformance.Cases;
+using Lamina.Conformance.Guest;
+using Lamina.Conformance.Oracle;
+using Lamina.Core.Engine;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.Conformance;
+
+public sealed class SystemTests
+{
+    private const ulong First = CaseLayout.Data, Second = CaseLayout.Data + 0x1000, ReadOnly = CaseLayout.Data + CaseLayout.WritableData;
+    private const ulong Tables = GuestTables.High;
+    private const ulong Present = 1, Writable = 2, User = 4, Accessed = 0x20, Dirty = 0x40, Global = 0x100, NoExecute = 1ul << 63;
+    private const ulong Cr0WriteProtect = 1 << 16, Cr4Global = 1 << 7, Cr4Smep = 1 << 20, Cr4Smap = 1 << 21;
+    private const int PageFault = 14, Breakpoint = 3;
+
+    public static TheoryData<string> Profiles => ["default", "precise", "single"];
+
+    private static ulong PageOf(ulong linear) => GuestTables.Image + (linear - CaseLayout.Data);
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_changed_translation_is_used_after_INVLPG(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            c.mov(__dword_ptr[First], 1);
+            c.mov(__dword_ptr[Second], 2);
+            c.mov(eax, __dword_ptr[First]);
+            c.mov(rsi, Tables + GuestTables.EntryOf(GuestTables.SupervisorRoot, First));
+            c.mov(rdi, PageOf(Second) | Present | Writable);
+            c.mov(__[rsi], rdi);
+            c.invlpg(__byte_ptr[First]);
+            c.mov(ebx, __dword_ptr[First]);
+            c.mov(__dword_ptr[First], 3);
+            c.mov(ecx, __dword_ptr[Second]);
+        });
+        Assert.Equal((Breakpoint, 1ul, 2ul, 3ul), (result.Vector, result.Gpr[0], result.Gpr[3], result.Gpr[1]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_write_of_CR3_brings_another_address_space(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            c.mov(__dword_ptr[First], 1);
+            c.mov(__dword_ptr[Second], 2);
+            c.mov(rsi, Tables + GuestTables.EntryOf(GuestTables.UserRoot, First));
+            c.mov(rdi, PageOf(Second) | Present | Writable);
+            c.mov(__[rsi], rdi);
+            for (var i = 0; i < 3; i++)
+            {
+                c.mov(rax, GuestTables.UserRoot);
+                c.mov(cr3, rax);
+                c.add(ebx, __dword_ptr[First]);
+                c.mov(rax, GuestTables.SupervisorRoot);
+                c.mov(cr3, rax);
+                c.add(ecx, __dword_ptr[First]);
+            }
+        });
+        Assert.Equal((Breakpoint, 6ul, 3ul), (result.Vector, result.Gpr[3], result.Gpr[1]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_global_translation_goes_with_INVLPG_and_with_CR4_PGE(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        guest.SetEntry(First, PageOf(First) | Present | Writable | Global);
+        var result = guest.Run(c =>
+        {
+            c.mov(__dword_ptr[First], 1);
+            c.mov(__dword_ptr[Second], 2);
+            c.mov(rsi, Tables + GuestTables.EntryOf(GuestTables.SupervisorRoot, First));
+            c.mov(rdi, PageOf(Second) | Present | Writable | Global);
+            c.mov(__[rsi], rdi);
+            c.invlpg(__byte_ptr[First]);
+            c.mov(ebx, __dword_ptr[First]);
+            c.mov(rdi, PageOf(First) | Present | Writable | Global);
+            c.mov(__[rsi], rdi);
+            c.mov(rax, cr4);
+            c.mov(rdx, rax);
+            c.xor(rdx, (int)Cr4Global);
+            c.mov(cr4, rdx);
+            c.mov(cr4, rax);
+            c.mov(ecx, __dword_ptr[First]);
+        });
+        Assert.Equal((Breakpoint, 2ul, 1ul), (result.Vector, result.Gpr[3], result.Gpr[1]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void CR0_WP_decides_whether_a_supervisor_may_write_to_a_read_only_page(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        void Write(Assembler c)
+        {
+            c.mov(eax, __dword_ptr[ReadOnly]);
+            c.mov(__dword_ptr[ReadOnly], 7);
+            c.mov(ebx, __dword_ptr[ReadOnly]);
+        }
+        var free = guest.Run(Write, state => state.Cr0 &= ~Cr0WriteProtect);
+        Assert.Equal((Breakpoint, 7ul), (free.Vector, free.Gpr[3]));
+        var bound = guest.Run(Write, state => state.Cr0 |= Cr0WriteProtect);
+        Assert.Equal((PageFault, 3ul, ReadOnly), (bound.Vector, bound.Error, bound.Cr2));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void Code_in_a_no_execute_page_faults_at_its_first_instruction(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            c.mov(__byte_ptr[First], 0xcc);
+            c.mov(eax, (uint)First);
+            c.jmp(rax);
+        });
+        Assert.Equal((PageFault, 0x11ul, First, First), (result.Vector, result.Error, result.Cr2, result.Rip));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void SMEP_and_SMAP_keep_a_supervisor_out_of_user_pages(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        void UserPages(VcpuState state)
+        {
+            state.Cr4 |= Cr4Smep | Cr4Smap;
+            foreach (var table in (ReadOnlySpan<ulong>)[0, 0x1000])
+            {
+                Assert.True(guest.Machine.Memory.TryRead<ulong>(GuestTables.SupervisorRoot + table, out var entry));
+                Assert.True(guest.Machine.Memory.TryWrite(GuestTables.SupervisorRoot + table, entry | User));
+            }
+            var directory = GuestTables.SupervisorRoot + 0x2000 + (CaseLayout.Base >> 21) * 8;
+            Assert.True(guest.Machine.Memory.TryRead<ulong>(directory, out var leaf));
+            Assert.True(guest.Machine.Memory.TryWrite(directory, leaf | User));
+            guest.SetEntry(First, PageOf(First) | Present | Writable | User);
+        }
+        var read = guest.Run(c => c.mov(eax, __dword_ptr[First]), UserPages);
+        Assert.Equal((PageFault, 1ul, First), (read.Vector, read.Error, read.Cr2));
+        var allowed = guest.Run(c =>
+        {
+            c.stac();
+            c.mov(__dword_ptr[First], 9);
+            c.mov(eax, __dword_ptr[First]);
+            c.clac();
+            c.mov(ebx, __dword_ptr[First]);
+        }, UserPages);
+        Assert.Equal((PageFault, 1ul, 9ul, 0ul), (allowed.Vector, allowed.Error, allowed.Gpr[0], allowed.Gpr[3]));
+        var fetch = guest.Run(c =>
+        {
+            c.mov(eax, (uint)First);
+            c.call(rax);
+        }, UserPages);
+        Assert.Equal((PageFault, 0x11ul, First), (fetch.Vector, fetch.Error, fetch.Rip));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void Reads_set_the_accessed_bit_and_writes_the_dirty_bit(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var clean = guest.Entry(Second);
+        Assert.Equal(0ul, clean & (Accessed | Dirty));
+        guest.Run(c => c.mov(eax, __dword_ptr[Second]));
+        Assert.Equal(Accessed, guest.Entry(Second) & (Accessed | Dirty));
+        guest.Run(c =>
+        {
+            c.mov(eax, __dword_ptr[Second]);
+            c.mov(__dword_ptr[Second], eax);
+        });
+        Assert.Equal(Accessed | Dirty, guest.Entry(Second) & (Accessed | Dirty));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_store_through_another_address_of_the_code_takes_effect(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        guest.SetEntry(Second, GuestTables.Image + CaseLayout.CodeInImage | Present | Writable | NoExecute);
+        var result = guest.Run(c =>
+        {
+            var loop = c.CreateLabel();
+            var changed = c.CreateLabel();
+            c.mov(ecx, 5);
+            c.Label(ref loop);
+            c.jmp(changed);
+            c.nop();
+            c.Label(ref changed);
+            c.add(eax, 0x1000_0000); // 05 imm32: its lowest byte is at offset 5 + 2 + 1 + 1
+            c.inc(__byte_ptr[Second + 9]);
+            c.dec(ecx);
+            c.jne(loop);
+        });
+        Assert.Equal((Breakpoint, 0x5000_000aul), (result.Vector, result.Gpr[0]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void The_trap_flag_stops_after_every_instruction(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        guest.CountVector(1);
+        var result = guest.Run(c =>
+        {
+            var loop = c.CreateLabel();
+            c.mov(ecx, 10);
+            c.Label(ref loop);
+            c.add(eax, ecx);
+            c.push(rax);
+            c.pop(rdx);
+            c.dec(ecx);
+            c.jne(loop);
+        }, state => state.Rflags |= 0x100);
+        Assert.Equal((Breakpoint, 55ul, 51ul), (result.Vector, result.Gpr[2], guest.Count));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void Every_interrupt_of_a_loop_is_taken_once_and_nothing_is_lost(string profile)
+    {
+        const int rounds = 2000;
+        using var guest = new SystemGuest(profile);
+        var random = new CaseRandom(3);
+        var raised = 0ul;
+        guest.CountVector(0x40);
+        guest.Machine.PortWritten = _ =>
+        {
+            for (var i = random.Below(3); i > 0; i--, raised++) guest.Machine.Apic.Raise(0x40);
+            guest.Machine.Vcpu.InterruptPending();
+        };
+        var result = guest.Run(c =>
+        {
+            var loop = c.CreateLabel();
+            c.sti();
+            c.mov(ecx, rounds);
+            c.Label(ref loop);
+            c.@out(0x80, al);
+            c.add(ebx, ecx);
+            c.adc(edx, 0);
+            c.mov(__[First], rbx);
+            c.mov(rbx, __[First]);
+            c.cli();
+            c.inc(esi);
+            c.sti();
+            c.dec(ecx);
+            c.jne(loop);
+            for (var i = 0; i < 8; i++) c.nop();
+            c.cli();
+        });
+        Assert.Equal((Breakpoint, rounds * (rounds + 1) / 2ul, (ulong)rounds), (result.Vector, result.Gpr[3], result.Gpr[6]));
+        Assert.Equal(raised, guest.Count);
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void Interrupts_from_another_thread_do_not_disturb_a_loop(string profile)
+    {
+        var rounds = profile == "single" ? 50_000u : 3_000_000u;
+        using var guest = new SystemGuest(profile);
+        guest.CountVector(0x41);
+        using var stop = new CancellationTokenSource();
+        var raised = 0ul;
+        var device = new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                if (guest.Machine.Apic.HasInterrupt) continue;
+                guest.Machine.Apic.Raise(0x41);
+                raised++;
+                guest.Machine.Vcpu.InterruptPending();
+            }
+        });
+        device.Start();
+        var result = guest.Run(c =>
+        {
+            var loop = c.CreateLabel();
+            c.sti();
+            c.mov(ecx, rounds);
+            c.Label(ref loop);
+            c.lea(rax, __[rax + rcx]);
+            c.add(rbx, 1);
+            c.dec(ecx);
+            c.jne(loop);
+            c.cli();
+        });
+        stop.Cancel();
+        device.Join();
+        Assert.Equal((Breakpoint, (ulong)rounds * (rounds + 1) / 2, (ulong)rounds), (result.Vector, result.Gpr[0], result.Gpr[3]));
+        Assert.InRange(raised - guest.Count, 0ul, 1ul);
+    }
+}
