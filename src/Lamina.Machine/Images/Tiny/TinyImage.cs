@@ -1,19 +1,22 @@
 // The image "tiny": Debian's cloud kernel as it is, and an initramfs with busybox, the modules a guest needs and a shell.
+// Other kernels of Debian's make images of the same kind, which tests boot.
 // It says what goes in and where it comes from; apt fetches, TinyInitramfs packs, ImageStore keeps.
 
 namespace Lamina.Images.Tiny;
 
 /// <summary>How the image "tiny" is made.</summary>
-internal sealed class TinyImage : IImageRecipe
+/// <param name="name">The image's name.</param>
+/// <param name="kernelPackage">The package that depends on the newest kernel.</param>
+internal sealed class TinyImage(string name = "tiny", string kernelPackage = "linux-image-cloud-amd64") : IImageRecipe
 {
-    private const string KernelPackage = "linux-image-cloud-amd64", BusyboxPackage = "busybox-static";
+    private const string BusyboxPackage = "busybox-static";
     private const string KernelFile = "kernel", InitrdFile = "initrd.cpio";
 
     /// <inheritdoc/>
-    public string Name => "tiny";
+    public string Name => name;
 
     /// <inheritdoc/>
-    public string Description => "Debian's cloud kernel and busybox, in memory";
+    public string Description => $"Debian's {(kernelPackage.Contains("cloud", StringComparison.Ordinal) ? "cloud kernel" : kernelPackage)} and busybox, in memory";
 
     /// <inheritdoc/>
     public int Recipe => TinyInitramfs.Recipe;
@@ -33,9 +36,9 @@ internal sealed class TinyImage : IImageRecipe
         var aptFolder = Directory.CreateDirectory(Path.Combine(scratch, "apt")).FullName;
         var apt = AptPackages.Open(aptFolder, progress);
         progress.Report(new ImageProgress("Reading the package lists", null));
-        var found = await apt.FindAsync([KernelPackage, BusyboxPackage], cancellation).ConfigureAwait(false);
-        var kernelName = found[0].Depends.FirstOrDefault(name => name.StartsWith("linux-image-", StringComparison.Ordinal))
-            ?? throw new ImageException($"{KernelPackage} {found[0].Version} names no kernel package; boot a kernel of your own with --kernel");
+        var found = await apt.FindAsync([kernelPackage, BusyboxPackage], cancellation).ConfigureAwait(false);
+        var kernelName = found[0].Depends.FirstOrDefault(package => package.StartsWith("linux-image-", StringComparison.Ordinal))
+            ?? throw new ImageException($"{kernelPackage} {found[0].Version} names no kernel package; boot a kernel of your own with --kernel");
         AptPackage[] packages = [(await apt.FindAsync([kernelName], cancellation).ConfigureAwait(false))[0], found[1]];
 
         var root = Directory.CreateDirectory(Path.Combine(scratch, "root")).FullName;

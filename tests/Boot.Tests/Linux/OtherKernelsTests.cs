@@ -1,0 +1,100 @@
+// Debian's other kernels, each with an initramfs made as tiny's is; and tiny's own kernel as the ELF file that is packed in
+// its bzImage. They are fetched through the package manager into the user's cache, never installed.
+using System.Buffers.Binary;
+using System.Diagnostics;
+using Lamina.Images;
+using Lamina.Tests.Support;
+using Xunit;
+
+namespace Lamina.Tests.Linux;
+
+public sealed class OtherKernelsTests
+{
+    // Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length.
+    private const int SetupSectors = 0x1F1, PayloadOffset = 0x248, PayloadLength = 0x24C;
+
+    private static readonly (byte[] Magic, string[] Command)[] Unpackers =
+    [
+        ([0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], ["xz", "-dc", "--single-stream"]),
+        ([0x1F, 0x8B], ["gzip", "-dc"]),
+        ([0x28, 0xB5, 0x2F, 0xFD], ["zstd", "-dc"]),
+        ([0x02, 0x21, 0x4C, 0x18], ["lz4", "-dc"]),
+    ];
+
+    [Theory]
+    [InlineData("generic", "linux-image-amd64")]
+    [InlineData("realtime", "linux-image-rt-amd64")]
+    public async Task Other_kernels_of_Debian_reach_the_shell_without_a_complaint(string name, string package)
+    {
+        AllTests.SkipUnlessAsked("it fetches a kernel of 70 MB");
+        var folder = Path.Combine(Path.GetDirectoryName(ImageStore.OfUser().Folder)!, "test-images");
+        Image image;
+        try
+        {
+            image = await new ImageStore(folder, [new Images.Tiny.TinyImage(name, package)]).FindOrBuildAsync(name, new Progress<ImageProgress>(), TestContext.Current.CancellationToken);
+        }
+        catch (ImageException e)
+        {
+            Assert.Skip($"the package {package} cannot be had here: {e.Message}");
+            throw;
+        }
+
+        await BootAsync(image.KernelPath, image.InitrdPath!);
+    }
+
+    [Fact]
+    public async Task An_ELF_kernel_reaches_the_shell_without_a_complaint()
+    {
+        AllTests.SkipUnlessAsked("it is a boot more");
+        var image = await TinyImage.GetAsync();
+        var folder = Directory.CreateTempSubdirectory("lamina-vmlinux-").FullName;
+        try
+        {
+            var kernel = Path.Combine(folder, "vmlinux");
+            await UnpackAsync(image.KernelPath, kernel);
+
+            await BootAsync(kernel, image.InitrdPath!);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task BootAsync(string kernel, string initrd)
+    {
+        await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+        {
+            Boot = new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = "console=ttyS0 quiet" },
+            MemoryBytes = 512 << 20,
+        });
+
+        Assert.StartsWith("Linux tiny ", await guest.DoAsync("uname -a"), StringComparison.Ordinal);
+        await guest.DoAsync("sh -c 'seq 1 20000 | sort -r | sha256sum' > /dev/null; for i in $(seq 1 20); do sh -c :; done; sleep 1");
+        Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+    }
+
+    private static async Task UnpackAsync(string bzImage, string vmlinux)
+    {
+        var bytes = await File.ReadAllBytesAsync(bzImage);
+        var start = ((bytes[SetupSectors] + 1) * 512) + BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(PayloadOffset));
+        var payload = bytes.AsMemory(start, BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(PayloadLength)));
+        var command = Unpackers.FirstOrDefault(unpacker => payload.Span.StartsWith(unpacker.Magic)).Command;
+        Assert.SkipWhen(command is null, "the kernel is packed in a way that this test does not know");
+        // The payload ends in its unpacked length, which unpackers take for garbage behind the data.
+        using var unpacker = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        await using (var file = File.Create(vmlinux))
+        {
+            var output = unpacker.StandardOutput.BaseStream.CopyToAsync(file);
+            var errors = unpacker.StandardError.ReadToEndAsync();
+            await unpacker.StandardInput.BaseStream.WriteAsync(payload[..^4]);
+            unpacker.StandardInput.Close();
+            await output;
+            await errors;
+        }
+        await unpacker.WaitForExitAsync();
+    }
+}
