@@ -75,6 +75,18 @@ public sealed class HostileGuestTests : IDisposable
         Assert.Equal(MachineEnd.Stopped, (await run).End);
     }
 
+    [Fact]
+    public async Task A_guest_with_64_gibibytes_runs()
+    {
+        await using var machine = Machine.Create(Spec(EveryPort) with { MemoryBytes = 64ul << 30 });
+
+        Assert.Equal(MachineEnd.DebugExit, (await machine.RunAsync(Token)).End);
+    }
+
+    [Fact]
+    public void More_memory_than_the_engine_takes_is_refused_in_a_sentence() =>
+        Assert.Contains("1 TiB", Assert.Throws<MachineException>(() => Machine.Create(Spec(EveryPort) with { MemoryBytes = 60_000ul << 30 })).Message, StringComparison.Ordinal);
+
     private async Task<MachineResult> RunAsync(string code)
     {
         await using var machine = Machine.Create(Spec(code));

@@ -4,6 +4,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Host;
 
 namespace Lamina.Engines.Translator;
 
@@ -22,6 +23,8 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
 /// <summary>One machine's CPUs on the translator.</summary>
 internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
 {
+    private const ulong MaximumMemoryEnd = 1ul << 40;
+
     private readonly EngineMachineOptions _options;
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
@@ -31,6 +34,8 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     public TranslatorMachine(EngineMachineOptions options, TranslatorSettings settings)
     {
         HostRequirements.Check();
+        // The page table of PhysicalPages costs a byte of the host for each page of the guest's.
+        if (options.Memory.Ranges[^1].End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
         _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
