@@ -10,7 +10,7 @@ internal static class LinuxSpec
     internal const int SetupSects = 0x1F1, Syssize = 0x1F4, VidMode = 0x1FA, BootFlag = 0x1FE, JumpLength = 0x201, Header = 0x202;
     internal const int Version = 0x206, TypeOfLoader = 0x210, LoadFlags = 0x211, Code32Start = 0x214;
     internal const int RamdiskImage = 0x218, RamdiskSize = 0x21C, CmdLinePtr = 0x228, InitrdAddrMax = 0x22C;
-    internal const int KernelAlignment = 0x230, RelocatableKernel = 0x234, XloadFlags = 0x236, CmdlineSize = 0x238;
+    internal const int KernelAlignment = 0x230, XloadFlags = 0x236, CmdlineSize = 0x238;
     internal const int SetupDataPointer = 0x250, PrefAddress = 0x258, InitSize = 0x260, HeaderEnd = 0x26C;
     internal const int KernelVersion = 0x20E;
 

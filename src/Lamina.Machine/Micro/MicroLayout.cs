@@ -26,7 +26,6 @@ internal static class MicroLayout
     internal const ulong BootStringsEnd = 0x6_0000;
     internal const ulong Ebda = 0x9_FC00;
     internal const ulong EbdaLength = 0x400;
-    internal const ulong LowMemoryEnd = 0xA_0000;
     internal const ulong AcpiTables = 0xE_0000;         // the RSDP first: ACPI 6.5, 5.2.5.1 has it searched here
     internal const ulong AcpiTablesEnd = 0x10_0000;
     internal const ulong HighMemory = 0x10_0000;
@@ -34,7 +33,6 @@ internal static class MicroLayout
     // Memory-mapped devices, in the hole. The interrupt controllers and the ports say for themselves where a PC has them.
     internal const ulong VirtioMmio = 0xFEB0_0000;
     internal const ulong VirtioMmioStride = 0x1000;
-    internal const int VirtioMmioSlots = 8;
 
     // The first serial port: IBM's COM1.
     internal const ushort Com1 = 0x3F8;
