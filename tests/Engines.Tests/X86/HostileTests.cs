@@ -8,7 +8,7 @@ namespace Lamina.Engines.Tests.X86;
 
 public sealed unsafe class HostileTests
 {
-    private const int Rounds = 60_000;
+    private const int Rounds = 25_000;
 
     public static TheoryData<string, int> Modes
     {
