@@ -42,4 +42,25 @@ public sealed class RandomCaseTests
         Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
         Assert.True(runner.Compared > RunLength.Cases / 2, $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
     }
+
+    [Theory]
+    [InlineData("Long")]
+    [InlineData("Flat32")]
+    [InlineData("Based32")]
+    [InlineData("Based16")]
+    public void Every_instruction_agrees_with_the_host_cpu(string modeName)
+    {
+        const int casesEach = 2;
+        var mode = Enum.Parse<CodeMode>(modeName);
+        using var runner = new CaseRunner(GuestProfile.All[0]);
+        var generator = new CaseGenerator();
+        var report = new StringBuilder();
+        runner.Found = mismatch => report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
+        var index = 0L;
+        foreach (var code in InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 }))
+            for (var i = 0; i < casesEach; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ 0xa11, index++), mode, code);
+        runner.Flush();
+        Assert.True(report.Length == 0, $"seed {RunLength.Seed}:\n{report}");
+        Assert.True(runner.Compared > 3000, $"only {runner.Compared} cases could be compared");
+    }
 }

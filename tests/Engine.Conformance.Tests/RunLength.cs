@@ -7,7 +7,7 @@ namespace Lamina.Conformance;
 internal static class RunLength
 {
     /// <summary>Cases for each setting and kind of code.</summary>
-    public static long Cases { get; } = long.Parse(Environment.GetEnvironmentVariable("LAMINA_CONFORMANCE_CASES") ?? "4000", CultureInfo.InvariantCulture);
+    public static long Cases { get; } = long.Parse(Environment.GetEnvironmentVariable("LAMINA_CONFORMANCE_CASES") ?? "2500", CultureInfo.InvariantCulture);
 
     /// <summary>The seed of the run.</summary>
     public static ulong Seed { get; } = ulong.Parse(Environment.GetEnvironmentVariable("LAMINA_CONFORMANCE_SEED") ?? "1", CultureInfo.InvariantCulture);

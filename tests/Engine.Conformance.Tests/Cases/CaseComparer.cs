@@ -74,7 +74,7 @@ internal static class CaseComparer
         var wide = IsWide(there);
         if ((host.Vector == 17 && IsWide(CaseReport.InstructionAt(test, host.Rip))) || (guest.Vector == 17 && IsWide(CaseReport.InstructionAt(test, guest.Rip)))) return true;
         // A call whose target and whose push are both bad.
-        if ((host.Vector, guest.Vector) is (PageFault, 13) && there.Mnemonic == Iced.Intel.Mnemonic.Call) return true;
+        if ((host.Vector, guest.Vector) is (PageFault or 12, 13) && there.Mnemonic == Iced.Intel.Mnemonic.Call) return true;
         // Bytes that are no instruction whichever follow, at the end of what can be fetched.
         if ((host.Vector, guest.Vector) is (6, PageFault) or (PageFault, 6) && (host.Error | guest.Error) >> 4 != 0) return true;
         // Ten bytes that are partly behind the end of all addresses, and what is there only by the base of FS or GS.

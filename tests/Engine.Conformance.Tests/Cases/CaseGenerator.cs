@@ -51,7 +51,7 @@ internal sealed class CaseGenerator
             _ends.Add(length);
             if (_builder.BranchSize != 0) _branches.Add((_ends.Count - 1, _builder.BranchSize));
         }
-        LinkBranches(test, random);
+        LinkBranches(test, random, length);
         if (only == null && random.Chance(2) && length > 0) Mutate(test, random, length);
         context.Finish();
         var room = CaseLayout.ImageSize - start;
@@ -59,11 +59,12 @@ internal sealed class CaseGenerator
     }
 
     // Branches lead to a later instruction, or behind the last; a few go anywhere, and then nothing is known of flags.
-    private void LinkBranches(TestCase test, CaseRandom random)
+    private void LinkBranches(TestCase test, CaseRandom random, int length)
     {
         foreach (var (index, size) in _branches)
         {
-            if (random.Chance(10))
+            var wild = size == 1 ? _ends[index] + (sbyte)_code[_ends[index] - 1] : -1;
+            if (random.Chance(10) && wild >= _ends[index] && wild < length && test.EverUndefinedFlags == 0 && IsAllowed(test.Bits, wild, length))
             {
                 test.UndefinedFlags = test.EverUndefinedFlags = TestCase.Arithmetic;
                 continue;
@@ -91,14 +92,15 @@ internal sealed class CaseGenerator
         var at = random.Below(length);
         var bit = (byte)(1 << random.Below(8));
         _code[at] ^= bit;
-        if (!IsAllowed(test.Bits, length)) _code[at] ^= bit;
+        // Nor what may make a result of flags that are undefined.
+        if (test.EverUndefinedFlags != 0 || !IsAllowed(test.Bits, 0, length)) _code[at] ^= bit;
         else test.UndefinedFlags = test.EverUndefinedFlags = TestCase.Arithmetic;
     }
 
-    private bool IsAllowed(int bits, int length)
+    private bool IsAllowed(int bits, int start, int length)
     {
-        var decoder = Decoder.Create(bits, new ByteArrayCodeReader(_code, 0, length));
-        while (decoder.IP < (ulong)length)
+        var decoder = Decoder.Create(bits, new ByteArrayCodeReader(_code, start, length - start));
+        while (decoder.IP < (ulong)(length - start))
         {
             var instruction = decoder.Decode();
             if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction;

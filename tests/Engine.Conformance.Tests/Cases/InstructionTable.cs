@@ -74,9 +74,6 @@ internal static class InstructionTable
         or Mnemonic.Lgdt or Mnemonic.Lidt or Mnemonic.Lldt or Mnemonic.Ltr or Mnemonic.Rdmsr or Mnemonic.Wrmsr or Mnemonic.Swapgs or Mnemonic.Invd or Mnemonic.Wbinvd
         or Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2;
 
-    /// <summary>Whether the mnemonic only faults for users; supervisors would succeed.</summary>
-    public static bool FaultsForUsers(Mnemonic mnemonic) => IsPrivileged(mnemonic) && mnemonic is not (Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2);
-
     /// <summary>What no case may contain.</summary>
     public static bool IsExcluded(Code code)
     {

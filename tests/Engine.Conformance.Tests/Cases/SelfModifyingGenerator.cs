@@ -58,7 +58,6 @@ internal sealed class SelfModifyingGenerator
         test.Gpr[4] = CaseLayout.Data + 0x1800 - test.DataBase;
         test.Gpr[Counter] = (ulong)(1 + random.Below(6));
         test.UndefinedFlags = test.EverUndefinedFlags = UndefinedByLogic;
-        test.IsSelfModifying = true;
         ChooseItems(random);
         // Lengths do not depend on where things are: the first pass finds the places, the second uses them.
         var length = Encode(test, CaseLayout.CodeInImage).Count;

@@ -63,9 +63,6 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
     /// <summary>RFLAGS bits that are undefined at some place.</summary>
     public ulong EverUndefinedFlags { get; set; }
 
-    /// <summary>The image may be changed by the case itself where code is.</summary>
-    public bool IsSelfModifying { get; set; }
-
     public ulong CodeBase => Mode is CodeMode.Long or CodeMode.Flat32 ? 0 : CaseLayout.Base;
 
     public ulong DataBase => CodeBase;
@@ -94,7 +91,7 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
         (Mode, FillSeed) = (mode, fillSeed);
         MemoryPatches.Clear();
         XsavePatches.Clear();
-        (UndefinedFlags, EverUndefinedFlags, FsBase, GsBase, IsSelfModifying) = (0, 0, 0, 0, false);
+        (UndefinedFlags, EverUndefinedFlags, FsBase, GsBase) = (0, 0, 0, 0);
         var random = new CaseRandom(fillSeed);
         FillMemory(random);
         FillVectors(random);
