@@ -108,7 +108,8 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
         Assert.Equal("100\n", await guest.DoAsync("for i in $(seq 1 100); do sh -c 'echo x'; done | wc -l"));
         Assert.Equal("1.41421356237309\n", await guest.DoAsync("awk 'BEGIN { x = 2; for (i = 0; i < 20; i++) x = (x + 2 / x) / 2; printf \"%.14f\\n\", x }'"));
         Assert.Equal(new ShellAnswer("", 3), await guest.AskAsync("(exit 3)"));
-        Assert.Equal(143, (await guest.AskAsync("sleep 100 & kill $!; wait $!")).ExitCode);
+        // Not by the interactive shell itself: it ignores the signal, and so does its child until it has run a little.
+        Assert.Equal(143, (await guest.AskAsync("sh -c 'sleep 100 & kill $!; wait $!'")).ExitCode);
         Assert.Equal("", await guest.DoAsync("for i in 1 2 3 4 5 6 7 8; do (seq 1 300 | sort -r | sort -n | tail -n 1 | grep -qx 300) & done; wait"));
     }
 
