@@ -68,10 +68,10 @@ public sealed partial class SourceTests
     [Fact]
     public void Nothing_is_left_for_later() =>
         House.AssertNone(from file in AllSources
-                     where !IsThisFile(file)
-                     from line in House.Read(file).Split('\n')
-                     where Later().IsMatch(line)
-                     select $"{file}: {line.Trim()}");
+                         where !IsThisFile(file)
+                         from line in House.Read(file).Split('\n')
+                         where Later().IsMatch(line)
+                         select $"{file}: {line.Trim()}");
 
     [Fact]
     public void Namespaces_are_those_of_their_project_and_file_scoped()

@@ -176,7 +176,12 @@ internal static class CaseComparer
 
     private static string XsavePlace(int at) => at switch
     {
-        0 => "fcw, fsw, ftw", < 24 => "fip", 24 => "mxcsr", < 160 => $"st{(at - 32) / 16}", < 416 => $"xmm{(at - 160) / 16}", _ => "above",
+        0 => "fcw, fsw, ftw",
+        < 24 => "fip",
+        24 => "mxcsr",
+        < 160 => $"st{(at - 32) / 16}",
+        < 416 => $"xmm{(at - 160) / 16}",
+        _ => "above",
     };
 
     private static ulong Word(byte[] bytes, int at) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at));

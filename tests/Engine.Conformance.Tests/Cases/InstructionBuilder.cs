@@ -172,9 +172,15 @@ internal sealed class InstructionBuilder
         var source = kind == OpCodeOperandKind.seg_rSI;
         instruction.SetOpKind(operand, (kind, width) switch
         {
-            (OpCodeOperandKind.seg_rSI, 0) => OpKind.MemorySegSI, (OpCodeOperandKind.seg_rSI, 1) => OpKind.MemorySegESI, (OpCodeOperandKind.seg_rSI, _) => OpKind.MemorySegRSI,
-            (OpCodeOperandKind.es_rDI, 0) => OpKind.MemoryESDI, (OpCodeOperandKind.es_rDI, 1) => OpKind.MemoryESEDI, (OpCodeOperandKind.es_rDI, _) => OpKind.MemoryESRDI,
-            (_, 0) => OpKind.MemorySegDI, (_, 1) => OpKind.MemorySegEDI, _ => OpKind.MemorySegRDI,
+            (OpCodeOperandKind.seg_rSI, 0) => OpKind.MemorySegSI,
+            (OpCodeOperandKind.seg_rSI, 1) => OpKind.MemorySegESI,
+            (OpCodeOperandKind.seg_rSI, _) => OpKind.MemorySegRSI,
+            (OpCodeOperandKind.es_rDI, 0) => OpKind.MemoryESDI,
+            (OpCodeOperandKind.es_rDI, 1) => OpKind.MemoryESEDI,
+            (OpCodeOperandKind.es_rDI, _) => OpKind.MemoryESRDI,
+            (_, 0) => OpKind.MemorySegDI,
+            (_, 1) => OpKind.MemorySegEDI,
+            _ => OpKind.MemorySegRDI,
         });
         var register = source ? 6 : 7;
         if (context.IsFree(register)) context.Pin(register, context.Target(8) - context.Test.DataBase);

@@ -106,9 +106,21 @@ internal static class InstructionTable
     {
         var (leaf, subleaf, register, bit) = feature.ToString() switch
         {
-            "AVX512_FP16" => (7, 0, 3, 23), "AVX_VNNI" => (7, 1, 0, 4), "AVX512_BF16" => (7, 1, 0, 5), "AVX_IFMA" => (7, 1, 0, 23), "SHA512" => (7, 1, 0, 0),
-            "SM3" => (7, 1, 0, 1), "SM4" => (7, 1, 0, 2), "AVX_VNNI_INT8" => (7, 1, 3, 4), "AVX_NE_CONVERT" => (7, 1, 3, 5), "AVX_VNNI_INT16" => (7, 1, 3, 10),
-            "AVX512_VP2INTERSECT" => (7, 0, 3, 8), "AVX512ER" => (7, 0, 1, 27), "AVX512PF" => (7, 0, 1, 26), "AVX512_4VNNIW" => (7, 0, 3, 2), "AVX512_4FMAPS" => (7, 0, 3, 3),
+            "AVX512_FP16" => (7, 0, 3, 23),
+            "AVX_VNNI" => (7, 1, 0, 4),
+            "AVX512_BF16" => (7, 1, 0, 5),
+            "AVX_IFMA" => (7, 1, 0, 23),
+            "SHA512" => (7, 1, 0, 0),
+            "SM3" => (7, 1, 0, 1),
+            "SM4" => (7, 1, 0, 2),
+            "AVX_VNNI_INT8" => (7, 1, 3, 4),
+            "AVX_NE_CONVERT" => (7, 1, 3, 5),
+            "AVX_VNNI_INT16" => (7, 1, 3, 10),
+            "AVX512_VP2INTERSECT" => (7, 0, 3, 8),
+            "AVX512ER" => (7, 0, 1, 27),
+            "AVX512PF" => (7, 0, 1, 26),
+            "AVX512_4VNNIW" => (7, 0, 3, 2),
+            "AVX512_4FMAPS" => (7, 0, 3, 3),
             _ => (0, 0, 0, 0),
         };
         if (leaf == 0) return false;

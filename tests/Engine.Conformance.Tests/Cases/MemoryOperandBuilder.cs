@@ -55,8 +55,14 @@ internal sealed class MemoryOperandBuilder
         var random = context.Random;
         var (first, second) = random.Below(9) switch
         {
-            0 => (Register.BX, Register.SI), 1 => (Register.BX, Register.DI), 2 => (Register.BP, Register.SI), 3 => (Register.BP, Register.DI),
-            4 => (Register.SI, Register.None), 5 => (Register.DI, Register.None), 6 => (Register.BP, Register.None), 7 => (Register.BX, Register.None),
+            0 => (Register.BX, Register.SI),
+            1 => (Register.BX, Register.DI),
+            2 => (Register.BP, Register.SI),
+            3 => (Register.BP, Register.DI),
+            4 => (Register.SI, Register.None),
+            5 => (Register.DI, Register.None),
+            6 => (Register.BP, Register.None),
+            7 => (Register.BX, Register.None),
             _ => (Register.None, Register.None),
         };
         (instruction.MemoryBase, instruction.MemoryIndex) = (first, second);

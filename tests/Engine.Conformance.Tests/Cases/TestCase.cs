@@ -71,7 +71,10 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
 
     public ushort CodeSelector => Mode switch
     {
-        CodeMode.Long => Selectors.Code64, CodeMode.Flat32 => Selectors.Code32, CodeMode.Based32 => Selectors.Code32Based, _ => Selectors.Code16,
+        CodeMode.Long => Selectors.Code64,
+        CodeMode.Flat32 => Selectors.Code32,
+        CodeMode.Based32 => Selectors.Code32Based,
+        _ => Selectors.Code16,
     };
 
     public ushort StackSelector => Mode switch { CodeMode.Based16 or CodeMode.Based32 => Selectors.Data16, _ => Selectors.Data };

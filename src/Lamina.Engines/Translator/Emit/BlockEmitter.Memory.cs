@@ -112,8 +112,14 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Rx(Op.Lea, S0, S0, S1, 0, 0, wide: false);
         _cold[_coldCount++] = new Cold
         {
-            Kind = ColdKind.Segment, Jump0 = jump, Resume = _asm.Cursor, GuestOffset = GuestOffset, Size = size, Segment = segment,
-            Writes = write, Parked = live != Flags.None,
+            Kind = ColdKind.Segment,
+            Jump0 = jump,
+            Resume = _asm.Cursor,
+            GuestOffset = GuestOffset,
+            Size = size,
+            Segment = segment,
+            Writes = write,
+            Parked = live != Flags.None,
         };
         return S0;
     }
@@ -143,8 +149,16 @@ internal sealed unsafe partial class BlockEmitter
         ref var cold = ref _cold[_coldCount];
         cold = new Cold
         {
-            Kind = ColdKind.Access, GuestOffset = GuestOffset, Size = size, Alignment = alignment, AddressRegister = address, Parked = live != Flags.None,
-            Reads = (access & OperandAccess.Read) != 0, Writes = writes, ExactCheck = exact, NarrowAddress = narrow,
+            Kind = ColdKind.Access,
+            GuestOffset = GuestOffset,
+            Size = size,
+            Alignment = alignment,
+            AddressRegister = address,
+            Parked = live != Flags.None,
+            Reads = (access & OperandAccess.Read) != 0,
+            Writes = writes,
+            ExactCheck = exact,
+            NarrowAddress = narrow,
         };
         var checkAlignment = (_key & ModeKey.AlignmentCheck) != 0 && size > 1;
         if (exact && !checkAlignment)

@@ -113,7 +113,10 @@ internal sealed unsafe partial class BlockEmitter
     // One behind its start: a call that ends just before it has the start itself as its return address.
     private void AddHostFaultSite() => buffer.Sites.Add(new Site
     {
-        Return = buffer.OffsetOf(_asm.Cursor) + 1, Kind = SiteKind.HostFault, GuestOffset = (ushort)GuestOffset, Parked = _flags == FlagPlace.Parked,
+        Return = buffer.OffsetOf(_asm.Cursor) + 1,
+        Kind = SiteKind.HostFault,
+        GuestOffset = (ushort)GuestOffset,
+        Parked = _flags == FlagPlace.Parked,
     });
 
     private static bool HasHighByteRegister(in Instruction instruction) =>

@@ -66,7 +66,10 @@ internal sealed unsafe partial class BlockEmitter
         buffer.SystemInstructions.Add(instruction);
         _cold[_coldCount++] = new Cold
         {
-            Kind = ColdKind.System, Jump0 = _asm.JccForward(Cond.NE), GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked,
+            Kind = ColdKind.System,
+            Jump0 = _asm.JccForward(Cond.NE),
+            GuestOffset = GuestOffset,
+            Parked = _flags == FlagPlace.Parked,
             Target = buffer.SystemInstructions.Count - 1,
         };
         _asm.GsImmediate(0x81, 1, Slot.SystemFlags, (int)Rflags.IF);

@@ -45,7 +45,10 @@ internal sealed unsafe partial class TranslatorVcpu
         var secondIsThere = first < site.Size && IsThere(linear + (ulong)first, site.Size - first, kind);
         var page = (firstIsThere, secondIsThere) switch
         {
-            (true, true) => WindowFirst, (true, false) => WindowSecond, (false, true) => WindowBefore, _ => WindowBehind,
+            (true, true) => WindowFirst,
+            (true, false) => WindowSecond,
+            (false, true) => WindowBefore,
+            _ => WindowBehind,
         };
         var from = firstIsThere ? 0 : first;
         PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, secondIsThere ? site.Size : first);

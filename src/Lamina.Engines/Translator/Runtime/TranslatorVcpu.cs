@@ -79,8 +79,15 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->XsaveMask = model.XcrMask;
         _processor = new Processor(new ProcessorOptions
         {
-            Index = options.Index, Context = _cpu, Memory = machine.Memory, Bus = options.Bus, Apic = options.Apic, Clock = machine.Clock,
-            Model = model, Cache = this, Trace = machine.Trace,
+            Index = options.Index,
+            Context = _cpu,
+            Memory = machine.Memory,
+            Bus = options.Bus,
+            Apic = options.Apic,
+            Clock = machine.Clock,
+            Model = model,
+            Cache = this,
+            Trace = machine.Trace,
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
         _waitForStartUp = options.Index != 0;

@@ -135,8 +135,12 @@ internal sealed unsafe partial class Processor
             if (!TryCheckStackSegment(selector, code.Dpl, Vector.InvalidTss, e.Ext, false, out var segment)) return false;
             stack = new StackWriter
             {
-                Segment = segment, Pointer = pointer, AddressSize = StackAddressSizeOf(in segment), Width = width,
-                ErrorCode = ((uint)selector & 0xfffc) | e.Ext, Mode = ModeOf(code.Dpl),
+                Segment = segment,
+                Pointer = pointer,
+                AddressSize = StackAddressSizeOf(in segment),
+                Width = width,
+                ErrorCode = ((uint)selector & 0xfffc) | e.Ext,
+                Mode = ModeOf(code.Dpl),
             };
             if (fromVirtual && !(TryPush(ref stack, Context->Gs.Selector) && TryPush(ref stack, Context->Fs.Selector)
                 && TryPush(ref stack, Context->Ds.Selector) && TryPush(ref stack, Context->Es.Selector))) return false;

@@ -29,15 +29,15 @@ internal sealed unsafe partial class Processor
             case InstructionId.Int: return SoftwareInterrupt((byte)i.Immediate, InterruptKind.Software);
             case InstructionId.Int3: return SoftwareInterrupt(Vector.Breakpoint, InterruptKind.SoftwareException);
             case InstructionId.Int1:
-            {
-                var outcome = SoftwareInterrupt(Vector.Debug, InterruptKind.PrivilegedSoftware);
-                if (outcome == Outcome.Fault) return outcome;
-                Context->Dr7 &= ~Dr7Gd;
-                // Breakpoints that waited behind MOV SS are a part of this one debug exception.
-                if (_pendingDebug != 0) Context->Dr6 = (Context->Dr6 & ~0xfUL) | _pendingDebug;
-                _pendingDebug = 0;
-                return outcome;
-            }
+                {
+                    var outcome = SoftwareInterrupt(Vector.Debug, InterruptKind.PrivilegedSoftware);
+                    if (outcome == Outcome.Fault) return outcome;
+                    Context->Dr7 &= ~Dr7Gd;
+                    // Breakpoints that waited behind MOV SS are a part of this one debug exception.
+                    if (_pendingDebug != 0) Context->Dr6 = (Context->Dr6 & ~0xfUL) | _pendingDebug;
+                    _pendingDebug = 0;
+                    return outcome;
+                }
             case InstructionId.Into:
                 return (Context->ArithmeticFlags & Rflags.OF) != 0 ? SoftwareInterrupt(Vector.Overflow, InterruptKind.SoftwareException) : Outcome.Next;
             case InstructionId.Syscall: return Syscall();

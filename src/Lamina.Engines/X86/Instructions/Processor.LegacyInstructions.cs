@@ -18,22 +18,22 @@ internal sealed unsafe partial class Processor
                 AsciiAdjust(subtract: i.Id == InstructionId.Aas);
                 return Outcome.Next;
             case InstructionId.Aam:
-            {
-                var radix = (byte)i.Immediate;
-                if (radix == 0) return FaultOutcome(Raise(Fault.Plain(Vector.DivideError)));
-                var al = (byte)Context->Gpr[GprIndex.Rax];
-                SetAx((byte)(al % radix), (byte)(al / radix));
-                Context->ArithmeticFlags = ResultFlags((ulong)(al % radix), 1);
-                return Outcome.Next;
-            }
+                {
+                    var radix = (byte)i.Immediate;
+                    if (radix == 0) return FaultOutcome(Raise(Fault.Plain(Vector.DivideError)));
+                    var al = (byte)Context->Gpr[GprIndex.Rax];
+                    SetAx((byte)(al % radix), (byte)(al / radix));
+                    Context->ArithmeticFlags = ResultFlags((ulong)(al % radix), 1);
+                    return Outcome.Next;
+                }
             case InstructionId.Aad:
-            {
-                var ax = (ushort)Context->Gpr[GprIndex.Rax];
-                var al = (byte)(ax + (ax >> 8) * (byte)i.Immediate);
-                SetAx(al, 0);
-                Context->ArithmeticFlags = ResultFlags(al, 1);
-                return Outcome.Next;
-            }
+                {
+                    var ax = (ushort)Context->Gpr[GprIndex.Rax];
+                    var al = (byte)(ax + (ax >> 8) * (byte)i.Immediate);
+                    SetAx(al, 0);
+                    Context->ArithmeticFlags = ResultFlags(al, 1);
+                    return Outcome.Next;
+                }
             case InstructionId.Salc:
                 WriteGpr(GprIndex.Rax, 1, (Context->ArithmeticFlags & Rflags.CF) != 0 ? 0xff : 0u);
                 return Outcome.Next;

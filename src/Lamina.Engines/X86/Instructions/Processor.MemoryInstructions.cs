@@ -63,23 +63,23 @@ internal sealed unsafe partial class Processor
             switch (size)
             {
                 case 8:
-                {
-                    var old = Volatile.Read(ref *(ulong*)host);
-                    if (Interlocked.CompareExchange(ref *(ulong*)host, ChangeBit(old, bit, operation), old) == old) return old;
-                    break;
-                }
+                    {
+                        var old = Volatile.Read(ref *(ulong*)host);
+                        if (Interlocked.CompareExchange(ref *(ulong*)host, ChangeBit(old, bit, operation), old) == old) return old;
+                        break;
+                    }
                 case 4:
-                {
-                    var old = Volatile.Read(ref *(uint*)host);
-                    if (Interlocked.CompareExchange(ref *(uint*)host, (uint)ChangeBit(old, bit, operation), old) == old) return old;
-                    break;
-                }
+                    {
+                        var old = Volatile.Read(ref *(uint*)host);
+                        if (Interlocked.CompareExchange(ref *(uint*)host, (uint)ChangeBit(old, bit, operation), old) == old) return old;
+                        break;
+                    }
                 default:
-                {
-                    var old = Volatile.Read(ref *(ushort*)host);
-                    if (Interlocked.CompareExchange(ref *(ushort*)host, (ushort)ChangeBit(old, bit, operation), old) == old) return old;
-                    break;
-                }
+                    {
+                        var old = Volatile.Read(ref *(ushort*)host);
+                        if (Interlocked.CompareExchange(ref *(ushort*)host, (ushort)ChangeBit(old, bit, operation), old) == old) return old;
+                        break;
+                    }
             }
         }
     }

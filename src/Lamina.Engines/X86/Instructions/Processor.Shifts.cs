@@ -41,19 +41,19 @@ internal sealed unsafe partial class Processor
         switch (operation)
         {
             case 0: // ROL
-            {
-                var turn = count & (bits - 1);
-                var result = turn == 0 ? value : ((value << turn) | (value >> (bits - turn))) & mask;
-                carry = (result & 1) != 0;
-                return result;
-            }
+                {
+                    var turn = count & (bits - 1);
+                    var result = turn == 0 ? value : ((value << turn) | (value >> (bits - turn))) & mask;
+                    carry = (result & 1) != 0;
+                    return result;
+                }
             case 1: // ROR
-            {
-                var turn = count & (bits - 1);
-                var result = turn == 0 ? value : ((value >> turn) | (value << (bits - turn))) & mask;
-                carry = (result & SignBit(size)) != 0;
-                return result;
-            }
+                {
+                    var turn = count & (bits - 1);
+                    var result = turn == 0 ? value : ((value >> turn) | (value << (bits - turn))) & mask;
+                    carry = (result & SignBit(size)) != 0;
+                    return result;
+                }
             case 2: // RCL
                 for (var n = count % (bits + 1); n > 0; n--)
                 {
@@ -74,11 +74,11 @@ internal sealed unsafe partial class Processor
                 carry = count <= bits && ((value >> (count - 1)) & 1) != 0;
                 return count >= bits ? 0 : value >> count;
             case 7: // SAR
-            {
-                var signed = SignExtend(value, size);
-                carry = ((signed >> Math.Min(count - 1, 63)) & 1) != 0;
-                return (ulong)(signed >> Math.Min(count, 63)) & mask;
-            }
+                {
+                    var signed = SignExtend(value, size);
+                    carry = ((signed >> Math.Min(count - 1, 63)) & 1) != 0;
+                    return (ulong)(signed >> Math.Min(count, 63)) & mask;
+                }
             default: // SHL, and /6 which is the same
                 carry = count <= bits && ((value >> (bits - count)) & 1) != 0;
                 return count >= bits ? 0 : (value << count) & mask;

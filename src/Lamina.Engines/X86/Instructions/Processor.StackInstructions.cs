@@ -11,12 +11,12 @@ internal sealed unsafe partial class Processor
         switch (i.Id)
         {
             case InstructionId.Push:
-            {
-                ulong value;
-                if (i.OpcodeRegClass != FieldClass.None) value = ReadGpr(i.OpcodeReg, i.OperandSize);
-                else if (!TryReadRm(in i, i.OperandSize, out value)) return Outcome.Fault;
-                return PushValue(i.OperandSize, value);
-            }
+                {
+                    ulong value;
+                    if (i.OpcodeRegClass != FieldClass.None) value = ReadGpr(i.OpcodeReg, i.OperandSize);
+                    else if (!TryReadRm(in i, i.OperandSize, out value)) return Outcome.Fault;
+                    return PushValue(i.OperandSize, value);
+                }
             case InstructionId.PushImmediate: return PushValue(i.OperandSize, (ulong)i.Immediate & MaskOf(i.OperandSize));
             case InstructionId.PushSegment: return PushSegment(in i);
             case InstructionId.Pop: return Pop(in i);

@@ -123,8 +123,12 @@ internal sealed unsafe partial class Processor
             if (!TryCheckStackSegment(selector, level, Vector.InvalidTss, 0, false, out var segment)) return false;
             stack = new StackWriter
             {
-                Segment = segment, Pointer = pointer, AddressSize = StackAddressSizeOf(in segment), Width = width,
-                ErrorCode = (uint)selector & 0xfffc, Mode = ModeOf(level),
+                Segment = segment,
+                Pointer = pointer,
+                AddressSize = StackAddressSizeOf(in segment),
+                Width = width,
+                ErrorCode = (uint)selector & 0xfffc,
+                Mode = ModeOf(level),
             };
         }
         if (!TryPush(ref stack, Context->Ss.Selector) || !TryPush(ref stack, Context->Gpr[GprIndex.Rsp])) return false;
