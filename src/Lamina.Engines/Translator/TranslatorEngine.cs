@@ -39,7 +39,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
         _options = options;
         _settings = settings;
         _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
-        _store = new TranslationStore(options.Memory, settings, System.Runtime.Intrinsics.X86.Avx.IsSupported);
+        _store = new TranslationStore(options.Memory, settings, _model);
         _store.PageGotCode = page =>
         {
             foreach (var vcpu in _vcpus) vcpu.ProtectPage(page);

@@ -20,7 +20,7 @@ internal interface ITranslationCache
     /// <summary>Forget the pages of one PCID that are not global.</summary>
     void FlushPcid(ushort pcid);
 
-    /// <summary>CR0, CR4, EFER, CPL, the size of code or RFLAGS.TF, VM, AC changed so that decoding or permissions may differ.</summary>
+    /// <summary>CR0, CR4, EFER, CPL, the size of code, RFLAGS.TF, VM, AC, or what SYSCALL loads changed so that decoding or permissions may differ.</summary>
     void ModeChanged();
 
     /// <summary>The base, limit or attributes of a segment register changed.</summary>

@@ -51,7 +51,7 @@ internal static unsafe class FlagLiveness
             or InstructionId.Push or InstructionId.PushImmediate or InstructionId.Pop or InstructionId.Leave or InstructionId.Pause
             or InstructionId.CompareExchangeWide or InstructionId.BitTestMemory or InstructionId.Movs or InstructionId.Stos
             or InstructionId.Cli or InstructionId.Sti or InstructionId.Cld or InstructionId.Std or InstructionId.MovFromSegment or InstructionId.MovFromCr
-            or InstructionId.Rdfsbase or InstructionId.Rdgsbase or InstructionId.Rdtsc or InstructionId.Rdtscp or InstructionId.Swapgs => false,
+            or InstructionId.Rdfsbase or InstructionId.Rdgsbase or InstructionId.Wrfsbase or InstructionId.Wrgsbase or InstructionId.Stac or InstructionId.Clac or InstructionId.Rdtsc or InstructionId.Rdtscp or InstructionId.Swapgs => false,
         _ => true,
     };
 

@@ -78,43 +78,51 @@ internal static unsafe class ModeKeys
     /// <summary>The key for the state of a CPU.</summary>
     public static ModeKey Of(CpuContext* cpu, bool singleStep)
     {
-        var key = (ModeKey)0;
         var long64 = (cpu->Efer & EferLma) != 0 && (cpu->Cs.Attributes & AttributeLong) != 0;
-        if (long64)
-        {
-            key |= (ModeKey)Decode.CodeSize.Code64 | ModeKey.FlatAll;
-        }
-        else
-        {
-            var real = (cpu->Cr0 & 1) == 0 || (cpu->SystemFlags & FlagVm) != 0;
-            if ((cpu->Cs.Attributes & AttributeBig) != 0 && !((cpu->SystemFlags & FlagVm) != 0)) key |= (ModeKey)Decode.CodeSize.Code32;
-            if ((cpu->Ss.Attributes & AttributeBig) != 0 && !((cpu->SystemFlags & FlagVm) != 0)) key |= ModeKey.Stack32;
-            var segments = &cpu->Es;
-            for (var i = 0; i < 6; i++)
-                if (IsFlat(segments + i, i, real)) key |= (ModeKey)(1u << (6 + i));
-        }
+        var key = Common(cpu, cpu->Cpl) | (long64 ? (ModeKey)Decode.CodeSize.Code64 | ModeKey.FlatAll : Legacy(cpu));
+        var virtual8086 = (cpu->SystemFlags & FlagVm) != 0;
         if (cpu->Cpl == 3)
         {
-            key |= ModeKey.User;
-            if (cpu->Cs.Base == 0 && (cpu->SystemFlags & FlagVm) == 0) key |= ModeKey.PositionIndependent;
+            if (cpu->Cs.Base == 0 && !virtual8086) key |= ModeKey.PositionIndependent;
             if ((cpu->Cr0 & Cr0AlignmentMask) != 0 && (cpu->SystemFlags & FlagAlignment) != 0) key |= ModeKey.AlignmentCheck;
         }
-        else if (cpu->Cpl == 0)
-        {
-            key |= ModeKey.Cpl0;
-        }
-        if ((cpu->Cr4 & Cr4TimeStampDisable) == 0 || cpu->Cpl == 0) key |= ModeKey.NativeTsc;
-        if ((cpu->Cr4 & Cr4FsGsBase) != 0) key |= ModeKey.FsGsBase;
+        if (virtual8086) key &= ~(ModeKey.Avx | ModeKey.Avx512);
         if (singleStep || (cpu->SystemFlags & FlagTrap) != 0) key |= ModeKey.SingleStep;
+        return key;
+    }
+
+    /// <summary>The key that 64-bit code at a privilege level has under a CPU's control registers, with no flag set that matters.</summary>
+    public static ModeKey Long(CpuContext* cpu, uint level) =>
+        Common(cpu, level) | (ModeKey)Decode.CodeSize.Code64 | ModeKey.FlatAll | (level == 3 ? ModeKey.PositionIndependent : 0);
+
+    private static ModeKey Common(CpuContext* cpu, uint level)
+    {
+        ModeKey key = level switch { 0 => ModeKey.Cpl0, 3 => ModeKey.User, _ => 0 };
+        if ((cpu->Cr4 & Cr4TimeStampDisable) == 0 || level == 0) key |= ModeKey.NativeTsc;
+        if ((cpu->Cr4 & Cr4FsGsBase) != 0) key |= ModeKey.FsGsBase;
         if ((cpu->Cr0 & Cr0TaskSwitched) != 0) key |= ModeKey.TaskSwitched;
         if ((cpu->Cr0 & Cr0Emulation) != 0) key |= ModeKey.Emulation;
         if ((cpu->Cr0 & Cr0MonitorCoprocessor) != 0) key |= ModeKey.MonitorCoprocessor;
         if ((cpu->Cr4 & Cr4Osfxsr) != 0) key |= ModeKey.Sse;
-        if ((cpu->Cr4 & Cr4Osxsave) != 0 && (cpu->Cr0 & 1) != 0 && (cpu->SystemFlags & FlagVm) == 0)
+        if ((cpu->Cr4 & Cr4Osxsave) != 0 && (cpu->Cr0 & 1) != 0)
         {
             if ((cpu->Xcr0 & 6) == 6) key |= ModeKey.Avx;
             if ((cpu->Xcr0 & 0xe6) == 0xe6) key |= ModeKey.Avx512;
         }
+        return key;
+    }
+
+    // Sizes and flat segments outside 64-bit mode.
+    private static ModeKey Legacy(CpuContext* cpu)
+    {
+        ModeKey key = 0;
+        var virtual8086 = (cpu->SystemFlags & FlagVm) != 0;
+        if ((cpu->Cs.Attributes & AttributeBig) != 0 && !virtual8086) key |= (ModeKey)Decode.CodeSize.Code32;
+        if ((cpu->Ss.Attributes & AttributeBig) != 0 && !virtual8086) key |= ModeKey.Stack32;
+        var real = (cpu->Cr0 & 1) == 0 || virtual8086;
+        var segments = &cpu->Es;
+        for (var i = 0; i < 6; i++)
+            if (IsFlat(segments + i, i, real)) key |= (ModeKey)(1u << (6 + i));
         return key;
     }
 

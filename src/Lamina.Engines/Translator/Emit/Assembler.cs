@@ -161,6 +161,26 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Int32(immediate);
     }
 
+    /// <summary>movzx reg, byte gs:[disp], or a word.</summary>
+    public void GsLoadShort(int reg, int disp, int bytes)
+    {
+        Byte(0x65);
+        Rex(false, reg, 0, 0);
+        Byte(0x0f);
+        Byte(bytes == 1 ? 0xb6 : 0xb7);
+        GsAddress(reg, disp);
+    }
+
+    /// <summary>wrgsbase reg.</summary>
+    public void WriteGsBase(int reg)
+    {
+        Byte(0xf3);
+        Rex(true, 0, 0, reg);
+        Byte(0x0f);
+        Byte(0xae);
+        Byte(0xd8 | (reg & 7));
+    }
+
     /// <summary>cmp dword or qword gs:[disp], imm8.</summary>
     public void GsCompare8(int disp, int immediate, bool wide = false)
     {

@@ -47,23 +47,13 @@ internal sealed unsafe partial class BlockEmitter
         EmitCodeAddress(S0, target);
         if (PositionIndependent)
         {
-            EmitCachedJump();
+            _asm.JumpThroughCache();
             return;
         }
         var address = _linear + (ulong)(long)target;
         _asm.Byte(0x65);
         _asm.Byte(0xff);
         _asm.GsAddress(4, Slot.JumpCache + Slot.JumpCacheHash(address) * 2);
-    }
-
-    /// <summary>Jumps to the linear address in S0. Flags are parked, if they are live. Clobbers the host's flags.</summary>
-    private void EmitCachedJump()
-    {
-        _asm.Mov(S1, S0, wide: false);
-        _asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
-        _asm.Rr(Op.Xor, S0, S1, wide: false);
-        _asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
-        _asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
     }
 
     private void EmitJumpRelative(in Instruction instruction) => EmitJump(NextOffset + instruction.Immediate, LiveAfter);
@@ -148,7 +138,7 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitIndirectEnd()
     {
         CopyFlags(LiveAfter);
-        EmitCachedJump();
+        _asm.JumpThroughCache();
     }
 
     private void EmitCallIndirect(in Instruction instruction)

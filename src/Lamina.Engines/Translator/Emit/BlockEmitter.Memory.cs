@@ -183,17 +183,13 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitTableLoad(int address, bool write, bool narrow)
     {
-        if (narrow)
+        if (!narrow)
         {
-            _asm.Mov(S1, address, wide: false);
-            _asm.Shift(5, S1, 12, wide: false);
+            _asm.LoadAddend(S1, address, write);
+            return;
         }
-        else
-        {
-            _asm.Mov(S1, address);
-            _asm.Shift(4, S1, 16);
-            _asm.Shift(5, S1, 28);
-        }
+        _asm.Mov(S1, address, wide: false);
+        _asm.Shift(5, S1, 12, wide: false);
         if (write) _asm.Unary(2, S1);
         _asm.GsIndex(Op.MovLoad, S1, S1, 3, write ? Slot.WriteTable : 0);
     }

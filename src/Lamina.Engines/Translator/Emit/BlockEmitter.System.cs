@@ -18,6 +18,56 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Gs(Op.MovStore, S0, Slot.KernelGsBase);
     }
 
+    /// <summary>WRFSBASE, WRGSBASE: an address that is not canonical is for the executor, which raises #GP.</summary>
+    private void EmitWriteSegmentBase(in Instruction instruction)
+    {
+        var slot = instruction.Id == InstructionId.Wrfsbase ? Slot.FsBase : Slot.GsBase;
+        ParkFlags(LiveBefore);
+        var register = LoadGuest(instruction.Rm, S1);
+        if (instruction.OperandSize == 8)
+        {
+            _asm.TestCanonical(register, S0);
+            AddColdSystem(instruction, Cond.A);
+        }
+        else
+        {
+            _asm.Mov(S1, register, wide: false);
+            register = S1;
+        }
+        _asm.Gs(Op.MovStore, register, slot);
+    }
+
+    /// <summary>STAC, CLAC: with SMAP the region decides whether pages of users can be accessed.</summary>
+    private void EmitAccessCheckFlag(bool set)
+    {
+        EmitSystemFlag(Rflags.AC, set);
+        _asm.Gs(Op.MovLoad, S0, set ? Slot.OpenGs : Slot.ClosedGs);
+        _asm.WriteGsBase(S0);
+    }
+
+    /// <summary>SYSCALL, SYSRET, IRETQ by a stub, which leaves to the executor what is not plain. S0: what follows in memory.</summary>
+    private void EmitPrivilegeChange(ulong stub)
+    {
+        ParkFlags(Flags.All);
+        EmitCodeAddress(S0, NextOffset);
+        buffer.SystemInstructions.Add(_block.Instructions[_index]);
+        LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
+    }
+
+    /// <summary>The executor does the instruction where a condition holds.</summary>
+    private void AddColdSystem(in Instruction instruction, int condition)
+    {
+        buffer.SystemInstructions.Add(instruction);
+        _cold[_coldCount++] = new Cold
+        {
+            Kind = ColdKind.System,
+            Jump0 = _asm.JccForward(condition),
+            GuestOffset = GuestOffset,
+            Parked = _flags == FlagPlace.Parked,
+            Target = buffer.SystemInstructions.Count - 1,
+        };
+    }
+
     private bool NativeString(in Instruction instruction) =>
         _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
         && (instruction.Traits & InstructionTraits.Rep) != 0;
@@ -63,15 +113,7 @@ internal sealed unsafe partial class BlockEmitter
     {
         ParkFlags(LiveBefore);
         _asm.GsCompare8(Slot.InterruptWaits, 0, wide: true);
-        buffer.SystemInstructions.Add(instruction);
-        _cold[_coldCount++] = new Cold
-        {
-            Kind = ColdKind.System,
-            Jump0 = _asm.JccForward(Cond.NE),
-            GuestOffset = GuestOffset,
-            Parked = _flags == FlagPlace.Parked,
-            Target = buffer.SystemInstructions.Count - 1,
-        };
+        AddColdSystem(instruction, Cond.NE);
         _asm.GsImmediate(0x81, 1, Slot.SystemFlags, (int)Rflags.IF);
     }
 
@@ -103,11 +145,7 @@ internal sealed unsafe partial class BlockEmitter
         var register = IsDisplaced(guest) ? S0 : HostOf(guest);
         if (bytes == 2)
         {
-            _asm.Byte(0x65);                        // movzx r32, word gs:[slot]
-            if (register >= 8) _asm.Byte(0x44);
-            _asm.Byte(0x0f);
-            _asm.Byte(0xb7);
-            _asm.GsAddress(register, slot);
+            _asm.GsLoadShort(register, slot, 2);
         }
         else
         {

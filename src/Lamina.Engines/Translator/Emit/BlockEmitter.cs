@@ -14,7 +14,7 @@ using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
-internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs)
+internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, bool hasSmap)
 {
     private enum FlagPlace : byte
     {
@@ -195,6 +195,21 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Rdtscp when (_key & ModeKey.NativeTsc) != 0:
                 EmitRdtscp();
                 break;
+            case InstructionId.Wrfsbase or InstructionId.Wrgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
+                EmitWriteSegmentBase(instruction);
+                break;
+            case InstructionId.Stac or InstructionId.Clac when Supervisor64 && hasSmap:
+                EmitAccessCheckFlag(instruction.Id == InstructionId.Stac);
+                break;
+            case InstructionId.Syscall when _long && (_key & (ModeKey.User | ModeKey.SingleStep | ModeKey.AlignmentCheck)) == ModeKey.User:
+                EmitPrivilegeChange(stubs.Syscall);
+                break;
+            case InstructionId.Sysret when Supervisor64 && instruction.OperandSize == 8:
+                EmitPrivilegeChange(stubs.Sysret);
+                break;
+            case InstructionId.Iret when Supervisor64 && instruction.OperandSize == 8:
+                EmitPrivilegeChange(stubs.Iret);
+                break;
             case InstructionId.Swapgs when _long && (_key & ModeKey.Cpl0) != 0:
                 EmitSwapgs();
                 break;
@@ -241,14 +256,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private void ParkFlags(Flags live)
     {
         if (live == Flags.None) return;
-        if (_flags == FlagPlace.Host)
-        {
-            _asm.Mov(S1, Host.Rax);
-            _asm.Byte(0x9f);                                    // lahf
-            _asm.Rr0F(0x90, 0, Host.Rax, false);                // seto al
-            _asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
-            _asm.Mov(Host.Rax, S1);
-        }
+        if (_flags == FlagPlace.Host) _asm.ParkFlags();
         _flags = FlagPlace.Parked;
     }
 
@@ -264,12 +272,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private void UnparkFlags()
     {
         if (_flags != FlagPlace.Parked) return;
-        _asm.Mov(S1, Host.Rax);
-        _asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
-        _asm.Byte(0x04);                                        // add al, 0x7f: OF
-        _asm.Byte(0x7f);
-        _asm.Byte(0x9e);                                        // sahf
-        _asm.Mov(Host.Rax, S1);
+        _asm.UnparkFlags();
         _flags = FlagPlace.Both;
     }
 

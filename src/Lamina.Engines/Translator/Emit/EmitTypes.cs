@@ -142,6 +142,9 @@ internal sealed class StubAddresses
 {
     public ulong Read, Write, Commit, Segment, System, Poll, Link, Stale, Step, JumpMiss, Undecodable;
 
+    /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
+    public ulong Syscall, Sysret, Iret, Jump;
+
     /// <summary>REP MOVS and REP STOS by the logarithm of the element size.</summary>
     public readonly ulong[] Move = new ulong[4], Store = new ulong[4];
 }

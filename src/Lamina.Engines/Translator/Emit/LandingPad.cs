@@ -22,11 +22,7 @@ internal static unsafe class LandingPad
         if (!buffer.HasRoom(MaxBytes)) return 0;
         var asm = buffer.Begin();
         var start = asm.Here;
-        asm.Mov(S1, Host.Rax);
-        asm.Byte(0x9f);
-        asm.Rr0F(0x90, 0, Host.Rax, false);
-        asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
-        asm.Mov(Host.Rax, S1);
+        asm.ParkFlags();
         if ((target.Key & ModeKey.PositionIndependent) != 0)
         {
             asm.Gs(Op.MovLoad, S0, Slot.CodePage);
@@ -36,11 +32,7 @@ internal static unsafe class LandingPad
         {
             asm.MovImmediate(S0, linear);
         }
-        asm.Mov(S1, S0, wide: false);
-        asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
-        asm.Rr(Op.Xor, S0, S1, wide: false);
-        asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
-        asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+        asm.JumpThroughCache();
         buffer.End(asm.Cursor);
         return start;
     }
@@ -68,15 +60,7 @@ internal static unsafe class LandingPad
             asm.RegImmediate(4, S0, -4096);
             asm.Gs(Op.MovStore, S0, Slot.CodePage);
         }
-        if (block.LiveIn != Flags.None)
-        {
-            asm.Mov(S1, Host.Rax);
-            asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
-            asm.Byte(0x04);
-            asm.Byte(0x7f);
-            asm.Byte(0x9e);
-            asm.Mov(Host.Rax, S1);
-        }
+        if (block.LiveIn != Flags.None) asm.UnparkFlags();
         asm.Jmp(buffer.Executable(block.HostStart));
         buffer.End(asm.Cursor);
         return start;

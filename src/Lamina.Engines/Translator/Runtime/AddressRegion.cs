@@ -1,38 +1,90 @@
 // One address-translation region of a vCPU (see VcpuArea): the flat read and write tables of one address space at one
-// kind of privilege, their fill log, and the jump cache. It is a TLB: anything may be dropped from it at any time.
+// kind of privilege, and the log of what was filled in. It is a TLB: anything may be dropped from it at any time.
+using System.Runtime.InteropServices;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
+
+/// <summary>What a region tells generated code about itself.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct RegionHead
+{
+    /// <summary>Entries in the fill log that are not global: page numbers, from its start on.</summary>
+    public ulong LocalCount;
+
+    /// <summary>Those that are global, from its end downwards.</summary>
+    public ulong GlobalCount;
+
+    /// <summary>Which region of the vCPU this is.</summary>
+    public ulong Number;
+
+    /// <summary>What <see cref="WriteHints"/> gets or'ed to a page number here.</summary>
+    public ulong HintTag;
+
+    /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>
+    public ulong WalkRead, WalkWrite;
+
+    /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
+    public ulong WalkForbidden;
+}
+
+/// <summary>Who a region's entries are for.</summary>
+internal enum RegionKind
+{
+    /// <summary>CPL 3.</summary>
+    User,
+
+    /// <summary>CPL 0 to 2 with SMAP in force: no page that users may access.</summary>
+    SupervisorClosed,
+
+    /// <summary>CPL 0 to 2 without SMAP, or with RFLAGS.AC set.</summary>
+    SupervisorOpen,
+}
 
 internal sealed unsafe class AddressRegion : IDisposable
 {
     private const ulong TableBytes = 8ul << Slot.PageNumberBits;
     private const ulong PageNumberMask = (1ul << Slot.PageNumberBits) - 1;
-    private const ulong GlobalMark = 1ul << 63;
+
+    // SDM vol. 3, table 4-20.
+    private const ulong EntryPresent = 1, EntryWritable = 2, EntryUser = 4, EntryAccessed = 0x20;
 
     private readonly HostReservation _range;
     private readonly byte* _gs;
-    private readonly ulong _jumpMiss;
-    private readonly List<int> _jumpsSet = [];
-    private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
-    private bool _hasLocalCode;
 
     /// <summary>Reserves a region around a mapping of the vCPU's shared state.</summary>
-    public AddressRegion(SharedMemory shared, ulong jumpMiss)
+    /// <param name="shared">The state.</param>
+    /// <param name="jumps">The jump cache that code runs with in this region.</param>
+    /// <param name="kind">Who it is for.</param>
+    /// <param name="number">Its number among the vCPU's regions.</param>
+    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number)
     {
-        _jumpMiss = jumpMiss;
+        Jumps = jumps;
+        Number = number;
         _range = HostReservation.Reserve(2 * TableBytes + Slot.Middle);
         _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
         _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
         _gs = (byte*)_range.Address + TableBytes + Slot.Middle;
-        new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
+        _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpCacheEntries * 8, jumps.Memory, 0, MappingAccess.ReadWrite);
+        var user = kind == RegionKind.User ? EntryUser : 0;
+        *Head = new RegionHead
+        {
+            Number = (ulong)number,
+            HintTag = WriteHints.TagOf(number),
+            WalkRead = EntryPresent | EntryAccessed | user,
+            WalkWrite = EntryPresent | EntryAccessed | EntryWritable | user,
+            WalkForbidden = kind == RegionKind.SupervisorClosed ? EntryUser : 0,
+        };
     }
 
     /// <summary>The value for the GS base.</summary>
     public ulong Gs => (ulong)_gs;
 
-    /// <summary>The vCPU's state as mapped here.</summary>
-    public VcpuArea* Area => (VcpuArea*)(_gs - Slot.Middle);
+    /// <summary>Its number among the vCPU's regions.</summary>
+    public int Number { get; }
+
+    /// <summary>The jump cache that code runs with here.</summary>
+    public JumpCache Jumps { get; }
 
     /// <summary>CR3 (with PCID) that a user region belongs to.</summary>
     public ulong Owner { get; set; } = ulong.MaxValue;
@@ -40,33 +92,13 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>When it was last used, for replacement.</summary>
     public long LastUse { get; set; }
 
-    /// <summary>The modes that the jump cache's blocks were translated for.</summary>
-    public Analyse.ModeKey JumpCacheKey { get; private set; }
-
-    /// <summary>How often the jump cache was emptied.</summary>
-    public long JumpCacheClears { get; private set; }
-
-    /// <summary>How many entries gave way to others.</summary>
-    public long JumpCacheReplaced { get; private set; }
-
-    /// <summary>Notes a linear page that the jump cache may lead to.</summary>
-    /// <param name="page">Its number.</param>
-    /// <param name="global">Survives <see cref="FlushLocal"/>.</param>
-    public void NoteCode(ulong page, bool global)
-    {
-        if (_codePages.Add(page)) _codeLargePages.Add(page >> 9);
-        if (!global) _hasLocalCode = true;
-    }
-
     private ulong* ReadTable => (ulong*)_gs;
 
     private ulong* WriteTable => (ulong*)(_gs - Slot.Middle);
 
-    private ref ulong LogCount => ref *(ulong*)(_gs + Slot.LogCount);
+    private RegionHead* Head => (RegionHead*)(_gs + Slot.Head);
 
     private ulong* Log => (ulong*)(_gs + Slot.Log);
-
-    private ulong* JumpCache => (ulong*)(_gs + Slot.JumpCache);
 
     /// <summary>Enters a page into the tables.</summary>
     /// <param name="linear">Any address in the page.</param>
@@ -75,108 +107,73 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <param name="global">Survives <see cref="FlushLocal"/>.</param>
     public void Fill(ulong linear, ulong addend, bool write, bool global)
     {
-        if (LogCount >= Slot.LogEntries) FlushAll();
-        var page = linear >> 12 & PageNumberMask;
+        if (Head->LocalCount + Head->GlobalCount >= Slot.LogEntries) FlushTables();
+        var page = PageOf(linear);
         ReadTable[page] = addend;
         if (write) WriteTable[-1 - (long)page] = addend;
-        Log[LogCount++] = page | (global ? GlobalMark : 0);
+        if (global) Log[Slot.LogEntries - ++Head->GlobalCount] = page;
+        else Log[Head->LocalCount++] = page;
     }
 
-    /// <summary>Forgets one 4 KiB page, or the 2 MiB around it.</summary>
+    /// <summary>Forgets one 4 KiB page, or the 2 MiB around it. The jump cache is not touched.</summary>
     public void Invalidate(ulong linear, bool large)
     {
-        var page = linear >> 12 & PageNumberMask;
+        var page = PageOf(linear);
         if (!large)
         {
-            ReadTable[page] = 0;
-            WriteTable[-1 - (long)page] = 0;
+            Drop(page);
+            return;
         }
-        else
-        {
-            page &= ~511ul;
-            new Span<ulong>(ReadTable + page, 512).Clear();
-            new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
-        }
-        if (large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12)) ClearJumpCache();
+        page &= ~511ul;
+        new Span<ulong>(ReadTable + page, 512).Clear();
+        new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>Forgets everything, the jump cache too.</summary>
     public void FlushAll()
     {
-        var count = LogCount;
-        for (ulong i = 0; i < count; i++) Drop(Log[i] & PageNumberMask);
-        LogCount = 0;
-        ClearJumpCache();
+        FlushTables();
+        Jumps.Clear();
     }
 
-    /// <summary>Forgets what is not global.</summary>
+    /// <summary>Forgets what is not global, in the jump cache too.</summary>
     public void FlushLocal()
     {
-        ulong count = LogCount, kept = 0;
-        for (ulong i = 0; i < count; i++)
-        {
-            var entry = Log[i];
-            if ((entry & GlobalMark) != 0) Log[kept++] = entry;
-            else Drop(entry & PageNumberMask);
-        }
-        LogCount = kept;
-        if (_hasLocalCode) ClearJumpCache();
+        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+        Head->LocalCount = 0;
+        Jumps.ClearLocal();
+    }
+
+    /// <summary>Takes the right to store in place away from a linear page if it maps a host page.</summary>
+    /// <param name="page">Number of the linear page.</param>
+    /// <param name="hostPage">Host address.</param>
+    public void Protect(ulong page, ulong hostPage)
+    {
+        ref var addend = ref WriteTable[-1 - (long)page];
+        if (addend != 0 && addend + LinearOf(page) == hostPage) addend = 0;
     }
 
     /// <summary>Takes the right to store in place away from every page that maps a host page.</summary>
-    public void ProtectHostPage(ulong hostPage)
+    public void ProtectAll(ulong hostPage)
     {
-        var count = LogCount;
-        for (ulong i = 0; i < count; i++)
-        {
-            var page = Log[i] & PageNumberMask;
-            var addend = WriteTable[-1 - (long)page];
-            if (addend != 0 && addend + LinearOf(page) == hostPage) WriteTable[-1 - (long)page] = 0;
-        }
-    }
-
-    /// <summary>Takes the right to store in place away from all pages.</summary>
-    public void ProtectAll()
-    {
-        var count = LogCount;
-        for (ulong i = 0; i < count; i++) WriteTable[-1 - (long)(Log[i] & PageNumberMask)] = 0;
-    }
-
-    /// <summary>Makes the jump cache lead to a landing pad.</summary>
-    public void SetJump(ulong linear, ulong pad)
-    {
-        ref var entry = ref JumpCache[Slot.JumpCacheHash(linear) >> 2];
-        if (entry != _jumpMiss) JumpCacheReplaced++;
-        else _jumpsSet.Add(Slot.JumpCacheHash(linear) >> 2);
-        entry = pad;
-    }
-
-    /// <summary>Empties the jump cache if it was for other modes.</summary>
-    public void UseKey(Analyse.ModeKey key)
-    {
-        if (key == JumpCacheKey) return;
-        ClearJumpCache();
-        JumpCacheKey = key;
-    }
-
-    /// <summary>Empties the jump cache.</summary>
-    public void ClearJumpCache()
-    {
-        JumpCacheClears++;
-        // Most processes use a small part of it.
-        if (_jumpsSet.Count > Slot.JumpCacheEntries / 8) new Span<ulong>(JumpCache, Slot.JumpCacheEntries).Fill(_jumpMiss);
-        else
-            foreach (var index in _jumpsSet) JumpCache[index] = _jumpMiss;
-        _jumpsSet.Clear();
-        _codePages.Clear();
-        _codeLargePages.Clear();
-        _hasLocalCode = false;
+        for (ulong i = 0; i < Head->LocalCount; i++) Protect(Log[i], hostPage);
+        for (ulong i = 1; i <= Head->GlobalCount; i++) Protect(Log[Slot.LogEntries - i], hostPage);
     }
 
     public void Dispose() => _range.Dispose();
 
+    /// <summary>The number of a linear page, as the tables are indexed.</summary>
+    public static ulong PageOf(ulong linear) => linear >> 12 & PageNumberMask;
+
     // 48-bit canonical linear address of a page number.
     private static ulong LinearOf(ulong page) => (ulong)((long)(page << 28) >> 16);
+
+    private void FlushTables()
+    {
+        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+        for (ulong i = 1; i <= Head->GlobalCount; i++) Drop(Log[Slot.LogEntries - i]);
+        Head->LocalCount = Head->GlobalCount = 0;
+    }
 
     private void Drop(ulong page)
     {

@@ -3,6 +3,8 @@
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.X86;
+using Lamina.Engines.X86.Cpuid;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -20,14 +22,14 @@ internal sealed unsafe class TranslationStore : IDisposable
     private readonly BlockEmitter _emitter;
     private readonly bool _precise;
 
-    public TranslationStore(GuestMemory memory, TranslatorSettings settings, bool hasAvx)
+    public TranslationStore(GuestMemory memory, TranslatorSettings settings, CpuModel model)
     {
         _memory = memory;
         _precise = settings.Precise;
         Buffer = new CodeBuffer(settings.CodeBufferBytes);
-        Stubs = new Stubs(Buffer, hasAvx);
+        Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
-        _emitter = new BlockEmitter(Buffer, Stubs.Addresses);
+        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, (model.Cr4Mask & Cr4.SMAP) != 0);
     }
 
     /// <summary>Guards translation and invalidation.</summary>

@@ -15,12 +15,16 @@ internal sealed unsafe partial class TranslatorVcpu
         var mark = ((byte*)_largeMap.Address)[linear << 16 >> 37];
         if (mark == 2)
         {
-            _supervisor.FlushAll();
+            _closed.FlushAll();
+            _open.FlushAll();
             _user.FlushAll();
             return;
         }
-        _supervisor.Invalidate(linear, mark != 0);
+        _closed.Invalidate(linear, mark != 0);
+        _open.Invalidate(linear, mark != 0);
+        _closed.Jumps.Invalidate(linear, mark != 0);
         _user.Invalidate(linear, mark != 0);
+        _user.Jumps.Invalidate(linear, mark != 0);
     }
 
     /// <inheritdoc/>
@@ -28,7 +32,7 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         _flushes++;
         _modeStale = true;
-        _supervisor.FlushLocal();
+        FlushSupervisor(global: false);
         _user = UserRegionFor(newCr3, out var known);
         if (!known) _user.FlushAll();
         else if (!keepNonGlobal) _user.FlushLocal();
@@ -39,8 +43,7 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         _flushes++;
         _modeStale = true;
-        if (global) _supervisor.FlushAll();
-        else _supervisor.FlushLocal();
+        FlushSupervisor(global);
         foreach (var region in _users)
         {
             if (region == null) continue;
@@ -54,22 +57,19 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         _flushes++;
         _modeStale = true;
-        _supervisor.FlushLocal();
+        FlushSupervisor(global: false);
         foreach (var region in _users)
             if (region != null && region.Owner != ulong.MaxValue && (region.Owner & 0xfff) == pcid) region.FlushAll();
     }
 
     /// <inheritdoc/>
-    public void ModeChanged()
-    {
-        if (!_modeStale && (_cpu->Cr4 & Cr4.SMAP) != 0 && _area->WalkForbidden == 0 && SmapInForce) _supervisor.FlushLocal();
-        _modeStale = true;
-    }
+    public void ModeChanged() => _modeStale = true;
 
     /// <inheritdoc/>
     public void SegmentBaseOrLimitChanged()
     {
         if (!_key.IsLong()) _modeStale = true;
+        if (!_modeStale) _area->DataSegmentsSafe = _processor.DataSegmentsSafe ? 1u : 0;
     }
 
     /// <inheritdoc/>
@@ -88,15 +88,46 @@ internal sealed unsafe partial class TranslatorVcpu
     public void ProtectPage(ulong physical)
     {
         var host = _area->RamBase + physical;
-        _supervisor.ProtectHostPage(host);
-        foreach (var region in _users) region?.ProtectHostPage(host);
+        var hint = _writeHints.Take(physical, out var number, out var page);
+        if (hint == 0) return;
+        if (hint != WriteHints.Many)
+        {
+            RegionOf(number).Protect(page, host);
+            return;
+        }
+        _closed.ProtectAll(host);
+        _open.ProtectAll(host);
+        foreach (var region in _users) region?.ProtectAll(host);
     }
 
     /// <summary>No address in generated code is valid any more.</summary>
     public void TranslationsDropped()
     {
-        _supervisor.ClearJumpCache();
-        foreach (var region in _users) region?.ClearJumpCache();
+        _closed.Jumps.Clear();
+        foreach (var region in _users) region?.Jumps.Clear();
+    }
+
+    private void FlushSupervisor(bool global)
+    {
+        if (global)
+        {
+            _closed.FlushAll();
+            _open.FlushAll();
+        }
+        else
+        {
+            _closed.FlushLocal();
+            _open.FlushLocal();
+        }
+    }
+
+    private AddressRegion RegionOf(int number) => number switch { 0 => _closed, 1 => _open, _ => _users[number - 2]! };
+
+    private AddressRegion NewUserRegion(int index)
+    {
+        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpMiss), RegionKind.User, index + 2);
+        _users[index] = region;
+        return region;
     }
 
     /// <summary>The region of a user address space: its own if it still has one, else the one that was not used for longest.</summary>
@@ -113,10 +144,10 @@ internal sealed unsafe partial class TranslatorVcpu
                 break;
             }
             if (region.Owner == cr3) return Used(region);
-            if (region.LastUse < _users[oldest].LastUse) oldest = i;
+            if (region.LastUse < _users[oldest]!.LastUse) oldest = i;
         }
         known = false;
-        var chosen = _users[oldest] ??= new AddressRegion(_shared, _store.Stubs.Addresses.JumpMiss);
+        var chosen = _users[oldest] ?? NewUserRegion(oldest);
         chosen.Owner = cr3;
         return Used(chosen);
 

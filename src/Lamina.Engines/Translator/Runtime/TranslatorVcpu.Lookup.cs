@@ -8,7 +8,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
-    private const ulong EntryPresent = 1, EntryWritable = 2, EntryUser = 4, EntryAccessed = 0x20, EntryGlobal = 0x100;
+    private const ulong EntryGlobal = 0x100;
 
     private ulong LinearRip => _processor.Is64Bit ? _cpu->Rip : (uint)(_cpu->Rip + _cpu->Cs.Base);
 
@@ -16,20 +16,42 @@ internal sealed unsafe partial class TranslatorVcpu
     private void UpdateMode()
     {
         _modeStale = false;
-        _key = ModeKeys.Of(_cpu, _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks);
-        if (_hostTsc == null) _key &= ~ModeKey.NativeTsc;
-        var user = _cpu->Cpl == 3;
-        _region = user ? _user : _supervisor;
+        var single = _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks;
+        _key = WithTsc(ModeKeys.Of(_cpu, single));
+        _region = _cpu->Cpl == 3 ? _user : SmapInForce ? _closed : _open;
+        single = (_key & ModeKey.SingleStep) != 0;
         // Code that is stepped through does not use the jump cache.
-        if ((_key & ModeKey.SingleStep) == 0) _region.UseKey(_key);
+        if (!single) _region.Jumps.UseKey(_key);
         var longMode = (_cpu->Efer & Efer.LMA) != 0 && (_cpu->Cr0 & Cr0.PG) != 0;
         _area->FastWalk = longMode && (_cpu->Efer & Efer.NXE) != 0 && !_processor.HasDataBreakpoints ? 1u : 0;
-        var needed = EntryPresent | EntryAccessed | (user ? EntryUser : 0);
-        _area->WalkRead = needed;
-        _area->WalkWrite = needed | EntryWritable;
         _area->WalkGlobal = (_cpu->Cr4 & Cr4.PGE) != 0 ? EntryGlobal : 0;
-        _area->WalkForbidden = !user && SmapInForce ? EntryUser : 0;
-        UpdateSegmentLimits();
+        if (!_key.IsLong()) UpdateSegmentLimits();
+        UpdatePrivilegeChanges(longMode && !single);
+    }
+
+    /// <summary>Says whether machine code may change the privilege level by itself, and what it has to load then.</summary>
+    private void UpdatePrivilegeChanges(bool possible)
+    {
+        var smap = (_cpu->Cr4 & Cr4.SMAP) != 0;
+        _area->UserGs = _user.Gs;
+        _area->OpenGs = _open.Gs;
+        _area->ClosedGs = smap ? _closed.Gs : _open.Gs;
+        possible = possible && (_cpu->Efer & Efer.SCE) != 0 && _processor.LoadFlatPairs(&_area->KernelCode, &_area->KernelStack, &_area->UserCode, &_area->UserStack);
+        var supervisor = possible && _closed.Jumps.Key == WithTsc(ModeKeys.Long(_cpu, 0));
+        _area->EntryReady = supervisor && (!smap || (_cpu->Sfmask & Rflags.AC) != 0) ? 1u : 0;
+        _area->ReturnReady = supervisor && _user.Jumps.Key == WithTsc(ModeKeys.Long(_cpu, 3)) ? 1u : 0;
+        _area->DataSegmentsSafe = _processor.DataSegmentsSafe ? 1u : 0;
+    }
+
+    private ModeKey WithTsc(ModeKey key) => _hostTsc == null ? key & ~ModeKey.NativeTsc : key;
+
+    /// <summary>Generated code may have changed the region, and with it what it may access; the modes are then what that region's code was made for.</summary>
+    private void SyncRegion()
+    {
+        var number = (int)_area->RegionNumber;
+        if (number == _region.Number) return;
+        _region = RegionOf(number);
+        _key = _region.Jumps.Key;
     }
 
     private bool SmapInForce => (_cpu->Cr4 & Cr4.SMAP) != 0 && (_cpu->SystemFlags & Rflags.AC) == 0;
@@ -59,6 +81,17 @@ internal sealed unsafe partial class TranslatorVcpu
         if (FindBlock(linear) is not { } block) return false;
         Enter(block, linear);
         return true;
+    }
+
+    // Where nobody wants to see each instruction, and the next entry may be refused for an exit request.
+    private bool CanEnterByJumpCache => (_key & ModeKey.SingleStep) == 0 && _breakpoints.Count == 0 && _cpu->InterruptShadow == 0;
+
+    private void EnterByJumpCache()
+    {
+        _area->EnterAddress = _store.Stubs.Addresses.Jump;
+        _area->Scratch0 = LinearRip;
+        _area->ParkedFlags = Park(_cpu->ArithmeticFlags);
+        _generation = _store.Generation;
     }
 
     private void Enter(Block block, ulong linear)
@@ -114,9 +147,9 @@ internal sealed unsafe partial class TranslatorVcpu
     private void Remember(Block block, ulong linear)
     {
         if ((_key & ModeKey.SingleStep) != 0) return;
-        lock (_store.Gate) _region.SetJump(linear, _store.PadFor(block, linear));
-        _region.NoteCode(linear >> 12, _lastFetchGlobal);
-        if (block.CrossesPage) _region.NoteCode((linear >> 12) + 1, _lastFetchGlobal);
+        ulong pad;
+        lock (_store.Gate) pad = _store.PadFor(block, linear);
+        _region.Jumps.Set(linear, pad, block.CrossesPage, _lastFetchGlobal);
     }
 
     /// <summary>Arithmetic flags as SETO and LAHF leave them.</summary>

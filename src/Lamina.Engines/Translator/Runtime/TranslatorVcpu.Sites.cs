@@ -291,7 +291,9 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.Is64Bit) linear = (uint)linear;
         if (page.PageSize > 4096) ((byte*)_largeMap.Address)[linear << 16 >> 37] = page.PageSize > 1 << 22 ? (byte)2 : (byte)1;
         var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
-        _region.Fill(linear, addend, write && !_store.Pages.HasCode(page.PhysicalPage), page.Global);
+        write = write && !_store.Pages.HasCode(page.PhysicalPage);
+        _region.Fill(linear, addend, write, page.Global);
+        if (write) _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));
         _area->Scratch1 = addend;
     }
 

@@ -79,9 +79,9 @@ internal sealed unsafe partial class TranslatorVcpu
         Add("table fills by machine code", (long)_area->FastFills);
         Add("table fills by the executor", _slowFills);
         Add("flushes", _flushes);
-        Add("jump cache entries replaced", _supervisor.JumpCacheReplaced + _users.Sum(region => region?.JumpCacheReplaced ?? 0));
-        Add("jump caches emptied, supervisor", _supervisor.JumpCacheClears);
-        Add("jump caches emptied, user", _users.Sum(region => region?.JumpCacheClears ?? 0));
+        Add("jump cache entries replaced", _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0));
+        Add("jump caches emptied, supervisor", _closed.Jumps.Clears);
+        Add("jump caches emptied, user", _users.Sum(region => region?.Jumps.Clears ?? 0));
         Add("interrupts", _interrupts);
         Add("faults", _faultCount);
 

@@ -15,7 +15,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 {
-    private const uint DefaultMxcsr = 0x1f80, DefaultFcw = 0x37f;
+    private const uint DefaultMxcsr = 0x1f80;
 
     private readonly GuestMemory _memory;
     private readonly ILocalInterruptController _apic;
@@ -29,13 +29,14 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly VcpuArea* _area;
     private readonly CpuContext* _cpu;
     private readonly Processor _processor;
-    private readonly AddressRegion _supervisor;
-    private readonly AddressRegion[] _users;
+    private readonly WriteHints _writeHints;
+    private readonly AddressRegion _closed, _open;
+    private readonly AddressRegion?[] _users;
     private readonly GeneratedCodeFaults _faults;
     private readonly SemaphoreSlim _wake = new(0, 1);
 
     private AddressRegion _user;
-    private AddressRegion _region = null!;
+    private AddressRegion _region;
     private ModeKey _key;
     private bool _modeStale = true;
     private bool _stepOnce, _midInstruction;
@@ -67,15 +68,18 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _largeMap = HostReservation.Reserve(1ul << 27);
         _largeMap.MapAnonymous(0, 1ul << 27);
         var jumpMiss = store.Stubs.Addresses.JumpMiss;
-        _supervisor = new AddressRegion(_shared, jumpMiss);
+        _writeHints = new WriteHints(store.Pages.Count);
+        var supervisorJumps = new JumpCache(jumpMiss);
+        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
+        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
         _users = new AddressRegion[settings.UserRegions];
-        _users[0] = _user = new AddressRegion(_shared, jumpMiss);
+        _user = _region = NewUserRegion(0);
         _area->HostMxcsr = DefaultMxcsr;
-        _area->HostFcw = DefaultFcw;
         _area->RamBase = (ulong)_memory.HostBase;
         _area->PageInfo = store.Pages.Table;
         _area->PageCount = store.Pages.Count;
         _area->LargeMap = (ulong)_largeMap.Address;
+        _area->WriteHints = _writeHints.Table;
         _area->XsaveMask = model.XcrMask;
         _processor = new Processor(new ProcessorOptions
         {
@@ -137,7 +141,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             if (_resume == 0 || _generation != _store.Generation)
             {
                 if (ShouldStopForDebugger()) return VcpuExit.Debug;
-                if (!EnterAtRip())
+                if (CanEnterByJumpCache) EnterByJumpCache();
+                else if (!EnterAtRip())
                 {
                     if (!Deliver(_processor.DeliverFault())) return VcpuExit.TripleFault;
                     continue;
@@ -157,6 +162,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             _midInstruction = false;
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _resume = 0;
+            SyncRegion();
             if (!HandleExit(kind)) return VcpuExit.TripleFault;
             if (Failure != null) return VcpuExit.Failed;
             if (_debugStop)
@@ -298,8 +304,15 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         }
         _faults.Dispose();
         _processor.Dispose();
-        foreach (var region in _users) region?.Dispose();
-        _supervisor.Dispose();
+        foreach (var region in _users)
+        {
+            region?.Jumps.Dispose();
+            region?.Dispose();
+        }
+        _closed.Jumps.Dispose();
+        _closed.Dispose();
+        _open.Dispose();
+        _writeHints.Dispose();
         _largeMap.Dispose();
         _window.Dispose();
         _view.Dispose();

@@ -2,10 +2,10 @@
 // mapped just below the GS base of every address-translation region of a vCPU, so that changing the region is one
 // WRGSBASE and the state stays where it was:
 //
-//      write table (grows down)      | shared state | jump cache, fill log |      read table (grows up)
-//   <---- entry of page p at         |              |                      |  entry of page p at
-//         GS - Middle - 8 - 8p       |              |                      |  GS + 8p
-//                                                                         GS
+//      write table (grows down)      | shared state | jump cache, head, fill log |      read table (grows up)
+//   <---- entry of page p at         |              |                            |  entry of page p at
+//         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
+//                                                                               GS
 using System.Runtime.InteropServices;
 using Lamina.Engines.X86;
 
@@ -28,7 +28,7 @@ internal unsafe struct VcpuArea
     public ulong HostFlags;
 
     /// <summary>Room for values between the steps of one instruction.</summary>
-    public ulong Temporary0, Temporary1, Temporary2, Temporary3;
+    public ulong Temporary0, Temporary2, Temporary3;
 
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
     public ulong CodePage;
@@ -57,8 +57,8 @@ internal unsafe struct VcpuArea
     /// <summary>MXCSR that managed code expects.</summary>
     public uint HostMxcsr;
 
-    /// <summary>x87 control word that managed code expects.</summary>
-    public uint HostFcw;
+    /// <summary>Number of the region that generated code left in.</summary>
+    public uint RegionNumber;
 
     /// <summary>Page walker: host address of guest-physical 0.</summary>
     public ulong RamBase;
@@ -72,11 +72,8 @@ internal unsafe struct VcpuArea
     /// <summary>Page walker: non-zero where the machine-code walk may be used (4-level paging, no debug registers).</summary>
     public ulong FastWalk;
 
-    /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>
-    public ulong WalkRead, WalkWrite;
-
-    /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
-    public ulong WalkForbidden;
+    /// <summary>Page walker: see <see cref="WriteHints"/>.</summary>
+    public ulong WriteHints;
 
     /// <summary>Page walker: a byte for each 2 MiB of linear addresses, non-zero where a large page was filled.</summary>
     public ulong LargeMap;
@@ -87,6 +84,20 @@ internal unsafe struct VcpuArea
     /// <summary>Walks done by machine code (statistics).</summary>
     public ulong FastFills;
 
+    /// <summary>GS bases of the regions between which machine code changes.</summary>
+    public ulong UserGs, ClosedGs, OpenGs;
+
+    /// <summary>Non-zero: machine code may go from 64-bit user code to 64-bit supervisor code, and back.</summary>
+    public uint EntryReady, ReturnReady;
+
+    /// <summary>Non-zero: nothing in ES, DS, FS, GS has to be dropped on a return to CPL 3.</summary>
+    public uint DataSegmentsSafe;
+
+    private readonly uint _padding;
+
+    /// <summary>What SYSCALL loads into CS and SS, and what SYSRET does.</summary>
+    public SegmentRegister KernelCode, KernelStack, UserCode, UserStack;
+
     /// <summary>ES to GS: the first offset behind what generated code may read, write without asking; 0: always ask.</summary>
     public fixed ulong ReadLimits[6];
 
@@ -94,7 +105,7 @@ internal unsafe struct VcpuArea
     public fixed ulong WriteLimits[6];
 
     /// <summary>Spare registers of stubs.</summary>
-    public ulong Save0, Save1, Save2, Save3, Save4, Save5;
+    public ulong Save0, Save1, Save2, Save3, Save4;
 
     /// <summary>Where accesses go that cannot be made in place: crossing pages, MMIO, watched pages.</summary>
     public fixed byte Bounce[4096];
@@ -121,10 +132,10 @@ internal static unsafe class Slot
     /// <summary>The index of a code address in the jump cache, times four.</summary>
     public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
-    /// <summary>Entries of the fill log: filled page numbers, with bit 63 for global pages.</summary>
+    /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
 
-    /// <summary>Bytes of a region's own part: jump cache, a page with the log's count, the log.</summary>
+    /// <summary>Bytes of a region's own part: jump cache, a page for its head, the log.</summary>
     public const int PrivateSize = JumpCacheEntries * 8 + 4096 + LogEntries * 8;
 
     /// <summary>Distance from the shared object's start to GS.</summary>
@@ -133,11 +144,11 @@ internal static unsafe class Slot
     /// <summary>Displacement of the jump cache.</summary>
     public const int JumpCache = -PrivateSize;
 
-    /// <summary>Displacement of the number of entries in the fill log.</summary>
-    public const int LogCount = JumpCache + JumpCacheEntries * 8;
+    /// <summary>Displacement of the <see cref="RegionHead"/>.</summary>
+    public const int Head = JumpCache + JumpCacheEntries * 8;
 
     /// <summary>Displacement of the fill log.</summary>
-    public const int Log = LogCount + 4096;
+    public const int Log = Head + 4096;
 
     /// <summary>Displacement of the write table for the complemented page number.</summary>
     public const int WriteTable = -Middle;
@@ -168,7 +179,6 @@ internal static unsafe class Slot
         ParkedFlags = At(&Model->ParkedFlags),
         HostFlags = At(&Model->HostFlags),
         Temporary0 = At(&Model->Temporary0),
-        Temporary1 = At(&Model->Temporary1),
         Temporary2 = At(&Model->Temporary2),
         Temporary3 = At(&Model->Temporary3),
         CodePage = At(&Model->CodePage),
@@ -180,14 +190,29 @@ internal static unsafe class Slot
         FaultSignal = At(&Model->FaultSignal),
         XsaveMask = At(&Model->XsaveMask),
         HostMxcsr = At(&Model->HostMxcsr),
-        HostFcw = At(&Model->HostFcw),
+        RegionNumber = At(&Model->RegionNumber),
         RamBase = At(&Model->RamBase),
         PageInfo = At(&Model->PageInfo),
         PageCount = At(&Model->PageCount),
         FastWalk = At(&Model->FastWalk),
-        WalkRead = At(&Model->WalkRead),
-        WalkWrite = At(&Model->WalkWrite),
-        WalkForbidden = At(&Model->WalkForbidden),
+        WriteHints = At(&Model->WriteHints),
+        UserGs = At(&Model->UserGs),
+        ClosedGs = At(&Model->ClosedGs),
+        OpenGs = At(&Model->OpenGs),
+        EntryReady = At(&Model->EntryReady),
+        ReturnReady = At(&Model->ReturnReady),
+        DataSegmentsSafe = At(&Model->DataSegmentsSafe),
+        KernelCode = At(&Model->KernelCode),
+        KernelStack = At(&Model->KernelStack),
+        UserCode = At(&Model->UserCode),
+        UserStack = At(&Model->UserStack),
+        Cs = At(&Model->Cpu.Cs),
+        Ss = At(&Model->Cpu.Ss),
+        GdtrBase = At(&Model->Cpu.GdtrBase),
+        GdtrLimit = At(&Model->Cpu.GdtrLimit),
+        Lstar = At(&Model->Cpu.Lstar),
+        Sfmask = At(&Model->Cpu.Sfmask),
+        NmiBlocked = At(&Model->Cpu.NmiBlocked),
         WalkGlobal = At(&Model->WalkGlobal),
         LargeMap = At(&Model->LargeMap),
         FastFills = At(&Model->FastFills),
@@ -196,8 +221,18 @@ internal static unsafe class Slot
         Save2 = At(&Model->Save2),
         Save3 = At(&Model->Save3),
         Save4 = At(&Model->Save4),
-        Save5 = At(&Model->Save5),
         Xsave = XsaveOffset - Middle;
+
+    // The head is found from GS directly.
+    private static readonly RegionHead* HeadModel = (RegionHead*)NativeMemory.AllocZeroed((nuint)sizeof(RegionHead));
+
+    public static readonly int LocalCount = AtHead(&HeadModel->LocalCount),
+        GlobalCount = AtHead(&HeadModel->GlobalCount),
+        ThisRegion = AtHead(&HeadModel->Number),
+        HintTag = AtHead(&HeadModel->HintTag),
+        WalkRead = AtHead(&HeadModel->WalkRead),
+        WalkWrite = AtHead(&HeadModel->WalkWrite),
+        WalkForbidden = AtHead(&HeadModel->WalkForbidden);
 
     /// <summary>The slot of a guest general register.</summary>
     public static int GprSlot(int register) => Gpr + register * 8;
@@ -217,6 +252,8 @@ internal static unsafe class Slot
 
     /// <summary>See <see cref="VcpuArea.WriteLimits"/>.</summary>
     public static int WriteLimit(int segment) => WriteLimits + segment * 8;
+
+    private static int AtHead(void* field) => (int)((byte*)field - (byte*)HeadModel) + Head;
 
     private static int At(void* field) => (int)((byte*)field - (byte*)Model) - Middle;
 }

@@ -84,10 +84,10 @@ internal sealed unsafe partial class Processor
             case MsrIndex.WallClock: _paravirtualClock.WriteWallClock(value); return true;
             case MsrIndex.SystemTime: _paravirtualClock.WriteSystemTime(value, Context->TscOffset); return true;
             case MsrIndex.Efer: return TryWriteEfer(value);
-            case MsrIndex.Star: Context->Star = value; return true;
+            case MsrIndex.Star: return StoreForSyscall(ref Context->Star, value);
             case MsrIndex.Lstar when _model.HasLongMode: return TryStoreAddress(ref Context->Lstar, value);
             case MsrIndex.Cstar when _model.HasLongMode: return TryStoreAddress(ref Context->Cstar, value);
-            case MsrIndex.Sfmask when _model.HasLongMode: Context->Sfmask = (uint)value; return true;
+            case MsrIndex.Sfmask when _model.HasLongMode: return StoreForSyscall(ref Context->Sfmask, (uint)value);
             case MsrIndex.FsBase when _model.HasLongMode: return TryWriteSegmentBase(SegmentIndex.Fs, value);
             case MsrIndex.GsBase when _model.HasLongMode: return TryWriteSegmentBase(SegmentIndex.Gs, value);
             case MsrIndex.KernelGsBase when _model.HasLongMode: return TryStoreAddress(ref Context->KernelGsBase, value);
@@ -105,6 +105,13 @@ internal sealed unsafe partial class Processor
     {
         Context->TscOffset = offset;
         _paravirtualClock.Refresh(offset);
+    }
+
+    private bool StoreForSyscall(ref ulong register, ulong value)
+    {
+        register = value;
+        _cache.ModeChanged();
+        return true;
     }
 
     private static bool TryStoreAddress(ref ulong register, ulong value)

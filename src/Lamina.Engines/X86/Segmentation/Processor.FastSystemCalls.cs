@@ -22,6 +22,18 @@ internal sealed unsafe partial class Processor
         Attributes = 0x3 | SegmentAttributes.S | SegmentAttributes.P | SegmentAttributes.G | SegmentAttributes.DB | level << (int)SegmentAttributes.DplShift,
     };
 
+    /// <summary>What SYSCALL and SYSRET to 64-bit code load into CS and SS now. False: STAR names selectors of the LDT.</summary>
+    public bool LoadFlatPairs(SegmentRegister* kernelCode, SegmentRegister* kernelStack, SegmentRegister* userCode, SegmentRegister* userStack)
+    {
+        const ulong TableIndicators = 4UL << 48 | 4UL << 32;
+        var (kernel, user) = ((ushort)(Context->Star >> 32 & 0xfffc), (ushort)(Context->Star >> 48));
+        *kernelCode = FlatCode(kernel, 0, isLong: true);
+        *kernelStack = FlatStack((ushort)(kernel + 8), 0);
+        *userCode = FlatCode((ushort)((user + 16) | 3), 3, isLong: true);
+        *userStack = FlatStack((ushort)((user + 8) | 3), 3);
+        return (Context->Star & TableIndicators) == 0;
+    }
+
     private void LoadFlatPair(ushort code, ushort stack, uint level, bool isLong)
     {
         SetSegment(SegmentIndex.Cs, FlatCode(code, level, isLong));

@@ -134,21 +134,37 @@ internal sealed unsafe partial class Processor
     private bool CheckCodeOffset(in Descriptor code, ulong offset, uint ext = 0) =>
         (IsLongMode && code.IsLong ? IsCanonical(offset) : offset <= code.Limit) || GeneralProtection(ext);
 
+    /// <summary>Whether <see cref="DropPrivilegedSegments"/> would leave all segments as they are on a return to CPL 3.</summary>
+    public bool DataSegmentsSafe
+    {
+        get
+        {
+            foreach (var number in DroppedSegments)
+                if (IsTooPrivileged(Segment(number)->Attributes, 3)) return false;
+            return true;
+        }
+    }
+
+    private static ReadOnlySpan<int> DroppedSegments => [SegmentIndex.Es, SegmentIndex.Ds, SegmentIndex.Fs, SegmentIndex.Gs];
+
     /// <summary>Nulls the data segments that the new, lower privilege may not use. SDM vol. 2, RET and IRET.</summary>
     private void DropPrivilegedSegments(uint cpl)
     {
-        ReadOnlySpan<int> numbers = [SegmentIndex.Es, SegmentIndex.Ds, SegmentIndex.Fs, SegmentIndex.Gs];
-        foreach (var number in numbers)
+        foreach (var number in DroppedSegments)
         {
-            var attributes = Segment(number)->Attributes;
-            if ((attributes & SegmentAttributes.Unusable) != 0) continue;
-            var conforming = (attributes & (SegmentAttributes.Code | SegmentAttributes.Conforming)) == (SegmentAttributes.Code | SegmentAttributes.Conforming);
-            if (conforming || ((attributes >> (int)SegmentAttributes.DplShift) & 3) >= cpl) continue;
+            if (!IsTooPrivileged(Segment(number)->Attributes, cpl)) continue;
             // The base stays: in 64-bit mode FS's and GS's goes on being used.
             var register = *Segment(number);
             (register.Selector, register.Attributes) = (0, SegmentAttributes.Unusable);
             SetSegment(number, in register);
         }
+    }
+
+    private static bool IsTooPrivileged(uint attributes, uint cpl)
+    {
+        const uint ConformingCode = SegmentAttributes.Code | SegmentAttributes.Conforming;
+        return (attributes & SegmentAttributes.Unusable) == 0 && (attributes & ConformingCode) != ConformingCode
+            && ((attributes >> (int)SegmentAttributes.DplShift) & 3) < cpl;
     }
 
     private bool TryLoadLdt(ushort selector, byte vector, uint ext)

@@ -1,0 +1,65 @@
+// The sequences that stand in more than one place of generated code: flags to and from memory, and the jump cache.
+using Lamina.Engines.Translator.Runtime;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal static class Sequences
+{
+    /// <summary>Copies the host's arithmetic flags to <see cref="VcpuArea.ParkedFlags"/>. Changes no flag; clobbers S1.</summary>
+    public static void ParkFlags(this ref Assembler asm)
+    {
+        asm.Mov(S1, Host.Rax);
+        asm.Byte(0x9f);                             // lahf
+        asm.Rr0F(0x90, 0, Host.Rax, false);         // seto al
+        asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
+        asm.Mov(Host.Rax, S1);
+    }
+
+    /// <summary>Brings parked flags into the host's. Clobbers S1.</summary>
+    public static void UnparkFlags(this ref Assembler asm)
+    {
+        asm.Mov(S1, Host.Rax);
+        asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
+        asm.FlagsFromRax();
+        asm.Mov(Host.Rax, S1);
+    }
+
+    /// <summary>Host flags from AX as LAHF and SETO left it.</summary>
+    public static void FlagsFromRax(this ref Assembler asm)
+    {
+        asm.Byte(0x04);                             // add al, 0x7f: OF
+        asm.Byte(0x7f);
+        asm.Byte(0x9e);                             // sahf
+    }
+
+    /// <summary>Jumps to the linear address in S0, flags being parked. Clobbers S1 and the host's flags.</summary>
+    public static void JumpThroughCache(this ref Assembler asm)
+    {
+        asm.Mov(S1, S0, wide: false);
+        asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
+        asm.Rr(Op.Xor, S0, S1, wide: false);
+        asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
+        asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+    }
+
+    /// <summary>Sets "above" unless the address in a register is canonical; leaves another register clobbered.</summary>
+    public static void TestCanonical(this ref Assembler asm, int address, int clobbered)
+    {
+        // Bits 63 to 47 are all equal.
+        asm.Mov(clobbered, address);
+        asm.Shift(7, clobbered, 47);
+        asm.RegImmediate(0, clobbered, 1);
+        asm.RegImmediate(7, clobbered, 1);
+    }
+
+    /// <summary>Loads the table entry for the linear address in a register: host address minus linear address, or 0.</summary>
+    public static void LoadAddend(this ref Assembler asm, int addend, int address, bool write)
+    {
+        asm.Mov(addend, address);
+        asm.Shift(4, addend, 16);
+        asm.Shift(5, addend, 28);
+        if (write) asm.Unary(2, addend);
+        asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
+    }
+}

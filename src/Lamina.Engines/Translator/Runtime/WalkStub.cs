@@ -1,0 +1,210 @@
+// The page walk in machine code, for accesses that miss the tables: 4-level paging as it usually is. Everything else is
+// left to the executor.
+using Lamina.Engines.Translator.Emit;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Emit.Host;
+
+namespace Lamina.Engines.Translator.Runtime;
+
+internal static unsafe class WalkStub
+{
+    // Dirty, page size (SDM vol. 3, table 4-20).
+    private const int EntryDirty = 0x40, EntrySize = 0x80;
+    private const ulong EntryAddress = 0x000f_ffff_ffff_f000;
+
+    private const int Entry = HostReg.Rax, Table = HostReg.Rcx, Temporary = HostReg.Rdx, Index = HostReg.Rbx, Both = HostReg.Rsi;
+
+    /// <summary>
+    /// S0 is a linear address that is not in the table, S1 is 0 (otherwise the access is for C# anyway). Walks while
+    /// everything is present, has its accessed (and dirty) bits set and no reserved bit, and the page is in RAM and, to be
+    /// written, without translated code. Fills the tables and returns the addend in S1; else leaves to C#.
+    /// </summary>
+    public static ulong Emit(ref Assembler asm, bool write, ulong exit)
+    {
+        var start = asm.Here;
+        asm.Rr(Op.Test, S1, S1);
+        asm.Jcc(Cond.NE, exit);
+        asm.GsCompare8(Slot.FastWalk, 0);
+        asm.Jcc(Cond.E, exit);
+        asm.Gs(Op.MovStore, Entry, Slot.Save0);
+        asm.Gs(Op.MovStore, Table, Slot.Save1);
+        asm.Gs(Op.MovStore, Temporary, Slot.Save2);
+        asm.Gs(Op.MovStore, Index, Slot.Save3);
+        asm.Gs(Op.MovStore, Both, Slot.Save4);
+        var fails = stackalloc byte*[32];
+        var failCount = 0;
+        asm.TestCanonical(S0, Entry);
+        fails[failCount++] = asm.JccForward(Cond.A);
+        asm.Gs(Op.MovLoad, Temporary, Slot.LocalCount);
+        asm.Gs(Op.AddLoad, Temporary, Slot.GlobalCount);
+        asm.RegImmediate(7, Temporary, Slot.LogEntries);
+        fails[failCount++] = asm.JccForward(Cond.AE);
+        EmitLevels(ref asm, write, fails, ref failCount);
+        // Table: page; Entry: the leaf; Both: what all levels allow.
+        asm.Gs(Op.MovLoad, Temporary, Slot.WalkForbidden);
+        asm.Rr(Op.Test, Both, Temporary);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+        if (write)
+        {
+            asm.TestInt32(Entry, EntryDirty);
+            fails[failCount++] = asm.JccForward(Cond.E);
+        }
+        EmitRamCheck(ref asm, fails, ref failCount, write ? 3 : 1);
+        asm.Mov(Temporary, S0);
+        asm.Shift(4, Temporary, 16);
+        asm.Shift(5, Temporary, 28);
+        if (write) EmitWriteHint(ref asm);
+        EmitFill(ref asm, write);
+        asm.Gs(Op.MovLoad, Index, Slot.FastFills);
+        asm.RegImmediate(0, Index, 1);
+        asm.Gs(Op.MovStore, Index, Slot.FastFills);
+        EmitRestore(ref asm);
+        asm.Ret();
+        for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
+        EmitRestore(ref asm);
+        asm.Rr(Op.Xor, S1, S1, wide: false);
+        asm.Jmp(exit);
+        return start;
+    }
+
+    // From CR3 to the page: its physical address in Table, its entry in Entry.
+    private static void EmitLevels(ref Assembler asm, bool write, byte** fails, ref int failCount)
+    {
+        asm.Gs(Op.MovLoad, Table, Slot.Cr3);
+        asm.MovImmediate(Both, ulong.MaxValue);
+        var large = stackalloc byte*[2];
+        for (var level = 0; level < 4; level++)
+        {
+            asm.MovImmediate(Index, EntryAddress);
+            asm.Rr(Op.And, Index, Table);                    // and table, mask
+            EmitRamCheck(ref asm, fails, ref failCount, 1);
+            asm.Mov(Temporary, S0);
+            asm.Shift(5, Temporary, 39 - 9 * level - 3);
+            asm.RegImmediate(4, Temporary, 0xff8, wide: false);
+            asm.Rr(Op.Add, Temporary, Table);
+            asm.Gs(Op.AddLoad, Table, Slot.RamBase);
+            asm.Rm(Op.MovLoad, Entry, Table, 0);
+            asm.Mov(Temporary, Entry);
+            asm.Unary(2, Temporary);
+            asm.Gs(Op.Test, Temporary, write ? Slot.WalkWrite : Slot.WalkRead);
+            fails[failCount++] = asm.JccForward(Cond.NE);
+            asm.Rr(Op.And, Entry, Both);
+            if (level is 1 or 2)
+            {
+                asm.TestInt32(Entry, EntrySize);
+                large[level - 1] = asm.JccForward(Cond.NE);
+            }
+            else if (level == 0)
+            {
+                asm.TestInt32(Entry, EntrySize);
+                fails[failCount++] = asm.JccForward(Cond.NE);
+            }
+            asm.Mov(Table, Entry);
+        }
+        asm.MovImmediate(Index, EntryAddress);
+        asm.Rr(Op.And, Index, Table);
+        var joined = stackalloc byte*[3];
+        joined[2] = asm.JmpForward();
+        for (var i = 0; i < 2; i++)
+        {
+            // 1 GiB, 2 MiB: reserved low bits of the address, then the page within.
+            asm.Bind(large[i]);
+            var bits = i == 0 ? 30 : 21;
+            asm.TestInt32(Entry, (1 << bits) - 0x2000);
+            fails[failCount++] = asm.JccForward(Cond.NE);
+            asm.MovImmediate(Table, EntryAddress & ~((1ul << bits) - 1));
+            asm.Rr(Op.And, Entry, Table);
+            asm.Mov(Temporary, S0, wide: false);
+            asm.RegImmediate(4, Temporary, (1 << bits) - 4096, wide: false);
+            asm.Rr(Op.Add, Temporary, Table);
+            // Remember that this 2 MiB came from a large page.
+            asm.Mov(Index, S0);
+            asm.Shift(4, Index, 16);
+            asm.Shift(5, Index, 37);
+            asm.Gs(Op.AddLoad, Index, Slot.LargeMap);
+            asm.Byte(0xc6);
+            asm.ModRmBase(0, Index, 0);
+            asm.Byte(i == 0 ? 2 : 1);
+            joined[i] = asm.JmpForward();
+        }
+        for (var i = 0; i < 3; i++) asm.Bind(joined[i]);
+    }
+
+    // See WriteHints.Note. Table: the page's physical address; Temporary: the linear page's number.
+    private static void EmitWriteHint(ref Assembler asm)
+    {
+        asm.Mov(Index, Table);
+        asm.Shift(5, Index, 12);
+        asm.Shift(4, Index, 3);
+        asm.Gs(Op.AddLoad, Index, Slot.WriteHints);
+        asm.Mov(Both, Temporary);
+        asm.Gs(Op.OrLoad, Both, Slot.HintTag);
+        asm.Byte(0x48);                                     // cmp qword [index], 0
+        asm.Byte(0x83);
+        asm.ModRmBase(7, Index, 0);
+        asm.Byte(0);
+        var first = asm.JccShort(Cond.E);
+        asm.Rm(Op.Cmp, Both, Index, 0);
+        var same = asm.JccShort(Cond.E);
+        asm.MovImmediate(Both, WriteHints.Many);
+        asm.BindShort(first);
+        asm.BindShort(same);
+        asm.Rm(Op.MovStore, Both, Index, 0);
+    }
+
+    // Addend, and into the tables and the log. Table: the page's physical address; Temporary: the linear page's number.
+    private static void EmitFill(ref Assembler asm, bool write)
+    {
+        asm.Gs(Op.AddLoad, Table, Slot.RamBase);
+        asm.Mov(Index, S0);
+        asm.RegImmediate(4, Index, -4096);
+        asm.Rr(Op.Sub, Index, Table);
+        asm.Mov(S1, Table);
+        asm.GsIndex(Op.MovStore, S1, Temporary, 3, 0);
+        if (write)
+        {
+            asm.Mov(Index, Temporary);
+            asm.Unary(2, Index);
+            asm.GsIndex(Op.MovStore, S1, Index, 3, Slot.WriteTable);
+        }
+        asm.Gs(Op.Test, Entry, Slot.WalkGlobal);
+        var global = asm.JccShort(Cond.NE);
+        asm.Gs(Op.MovLoad, Index, Slot.LocalCount);
+        asm.GsIndex(Op.MovStore, Temporary, Index, 3, Slot.Log);
+        asm.RegImmediate(0, Index, 1);
+        asm.Gs(Op.MovStore, Index, Slot.LocalCount);
+        var joined = asm.JmpShort();
+        asm.BindShort(global);
+        asm.Gs(Op.MovLoad, Index, Slot.GlobalCount);
+        asm.RegImmediate(0, Index, 1);
+        asm.Gs(Op.MovStore, Index, Slot.GlobalCount);
+        asm.Unary(3, Index);
+        asm.GsIndex(Op.MovStore, Temporary, Index, 3, Slot.Log + Slot.LogEntries * 8);
+        asm.BindShort(joined);
+    }
+
+    private static void EmitRestore(ref Assembler asm)
+    {
+        asm.Gs(Op.MovLoad, Entry, Slot.Save0);
+        asm.Gs(Op.MovLoad, Table, Slot.Save1);
+        asm.Gs(Op.MovLoad, Temporary, Slot.Save2);
+        asm.Gs(Op.MovLoad, Index, Slot.Save3);
+        asm.Gs(Op.MovLoad, Both, Slot.Save4);
+    }
+
+    /// <summary>Fails unless the guest-physical page in Table is RAM (mask 1), and has no translated code (mask 3).</summary>
+    private static void EmitRamCheck(ref Assembler asm, byte** fails, ref int failCount, int mask)
+    {
+        asm.Mov(Index, Table);
+        asm.Shift(5, Index, 12);
+        asm.Gs(Op.CmpLoad, Index, Slot.PageCount);
+        fails[failCount++] = asm.JccForward(Cond.AE);
+        asm.Gs(Op.AddLoad, Index, Slot.PageInfo);
+        asm.Byte(0x0f);                                     // movzx temporary, byte [index]
+        asm.Byte(0xb6);
+        asm.ModRmBase(Temporary, Index, 0);
+        asm.RegImmediate(4, Temporary, mask, wide: false);
+        asm.RegImmediate(7, Temporary, 1, wide: false);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+    }
+}
