@@ -154,6 +154,16 @@ internal sealed unsafe partial class BlockEmitter
         if (register == S0) _asm.Gs(Op.MovStore, S0, Slot.GprSlot(guest));
     }
 
+    private void EmitStoreSelector(in Instruction instruction)
+    {
+        var operand = BeginOperand(instruction);
+        Fold(ref operand);
+        _asm.GsLoadShort(S1, Slot.SegmentSelector(instruction.Reg), 2);
+        _asm.Byte(0x66);
+        OperandOp(Op.MovStore, S1, operand, wide: false);
+        EndAccess(operand);
+    }
+
     private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4;
 
     private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, _ => Slot.Cr4 };
@@ -168,8 +178,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Gs(Op.MovLoad, Host.Rcx, Slot.TscAux, wide: false);
     }
 
-    private bool NativeBitTest(in Instruction instruction) =>
-        _long && instruction.OperandSize >= 4 && instruction.AddressSize == 8 && (LiveAfter & ~instruction.FlagsWritten) == Flags.None;
+    private bool NativeBitTest(in Instruction instruction) => _long && instruction.OperandSize >= 4 && instruction.AddressSize == 8;
 
     /// <summary>
     /// BT, BTS, BTR, BTC m, r: the register's upper bits choose the operand (signed), its lower ones the bit.
@@ -192,6 +201,13 @@ internal sealed unsafe partial class BlockEmitter
         bit = LoadGuest(instruction.Reg, S1);
         if (bit != S1) _asm.Mov(S1, bit);
         _asm.RegImmediate(4, S1, size * 8 - 1, wide: false);
+        if (NeedsHostFlags(instruction))
+        {
+            // It changes CF alone.
+            _asm.Gs(Op.MovStore, S1, Slot.Temporary0);
+            UnparkFlags();
+            _asm.Gs(Op.MovLoad, S1, Slot.Temporary0);
+        }
         if ((instruction.Traits & InstructionTraits.Lock) != 0) _asm.Byte(0xf0);
         _asm.Byte(size == 8 ? 0x4d : 0x45);         // REX with R and B: both registers are R10, R11
         _asm.Byte(0x0f);

@@ -186,6 +186,9 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.MovFromSegment when !instruction.HasMemory && instruction.OperandSize >= 4:
                 EmitLoadSlot(instruction.Rm, Slot.SegmentSelector(instruction.Reg), 2);
                 break;
+            case InstructionId.MovFromSegment when instruction.HasMemory:
+                EmitStoreSelector(instruction);
+                break;
             case InstructionId.MovFromCr when Supervisor64 && NativeControlRegister(instruction):
                 EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), 8);
                 break;

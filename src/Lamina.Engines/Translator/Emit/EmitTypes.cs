@@ -145,6 +145,9 @@ internal sealed class StubAddresses
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;
 
+    /// <summary>Page walks: from S0 to the addend in S1, or 0.</summary>
+    public ulong WalkRead, WalkWrite;
+
     /// <summary>REP MOVS and REP STOS by the logarithm of the element size.</summary>
     public readonly ulong[] Move = new ulong[4], Store = new ulong[4];
 }

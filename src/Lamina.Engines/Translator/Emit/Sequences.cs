@@ -4,7 +4,7 @@ using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
-internal static class Sequences
+internal static unsafe class Sequences
 {
     /// <summary>Copies the host's arithmetic flags to <see cref="VcpuArea.ParkedFlags"/>. Changes no flag; clobbers S1.</summary>
     public static void ParkFlags(this ref Assembler asm)
@@ -61,5 +61,20 @@ internal static class Sequences
         asm.Shift(5, addend, 28);
         if (write) asm.Unary(2, addend);
         asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
+    }
+
+    /// <summary>As <see cref="LoadAddend"/>, with a walk on a miss. Leaves ZF set where there is still none. Clobbers S1.</summary>
+    public static void LoadAddendOrWalk(this ref Assembler asm, int addend, int address, bool write, ulong walk)
+    {
+        asm.LoadAddend(addend, address, write);
+        asm.Rr(Op.Test, addend, addend);
+        var found = asm.JccShort(Cond.NE);
+        asm.Push(S0);
+        asm.Mov(S0, address);
+        asm.Call(walk);
+        asm.Pop(S0);
+        asm.Mov(addend, S1);
+        asm.Rr(Op.Test, addend, addend);
+        asm.BindShort(found);
     }
 }

@@ -112,19 +112,19 @@ internal sealed unsafe class CodeBuffer : IDisposable
         return null;
     }
 
-    /// <summary>The site of a block with a return address.</summary>
-    public ref Site FindSite(Block block, int returnOffset)
+    /// <summary>The index in <see cref="Sites"/> of a block's site with a return address; -1 if there is none.</summary>
+    public int FindSite(Block block, int returnOffset)
     {
-        var sites = CollectionsMarshal.AsSpan(Sites).Slice(block.FirstSite, block.SiteCount);
-        int low = 0, high = sites.Length - 1;
+        var sites = CollectionsMarshal.AsSpan(Sites);
+        int low = block.FirstSite, high = block.FirstSite + block.SiteCount - 1;
         while (low <= high)
         {
             var middle = (low + high) >>> 1;
             if (returnOffset < sites[middle].Return) high = middle - 1;
             else if (returnOffset > sites[middle].Return) low = middle + 1;
-            else return ref sites[middle];
+            else return middle;
         }
-        return ref System.Runtime.CompilerServices.Unsafe.NullRef<Site>();
+        return -1;
     }
 
     /// <summary>The index in <see cref="Instructions"/> of the instruction whose code contains an offset in the block's straight part; -1 if none.</summary>

@@ -58,7 +58,7 @@ internal static unsafe class PrivilegeStubs
     }
 
     /// <summary>IRETQ to CPL 3 or CPL 0 (SDM vol. 2, IRET).</summary>
-    public static ulong EmitIret(ref Assembler asm, ulong exit)
+    public static ulong EmitIret(ref Assembler asm, ulong walk, ulong exit)
     {
         const int frame = HostReg.Rbx, temporary = HostReg.Rax;
         var start = asm.Here;
@@ -76,7 +76,7 @@ internal static unsafe class PrivilegeStubs
         asm.RegImmediate(4, temporary, 0xfff, wide: false);
         asm.RegImmediate(7, temporary, 4096 - 40, wide: false);
         fails[failCount++] = asm.JccForward(Cond.A);
-        EmitHostAddress(ref asm, frame, StackPointer, temporary, fails, ref failCount);
+        EmitHostAddress(ref asm, frame, StackPointer, temporary, walk, fails, ref failCount);
         asm.Rm(Op.MovLoad, S0, frame, 0);
         asm.TestCanonical(S0, temporary);
         fails[failCount++] = asm.JccForward(Cond.A);
@@ -90,8 +90,8 @@ internal static unsafe class PrivilegeStubs
         fails[failCount++] = asm.JccForward(Cond.NE);
         asm.GsCompare8(Slot.DataSegmentsSafe, 0);
         fails[failCount++] = asm.JccForward(Cond.E);
-        EmitDescriptorCheck(ref asm, Slot.UserCode, UserCode, fails, ref failCount);
-        EmitDescriptorCheck(ref asm, Slot.UserStack, UserStack, fails, ref failCount);
+        EmitDescriptorCheck(ref asm, Slot.UserCode, UserCode, walk, fails, ref failCount);
+        EmitDescriptorCheck(ref asm, Slot.UserStack, UserStack, walk, fails, ref failCount);
         EmitLeave(ref asm, Slot.UserCode, Slot.UserStack, 3, Slot.UserGs);
 
         asm.Bind(kernel);
@@ -99,8 +99,8 @@ internal static unsafe class PrivilegeStubs
         fails[failCount++] = asm.JccForward(Cond.NE);
         EmitSelectorCheck(ref asm, frame, 32, Slot.KernelStack, temporary);
         fails[failCount++] = asm.JccForward(Cond.NE);
-        EmitDescriptorCheck(ref asm, Slot.KernelCode, KernelCode, fails, ref failCount);
-        EmitDescriptorCheck(ref asm, Slot.KernelStack, KernelStack, fails, ref failCount);
+        EmitDescriptorCheck(ref asm, Slot.KernelCode, KernelCode, walk, fails, ref failCount);
+        EmitDescriptorCheck(ref asm, Slot.KernelStack, KernelStack, walk, fails, ref failCount);
         EmitLeave(ref asm, Slot.KernelCode, Slot.KernelStack, 0, Slot.ClosedGs);
 
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
@@ -183,13 +183,12 @@ internal static unsafe class PrivilegeStubs
         asm.JumpThroughCache();
     }
 
-    /// <summary>host = where the linear address in a register is in the host, by the read table.</summary>
-    private static void EmitHostAddress(ref Assembler asm, int host, int linear, int temporary, byte** fails, ref int failCount)
+    /// <summary>host = where the linear address in a register is in the host, by the read table. Clobbers S1.</summary>
+    private static void EmitHostAddress(ref Assembler asm, int host, int linear, int temporary, ulong walk, byte** fails, ref int failCount)
     {
         asm.TestCanonical(linear, temporary);
         fails[failCount++] = asm.JccForward(Cond.A);
-        asm.LoadAddend(temporary, linear, write: false);
-        asm.Rr(Op.Test, temporary, temporary);
+        asm.LoadAddendOrWalk(temporary, linear, write: false, walk);
         fails[failCount++] = asm.JccForward(Cond.E);
         asm.Rx(Op.Lea, host, linear, temporary, 0, 0);
     }
@@ -202,7 +201,7 @@ internal static unsafe class PrivilegeStubs
     }
 
     /// <summary>Fails unless the GDT holds just the descriptor that the ready segment stands for. Clobbers RAX and S1.</summary>
-    private static void EmitDescriptorCheck(ref Assembler asm, int segment, ulong descriptor, byte** fails, ref int failCount)
+    private static void EmitDescriptorCheck(ref Assembler asm, int segment, ulong descriptor, ulong walk, byte** fails, ref int failCount)
     {
         asm.GsLoadShort(HostReg.Rax, segment + SelectorOffset, 2);
         asm.RegImmediate(1, HostReg.Rax, 7, wide: false);
@@ -212,7 +211,7 @@ internal static unsafe class PrivilegeStubs
         asm.Gs(Op.AddLoad, HostReg.Rax, Slot.GdtrBase);
         asm.TestByte(HostReg.Rax, 7);
         fails[failCount++] = asm.JccForward(Cond.NE);
-        EmitHostAddress(ref asm, HostReg.Rax, HostReg.Rax, S1, fails, ref failCount);
+        EmitHostAddress(ref asm, HostReg.Rax, HostReg.Rax, S1, walk, fails, ref failCount);
         asm.MovImmediate(S1, descriptor);
         asm.Rm(Op.Cmp, S1, HostReg.Rax, 0);
         fails[failCount++] = asm.JccForward(Cond.NE);

@@ -14,9 +14,10 @@ internal static unsafe class StringStubs
     /// <param name="asm">Where.</param>
     /// <param name="move">MOVS, else STOS.</param>
     /// <param name="sizeBits">Logarithm of the element size.</param>
-    /// <param name="exit">The stub that leaves for the executor.</param>
-    public static ulong Emit(ref Assembler asm, bool move, int sizeBits, ulong exit)
+    /// <param name="stubs">The stubs that walk, and that leave for the executor.</param>
+    public static ulong Emit(ref Assembler asm, bool move, int sizeBits, StubAddresses stubs)
     {
+        var exit = stubs.System;
         var start = asm.Here;
         var fails = stackalloc byte*[8];
         var failCount = 0;
@@ -31,10 +32,10 @@ internal static unsafe class StringStubs
         asm.MovImmediate(HostReg.Rdx, 4096);
         if (move)
         {
-            EmitLookUp(ref asm, HostReg.Rsi, S0, write: false, fails, ref failCount);
+            EmitLookUp(ref asm, HostReg.Rsi, S0, write: false, stubs.WalkRead, fails, ref failCount);
             EmitBytesLeft(ref asm, HostReg.Rsi);
         }
-        EmitLookUp(ref asm, HostReg.Rdi, S1, write: true, fails, ref failCount);
+        EmitLookUp(ref asm, HostReg.Rdi, S1, write: true, stubs.WalkWrite, fails, ref failCount);
         EmitBytesLeft(ref asm, HostReg.Rdi);
         // rdx: elements of this run, the least of what the pages and the count allow.
         if (sizeBits > 0) asm.Shift(5, HostReg.Rdx, sizeBits, wide: false);
@@ -76,19 +77,11 @@ internal static unsafe class StringStubs
     }
 
     /// <summary>addend = table entry of the page at an address; fails where there is none or the address is not canonical.</summary>
-    private static void EmitLookUp(ref Assembler asm, int address, int addend, bool write, byte** fails, ref int failCount)
+    private static void EmitLookUp(ref Assembler asm, int address, int addend, bool write, ulong walk, byte** fails, ref int failCount)
     {
-        asm.Mov(HostReg.Rax, address);
-        asm.Shift(7, HostReg.Rax, 47);
-        asm.RegImmediate(0, HostReg.Rax, 1);
-        asm.RegImmediate(7, HostReg.Rax, 1);
+        asm.TestCanonical(address, HostReg.Rax);
         fails[failCount++] = asm.JccForward(Cond.A);
-        asm.Mov(addend, address);
-        asm.Shift(4, addend, 16);
-        asm.Shift(5, addend, 28);
-        if (write) asm.Unary(2, addend);
-        asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
-        asm.Rr(Op.Test, addend, addend);
+        asm.LoadAddendOrWalk(addend, address, write, walk);
         fails[failCount++] = asm.JccForward(Cond.E);
     }
 

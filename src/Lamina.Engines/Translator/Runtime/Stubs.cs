@@ -1,6 +1,7 @@
 // The machine code that all blocks share: the way in, the ways out, and the way from address to code.
 using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.X86;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 using HostReg = Lamina.Engines.Translator.Emit.Host;
 
@@ -26,19 +27,21 @@ internal sealed unsafe class Stubs
         };
         var readExit = EmitExit(ref asm, SiteKind.Read, common);
         var writeExit = EmitExit(ref asm, SiteKind.Write, common);
-        Addresses.Read = WalkStub.Emit(ref asm, write: false, readExit);
-        Addresses.Write = WalkStub.Emit(ref asm, write: true, writeExit);
+        Addresses.WalkRead = WalkStub.Emit(ref asm, write: false);
+        Addresses.WalkWrite = WalkStub.Emit(ref asm, write: true);
+        Addresses.Read = WalkStub.EmitMiss(ref asm, Addresses.WalkRead, readExit);
+        Addresses.Write = WalkStub.EmitMiss(ref asm, Addresses.WalkWrite, writeExit);
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();
         Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
         Addresses.Sysret = PrivilegeStubs.EmitSysret(ref asm, Addresses.System);
-        Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses.System);
+        Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses.WalkRead, Addresses.System);
         HostFault = EmitJumpedExit(ref asm, SiteKind.HostFault, common);
         for (var size = 0; size < 4; size++)
         {
-            Addresses.Move[size] = StringStubs.Emit(ref asm, move: true, size, Addresses.System);
-            Addresses.Store[size] = StringStubs.Emit(ref asm, move: false, size, Addresses.System);
+            Addresses.Move[size] = StringStubs.Emit(ref asm, move: true, size, Addresses);
+            Addresses.Store[size] = StringStubs.Emit(ref asm, move: false, size, Addresses);
         }
         buffer.End(asm.Cursor);
         buffer.KeepAllSoFar();
@@ -120,13 +123,21 @@ internal sealed unsafe class Stubs
         asm.Gs(Op.MovStore, HostReg.Rax, Slot.RegionNumber, wide: false);
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
         asm.Rr(Op.Xor, HostReg.Rdx, HostReg.Rdx, wide: false);
+        // Not XSAVEOPT: it may leave out what it takes for unchanged while it says that it is in use (seen on Zen 4 after an
+        // XRSTOR that initialized the AVX state), and it saves but 20 of 200 ns.
         asm.Byte(0x65);                                     // xsave64 gs:[xsave]
         asm.Byte(0x48);
         asm.Byte(0x0f);
         asm.Byte(0xae);
         asm.GsAddress(4, Slot.Xsave);
+        asm.Byte(0x65);                                     // test byte gs:[XSTATE_BV], 1: x87 not in its initial state?
+        asm.Byte(0xf6);
+        asm.GsAddress(0, Slot.Xsave + XsaveImage.HeaderAt);
+        asm.Byte(1);
+        var initial = asm.JccShort(Cond.E);
         asm.Byte(0xdb);                                     // fninit
         asm.Byte(0xe3);
+        asm.BindShort(initial);
         asm.Byte(0x65);                                     // ldmxcsr gs:[host mxcsr]
         asm.Byte(0x0f);
         asm.Byte(0xae);

@@ -1,6 +1,6 @@
 // What generated code leaves for. Each handler makes the architectural state exact (RIP, flags), does what is wanted,
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
-using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
@@ -20,12 +20,8 @@ internal sealed unsafe partial class TranslatorVcpu
         _exits[(int)kind]++;
         if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
         if (kind == SiteKind.HostFault) return HandleHostFault();
-        var buffer = _store.Buffer;
-        var offset = buffer.OffsetOfExecutable(_area->ExitAddress);
-        var block = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {_area->ExitAddress:x}, which is in no block");
+        ref var site = ref FindSite(kind, out var block);
         if (kind == SiteKind.Stale) return HandleStale(block);
-        ref var site = ref buffer.FindSite(block, offset);
-        if (Unsafe.IsNullRef(ref site)) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
         _cpu->Rip = RipOf(block, site.GuestOffset);
         _cpu->ArithmeticFlags = Unpark(site.Parked ? _area->ParkedFlags : _area->HostFlags);
         switch (site.Kind)
@@ -45,6 +41,27 @@ internal sealed unsafe partial class TranslatorVcpu
                 return DeliverFault();
             default: throw new InvalidOperationException($"unexpected site {site.Kind}");
         }
+    }
+
+    // The places that generated code left from last, by a hash of the address.
+    private readonly (ulong Address, int Generation, Block Block, int Site)[] _recentSites = new (ulong, int, Block, int)[1024];
+
+    /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>.</summary>
+    private ref Site FindSite(SiteKind kind, out Block block)
+    {
+        var buffer = _store.Buffer;
+        var address = _area->ExitAddress;
+        ref var recent = ref _recentSites[(int)(address ^ address >> 10) & (_recentSites.Length - 1)];
+        if (recent.Address != address || recent.Generation != _store.Generation)
+        {
+            var offset = buffer.OffsetOfExecutable(address);
+            var found = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {address:x}, which is in no block");
+            var index = kind == SiteKind.Stale ? 0 : buffer.FindSite(found, offset);
+            if (index < 0) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
+            recent = (address, _store.Generation, found, index);
+        }
+        block = recent.Block;
+        return ref CollectionsMarshal.AsSpan(buffer.Sites)[recent.Site];
     }
 
     private ulong RipOf(Block block, int offset)
@@ -437,7 +454,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
-        ref var site = ref buffer.FindSite(block, offset + 1);
+        var faulting = buffer.FindSite(block, offset + 1);
         var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))
@@ -445,7 +462,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
         _trace?.Invoke($"host fault {_area->FaultSignal >> 8:x} (signal {(byte)_area->FaultSignal}) at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         var access = AccessBefore(block, index, offset);
-        var parked = !Unsafe.IsNullRef(ref site) && site.Kind == SiteKind.HostFault ? site.Parked : access?.Parked ?? buffer.Instructions[index].Parked;
+        var parked = faulting >= 0 && buffer.Sites[faulting].Kind == SiteKind.HostFault ? buffer.Sites[faulting].Parked : access?.Parked ?? buffer.Instructions[index].Parked;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);
         switch ((byte)(_area->FaultSignal >> 8))
         {

@@ -105,7 +105,7 @@ internal unsafe struct VcpuArea
     public fixed ulong WriteLimits[6];
 
     /// <summary>Spare registers of stubs.</summary>
-    public ulong Save0, Save1, Save2, Save3, Save4;
+    public ulong Save0, Save1, Save2;
 
     /// <summary>Where accesses go that cannot be made in place: crossing pages, MMIO, watched pages.</summary>
     public fixed byte Bounce[4096];
@@ -219,8 +219,6 @@ internal static unsafe class Slot
         Save0 = At(&Model->Save0),
         Save1 = At(&Model->Save1),
         Save2 = At(&Model->Save2),
-        Save3 = At(&Model->Save3),
-        Save4 = At(&Model->Save4),
         Xsave = XsaveOffset - Middle;
 
     // The head is found from GS directly.

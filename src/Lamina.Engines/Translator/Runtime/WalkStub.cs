@@ -14,25 +14,34 @@ internal static unsafe class WalkStub
 
     private const int Entry = HostReg.Rax, Table = HostReg.Rcx, Temporary = HostReg.Rdx, Index = HostReg.Rbx, Both = HostReg.Rsi;
 
-    /// <summary>
-    /// S0 is a linear address that is not in the table, S1 is 0 (otherwise the access is for C# anyway). Walks while
-    /// everything is present, has its accessed (and dirty) bits set and no reserved bit, and the page is in RAM and, to be
-    /// written, without translated code. Fills the tables and returns the addend in S1; else leaves to C#.
-    /// </summary>
-    public static ulong Emit(ref Assembler asm, bool write, ulong exit)
+    private static ReadOnlySpan<int> Saved => [Entry, Table, Temporary, Index, Both];
+
+    /// <summary>The stub that blocks call: S0 is the address of an access; S1 is 0 if it missed the table, otherwise it is for C# anyway.</summary>
+    public static ulong EmitMiss(ref Assembler asm, ulong walk, ulong exit)
     {
         var start = asm.Here;
         asm.Rr(Op.Test, S1, S1);
         asm.Jcc(Cond.NE, exit);
-        asm.GsCompare8(Slot.FastWalk, 0);
+        asm.Call(walk);
+        asm.Rr(Op.Test, S1, S1);
         asm.Jcc(Cond.E, exit);
-        asm.Gs(Op.MovStore, Entry, Slot.Save0);
-        asm.Gs(Op.MovStore, Table, Slot.Save1);
-        asm.Gs(Op.MovStore, Temporary, Slot.Save2);
-        asm.Gs(Op.MovStore, Index, Slot.Save3);
-        asm.Gs(Op.MovStore, Both, Slot.Save4);
+        asm.Ret();
+        return start;
+    }
+
+    /// <summary>
+    /// S0 is a linear address that is not in the table. Walks while everything is present, has its accessed (and dirty)
+    /// bits set and no reserved bit, and the page is in RAM and, to be written, without translated code. Fills the tables
+    /// and returns the addend in S1; else 0. Clobbers the host's flags only.
+    /// </summary>
+    public static ulong Emit(ref Assembler asm, bool write)
+    {
+        var start = asm.Here;
         var fails = stackalloc byte*[32];
         var failCount = 0;
+        foreach (var register in Saved) asm.Push(register);
+        asm.GsCompare8(Slot.FastWalk, 0);
+        fails[failCount++] = asm.JccForward(Cond.E);
         asm.TestCanonical(S0, Entry);
         fails[failCount++] = asm.JccForward(Cond.A);
         asm.Gs(Op.MovLoad, Temporary, Slot.LocalCount);
@@ -58,12 +67,12 @@ internal static unsafe class WalkStub
         asm.Gs(Op.MovLoad, Index, Slot.FastFills);
         asm.RegImmediate(0, Index, 1);
         asm.Gs(Op.MovStore, Index, Slot.FastFills);
-        EmitRestore(ref asm);
-        asm.Ret();
+        var done = asm.JmpShort();
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
-        EmitRestore(ref asm);
         asm.Rr(Op.Xor, S1, S1, wide: false);
-        asm.Jmp(exit);
+        asm.BindShort(done);
+        for (var i = Saved.Length - 1; i >= 0; i--) asm.Pop(Saved[i]);
+        asm.Ret();
         return start;
     }
 
@@ -181,15 +190,6 @@ internal static unsafe class WalkStub
         asm.Unary(3, Index);
         asm.GsIndex(Op.MovStore, Temporary, Index, 3, Slot.Log + Slot.LogEntries * 8);
         asm.BindShort(joined);
-    }
-
-    private static void EmitRestore(ref Assembler asm)
-    {
-        asm.Gs(Op.MovLoad, Entry, Slot.Save0);
-        asm.Gs(Op.MovLoad, Table, Slot.Save1);
-        asm.Gs(Op.MovLoad, Temporary, Slot.Save2);
-        asm.Gs(Op.MovLoad, Index, Slot.Save3);
-        asm.Gs(Op.MovLoad, Both, Slot.Save4);
     }
 
     /// <summary>Fails unless the guest-physical page in Table is RAM (mask 1), and has no translated code (mask 3).</summary>

@@ -37,6 +37,16 @@ internal sealed unsafe partial class Processor
         return Outcome.Next;
     }
 
+    // Where both operands of CMPS fault, the second one's fault is raised; with REPE the first one's. The manuals do not say;
+    // AMD's processors do so.
+    private bool TryReadCompared(in Instruction i, ulong source, ulong destination, out ulong left, out ulong right)
+    {
+        left = right = 0;
+        return (i.Traits & InstructionTraits.Rep) != 0
+            ? TryReadMemory(i.Segment, source, i.OperandSize, out left) && TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right)
+            : TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right) && TryReadMemory(i.Segment, source, i.OperandSize, out left);
+    }
+
     private bool TryStringElement(in Instruction i)
     {
         var size = i.OperandSize;
@@ -61,7 +71,7 @@ internal sealed unsafe partial class Processor
                 SetCompareFlags(ReadGpr(GprIndex.Rax, size), value, size);
                 break;
             case InstructionId.Cmps:
-                if (!TryReadMemory(i.Segment, source, size, out var left) || !TryReadMemory(SegmentIndex.Es, destination, size, out value)) return false;
+                if (!TryReadCompared(in i, source, destination, out var left, out value)) return false;
                 SetCompareFlags(left, value, size);
                 break;
             case InstructionId.Ins:
