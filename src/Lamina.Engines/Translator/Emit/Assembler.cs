@@ -248,6 +248,16 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Byte(count);
     }
 
+    /// <summary>bextr reg, from, control: as many bits as bits 15-8 of control say, from the one that bits 7-0 say.</summary>
+    public void BitField(int reg, int from, int control)
+    {
+        Byte(0xc4);
+        Byte((reg >> 3 ^ 1) << 7 | 0x40 | (from >> 3 ^ 1) << 5 | 2);
+        Byte(0x80 | (~control & 0xf) << 3);
+        Byte(0xf7);
+        Byte(0xc0 | (reg & 7) << 3 | from & 7);
+    }
+
     /// <summary>F7 /n on a register: not 2, neg 3.</summary>
     public void Unary(int extension, int reg, bool wide = true)
     {

@@ -1,6 +1,7 @@
 // Branches. Within a page direct jumps are linked: JMP rel32 from block to block. Everything else goes through the jump
 // cache: the linear target in S0, flags parked if live, and an indirect jump by a hash of the target. The entry is a
-// landing pad, which knows its own address, compares it with S0, and brings flags back if the block wants them.
+// landing pad, which knows its own address, compares it with S0, and brings flags back if the block wants them. Direct
+// jumps to other pages get a far link: it makes sure that the cache still has the pad, and jumps to the block itself.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
@@ -33,7 +34,7 @@ internal sealed unsafe partial class BlockEmitter
         }
         else
         {
-            EmitFarJump((int)target, live);
+            EmitFarJump((int)target, GuestOffset, live);
         }
     }
 
@@ -41,9 +42,11 @@ internal sealed unsafe partial class BlockEmitter
         _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = (int)target, GuestOffset = GuestOffset };
 
     /// <summary>Jumps to another page at a known distance.</summary>
-    private void EmitFarJump(int target, Flags live)
+    private void EmitFarJump(int target, int guestOffset, Flags live)
     {
         CopyFlags(live);
+        var field = _asm.JmpForward();
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = field, Resume = _asm.Cursor, Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
         EmitCodeAddress(S0, target);
         if (PositionIndependent)
         {

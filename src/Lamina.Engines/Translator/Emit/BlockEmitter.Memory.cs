@@ -1,6 +1,6 @@
 // Addresses and checked accesses. An access in place is
 //     lea  S0, [address]              (left out where a register holds the address already)
-//     mov  S1, S0; shl 16; shr 28     page number, truncated to 36 bits: the index can never leave the table
+//     bextr S1, S0                    page number, truncated to 36 bits: the index can never leave the table
 //     mov  S1, gs:[S1*8 + table]      addend: host address - linear address; 0: not known
 //     test S0, size - 1; jnz cold     may cross the page
 //     test S1, S1; jz cold
@@ -232,12 +232,15 @@ internal sealed unsafe partial class BlockEmitter
                 case ColdKind.Link:
                     LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
                     break;
+                case ColdKind.FarLink:
+                    LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0), buffer.OffsetOf(cold.Resume));
+                    break;
                 case ColdKind.System:
                     LeaveInline(SiteKind.System, stubs.System, cold.GuestOffset, cold.Parked, cold.Target);
                     break;
                 case ColdKind.FarEdge:
                     _flags = FlagPlace.Host;
-                    EmitFarJump(cold.Target, cold.FlagsLive ? Flags.All : Flags.None);
+                    EmitFarJump(cold.Target, cold.GuestOffset, cold.FlagsLive ? Flags.All : Flags.None);
                     break;
             }
         }

@@ -30,6 +30,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         Poll,
         Link,
         FarEdge,
+        FarLink,
         System,
     }
 
@@ -46,7 +47,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     /// <summary>The most bytes a block's code can take, with room to spare; the buffer is asked for it beforehand.</summary>
     public const int MaxBlockBytes = 64 * 1024;
 
-    private readonly Cold[] _cold = new Cold[GuestBlock.MaxInstructions * 4 + 8];
+    private readonly Cold[] _cold = new Cold[GuestBlock.MaxInstructions * 4 + 12];
     private int _coldCount;
     private Assembler _asm;
     private GuestBlock _block = null!;
@@ -296,7 +297,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     // ---- leaving ----
 
-    private void LeaveInline(SiteKind kind, ulong stub, int guestOffset, bool parked = false, int target = 0, int resume = 0)
+    private void LeaveInline(SiteKind kind, ulong stub, int guestOffset, bool parked = false, int target = 0, int resume = 0, int copy = 0)
     {
         _asm.Call(stub);
         buffer.Sites.Add(new Site
@@ -307,6 +308,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             Parked = parked,
             Target = target,
             Resume = resume,
+            Copy = copy,
         });
     }
 

@@ -29,6 +29,9 @@ internal enum SiteKind : byte
     /// <summary>A direct jump within the page that is not linked yet.</summary>
     Link,
 
+    /// <summary>A direct jump to another page that has no link yet.</summary>
+    FarLink,
+
     /// <summary>The block was invalidated or is a stale entry.</summary>
     Stale,
 
@@ -54,7 +57,7 @@ internal struct Site
     /// <summary>Where to resume (Read, Write, Segment), or the jump's displacement field to patch (Link); from the code buffer's start.</summary>
     public int Resume;
 
-    /// <summary>The out-of-line copy of a store (Write), or where a committed store goes on (Commit).</summary>
+    /// <summary>The out-of-line copy of a store (Write), or the way through the jump cache (FarLink).</summary>
     public int Copy;
 
     /// <summary>Target of a link, from the block's start in guest bytes; the segment of a Segment site.</summary>
@@ -140,7 +143,7 @@ internal sealed class Block
 /// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
 internal sealed class StubAddresses
 {
-    public ulong Read, Write, Commit, Segment, System, Poll, Link, Stale, Step, JumpMiss, Undecodable;
+    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, Undecodable;
 
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;

@@ -65,4 +65,40 @@ internal static unsafe class LandingPad
         buffer.End(asm.Cursor);
         return start;
     }
+
+    /// <summary>
+    /// Emits the way from a direct jump to a block in another page: valid as long as the jump's own page is where it was
+    /// and the jump cache leads from the target's address to its pad. Returns its offset in the buffer, or 0.
+    /// </summary>
+    /// <param name="buffer">Where.</param>
+    /// <param name="fromPage">Linear page of the jump (position-independent code only).</param>
+    /// <param name="target">The block.</param>
+    /// <param name="linear">Its linear address.</param>
+    /// <param name="pad">Its pad there.</param>
+    /// <param name="slow">The jump's own way through the jump cache.</param>
+    public static int EmitFarLink(CodeBuffer buffer, ulong fromPage, Block target, ulong linear, ulong pad, ulong slow)
+    {
+        if (!buffer.HasRoom(MaxBytes)) return 0;
+        var asm = buffer.Begin();
+        var start = buffer.OffsetOf(asm.Cursor);
+        var independent = (target.Key & ModeKey.PositionIndependent) != 0;
+        if (independent)
+        {
+            asm.MovImmediate(S0, fromPage);
+            asm.Gs(Op.CmpLoad, S0, Slot.CodePage);
+            asm.Jcc(Cond.NE, slow);
+        }
+        // All pads lie in one buffer: half of the address tells them apart.
+        asm.GsImmediate(0x81, 7, Slot.JumpCache + Slot.JumpCacheHash(linear) * 2, (int)pad);
+        asm.Jcc(Cond.NE, slow);
+        if (independent)
+        {
+            asm.MovImmediate(S0, linear & ~0xffful);
+            asm.Gs(Op.MovStore, S0, Slot.CodePage);
+        }
+        if (target.LiveIn != Flags.None) asm.UnparkFlags();
+        asm.Jmp(buffer.Executable(target.HostStart));
+        buffer.End(asm.Cursor);
+        return start;
+    }
 }

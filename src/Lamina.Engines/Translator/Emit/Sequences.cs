@@ -1,4 +1,5 @@
 // The sequences that stand in more than one place of generated code: flags to and from memory, and the jump cache.
+using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
@@ -56,11 +57,26 @@ internal static unsafe class Sequences
     /// <summary>Loads the table entry for the linear address in a register: host address minus linear address, or 0.</summary>
     public static void LoadAddend(this ref Assembler asm, int addend, int address, bool write)
     {
-        asm.Mov(addend, address);
-        asm.Shift(4, addend, 16);
-        asm.Shift(5, addend, 28);
+        asm.PageNumber(addend, address);
         if (write) asm.Unary(2, addend);
         asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
+    }
+
+    /// <summary>Loads the number of the page at the linear address in another register, as the tables are indexed.</summary>
+    public static void PageNumber(this ref Assembler asm, int number, int address)
+    {
+        if (Bmi1.X64.IsSupported)
+        {
+            // One instruction less on the way from an address to its addend than shifts.
+            asm.MovImmediate(number, Slot.PageNumberBits << 8 | 12);
+            asm.BitField(number, address, number);
+        }
+        else
+        {
+            asm.Mov(number, address);
+            asm.Shift(4, number, 16);
+            asm.Shift(5, number, 28);
+        }
     }
 
     /// <summary>As <see cref="LoadAddend"/>, with a walk on a miss. Leaves ZF set where there is still none. Clobbers S1.</summary>

@@ -42,7 +42,7 @@ internal static unsafe class PrivilegeStubs
     public static ulong EmitSysret(ref Assembler asm, ulong exit)
     {
         var start = asm.Here;
-        EmitReturnChecks(ref asm, exit);
+        EmitReturnChecks(ref asm, Slot.ReturnReady, exit);
         asm.TestCanonical(HostReg.Rcx, S0);
         asm.Jcc(Cond.A, exit);
         asm.Gs(Op.MovLoad, S1, Slot.GprSlot(11));
@@ -62,7 +62,7 @@ internal static unsafe class PrivilegeStubs
     {
         const int frame = HostReg.Rbx, temporary = HostReg.Rax;
         var start = asm.Here;
-        EmitReturnChecks(ref asm, exit);
+        EmitReturnChecks(ref asm, Slot.KernelReady, exit);
         asm.GsCompare8(Slot.NmiBlocked, 0);
         asm.Jcc(Cond.NE, exit);
         asm.GsImmediate(0xf7, 0, Slot.SystemFlags, (int)Rflags.NT);
@@ -86,6 +86,8 @@ internal static unsafe class PrivilegeStubs
         EmitSelectorCheck(ref asm, frame, 8, Slot.UserCode, temporary);
         var kernel = asm.JccForward(Cond.NE);
 
+        asm.GsCompare8(Slot.ReturnReady, 0);
+        fails[failCount++] = asm.JccForward(Cond.E);
         EmitSelectorCheck(ref asm, frame, 32, Slot.UserStack, temporary);
         fails[failCount++] = asm.JccForward(Cond.NE);
         asm.GsCompare8(Slot.DataSegmentsSafe, 0);
@@ -97,11 +99,19 @@ internal static unsafe class PrivilegeStubs
         asm.Bind(kernel);
         EmitSelectorCheck(ref asm, frame, 8, Slot.KernelCode, temporary);
         fails[failCount++] = asm.JccForward(Cond.NE);
-        EmitSelectorCheck(ref asm, frame, 32, Slot.KernelStack, temporary);
-        fails[failCount++] = asm.JccForward(Cond.NE);
         EmitDescriptorCheck(ref asm, Slot.KernelCode, KernelCode, walk, fails, ref failCount);
+        EmitSelectorCheck(ref asm, frame, 32, Slot.KernelStack, temporary);
+        var noStack = asm.JccForward(Cond.NE);
         EmitDescriptorCheck(ref asm, Slot.KernelStack, KernelStack, walk, fails, ref failCount);
         EmitLeave(ref asm, Slot.KernelCode, Slot.KernelStack, 0, Slot.ClosedGs);
+
+        // A null stack segment, as Linux has it until it first comes back from a user: it was loaded at level 0 already.
+        asm.Bind(noStack);
+        EmitSelectorCheck(ref asm, frame, 32, Slot.Ss, temporary);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+        asm.Rr(Op.Test, temporary, temporary, wide: false);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+        EmitLeave(ref asm, Slot.KernelCode, Slot.Ss, 0, Slot.ClosedGs);
 
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
         EmitRestore(ref asm);
@@ -131,9 +141,9 @@ internal static unsafe class PrivilegeStubs
     // Flags that a return restores only with the executor's help.
     private const int NotPlain = (int)(Rflags.TF | Rflags.NT | Rflags.VM | Rflags.AC | Rflags.VIF | Rflags.VIP);
 
-    private static void EmitReturnChecks(ref Assembler asm, ulong exit)
+    private static void EmitReturnChecks(ref Assembler asm, int ready, ulong exit)
     {
-        asm.GsCompare8(Slot.ReturnReady, 0);
+        asm.GsCompare8(ready, 0);
         asm.Jcc(Cond.E, exit);
         asm.GsCompare8(Slot.InterruptWaits, 0, wide: true);
         asm.Jcc(Cond.NE, exit);

@@ -21,6 +21,7 @@ internal sealed unsafe class Stubs
             System = EmitExit(ref asm, SiteKind.System, common),
             Poll = EmitExit(ref asm, SiteKind.Poll, common),
             Link = EmitExit(ref asm, SiteKind.Link, common),
+            FarLink = EmitExit(ref asm, SiteKind.FarLink, common),
             Stale = EmitExit(ref asm, SiteKind.Stale, common),
             Step = EmitExit(ref asm, SiteKind.Step, common),
             Undecodable = EmitExit(ref asm, SiteKind.Undecodable, common),

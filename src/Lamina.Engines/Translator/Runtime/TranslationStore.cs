@@ -128,6 +128,10 @@ internal sealed unsafe class TranslationStore : IDisposable
         return at == 0 ? 0 : Buffer.OffsetOfExecutable(at);
     }
 
+    /// <summary>Offset in the code buffer of a far link (see <see cref="LandingPad.EmitFarLink"/>); 0 where there is no room.</summary>
+    public int FarLinkTo(Block target, ulong linear, ulong fromPage, int slow) =>
+        LandingPad.EmitFarLink(Buffer, fromPage, target, linear, PadFor(target, linear), Buffer.Executable(slow));
+
     /// <summary>Makes the blocks that depend on a range of guest memory stale.</summary>
     public void Invalidate(ulong physical, ulong length)
     {

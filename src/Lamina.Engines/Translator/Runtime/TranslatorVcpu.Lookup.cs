@@ -36,8 +36,9 @@ internal sealed unsafe partial class TranslatorVcpu
         _area->UserGs = _user.Gs;
         _area->OpenGs = _open.Gs;
         _area->ClosedGs = smap ? _closed.Gs : _open.Gs;
-        possible = possible && (_cpu->Efer & Efer.SCE) != 0 && _processor.LoadFlatPairs(&_area->KernelCode, &_area->KernelStack, &_area->UserCode, &_area->UserStack);
-        var supervisor = possible && _closed.Jumps.Key == WithTsc(ModeKeys.Long(_cpu, 0));
+        var supervisor = _processor.LoadFlatPairs(&_area->KernelCode, &_area->KernelStack, &_area->UserCode, &_area->UserStack) && possible
+            && (_cpu->Efer & Efer.SCE) != 0 && _closed.Jumps.Key == WithTsc(ModeKeys.Long(_cpu, 0));
+        _area->KernelReady = supervisor ? 1u : 0;
         _area->EntryReady = supervisor && (!smap || (_cpu->Sfmask & Rflags.AC) != 0) ? 1u : 0;
         _area->ReturnReady = supervisor && _user.Jumps.Key == WithTsc(ModeKeys.Long(_cpu, 3)) ? 1u : 0;
         _area->DataSegmentsSafe = _processor.DataSegmentsSafe ? 1u : 0;

@@ -34,7 +34,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case SiteKind.Poll:
                 _resume = _area->ExitAddress;
                 return true;
-            case SiteKind.Link: return HandleLink(block, site);
+            case SiteKind.Link or SiteKind.FarLink: return HandleLink(block, site);
             case SiteKind.Step: return HandleStep();
             case SiteKind.Undecodable:
                 _processor.RaiseUndecodable(site.Target == (int)DecodeResult.TooLong);
@@ -375,21 +375,30 @@ internal sealed unsafe partial class TranslatorVcpu
             return true;
         }
         var generation = _store.Generation;
-        // The target is in the page that runs now: a fetch fault means that the page went away under us.
         if (FindBlock(linear) is not { } target) return DeliverFault();
-        if (generation == _store.Generation && target.Valid && (target.Physical ^ block.Physical) < 4096)
+        if (generation == _store.Generation && target.Valid)
         {
-            var destination = target.HostStart;
-            if (target.CrossesPage)
-            {
-                lock (_store.Gate) destination = _store.DetourTo(target, linear);
-                Remember(target, linear);
-            }
+            var destination = LinkDestination(block, site, target, linear);
             if (destination != 0) Volatile.Write(ref *(int*)_store.Buffer.At(field), destination - (field + 4));
         }
         Enter(target, linear);
         _resume = _area->EnterAddress;
         return true;
+    }
+
+    /// <summary>Where a direct jump to a block is to go: to the block itself within a page, else to what checks the way. 0: leave it as it is.</summary>
+    private int LinkDestination(Block block, in Site site, Block target, ulong linear)
+    {
+        if (site.Kind == SiteKind.FarLink)
+        {
+            Remember(target, linear);
+            lock (_store.Gate) return _store.FarLinkTo(target, linear, _area->CodePage, site.Copy) is var link and not 0 ? link : site.Copy;
+        }
+        // A page that went away under us is fetched from elsewhere now.
+        if ((target.Physical ^ block.Physical) >= 4096) return 0;
+        if (!target.CrossesPage) return target.HostStart;
+        Remember(target, linear);
+        lock (_store.Gate) return _store.DetourTo(target, linear);
     }
 
     private bool HandleSystem(Block block, in Site site)

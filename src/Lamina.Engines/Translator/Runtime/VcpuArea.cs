@@ -87,13 +87,11 @@ internal unsafe struct VcpuArea
     /// <summary>GS bases of the regions between which machine code changes.</summary>
     public ulong UserGs, ClosedGs, OpenGs;
 
-    /// <summary>Non-zero: machine code may go from 64-bit user code to 64-bit supervisor code, and back.</summary>
-    public uint EntryReady, ReturnReady;
+    /// <summary>Non-zero: machine code may go from 64-bit user code to 64-bit supervisor code (SYSCALL), back, and within the latter (IRETQ).</summary>
+    public uint EntryReady, ReturnReady, KernelReady;
 
     /// <summary>Non-zero: nothing in ES, DS, FS, GS has to be dropped on a return to CPL 3.</summary>
     public uint DataSegmentsSafe;
-
-    private readonly uint _padding;
 
     /// <summary>What SYSCALL loads into CS and SS, and what SYSRET does.</summary>
     public SegmentRegister KernelCode, KernelStack, UserCode, UserStack;
@@ -201,6 +199,7 @@ internal static unsafe class Slot
         OpenGs = At(&Model->OpenGs),
         EntryReady = At(&Model->EntryReady),
         ReturnReady = At(&Model->ReturnReady),
+        KernelReady = At(&Model->KernelReady),
         DataSegmentsSafe = At(&Model->DataSegmentsSafe),
         KernelCode = At(&Model->KernelCode),
         KernelStack = At(&Model->KernelStack),

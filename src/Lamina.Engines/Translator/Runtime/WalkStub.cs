@@ -59,9 +59,7 @@ internal static unsafe class WalkStub
             fails[failCount++] = asm.JccForward(Cond.E);
         }
         EmitRamCheck(ref asm, fails, ref failCount, write ? 3 : 1);
-        asm.Mov(Temporary, S0);
-        asm.Shift(4, Temporary, 16);
-        asm.Shift(5, Temporary, 28);
+        asm.PageNumber(Temporary, S0);
         if (write) EmitWriteHint(ref asm);
         EmitFill(ref asm, write);
         asm.Gs(Op.MovLoad, Index, Slot.FastFills);

@@ -1,5 +1,5 @@
-// String instructions, element by element, with REP. One call does a bounded number of elements and then leaves RIP at
-// the instruction, so that interrupts are seen; registers are exact after every element. SDM vol. 2, MOVS and on, REP.
+// String instructions, with REP. One call does a bounded number of elements and then leaves RIP at the instruction, so
+// that interrupts are seen; registers are exact after every element. SDM vol. 2, MOVS and on, REP.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
 
@@ -7,7 +7,7 @@ namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor
 {
-    private const int StringElementsPerCall = 1024;
+    private const int StringElementsPerCall = 4096;
 
     private bool _stringUnfinished;
 
@@ -21,15 +21,22 @@ internal sealed unsafe partial class Processor
         var budget = (Context->SystemFlags & Rflags.TF) != 0 ? 1 : StringElementsPerCall;
         while (ReadGpr(GprIndex.Rcx, counted) != 0)
         {
-            // A fault in a later element leaves the earlier ones done, with RIP still at the instruction.
-            if (!TryStringElement(in i)) return Outcome.Fault;
-            WriteGpr(GprIndex.Rcx, counted, ReadGpr(GprIndex.Rcx, counted) - 1);
+            var left = ReadGpr(GprIndex.Rcx, counted);
+            var done = StringRun(in i, Math.Min(left, (ulong)budget));
+            if (done == 0)
+            {
+                // A fault in a later element leaves the earlier ones done, with RIP still at the instruction.
+                if (!TryStringElement(in i)) return Outcome.Fault;
+                done = 1;
+            }
+            WriteGpr(GprIndex.Rcx, counted, left - done);
             if (i.Id is InstructionId.Cmps or InstructionId.Scas)
             {
                 var equal = (Context->ArithmeticFlags & Rflags.ZF) != 0;
                 if (equal != ((i.Traits & InstructionTraits.Rep) != 0)) return Outcome.Next;
             }
-            if (--budget > 0 && _pendingDebug == 0) continue;
+            budget -= (int)done;
+            if (budget > 0 && _pendingDebug == 0) continue;
             if (ReadGpr(GprIndex.Rcx, counted) == 0) break;
             _stringUnfinished = true;
             return Outcome.Branched;
