@@ -367,7 +367,6 @@ internal sealed unsafe partial class TranslatorVcpu
             : block.Linear + (ulong)(long)site.Target;
         if (!_processor.Is64Bit) linear = (uint)linear;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
-        _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
         _resume = 0;
         if (ShouldStopForDebugger())
         {
