@@ -161,6 +161,9 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Int32(immediate);
     }
 
+    /// <summary>op reg, [rsp + slot] (see <see cref="Frame"/>).</summary>
+    public void Frame(int opcode, int reg, int slot, bool wide = true) => Rm(opcode, reg, Host.Rsp, slot, wide);
+
     /// <summary>movzx reg, byte gs:[disp], or a word.</summary>
     public void GsLoadShort(int reg, int disp, int bytes)
     {

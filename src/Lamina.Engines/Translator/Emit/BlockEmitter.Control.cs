@@ -153,10 +153,10 @@ internal sealed unsafe partial class BlockEmitter
         else
         {
             var register = LoadGuest(instruction.Rm, S0);
-            _asm.Gs(Op.MovStore, register, Slot.Temporary0, _long);
+            _asm.Frame(Op.MovStore, register, Frame.Temporary0, _long);
         }
         EmitPushReturnAddress();
-        _asm.Gs(Op.MovLoad, S0, Slot.Temporary0, _long);
+        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
         EmitIndirectEnd();
     }
 

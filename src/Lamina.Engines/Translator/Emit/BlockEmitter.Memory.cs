@@ -28,7 +28,7 @@ internal sealed unsafe partial class BlockEmitter
     private int LoadGuest(int guest, int scratch)
     {
         if (!IsDisplaced(guest)) return HostOf(guest);
-        _asm.Gs(Op.MovLoad, scratch, Slot.GprSlot(guest));
+        _asm.Frame(Op.MovLoad, scratch, Frame.Of(guest));
         return scratch;
     }
 
@@ -73,7 +73,7 @@ internal sealed unsafe partial class BlockEmitter
     {
         if (PositionIndependent)
         {
-            _asm.Gs(Op.MovLoad, register, Slot.CodePage);
+            _asm.Frame(Op.MovLoad, register, Frame.CodePage);
             _asm.Rm(Op.Lea, register, register, (int)(_pageOffset + offset), _long);
         }
         else

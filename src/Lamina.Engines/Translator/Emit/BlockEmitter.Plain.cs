@@ -175,7 +175,7 @@ internal sealed unsafe partial class BlockEmitter
         }
         // A register that is only written may still be named by another field as a source: load it all the same
         // unless nothing else can read it.
-        if (!pure || instruction.HasMemory is false) _asm.Gs(Op.MovLoad, host, Slot.GprSlot(guest));
+        if (!pure || instruction.HasMemory is false) _asm.Frame(Op.MovLoad, host, Frame.Of(guest));
         _loans[_loanCount++] = new Loan { Guest = guest, Host = host, Store = writes };
         return host;
     }
@@ -191,9 +191,9 @@ internal sealed unsafe partial class BlockEmitter
             var borrowed = 0;
             for (var i = 0; i < _loanCount; i++)
                 if (_loans[i].Borrowed) borrowed++;
-            var slot = borrowed == 0 ? Slot.Temporary2 : Slot.Temporary3;
+            var slot = borrowed == 0 ? Frame.Temporary1 : Frame.Temporary2;
             if (borrowed > 1) throw new InvalidOperationException("an instruction names more registers than there are");
-            _asm.Gs(Op.MovStore, candidate, slot);
+            _asm.Frame(Op.MovStore, candidate, slot);
             _loans[_loanCount++] = new Loan { Guest = -1, Host = candidate, Borrowed = true, Slot = slot };
             buffer.NoteBorrowed(candidate, borrowed);
             return candidate;
@@ -204,9 +204,9 @@ internal sealed unsafe partial class BlockEmitter
     private void ReturnLoans()
     {
         for (var i = 0; i < _loanCount; i++)
-            if (_loans[i].Store) _asm.Gs(Op.MovStore, _loans[i].Host, Slot.GprSlot(_loans[i].Guest));
+            if (_loans[i].Store) _asm.Frame(Op.MovStore, _loans[i].Host, Frame.Of(_loans[i].Guest));
         for (var i = 0; i < _loanCount; i++)
-            if (_loans[i].Borrowed) _asm.Gs(Op.MovLoad, _loans[i].Host, _loans[i].Slot);
+            if (_loans[i].Borrowed) _asm.Frame(Op.MovLoad, _loans[i].Host, _loans[i].Slot);
         _loanCount = 0;
     }
 
@@ -334,11 +334,8 @@ internal sealed unsafe partial class BlockEmitter
         {
             if (IsDisplaced(instruction.Reg))
             {
-                _asm.Byte(0x65);
                 _asm.Byte(0x66);
-                if (register >= 8) _asm.Byte(0x44);
-                _asm.Byte(Op.MovStore);
-                _asm.GsAddress(register, Slot.GprSlot(instruction.Reg));
+                _asm.Frame(Op.MovStore, register, Frame.Of(instruction.Reg), wide: false);
             }
             else
             {
@@ -351,7 +348,7 @@ internal sealed unsafe partial class BlockEmitter
         if (IsDisplaced(instruction.Reg))
         {
             if (!wide) _asm.Mov(S0, register, wide: false);
-            _asm.Gs(Op.MovStore, wide ? register : S0, Slot.GprSlot(instruction.Reg));
+            _asm.Frame(Op.MovStore, wide ? register : S0, Frame.Of(instruction.Reg));
         }
         else
         {

@@ -53,7 +53,7 @@ internal sealed unsafe partial class BlockEmitter
         if (IsDisplaced(guest))
         {
             Fold(ref operand);
-            _asm.Gs(Op.MovLoad, S1, Slot.GprSlot(guest));
+            _asm.Frame(Op.MovLoad, S1, Frame.Of(guest));
             value = S1;
         }
         else
@@ -74,12 +74,12 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
     }
 
-    /// <summary>Pushes what <see cref="VcpuArea.Temporary0"/> holds.</summary>
+    /// <summary>Pushes what <see cref="Frame.Temporary0"/> holds.</summary>
     private void EmitPushTemporary()
     {
         var operand = BeginPush();
         Fold(ref operand);
-        _asm.Gs(Op.MovLoad, S1, Slot.Temporary0, _long);
+        _asm.Frame(Op.MovLoad, S1, Frame.Temporary0, _long);
         OperandOp(Op.MovStore, S1, operand, _long);
         AdjustStack(-StackWidth);
         EndAccess(operand);
@@ -91,13 +91,13 @@ internal sealed unsafe partial class BlockEmitter
         EmitPushTemporary();
     }
 
-    /// <summary>Reads the memory operand into <see cref="VcpuArea.Temporary0"/>.</summary>
+    /// <summary>Reads the memory operand into <see cref="Frame.Temporary0"/>.</summary>
     private void EmitLoadTemporary(in Instruction instruction)
     {
         var operand = BeginOperand(instruction);
         OperandOp(Op.MovLoad, S0, operand, _long);
         EndAccess(operand);
-        _asm.Gs(Op.MovStore, S0, Slot.Temporary0, _long);
+        _asm.Frame(Op.MovStore, S0, Frame.Temporary0, _long);
     }
 
     private HostOperand BeginPop()
@@ -113,7 +113,7 @@ internal sealed unsafe partial class BlockEmitter
         if (IsDisplaced(guest))
         {
             OperandOp(Op.MovLoad, S0, operand, _long);
-            _asm.Gs(Op.MovStore, S0, Slot.GprSlot(guest));
+            _asm.Frame(Op.MovStore, S0, Frame.Of(guest));
             AdjustStack(StackWidth);
         }
         else if (guest == 4)
@@ -135,10 +135,10 @@ internal sealed unsafe partial class BlockEmitter
         var source = BeginPop();
         OperandOp(Op.MovLoad, S0, source, _long);
         EndAccess(source);
-        _asm.Gs(Op.MovStore, S0, Slot.Temporary0, _long);
+        _asm.Frame(Op.MovStore, S0, Frame.Temporary0, _long);
         var operand = BeginOperand(instruction, instruction.Base == 4 ? StackWidth : 0);
         Fold(ref operand);
-        _asm.Gs(Op.MovLoad, S1, Slot.Temporary0, _long);
+        _asm.Frame(Op.MovLoad, S1, Frame.Temporary0, _long);
         OperandOp(Op.MovStore, S1, operand, _long);
         AdjustStack(StackWidth);
         EndAccess(operand);

@@ -122,12 +122,11 @@ internal sealed unsafe partial class BlockEmitter
     {
         var operand = BeginPush();
         Fold(ref operand);
-        _asm.Gs(Op.MovLoad, S1, Slot.ParkedFlags, wide: false);
+        _asm.Frame(Op.MovLoad, S1, Frame.ParkedFlags, wide: false);
         _asm.Shift(5, S1, 8, wide: false);
         _asm.RegImmediate(4, S1, 0xd5, wide: false);
-        _asm.Byte(0x65);                            // test byte gs:[parked], 1
-        _asm.Byte(0xf6);
-        _asm.GsAddress(0, Slot.ParkedFlags);
+        _asm.Byte(0xf6);                            // test byte [parked], 1
+        _asm.ModRmBase(0, Host.Rsp, Frame.ParkedFlags);
         _asm.Byte(1);
         var noOverflow = _asm.JccShort(Cond.E);
         _asm.RegImmediate(1, S1, (int)Flags.OF, wide: false);
@@ -151,7 +150,7 @@ internal sealed unsafe partial class BlockEmitter
         {
             _asm.Gs(Op.MovLoad, register, slot, bytes == 8);
         }
-        if (register == S0) _asm.Gs(Op.MovStore, S0, Slot.GprSlot(guest));
+        if (register == S0) _asm.Frame(Op.MovStore, S0, Frame.Of(guest));
     }
 
     private void EmitStoreSelector(in Instruction instruction)
@@ -204,9 +203,9 @@ internal sealed unsafe partial class BlockEmitter
         if (NeedsHostFlags(instruction))
         {
             // It changes CF alone.
-            _asm.Gs(Op.MovStore, S1, Slot.Temporary0);
+            _asm.Frame(Op.MovStore, S1, Frame.Temporary0);
             UnparkFlags();
-            _asm.Gs(Op.MovLoad, S1, Slot.Temporary0);
+            _asm.Frame(Op.MovLoad, S1, Frame.Temporary0);
         }
         if ((instruction.Traits & InstructionTraits.Lock) != 0) _asm.Byte(0xf0);
         _asm.Byte(size == 8 ? 0x4d : 0x45);         // REX with R and B: both registers are R10, R11

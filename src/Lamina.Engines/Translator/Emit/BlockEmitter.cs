@@ -3,7 +3,7 @@
 // Stack, Control, System.
 //
 // Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
-// host's flags or parked (VcpuArea.ParkedFlags), as _flags says, unless they are dead; no architectural write has
+// host's flags or parked (Frame.ParkedFlags), as _flags says, unless they are dead; no architectural write has
 // happened of an instruction that may still fault. At the block's ends live flags are in the host's flags for direct
 // links and parked for everything that goes through the jump cache.
 using Lamina.Engines.Translator.Analyse;

@@ -1,7 +1,6 @@
 // Where guest general registers live while generated code runs. Most keep their own number. The host's RSP stays a real
 // stack for signal frames, so the guest's RSP lives in R9; R10 and R11 are scratch. The guest's R9, R10 and R11, the
-// least used of the sixteen, live in memory (CpuContext.Gpr) and are loaded and stored around the instructions that
-// name them.
+// least used of the sixteen, live in memory (Frame) and are loaded and stored around the instructions that name them.
 namespace Lamina.Engines.Translator.Emit;
 
 internal static class GuestRegisters
@@ -15,8 +14,11 @@ internal static class GuestRegisters
     /// <summary>The guest's RSP.</summary>
     public const int StackPointer = Host.R9;
 
+    /// <summary>The first of the three guest registers that live in memory.</summary>
+    public const int FirstDisplaced = 9;
+
     /// <summary>Whether a guest register lives in memory.</summary>
-    public static bool IsDisplaced(int guest) => guest is >= 9 and <= 11;
+    public static bool IsDisplaced(int guest) => guest is >= FirstDisplaced and <= FirstDisplaced + 2;
 
     /// <summary>The host register of a guest register that is not displaced.</summary>
     public static int HostOf(int guest) => guest == 4 ? StackPointer : guest;

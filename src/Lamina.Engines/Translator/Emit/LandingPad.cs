@@ -25,7 +25,7 @@ internal static unsafe class LandingPad
         asm.ParkFlags();
         if ((target.Key & ModeKey.PositionIndependent) != 0)
         {
-            asm.Gs(Op.MovLoad, S0, Slot.CodePage);
+            asm.Frame(Op.MovLoad, S0, Frame.CodePage);
             asm.Rm(Op.Lea, S0, S0, (int)(linear & 0xfff));
         }
         else
@@ -58,7 +58,7 @@ internal static unsafe class LandingPad
         if ((block.Key & ModeKey.PositionIndependent) != 0)
         {
             asm.RegImmediate(4, S0, -4096);
-            asm.Gs(Op.MovStore, S0, Slot.CodePage);
+            asm.Frame(Op.MovStore, S0, Frame.CodePage);
         }
         if (block.LiveIn != Flags.None) asm.UnparkFlags();
         asm.Jmp(buffer.Executable(block.HostStart));
@@ -85,7 +85,7 @@ internal static unsafe class LandingPad
         if (independent)
         {
             asm.MovImmediate(S0, fromPage);
-            asm.Gs(Op.CmpLoad, S0, Slot.CodePage);
+            asm.Frame(Op.CmpLoad, S0, Frame.CodePage);
             asm.Jcc(Cond.NE, slow);
         }
         // All pads lie in one buffer: half of the address tells them apart.
@@ -94,7 +94,7 @@ internal static unsafe class LandingPad
         if (independent)
         {
             asm.MovImmediate(S0, linear & ~0xffful);
-            asm.Gs(Op.MovStore, S0, Slot.CodePage);
+            asm.Frame(Op.MovStore, S0, Frame.CodePage);
         }
         if (target.LiveIn != Flags.None) asm.UnparkFlags();
         asm.Jmp(buffer.Executable(target.HostStart));

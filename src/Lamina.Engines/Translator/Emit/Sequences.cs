@@ -7,13 +7,13 @@ namespace Lamina.Engines.Translator.Emit;
 
 internal static unsafe class Sequences
 {
-    /// <summary>Copies the host's arithmetic flags to <see cref="VcpuArea.ParkedFlags"/>. Changes no flag; clobbers S1.</summary>
+    /// <summary>Copies the host's arithmetic flags to <see cref="Frame.ParkedFlags"/>. Changes no flag; clobbers S1.</summary>
     public static void ParkFlags(this ref Assembler asm)
     {
         asm.Mov(S1, Host.Rax);
         asm.Byte(0x9f);                             // lahf
         asm.Rr0F(0x90, 0, Host.Rax, false);         // seto al
-        asm.Gs(Op.MovStore, Host.Rax, Slot.ParkedFlags, wide: false);
+        asm.Frame(Op.MovStore, Host.Rax, Frame.ParkedFlags, wide: false);
         asm.Mov(Host.Rax, S1);
     }
 
@@ -21,7 +21,7 @@ internal static unsafe class Sequences
     public static void UnparkFlags(this ref Assembler asm)
     {
         asm.Mov(S1, Host.Rax);
-        asm.Gs(Op.MovLoad, Host.Rax, Slot.ParkedFlags, wide: false);
+        asm.Frame(Op.MovLoad, Host.Rax, Frame.ParkedFlags, wide: false);
         asm.FlagsFromRax();
         asm.Mov(Host.Rax, S1);
     }

@@ -86,7 +86,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
 
     public void Add(Block block) => _blocks.Add(block);
 
-    /// <summary>The instruction being emitted borrows a guest's host register into a temporary slot (0: Temporary2, 1: Temporary3).</summary>
+    /// <summary>The instruction being emitted borrows a guest's host register into a temporary slot (0: Temporary1, 1: Temporary2).</summary>
     public void NoteBorrowed(int register, int slot)
     {
         var key = Instructions.Count - 1;

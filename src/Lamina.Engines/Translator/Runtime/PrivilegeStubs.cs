@@ -12,6 +12,9 @@ internal static unsafe class PrivilegeStubs
 {
     private const int SegmentBytes = 24, SelectorOffset = 16;
 
+    // On the stack of a stub that was called.
+    private const int ReturnAddress = 8;
+
     // Accessed 64-bit code and data descriptors, base 0, limit 4 GiB, without AVL (SDM vol. 3, 3.4.5).
     private const ulong KernelCode = 0x00af_9b00_0000_ffff, KernelStack = 0x00cf_9300_0000_ffff;
     private const ulong UserCode = 0x00af_fb00_0000_ffff, UserStack = 0x00cf_f300_0000_ffff;
@@ -25,7 +28,7 @@ internal static unsafe class PrivilegeStubs
         asm.Mov(HostReg.Rcx, S0);
         EmitJoinFlags(ref asm);
         asm.RegImmediate(4, S1, ~(int)Rflags.RF);
-        asm.Gs(Op.MovStore, S1, Slot.GprSlot(11));
+        asm.Frame(Op.MovStore, S1, ReturnAddress + Frame.Of(11));
         asm.Gs(Op.MovLoad, S0, Slot.Sfmask);
         asm.Unary(2, S0);
         asm.Rr(Op.And, S0, S1);
@@ -45,7 +48,7 @@ internal static unsafe class PrivilegeStubs
         EmitReturnChecks(ref asm, Slot.ReturnReady, exit);
         asm.TestCanonical(HostReg.Rcx, S0);
         asm.Jcc(Cond.A, exit);
-        asm.Gs(Op.MovLoad, S1, Slot.GprSlot(11));
+        asm.Frame(Op.MovLoad, S1, ReturnAddress + Frame.Of(11));
         asm.TestInt32(S1, NotPlain);
         asm.Jcc(Cond.NE, exit);
         EmitSplitFlags(ref asm);
@@ -152,9 +155,12 @@ internal static unsafe class PrivilegeStubs
     /// <summary>RFLAGS from its parts to S1. Clobbers S0.</summary>
     private static void EmitJoinFlags(ref Assembler asm)
     {
-        asm.GsLoadShort(S1, Slot.ParkedFlags, 1);
+        asm.Frame(Op.MovLoad, S0, ReturnAddress + Frame.ParkedFlags, wide: false);
+        asm.Mov(S1, S0, wide: false);
+        asm.RegImmediate(4, S1, 1, wide: false);
         asm.Shift(4, S1, 11, wide: false);
-        asm.GsLoadShort(S0, Slot.ParkedFlags + 1, 1);
+        asm.Shift(5, S0, 8, wide: false);
+        asm.RegImmediate(4, S0, 0xff, wide: false);
         asm.Rr(Op.Or, S0, S1, wide: false);
         asm.Gs(Op.OrLoad, S1, Slot.SystemFlags);
     }
@@ -172,7 +178,7 @@ internal static unsafe class PrivilegeStubs
         asm.RegImmediate(4, S1, 0xff, wide: false);
         asm.Shift(4, S1, 8, wide: false);
         asm.Rr(Op.Or, S1, S0, wide: false);
-        asm.Gs(Op.MovStore, S0, Slot.ParkedFlags, wide: false);
+        asm.Frame(Op.MovStore, S0, ReturnAddress + Frame.ParkedFlags, wide: false);
     }
 
     private static void EmitSegments(ref Assembler asm, int code, int stack, int level)
@@ -189,7 +195,7 @@ internal static unsafe class PrivilegeStubs
 
     private static void EmitGo(ref Assembler asm)
     {
-        asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, 8);
+        asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, ReturnAddress);
         asm.JumpThroughCache();
     }
 

@@ -64,7 +64,13 @@ internal sealed unsafe class Stubs
         asm.Push(HostReg.Rbp);
         for (var r = HostReg.R12; r <= HostReg.R15; r++) asm.Push(r);
         asm.WriteGsBase(HostReg.Rdi);
+        asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, -Frame.Size);
         asm.Gs(Op.MovStore, HostReg.Rsp, Slot.HostStack);
+        foreach (var (offset, slot) in Frame.Slots)
+        {
+            asm.Gs(Op.MovLoad, HostReg.Rax, slot);
+            asm.Frame(Op.MovStore, HostReg.Rax, offset);
+        }
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
         asm.Rr(Op.Xor, HostReg.Rdx, HostReg.Rdx, wide: false);
         asm.Byte(0x65);                                                                         // xrstor64 gs:[xsave]
@@ -120,6 +126,12 @@ internal sealed unsafe class Stubs
         asm.Gs(Op.MovStore, S0, Slot.Scratch0);
         asm.Gs(Op.MovStore, S1, Slot.Scratch1);
         asm.Mov(HostReg.Rbx, HostReg.Rax);
+        asm.Gs(Op.MovLoad, HostReg.Rsp, Slot.HostStack);
+        foreach (var (offset, slot) in Frame.Slots)
+        {
+            asm.Frame(Op.MovLoad, HostReg.Rax, offset);
+            asm.Gs(Op.MovStore, HostReg.Rax, slot);
+        }
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.ThisRegion, wide: false);
         asm.Gs(Op.MovStore, HostReg.Rax, Slot.RegionNumber, wide: false);
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
@@ -150,7 +162,7 @@ internal sealed unsafe class Stubs
             asm.Byte(0x77);
         }
         asm.Mov(HostReg.Rax, HostReg.Rbx, wide: false);
-        asm.Gs(Op.MovLoad, HostReg.Rsp, Slot.HostStack);
+        asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, Frame.Size);
         for (var r = HostReg.R15; r >= HostReg.R12; r--) asm.Pop(r);
         asm.Pop(HostReg.Rbp);
         asm.Pop(HostReg.Rbx);

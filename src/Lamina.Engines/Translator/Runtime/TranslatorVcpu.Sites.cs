@@ -466,7 +466,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))
-            _cpu->Gpr[register] = slot == 0 ? _area->Temporary2 : _area->Temporary3;
+            _cpu->Gpr[register] = slot == 0 ? _area->Temporary1 : _area->Temporary2;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
         _trace?.Invoke($"host fault {_area->FaultSignal >> 8:x} (signal {(byte)_area->FaultSignal}) at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         var access = AccessBefore(block, index, offset);

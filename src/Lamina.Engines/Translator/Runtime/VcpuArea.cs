@@ -7,6 +7,7 @@
 //         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
 //                                                                               GS
 using System.Runtime.InteropServices;
+using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -21,17 +22,11 @@ internal unsafe struct VcpuArea
     /// <summary>Scratch registers 0 and 1 (host R10, R11) as they were at an exit, and are to be at an entry.</summary>
     public ulong Scratch0, Scratch1;
 
-    /// <summary>Arithmetic flags parked by generated code: SETO in bits 0-7, LAHF in bits 8-15.</summary>
-    public ulong ParkedFlags;
+    /// <summary>See <see cref="Frame"/>, where they are while generated code runs.</summary>
+    public ulong ParkedFlags, CodePage, Temporary0, Temporary1, Temporary2;
 
     /// <summary>Host flags as they were at an exit and are to be at an entry.</summary>
     public ulong HostFlags;
-
-    /// <summary>Room for values between the steps of one instruction.</summary>
-    public ulong Temporary0, Temporary2, Temporary3;
-
-    /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
-    public ulong CodePage;
 
     /// <summary>What the guest's TSC is ahead of the host's.</summary>
     public ulong HostTscOffset;
@@ -177,8 +172,8 @@ internal static unsafe class Slot
         ParkedFlags = At(&Model->ParkedFlags),
         HostFlags = At(&Model->HostFlags),
         Temporary0 = At(&Model->Temporary0),
+        Temporary1 = At(&Model->Temporary1),
         Temporary2 = At(&Model->Temporary2),
-        Temporary3 = At(&Model->Temporary3),
         CodePage = At(&Model->CodePage),
         ExitRequest = At(&Model->Cpu.ExitRequest),
         HostStack = At(&Model->HostStack),
