@@ -29,7 +29,6 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
     private readonly CpuModel _model;
-    private readonly List<TranslatorVcpu> _vcpus = [];
 
     public TranslatorMachine(EngineMachineOptions options, TranslatorSettings settings)
     {
@@ -40,14 +39,6 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
         _settings = settings;
         _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
         _store = new TranslationStore(options.Memory, settings, _model);
-        _store.PageGotCode = page =>
-        {
-            foreach (var vcpu in _vcpus) vcpu.ProtectPage(page);
-        };
-        _store.Dropped = () =>
-        {
-            foreach (var vcpu in _vcpus) vcpu.TranslationsDropped();
-        };
         options.Memory.Watch(this);
     }
 
@@ -63,7 +54,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
                 ["invalidated blocks"] = _store.BlocksInvalidated,
                 ["code bytes"] = _store.Buffer.Used,
             };
-            foreach (var vcpu in _vcpus) vcpu.AddStatistics(statistics);
+            foreach (var vcpu in _store.World.Vcpus) vcpu.AddStatistics(statistics);
             return statistics;
         }
     }
@@ -72,17 +63,17 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     public IVcpu CreateVcpu(VcpuOptions options)
     {
         var vcpu = new TranslatorVcpu(options, _options, _settings, _model, _store);
-        _vcpus.Add(vcpu);
+        _store.World.Add(vcpu);
         return vcpu;
     }
 
     /// <inheritdoc/>
-    public void Written(ulong address, ulong length) => _store.Invalidate(address, length);
+    public void Written(ulong address, ulong length) => _store.NoteWritten(address, length);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var vcpu in _vcpus) vcpu.Dispose();
+        foreach (var vcpu in _store.World.Vcpus) vcpu.Dispose();
         _store.Dispose();
     }
 }

@@ -326,6 +326,12 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         return Cursor - 4;
     }
 
+    /// <summary>Pads until the displacement of a jump with so many opcode bytes lies in one cache line, so that it can be changed while others run.</summary>
+    public void AlignDisplacement(int opcodeBytes)
+    {
+        while ((((long)Cursor + opcodeBytes) & 63) > 60) Byte(0x90);
+    }
+
     /// <summary>jcc rel8 with the displacement left open, for targets known to be near.</summary>
     public byte* JccShort(int condition)
     {

@@ -30,12 +30,18 @@ internal sealed unsafe partial class BlockEmitter
         if (InPage(target))
         {
             if (live != Flags.None) UnparkFlags();
-            AddLink(_asm.JmpForward(), target);
+            AddLink(PatchableJump(), target);
         }
         else
         {
             EmitFarJump((int)target, GuestOffset, live);
         }
+    }
+
+    private byte* PatchableJump()
+    {
+        _asm.AlignDisplacement(1);
+        return _asm.JmpForward();
     }
 
     private void AddLink(byte* field, long target) =>
@@ -45,7 +51,7 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitFarJump(int target, int guestOffset, Flags live)
     {
         CopyFlags(live);
-        var field = _asm.JmpForward();
+        var field = PatchableJump();
         _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = field, Resume = _asm.Cursor, Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
         EmitCodeAddress(S0, target);
         if (PositionIndependent)
@@ -64,6 +70,7 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitConditional(in Instruction instruction)
     {
         UnparkFlags();
+        _asm.AlignDisplacement(2);
         EmitEdge(_asm.JccForward(instruction.Condition), NextOffset + instruction.Immediate);
         EmitJump(NextOffset, LiveAfter);
     }
@@ -82,7 +89,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Byte(instruction.Opcode);
         _asm.Byte(2);
         var fall = _asm.JmpShort();
-        EmitEdge(_asm.JmpForward(), NextOffset + instruction.Immediate);
+        EmitEdge(PatchableJump(), NextOffset + instruction.Immediate);
         _asm.BindShort(fall);
         EmitJump(NextOffset, LiveAfter);
     }

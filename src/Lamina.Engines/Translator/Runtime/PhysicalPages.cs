@@ -40,27 +40,41 @@ internal sealed unsafe class PhysicalPages : IDisposable
 
     public bool HasCode(ulong physical) => physical >> 12 < Count && (_bytes[physical >> 12] & Code) != 0;
 
-    /// <summary>Records that a block depends on a range of bytes in one page.</summary>
-    /// <returns>True if the page had no code before: rights to store in place must be taken away.</returns>
-    public bool Add(Block block, ulong physical, int length)
+    /// <summary>Records that a page is about to have code.</summary>
+    /// <returns>False if it was known already; else rights to store in place must be taken away.</returns>
+    public bool Mark(ulong physical)
     {
         var number = physical >> 12;
-        if (!_code.TryGetValue(number, out var page)) _code[number] = page = new CodePage();
-        page.Blocks.Add(block);
-        page.Granules |= GranuleMask((int)(physical & 0xfff), length);
         if ((_bytes[number] & Code) != 0) return false;
+        _ = _code.TryAdd(number, new CodePage());
         _bytes[number] |= Code;
         return true;
     }
 
-    /// <summary>Whether a store touches bytes that translations may depend on.</summary>
-    public bool TouchesCode(ulong physical, int length)
+    /// <summary>Records that a block depends on a range of bytes in one page, which is marked.</summary>
+    public void Add(Block block, ulong physical, int length)
     {
-        var end = physical + (ulong)length;
+        var page = _code[physical >> 12];
+        page.Blocks.Add(block);
+        page.Granules |= GranuleMask((int)(physical & 0xfff), length);
+    }
+
+    /// <summary>Whether any page of a range is marked; takes no lock.</summary>
+    public bool AnyCode(ulong physical, ulong length)
+    {
+        for (var page = physical & ~0xffful; page < physical + length; page += 4096)
+            if (HasCode(page)) return true;
+        return false;
+    }
+
+    /// <summary>Whether a store touches bytes that translations may depend on.</summary>
+    public bool TouchesCode(ulong physical, ulong length)
+    {
+        var end = physical + length;
         while (physical < end)
         {
             var inPage = (int)Math.Min(end - physical, 4096 - (physical & 0xfff));
-            if (HasCode(physical) && (_code[physical >> 12].Granules & GranuleMask((int)(physical & 0xfff), inPage)) != 0) return true;
+            if (HasCode(physical) && IsTouched(_code[physical >> 12], (int)(physical & 0xfff), inPage)) return true;
             physical += (ulong)inPage;
         }
         return false;
@@ -91,7 +105,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
     {
         var page = _code[physical >> 12];
         var offset = (int)(physical & 0xfff);
-        if ((page.Granules & GranuleMask(offset, length)) == 0) return;
+        if (!IsTouched(page, offset, length)) return;
         page.Blocks.RemoveAll(block =>
         {
             if (!block.Valid) return true;
@@ -116,6 +130,10 @@ internal sealed unsafe class PhysicalPages : IDisposable
             || Overlaps(block.First.Start, block.First.Length, offset, length)
             || Overlaps(block.Second.Start, block.Second.Length, offset, length);
     }
+
+    // A page that was marked for code which did not come about is looked at as well: it loses its mark.
+    private static bool IsTouched(CodePage page, int offset, int length) =>
+        page.Blocks.Count == 0 || (page.Granules & GranuleMask(offset, length)) != 0;
 
     private static ulong GranulesOf(Block block, ulong page)
     {

@@ -1,5 +1,6 @@
 // All translations of one machine: finds a block for an address and modes, makes it if there is none, and drops what a
-// store has made stale. One vCPU at a time translates or invalidates (the store's lock); running takes no lock.
+// store has made stale. One thread at a time translates or invalidates (the store's gate); running takes no lock. The
+// gate comes before the world's stop, never the other way round.
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Emit;
@@ -35,6 +36,9 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>Guards translation and invalidation.</summary>
     public Lock Gate { get; } = new();
 
+    /// <summary>The vCPUs that run the translations.</summary>
+    public World World { get; } = new();
+
     public CodeBuffer Buffer { get; }
 
     public Stubs Stubs { get; }
@@ -53,12 +57,6 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>See <see cref="BlocksTranslated"/>.</summary>
     public long BlocksInvalidated { get; private set; }
 
-    /// <summary>Is told when a page gets its first translation: stores to it must not be made in place any more.</summary>
-    public Action<ulong>? PageGotCode { get; set; }
-
-    /// <summary>Is told when everything is dropped.</summary>
-    public Action? Dropped { get; set; }
-
     /// <summary>Linear addresses at which a debugger or DR0-3 wants the vCPU to stop.</summary>
     public IReadOnlySet<ulong> Breakpoints { get; set; } = new HashSet<ulong>();
 
@@ -75,7 +73,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong> nextPhysical, out bool needsNextPage)
     {
         needsNextPage = false;
-        if (!Buffer.HasRoom(BlockEmitter.MaxBlockBytes)) DropAll();
+        AnnounceCode(identity.Physical);
         var source = new CodeSource
         {
             Page = (byte*)_memory.HostBase + (identity.Physical & ~0xffful),
@@ -92,6 +90,7 @@ internal sealed unsafe class TranslationStore : IDisposable
                 needsNextPage = true;
                 return null;
             }
+            AnnounceCode(second);
             source.NextPage = (byte*)_memory.HostBase + second;
             _guest.Read(source, identity.Key, limit);
             if (!_guest.CrossesPage) second = ulong.MaxValue;
@@ -132,11 +131,25 @@ internal sealed unsafe class TranslationStore : IDisposable
     public int FarLinkTo(Block target, ulong linear, ulong fromPage, int slow) =>
         LandingPad.EmitFarLink(Buffer, fromPage, target, linear, PadFor(target, linear), Buffer.Executable(slow));
 
-    /// <summary>Makes the blocks that depend on a range of guest memory stale.</summary>
-    public void Invalidate(ulong physical, ulong length)
+    /// <summary>A range of guest memory was written: makes the blocks that depend on it stale.</summary>
+    public void NoteWritten(ulong physical, ulong length)
     {
         if (length == 0) return;
-        lock (Gate) Pages.Invalidate(physical, length, Retire);
+        // The bytes are there before the marks are looked at; who translates sets the mark before it reads the bytes.
+        Interlocked.MemoryBarrier();
+        if (!Pages.AnyCode(physical, length)) return;
+        lock (Gate)
+        {
+            if (Pages.TouchesCode(physical, length)) Invalidate(physical, length);
+        }
+    }
+
+    /// <summary>Makes the blocks that depend on a range of guest memory stale. The caller holds the gate.</summary>
+    public void Invalidate(ulong physical, ulong length)
+    {
+        World.Stop();
+        Pages.Invalidate(physical, length, Retire);
+        World.Resume();
     }
 
     /// <summary>Lets who still jumps to a stale block go on to its successor. Code that changes all the time is not followed.</summary>
@@ -152,7 +165,16 @@ internal sealed unsafe class TranslationStore : IDisposable
         }
     }
 
-    /// <summary>Drops all translations.</summary>
+    /// <summary>Whether all translations have to be dropped before long.</summary>
+    public bool IsNearlyFull => !Buffer.HasRoom(BlockEmitter.MaxBlockBytes * 2 * (World.Vcpus.Count + 1));
+
+    /// <summary>Drops all translations if that is still necessary. To be called while all vCPUs are parked.</summary>
+    public void DropIfNearlyFull()
+    {
+        if (IsNearlyFull) DropAll();
+    }
+
+    /// <summary>Drops all translations. To be called while all vCPUs are parked.</summary>
     public void DropAll()
     {
         Buffer.Clear();
@@ -160,7 +182,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         _pads.Clear();
         Pages.Clear();
         Generation++;
-        Dropped?.Invoke();
+        foreach (var vcpu in World.Vcpus) vcpu.TranslationsDropped();
     }
 
     public void Dispose()
@@ -169,14 +191,22 @@ internal sealed unsafe class TranslationStore : IDisposable
         Pages.Dispose();
     }
 
+    // Before the bytes of a page are read for the first time: from now on stores to it are seen.
+    private void AnnounceCode(ulong physical)
+    {
+        if (!Pages.Mark(physical)) return;
+        World.Stop();
+        foreach (var vcpu in World.Vcpus) vcpu.ProtectPage(physical & ~0xffful);
+        World.Resume();
+    }
+
     private void Register(Block block)
     {
-        var first = Pages.Add(block, block.Physical, Math.Min(block.Length, 4096 - (int)(block.Physical & 0xfff)));
+        Pages.Add(block, block.Physical, Math.Min(block.Length, 4096 - (int)(block.Physical & 0xfff)));
         var page = block.Physical & ~0xffful;
-        if (block.First.Length > 0) _ = Pages.Add(block, page + (ulong)block.First.Start, block.First.Length);
-        if (block.Second.Length > 0) _ = Pages.Add(block, page + (ulong)block.Second.Start, block.Second.Length);
-        if (first) PageGotCode?.Invoke(page);
-        if (block.CrossesPage && Pages.Add(block, block.SecondPage, 16)) PageGotCode?.Invoke(block.SecondPage);
+        if (block.First.Length > 0) Pages.Add(block, page + (ulong)block.First.Start, block.First.Length);
+        if (block.Second.Length > 0) Pages.Add(block, page + (ulong)block.Second.Start, block.Second.Length);
+        if (block.CrossesPage) Pages.Add(block, block.SecondPage, 16);
     }
 
     // The entry becomes a call that leaves; whoever jumps there finds out that the block is stale.
@@ -187,7 +217,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         PatchEntry(block, 0xe8, Stubs.Addresses.Stale);
     }
 
-    // One aligned store, since another thread may be about to execute it.
+    // One aligned store: nobody is in generated code but, where a stale entry is sent on, between whole instructions of it.
     private void PatchEntry(Block block, byte opcode, ulong target)
     {
         var at = (ulong*)Buffer.At(block.HostStart);

@@ -81,7 +81,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <inheritdoc/>
     public void RamWritten(ulong physical, int length)
     {
-        if (_store.Pages.TouchesCode(physical, length)) _store.Invalidate(physical, (ulong)length);
+        _store.NoteWritten(physical, (ulong)length);
     }
 
     /// <summary>Stores to a page must be seen from now on.</summary>

@@ -118,7 +118,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var block = _store.Find(identity);
         if (block is { CrossesPage: true } && NextPhysical(linear) != block.SecondPage)
         {
-            _store.Invalidate(physical, 1);
+            lock (_store.Gate) _store.Invalidate(physical, 1);
             block = null;
         }
         if (block != null) return block;

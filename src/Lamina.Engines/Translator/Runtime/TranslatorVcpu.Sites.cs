@@ -1,6 +1,5 @@
 // What generated code leaves for. Each handler makes the architectural state exact (RIP, flags), does what is wanted,
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
-using System.Runtime.InteropServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
@@ -20,7 +19,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _exits[(int)kind]++;
         if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
         if (kind == SiteKind.HostFault) return HandleHostFault();
-        ref var site = ref FindSite(kind, out var block);
+        var site = FindSite(kind, out var block);
         if (kind == SiteKind.Stale) return HandleStale(block);
         _cpu->Rip = RipOf(block, site.GuestOffset);
         _cpu->ArithmeticFlags = Unpark(site.Parked ? _area->ParkedFlags : _area->HostFlags);
@@ -44,24 +43,27 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     // The places that generated code left from last, by a hash of the address.
-    private readonly (ulong Address, int Generation, Block Block, int Site)[] _recentSites = new (ulong, int, Block, int)[1024];
+    private readonly (ulong Address, int Generation, Block Block, Site Site)[] _recentSites = new (ulong, int, Block, Site)[1024];
 
     /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>.</summary>
-    private ref Site FindSite(SiteKind kind, out Block block)
+    private Site FindSite(SiteKind kind, out Block block)
     {
         var buffer = _store.Buffer;
         var address = _area->ExitAddress;
         ref var recent = ref _recentSites[(int)(address ^ address >> 10) & (_recentSites.Length - 1)];
         if (recent.Address != address || recent.Generation != _store.Generation)
         {
-            var offset = buffer.OffsetOfExecutable(address);
-            var found = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {address:x}, which is in no block");
-            var index = kind == SiteKind.Stale ? 0 : buffer.FindSite(found, offset);
-            if (index < 0) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
-            recent = (address, _store.Generation, found, index);
+            lock (_store.Gate)
+            {
+                var offset = buffer.OffsetOfExecutable(address);
+                var found = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {address:x}, which is in no block");
+                var index = kind == SiteKind.Stale ? 0 : buffer.FindSite(found, offset);
+                if (index < 0) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
+                recent = (address, _store.Generation, found, buffer.Sites[index]);
+            }
         }
         block = recent.Block;
-        return ref CollectionsMarshal.AsSpan(buffer.Sites)[recent.Site];
+        return recent.Site;
     }
 
     private ulong RipOf(Block block, int offset)
@@ -172,6 +174,7 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             return StepOver();
         }
+        if (site.Reads && _store.World.Vcpus.Count > 1 && IsLocked()) HoldWorld();
         var bounce = BounceFor(linear);
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
         _storeLinear = linear;
@@ -181,6 +184,9 @@ internal sealed unsafe partial class TranslatorVcpu
         ResumeAt(site.Copy);
         return true;
     }
+
+    private bool IsLocked() =>
+        TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.Lock) != 0 || instruction.Id == InstructionId.Xchg);
 
     private bool HandleWriteFault(in Site site, ulong linear)
     {
@@ -310,8 +316,12 @@ internal sealed unsafe partial class TranslatorVcpu
         var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
         write = write && !_store.Pages.HasCode(page.PhysicalPage);
         _region.Fill(linear, addend, write, page.Global);
-        if (write) _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));
         _area->Scratch1 = addend;
+        if (!write) return;
+        _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));
+        // Another vCPU may have translated code there meanwhile: either it sees the hint, or the mark is seen here.
+        Interlocked.MemoryBarrier();
+        if (_store.Pages.HasCode(page.PhysicalPage)) _region.Protect(AddressRegion.PageOf(linear), _area->RamBase + page.PhysicalPage);
     }
 
     private bool HandleSegment(in Site site)
@@ -402,7 +412,8 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleSystem(Block block, in Site site)
     {
-        var instruction = _store.Buffer.SystemInstructions[site.Target];
+        Instruction instruction;
+        lock (_store.Gate) instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
         if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
@@ -459,6 +470,12 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleHostFault()
     {
+        lock (_store.Gate) RaiseHostFault();
+        return DeliverFault();
+    }
+
+    private void RaiseHostFault()
+    {
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
@@ -481,7 +498,6 @@ internal sealed unsafe partial class TranslatorVcpu
             case Vector.PageFault: RaiseWindowFault(); break;
             default: _processor.RaiseNonCanonical(SegmentOfCurrent(access?.Kind == SiteKind.Write)); break;
         }
-        return DeliverFault();
     }
 
     // The copies of stores stand behind the block's straight part; all else there cannot fault.

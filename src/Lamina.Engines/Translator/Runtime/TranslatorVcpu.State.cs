@@ -54,11 +54,11 @@ internal sealed unsafe partial class TranslatorVcpu
     private void UpdateBreakpoints()
     {
         if (_store.Breakpoints.SetEquals(_breakpoints)) return;
-        lock (_store.Gate)
+        _store.World.WhileParked(self: null, () =>
         {
             _store.Breakpoints = new HashSet<ulong>(_breakpoints);
             _store.DropAll();
-        }
+        });
     }
 
     /// <summary>Whether a debugger wants to stop before the instruction at RIP. It does not stop again where it goes on from.</summary>

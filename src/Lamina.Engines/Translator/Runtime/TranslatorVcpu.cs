@@ -47,6 +47,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private volatile bool _init;
     private bool _halted, _waitForStartUp;
     private bool _disposed;
+    private bool _holdsWorld;
+    private volatile int _place;
 
     public TranslatorVcpu(VcpuOptions options, EngineMachineOptions machine, TranslatorSettings settings, CpuModel model, TranslationStore store)
     {
@@ -105,11 +107,21 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public string? Failure { get; private set; }
 
+    /// <summary>Where its thread is, as far as others need to know.</summary>
+    public VcpuPlace Place => (VcpuPlace)_place;
+
+    /// <summary>Says where the thread is now, before anything that it does there.</summary>
+    public void MoveTo(VcpuPlace place) => Interlocked.Exchange(ref _place, (int)place);
+
+    /// <summary>Makes generated code leave soon.</summary>
+    public void AskOut() => Volatile.Write(ref _cpu->ExitRequest, 1);
+
     /// <inheritdoc/>
     public VcpuExit Run()
     {
         try
         {
+            MoveTo(VcpuPlace.Handling);
             return Loop();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
@@ -118,12 +130,22 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Failure = $"the translator failed at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}: {exception}";
             return VcpuExit.Failed;
         }
+        finally
+        {
+            ReleaseWorld();
+            MoveTo(VcpuPlace.Parked);
+        }
     }
 
     private VcpuExit Loop()
     {
         while (true)
         {
+            if (!_midInstruction)
+            {
+                _store.World.PassBy(this);
+                if (_store.IsNearlyFull) _store.World.WhileParked(this, _store.DropIfNearlyFull);
+            }
             // In the middle of an instruction its effects may be half there: it is finished first; the request stays.
             if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_nmi && _cpu->NmiBlocked == 0)))
             {
@@ -131,7 +153,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             }
             if (_halted || _waitForStartUp)
             {
+                MoveTo(VcpuPlace.Parked);
                 _wake.Wait();
+                MoveTo(VcpuPlace.Handling);
                 Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
@@ -160,10 +184,16 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             _midInstruction = false;
+            _store.World.Enter(this);
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
+            MoveTo(VcpuPlace.Handling);
             _resume = 0;
             SyncRegion();
-            if (!HandleExit(kind)) return VcpuExit.TripleFault;
+            var held = _holdsWorld;
+            var alive = HandleExit(kind);
+            // The locked instruction that the others were held out for is over, or did not come about.
+            if (held || _resume == 0) ReleaseWorld();
+            if (!alive) return VcpuExit.TripleFault;
             if (Failure != null) return VcpuExit.Failed;
             if (_debugStop)
             {
@@ -269,6 +299,22 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             if (!_disposed && _wake.CurrentCount == 0) _wake.Release();
         }
+    }
+
+    /// <summary>Holds the other vCPUs out of generated code, so that an instruction which cannot be done in place is atomic all the same.</summary>
+    private void HoldWorld()
+    {
+        _store.Gate.Enter();
+        _store.World.Stop();
+        _holdsWorld = true;
+    }
+
+    private void ReleaseWorld()
+    {
+        if (!_holdsWorld) return;
+        _holdsWorld = false;
+        _store.World.Resume();
+        _store.Gate.Exit();
     }
 
     private void AcceptInit()

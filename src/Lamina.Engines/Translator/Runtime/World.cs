@@ -1,0 +1,104 @@
+// Keeps the vCPUs of a machine out of generated code while something happens there that must not be seen half done.
+// Two ways: Stop holds off generated code only (code is patched, the right to store in place is taken away; instructions
+// that handlers have begun go on), WhileParked waits until every vCPU is between two instructions and knows no address
+// in generated code (everything is dropped).
+namespace Lamina.Engines.Translator.Runtime;
+
+/// <summary>Where a vCPU's thread is.</summary>
+internal enum VcpuPlace
+{
+    /// <summary>Between two instructions, or not running at all.</summary>
+    Parked,
+
+    /// <summary>In a handler, in C#.</summary>
+    Handling,
+
+    /// <summary>In generated code.</summary>
+    Guest,
+}
+
+internal sealed class World
+{
+    private readonly List<TranslatorVcpu> _vcpus = [];
+    private readonly ManualResetEventSlim _go = new(true);
+    private readonly Lock _parking = new();
+    private volatile int _stopper;
+    private volatile bool _parks;
+    private int _depth;
+
+    /// <summary>The vCPUs; complete before the first of them runs.</summary>
+    public IReadOnlyList<TranslatorVcpu> Vcpus => _vcpus;
+
+    public void Add(TranslatorVcpu vcpu) => _vcpus.Add(vcpu);
+
+    /// <summary>A vCPU is about to enter generated code: waits as long as another thread has stopped it.</summary>
+    public void Enter(TranslatorVcpu vcpu)
+    {
+        while (true)
+        {
+            vcpu.MoveTo(VcpuPlace.Guest);
+            var stopper = _stopper;
+            if (stopper == 0 || stopper == Environment.CurrentManagedThreadId) return;
+            vcpu.MoveTo(VcpuPlace.Handling);
+            _go.Wait();
+        }
+    }
+
+    /// <summary>Holds all vCPUs out of generated code until <see cref="Resume"/>. The caller holds the store's gate throughout.</summary>
+    public void Stop()
+    {
+        if (_depth++ > 0) return;
+        _go.Reset();
+        _stopper = Environment.CurrentManagedThreadId;
+        Interlocked.MemoryBarrier();
+        foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Handling);
+    }
+
+    /// <summary>Ends what <see cref="Stop"/> began.</summary>
+    public void Resume()
+    {
+        if (--_depth > 0) return;
+        _stopper = 0;
+        _go.Set();
+    }
+
+    /// <summary>Between two instructions of a vCPU: waits here while another thread wants it parked.</summary>
+    public void PassBy(TranslatorVcpu vcpu)
+    {
+        while (_parks)
+        {
+            vcpu.MoveTo(VcpuPlace.Parked);
+            // Whoever parks the others holds this lock.
+            lock (_parking) { }
+            vcpu.MoveTo(VcpuPlace.Handling);
+        }
+    }
+
+    /// <summary>Does something while all vCPUs are parked. To be called between two instructions, or from no vCPU's thread.</summary>
+    /// <param name="self">The vCPU whose thread this is, if any.</param>
+    /// <param name="action">What to do.</param>
+    public void WhileParked(TranslatorVcpu? self, Action action)
+    {
+        self?.MoveTo(VcpuPlace.Parked);
+        lock (_parking)
+        {
+            _parks = true;
+            Interlocked.MemoryBarrier();
+            foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Parked);
+            action();
+            _parks = false;
+        }
+        self?.MoveTo(VcpuPlace.Handling);
+        if (self != null) PassBy(self);
+    }
+
+    private static void WaitUntil(TranslatorVcpu vcpu, VcpuPlace atMost)
+    {
+        var spin = new SpinWait();
+        while (vcpu.Place > atMost)
+        {
+            vcpu.AskOut();
+            spin.SpinOnce(sleep1Threshold: 100);
+        }
+    }
+}
