@@ -1,5 +1,6 @@
 // Chooses the CPU engine for a machine and says why in a few words. Engines are found here and nowhere else.
 using Lamina.Core.Engine;
+using Lamina.Engines.Kvm;
 using Lamina.Engines.Translator;
 
 namespace Lamina;
@@ -17,6 +18,7 @@ internal static class EngineSelector
     internal static SelectedEngine Select(EngineChoice choice) => choice switch
     {
         EngineChoice.Auto => new SelectedEngine(new TranslatorEngine(), "translator (this build does not use /dev/kvm)"),
+        EngineChoice.Kvm => new SelectedEngine(new KvmEngine(), "kvm (as asked)"),
         EngineChoice.Translator => new SelectedEngine(new TranslatorEngine(), "translator (as asked)"),
         _ => throw new MachineException($"there is no engine {choice}; use auto or translator"),
     };
