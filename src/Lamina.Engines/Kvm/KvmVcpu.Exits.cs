@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Engines.X86;
 using Lamina.Engines.X86.Msr;
 using static Lamina.Engines.Kvm.KvmApi;
 
@@ -9,6 +10,7 @@ namespace Lamina.Engines.Kvm;
 
 internal sealed unsafe partial class KvmVcpu
 {
+    private const int LongestInstruction = 15;
     private const ulong ApicPageLength = 0x1000, ApicBaseX2Apic = 1 << 10;
 
     private static readonly string[] s_exitNames =
@@ -53,6 +55,9 @@ internal sealed unsafe partial class KvmVcpu
                 return HandleDebug();
             case KVM_EXIT_FAIL_ENTRY:
                 return Fail($"the host's CPU refuses the state of vCPU {Index} (reason 0x{_run->fail_entry.hardware_entry_failure_reason:x})");
+            case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION && RunsOffMemory():
+                InjectInvalidOpcode();
+                return null;
             case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION:
                 return Fail($"the kernel's KVM cannot emulate an instruction that vCPU {Index} executed; the translator can");
             case KVM_EXIT_INTERNAL_ERROR:
@@ -60,6 +65,19 @@ internal sealed unsafe partial class KvmVcpu
             default:
                 return Fail($"the kernel left vCPU {Index} for a reason that is not known here (exit {reason})");
         }
+    }
+
+    /// <summary>Whether the instruction at RIP is not all in RAM: what is fetched from elsewhere is all ones, which no instruction begins with.</summary>
+    private bool RunsOffMemory()
+    {
+        Span<byte> bytes = stackalloc byte[LongestInstruction];
+        return !TryReadLinear(LinearRip(), bytes);
+    }
+
+    private void InjectInvalidOpcode()
+    {
+        var events = new kvm_vcpu_events { exception_injected = 1, exception_nr = Vector.InvalidOpcode };
+        Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no exception");
     }
 
     /// <summary>The entry ended because somebody asked for it.</summary>

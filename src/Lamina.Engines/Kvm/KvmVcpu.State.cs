@@ -34,7 +34,7 @@ internal sealed unsafe partial class KvmVcpu
     /// <inheritdoc/>
     public void SetState(VcpuState state)
     {
-        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~_model.XcrMask) != 0)
+        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~(_model.XcrMask | 1)) != 0)
             throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
         SetSpecialRegisters(state);
         SetRegisters(state);

@@ -18,6 +18,7 @@ internal static class GuestRun
         DebugExitPort = TestKernels.DebugExitPort,
         NoReboot = true,
         Timeout = Endless,
+        Engine = Environment.GetEnvironmentVariable("LAMINA_TEST_ENGINE") == "kvm" ? EngineChoice.Kvm : EngineChoice.Translator,
         Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine,
     };
 
