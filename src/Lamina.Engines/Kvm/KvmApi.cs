@@ -78,12 +78,13 @@ internal unsafe struct kvm_run_mmio
     public byte is_write;
 }
 
-[StructLayout(LayoutKind.Sequential)]
+[StructLayout(LayoutKind.Explicit)]
 internal struct kvm_run_msr
 {
-    public byte error;
-    public uint reason, index;
-    public ulong data;
+    [FieldOffset(0)] public byte error;
+    [FieldOffset(8)] public uint reason;
+    [FieldOffset(12)] public uint index;
+    [FieldOffset(16)] public ulong data;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -39,7 +39,7 @@ internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptContr
             case MsrIndex.TscAdjust: value = TscAdjust; return true;
             case MsrIndex.MicrocodeRevision: value = model.Vendor == CpuVendor.Amd ? AmdMicrocode : IntelMicrocode; return true;
             case MsrIndex.PlatformInfo or MsrIndex.PerfStatus when model.Vendor == CpuVendor.Intel: value = (_clock.TscHz / 100_000_000 & 0xff) << 8; return true;
-            case MsrIndex.ArchCapabilities when model.ArchCapabilities != 0: value = model.ArchCapabilities; return true;
+            case MsrIndex.ArchCapabilities when (model.Table[(7, 0)].Edx & SpeculationFeatures.ArchCapabilities) != 0: value = model.ArchCapabilities; return true;
             case MsrIndex.WallClock: value = _paravirtualClock.WallClockMsr; return true;
             case MsrIndex.SystemTime: value = _paravirtualClock.SystemTimeMsr; return true;
             default: return _memoryTypes.TryRead(index, out value) || _plain.TryRead(index, out value);

@@ -1,4 +1,4 @@
-// Device files and signals to single threads.
+// Device files, signals to single threads, random numbers.
 using System.Runtime.InteropServices;
 
 namespace Lamina.Host.Interop;
@@ -11,6 +11,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int ioctl(int fd, nuint request, void* argp);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial nint getrandom(byte* buf, nuint buflen, uint flags);
 
     /// <summary>gettid(2).</summary>
     [LibraryImport("libc", EntryPoint = "syscall")]
