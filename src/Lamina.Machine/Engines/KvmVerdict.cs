@@ -14,9 +14,11 @@ internal sealed record KvmVerdict(string? WhyNot, double InstructionsPerSecond)
     internal bool IsHardware => WhyNot is null && InstructionsPerSecond >= KvmSupport.SlowestHardware;
 
     /// <summary>The speed in words.</summary>
-    internal string Speed => InstructionsPerSecond >= 1e8
-        ? string.Create(CultureInfo.InvariantCulture, $"{InstructionsPerSecond / 1e6:0} million instructions a second")
-        : string.Create(CultureInfo.InvariantCulture, $"{InstructionsPerSecond / 1e6:0.0} million instructions a second");
+    internal string Speed => SpeedOf(InstructionsPerSecond);
+
+    /// <summary>Instructions a second in words.</summary>
+    internal static string SpeedOf(double instructionsPerSecond) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Math.Round(instructionsPerSecond / 1e6, instructionsPerSecond >= 1e8 ? 0 : 1)} million instructions a second");
 }
 
 /// <summary>What the verdict is made from; tests put their own in.</summary>
@@ -26,13 +28,13 @@ internal sealed record KvmHost
     internal Func<string?> WhyNot { get; init; } = () => KvmSupport.WhyNot();
 
     /// <summary>Times kernel mode.</summary>
-    internal Func<double> Measure { get; init; } = KvmSupport.MeasureKernelMode;
+    internal Func<double> Measure { get; init; } = () => KernelModeSpeed.Measure(new KvmEngine());
 
     /// <summary>What must be the same for a measurement to hold: the boot of the host, and what provides virtualization.</summary>
     internal Func<string> Identity { get; init; } = ReadIdentity;
 
     /// <summary>Where a measurement is kept; null for nowhere.</summary>
-    internal string? File { get; init; } = DefaultFile();
+    internal string? File { get; init; } = UserCache.Folder is { } folder ? Path.Combine(folder, "kvm-speed") : null;
 
     /// <summary>The verdict: as it was kept, or found now.</summary>
     internal KvmVerdict Judge()
@@ -94,18 +96,5 @@ internal sealed record KvmHost
             // Matches no other run.
             return $"{Guid.NewGuid()}";
         }
-    }
-
-    // The XDG Base Directory Specification: a relative path is to be ignored.
-    private static string? DefaultFile()
-    {
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
-        {
-            var home = Environment.GetEnvironmentVariable("HOME");
-            if (string.IsNullOrEmpty(home)) return null;
-            cache = Path.Combine(home, ".cache");
-        }
-        return Path.Combine(cache, "lamina", "kvm-speed");
     }
 }
