@@ -14,7 +14,7 @@ internal static class UserCache
             if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
             {
                 var home = Environment.GetEnvironmentVariable("HOME");
-                if (string.IsNullOrEmpty(home)) return null;
+                if (string.IsNullOrEmpty(home) || !Path.IsPathRooted(home)) return null;
                 cache = Path.Combine(home, ".cache");
             }
             return Path.Combine(cache, "lamina");

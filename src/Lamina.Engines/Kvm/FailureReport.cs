@@ -11,6 +11,16 @@ internal static class FailureReport
     private static readonly string[] s_registers = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
     private static readonly string[] s_segments = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 
+    /// <summary>Why a vCPU cannot go on after an exit, as a sentence.</summary>
+    internal static string Sentence(in kvm_run run, int index) => run.exit_reason switch
+    {
+        KvmApi.KVM_EXIT_FAIL_ENTRY => $"the host's CPU refuses the state of vCPU {index} (reason 0x{run.fail_entry.hardware_entry_failure_reason:x}); the translator may run this guest",
+        KvmApi.KVM_EXIT_INTERNAL_ERROR when run.@internal.suberror == KvmApi.KVM_INTERNAL_ERROR_EMULATION =>
+            $"the kernel's KVM cannot emulate an instruction that vCPU {index} executed; the translator can",
+        KvmApi.KVM_EXIT_INTERNAL_ERROR => $"the kernel's KVM failed on vCPU {index} (internal error {run.@internal.suberror}); try again, or use the translator",
+        _ => $"the kernel left vCPU {index} for a reason that this version does not know (exit {run.exit_reason}); use the translator",
+    };
+
     /// <summary>Writes a report to the folder for temporary files.</summary>
     /// <returns>Its path; null where it cannot be written.</returns>
     internal static string? TryWrite(string sentence, VcpuState state, ReadOnlySpan<byte> shared)

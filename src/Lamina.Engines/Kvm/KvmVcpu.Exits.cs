@@ -53,17 +53,11 @@ internal sealed unsafe partial class KvmVcpu
                 return VcpuExit.TripleFault;
             case KVM_EXIT_DEBUG:
                 return HandleDebug();
-            case KVM_EXIT_FAIL_ENTRY:
-                return Fail($"the host's CPU refuses the state of vCPU {Index} (reason 0x{_run->fail_entry.hardware_entry_failure_reason:x})");
             case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION && RunsOffMemory():
                 InjectInvalidOpcode();
                 return null;
-            case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION:
-                return Fail($"the kernel's KVM cannot emulate an instruction that vCPU {Index} executed; the translator can");
-            case KVM_EXIT_INTERNAL_ERROR:
-                return Fail($"the kernel's KVM failed on vCPU {Index} (internal error {_run->@internal.suberror})");
             default:
-                return Fail($"the kernel left vCPU {Index} for a reason that is not known here (exit {reason})");
+                return Fail(FailureReport.Sentence(*_run, Index));
         }
     }
 

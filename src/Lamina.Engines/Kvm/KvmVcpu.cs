@@ -282,7 +282,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         GetState(state);
         ResetStates.Init(state, _model, Index);
         state.Activity = Index == 0 ? VcpuActivity.Running : VcpuActivity.WaitForStartUp;
-        SetState(state);
+        PutState(state);
     }
 
     private void AcceptStartUp()
@@ -292,7 +292,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         var state = new VcpuState();
         GetState(state);
         ResetStates.StartUp(state, (byte)vector);
-        SetState(state);
+        PutState(state);
     }
 
     private static void Require(int result, string what)
