@@ -69,12 +69,16 @@ public sealed class ProgramTests
         Assert.Empty(DifferentPages(first, second));
     }
 
-    /// <summary>Guest-physical addresses of pages that differ. Accessed and dirty bits are in it: an engine sets them where the manual says.</summary>
+    /// <summary>
+    /// Guest-physical addresses of pages that differ. Accessed and dirty bits are in it: an engine sets them where the manual says.
+    /// What handlers left below the stack pointer is not: processors differ in the RF of the flags that a fault pushes.
+    /// </summary>
     private static IEnumerable<string> DifferentPages(SmallMachine first, SmallMachine second)
     {
         var (a, b) = (new byte[4096], new byte[4096]);
         for (var page = 0ul; page < Layout.RamSize; page += 4096)
         {
+            if (page == Layout.KernelStack - 4096) continue;
             Assert.True(first.Memory.TryRead(page, a) && second.Memory.TryRead(page, b));
             for (var at = 0; at < a.Length; at++)
             {

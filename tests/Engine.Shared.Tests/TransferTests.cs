@@ -146,15 +146,16 @@ public sealed class TransferTests
         const int vector = 0x60;
         var program = new GuestProgram(GuestMode.Long, c =>
         {
+            var wait = c.CreateLabel();
             LongPrograms.WriteMsr(c, 0x1B, 0xFEE0_0D00);
             LongPrograms.WriteMsr(c, 0x80F, 0x1FF);
             c.xor(ebx, ebx);
             c.@out((byte)Layout.LogPort, al);
             c.sti();
             c.mov(r8d, ebx);    // covered by the shadow: the handler has not run yet
-            c.nop();
-            c.nop();
-            c.hlt();
+            c.Label(ref wait);
+            c.test(ebx, ebx);
+            c.je(wait);
             c.cli();
         }, (_, _) => { })
         {

@@ -140,9 +140,12 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     {
         while (true)
         {
-            // Whoever asks for something afterwards sets it again, and the entry returns at once.
-            Volatile.Write(ref _run->immediate_exit, 0);
-            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _run->immediate_exit) != 0)
+            {
+                // Whoever asks for something afterwards sets it again, and the entry returns at once.
+                Volatile.Write(ref _run->immediate_exit, 0);
+                Interlocked.MemoryBarrier();
+            }
             if (HandleRequests() is { } exit) return exit;
             if (_waitForStartUp || (_halted && !WakesFromHalt()))
             {
@@ -169,7 +172,8 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     {
         var priority = _apic.TaskPriority;
         _run->cr8 = priority;
-        Interlocked.Exchange(ref _inGuest, 1);
+        // KVM_RUN takes a lock before it looks at immediate_exit, and so orders this store before that load.
+        Volatile.Write(ref _inGuest, 1);
         var result = _vcpu.Request(KVM_RUN);
         Volatile.Write(ref _inGuest, 0);
         _unfinished = false;

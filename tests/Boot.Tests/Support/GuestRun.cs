@@ -18,7 +18,7 @@ internal static class GuestRun
         DebugExitPort = TestKernels.DebugExitPort,
         NoReboot = true,
         Timeout = Endless,
-        Engine = Environment.GetEnvironmentVariable("LAMINA_TEST_ENGINE") == "kvm" ? EngineChoice.Kvm : EngineChoice.Translator,
+        Engine = TestEngine.Default,
         Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine,
     };
 

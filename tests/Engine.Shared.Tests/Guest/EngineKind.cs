@@ -1,4 +1,5 @@
 // The engines by name. A test that takes one is skipped, with the reason, where the host has not got it.
+using System.Runtime.Intrinsics.X86;
 using Lamina.Core.Engine;
 using Lamina.Engines;
 using Lamina.Engines.Kvm;
@@ -30,4 +31,11 @@ internal static class EngineKind
     /// <summary>Skips a test whose guest needs the exactness of hardware.</summary>
     internal static void SkipWhereSoftwareAssisted() => Assert.SkipUnless(s_kvmSpeed.Value >= KvmSupport.SlowestHardware,
         $"this host's {KvmSupport.DefaultPath} is software-assisted ({s_kvmSpeed.Value / 1e6:0.0} million instructions a second) and does not carry this guest's exceptions; the nested test runs it");
+
+    /// <summary>Skips a test whose guest QEMU 7.2 does not survive where it emulates the host's CPU.</summary>
+    internal static void SkipInQemu()
+    {
+        const int hypervisor = 0x4000_0000, signature = 0x5447_4354; // "TCGT", of "TCGTCGTCGTCG"
+        Assert.SkipWhen((X86Base.CpuId(1, 0).Ecx & 1 << 31) != 0 && X86Base.CpuId(hypervisor, 0).Ebx == signature, "the host's CPU is emulated by QEMU, which ends at this guest");
+    }
 }
