@@ -113,7 +113,7 @@ public interface IDirtyPageLog
     /// <summary>Begins or ends to keep track. After the beginning no page counts as written.</summary>
     void SetDirtyPageLog(bool enabled);
 
-    /// <summary>Copies which pages were written since they were last taken, and begins anew.</summary>
+    /// <summary>Copies which pages were written since they were last taken, and begins anew. A page that was only read may be among them.</summary>
     /// <param name="range">The index of one of <see cref="GuestMemory.Ranges"/>.</param>
     /// <param name="bitmap">Bit n of the whole: page n of the range. At least as many bits as the range has pages of 4 KiB.</param>
     void TakeDirtyPages(int range, Span<ulong> bitmap);

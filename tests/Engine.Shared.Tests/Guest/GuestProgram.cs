@@ -27,7 +27,7 @@ internal sealed record GuestProgram(GuestMode Mode, Action<Assembler> Code, Acti
     internal VcpuState Run(SmallMachine machine)
     {
         if (NeedsHardware && machine.EngineName == EngineKind.Kvm) EngineKind.SkipWhereSoftwareAssisted();
-        if (FailsInQemu && machine.EngineName == EngineKind.Kvm) EngineKind.SkipInQemu();
+        if (FailsInQemu && machine.EngineName == EngineKind.Kvm) EngineKind.SkipInQemu("ends at this guest (invalid tss type)");
         var state = Load(machine);
         return machine.Run(state);
     }
