@@ -44,6 +44,7 @@ internal static class Commands
         if (words is not ["run", ..])
         {
             root.Add(ImageVerb.Create());
+            root.Add(DoctorVerb.Create());
             root.Add(CompletionVerb.Create());
         }
         foreach (var help in root.Options.OfType<HelpOption>())

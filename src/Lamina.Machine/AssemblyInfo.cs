@@ -3,3 +3,4 @@ using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("Machine.Tests")]
 [assembly: InternalsVisibleTo("Boot.Tests")]
+[assembly: InternalsVisibleTo("Nested.Tests")]

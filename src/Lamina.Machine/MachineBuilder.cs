@@ -4,6 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Micro;
 
@@ -14,6 +15,9 @@ internal sealed record MachineServices
 {
     /// <summary>The engine, or null for what the spec chooses.</summary>
     internal IEngine? Engine { get; init; }
+
+    /// <summary>What the host's hardware virtualization is judged by.</summary>
+    internal KvmHost Kvm { get; init; } = new();
 
     /// <summary>Measures <see cref="MachineSpec.Timeout"/>.</summary>
     internal TimeProvider Time { get; init; } = TimeProvider.System;
@@ -33,7 +37,7 @@ internal static class MachineBuilder
     {
         Check(spec);
         var map = MemoryMap.Create(spec.MemoryBytes);
-        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine);
+        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine, spec.Cpus, services.Kvm);
         var units = new UnitStack();
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
@@ -60,7 +64,7 @@ internal static class MachineBuilder
     {
         if (spec.Type != MachineType.Micro) throw new MachineException($"there is no machine type {spec.Type}; use micro");
         if (spec.Cpus < 1) throw new MachineException($"a machine cannot have {spec.Cpus} CPUs; give it at least one");
-        if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPU, not {spec.Cpus}");
+        if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
         if (spec.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");

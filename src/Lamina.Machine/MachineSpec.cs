@@ -16,6 +16,9 @@ public enum EngineChoice
 
     /// <summary>The binary translator: needs no hardware support and no privilege.</summary>
     Translator,
+
+    /// <summary>The host's hardware virtualization through /dev/kvm.</summary>
+    Kvm,
 }
 
 /// <summary>A file that is handed to a Multiboot kernel beside the kernel.</summary>

@@ -1,6 +1,6 @@
 // Random bytes from the host's kernel (getrandom).
-using System.Security.Cryptography;
 using Lamina.Core.Entropy;
+using Lamina.Host;
 
 namespace Lamina.Backends.Entropy;
 
@@ -8,5 +8,5 @@ namespace Lamina.Backends.Entropy;
 public sealed class HostEntropy : IEntropySource
 {
     /// <inheritdoc/>
-    public void Fill(Span<byte> destination) => RandomNumberGenerator.Fill(destination);
+    public void Fill(Span<byte> destination) => HostRandom.Fill(destination);
 }

@@ -31,13 +31,13 @@ internal sealed class RunOptions
     public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M." };
 
     /// <summary>--cpus.</summary>
-    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs; 1 for now." };
+    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs. More than 1 need hardware virtualization. Default: 1." };
 
     /// <summary>--machine.</summary>
     public Option<string?> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO). Default: micro.", "micro");
 
     /// <summary>--engine.</summary>
-    public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, or translator (no hardware support, no privilege). Default: auto.", "auto", "translator");
+    public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, kvm (hardware virtualization), or translator (no hardware support, no privilege). Default: auto.", "auto", "kvm", "translator");
 
     /// <summary>--serial.</summary>
     public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on). Default: stdio." };
@@ -78,7 +78,7 @@ internal sealed class RunOptions
     /// <summary>Reads --cpus.</summary>
     /// <exception cref="UsageException">It is not a number.</exception>
     public static int ReadCpus(string? text) =>
-        text is null ? 1 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : throw Refuse("--cpus", text, "a number of CPUs", "1");
+        text is null ? 1 : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : throw Refuse("--cpus", text, "a number of CPUs", "2");
 
     /// <summary>Reads --machine.</summary>
     /// <exception cref="UsageException">There is no such machine.</exception>
@@ -93,8 +93,9 @@ internal sealed class RunOptions
     public static EngineChoice ReadEngine(string? text) => text switch
     {
         null or "auto" => EngineChoice.Auto,
+        "kvm" => EngineChoice.Kvm,
         "translator" => EngineChoice.Translator,
-        _ => throw new UsageException($"--engine: there is no engine '{text}'; there are auto and translator"),
+        _ => throw new UsageException($"--engine: there is no engine '{text}'; there are auto, kvm and translator"),
     };
 
     /// <summary>Reads --serial.</summary>

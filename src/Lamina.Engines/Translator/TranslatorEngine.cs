@@ -16,6 +16,20 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
     /// <inheritdoc/>
     public string Name => "translator";
 
+    /// <summary>Whether this host can run it: null, or a sentence that says what is missing.</summary>
+    public static string? WhyNot()
+    {
+        try
+        {
+            HostRequirements.Check();
+            return null;
+        }
+        catch (HostException missing)
+        {
+            return missing.Message;
+        }
+    }
+
     /// <inheritdoc/>
     public IEngineMachine CreateMachine(EngineMachineOptions options) => new TranslatorMachine(options, _settings);
 }

@@ -1,9 +1,9 @@
 // What a loader decided: what lies where in guest memory and how the first vCPU starts. Made once when the machine is
 // built, so that every mistake in the files shows before anything runs; carried out at the start and at each reset.
 // Ranges that a plan claims never overlap: a file cannot make a loader overwrite its own tables.
-using System.Security.Cryptography;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Host;
 
 namespace Lamina.Boot;
 
@@ -106,7 +106,7 @@ internal sealed class BootPlan(MemoryMap map)
         foreach (var piece in _pieces)
         {
             if (piece.File is { } file) file.CopyTo(memory, piece.Address, piece.Offset, piece.Length);
-            else if (!memory.TryWrite(piece.Address, piece.Random ? RandomNumberGenerator.GetBytes((int)piece.Length) : piece.Bytes.Span))
+            else if (!memory.TryWrite(piece.Address, piece.Random ? HostRandom.Bytes((int)piece.Length) : piece.Bytes.Span))
                 throw new InvalidOperationException("a boot piece was placed outside RAM");
         }
     }

@@ -52,16 +52,8 @@ public sealed class ImageStore
     /// <exception cref="ImageException">The user has neither.</exception>
     public static ImageStore OfUser()
     {
-        // The XDG Base Directory Specification: a relative path is to be ignored.
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
-        {
-            var home = Environment.GetEnvironmentVariable("HOME");
-            if (string.IsNullOrEmpty(home) || !Path.IsPathRooted(home))
-                throw new ImageException("there is no folder for images: neither HOME nor XDG_CACHE_HOME names one");
-            cache = Path.Combine(home, ".cache");
-        }
-        return new ImageStore(Path.Combine(cache, "lamina", "images"));
+        var cache = UserCache.Folder ?? throw new ImageException("there is no folder for images: neither HOME nor XDG_CACHE_HOME names one");
+        return new ImageStore(Path.Combine(cache, "images"));
     }
 
     /// <summary>The images there can be, and which of them are built.</summary>

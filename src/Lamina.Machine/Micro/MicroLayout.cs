@@ -11,7 +11,7 @@ internal static class MicroLayout
     internal const ulong HoleStart = 0xC000_0000;
     internal const ulong HoleEnd = 0x1_0000_0000;
     internal const ulong MaximumMemory = (1ul << PhysicalAddressBits) - (HoleEnd - HoleStart);
-    internal const int MaximumCpus = 1;
+    internal const int MaximumCpus = 255;
 
     // The first MiB.
     internal const ulong BiosDataArea = 0x400;

@@ -1,12 +1,16 @@
 // The configurations that one body of a boot test is run over: engine × machine × guest.
+using Lamina.Engines;
 using Xunit;
 
 namespace Lamina.Tests.Support;
 
-/// <summary>An engine, a machine and a memory size.</summary>
-internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machine, ulong MemoryBytes)
+/// <summary>An engine, a machine, a memory size and a number of virtual CPUs.</summary>
+internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machine, ulong MemoryBytes, int Cpus = 1)
 {
     private const ulong MiB = 1 << 20;
+
+    // What the host's hardware virtualization is worth, found once.
+    private static readonly Lazy<KvmVerdict> Kvm = new(() => new KvmHost().Judge());
 
     // By name, so that the runner shows and selects them.
     private static readonly Dictionary<string, GuestConfiguration> ByName = new()
@@ -14,13 +18,24 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
         ["translator, micro, 256M"] = new(EngineChoice.Translator, MachineType.Micro, 256 * MiB),
         ["translator, micro, 128M"] = new(EngineChoice.Translator, MachineType.Micro, 128 * MiB),
         ["translator, micro, 8G"] = new(EngineChoice.Translator, MachineType.Micro, 8192 * MiB),
+        ["kvm, micro, 256M"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB),
+        ["kvm, micro, 256M, 2 CPUs"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB, Cpus: 2),
     };
 
+    private static IEnumerable<KeyValuePair<string, GuestConfiguration>> Asked => ByName.Where(c => TestEngine.Only is not { } only || c.Value.Engine == only);
+
     /// <summary>Every configuration.</summary>
-    public static TheoryData<string> All => [.. ByName.Keys];
+    public static TheoryData<string> All => [.. Asked.Select(c => c.Key)];
 
     /// <summary>One of each engine and machine.</summary>
-    public static TheoryData<string> OneOfEach => [.. ByName.Where(c => c.Value.MemoryBytes == 256 * MiB).Select(c => c.Key)];
+    public static TheoryData<string> OneOfEach => [.. Asked.Where(c => c.Value.MemoryBytes == 256 * MiB).Select(c => c.Key)];
 
-    internal static GuestConfiguration Of(string name) => ByName[name];
+    /// <summary>A configuration by its name; skips the test where the host cannot run an ordinary kernel on its engine.</summary>
+    internal static GuestConfiguration Of(string name)
+    {
+        var configuration = ByName[name];
+        if (configuration.Engine == EngineChoice.Kvm)
+            Assert.SkipUnless(Kvm.Value.IsHardware, Kvm.Value.WhyNot ?? $"/dev/kvm is software-assisted here and runs kernels at {Kvm.Value.Speed}; the nested test runs this");
+        return configuration;
+    }
 }

@@ -31,6 +31,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
             Type = configuration.Machine,
             Engine = configuration.Engine,
             MemoryBytes = configuration.MemoryBytes,
+            Cpus = configuration.Cpus,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
             Console = new SerialTarget.Memory(),
         });

@@ -19,6 +19,18 @@ internal sealed record CpuModelOptions
     /// <summary>Makes guests keep their own guards against branch speculation. See SpeculationFeatures.</summary>
     public bool SoftwareMitigations { get; init; }
 
+    /// <summary>
+    /// Guest code runs as it is on the host's CPU (hardware virtualization): guests are told of branch speculation what the
+    /// given processor says, and keep their own guards.
+    /// </summary>
+    public bool RunsNatively { get; init; }
+
+    /// <summary>IA32_ARCH_CAPABILITIES where <see cref="RunsNatively"/>.</summary>
+    public ulong NativeArchCapabilities { get; init; }
+
+    /// <summary>Offers the local APIC's TSC deadline.</summary>
+    public bool TscDeadline { get; init; } = true;
+
     /// <summary>Whether the host's kernel calls the host unaffected by a vulnerability of this name.</summary>
     public Func<string, bool> HostUnaffected { get; init; } = SpeculationFeatures.HostUnaffected;
 }
@@ -70,7 +82,7 @@ internal sealed class CpuModel
             | Offered(1, r => r.Ecx, CpuFeatures.Pcid, Cr4.PCIDE) | Offered(1, r => r.Ecx, CpuFeatures.Xsave, Cr4.OSXSAVE)
             | Offered(7, r => r.Ebx, CpuFeatures.Smep, Cr4.SMEP) | Offered(7, r => r.Ebx, CpuFeatures.Smap, Cr4.SMAP);
         EferMask = Efer.SCE | (HasLongMode ? Efer.LME | Efer.LMA : 0) | (HasNx ? Efer.NXE : 0) | (HasAutomaticIbrs ? Efer.AIBRSE : 0);
-        ArchCapabilities = vendor == CpuVendor.Intel ? SpeculationFeatures.ArchCapabilitiesFor(options.SoftwareMitigations, options.HostUnaffected) : 0;
+        ArchCapabilities = options.RunsNatively ? options.NativeArchCapabilities : vendor == CpuVendor.Intel ? SpeculationFeatures.ArchCapabilitiesFor(options.SoftwareMitigations, options.HostUnaffected) : 0;
     }
 
     /// <summary>Makes the model for this host.</summary>
@@ -213,5 +225,5 @@ internal sealed class CpuModel
         return result;
     }
 
-    private static bool HasSubleaves(uint leaf) => leaf is 4 or 7 or 0xb or 0xd or 0x1f or 0x8000_001d;
+    internal static bool HasSubleaves(uint leaf) => leaf is 4 or 7 or 0xb or 0xd or 0x1f or 0x8000_001d;
 }

@@ -53,6 +53,7 @@ internal sealed class CpuModelBuilder
         var one = _host[1];
         var ecx = (one.Ecx & CpuFeatures.Leaf1EcxNative) | CpuFeatures.Leaf1EcxEmulated;
         if (!_avx) ecx &= ~CpuFeatures.Leaf1EcxAvx;
+        if (!_options.TscDeadline) ecx &= ~CpuFeatures.TscDeadline;
         var edx = one.Edx & CpuFeatures.Leaf1EdxNative;
         if (Cores > 1) edx |= CpuFeatures.Htt;
         // EBX: CLFLUSH line size from the host, as many logical processors as vCPUs; the APIC ID is filled in per vCPU.
@@ -82,7 +83,11 @@ internal sealed class CpuModelBuilder
         if (!_avx512) (ebx, ecx, edx, eax1) = (ebx & ~CpuFeatures.Leaf7EbxAvx512, ecx & ~CpuFeatures.Leaf7EcxAvx512, edx & ~CpuFeatures.Leaf7EdxAvx512, eax1 & ~CpuFeatures.Leaf71EaxAvx512);
         if (!_avx) (ebx, ecx, eax1) = (ebx & ~CpuFeatures.Leaf7EbxAvx, ecx & ~CpuFeatures.Leaf7EcxAvx, eax1 & ~CpuFeatures.Leaf71EaxAvx);
         ebx |= CpuFeatures.TscAdjust;
-        if (_vendor == CpuVendor.Intel)
+        if (_options.RunsNatively)
+        {
+            edx |= zero.Edx & SpeculationFeatures.Leaf7EdxNative;
+        }
+        else if (_vendor == CpuVendor.Intel)
         {
             edx |= SpeculationFeatures.ArchCapabilities | (zero.Edx & SpeculationFeatures.MdClear);
             if (!_options.SoftwareMitigations) edx |= SpeculationFeatures.SpecCtrl;
@@ -173,14 +178,16 @@ internal sealed class CpuModelBuilder
             return;
         }
         var ebx = eight.Ebx & (CpuFeatures.Extended8EbxNative | SpeculationFeatures.SsbNo | SpeculationFeatures.BtcNo);
-        if (!_options.SoftwareMitigations) ebx |= SpeculationFeatures.BtcNo;
+        if (_options.RunsNatively) ebx |= eight.Ebx & SpeculationFeatures.Extended8EbxNative;
+        else if (!_options.SoftwareMitigations) ebx |= SpeculationFeatures.BtcNo;
         Set(0x8000_0008, 0, bits | 48 << 8, ebx, (Cores - 1) | ((uint)CoreBits << 12), 0);
         var perf = _host[0x8000_001a];
         Set(0x8000_001a, 0, perf.Eax, 0, 0, 0);
         AmdCaches();
         Set(0x8000_001e, 0, 0, 0, 0, 0);
         var eax = (_host[0x8000_0021].Eax & (CpuFeatures.Extended21EaxNative | SpeculationFeatures.SrsoNo)) | CpuFeatures.NullSelectorClearsBase;
-        if (!_options.SoftwareMitigations) eax |= SpeculationFeatures.AutomaticIbrs | SpeculationFeatures.SrsoNo;
+        if (_options.RunsNatively) eax |= _host[0x8000_0021].Eax & SpeculationFeatures.Extended21EaxNative;
+        else if (!_options.SoftwareMitigations) eax |= SpeculationFeatures.AutomaticIbrs | SpeculationFeatures.SrsoNo;
         Set(0x8000_0021, 0, eax, 0, _host[0x8000_0021].Ecx & SpeculationFeatures.TsaNo, 0);
     }
 

@@ -22,6 +22,14 @@ internal static class SpeculationFeatures
     // CPUID 0x80000021 ECX (AMD): TSA_SQ_NO, TSA_L1_NO.
     public const uint TsaNo = 1 << 1 | 1 << 2;
 
+    // What a guest that runs natively is told as the processor has it. CPUID 7.0 EDX: MD_CLEAR, SPEC_CTRL, STIBP, L1D_FLUSH,
+    // ARCH_CAPABILITIES, SSBD. CPUID 0x80000008 EBX: IBPB, IBRS, STIBP and their preferences, SSBD, VIRT_SSBD, PSFD, IBPB_RET.
+    // CPUID 0x80000021 EAX: automatic IBRS, SBPB, IBPB_BRTYPE, SRSO_NO.
+    public const uint Stibp = 1 << 27, Ssbd = 1u << 31, Leaf7EdxNative = MdClear | SpecCtrl | Stibp | 1 << 28 | ArchCapabilities | Ssbd;
+    public const uint AmdIbpb = 1 << 12, AmdIbrs = 1 << 14, AmdStibp = 1 << 15, AmdSsbd = 1 << 24;
+    public const uint Extended8EbxNative = AmdIbpb | AmdIbrs | AmdStibp | 1 << 16 | 1 << 17 | 1 << 19 | AmdSsbd | 1 << 25 | 1 << 28 | BtcNo | 1 << 30;
+    public const uint Extended21EaxNative = AutomaticIbrs | 1 << 27 | 1 << 28 | SrsoNo;
+
     // IA32_ARCH_CAPABILITIES.
     private const ulong RdclNo = 1 << 0, IbrsAll = 1 << 1, SkipL1dFlush = 1 << 3, BitSsbNo = 1 << 4, MdsNo = 1 << 5, PschangeNo = 1 << 6;
     private const ulong TaaNo = 1 << 8, SbdrNo = 1 << 13, FbsdpNo = 1 << 14, PsdpNo = 1 << 15, BhiNo = 1 << 20, PbrsbNo = 1 << 24;

@@ -1,0 +1,140 @@
+// The host's hardware virtualization as an engine. The kernel runs the guest's CPUs; the machine's own interrupt controllers,
+// timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same.
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Host;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+/// <summary>Hardware virtualization through /dev/kvm.</summary>
+public sealed class KvmEngine : IEngine
+{
+    /// <inheritdoc/>
+    public string Name => "kvm";
+
+    /// <inheritdoc/>
+    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options);
+}
+
+/// <summary>One machine's CPUs and address space in the kernel.</summary>
+internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
+{
+    // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
+    // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
+    private const uint TssAddress = 0xfffb_d000;
+    private const ulong IdentityMapAddress = 0xfffb_c000;
+
+    private readonly KvmSystem _system = KvmSystem.Open();
+    private readonly DeviceFile _machine;
+    private readonly List<KvmVcpu> _vcpus = [];
+
+    internal KvmMachine(EngineMachineOptions options)
+    {
+        Options = options;
+        try
+        {
+            _machine = _system.CreateMachine();
+            CheckLimits(options, _system.Capability);
+            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount);
+            Cpu.FilterMsrs(_machine);
+            var identityMap = IdentityMapAddress;
+            Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
+            Require(_machine.Request(KVM_SET_TSS_ADDR, (void*)TssAddress), "takes no pages for its real mode");
+            for (var slot = 0; slot < options.Memory.Ranges.Count; slot++) MapSlot(slot, logDirtyPages: false);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What the machine was created with.</summary>
+    internal EngineMachineOptions Options { get; }
+
+    /// <summary>The CPU model.</summary>
+    internal KvmCpu Cpu { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var statistics = new SortedDictionary<string, long>();
+            foreach (var vcpu in _vcpus) vcpu.AddStatistics(statistics);
+            return statistics;
+        }
+    }
+
+    /// <summary>Checks that the kernel has room for a machine.</summary>
+    /// <exception cref="HostException">It has not.</exception>
+    internal static void CheckLimits(EngineMachineOptions options, Func<int, int> capability)
+    {
+        var slots = capability(KVM_CAP_NR_MEMSLOTS);
+        if (options.Memory.Ranges.Count > slots)
+            throw new HostException($"the machine's memory has {options.Memory.Ranges.Count} parts and the kernel's KVM maps at most {slots}; use the translator");
+        var vcpus = capability(KVM_CAP_MAX_VCPUS);
+        if (options.VcpuCount > vcpus)
+            throw new HostException($"the kernel's KVM runs at most {vcpus} CPUs a machine, not {options.VcpuCount}; give the machine fewer");
+    }
+
+    /// <inheritdoc/>
+    public IVcpu CreateVcpu(VcpuOptions options)
+    {
+        var result = _machine.Request(KVM_CREATE_VCPU, options.Index);
+        Require(result, $"makes no vCPU {options.Index}");
+        var vcpu = new KvmVcpu(options, this, DeviceFile.Own(result), _system.VcpuMappingLength);
+        _vcpus.Add(vcpu);
+        return vcpu;
+    }
+
+    /// <inheritdoc/>
+    public void SetDirtyPageLog(bool enabled)
+    {
+        for (var slot = 0; slot < Options.Memory.Ranges.Count; slot++) MapSlot(slot, enabled);
+    }
+
+    /// <inheritdoc/>
+    public void TakeDirtyPages(int range, Span<ulong> bitmap)
+    {
+        var pages = Options.Memory.Ranges[range].Length / HostReservation.PageSize;
+        if ((ulong)bitmap.Length * 64 < pages) throw new ArgumentException("the bitmap is too short for the range", nameof(bitmap));
+        // Holds: the kernel writes one bit a page of the slot, rounded up to whole words, which the bitmap has.
+        fixed (ulong* words = bitmap)
+        {
+            var log = new kvm_dirty_log { slot = (uint)range, dirty_bitmap = (ulong)words };
+            Require(_machine.Request(KVM_GET_DIRTY_LOG, &log), "does not tell which pages were written");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var vcpu in _vcpus) vcpu.Dispose();
+        _machine?.Dispose();
+        _system.Dispose();
+    }
+
+    private static void Require(int result, string what)
+    {
+        if (result < 0) throw new HostException($"the kernel's KVM {what} ({DeviceFile.Describe(-result)}); use the translator");
+    }
+
+    // Holds: the memory outlives the machine, whose owner gives parts back in reverse order.
+    private void MapSlot(int slot, bool logDirtyPages)
+    {
+        var range = Options.Memory.Ranges[slot];
+        var region = new kvm_userspace_memory_region
+        {
+            slot = (uint)slot,
+            flags = logDirtyPages ? KVM_MEM_LOG_DIRTY_PAGES : 0,
+            guest_phys_addr = range.Start,
+            memory_size = range.Length,
+            userspace_addr = (ulong)Options.Memory.HostBase + range.Start,
+        };
+        var result = _machine.Request(KVM_SET_USER_MEMORY_REGION, &region);
+        if (result == -DeviceFile.NoSpace) throw new HostException("the kernel's KVM has no memory slot left for the machine; use the translator");
+        Require(result, $"does not map {range.Length >> 20} MiB of the machine's memory");
+    }
+}

@@ -1,0 +1,137 @@
+// A debugger's requests: up to four breakpoints are the processor's own (they change nothing in the guest's memory); with
+// more, the guest is stepped and its place compared, which is slow and exact.
+using Lamina.Core.Engine;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+internal sealed unsafe partial class KvmVcpu
+{
+    private const int HardwareBreakpoints = 4, Dr7 = 7;
+    private const ulong Dr7Fixed = 0x400, Dr7GlobalEnable = 2;
+    private const uint KVM_GUESTDBG_INJECT_DB = 0x4_0000;
+
+    private IReadOnlySet<ulong> _breakpoints = new HashSet<ulong>();
+    private uint _debugControl;
+    private bool _debuggerSteps, _ignoresFirst;
+
+    // This entry executes one instruction; and whether that instruction left for a device and is to be finished.
+    private bool _steps, _stepUnfinished, _settling;
+
+    /// <inheritdoc/>
+    public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
+    {
+        (_breakpoints, _debuggerSteps, _ignoresFirst) = (breakpoints, singleStep, breakpoints.Count > 0);
+        _stepUnfinished = false;
+    }
+
+    /// <inheritdoc/>
+    public bool TryReadLinear(ulong address, Span<byte> data)
+    {
+        while (data.Length > 0)
+        {
+            if (!TryTranslate(address, data.Length, out var physical, out var length) || !_machine.Options.Memory.TryRead(physical, data[..length])) return false;
+            data = data[length..];
+            address += (uint)length;
+        }
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data)
+    {
+        while (data.Length > 0)
+        {
+            if (!TryTranslate(address, data.Length, out var physical, out var length) || !_machine.Options.Memory.TryWrite(physical, data[..length])) return false;
+            data = data[length..];
+            address += (uint)length;
+        }
+        return true;
+    }
+
+    private bool TryTranslate(ulong address, int wanted, out ulong physical, out int length)
+    {
+        const int page = Host.HostReservation.PageSize;
+        var translation = new kvm_translation { linear_address = address };
+        var result = _vcpu.Request(KVM_TRANSLATE, &translation);
+        physical = translation.physical_address;
+        length = Math.Min(wanted, page - (int)(address & (page - 1)));
+        return result >= 0 && translation.valid != 0;
+    }
+
+    /// <summary>Tells the kernel what to stop for.</summary>
+    private void PrepareDebug()
+    {
+        _steps = false;
+        if (!_debuggerSteps && _breakpoints.Count == 0)
+        {
+            SetGuestDebug(0);
+            return;
+        }
+        var standsOnOne = _ignoresFirst && _breakpoints.Contains(LinearRip());
+        _steps = _debuggerSteps || standsOnOne;
+        if (_steps) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
+        else if (_breakpoints.Count > HardwareBreakpoints) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP);
+        else SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
+    }
+
+    private VcpuExit? HandleDebug()
+    {
+        if (_settling) return null;
+        var pc = _run->debug.pc;
+        if (_steps) return EndStep();
+        if (_breakpoints.Contains(pc))
+        {
+            _ignoresFirst = true;
+            return VcpuExit.Debug;
+        }
+        // The guest's own: a trap flag or a debug register of its.
+        if ((_debugControl & KVM_GUESTDBG_SINGLESTEP) == 0) SetGuestDebug(_debugControl | KVM_GUESTDBG_INJECT_DB);
+        return null;
+    }
+
+    /// <summary>An instruction was executed. Ends the run where the debugger asked for just that, or where a breakpoint is next.</summary>
+    private VcpuExit? EndStep()
+    {
+        _stepUnfinished = false;
+        if (!_steps || _settling) return null;
+        (_steps, _ignoresFirst) = (false, false);
+        if (_debuggerSteps)
+        {
+            _debuggerSteps = _halted = false;
+            _ignoresFirst = true;
+            return VcpuExit.Debug;
+        }
+        if (!_breakpoints.Contains(LinearRip())) return null;
+        _ignoresFirst = true;
+        return VcpuExit.Debug;
+    }
+
+    private ulong LinearRip()
+    {
+        kvm_regs registers;
+        kvm_sregs special;
+        Require(_vcpu.Request(KVM_GET_REGS, &registers), "does not tell the registers");
+        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        return special.cs.l != 0 ? registers.rip : (uint)(special.cs.@base + registers.rip);
+    }
+
+    private void SetGuestDebug(uint control)
+    {
+        // Breakpoints are given anew each time; nothing needs to be said again where nothing is asked for.
+        if (control == 0 && _debugControl == 0) return;
+        var debug = new kvm_guest_debug { control = control };
+        var number = 0;
+        debug.debugreg[Dr7] = Dr7Fixed;
+        if ((control & KVM_GUESTDBG_USE_HW_BP) != 0)
+        {
+            foreach (var address in _breakpoints)
+            {
+                debug.debugreg[number] = address;
+                debug.debugreg[Dr7] |= Dr7GlobalEnable << (number++ * 2);
+            }
+        }
+        Require(_vcpu.Request(KVM_SET_GUEST_DEBUG, &debug), "takes no breakpoints");
+        _debugControl = control & ~KVM_GUESTDBG_INJECT_DB;
+    }
+}

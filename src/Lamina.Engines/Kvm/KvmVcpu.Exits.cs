@@ -1,0 +1,185 @@
+// Why the guest was left, and what is done about it. Nothing here allocates but for a trace and for failures.
+using System.Runtime.InteropServices;
+using Lamina.Core.Bus;
+using Lamina.Core.Engine;
+using Lamina.Engines.X86;
+using Lamina.Engines.X86.Msr;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+internal sealed unsafe partial class KvmVcpu
+{
+    private const int LongestInstruction = 15;
+    private const ulong ApicPageLength = 0x1000, ApicBaseX2Apic = 1 << 10;
+
+    private static readonly string[] s_exitNames =
+    [
+        "unknown", "exception", "io", "hypercall", "debug", "hlt", "mmio", "irq window open", "shutdown", "fail entry", "intr", "set tpr", "tpr access",
+    ];
+
+    private readonly long[] _exits = new long[64];
+    private long _interrupts, _interrupted;
+
+    private VcpuExit? HandleExit()
+    {
+        var reason = _run->exit_reason;
+        if (reason < _exits.Length) _exits[reason]++;
+        switch (reason)
+        {
+            case KVM_EXIT_IO:
+                _unfinished = true;
+                _stepUnfinished = _steps;
+                HandlePorts();
+                return null;
+            case KVM_EXIT_MMIO:
+                _unfinished = true;
+                _stepUnfinished = _steps;
+                HandleMemory();
+                return null;
+            case KVM_EXIT_X86_RDMSR or KVM_EXIT_X86_WRMSR:
+                _unfinished = true;
+                _stepUnfinished = _steps;
+                HandleMsr(reason == KVM_EXIT_X86_WRMSR);
+                return null;
+            case KVM_EXIT_HLT:
+                _trace?.Invoke("hlt");
+                _halted = true;
+                return EndStep();
+            case KVM_EXIT_IRQ_WINDOW_OPEN or KVM_EXIT_INTR or KVM_EXIT_SET_TPR:
+                return null;
+            case KVM_EXIT_SHUTDOWN:
+                _trace?.Invoke("triple fault");
+                return VcpuExit.TripleFault;
+            case KVM_EXIT_DEBUG:
+                return HandleDebug();
+            case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION && RunsOffMemory():
+                InjectInvalidOpcode();
+                return null;
+            default:
+                return Fail(FailureReport.Sentence(*_run, Index));
+        }
+    }
+
+    /// <summary>Whether the instruction at RIP is not all in RAM: what is fetched from elsewhere is all ones, which no instruction begins with.</summary>
+    private bool RunsOffMemory()
+    {
+        Span<byte> bytes = stackalloc byte[LongestInstruction];
+        return !TryReadLinear(LinearRip(), bytes);
+    }
+
+    private void InjectInvalidOpcode()
+    {
+        var events = new kvm_vcpu_events { exception_injected = 1, exception_nr = Vector.InvalidOpcode };
+        Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no exception");
+    }
+
+    /// <summary>The entry ended because somebody asked for it.</summary>
+    private VcpuExit? Interrupted()
+    {
+        _interrupted++;
+        return _stepUnfinished && !_unfinished ? EndStep() : null;
+    }
+
+    private void HandlePorts()
+    {
+        var io = _run->io;
+        // Holds: the kernel says where in the shared memory the data are and how many.
+        var data = (byte*)_run + io.data_offset;
+        for (var n = 0u; n < io.count; n++, data += io.size)
+        {
+            var value = new Span<byte>(data, io.size);
+            if (io.direction == KVM_EXIT_IO_IN) _bus.ReadPort(io.port, value);
+            else _bus.WritePort(io.port, value);
+            if (_trace is not null) TracePort(io, value);
+        }
+    }
+
+    // Devices take 1, 2, 4 or 8 bytes; an access that is cut by a page border can have others.
+    private void HandleMemory()
+    {
+        var address = _run->mmio.phys_addr;
+        var data = new Span<byte>(_run->mmio.data, (int)Math.Min(_run->mmio.len, 8));
+        if (_trace is not null) _trace(_run->mmio.is_write != 0 ? $"write {data.Length} bytes to 0x{address:x}: {Convert.ToHexString(data)}" : $"read {data.Length} bytes from 0x{address:x}");
+        while (data.Length > 0)
+        {
+            var size = data.Length;
+            while ((size & (size - 1)) != 0 || (address & (uint)(size - 1)) != 0) size = size == 8 ? 4 : size >= 4 ? size == 4 ? 2 : 4 : size == 3 ? 2 : 1;
+            AccessMemory(address, data[..size], _run->mmio.is_write != 0);
+            data = data[size..];
+            address += (uint)size;
+        }
+    }
+
+    private void AccessMemory(ulong address, Span<byte> data, bool write)
+    {
+        if (_apic.MmioBase is not { } page || address - page >= ApicPageLength)
+        {
+            if (write) _bus.WriteMemory(address, data);
+            else _bus.ReadMemory(address, data);
+        }
+        else if (write)
+        {
+            _apic.Mmio.Write(address - page, data);
+        }
+        else if (_apic.Mmio.Read(address - page, data) != AccessResult.Ok)
+        {
+            data.Fill(0xff);
+        }
+    }
+
+    private void HandleMsr(bool write)
+    {
+        ref var msr = ref _run->msr;
+        if (write)
+        {
+            msr.error = (byte)(_msrs.TryWrite(msr.index, msr.data) ? 0 : 1);
+            if (msr.index == MsrIndex.ApicBase && msr.error == 0) _apicBaseStale = true;
+        }
+        else
+        {
+            msr.error = (byte)(_msrs.TryRead(msr.index, out var value) ? 0 : 1);
+            msr.data = value;
+        }
+        _trace?.Invoke($"{(write ? "wrmsr" : "rdmsr")} 0x{msr.index:x}: {(msr.error != 0 ? "#GP" : $"0x{msr.data:x}")}");
+    }
+
+    private void TracePort(in kvm_run_io io, ReadOnlySpan<byte> value) =>
+        _trace!($"{(io.direction == KVM_EXIT_IO_IN ? "in" : "out")} 0x{io.port:x}: {Convert.ToHexString(value)}");
+
+    /// <summary>Ends the run for good. What the vCPU was doing goes to a file that the sentence names.</summary>
+    private VcpuExit Fail(string sentence)
+    {
+        var state = new VcpuState();
+        try
+        {
+            GetState(state);
+        }
+        catch (Lamina.Host.HostException)
+        {
+            // The registers cannot be read any more; the rest still says something.
+        }
+        var shared = new ReadOnlySpan<byte>(_run, Marshal.SizeOf<kvm_run>() + 128);
+        Failure = FailureReport.TryWrite(sentence, state, shared) is { } path ? $"{sentence}; its state is in {path}" : sentence;
+        return VcpuExit.Failed;
+    }
+
+    /// <summary>Adds this vCPU's counters.</summary>
+    internal void AddStatistics(IDictionary<string, long> statistics)
+    {
+        for (var reason = 0; reason < _exits.Length; reason++)
+            if (_exits[reason] != 0) Add($"exits: {NameOf((uint)reason)}", _exits[reason]);
+        Add("exits: asked for", _interrupted);
+        Add("interrupts", _interrupts);
+
+        void Add(string name, long value) => statistics[name] = (statistics.TryGetValue(name, out var sum) ? sum : 0) + value;
+    }
+
+    private static string NameOf(uint reason) => reason switch
+    {
+        KVM_EXIT_X86_RDMSR => "rdmsr",
+        KVM_EXIT_X86_WRMSR => "wrmsr",
+        KVM_EXIT_INTERNAL_ERROR => "internal error",
+        _ => reason < s_exitNames.Length ? s_exitNames[reason] : $"{reason}",
+    };
+}

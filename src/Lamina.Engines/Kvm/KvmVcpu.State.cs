@@ -1,0 +1,250 @@
+// The architectural state between the kernel's structures and the engines' common one.
+using Lamina.Core.Engine;
+using Lamina.Engines.X86;
+using Lamina.Engines.X86.Msr;
+using Lamina.Host;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+internal sealed unsafe partial class KvmVcpu
+{
+    private bool _apicBaseStale;
+
+    /// <inheritdoc/>
+    public void GetState(VcpuState state)
+    {
+        GetRegisters(state);
+        GetSpecialRegisters(state);
+        GetExtended(state);
+        kvm_debugregs debug;
+        Require(_vcpu.Request(KVM_GET_DEBUGREGS, &debug), "does not tell the debug registers");
+        for (var n = 0; n < 4; n++) state.Dr[n] = debug.db[n];
+        (state.Dr[6], state.Dr[7]) = (debug.dr6, debug.dr7);
+        state.Msrs.Clear();
+        GetMsrs(state.Msrs);
+        _msrs.Save(state.Msrs);
+        kvm_vcpu_events events;
+        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        state.InterruptShadow = events.interrupt_shadow != 0;
+        state.NmiBlocked = events.nmi_masked != 0;
+        state.Activity = _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running;
+    }
+
+    /// <inheritdoc/>
+    public void SetState(VcpuState state)
+    {
+        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~(_model.XcrMask | 1)) != 0)
+            throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
+        Volatile.Write(ref _startUp, -1);
+        Interlocked.And(ref _requests, ~(InitRequest | NmiRequest));
+        PutState(state);
+    }
+
+    /// <summary>Replaces the state; what others asked for meanwhile stays.</summary>
+    private void PutState(VcpuState state)
+    {
+        SetSpecialRegisters(state);
+        SetRegisters(state);
+        SetExtended(state);
+        var debug = new kvm_debugregs { dr6 = state.Dr[6], dr7 = state.Dr[7] };
+        for (var n = 0; n < 4; n++) debug.db[n] = state.Dr[n];
+        Require(_vcpu.Request(KVM_SET_DEBUGREGS, &debug), "takes no debug registers");
+        _msrs.Load(state.Msrs);
+        foreach (var index in _machine.Cpu.KeptMsrs)
+            if (state.Msrs.TryGetValue(index, out var value)) SetMsr(index, value);
+        var events = new kvm_vcpu_events
+        {
+            flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
+            interrupt_shadow = state.InterruptShadow ? KVM_X86_SHADOW_INT_STI : (byte)0,
+            nmi_masked = state.NmiBlocked ? (byte)1 : (byte)0,
+        };
+        Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no pending events");
+        _halted = state.Activity == VcpuActivity.Halted;
+        _waitForStartUp = state.Activity == VcpuActivity.WaitForStartUp;
+        _run->ready_for_interrupt_injection = 0;
+        _run->if_flag = (byte)(state.Rflags >> 9 & 1);
+        (_unfinished, _stepUnfinished, _tscStale) = (false, false, true);
+    }
+
+    private bool HasUndeliveredEvent()
+    {
+        kvm_vcpu_events events;
+        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        return events.interrupt_injected != 0 || events.exception_injected != 0 || events.exception_pending != 0 || events.nmi_injected != 0
+            || (events.nmi_pending != 0 && events.nmi_masked == 0);
+    }
+
+    private void GetRegisters(VcpuState state)
+    {
+        kvm_regs r;
+        Require(_vcpu.Request(KVM_GET_REGS, &r), "does not tell the registers");
+        ReadOnlySpan<ulong> values = [r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15];
+        values.CopyTo(state.Gpr);
+        (state.Rip, state.Rflags) = (r.rip, r.rflags);
+    }
+
+    private void SetRegisters(VcpuState state)
+    {
+        var g = state.Gpr;
+        var registers = new kvm_regs
+        {
+            rax = g[0], rcx = g[1], rdx = g[2], rbx = g[3], rsp = g[4], rbp = g[5], rsi = g[6], rdi = g[7],
+            r8 = g[8], r9 = g[9], r10 = g[10], r11 = g[11], r12 = g[12], r13 = g[13], r14 = g[14], r15 = g[15],
+            rip = state.Rip,
+            rflags = (state.Rflags & (Rflags.Arithmetic | Rflags.System)) | Rflags.Fixed,
+        };
+        Require(_vcpu.Request(KVM_SET_REGS, &registers), "takes no registers");
+    }
+
+    private void GetSpecialRegisters(VcpuState state)
+    {
+        kvm_sregs s;
+        Require(_vcpu.Request(KVM_GET_SREGS, &s), "does not tell the registers");
+        state.Segments[SegmentIndex.Es] = FromKernel(s.es);
+        state.Segments[SegmentIndex.Cs] = FromKernel(s.cs);
+        state.Segments[SegmentIndex.Ss] = FromKernel(s.ss);
+        state.Segments[SegmentIndex.Ds] = FromKernel(s.ds);
+        state.Segments[SegmentIndex.Fs] = FromKernel(s.fs);
+        state.Segments[SegmentIndex.Gs] = FromKernel(s.gs);
+        state.Segments[SegmentIndex.Ldtr] = FromKernel(s.ldt);
+        state.Segments[SegmentIndex.Tr] = FromKernel(s.tr);
+        state.Gdtr = new DescriptorTableState { Base = s.gdt.@base, Limit = s.gdt.limit };
+        state.Idtr = new DescriptorTableState { Base = s.idt.@base, Limit = s.idt.limit };
+        (state.Cr0, state.Cr2, state.Cr3, state.Cr4, state.Efer) = (s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+    }
+
+    private void SetSpecialRegisters(VcpuState state)
+    {
+        _ = _apic.TryReadMsr(MsrIndex.ApicBase, out var apicBase);
+        var special = new kvm_sregs
+        {
+            es = ToKernel(state.Segments[SegmentIndex.Es]),
+            cs = ToKernel(state.Segments[SegmentIndex.Cs]),
+            ss = ToKernel(state.Segments[SegmentIndex.Ss]),
+            ds = ToKernel(state.Segments[SegmentIndex.Ds]),
+            fs = ToKernel(state.Segments[SegmentIndex.Fs]),
+            gs = ToKernel(state.Segments[SegmentIndex.Gs]),
+            ldt = ToKernel(state.Segments[SegmentIndex.Ldtr]),
+            tr = ToKernel(state.Segments[SegmentIndex.Tr]),
+            gdt = new kvm_dtable { @base = state.Gdtr.Base, limit = state.Gdtr.Limit },
+            idt = new kvm_dtable { @base = state.Idtr.Base, limit = state.Idtr.Limit },
+            cr0 = state.Cr0 | Cr0.ET,
+            cr2 = state.Cr2,
+            cr3 = state.Cr3,
+            cr4 = state.Cr4,
+            cr8 = _apic.TaskPriority,
+            efer = state.Efer,
+            // The kernel only needs to know whether CPUID shows a local APIC; the mode is the machine's affair.
+            apic_base = apicBase & ~ApicBaseX2Apic,
+        };
+        var result = _vcpu.Request(KVM_SET_SREGS, &special);
+        if (result < 0) throw new HostException($"the kernel's KVM refuses the state of vCPU {Index} ({DeviceFile.Describe(-result)}): it is not one that this CPU can be in");
+    }
+
+    private void UpdateApicBase()
+    {
+        kvm_sregs special;
+        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        _ = _apic.TryReadMsr(MsrIndex.ApicBase, out var apicBase);
+        special.apic_base = apicBase & ~ApicBaseX2Apic;
+        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
+        _apicBaseStale = false;
+    }
+
+    private void GetExtended(VcpuState state)
+    {
+        kvm_xcrs xcrs;
+        Require(_vcpu.Request(KVM_GET_XCRS, &xcrs), "does not tell XCR0");
+        state.Xcr0 = xcrs.nr_xcrs > 0 ? xcrs.value : 1;
+        kvm_xsave xsave;
+        Require(_vcpu.Request(KVM_GET_XSAVE, &xsave), "does not tell the vector registers");
+        var length = XsaveLength;
+        if (state.Xsave.Length != length) state.Xsave = new byte[length];
+        new ReadOnlySpan<byte>(xsave.region, length).CopyTo(state.Xsave);
+    }
+
+    private void SetExtended(VcpuState state)
+    {
+        var xcrs = new kvm_xcrs { nr_xcrs = 1, value = state.Xcr0 | 1 };
+        Require(_vcpu.Request(KVM_SET_XCRS, &xcrs), "takes no XCR0");
+        var xsave = default(kvm_xsave);
+        var image = new XsaveImage(xsave.region, _model);
+        image.Reset(0);
+        // Not even the header: the initial state.
+        if (state.Xsave.Length >= XsaveImage.HeaderEnd)
+        {
+            var length = Math.Min(state.Xsave.Length, XsaveLength);
+            state.Xsave.AsSpan(0, length).CopyTo(new Span<byte>(xsave.region, length));
+            // What is not in XSTATE_BV is in its initial state; MXCSR alone counts always.
+            var mxcsr = image.Mxcsr;
+            var components = _model.XcrMask | LegacyComponents;
+            for (var component = 0; component < 8; component++)
+                if ((components >> component & 1) != 0 && !image.InUse(component)) image.Initialize(component);
+            image.Mxcsr = mxcsr & KernelMxcsrMask;
+            image.StateBits = LegacyComponents | image.StateBits & components;
+            new Span<byte>(xsave.region + XsaveImage.HeaderAt + 8, 56).Clear();
+        }
+        Require(_vcpu.Request(KVM_SET_XSAVE, &xsave), "takes no vector registers");
+    }
+
+    // Bits of MXCSR that every processor with hardware virtualization has. SDM vol. 1, 11.6.6.
+    private const uint KernelMxcsrMask = 0xffff;
+
+    // x87 and SSE, which a guest without XSAVE has too.
+    private const ulong LegacyComponents = 3;
+
+    private int XsaveLength => (int)_model.StandardSize(_model.XcrMask);
+
+    private void GetMsrs(IDictionary<uint, ulong> msrs)
+    {
+        var request = new MsrRequest { Count = 1 };
+        foreach (var index in _machine.Cpu.KeptMsrs)
+        {
+            request.Entry = new kvm_msr_entry { index = index };
+            if (_vcpu.Request(KVM_GET_MSRS, &request) != 1) throw new HostException($"the kernel's KVM does not tell MSR 0x{index:x}");
+            msrs[index] = request.Entry.data;
+        }
+    }
+
+    private void SetMsr(uint index, ulong value)
+    {
+        var request = new MsrRequest { Count = 1, Entry = new kvm_msr_entry { index = index, data = value } };
+        if (_vcpu.Request(KVM_SET_MSRS, &request) != 1) throw new HostException($"the kernel's KVM refuses the value 0x{value:x} for MSR 0x{index:x}");
+    }
+
+    private static SegmentState FromKernel(in kvm_segment s) => new()
+    {
+        Base = s.@base,
+        Limit = s.limit,
+        Selector = s.selector,
+        Attributes = s.type | (uint)s.s << 4 | (uint)s.dpl << 5 | (uint)s.present << 7 | (uint)s.avl << 12 | (uint)s.l << 13 | (uint)s.db << 14 | (uint)s.g << 15
+            | (uint)s.unusable << 16,
+    };
+
+    private static kvm_segment ToKernel(in SegmentState s)
+    {
+        var a = s.Attributes;
+        return new kvm_segment
+        {
+            @base = s.Base,
+            limit = s.Limit,
+            selector = s.Selector,
+            type = (byte)(a & 0xf),
+            s = (byte)(a >> 4 & 1),
+            dpl = (byte)(a >> 5 & 3),
+            present = (byte)(a >> 7 & 1),
+            avl = (byte)(a >> 12 & 1),
+            l = (byte)(a >> 13 & 1),
+            db = (byte)(a >> 14 & 1),
+            g = (byte)(a >> 15 & 1),
+            unusable = (byte)(a >> 16 & 1),
+        };
+    }
+
+    private struct MsrRequest
+    {
+        public uint Count, Padding;
+        public kvm_msr_entry Entry;
+    }
+}

@@ -1,0 +1,317 @@
+// One vCPU in the kernel: its thread's loop of entries and what others ask of it from outside. KvmVcpu.Exits handles what the
+// guest left for, KvmVcpu.State copies the architectural state, KvmVcpu.Debug serves a debugger.
+using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
+using Lamina.Core.Time;
+using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Msr;
+using Lamina.Host;
+using Lamina.Host.Threads;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+internal sealed unsafe partial class KvmVcpu : IVcpu
+{
+    private const int KickRequest = 1, NmiRequest = 2, InitRequest = 4;
+    private const int MostSettlingSteps = 64;
+
+    private readonly DeviceFile _vcpu;
+    private readonly kvm_run* _run;
+    private readonly IVcpuBus _bus;
+    private readonly ILocalInterruptController _apic;
+    private readonly KvmMachine _machine;
+    private readonly CpuModel _model;
+    private readonly KvmMsrs _msrs;
+    private readonly IMachineClock _clock;
+    private readonly IHostTscClock? _hostTsc;
+    private readonly Action<string>? _trace;
+    private readonly ThreadParker _parker = new();
+    private readonly Lock _gate = new();
+    private readonly bool _hasTscOffset;
+
+    private volatile ThreadInterrupt? _thread;
+    private int _requests, _startUp = -1;
+    private int _inGuest;
+    private bool _halted, _waitForStartUp;
+    private ulong _tscOffset;
+    private bool _disposed;
+    private bool _tscStale = true;
+
+    /// <summary>The last exit left an instruction half done: the kernel finishes it at the next entry.</summary>
+    private bool _unfinished;
+
+    internal KvmVcpu(VcpuOptions options, KvmMachine machine, DeviceFile vcpu, int mappingLength)
+    {
+        (Index, _bus, _apic, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine, vcpu);
+        _model = machine.Cpu.Model;
+        _clock = machine.Options.Clock;
+        _hostTsc = _clock as IHostTscClock;
+        _trace = machine.Options.Trace;
+        _msrs = new KvmMsrs(machine.Options, options.Apic, _model);
+        try
+        {
+            _run = (kvm_run*)vcpu.Map(mappingLength);
+            machine.Cpu.SetCpuid(vcpu, Index);
+            var attribute = new kvm_device_attr { group = KVM_VCPU_TSC_CTRL, attr = KVM_VCPU_TSC_OFFSET };
+            _hasTscOffset = vcpu.Request(KVM_HAS_DEVICE_ATTR, &attribute) == 0;
+            var state = new VcpuState();
+            ResetStates.Reset(state, _model, Index);
+            _msrs.Save(state.Msrs);
+            SetState(state);
+        }
+        catch
+        {
+            vcpu.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int Index { get; }
+
+    /// <inheritdoc/>
+    public string? Failure { get; private set; }
+
+    /// <inheritdoc/>
+    public VcpuExit Run()
+    {
+        _thread ??= new ThreadInterrupt();
+        try
+        {
+            return Loop();
+        }
+        catch (HostException exception)
+        {
+            Failure = exception.Message;
+            return VcpuExit.Failed;
+        }
+    }
+
+    // ---- from other threads ----
+
+    /// <inheritdoc/>
+    public void Kick() => Ask(KickRequest);
+
+    /// <inheritdoc/>
+    public void InterruptPending() => Wake();
+
+    /// <inheritdoc/>
+    public void NonMaskableInterrupt() => Ask(NmiRequest);
+
+    /// <inheritdoc/>
+    public void Init()
+    {
+        // Only a start-up that comes after it counts.
+        Volatile.Write(ref _startUp, -1);
+        Ask(InitRequest);
+    }
+
+    /// <inheritdoc/>
+    public void StartUp(byte vector)
+    {
+        Volatile.Write(ref _startUp, vector);
+        Wake();
+    }
+
+    private void Ask(int request)
+    {
+        Interlocked.Or(ref _requests, request);
+        Wake();
+    }
+
+    /// <summary>Has the vCPU's thread look again: out of the guest, before it enters it, or out of its sleep.</summary>
+    private void Wake()
+    {
+        // The gate keeps the shared memory mapped meanwhile.
+        lock (_gate)
+        {
+            if (_disposed) return;
+            Volatile.Write(ref _run->immediate_exit, 1);
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _inGuest) != 0) _thread!.Send();
+        }
+        _parker.Unpark();
+    }
+
+    // ---- on the vCPU's thread ----
+
+    private VcpuExit Loop()
+    {
+        while (true)
+        {
+            if (Volatile.Read(ref _run->immediate_exit) != 0)
+            {
+                // Whoever asks for something afterwards sets it again, and the entry returns at once.
+                Volatile.Write(ref _run->immediate_exit, 0);
+                Interlocked.MemoryBarrier();
+            }
+            if (HandleRequests() is { } exit) return exit;
+            if (_waitForStartUp || (_halted && !WakesFromHalt()))
+            {
+                _parker.Park();
+                continue;
+            }
+            if (_stepUnfinished)
+            {
+                Volatile.Write(ref _run->immediate_exit, 1);
+            }
+            else
+            {
+                PrepareDebug();
+                Inject();
+                SynchronizeTsc();
+                if (_apicBaseStale) UpdateApicBase();
+            }
+            if (Enter() is { } left) return left;
+        }
+    }
+
+    /// <summary>Enters the guest once, and handles why it was left.</summary>
+    private VcpuExit? Enter()
+    {
+        var priority = _apic.TaskPriority;
+        _run->cr8 = priority;
+        // KVM_RUN takes a lock before it looks at immediate_exit, and so orders this store before that load.
+        Volatile.Write(ref _inGuest, 1);
+        var result = _vcpu.Request(KVM_RUN);
+        Volatile.Write(ref _inGuest, 0);
+        _unfinished = false;
+        if (_run->cr8 != priority) _apic.TaskPriority = (byte)_run->cr8;
+        return result switch
+        {
+            >= 0 => HandleExit(),
+            -DeviceFile.Interrupted or -DeviceFile.Again => Interrupted(),
+            _ => Fail($"the kernel stopped vCPU {Index} ({DeviceFile.Describe(-result)})"),
+        };
+    }
+
+    private VcpuExit? HandleRequests()
+    {
+        if (Volatile.Read(ref _requests) != 0)
+        {
+            if ((_requests & KickRequest) != 0)
+            {
+                if (Settle() is { } exit) return exit;
+                Interlocked.And(ref _requests, ~KickRequest);
+                return VcpuExit.Kicked;
+            }
+            var requests = Interlocked.Exchange(ref _requests, 0);
+            if ((requests & InitRequest) != 0)
+            {
+                if (Settle() is { } exit) return exit;
+                AcceptInit();
+            }
+            if ((requests & NmiRequest) != 0 && !_waitForStartUp)
+            {
+                Require(_vcpu.Request(KVM_NMI), "takes no NMI");
+                _halted = false;
+            }
+        }
+        if (_waitForStartUp) AcceptStartUp();
+        return null;
+    }
+
+    /// <summary>
+    /// Brings the vCPU between two instructions: what the last exit left half done is finished, and an event that the kernel
+    /// has taken but not delivered is delivered, so that the state is whole.
+    /// </summary>
+    private VcpuExit? Settle()
+    {
+        while (_unfinished)
+        {
+            Volatile.Write(ref _run->immediate_exit, 1);
+            if (Enter() is { } exit) return exit;
+        }
+        for (var attempt = 0; attempt < MostSettlingSteps && !_halted && !_waitForStartUp && HasUndeliveredEvent(); attempt++)
+        {
+            Volatile.Write(ref _run->immediate_exit, 0);
+            SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
+            _run->request_interrupt_window = 0;
+            _settling = true;
+            var exit = Enter();
+            _settling = false;
+            if (exit is { } ended) return ended;
+        }
+        return null;
+    }
+
+    private bool WakesFromHalt()
+    {
+        if (!_apic.HasInterrupt || _run->if_flag == 0) return false;
+        _halted = false;
+        return true;
+    }
+
+    /// <summary>Hands the kernel an interrupt where the guest can take one, and asks to be told when it can where it cannot.</summary>
+    private void Inject()
+    {
+        if (!_apic.HasInterrupt || _steps)
+        {
+            _run->request_interrupt_window = 0;
+            return;
+        }
+        if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && _apic.Acknowledge() is var vector and >= 0)
+        {
+            _trace?.Invoke($"interrupt {vector}");
+            var interrupt = (uint)vector;
+            Require(_vcpu.Request(KVM_INTERRUPT, &interrupt), $"takes no interrupt {vector}");
+            _run->ready_for_interrupt_injection = 0;
+            _interrupts++;
+        }
+        _run->request_interrupt_window = (byte)(_apic.HasInterrupt ? 1 : 0);
+    }
+
+    /// <summary>The guest's counter is the machine's plus the vCPU's own offset; the kernel adds it to the host's.</summary>
+    private void SynchronizeTsc()
+    {
+        if (_hostTsc is not null && _hasTscOffset)
+        {
+            var offset = (ulong)_hostTsc.TscOffset + _msrs.TscAdjust;
+            if (offset == _tscOffset) return;
+            _tscOffset = offset;
+            var attribute = new kvm_device_attr { group = KVM_VCPU_TSC_CTRL, attr = KVM_VCPU_TSC_OFFSET, addr = (ulong)&offset };
+            Require(_vcpu.Request(KVM_SET_DEVICE_ATTR, &attribute), "sets no time-stamp counter");
+        }
+        else if (_tscStale)
+        {
+            SetMsr(MsrIndex.Tsc, _clock.ReadTsc() + _msrs.TscAdjust);
+        }
+        _tscStale = false;
+    }
+
+    private void AcceptInit()
+    {
+        var state = new VcpuState();
+        GetState(state);
+        ResetStates.Init(state, _model, Index);
+        state.Activity = Index == 0 ? VcpuActivity.Running : VcpuActivity.WaitForStartUp;
+        PutState(state);
+    }
+
+    private void AcceptStartUp()
+    {
+        var vector = Interlocked.Exchange(ref _startUp, -1);
+        if (vector < 0) return;
+        var state = new VcpuState();
+        GetState(state);
+        ResetStates.StartUp(state, (byte)vector);
+        PutState(state);
+    }
+
+    private static void Require(int result, string what)
+    {
+        if (result < 0) throw new HostException($"the kernel's KVM {what} ({DeviceFile.Describe(-result)})");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _vcpu.Dispose();
+        }
+    }
+}

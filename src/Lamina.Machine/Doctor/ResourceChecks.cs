@@ -1,0 +1,99 @@
+// What machines take from the host besides an engine: processors, memory, disk, and the kernel's means for networks and for
+// keeping machines apart.
+using System.Globalization;
+using Lamina.Host;
+
+namespace Lamina.Doctor;
+
+/// <summary>Checks of resources.</summary>
+internal static class ResourceChecks
+{
+    private const ulong MebiByte = 1 << 20, LittleMemory = 512 * MebiByte;
+    private const long LittleDisk = 512L << 20;
+    private const int CapabilityNetAdmin = 12;
+    private const string Tun = "/dev/net/tun";
+
+    internal static HostCheck Processors(HostFacts facts) => new("processors", HostCheckStatus.Good, $"{facts.Processors}", Value: facts.Processors);
+
+    internal static HostCheck Memory(HostFacts facts)
+    {
+        const string name = "memory";
+        if (Field(facts.Read("/proc/meminfo"), "MemAvailable:") is not { } kibiBytes) return new HostCheck(name, HostCheckStatus.Limited, "the kernel does not tell how much is free");
+        var free = kibiBytes << 10;
+        if (ControlGroupLimit(facts) is { } limit && limit < free) free = limit;
+        return free < LittleMemory
+            ? new HostCheck(name, HostCheckStatus.Limited, $"{free / MebiByte} MiB free", "end something, or give machines little: lamina run --memory 64M", free)
+            : new HostCheck(name, HostCheckStatus.Good, $"{free / MebiByte} MiB free", Value: free);
+    }
+
+    // Linux Documentation/mm/overcommit-accounting.rst.
+    internal static HostCheck Overcommit(HostFacts facts)
+    {
+        const string name = "overcommit";
+        return Number(facts.Read("/proc/sys/vm/overcommit_memory")) switch
+        {
+            2 => new HostCheck(name, HostCheckStatus.Limited, "the kernel promises no more memory than it has: large guests and the translator's tables can be refused", "sudo sysctl vm.overcommit_memory=0"),
+            null => new HostCheck(name, HostCheckStatus.Limited, "the kernel does not tell"),
+            _ => new HostCheck(name, HostCheckStatus.Good, "memory is taken as guests touch it"),
+        };
+    }
+
+    internal static HostCheck Disk(HostFacts facts)
+    {
+        const string name = "disk";
+        if (facts.Disk is not { } disk) return new HostCheck(name, HostCheckStatus.Missing, "there is no folder for images", "set HOME or XDG_CACHE_HOME");
+        var finding = $"{disk.Free >> 20} MiB free for {disk.Folder}";
+        return disk.Free < LittleDisk
+            ? new HostCheck(name, HostCheckStatus.Limited, finding, "remove images that are not needed: lamina image rm", disk.Free)
+            : new HostCheck(name, HostCheckStatus.Good, finding, Value: disk.Free);
+    }
+
+    internal static HostCheck Tap(HostFacts facts)
+    {
+        const string name = "tap";
+        var error = facts.OpenDevice(Tun);
+        if (error is DeviceFile.NotFound or DeviceFile.NoDevice) return new HostCheck(name, HostCheckStatus.Missing, $"there is no {Tun}", "sudo modprobe tun");
+        if (error is DeviceFile.AccessDenied or DeviceFile.NotPermitted) return new HostCheck(name, HostCheckStatus.Missing, $"{Tun} may not be opened by this user", $"sudo chmod 0666 {Tun}");
+        if (error != 0) return new HostCheck(name, HostCheckStatus.Missing, $"{Tun} cannot be opened ({DeviceFile.Describe(error)})");
+        return HasCapability(facts, CapabilityNetAdmin)
+            ? new HostCheck(name, HostCheckStatus.Good, "interfaces can be made")
+            : new HostCheck(name, HostCheckStatus.Limited, "only interfaces that an administrator made for this user can be used", "sudo ip tuntap add lamina0 mode tap user $USER");
+    }
+
+    internal static HostCheck UserNamespaces(HostFacts facts)
+    {
+        const string name = "user-namespaces";
+        if (Number(facts.Read("/proc/sys/user/max_user_namespaces")) is 0 or null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000");
+        if (Number(facts.Read("/proc/sys/kernel/unprivileged_userns_clone")) is 0) return new HostCheck(name, HostCheckStatus.Limited, "for root only", "sudo sysctl kernel.unprivileged_userns_clone=1");
+        if (Number(facts.Read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) is 1)
+            return new HostCheck(name, HostCheckStatus.Limited, "restricted by AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+        return new HostCheck(name, HostCheckStatus.Good, "any user can make them");
+    }
+
+    internal static HostCheck ControlGroups(HostFacts facts)
+    {
+        const string name = "cgroups";
+        if (facts.Read("/sys/fs/cgroup/cgroup.controllers") is { } controllers) return new HostCheck(name, HostCheckStatus.Good, $"version 2 ({controllers.Trim()})");
+        return facts.Read("/proc/cgroups") is not null
+            ? new HostCheck(name, HostCheckStatus.Limited, "version 1 only, or not mounted at /sys/fs/cgroup", "boot the host with systemd.unified_cgroup_hierarchy=1")
+            : new HostCheck(name, HostCheckStatus.Missing, "the kernel has none");
+    }
+
+    private static ulong? ControlGroupLimit(HostFacts facts)
+    {
+        // "0::/path" is the entry of version 2. cgroups(7).
+        var own = facts.Read("/proc/self/cgroup")?.Split('\n').FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal));
+        return own is null ? null : Number(facts.Read($"/sys/fs/cgroup{own[3..]}/memory.max"));
+    }
+
+    private static bool HasCapability(HostFacts facts, int capability) =>
+        facts.Read("/proc/self/status")?.Split('\n').FirstOrDefault(line => line.StartsWith("CapEff:", StringComparison.Ordinal)) is { } line
+        && ulong.TryParse(line["CapEff:".Length..].Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var set) && (set >> capability & 1) != 0;
+
+    private static ulong? Field(string? text, string name) =>
+        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+            ? Number(line[name.Length..].Replace("kB", "", StringComparison.Ordinal))
+            : null;
+
+    private static ulong? Number(string? text) => ulong.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+}

@@ -1,0 +1,52 @@
+// Chooses the CPU engine for a machine and says why in a few words. Engines are found here and nowhere else.
+using Lamina.Core.Engine;
+using Lamina.Engines.Kvm;
+using Lamina.Engines.Translator;
+using Lamina.Host;
+
+namespace Lamina.Engines;
+
+/// <summary>An engine that was chosen.</summary>
+/// <param name="Engine">The engine.</param>
+/// <param name="Description">Its name and the reason, on one line.</param>
+internal sealed record SelectedEngine(IEngine Engine, string Description);
+
+/// <summary>Chooses engines.</summary>
+internal static class EngineSelector
+{
+    /// <summary>How many vCPUs a machine can have on the translator.</summary>
+    internal const int TranslatorCpus = 1;
+
+    /// <summary>The engine for a choice.</summary>
+    /// <param name="choice">What the spec asks for.</param>
+    /// <param name="cpus">How many vCPUs the machine has.</param>
+    /// <param name="host">What the host's virtualization is judged by.</param>
+    /// <exception cref="MachineException">This host cannot run it.</exception>
+    internal static SelectedEngine Select(EngineChoice choice, int cpus, KvmHost host) => choice switch
+    {
+        EngineChoice.Auto => Best(cpus, host.Judge()),
+        EngineChoice.Kvm => Kvm(host.Judge()),
+        EngineChoice.Translator => Translator(cpus, "as asked"),
+        _ => throw new MachineException($"there is no engine {choice}; use auto, kvm or translator"),
+    };
+
+    private static SelectedEngine Best(int cpus, KvmVerdict verdict)
+    {
+        if (verdict.IsHardware) return new SelectedEngine(new KvmEngine(), $"kvm (hardware virtualization: guest kernels run at {verdict.Speed})");
+        return Translator(cpus, verdict.WhyNot is { } reason
+            ? $"no hardware virtualization: {reason}"
+            : $"{KvmSupport.DefaultPath} is software-assisted here: it runs guest kernels at {verdict.Speed}");
+    }
+
+    private static SelectedEngine Kvm(KvmVerdict verdict)
+    {
+        if (verdict.WhyNot is { } reason) throw new MachineException(reason, new HostException(reason));
+        return new SelectedEngine(new KvmEngine(), verdict.IsHardware
+            ? $"kvm (as asked; guest kernels run at {verdict.Speed})"
+            : $"kvm (as asked; it is software-assisted here and runs guest kernels at {verdict.Speed}, the translator is faster)");
+    }
+
+    private static SelectedEngine Translator(int cpus, string why) => cpus <= TranslatorCpus
+        ? new SelectedEngine(new TranslatorEngine(), $"translator ({why})")
+        : throw new MachineException($"the translator runs {TranslatorCpus} virtual CPU a machine, not {cpus}; leave out --cpus, or use a host with hardware virtualization ({why})");
+}

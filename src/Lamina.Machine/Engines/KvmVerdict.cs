@@ -1,0 +1,100 @@
+// What a host's /dev/kvm is worth, and the memory of it: the timed run is made once for each boot of the host and each set
+// of virtualization modules, and its result kept in the user's cache. Where it cannot be kept it is made again.
+using System.Globalization;
+using Lamina.Engines.Kvm;
+
+namespace Lamina.Engines;
+
+/// <summary>What was found.</summary>
+/// <param name="WhyNot">Why the engine cannot be used, as a sentence; null where it can.</param>
+/// <param name="InstructionsPerSecond">The measured speed of kernel mode; 0 where it cannot be used.</param>
+internal sealed record KvmVerdict(string? WhyNot, double InstructionsPerSecond)
+{
+    /// <summary>Whether it runs a guest's kernel at the CPU's speed.</summary>
+    internal bool IsHardware => WhyNot is null && InstructionsPerSecond >= KvmSupport.SlowestHardware;
+
+    /// <summary>The speed in words.</summary>
+    internal string Speed => SpeedOf(InstructionsPerSecond);
+
+    /// <summary>Instructions a second in words.</summary>
+    internal static string SpeedOf(double instructionsPerSecond) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Math.Round(instructionsPerSecond / 1e6, instructionsPerSecond >= 1e8 ? 0 : 1)} million instructions a second");
+}
+
+/// <summary>What the verdict is made from; tests put their own in.</summary>
+internal sealed record KvmHost
+{
+    /// <summary>Why the engine cannot be used, or null.</summary>
+    internal Func<string?> WhyNot { get; init; } = () => KvmSupport.WhyNot();
+
+    /// <summary>Times kernel mode.</summary>
+    internal Func<double> Measure { get; init; } = () => KernelModeSpeed.Measure(new KvmEngine());
+
+    /// <summary>What must be the same for a measurement to hold: the boot of the host, and what provides virtualization.</summary>
+    internal Func<string> Identity { get; init; } = ReadIdentity;
+
+    /// <summary>Where a measurement is kept; null for nowhere.</summary>
+    internal string? File { get; init; } = UserCache.Folder is { } folder ? Path.Combine(folder, "kvm-speed") : null;
+
+    /// <summary>The verdict: as it was kept, or found now.</summary>
+    internal KvmVerdict Judge()
+    {
+        if (WhyNot() is { } missing) return new KvmVerdict(missing, 0);
+        var identity = Identity();
+        if (Recall(identity) is { } known) return new KvmVerdict(null, known);
+        try
+        {
+            var measured = Measure();
+            Keep(identity, measured);
+            return new KvmVerdict(null, measured);
+        }
+        catch (IOException refused)
+        {
+            return new KvmVerdict(refused.Message, 0);
+        }
+    }
+
+    private double? Recall(string identity)
+    {
+        try
+        {
+            return File is not null && System.IO.File.ReadAllLines(File) is [var first, var second] && first == identity
+                && double.TryParse(second, NumberStyles.Float, CultureInfo.InvariantCulture, out var measured) && measured >= 0 ? measured : null;
+        }
+        catch (Exception absent) when (absent is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // Written aside and renamed, so that another run never reads half of it.
+    private void Keep(string identity, double measured)
+    {
+        if (File is null) return;
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(File)!);
+            var aside = $"{File}.{Environment.ProcessId}";
+            System.IO.File.WriteAllText(aside, string.Create(CultureInfo.InvariantCulture, $"{identity}\n{measured:0}\n"));
+            System.IO.File.Move(aside, File, overwrite: true);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            // The next run measures again.
+        }
+    }
+
+    private static string ReadIdentity()
+    {
+        var modules = ((string[])["kvm_intel", "kvm_amd", "kvm_pvm"]).Where(name => Directory.Exists($"/sys/module/{name}"));
+        try
+        {
+            return $"{System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()} {string.Join(' ', modules)}";
+        }
+        catch (Exception absent) when (absent is IOException or UnauthorizedAccessException)
+        {
+            // Matches no other run.
+            return $"{Guid.NewGuid()}";
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// The engines by name. A test that takes one is skipped, with the reason, where the host has not got it.
+using System.Runtime.Intrinsics.X86;
+using Lamina.Core.Engine;
+using Lamina.Engines;
+using Lamina.Engines.Kvm;
+using Lamina.Engines.Translator;
+using Xunit;
+
+namespace Lamina.EngineTests.Guest;
+
+internal static class EngineKind
+{
+    internal const string Translator = "translator", Kvm = "kvm";
+
+    private const int CodeBytes = 16 << 20;
+
+    // Measured once for all tests.
+    private static readonly Lazy<double> s_kvmSpeed = new(() => KernelModeSpeed.Measure(new KvmEngine()));
+
+    /// <summary>Both.</summary>
+    internal static IReadOnlyList<string> All { get; } = [Translator, Kvm];
+
+    internal static IEngine Create(string name)
+    {
+        if (name == Translator) return new TranslatorEngine(new TranslatorSettings { CodeBufferBytes = CodeBytes });
+        var missing = KvmSupport.WhyNot();
+        Assert.SkipWhen(missing is not null, missing ?? "");
+        return new KvmEngine();
+    }
+
+    /// <summary>Skips a test whose guest needs the exactness of hardware.</summary>
+    internal static void SkipWhereSoftwareAssisted() => Assert.SkipUnless(s_kvmSpeed.Value >= KvmSupport.SlowestHardware,
+        $"this host's {KvmSupport.DefaultPath} is software-assisted ({s_kvmSpeed.Value / 1e6:0.0} million instructions a second) and does not carry this guest's exceptions; the nested test runs it");
+
+    /// <summary>Skips a test that needs what QEMU 7.2 does not do where it emulates the host's CPU.</summary>
+    internal static void SkipInQemu(string why)
+    {
+        const int hypervisor = 0x4000_0000, signature = 0x5447_4354; // "TCGT", of "TCGTCGTCGTCG"
+        Assert.SkipWhen((X86Base.CpuId(1, 0).Ecx & 1 << 31) != 0 && X86Base.CpuId(hypervisor, 0).Ebx == signature, $"the host's CPU is emulated by QEMU, which {why}");
+    }
+}

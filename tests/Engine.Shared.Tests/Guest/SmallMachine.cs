@@ -1,0 +1,186 @@
+// A machine as small as one can be that still has a PC's interrupt controllers and timer: a few megabytes of memory, one or
+// more vCPUs on an engine of the test's choice, a log of port writes, a device in memory. vCPU 0 runs on the test's thread.
+using Lamina.Backends.Time;
+using Lamina.Core.Bus;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Devices.Chipset;
+using Xunit;
+
+namespace Lamina.EngineTests.Guest;
+
+internal sealed class SmallMachine : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly MachineClock _clock = new();
+    private readonly Pit8254 _pit;
+    private readonly IEngineMachine _machine;
+    private readonly Bus _ports = new("port"), _mmio = new("memory");
+    private volatile bool _ended;
+
+    internal SmallMachine(string engine, int cpus = 1)
+    {
+        EngineName = engine;
+        var created = EngineKind.Create(engine);
+        Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
+        Controllers = new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
+        Controllers.Map(_ports, _mmio);
+        _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
+        _pit.MapPorts(_ports);
+        _ports.Map(Layout.EndPort, 1, new PortDevice(this, isEnd: true));
+        _ports.Map(Layout.LogPort, 8, new PortDevice(this, isEnd: false));
+        _mmio.Map(Layout.EndDevice, 1, new PortDevice(this, isEnd: true));
+        _mmio.Map(Layout.Device, RegisterDevice.Length, Device);
+        _machine = created.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
+        Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics[index])))];
+        for (var index = 0; index < cpus; index++) Controllers.LocalApics[index].Attach(Vcpus[index]);
+        Layout.Write(Memory);
+        Ended = () => Vcpu.Kick();
+    }
+
+    internal string EngineName { get; }
+
+    internal GuestMemory Memory { get; }
+
+    internal IReadOnlyList<IVcpu> Vcpus { get; }
+
+    internal IVcpu Vcpu => Vcpus[0];
+
+    internal IEngineMachine Machine => _machine;
+
+    internal InterruptControllers Controllers { get; }
+
+    internal RegisterDevice Device { get; } = new();
+
+    /// <summary>What was written to the ports of the log, in order, from any vCPU.</summary>
+    internal List<uint> PortLog { get; } = [];
+
+    /// <summary>Called on the vCPU's thread at a write to the end port.</summary>
+    internal Action Ended { get; set; }
+
+    /// <summary>Called on the vCPU's thread at each write to the log's ports.</summary>
+    internal Action<uint>? Logged { get; set; }
+
+    internal void Load(ulong address, ReadOnlySpan<byte> bytes) => Assert.True(Memory.TryWrite(address, bytes));
+
+    internal T Read<T>(ulong address) where T : unmanaged
+    {
+        Assert.True(Memory.TryRead(address, out T value));
+        return value;
+    }
+
+    /// <summary>A state in one of the modes, at <see cref="Layout.Code"/>, interrupts off.</summary>
+    internal VcpuState Start(GuestMode mode)
+    {
+        var state = new VcpuState();
+        Vcpu.GetState(state);
+        Modes.Enter(state, mode);
+        return state;
+    }
+
+    /// <summary>Runs vCPU 0 from a state to the end of its program, and gives the state there.</summary>
+    internal VcpuState Run(VcpuState from)
+    {
+        Vcpu.SetState(from);
+        return Run();
+    }
+
+    /// <summary>Goes on to the end of the program.</summary>
+    internal VcpuState Run()
+    {
+        var exit = RunTo();
+        Assert.True(exit == VcpuExit.Kicked && _ended, $"the program did not come to its end: {exit} {Vcpu.Failure} at {State().Rip:x}");
+        return State();
+    }
+
+    /// <summary>Goes on until somebody kicks, or the program does not go on by itself.</summary>
+    internal VcpuExit RunTo()
+    {
+        _ended = false;
+        using var watchdog = new Timer(_ => Vcpu.Kick(), null, Patience, Timeout.InfiniteTimeSpan);
+        return Vcpu.Run();
+    }
+
+    internal VcpuState State()
+    {
+        var state = new VcpuState();
+        Vcpu.GetState(state);
+        return state;
+    }
+
+    public void Dispose()
+    {
+        _clock.Pause();
+        _pit.Dispose();
+        _machine.Dispose();
+        Controllers.Dispose();
+        Memory.Dispose();
+        _clock.Dispose();
+    }
+
+    private sealed class PortDevice(SmallMachine machine, bool isEnd) : IBusDevice
+    {
+        private byte _next;
+
+        // Each read gives another value, so that a lost or doubled read shows.
+        public AccessResult Read(ulong offset, Span<byte> data)
+        {
+            for (var n = 0; n < data.Length; n++) data[n] = (byte)(0x11 * ++_next);
+            return AccessResult.Ok;
+        }
+
+        public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
+        {
+            if (isEnd)
+            {
+                machine._ended = true;
+                machine.Ended();
+                return AccessResult.Ok;
+            }
+            var value = 0u;
+            for (var n = data.Length - 1; n >= 0; n--) value = value << 8 | data[n];
+            lock (machine.PortLog) machine.PortLog.Add((uint)data.Length << 28 ^ value);
+            machine.Logged?.Invoke(value);
+            return AccessResult.Ok;
+        }
+    }
+
+    private sealed class VcpuBus(Bus ports, Bus memory) : IVcpuBus
+    {
+        public void ReadPort(ushort port, Span<byte> data) => ports.Read(port, data);
+
+        public void WritePort(ushort port, ReadOnlySpan<byte> data) => ports.Write(port, data);
+
+        public void ReadMemory(ulong address, Span<byte> data) => memory.Read(address, data);
+
+        public void WriteMemory(ulong address, ReadOnlySpan<byte> data) => memory.Write(address, data);
+    }
+}
+
+/// <summary>Registers that keep what is written, and a log of how they were accessed.</summary>
+internal sealed class RegisterDevice : IBusDevice
+{
+    internal const ulong Length = 0x100;
+
+    private readonly byte[] _bytes = new byte[Length];
+
+    /// <summary>Offset, length and direction of each access.</summary>
+    internal List<(ulong Offset, int Length, bool Write)> Accesses { get; } = [];
+
+    internal ReadOnlySpan<byte> Bytes => _bytes;
+
+    public AccessResult Read(ulong offset, Span<byte> data)
+    {
+        Accesses.Add((offset, data.Length, false));
+        _bytes.AsSpan((int)offset, data.Length).CopyTo(data);
+        return AccessResult.Ok;
+    }
+
+    public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
+    {
+        Accesses.Add((offset, data.Length, true));
+        data.CopyTo(_bytes.AsSpan((int)offset));
+        return AccessResult.Ok;
+    }
+}

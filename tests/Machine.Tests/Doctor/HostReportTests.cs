@@ -1,0 +1,139 @@
+// What doctor says of hosts of all kinds.
+using Lamina.Doctor;
+using Lamina.Engines;
+using Lamina.Host;
+using Xunit;
+
+namespace Lamina.Tests.Doctor;
+
+public sealed class HostReportTests
+{
+    private static readonly Dictionary<string, string> s_files = new()
+    {
+        ["/proc/meminfo"] = "MemTotal:       16000000 kB\nMemAvailable:    8388608 kB\n",
+        ["/proc/sys/vm/overcommit_memory"] = "0\n",
+        ["/proc/sys/user/max_user_namespaces"] = "63000\n",
+        ["/proc/self/status"] = "Name:\tlamina\nCapEff:\t000001ffffffffff\n",
+        ["/sys/fs/cgroup/cgroup.controllers"] = "cpu memory io\n",
+        ["/proc/cgroups"] = "#subsys_name\n",
+    };
+
+    [Fact]
+    public void A_host_with_everything_has_nothing_to_mend()
+    {
+        var report = Report();
+
+        Assert.Equal("kvm", report.AutoEngine);
+        Assert.All(report.Checks, check => Assert.True(check.Status == HostCheckStatus.Good && check.Remedy is null, check.ToString()));
+        Assert.Equal(report.Checks.Count, report.Checks.Select(check => check.Name).Distinct().Count());
+    }
+
+    [Fact]
+    public void A_software_assisted_KVM_is_told_with_its_speed_and_the_translator_chosen()
+    {
+        var report = Report(speed: 1.6e6);
+
+        Assert.Equal("translator", report.AutoEngine);
+        var kvm = Check(report, "kvm");
+        Assert.Equal((HostCheckStatus.Limited, 1.6e6), (kvm.Status, kvm.Value));
+        Assert.Contains("1.6 million", kvm.Finding, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("flags\t\t: fpu svm lm\n", "modprobe kvm_amd")]
+    [InlineData("flags\t\t: fpu vmx lm\n", "modprobe kvm_intel")]
+    [InlineData("flags\t\t: fpu lm\n", null)]
+    public void Without_dev_kvm_the_module_is_named_that_the_CPU_can_use(string cpu, string? remedy)
+    {
+        var report = Report(files: new() { ["/proc/cpuinfo"] = cpu }, errors: new() { ["/dev/kvm"] = DeviceFile.NotFound });
+
+        Assert.Equal((HostCheckStatus.Missing, remedy), (Check(report, "kvm").Status, Check(report, "kvm").Remedy));
+        Assert.Equal("translator", report.AutoEngine);
+    }
+
+    [Fact]
+    public void Without_permission_for_dev_kvm_the_group_is_named()
+    {
+        var check = Check(Report(errors: new() { ["/dev/kvm"] = DeviceFile.AccessDenied }), "kvm");
+
+        Assert.Equal(HostCheckStatus.Missing, check.Status);
+        Assert.Contains("usermod -aG kvm", check.Remedy!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Where_no_engine_works_there_is_none()
+    {
+        var report = Report(errors: new() { ["/dev/kvm"] = DeviceFile.NotFound }, whyNoTranslator: "the translator needs FSGSBASE");
+
+        Assert.Null(report.AutoEngine);
+        Assert.Equal(HostCheckStatus.Missing, Check(report, "auto").Status);
+    }
+
+    [Theory]
+    [InlineData("/proc/sys/vm/overcommit_memory", "2\n", "overcommit", HostCheckStatus.Limited, "sysctl vm.overcommit_memory=0")]
+    [InlineData("/proc/sys/user/max_user_namespaces", "0\n", "user-namespaces", HostCheckStatus.Missing, "user.max_user_namespaces")]
+    [InlineData("/proc/sys/kernel/unprivileged_userns_clone", "0\n", "user-namespaces", HostCheckStatus.Limited, "unprivileged_userns_clone=1")]
+    [InlineData("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n", "user-namespaces", HostCheckStatus.Limited, "apparmor_restrict")]
+    [InlineData("/proc/meminfo", "MemAvailable: 200000 kB\n", "memory", HostCheckStatus.Limited, "--memory 64M")]
+    [InlineData("/proc/self/status", "CapEff:\t0000000000000000\n", "tap", HostCheckStatus.Limited, "ip tuntap add")]
+    [InlineData("/sys/fs/cgroup/cgroup.controllers", null, "cgroups", HostCheckStatus.Limited, "unified_cgroup_hierarchy")]
+    public void A_limit_is_told_with_its_remedy(string file, string? content, string name, HostCheckStatus status, string remedy)
+    {
+        var check = Check(Report(files: new() { [file] = content }), name);
+
+        Assert.Equal(status, check.Status);
+        Assert.Contains(remedy, check.Remedy!, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(DeviceFile.NotFound, "modprobe tun")]
+    [InlineData(DeviceFile.AccessDenied, "chmod")]
+    public void Without_tap_the_way_to_it_is_told(int error, string remedy)
+    {
+        var check = Check(Report(errors: new() { ["/dev/net/tun"] = error }), "tap");
+
+        Assert.Equal(HostCheckStatus.Missing, check.Status);
+        Assert.Contains(remedy, check.Remedy!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_control_groups_limit_is_less_memory_than_the_host_has()
+    {
+        var report = Report(files: new() { ["/proc/self/cgroup"] = "0::/user.slice\n", ["/sys/fs/cgroup/user.slice/memory.max"] = "104857600\n" });
+
+        Assert.Equal((HostCheckStatus.Limited, "100 MiB free"), (Check(report, "memory").Status, Check(report, "memory").Finding));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("garbage\n")]
+    [InlineData("MemAvailable: lots kB\n")]
+    public void Files_that_say_nothing_are_no_failure(string content)
+    {
+        var report = HostReport.Create(Facts(1e9, [], [], null) with { Read = _ => content });
+
+        Assert.Equal(HostCheckStatus.Limited, Check(report, "memory").Status);
+    }
+
+    private static HostCheck Check(HostReport report, string name) => report.Checks.Single(check => check.Name == name);
+
+    private static HostReport Report(double speed = 3e9, Dictionary<string, string?>? files = null, Dictionary<string, int>? errors = null, string? whyNoTranslator = null) =>
+        HostReport.Create(Facts(speed, files ?? [], errors ?? [], whyNoTranslator));
+
+    private static HostFacts Facts(double speed, Dictionary<string, string?> files, Dictionary<string, int> errors, string? whyNoTranslator) => new()
+    {
+        Read = path => files.TryGetValue(path, out var content) ? content : s_files.GetValueOrDefault(path),
+        OpenDevice = path => errors.GetValueOrDefault(path),
+        Kvm = new KvmHost
+        {
+            WhyNot = () => errors.TryGetValue("/dev/kvm", out var error) ? Lamina.Engines.Kvm.KvmSystem.Refusal("/dev/kvm", error) : null,
+            Measure = () => speed,
+            Identity = () => "",
+            File = null,
+        },
+        WhyNoTranslator = () => whyNoTranslator,
+        MeasureTranslator = () => 7e8,
+        Processors = 4,
+        Disk = ("/srv", 50L << 30),
+    };
+}

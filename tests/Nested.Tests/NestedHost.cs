@@ -1,0 +1,107 @@
+// A host with hardware virtualization, made of software: QEMU's translator emulates a CPU with SVM, Debian's kernel loads its own
+// kvm-amd module on it, and Lamina runs in there with --engine kvm. What /dev/kvm does in it is what it does on metal.
+// One boot of it does all the work (the script "init"); the tests look at what it said.
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+using Lamina.Images;
+using Xunit;
+
+namespace Lamina.Tests.Nested;
+
+/// <summary>What a part of the work said, how it ended and how long it took in the guest's seconds.</summary>
+public sealed record NestedPart(string Output, int ExitCode, int Seconds);
+
+/// <summary>The outer guest's one run.</summary>
+public sealed partial class NestedHost : IAsyncLifetime
+{
+    private const string Qemu = "qemu-system-x86_64", Memory = "3500";
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+
+    private readonly Dictionary<string, NestedPart> _parts = [];
+    private string? _whyNot;
+    private string _console = "";
+
+    /// <summary>A part; skips the test where there was no run, fails it where the part did not come to its end.</summary>
+    public NestedPart Part(string name)
+    {
+        Assert.SkipWhen(_whyNot is not null, _whyNot ?? "");
+        Assert.True(_parts.ContainsKey(name), $"the outer guest did not come to the end of \"{name}\"; its console's last lines:\n{Tail}");
+        return _parts[name];
+    }
+
+    private string Tail => _console.Length > 6000 ? _console[^6000..] : _console;
+
+    /// <summary>Builds the outer guest and runs it.</summary>
+    public async ValueTask InitializeAsync()
+    {
+        var folder = Directory.CreateTempSubdirectory("lamina-nested-").FullName;
+        try
+        {
+            await BuildAndRunAsync(folder);
+        }
+        catch (ImageException missing)
+        {
+            _whyNot = $"the guests cannot be had here: {missing.Message}";
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Nothing is left.</summary>
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private async Task BuildAndRunAsync(string folder)
+    {
+        if (HostCommand.Find(Qemu) is null || HostCommand.Find("dotnet") is null)
+        {
+            _whyNot = $"{Qemu} or dotnet is not installed";
+            return;
+        }
+        var image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), CancellationToken.None);
+        var contents = new OuterGuest(image, Directory.CreateDirectory(Path.Combine(folder, "scratch")).FullName);
+        var initrd = Path.Combine(folder, "initrd");
+        await contents.WriteAsync(initrd);
+        await RunAsync(image.KernelPath, initrd);
+        foreach (Match part in PartPattern().Matches(_console))
+            _parts[part.Groups[1].Value] = new NestedPart(part.Groups[2].Value, Number(part.Groups[3]), Number(part.Groups[4]));
+    }
+
+    private async Task RunAsync(string kernel, string initrd)
+    {
+        var start = new ProcessStartInfo(Qemu) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = true };
+        foreach (var word in (string[])["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", Memory, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet"])
+            start.ArgumentList.Add(word);
+        using var qemu = Process.Start(start) ?? throw new InvalidOperationException($"{Qemu} does not start");
+        qemu.StandardInput.Close();
+        var console = new StringBuilder();
+        var reading = Task.WhenAll(ReadAsync(qemu.StandardOutput, console), ReadAsync(qemu.StandardError, console));
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            await qemu.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            qemu.Kill();
+        }
+        await reading;
+        lock (console) _console = console.ToString().Replace("\r", "", StringComparison.Ordinal);
+    }
+
+    private static async Task ReadAsync(StreamReader from, StringBuilder to)
+    {
+        var buffer = new char[4096];
+        while (await from.ReadAsync(buffer) is > 0 and var count)
+            lock (to) to.Append(buffer, 0, count);
+    }
+
+    private static int Number(Group group) => int.Parse(group.Value, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^=== (\S+)\n(.*?)^=== end (\d+) (\d+)\n", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex PartPattern();
+}

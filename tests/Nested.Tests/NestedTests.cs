@@ -1,0 +1,47 @@
+// Ordinary kernels on KVM, without the hardware for it: see NestedHost.
+using Xunit;
+
+namespace Lamina.Tests.Nested;
+
+[Trait("Category", "Long")]
+public sealed class NestedTests(NestedHost host, ITestOutputHelper output) : IClassFixture<NestedHost>
+{
+    [Fact]
+    public void Doctor_finds_hardware_virtualization_and_auto_chooses_it()
+    {
+        var table = Part("doctor");
+        Assert.Contains("hardware virtualization", table.Output, StringComparison.Ordinal);
+        Assert.Contains("chooses kvm", table.Output, StringComparison.Ordinal);
+        Assert.Contains("\"engine\": \"kvm\"", Part("json").Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Debians_kernel_boots_to_a_shell_and_powers_off(int cpus)
+    {
+        var shell = Part($"shell-{cpus}");
+        Assert.Equal(0, shell.ExitCode);
+        Assert.Contains("lamina: kvm (hardware virtualization", shell.Output, StringComparison.Ordinal);
+        Assert.Contains($"\ncpus: {cpus}, clock: ", shell.Output, StringComparison.Ordinal);
+        Assert.Contains("\ncounted: 2000\n", shell.Output, StringComparison.Ordinal);
+        Assert.DoesNotMatch(@"(?im)^\[ *\d+\.\d+\] .*([^e]bug:|oops|unchecked msr|call trace|stuck|lockup)", shell.Output);
+    }
+
+    [Theory]
+    [InlineData("engine-tests", "Engine.Shared.Tests")]
+    [InlineData("boot-tests", "Boot.Tests")]
+    public void The_tests_of_engines_and_machines_pass_in_there(string part, string project)
+    {
+        var run = Part(part);
+        Assert.Matches($@"{project} +Total: [1-9]\d*, Errors: 0, Failed: 0,", run.Output);
+        Assert.Equal(0, run.ExitCode);
+    }
+
+    private NestedPart Part(string name)
+    {
+        var part = host.Part(name);
+        output.WriteLine($"{name}: exit code {part.ExitCode}, {part.Seconds} s\n{part.Output}");
+        return part;
+    }
+}
