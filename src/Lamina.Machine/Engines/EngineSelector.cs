@@ -14,8 +14,8 @@ internal sealed record SelectedEngine(IEngine Engine, string Description);
 /// <summary>Chooses engines.</summary>
 internal static class EngineSelector
 {
-    /// <summary>How many vCPUs a machine can have on the translator.</summary>
-    internal const int TranslatorCpus = 1;
+    /// <summary>How many vCPUs a machine can have on the translator: each takes 3 TiB of addresses at least.</summary>
+    internal const int TranslatorCpus = 32;
 
     /// <summary>The engine for a choice.</summary>
     /// <param name="choice">What the spec asks for.</param>
@@ -48,5 +48,5 @@ internal static class EngineSelector
 
     private static SelectedEngine Translator(int cpus, string why) => cpus <= TranslatorCpus
         ? new SelectedEngine(new TranslatorEngine(), $"translator ({why})")
-        : throw new MachineException($"the translator runs {TranslatorCpus} virtual CPU a machine, not {cpus}; leave out --cpus, or use a host with hardware virtualization ({why})");
+        : throw new MachineException($"the translator runs at most {TranslatorCpus} virtual CPUs a machine, not {cpus}; give the machine fewer, or use a host with hardware virtualization ({why})");
 }

@@ -17,6 +17,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 {
     private const uint DefaultMxcsr = 0x1f80;
 
+    // A region takes a TiB of addresses, of which a process has 128.
+    private const int MaximumRegions = 80;
+
     private readonly GuestMemory _memory;
     private readonly ILocalInterruptController _apic;
     private readonly TranslatorSettings _settings;
@@ -74,7 +77,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         var supervisorJumps = new JumpCache(jumpMiss);
         _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
-        _users = new AddressRegion[settings.UserRegions];
+        _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, settings.UserRegions)];
         _user = _region = NewUserRegion(0);
         _area->HostMxcsr = DefaultMxcsr;
         _area->RamBase = (ulong)_memory.HostBase;
