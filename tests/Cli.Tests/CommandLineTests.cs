@@ -75,7 +75,7 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("lamina run --eng", "--engine")]
-    [InlineData("lamina run --engine ", "auto\ntranslator")]
+    [InlineData("lamina run --engine ", "auto\nkvm\ntranslator")]
     [InlineData("lamina image ", "build\nlist\nrm")]
     [InlineData("lamina run ti", "tiny")]
     [InlineData("lamina completion ", "bash\nfish\nzsh")]

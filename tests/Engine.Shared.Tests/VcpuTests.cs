@@ -279,6 +279,25 @@ public sealed class VcpuTests
     }
 
     [Fact]
+    public void What_KVM_cannot_emulate_ends_the_run_with_a_sentence_and_a_report()
+    {
+        using var machine = new SmallMachine(EngineKind.Kvm);
+        var state = machine.Start(GuestMode.Long);
+        state.Gpr[GprIndex.Rbx] = Layout.Device;
+        machine.Load(Layout.Code, [0xDD, 0x03]); // fld qword [rbx]
+        machine.Vcpu.SetState(state);
+
+        Assert.Equal(VcpuExit.Failed, machine.RunTo());
+
+        const string words = "; its state is in ";
+        var failure = machine.Vcpu.Failure!;
+        Assert.Contains("cannot emulate an instruction that vCPU 0 executed", failure, StringComparison.Ordinal);
+        var report = failure[(failure.IndexOf(words, StringComparison.Ordinal) + words.Length)..];
+        Assert.Contains($"rip   {Layout.Code:x16}", File.ReadAllText(report), StringComparison.Ordinal);
+        File.Delete(report);
+    }
+
+    [Fact]
     public void KVM_tells_which_pages_the_guest_wrote()
     {
         var program = new GuestProgram(GuestMode.Long, c =>

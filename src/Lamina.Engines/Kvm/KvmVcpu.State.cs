@@ -75,25 +75,22 @@ internal sealed unsafe partial class KvmVcpu
             || (events.nmi_pending != 0 && events.nmi_masked == 0);
     }
 
+    // Struct kvm_regs begins with the general registers in an order of its own.
+    private static ReadOnlySpan<byte> KernelOrder =>
+        [GprIndex.Rax, GprIndex.Rbx, GprIndex.Rcx, GprIndex.Rdx, GprIndex.Rsi, GprIndex.Rdi, GprIndex.Rsp, GprIndex.Rbp, 8, 9, 10, 11, 12, 13, 14, 15];
+
     private void GetRegisters(VcpuState state)
     {
         kvm_regs r;
         Require(_vcpu.Request(KVM_GET_REGS, &r), "does not tell the registers");
-        ReadOnlySpan<ulong> values = [r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15];
-        values.CopyTo(state.Gpr);
+        for (var n = 0; n < 16; n++) state.Gpr[KernelOrder[n]] = ((ulong*)&r)[n];
         (state.Rip, state.Rflags) = (r.rip, r.rflags);
     }
 
     private void SetRegisters(VcpuState state)
     {
-        var g = state.Gpr;
-        var registers = new kvm_regs
-        {
-            rax = g[0], rcx = g[1], rdx = g[2], rbx = g[3], rsp = g[4], rbp = g[5], rsi = g[6], rdi = g[7],
-            r8 = g[8], r9 = g[9], r10 = g[10], r11 = g[11], r12 = g[12], r13 = g[13], r14 = g[14], r15 = g[15],
-            rip = state.Rip,
-            rflags = (state.Rflags & (Rflags.Arithmetic | Rflags.System)) | Rflags.Fixed,
-        };
+        var registers = new kvm_regs { rip = state.Rip, rflags = (state.Rflags & (Rflags.Arithmetic | Rflags.System)) | Rflags.Fixed };
+        for (var n = 0; n < 16; n++) ((ulong*)&registers)[n] = state.Gpr[KernelOrder[n]];
         Require(_vcpu.Request(KVM_SET_REGS, &registers), "takes no registers");
     }
 

@@ -56,8 +56,8 @@ public sealed class ManyCpusTests
     public async Task A_triple_fault_of_any_CPU_is_the_machines()
     {
         SkipWithoutKvm();
-        // lidt [0x80], which is zeros; mov eax, cr0; or al, 1; mov cr0, eax; int3
-        byte[] faults = [0x0F, 0x01, 0x1E, 0x80, 0x00, 0x0F, 0x20, 0xC0, 0x0C, 0x01, 0x0F, 0x22, 0xC0, 0xCC];
+        // lidt [0x80], which is zeros; mov eax, cr0; or al, 1; mov cr0, eax; a load of ES from an empty table
+        byte[] faults = [0x0F, 0x01, 0x1E, 0x80, 0x00, 0x0F, 0x20, 0xC0, 0x0C, 0x01, 0x0F, 0x22, 0xC0, 0xB8, 0x18, 0x00, 0x8E, 0xC0];
         using var file = new KernelFile(Kernel(cpus: 2, faults));
         await using var machine = Machine.Create(Spec(file.Path, cpus: 2) with { NoReboot = true });
 
