@@ -18,6 +18,7 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
         ["translator, micro, 256M"] = new(EngineChoice.Translator, MachineType.Micro, 256 * MiB),
         ["translator, micro, 128M"] = new(EngineChoice.Translator, MachineType.Micro, 128 * MiB),
         ["translator, micro, 8G"] = new(EngineChoice.Translator, MachineType.Micro, 8192 * MiB),
+        ["translator, micro, 256M, 2 CPUs"] = new(EngineChoice.Translator, MachineType.Micro, 256 * MiB, Cpus: 2),
         ["kvm, micro, 256M"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB),
         ["kvm, micro, 256M, 2 CPUs"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB, Cpus: 2),
     };
