@@ -158,7 +158,6 @@ internal sealed unsafe partial class BlockEmitter
             Reads = (access & OperandAccess.Read) != 0,
             Writes = writes,
             ExactCheck = exact,
-            NarrowAddress = narrow,
         };
         var checkAlignment = (_key & ModeKey.AlignmentCheck) != 0 && size > 1;
         if (exact && !checkAlignment)
@@ -249,31 +248,15 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitColdAccess(ref Cold cold)
     {
         var address = cold.AddressRegister;
-        byte* leave = null, leaveMisaligned = null;
         // The stubs take scratch 1 = 0 for "not in the table": then a page walk may help. Anything else is for C#.
-        if ((_key & ModeKey.AlignmentCheck) != 0 && cold.Jump0 != null) _asm.MovImmediate(S1, 1);
-        if (!cold.ExactCheck && cold.Size > 1 && (_key & ModeKey.AlignmentCheck) == 0)
-        {
-            // Misaligned, or missing: what does not cross the page goes on.
-            if (cold.Alignment != 0)
-            {
-                _asm.MovImmediate(S1, 1);
-                _asm.TestByte(address, cold.Alignment - 1);
-                leaveMisaligned = _asm.JccForward(Cond.NE);
-            }
-            _asm.Mov(S1, address, wide: false);
-            _asm.RegImmediate(4, S1, 0xfff, wide: false);
-            _asm.RegImmediate(7, S1, 4096 - cold.Size, wide: false);
-            leave = _asm.JccForward(Cond.A);
-            EmitTableLoad(address, cold.Writes, cold.NarrowAddress);
-            _asm.Rr(Op.Test, S1, S1);
-            _asm.JccBack(Cond.NE, cold.Resume);
-        }
+        var mustBeAligned = (_key & ModeKey.AlignmentCheck) != 0 || cold.Alignment != 0;
+        if (mustBeAligned && cold.Jump0 != null) _asm.MovImmediate(S1, 1);
+        // Misaligned, or missing: what does not cross the page goes on.
+        var sized = !cold.ExactCheck && cold.Size > 1 && !mustBeAligned;
         _asm.Bind(cold.Jump1);
-        if (leave != null) _asm.Bind(leave);
-        if (leaveMisaligned != null) _asm.Bind(leaveMisaligned);
         _asm.Mov(S0, address);
-        _asm.Call(cold.Writes ? stubs.Write : stubs.Read);
+        if (sized) _asm.Call((cold.Writes ? stubs.WriteSized : stubs.ReadSized)[System.Numerics.BitOperations.Log2((uint)cold.Size)]);
+        else _asm.Call(cold.Writes ? stubs.Write : stubs.Read);
         var site = buffer.Sites.Count;
         buffer.Sites.Add(new Site
         {
@@ -302,7 +285,7 @@ internal sealed unsafe partial class BlockEmitter
             Size = (ushort)cold.Size,
         });
         _asm.JmpBack(cold.ResumeEnd);
-        System.Runtime.InteropServices.CollectionsMarshal.AsSpan(buffer.Sites)[site].Copy = copy;
+        buffer.Sites[site].Copy = copy;
     }
 
     private void EmitColdSegment(in Cold cold)

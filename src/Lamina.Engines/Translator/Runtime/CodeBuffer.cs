@@ -38,13 +38,13 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public ulong ExecutableBase => (ulong)_executable.Address;
 
     /// <summary>Sites of all blocks, by growing return address within a block.</summary>
-    public List<Site> Sites { get; } = [];
+    public GrowingList<Site> Sites { get; } = new();
 
     /// <summary>Host start and guest offset of all instructions, in order, and whether flags were parked before each.</summary>
-    public List<(int Host, ushort Guest, bool Parked)> Instructions { get; } = [];
+    public GrowingList<(int Host, ushort Guest, bool Parked)> Instructions { get; } = new();
 
     /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
-    public List<Instruction> SystemInstructions { get; } = [];
+    public GrowingList<Instruction> SystemInstructions { get; } = new();
 
     /// <summary>Blocks in order of their code.</summary>
     public IReadOnlyList<Block> Blocks => _blocks;
@@ -115,13 +115,13 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>The index in <see cref="Sites"/> of a block's site with a return address; -1 if there is none.</summary>
     public int FindSite(Block block, int returnOffset)
     {
-        var sites = CollectionsMarshal.AsSpan(Sites);
         int low = block.FirstSite, high = block.FirstSite + block.SiteCount - 1;
         while (low <= high)
         {
             var middle = (low + high) >>> 1;
-            if (returnOffset < sites[middle].Return) high = middle - 1;
-            else if (returnOffset > sites[middle].Return) low = middle + 1;
+            var at = Sites[middle].Return;
+            if (returnOffset < at) high = middle - 1;
+            else if (returnOffset > at) low = middle + 1;
             else return middle;
         }
         return -1;

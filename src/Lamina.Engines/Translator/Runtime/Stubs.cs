@@ -32,6 +32,11 @@ internal sealed unsafe class Stubs
         Addresses.WalkWrite = WalkStub.Emit(ref asm, write: true);
         Addresses.Read = WalkStub.EmitMiss(ref asm, Addresses.WalkRead, readExit);
         Addresses.Write = WalkStub.EmitMiss(ref asm, Addresses.WalkWrite, writeExit);
+        for (var size = 1; size < Addresses.ReadSized.Length; size++)
+        {
+            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, Addresses.WalkRead, readExit);
+            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, Addresses.WalkWrite, writeExit);
+        }
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();

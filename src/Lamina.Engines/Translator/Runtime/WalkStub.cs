@@ -29,6 +29,25 @@ internal static unsafe class WalkStub
         return start;
     }
 
+    /// <summary>As <see cref="EmitMiss"/>, whatever S1 is: the access may miss the table, or be misaligned, or both. What crosses a page is for C#.</summary>
+    public static ulong EmitSizedMiss(ref Assembler asm, int size, bool write, ulong walk, ulong exit)
+    {
+        var start = asm.Here;
+        asm.Mov(S1, S0, wide: false);
+        asm.RegImmediate(4, S1, 0xfff, wide: false);
+        asm.RegImmediate(7, S1, 4096 - size, wide: false);
+        asm.Jcc(Cond.A, exit);
+        asm.LoadAddend(S1, S0, write);
+        asm.Rr(Op.Test, S1, S1);
+        var found = asm.JccShort(Cond.NE);
+        asm.Call(walk);
+        asm.Rr(Op.Test, S1, S1);
+        asm.Jcc(Cond.E, exit);
+        asm.BindShort(found);
+        asm.Ret();
+        return start;
+    }
+
     /// <summary>
     /// S0 is a linear address that is not in the table. Walks while everything is present, has its accessed (and dirty)
     /// bits set and no reserved bit, and the page is in RAM and, to be written, without translated code. Fills the tables
