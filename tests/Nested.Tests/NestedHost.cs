@@ -17,7 +17,7 @@ public sealed record NestedPart(string Output, int ExitCode, int Seconds);
 public sealed partial class NestedHost : IAsyncLifetime
 {
     private const string Qemu = "qemu-system-x86_64", Memory = "3500";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(12);
 
     private readonly Dictionary<string, NestedPart> _parts = [];
     private string? _whyNot;
