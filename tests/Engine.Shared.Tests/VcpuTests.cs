@@ -13,9 +13,6 @@ public sealed class VcpuTests
 
     public static TheoryData<string> Engines => [.. EngineKind.All];
 
-    /// <summary>The engines that run several vCPUs.</summary>
-    public static TheoryData<string> ParallelEngines => [EngineKind.Kvm];
-
     [Theory]
     [MemberData(nameof(Engines))]
     public void A_kick_before_the_run_ends_it_at_once(string engine)
@@ -211,7 +208,7 @@ public sealed class VcpuTests
     }
 
     [Theory]
-    [MemberData(nameof(ParallelEngines))]
+    [MemberData(nameof(Engines))]
     public void A_vCPU_starts_another_and_they_interrupt_each_other(string engine)
     {
         const uint rounds = 200, trampoline = 0x6000;
@@ -260,7 +257,7 @@ public sealed class VcpuTests
     }
 
     [Theory]
-    [MemberData(nameof(ParallelEngines))]
+    [MemberData(nameof(Engines))]
     public void A_vCPU_that_nobody_starts_waits_and_heeds_a_kick(string engine)
     {
         using var machine = new SmallMachine(engine, cpus: 3);

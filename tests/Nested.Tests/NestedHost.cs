@@ -17,7 +17,7 @@ public sealed record NestedPart(string Output, int ExitCode, int Seconds);
 public sealed partial class NestedHost : IAsyncLifetime
 {
     private const string Qemu = "qemu-system-x86_64", Memory = "3500";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(12);
 
     private readonly Dictionary<string, NestedPart> _parts = [];
     private string? _whyNot;
@@ -72,6 +72,8 @@ public sealed partial class NestedHost : IAsyncLifetime
 
     private async Task RunAsync(string kernel, string initrd)
     {
+        // Beside the tests, for whoever wants to follow a run or to look at one that failed.
+        await using var log = new StreamWriter(Path.Combine(AppContext.BaseDirectory, "console.log")) { AutoFlush = true };
         var start = new ProcessStartInfo(Qemu) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = true };
         foreach (var word in (string[])["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", Memory, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
             "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet"])
@@ -79,7 +81,7 @@ public sealed partial class NestedHost : IAsyncLifetime
         using var qemu = Process.Start(start) ?? throw new InvalidOperationException($"{Qemu} does not start");
         qemu.StandardInput.Close();
         var console = new StringBuilder();
-        var reading = Task.WhenAll(ReadAsync(qemu.StandardOutput, console), ReadAsync(qemu.StandardError, console));
+        var reading = Task.WhenAll(ReadAsync(qemu.StandardOutput, console, log), ReadAsync(qemu.StandardError, console, log));
         using var patience = new CancellationTokenSource(Patience);
         try
         {
@@ -93,11 +95,17 @@ public sealed partial class NestedHost : IAsyncLifetime
         lock (console) _console = console.ToString().Replace("\r", "", StringComparison.Ordinal);
     }
 
-    private static async Task ReadAsync(StreamReader from, StringBuilder to)
+    private static async Task ReadAsync(StreamReader from, StringBuilder to, StreamWriter log)
     {
         var buffer = new char[4096];
         while (await from.ReadAsync(buffer) is > 0 and var count)
-            lock (to) to.Append(buffer, 0, count);
+        {
+            lock (to)
+            {
+                to.Append(buffer, 0, count);
+                log.Write(buffer, 0, count);
+            }
+        }
     }
 
     private static int Number(Group group) => int.Parse(group.Value, CultureInfo.InvariantCulture);

@@ -31,7 +31,7 @@ internal sealed class RunOptions
     public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M." };
 
     /// <summary>--cpus.</summary>
-    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs. More than 1 need hardware virtualization. Default: 1." };
+    public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs. Default: 1." };
 
     /// <summary>--machine.</summary>
     public Option<string?> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO). Default: micro.", "micro");

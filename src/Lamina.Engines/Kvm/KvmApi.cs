@@ -35,7 +35,7 @@ internal static class KvmApi
     internal const uint KVM_MEM_LOG_DIRTY_PAGES = 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
     internal const uint KVM_VCPUEVENT_VALID_NMI_PENDING = 1, KVM_VCPUEVENT_VALID_SHADOW = 4;
     internal const byte KVM_X86_SHADOW_INT_STI = 2;
-    internal const uint KVM_GUESTDBG_ENABLE = 1, KVM_GUESTDBG_SINGLESTEP = 2, KVM_GUESTDBG_USE_HW_BP = 0x2_0000, KVM_GUESTDBG_BLOCKIRQ = 0x10_0000;
+    internal const uint KVM_GUESTDBG_ENABLE = 1, KVM_GUESTDBG_SINGLESTEP = 2, KVM_GUESTDBG_USE_HW_BP = 0x2_0000, KVM_GUESTDBG_INJECT_DB = 0x4_0000, KVM_GUESTDBG_BLOCKIRQ = 0x10_0000;
     internal const uint KVM_VCPU_TSC_CTRL = 0;
     internal const ulong KVM_VCPU_TSC_OFFSET = 0;
 }
@@ -221,6 +221,14 @@ internal struct kvm_msr_entry
 {
     public uint index, reserved;
     public ulong data;
+}
+
+/// <summary>Struct kvm_msrs with room for one entry.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct kvm_msrs
+{
+    public uint nmsrs, pad;
+    public kvm_msr_entry entry;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -103,8 +103,8 @@ internal sealed unsafe class KvmSystem : IDisposable
     /// <summary>IA32_ARCH_CAPABILITIES as the kernel can give it to guests; 0 where there is none.</summary>
     internal ulong ReadArchCapabilities()
     {
-        var request = new MsrRequest { Count = 1, Entry = new kvm_msr_entry { index = MsrFeaturesArchCapabilities } };
-        return _file.Request(KVM_GET_MSRS, &request) == 1 ? request.Entry.data : 0;
+        var request = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = MsrFeaturesArchCapabilities } };
+        return _file.Request(KVM_GET_MSRS, &request) == 1 ? request.entry.data : 0;
     }
 
     /// <summary>Room for a count and so many CPUID entries.</summary>
@@ -112,10 +112,4 @@ internal sealed unsafe class KvmSystem : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
-
-    private struct MsrRequest
-    {
-        public uint Count, Padding;
-        public kvm_msr_entry Entry;
-    }
 }

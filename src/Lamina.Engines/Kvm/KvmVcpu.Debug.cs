@@ -9,7 +9,6 @@ internal sealed unsafe partial class KvmVcpu
 {
     private const int HardwareBreakpoints = 4, Dr7 = 7;
     private const ulong Dr7Fixed = 0x400, Dr7GlobalEnable = 2;
-    private const uint KVM_GUESTDBG_INJECT_DB = 0x4_0000;
 
     private IReadOnlySet<ulong> _breakpoints = new HashSet<ulong>();
     private uint _debugControl;

@@ -103,12 +103,20 @@ internal sealed unsafe partial class KvmVcpu
         if (_trace is not null) _trace(_run->mmio.is_write != 0 ? $"write {data.Length} bytes to 0x{address:x}: {Convert.ToHexString(data)}" : $"read {data.Length} bytes from 0x{address:x}");
         while (data.Length > 0)
         {
-            var size = data.Length;
-            while ((size & (size - 1)) != 0 || (address & (uint)(size - 1)) != 0) size = size == 8 ? 4 : size >= 4 ? size == 4 ? 2 : 4 : size == 3 ? 2 : 1;
+            var size = Piece(address, data.Length);
             AccessMemory(address, data[..size], _run->mmio.is_write != 0);
             data = data[size..];
             address += (uint)size;
         }
+    }
+
+    // As the translator cuts them: naturally aligned, unless the guest's whole access is of such a size.
+    private static int Piece(ulong address, int length)
+    {
+        if (length is 1 or 2 or 4 or 8) return length;
+        var size = 8;
+        while (size > length || (address & (ulong)(size - 1)) != 0) size >>= 1;
+        return size;
     }
 
     private void AccessMemory(ulong address, Span<byte> data, bool write)

@@ -195,18 +195,18 @@ internal sealed unsafe partial class KvmVcpu
 
     private void GetMsrs(IDictionary<uint, ulong> msrs)
     {
-        var request = new MsrRequest { Count = 1 };
+        var request = new kvm_msrs { nmsrs = 1 };
         foreach (var index in _machine.Cpu.KeptMsrs)
         {
-            request.Entry = new kvm_msr_entry { index = index };
+            request.entry = new kvm_msr_entry { index = index };
             if (_vcpu.Request(KVM_GET_MSRS, &request) != 1) throw new HostException($"the kernel's KVM does not tell MSR 0x{index:x}");
-            msrs[index] = request.Entry.data;
+            msrs[index] = request.entry.data;
         }
     }
 
     private void SetMsr(uint index, ulong value)
     {
-        var request = new MsrRequest { Count = 1, Entry = new kvm_msr_entry { index = index, data = value } };
+        var request = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = index, data = value } };
         if (_vcpu.Request(KVM_SET_MSRS, &request) != 1) throw new HostException($"the kernel's KVM refuses the value 0x{value:x} for MSR 0x{index:x}");
     }
 
@@ -237,11 +237,5 @@ internal sealed unsafe partial class KvmVcpu
             g = (byte)(a >> 15 & 1),
             unusable = (byte)(a >> 16 & 1),
         };
-    }
-
-    private struct MsrRequest
-    {
-        public uint Count, Padding;
-        public kvm_msr_entry Entry;
     }
 }

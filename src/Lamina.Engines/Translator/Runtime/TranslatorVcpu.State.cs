@@ -24,6 +24,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void SetState(VcpuState state)
     {
         _processor.Load(state);
+        (_init, _nmi, _startUp) = (false, false, -1);
         _halted = state.Activity == VcpuActivity.Halted;
         _waitForStartUp = state.Activity == VcpuActivity.WaitForStartUp;
         _resume = 0;

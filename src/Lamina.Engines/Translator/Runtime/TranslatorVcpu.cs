@@ -283,6 +283,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void Init()
     {
+        // Only a start-up that comes after it counts.
+        _startUp = -1;
         _init = true;
         RequestExit();
     }
@@ -296,11 +298,13 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 
     private void RequestExit()
     {
-        Volatile.Write(ref _cpu->ExitRequest, 1);
-        Thread.MemoryBarrier();
+        // The gate keeps the state in memory meanwhile.
         lock (_wake)
         {
-            if (!_disposed && _wake.CurrentCount == 0) _wake.Release();
+            if (_disposed) return;
+            Volatile.Write(ref _cpu->ExitRequest, 1);
+            Thread.MemoryBarrier();
+            if (_wake.CurrentCount == 0) _wake.Release();
         }
     }
 
