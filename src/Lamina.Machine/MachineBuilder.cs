@@ -42,11 +42,12 @@ internal static class MachineBuilder
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
         {
-            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.VirtioDevices), units);
+            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, units);
             var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console), life, units);
+            var disks = Disks.Open(spec.Disks, spec.Report, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);
@@ -69,6 +70,8 @@ internal static class MachineBuilder
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
+        if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
+            throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");
         if (spec.Serial is SerialTarget.Stdio && spec.Console is SerialTarget.Stdio)
             throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
     }

@@ -69,6 +69,12 @@ public sealed record MachineSpec
     /// <summary>Where the virtio console (hvc0) goes.</summary>
     public SerialTarget Console { get; init; } = new SerialTarget.Null();
 
+    /// <summary>Disks, in the order in which the guest finds them (vda, vdb …).</summary>
+    public IReadOnlyList<DiskSpec> Disks { get; init; } = [];
+
+    /// <summary>Told in a sentence of what goes wrong while the machine runs and does not end it (a host's disk that fails); any thread; null for nobody.</summary>
+    public Action<string>? Report { get; init; }
+
     /// <summary>Ends the machine where it would otherwise start again: on a guest's reset and on a triple fault.</summary>
     public bool NoReboot { get; init; }
 

@@ -17,6 +17,34 @@ public static class DiskImages
     /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
     public static IBlockBackend Open(DiskOptions options) => Open(options, []);
 
+    /// <summary>Opens an image to be written, without changing it: what is written goes into a file that nobody else sees.</summary>
+    /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
+    public static IBlockBackend OpenTemporary(DiskOptions options)
+    {
+        var backing = Open(options with { ReadOnly = true });
+        var path = Path.Combine(Path.GetTempPath(), $"lamina-{Guid.NewGuid():N}.qcow2");
+        try
+        {
+            var file = new HostImageFile(DiskFile.Open(path, DiskFileMode.CreateNew), syncs: false);
+            try
+            {
+                File.Delete(path);
+                Qcow2Editor.Create(file, new Qcow2Header { Size = backing.Length });
+                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Report);
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            backing.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Opens the file of an image and takes its locks.</summary>
     internal static IImageFile OpenFile(DiskOptions options)
     {

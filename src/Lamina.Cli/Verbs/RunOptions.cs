@@ -42,6 +42,9 @@ internal sealed class RunOptions
     /// <summary>--serial.</summary>
     public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on). Default: stdio." };
 
+    /// <summary>--disk.</summary>
+    public Option<string[]> Disks { get; } = new("--disk") { HelpName = "PATH[,OPTION…]", Description = "A disk: a raw or qcow2 image, or a block device; repeatable. Options: see below." };
+
     /// <summary>--no-reboot.</summary>
     public Option<bool> NoReboot { get; } = new("--no-reboot") { Description = "End where the guest resets or its CPU triple-faults, instead of starting it again." };
 
@@ -65,7 +68,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Disks, Serial);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
     }

@@ -1,5 +1,6 @@
 // The micro machine, wired: memory, clock, interrupt controllers, vCPUs, the few devices of a PC that a kernel wants, and
 // virtio over MMIO. It holds the parts and their order; each part's behaviour is its own. MachineLife drives it.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Entropy;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
@@ -9,6 +10,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Block;
 using Lamina.Devices.Virtio.Console;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
@@ -17,13 +19,13 @@ using Lamina.Life;
 namespace Lamina.Micro;
 
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console);
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
 {
-    /// <summary>How many virtio devices there are, for the firmware tables.</summary>
-    internal const int VirtioDevices = 2;
+    // Requests of one disk that wait for the host at once where it is opened past the page cache.
+    private const int DirectRequests = 8;
 
     private readonly UnitStack _units;
     private readonly BootPlan _boot;
@@ -59,6 +61,9 @@ internal sealed class MicroMachine : IHardware
         AddSmallPorts(spec, events);
         _resets.Add(controllers.Reset);
     }
+
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count;
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
@@ -149,8 +154,9 @@ internal sealed class MicroMachine : IHardware
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
-        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole];
-        var virtio = new VirtioOptions(_memory, new WorkerThreads(), options.Spec.Trace);
+        var workers = new WorkerThreads();
+        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers))];
+        var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Length; slot++)
         {
             var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsi + slot)));
@@ -158,6 +164,17 @@ internal sealed class MicroMachine : IHardware
             _resets.Add(transport.Reset);
         }
     }
+
+    private VirtioBlock CreateDisk(OpenDisk disk, MachineSpec spec, WorkerThreads workers) => _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
+    {
+        Serial = disk.Spec.Serial,
+        Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
+        WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
+        Discard = disk.Spec.Discard,
+        // Past the page cache a request waits for the disk; in it, handing it over would take longer than doing it.
+        Parallel = disk.Spec.Direct ? DirectRequests : 0,
+        Report = spec.Report,
+    }, workers));
 
     private void AddSmallPorts(MachineSpec spec, IHardwareEvents events)
     {
