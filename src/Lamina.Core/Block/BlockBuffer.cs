@@ -30,3 +30,15 @@ public sealed class BlockBuffer
         return true;
     }
 }
+
+/// <summary>Requests whose memory is a <see cref="BlockBuffer"/>.</summary>
+public static class BlockBackendExtensions
+{
+    /// <summary>Reads as much as the buffer is long.</summary>
+    /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
+    public static void Read(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.Read(offset, into.Vectors);
+
+    /// <summary>Writes as much as the buffer is long.</summary>
+    /// <exception cref="IOException">The host or the image fails; a part may be written.</exception>
+    public static void Write(this IBlockBackend disk, ulong offset, BlockBuffer from) => disk.Write(offset, from.Vectors);
+}

@@ -231,7 +231,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         if (!IsInside(sector, length) || !chain.TryCollectWritable(0, length, buffer)) return BlockStatus.IoError;
         try
         {
-            _disk.Read(sector * BlockSpec.SectorSize, buffer.Vectors);
+            _disk.Read(sector * BlockSpec.SectorSize, buffer);
             written = length;
         }
         finally
@@ -247,7 +247,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     {
         var length = chain.ReadableLength - BlockSpec.HeaderLength;
         if (_disk.IsReadOnly || !IsInside(sector, length) || !chain.TryCollectReadable(BlockSpec.HeaderLength, length, buffer)) return BlockStatus.IoError;
-        _disk.Write(sector * BlockSpec.SectorSize, buffer.Vectors);
+        _disk.Write(sector * BlockSpec.SectorSize, buffer);
         EndWrite();
         Interlocked.Add(ref _state.BytesWritten, length);
         return BlockStatus.Ok;
