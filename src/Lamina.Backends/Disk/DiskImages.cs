@@ -118,7 +118,7 @@ public static class DiskImages
             path = options.Backing.FirstOrDefault(allowed => identity is not null && HostPath.Identity(allowed) == identity)
                 ?? throw new DiskImageException(identity is null
                     ? $"the backing file {path} of {options.Path} is missing"
-                    : $"{options.Path} has the backing file {path}; allow it to be read with backing={path}");
+                    : $"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path})");
         }
         DiskFormat? format = header.BackingFormat switch
         {
