@@ -23,7 +23,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
     internal Task<MachineResult> Run { get; }
 
     /// <summary>Boots the image tiny up to its prompt.</summary>
-    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration)
+    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskSpec[] disks)
     {
         var image = await TinyImage.GetAsync();
         return await BootAsync(new MachineSpec
@@ -34,6 +34,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
             Cpus = configuration.Cpus,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
             Console = new SerialTarget.Memory(),
+            Disks = disks,
         });
     }
 
