@@ -25,7 +25,7 @@ internal static class Failures
     internal static int CodeOf(Exception failure) => failure switch
     {
         MachineException { InnerException: HostException } => ExitCode.Host,
-        UsageException or MachineException or DiskImageException => ExitCode.Usage,
+        UsageException or MachineException or DiskImageException or FileNotFoundException => ExitCode.Usage,
         IOException or UnauthorizedAccessException or OutOfMemoryException => ExitCode.Host,
         EndedBySignalException ended => ended.ExitCode,
         OperationCanceledException => ExitCode.Interrupted,

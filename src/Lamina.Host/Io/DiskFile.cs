@@ -1,6 +1,5 @@
 // A file or block device that holds a disk: positional input and output without .NET's buffers, holes, durability, and
 // the errors that matter told apart. What the bytes mean is not known here.
-using System.ComponentModel;
 using System.Runtime.InteropServices;
 using Lamina.Host.Interop;
 
@@ -71,6 +70,7 @@ public sealed unsafe class DiskFile : IDisposable
     }
 
     /// <summary>Opens a file.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="HostException">It cannot be opened so; the message is a sentence.</exception>
     public static DiskFile Open(string path, DiskFileMode mode)
     {
@@ -91,9 +91,6 @@ public sealed unsafe class DiskFile : IDisposable
             throw;
         }
     }
-
-    /// <summary>Whether a failure says that the host's disk is full.</summary>
-    public static bool IsNoSpace(Exception failure) => failure is HostException { InnerException: Win32Exception { NativeErrorCode: Libc.ENOSPC } };
 
     /// <summary>Reads.</summary>
     /// <returns>How many bytes; fewer than asked for where the file ends.</returns>
@@ -268,9 +265,10 @@ public sealed unsafe class DiskFile : IDisposable
         return Libc.ioctl((int)_descriptor.DangerousGetHandle(), request, &answer) == 0 && answer != 0 ? answer : otherwise;
     }
 
-    private static HostException CannotOpen(string path, DiskFileMode mode)
+    private static IOException CannotOpen(string path, DiskFileMode mode)
     {
         var error = Marshal.GetLastPInvokeError();
+        if (error == Libc.ENOENT && !mode.HasFlag(DiskFileMode.CreateNew)) return new FileNotFoundException($"there is no disk image {path}; lamina disk create makes one");
         if (mode.HasFlag(DiskFileMode.Direct) && error == Libc.EINVAL) return new HostException($"the file system of {path} cannot do direct input and output; leave out direct");
         if (mode.HasFlag(DiskFileMode.CreateNew)) return HostException.FromErrno($"cannot create {path}");
         var hint = mode.HasFlag(DiskFileMode.Write) && error is Libc.EACCES or Libc.EROFS ? " for writing" : "";

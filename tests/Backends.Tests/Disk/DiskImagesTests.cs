@@ -113,7 +113,7 @@ public sealed class DiskImagesTests : IDisposable
     [Fact]
     public void A_missing_file_a_folder_and_one_that_is_no_image_are_told_apart()
     {
-        Assert.Contains("cannot open the disk", Refusal(_folder["missing"]), StringComparison.Ordinal);
+        Assert.Contains("there is no disk image", Refusal(_folder["missing"]), StringComparison.Ordinal);
         Directory.CreateDirectory(_folder["folder"]);
         Assert.Contains("is a folder", Refusal(_folder["folder"], readOnly: true), StringComparison.Ordinal);
         var raw = Raw("disk.raw", 4096);

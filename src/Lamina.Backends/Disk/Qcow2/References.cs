@@ -38,9 +38,6 @@ internal sealed class References
     /// <summary>How many of these are compressed.</summary>
     internal ulong CompressedClusters { get; private set; }
 
-    /// <summary>The highest cluster that is referred to.</summary>
-    internal ulong Highest => _pages.Count == 0 ? 0 : (_pages.Keys.Max() << PageBits) + (1 << PageBits) - 1;
-
     /// <summary>The clusters that are referred to, in order, in groups of 2^10 with the first one's number.</summary>
     internal IEnumerable<(ulong First, uint[] Counts)> Pages => _pages.Select(page => (page.Key << PageBits, page.Value));
 
