@@ -4,6 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio.Balloon;
 using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Micro;
@@ -24,7 +25,7 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time);
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon);
 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
@@ -50,7 +51,7 @@ internal static class MachineBuilder
             var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon);
         }
         catch (Exception e)
         {

@@ -122,6 +122,15 @@ public sealed class GuestMemory : IDisposable
     /// <summary>Tells the watcher of bytes written through <see cref="TrySlice"/> or <see cref="TryVector"/>.</summary>
     public void NotifyWritten(ulong address, ulong length) => _watcher?.Written(address, length);
 
+    /// <summary>Makes whole pages zero and gives them back to the host; vCPUs may run. False, with nothing done, where one is not RAM.</summary>
+    public bool TryDiscard(ulong address, ulong length)
+    {
+        if ((address | length) % HostReservation.PageSize != 0 || !IsRam(address, length)) return false;
+        _reservation.Discard(address, length);
+        _watcher?.Written(address, length);
+        return true;
+    }
+
     /// <summary>Makes all of it zero, as at the start, and gives its pages back to the host. No vCPU may be running.</summary>
     public void Clear()
     {

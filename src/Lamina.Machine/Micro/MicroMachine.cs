@@ -10,6 +10,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Balloon;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Devices.Virtio.Console;
 using Lamina.Devices.Virtio.Mmio;
@@ -36,6 +37,7 @@ internal sealed class MicroMachine : IHardware
     private readonly IEngineMachine _engine;
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private readonly List<Action> _resets = [];
+    private readonly List<VirtioBlock> _disks = [];
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
     private bool _loaded;
@@ -48,6 +50,7 @@ internal sealed class MicroMachine : IHardware
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
+        Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true));
         var controllers = units.Push(new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
@@ -62,14 +65,32 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(controllers.Reset);
     }
 
-    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks.</summary>
-    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count;
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, balloon.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + (spec.Balloon ? 1 : 0);
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
 
+    /// <summary>The memory balloon, where there is one.</summary>
+    internal VirtioBalloon? Balloon { get; }
+
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, long> Statistics => _engine.Statistics;
+    public IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var counters = _engine.Statistics.ToDictionary();
+            for (var i = 0; i < _disks.Count; i++)
+            {
+                counters[$"disk {i} bytes read"] = _disks[i].BytesRead;
+                counters[$"disk {i} bytes written"] = _disks[i].BytesWritten;
+                counters[$"disk {i} requests"] = _disks[i].Requests;
+                counters[$"disk {i} requests failed"] = _disks[i].Failures;
+            }
+            if (Balloon is not null) counters["balloon bytes given back"] = Balloon.Returned;
+            return counters;
+        }
+    }
 
     /// <inheritdoc/>
     public void SetClockRunning(bool running)
@@ -155,9 +176,11 @@ internal sealed class MicroMachine : IHardware
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
         var workers = new WorkerThreads();
-        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers))];
+        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
+        List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
+        if (Balloon is not null) devices.Add(Balloon);
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
-        for (var slot = 0; slot < devices.Length; slot++)
+        for (var slot = 0; slot < devices.Count; slot++)
         {
             var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsi + slot)));
             _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
