@@ -9,6 +9,7 @@ internal sealed class RecordingFile : IImageFile
 {
     private const int Sector = 512;
 
+    private readonly Lock _gate = new();
     private readonly List<(ulong Offset, byte[] Data)> _pending = [];
     private byte[] _current;
     private byte[] _durable;
@@ -30,10 +31,6 @@ internal sealed class RecordingFile : IImageFile
 
     public int SectorSize => Sector;
 
-    public int Syncs { get; private set; }
-
-    public bool Disposed { get; private set; }
-
     /// <summary>Called before every write, sync and change of length; may throw.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
@@ -41,10 +38,13 @@ internal sealed class RecordingFile : IImageFile
 
     public void Read(ulong offset, Span<byte> into)
     {
-        into.Clear();
-        if (offset >= _length) return;
-        var count = (int)Math.Min((ulong)into.Length, _length - offset);
-        _current.AsSpan((int)offset, count).CopyTo(into);
+        lock (_gate)
+        {
+            into.Clear();
+            if (offset >= _length) return;
+            var count = (int)Math.Min((ulong)into.Length, _length - offset);
+            _current.AsSpan((int)offset, count).CopyTo(into);
+        }
     }
 
     public void Read(ulong offset, ReadOnlySpan<IoVector> into)
@@ -59,8 +59,11 @@ internal sealed class RecordingFile : IImageFile
     public void Write(ulong offset, ReadOnlySpan<byte> from)
     {
         Before("write");
-        Put(ref _current, ref _length, offset, from);
-        _pending.Add((offset, from.ToArray()));
+        lock (_gate)
+        {
+            Put(ref _current, ref _length, offset, from);
+            _pending.Add((offset, from.ToArray()));
+        }
     }
 
     public void Write(ulong offset, ReadOnlySpan<IoVector> from)
@@ -78,10 +81,12 @@ internal sealed class RecordingFile : IImageFile
     public void Sync()
     {
         Before("sync");
-        Syncs++;
-        _durable = _current.ToArray();
-        _durableLength = _length;
-        _pending.Clear();
+        lock (_gate)
+        {
+            _durable = _current.ToArray();
+            _durableLength = _length;
+            _pending.Clear();
+        }
     }
 
     public void SetLength(ulong length)
@@ -109,7 +114,9 @@ internal sealed class RecordingFile : IImageFile
 
     public (bool IsHole, ulong End) Extent(ulong offset) => (offset >= _length, Math.Max(_length, offset));
 
-    public void Dispose() => Disposed = true;
+    public void Dispose()
+    {
+    }
 
     /// <summary>What may be on the disk after a power loss now.</summary>
     public byte[] AfterPowerLoss(Random random)
