@@ -72,6 +72,9 @@ public sealed record MachineSpec
     /// <summary>Disks, in the order in which the guest finds them (vda, vdb …).</summary>
     public IReadOnlyList<DiskSpec> Disks { get; init; } = [];
 
+    /// <summary>Folders of the host's that the guest may mount (virtiofs).</summary>
+    public IReadOnlyList<ShareSpec> Shares { get; init; } = [];
+
     /// <summary>Whether the guest has a memory balloon: memory that it frees goes back to the host (<see cref="Machine.Balloon"/>).</summary>
     public bool Balloon { get; init; }
 

@@ -45,6 +45,9 @@ internal sealed class RunOptions
     /// <summary>--disk.</summary>
     public Option<string[]> Disks { get; } = new("--disk") { HelpName = "PATH[,OPTION…]", Description = "A disk: a raw or qcow2 image, or a block device; repeatable. Options: see below." };
 
+    /// <summary>--share.</summary>
+    public Option<string[]> Shares { get; } = new("--share") { HelpName = "FOLDER:TAG[:ro]", Description = "A folder that the guest may mount (mount -t virtiofs TAG /mnt); repeatable." };
+
     /// <summary>--balloon.</summary>
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };
 
@@ -71,7 +74,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Disks, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Disks, Shares, Balloon, Serial);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
     }

@@ -57,6 +57,7 @@ internal static class RunVerb
             Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
             Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
             Disks = [.. (parsed.GetValue(options.Disks) ?? []).Select(DiskSpec.Parse)],
+            Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
             Balloon = parsed.GetValue(options.Balloon),
             Report = Stderr.Say,
             NoReboot = parsed.GetValue(options.NoReboot),

@@ -8,19 +8,24 @@ using Lamina.Boot;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Core.Share;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Devices.Virtio.Console;
+using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Life;
 
 namespace Lamina.Micro;
 
+/// <summary>A shared folder that is open, with the name by which the guest mounts it.</summary>
+internal sealed record OpenShare(string Tag, IFileShare Share);
+
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks);
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -65,8 +70,8 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(controllers.Reset);
     }
 
-    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, balloon.</summary>
-    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + (spec.Balloon ? 1 : 0);
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, balloon.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + (spec.Balloon ? 1 : 0);
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
@@ -178,6 +183,7 @@ internal sealed class MicroMachine : IHardware
         var workers = new WorkerThreads();
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
+        devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
         if (Balloon is not null) devices.Add(Balloon);
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
