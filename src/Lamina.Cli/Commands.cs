@@ -43,6 +43,7 @@ internal static class Commands
         var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.") { RunVerb.Create() };
         if (words is not ["run", ..])
         {
+            root.Add(DiskVerb.Create());
             root.Add(ImageVerb.Create());
             root.Add(DoctorVerb.Create());
             root.Add(CompletionVerb.Create());

@@ -13,6 +13,12 @@ internal static class ExitCode
     /// <summary>The command line, or a file it names, cannot be used.</summary>
     public const int Usage = 2;
 
+    /// <summary>A disk image that was checked is damaged.</summary>
+    public const int DiskDamaged = 3;
+
+    /// <summary>A disk image that was checked counts clusters that nothing uses, and has no other fault.</summary>
+    public const int DiskLeaks = 4;
+
     /// <summary>The guest's kernel reported a panic.</summary>
     public const int GuestPanic = 10;
 

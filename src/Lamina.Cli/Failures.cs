@@ -1,6 +1,7 @@
 // Turns what went wrong into one sentence on standard error and an exit code. The details of a fault of our own go to a
 // file, not to the user's terminal; LAMINA_DEBUG=1 shows them there as well.
 using System.Diagnostics;
+using Lamina.Backends.Disk;
 using Lamina.Cli.Output;
 using Lamina.Host;
 
@@ -24,7 +25,7 @@ internal static class Failures
     internal static int CodeOf(Exception failure) => failure switch
     {
         MachineException { InnerException: HostException } => ExitCode.Host,
-        UsageException or MachineException => ExitCode.Usage,
+        UsageException or MachineException or DiskImageException or FileNotFoundException => ExitCode.Usage,
         IOException or UnauthorizedAccessException or OutOfMemoryException => ExitCode.Host,
         EndedBySignalException ended => ended.ExitCode,
         OperationCanceledException => ExitCode.Interrupted,

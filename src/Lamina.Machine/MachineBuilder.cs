@@ -1,9 +1,11 @@
 // Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Backends.Share;
 using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio.Balloon;
 using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Micro;
@@ -24,7 +26,7 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time);
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon);
 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
@@ -42,14 +44,16 @@ internal static class MachineBuilder
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
         {
-            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.VirtioDevices), units);
+            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, units);
             var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console), life, units);
+            var disks = Disks.Open(spec.Disks, spec.Report, units);
+            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time);
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon);
         }
         catch (Exception e)
         {
@@ -69,6 +73,10 @@ internal static class MachineBuilder
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
+        foreach (var share in spec.Shares) share.Check();
+        if (spec.Shares.DistinctBy(share => share.Tag).Count() != spec.Shares.Count) throw new MachineException("two shared folders have the same tag; give each its own");
+        if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
+            throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");
         if (spec.Serial is SerialTarget.Stdio && spec.Console is SerialTarget.Stdio)
             throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
     }

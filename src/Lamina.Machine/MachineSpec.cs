@@ -69,6 +69,18 @@ public sealed record MachineSpec
     /// <summary>Where the virtio console (hvc0) goes.</summary>
     public SerialTarget Console { get; init; } = new SerialTarget.Null();
 
+    /// <summary>Disks, in the order in which the guest finds them (vda, vdb …).</summary>
+    public IReadOnlyList<DiskSpec> Disks { get; init; } = [];
+
+    /// <summary>Folders of the host's that the guest may mount (virtiofs).</summary>
+    public IReadOnlyList<ShareSpec> Shares { get; init; } = [];
+
+    /// <summary>Whether the guest has a memory balloon: memory that it frees goes back to the host (<see cref="Machine.Balloon"/>).</summary>
+    public bool Balloon { get; init; }
+
+    /// <summary>Told in a sentence of what goes wrong while the machine runs and does not end it (a host's disk that fails); any thread; null for nobody.</summary>
+    public Action<string>? Report { get; init; }
+
     /// <summary>Ends the machine where it would otherwise start again: on a guest's reset and on a triple fault.</summary>
     public bool NoReboot { get; init; }
 

@@ -28,6 +28,8 @@ public sealed class CommandLineTests
     [InlineData("run --engine magic", "--engine: there is no engine 'magic'")]
     [InlineData("run --machine mainframe", "--machine: there is no machine 'mainframe'")]
     [InlineData("run --serial modem", "\"modem\" is no serial target")]
+    [InlineData("run --share folder", "\"folder\" is no shared folder")]
+    [InlineData("run --kernel k --share /nonexistent/folder:tag", "there is no folder /nonexistent/folder to share")]
     [InlineData("run --timeout soon", "--timeout: 'soon' is not a time")]
     [InlineData("run --timeout 0", "--timeout: '0' is not a time")]
     [InlineData("run --debug-exit 65536", "--debug-exit: '65536' is not an I/O port")]

@@ -12,6 +12,7 @@ internal static class RunVerb
     private static HelpSection[] Sections() =>
     [
         new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
+        new("Options of --disk", [.. DiskSpec.Words]),
         new("Exit codes",
         [
             ("0", "the guest powered off, or was reset with --no-reboot"),
@@ -28,6 +29,7 @@ internal static class RunVerb
         [
             ("lamina run", "a shell in a small guest"),
             ("lamina run --memory 1G --timeout 5m", "more memory, for five minutes at most"),
+            ("lamina run --disk work.qcow2 --disk base.img,ro", "two disks"),
             ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
             ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
         ]),
@@ -54,6 +56,10 @@ internal static class RunVerb
             Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
             Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
             Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
+            Disks = [.. (parsed.GetValue(options.Disks) ?? []).Select(DiskSpec.Parse)],
+            Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
+            Balloon = parsed.GetValue(options.Balloon),
+            Report = Stderr.Say,
             NoReboot = parsed.GetValue(options.NoReboot),
             DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
             Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),

@@ -4,6 +4,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Core.Memory;
 
@@ -109,8 +110,26 @@ public sealed class GuestMemory : IDisposable
         return true;
     }
 
-    /// <summary>Tells the watcher of bytes written through <see cref="TrySlice"/>.</summary>
+    /// <summary>The same as <see cref="TrySlice"/> for the kernel to read into or write from, on any thread, while the memory lives.</summary>
+    public bool TryVector(ulong address, int length, out IoVector vector)
+    {
+        vector = default;
+        if (length < 0 || !IsRam(address, (ulong)length)) return false;
+        vector = IoVector.Of(_reservation, address, length);
+        return true;
+    }
+
+    /// <summary>Tells the watcher of bytes written through <see cref="TrySlice"/> or <see cref="TryVector"/>.</summary>
     public void NotifyWritten(ulong address, ulong length) => _watcher?.Written(address, length);
+
+    /// <summary>Makes whole pages zero and gives them back to the host; vCPUs may run. False, with nothing done, where one is not RAM.</summary>
+    public bool TryDiscard(ulong address, ulong length)
+    {
+        if ((address | length) % HostReservation.PageSize != 0 || !IsRam(address, length)) return false;
+        _reservation.Discard(address, length);
+        _watcher?.Written(address, length);
+        return true;
+    }
 
     /// <summary>Makes all of it zero, as at the start, and gives its pages back to the host. No vCPU may be running.</summary>
     public void Clear()

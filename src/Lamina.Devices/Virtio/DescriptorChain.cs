@@ -1,6 +1,7 @@
 // One buffer that the driver made available: its segments, copied out of guest memory once and checked, so that nothing
 // the guest changes afterwards can move them. The bytes they point to stay the guest's and may change at any time.
 // Virtqueues make and recycle these; devices only read from and write to them.
+using Lamina.Core.Block;
 using Lamina.Core.Memory;
 
 namespace Lamina.Devices.Virtio;
@@ -92,6 +93,28 @@ public sealed class DescriptorChain
         return true;
     }
 
+    /// <summary>Collects a range of the readable part for a backend that needs no copy.</summary>
+    /// <param name="offset">Offset in bytes in the readable part.</param>
+    /// <param name="length">How many bytes.</param>
+    /// <param name="buffer">Gets the pieces; the guest may change their bytes at any time.</param>
+    /// <returns>False where the part ends before.</returns>
+    public bool TryCollectReadable(ulong offset, ulong length, BlockBuffer buffer) => TryCollect(Readable, offset, length, buffer);
+
+    /// <summary>The same for the writable part; afterwards call <see cref="NotifyWritten"/>.</summary>
+    public bool TryCollectWritable(ulong offset, ulong length, BlockBuffer buffer) => TryCollect(Writable, offset, length, buffer);
+
+    /// <summary>Says that bytes of the writable part were written by way of <see cref="TryCollectWritable"/>.</summary>
+    public void NotifyWritten(ulong offset, ulong length)
+    {
+        while (length > 0 && TryLocate(Writable, offset, out var address, out var left))
+        {
+            var piece = Math.Min(left, length);
+            _memory.NotifyWritten(address, piece);
+            offset += piece;
+            length -= piece;
+        }
+    }
+
     internal void Begin(int epoch)
     {
         Epoch = epoch;
@@ -116,6 +139,29 @@ public sealed class DescriptorChain
             _readable = _count;
         }
         return null;
+    }
+
+    private bool TryCollect(ReadOnlySpan<BufferSegment> segments, ulong offset, ulong length, BlockBuffer buffer)
+    {
+        buffer.Clear();
+        foreach (var segment in segments)
+        {
+            if (offset >= segment.Length)
+            {
+                offset -= segment.Length;
+                continue;
+            }
+            for (; offset < segment.Length && length > 0;)
+            {
+                var piece = (int)Math.Min(Math.Min(segment.Length - offset, length), LongestSpan);
+                if (!buffer.TryAdd(_memory, segment.Address + offset, piece)) return false;
+                offset += (uint)piece;
+                length -= (uint)piece;
+            }
+            if (length == 0) return true;
+            offset = 0;
+        }
+        return length == 0;
     }
 
     private static bool TryLocate(ReadOnlySpan<BufferSegment> segments, ulong offset, out ulong address, out uint left)

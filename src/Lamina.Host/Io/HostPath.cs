@@ -7,7 +7,7 @@ namespace Lamina.Host.Io;
 public static unsafe class HostPath
 {
     // struct statx: stx_mode lies at 28; the whole is 256 bytes.
-    private const int StatxLength = 256, StatxMode = 28;
+    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxDevice = 136;
 
     /// <summary>Whether a socket lies at a path (links are not followed).</summary>
     public static bool IsSocket(string path)
@@ -16,4 +16,13 @@ public static unsafe class HostPath
         return Libc.statx(Libc.AT_FDCWD, path, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_TYPE, buffer) == 0
             && (*(ushort*)(buffer + StatxMode) & Libc.S_IFMT) == Libc.S_IFSOCK;
     }
+
+    /// <summary>A text that is equal for two names of one file, links followed; null where there is none.</summary>
+    public static string? Identity(string path)
+    {
+        var buffer = stackalloc byte[StatxLength];
+        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_TYPE | Libc.STATX_INO, buffer) == 0 ? Identity(buffer) : null;
+    }
+
+    internal static string Identity(byte* statx) => $"{*(uint*)(statx + StatxDevice)}:{*(uint*)(statx + StatxDevice + 4)}:{*(ulong*)(statx + StatxInode)}";
 }

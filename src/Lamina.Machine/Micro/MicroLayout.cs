@@ -38,6 +38,6 @@ internal static class MicroLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;
 
-    // Global system interrupts of the virtio slots, in order.
-    internal const int VirtioGsi = 16;
+    // Global system interrupts of the virtio slots, in order: the I/O APIC's pins behind those of ISA devices.
+    internal const int VirtioGsi = 16, VirtioSlots = 8;
 }

@@ -1,5 +1,6 @@
 // The micro machine, wired: memory, clock, interrupt controllers, vCPUs, the few devices of a PC that a kernel wants, and
 // virtio over MMIO. It holds the parts and their order; each part's behaviour is its own. MachineLife drives it.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Entropy;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
@@ -7,23 +8,30 @@ using Lamina.Boot;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Core.Share;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Balloon;
+using Lamina.Devices.Virtio.Block;
 using Lamina.Devices.Virtio.Console;
+using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Life;
 
 namespace Lamina.Micro;
 
+/// <summary>A shared folder that is open, with the name by which the guest mounts it.</summary>
+internal sealed record OpenShare(string Tag, IFileShare Share);
+
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console);
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
 {
-    /// <summary>How many virtio devices there are, for the firmware tables.</summary>
-    internal const int VirtioDevices = 2;
+    // Requests of one disk that wait for the host at once where it is opened past the page cache.
+    private const int DirectRequests = 8;
 
     private readonly UnitStack _units;
     private readonly BootPlan _boot;
@@ -34,6 +42,7 @@ internal sealed class MicroMachine : IHardware
     private readonly IEngineMachine _engine;
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private readonly List<Action> _resets = [];
+    private readonly List<VirtioBlock> _disks = [];
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
     private bool _loaded;
@@ -46,6 +55,7 @@ internal sealed class MicroMachine : IHardware
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
+        Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true));
         var controllers = units.Push(new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
@@ -60,11 +70,32 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(controllers.Reset);
     }
 
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, balloon.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + (spec.Balloon ? 1 : 0);
+
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
 
+    /// <summary>The memory balloon, where there is one.</summary>
+    internal VirtioBalloon? Balloon { get; }
+
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, long> Statistics => _engine.Statistics;
+    public IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var counters = _engine.Statistics.ToDictionary();
+            for (var i = 0; i < _disks.Count; i++)
+            {
+                counters[$"disk {i} bytes read"] = _disks[i].BytesRead;
+                counters[$"disk {i} bytes written"] = _disks[i].BytesWritten;
+                counters[$"disk {i} requests"] = _disks[i].Requests;
+                counters[$"disk {i} requests failed"] = _disks[i].Failures;
+            }
+            if (Balloon is not null) counters["balloon bytes given back"] = Balloon.Returned;
+            return counters;
+        }
+    }
 
     /// <inheritdoc/>
     public void SetClockRunning(bool running)
@@ -149,15 +180,30 @@ internal sealed class MicroMachine : IHardware
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
-        IVirtioDevice[] devices = [new VirtioRng(new HostEntropy()), _virtioConsole];
-        var virtio = new VirtioOptions(_memory, new WorkerThreads(), options.Spec.Trace);
-        for (var slot = 0; slot < devices.Length; slot++)
+        var workers = new WorkerThreads();
+        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
+        List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
+        devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
+        if (Balloon is not null) devices.Add(Balloon);
+        var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
+        for (var slot = 0; slot < devices.Count; slot++)
         {
             var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsi + slot)));
             _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
             _resets.Add(transport.Reset);
         }
     }
+
+    private VirtioBlock CreateDisk(OpenDisk disk, MachineSpec spec, WorkerThreads workers) => _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
+    {
+        Serial = disk.Spec.Serial,
+        Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
+        WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
+        Discard = disk.Spec.Discard,
+        // Past the page cache a request waits for the disk; in it, handing it over would take longer than doing it.
+        Parallel = disk.Spec.Direct ? DirectRequests : 0,
+        Report = spec.Report,
+    }, workers));
 
     private void AddSmallPorts(MachineSpec spec, IHardwareEvents events)
     {

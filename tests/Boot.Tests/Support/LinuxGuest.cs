@@ -23,10 +23,14 @@ internal sealed class LinuxGuest : IAsyncDisposable
     internal Task<MachineResult> Run { get; }
 
     /// <summary>Boots the image tiny up to its prompt.</summary>
-    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration)
+    internal static Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskSpec[] disks) =>
+        BootAsync(configuration, spec => spec with { Disks = disks });
+
+    /// <summary>Boots the image tiny in a machine that differs from the usual.</summary>
+    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration, Func<MachineSpec, MachineSpec> change)
     {
         var image = await TinyImage.GetAsync();
-        return await BootAsync(new MachineSpec
+        return await BootAsync(change(new MachineSpec
         {
             Type = configuration.Machine,
             Engine = configuration.Engine,
@@ -34,7 +38,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
             Cpus = configuration.Cpus,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
             Console = new SerialTarget.Memory(),
-        });
+        }));
     }
 
     /// <summary>Boots any Linux whose initial RAM disk is tiny's, up to the prompt.</summary>

@@ -182,11 +182,16 @@ internal sealed class TestGuest : IDisposable
     public const ulong Ram = 0x10_0000;
     public const ulong RamLength = 0x40_0000;
 
-    public TestGuest(IVirtioDevice device, bool packedRings = true, ulong ramLength = RamLength)
+    public TestGuest(IVirtioDevice device, bool packedRings = true, ulong ramLength = RamLength) : this(_ => device, packedRings, ramLength)
+    {
+    }
+
+    /// <summary>A guest whose device needs its memory.</summary>
+    public TestGuest(Func<GuestMemory, IVirtioDevice> device, bool packedRings = true, ulong ramLength = RamLength)
     {
         Memory = new GuestMemory([new MemoryRange(Ram, ramLength)]);
         Memory.Watch(Watcher);
-        Transport = new VirtioMmio(device, new VirtioOptions(Memory, Workers, Log.Add, packedRings), Line);
+        Transport = new VirtioMmio(device(Memory), new VirtioOptions(Memory, Workers, Log.Add, packedRings), Line);
     }
 
     public GuestMemory Memory { get; }

@@ -1,0 +1,169 @@
+// A file that is read and written past the host's page cache (O_DIRECT, open(2)): what is aligned goes straight through,
+// the rest by way of an aligned buffer, a write with reading first where it begins or ends within a block.
+using Lamina.Host;
+using Lamina.Host.Io;
+
+namespace Lamina.Backends.Disk;
+
+/// <summary>Aligns what a direct file is asked for.</summary>
+internal sealed class DirectImageFile(IImageFile file) : IImageFile
+{
+    // What every file system of Linux is content with; many would take 512.
+    private const int Alignment = 4096;
+    private const int BounceLength = 1 << 20;
+
+    private readonly HostBuffer _bounce = new(BounceLength);
+    private readonly Lock _gate = new();
+
+    // Unaligned writes are made with the lock held alone; aligned ones share it, so that none is undone by a block that
+    // was read before it.
+    private readonly ReaderWriterLockSlim _order = new();
+
+    /// <inheritdoc/>
+    public string Name => file.Name;
+
+    /// <inheritdoc/>
+    public string Identity => file.Identity;
+
+    /// <inheritdoc/>
+    public ulong Length => file.Length;
+
+    /// <inheritdoc/>
+    public int SectorSize => file.SectorSize;
+
+    /// <inheritdoc/>
+    public void Read(ulong offset, Span<byte> into)
+    {
+        lock (_gate)
+        {
+            while (into.Length > 0)
+            {
+                var skip = (int)(offset % Alignment);
+                var length = Math.Min(into.Length, BounceLength - skip);
+                file.Read(offset - (uint)skip, [Bounce(RoundUp(skip + length))]);
+                _bounce.Span.Slice(skip, length).CopyTo(into);
+                into = into[length..];
+                offset += (uint)length;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Read(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        if (IsAligned(offset, into))
+        {
+            file.Read(offset, into);
+            return;
+        }
+        foreach (var vector in into)
+        {
+            Read(offset, vector.Span);
+            offset += (uint)vector.Length;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write(ulong offset, ReadOnlySpan<byte> from)
+    {
+        _order.EnterWriteLock();
+        try
+        {
+            lock (_gate) WriteBounced(offset, from);
+        }
+        finally
+        {
+            _order.ExitWriteLock();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write(ulong offset, ReadOnlySpan<IoVector> from)
+    {
+        if (!IsAligned(offset, from))
+        {
+            foreach (var vector in from)
+            {
+                Write(offset, vector.Span);
+                offset += (uint)vector.Length;
+            }
+            return;
+        }
+        _order.EnterReadLock();
+        try
+        {
+            file.Write(offset, from);
+        }
+        finally
+        {
+            _order.ExitReadLock();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Sync() => file.Sync();
+
+    /// <inheritdoc/>
+    public void SetLength(ulong length) => file.SetLength(length);
+
+    /// <inheritdoc/>
+    public bool TryZero(ulong offset, ulong length, bool release)
+    {
+        _order.EnterReadLock();
+        try
+        {
+            return file.TryZero(offset, length, release);
+        }
+        finally
+        {
+            _order.ExitReadLock();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Discard(ulong offset, ulong length) => file.Discard(offset, length);
+
+    /// <inheritdoc/>
+    public (bool IsHole, ulong End) Extent(ulong offset) => file.Extent(offset);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        file.Dispose();
+        _bounce.Dispose();
+        _order.Dispose();
+    }
+
+    private void WriteBounced(ulong offset, ReadOnlySpan<byte> from)
+    {
+        var end = offset + (uint)from.Length;
+        var lengthBefore = file.Length;
+        while (from.Length > 0)
+        {
+            var skip = (int)(offset % Alignment);
+            var length = Math.Min(from.Length, BounceLength - skip);
+            var whole = RoundUp(skip + length);
+            if (skip != 0 || whole != length) file.Read(offset - (uint)skip, [Bounce(whole)]);
+            from[..length].CopyTo(_bounce.Span[skip..]);
+            file.Write(offset - (uint)skip, [Bounce(whole)]);
+            from = from[length..];
+            offset += (uint)length;
+        }
+        // The last block was written whole; a file that ended in it keeps its length.
+        if (end % Alignment != 0 && RoundUp(end) > lengthBefore) file.SetLength(Math.Max(end, lengthBefore));
+    }
+
+    private IoVector Bounce(int length) => IoVector.Of(_bounce, 0, length);
+
+    private static bool IsAligned(ulong offset, ReadOnlySpan<IoVector> vectors)
+    {
+        if (offset % Alignment != 0) return false;
+        foreach (var vector in vectors)
+            if (!vector.IsAligned(Alignment)) return false;
+        return true;
+    }
+
+    private static int RoundUp(int length) => (length + Alignment - 1) & -Alignment;
+
+    private static ulong RoundUp(ulong length) => (length + Alignment - 1) & ~(ulong)(Alignment - 1);
+}

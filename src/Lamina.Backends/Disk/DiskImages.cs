@@ -1,0 +1,132 @@
+// Opens disk images for machines: looks for the format, takes the locks, puts the chain of backing files together. A
+// backing file is opened only where the user named it: an image is data from somewhere, and must not choose which files of
+// the host its guest may read.
+using Lamina.Backends.Disk.Qcow2;
+using Lamina.Core.Block;
+using Lamina.Host.Io;
+
+namespace Lamina.Backends.Disk;
+
+/// <summary>Opens images.</summary>
+public static class DiskImages
+{
+    // More than anybody stacks; each costs a file and a lock.
+    private const int LongestChain = 64;
+
+    /// <summary>Opens an image and its backing files. A qcow2 image that was not closed is repaired first, where it may be written.</summary>
+    /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
+    public static IBlockBackend Open(DiskOptions options) => Open(options, []);
+
+    /// <summary>Opens an image to be written, without changing it: what is written goes into a file that nobody else sees.</summary>
+    /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
+    public static IBlockBackend OpenTemporary(DiskOptions options)
+    {
+        var backing = Open(options with { ReadOnly = true });
+        var path = Path.Combine(Path.GetTempPath(), $"lamina-{Guid.NewGuid():N}.qcow2");
+        try
+        {
+            var file = new HostImageFile(DiskFile.Open(path, DiskFileMode.CreateNew), syncs: false);
+            try
+            {
+                File.Delete(path);
+                Qcow2Editor.Create(file, new Qcow2Header { Size = backing.Length });
+                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Report);
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            backing.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the file of an image and takes its locks.</summary>
+    internal static IImageFile OpenFile(DiskOptions options)
+    {
+        var mode = (options.ReadOnly ? DiskFileMode.Read : DiskFileMode.Write) | (options.Direct ? DiskFileMode.Direct : 0);
+        var disk = DiskFile.Open(options.Path, mode);
+        try
+        {
+            ImageLock.Take(disk, !options.ReadOnly);
+        }
+        catch
+        {
+            disk.Dispose();
+            throw;
+        }
+        var file = new HostImageFile(disk, syncs: options.Cache != DiskCache.Unsafe);
+        return options.Direct ? new DirectImageFile(file) : file;
+    }
+
+    /// <summary>The format that a file seems to have.</summary>
+    internal static DiskFormat FormatOf(IImageFile file) => Qcow2Header.IsQcow2(file) ? DiskFormat.Qcow2 : DiskFormat.Raw;
+
+    /// <summary>Where an image's backing file lies: its name counts from the image's folder.</summary>
+    internal static string BackingPath(string image, string name) =>
+        Path.GetFullPath(name, Path.GetDirectoryName(Path.GetFullPath(image)) ?? "/");
+
+    private static IBlockBackend Open(DiskOptions options, List<string> chain)
+    {
+        var file = OpenFile(options);
+        try
+        {
+            if (chain.Contains(file.Identity)) throw new DiskImageException($"{options.Path} is its own backing file, by way of {chain.Count} images; the chain must end");
+            if (chain.Count == LongestChain) throw new DiskImageException($"there are more than {LongestChain} backing files below {options.Path}; put some of them together with lamina disk convert");
+            chain.Add(file.Identity);
+            return (options.Format ?? FormatOf(file)) == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static Qcow2Disk OpenQcow2(IImageFile file, DiskOptions options, List<string> chain)
+    {
+        var header = Qcow2Header.Read(file);
+        if (!options.ReadOnly && header.IsCorrupt) throw new DiskImageException($"{file.Name} is marked as damaged; look at it with lamina disk check, then use --repair, or open it for reading only");
+        if (!options.ReadOnly && header.IsDirty)
+        {
+            options.Report?.Invoke($"{file.Name} was not closed; its refcounts are being made anew");
+            header = Qcow2Checker.Repair(file, header);
+        }
+        var backing = header.BackingFile is { } name ? OpenBacking(options, header, name, chain) : null;
+        try
+        {
+            return new Qcow2Disk(file, header, backing, options.ReadOnly, options.Report);
+        }
+        catch
+        {
+            backing?.Dispose();
+            throw;
+        }
+    }
+
+    private static IBlockBackend OpenBacking(DiskOptions options, Qcow2Header header, string name, List<string> chain)
+    {
+        var path = BackingPath(options.Path, name);
+        if (!options.TrustsBacking)
+        {
+            var identity = HostPath.Identity(path);
+            // What is opened is the file by the name that the user gave.
+            path = options.Backing.FirstOrDefault(allowed => identity is not null && HostPath.Identity(allowed) == identity)
+                ?? throw new DiskImageException(identity is null
+                    ? $"the backing file {path} of {options.Path} is missing"
+                    : $"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path})");
+        }
+        DiskFormat? format = header.BackingFormat switch
+        {
+            null => null,
+            "raw" => DiskFormat.Raw,
+            "qcow2" => DiskFormat.Qcow2,
+            var other => throw new DiskImageException($"the backing file {path} of {options.Path} is said to be of the format \"{other}\", which is not known here; convert it with qemu-img first"),
+        };
+        return Open(options with { Path = path, Format = format, ReadOnly = true, Direct = false }, chain);
+    }
+}

@@ -1,0 +1,53 @@
+// How a disk image is opened: values only.
+namespace Lamina.Backends.Disk;
+
+/// <summary>Formats of images.</summary>
+public enum DiskFormat
+{
+    /// <summary>The file is the disk.</summary>
+    Raw,
+
+    /// <summary>QEMU's format, versions 2 and 3.</summary>
+    Qcow2,
+}
+
+/// <summary>When a guest's writes become durable.</summary>
+public enum DiskCache
+{
+    /// <summary>When the guest flushes.</summary>
+    WriteBack,
+
+    /// <summary>Before each write ends.</summary>
+    WriteThrough,
+
+    /// <summary>When the host likes: a guest's flush does nothing. A crash of the host may lose the disk.</summary>
+    Unsafe,
+}
+
+/// <summary>How an image is opened.</summary>
+public sealed record DiskOptions
+{
+    /// <summary>The file or block device.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Its format; null to look.</summary>
+    public DiskFormat? Format { get; init; }
+
+    /// <summary>Whether writes are refused.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Whether to go past the host's page cache.</summary>
+    public bool Direct { get; init; }
+
+    /// <summary>When writes become durable.</summary>
+    public DiskCache Cache { get; init; } = DiskCache.WriteBack;
+
+    /// <summary>The files that may be used as backing files, wherever the chain of images names them.</summary>
+    public IReadOnlyList<string> Backing { get; init; } = [];
+
+    /// <summary>Whether to open whatever backing file an image names. An image of unknown origin may name any file of the host's.</summary>
+    public bool TrustsBacking { get; init; }
+
+    /// <summary>Told in a sentence of what goes wrong when nobody waits for an answer; any thread.</summary>
+    public Action<string>? Report { get; init; }
+}

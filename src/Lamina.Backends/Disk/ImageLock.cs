@@ -1,0 +1,33 @@
+// Keeps two machines from one disk. The locks are those that QEMU takes as well (block/file-posix.c): a shared lock on a
+// byte for each thing that the holder does, and on another for each thing that nobody else may do. So an image in use
+// here is in use for QEMU's programs, and the other way round.
+using Lamina.Host;
+using Lamina.Host.Io;
+
+namespace Lamina.Backends.Disk;
+
+/// <summary>Locks image files.</summary>
+internal static class ImageLock
+{
+    // A holder of permission n has locked the first of these + n; one who does not share it has locked the second + n.
+    private const long Held = 100, Unshared = 200;
+
+    // BLK_PERM_CONSISTENT_READ, BLK_PERM_WRITE, BLK_PERM_RESIZE
+    private const int Read = 0, Write = 1, Resize = 3;
+
+    /// <summary>Takes the locks of a reader or a writer; they go with the open file.</summary>
+    /// <exception cref="HostException">Somebody uses the image, or the file system has no locks.</exception>
+    internal static void Take(DiskFile file, bool write)
+    {
+        int[] own = write ? [Read, Write, Resize] : [Read];
+        int[] unshared = [Write, Resize];
+        // First taken, then looked at: of two that do so at once, at least one sees the other.
+        var taken = Array.TrueForAll(own, permission => file.TryLockByte(Held + permission))
+            && Array.TrueForAll(unshared, permission => file.TryLockByte(Unshared + permission));
+        if (taken && !Array.Exists(own, permission => file.IsByteLocked(Unshared + permission))
+            && !Array.Exists(unshared, permission => file.IsByteLocked(Held + permission))) return;
+        throw new HostException(write
+            ? $"{file.Path} is in use by another machine or program; end that one first, or use a copy or an overlay of the image"
+            : $"{file.Path} is being written by another machine or program; end that one first");
+    }
+}

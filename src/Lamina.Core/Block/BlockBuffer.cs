@@ -1,0 +1,44 @@
+// The memory of one block request: pieces of guest RAM in order, ready for a backend. Kept and filled again by whoever
+// carries requests, so that a request allocates nothing.
+using Lamina.Core.Memory;
+using Lamina.Host.Io;
+
+namespace Lamina.Core.Block;
+
+/// <summary>A list of pieces of guest memory.</summary>
+public sealed class BlockBuffer
+{
+    private IoVector[] _vectors = new IoVector[16];
+    private int _count;
+
+    /// <summary>The pieces.</summary>
+    public ReadOnlySpan<IoVector> Vectors => _vectors.AsSpan(0, _count);
+
+    /// <summary>The sum of their lengths in bytes.</summary>
+    public ulong Length { get; private set; }
+
+    /// <summary>Forgets all pieces.</summary>
+    public void Clear() => (_count, Length) = (0, 0);
+
+    /// <summary>Adds a piece behind the others. False, with nothing added, where it is not RAM.</summary>
+    public bool TryAdd(GuestMemory memory, ulong address, int length)
+    {
+        if (!memory.TryVector(address, length, out var vector)) return false;
+        if (_count == _vectors.Length) Array.Resize(ref _vectors, _count * 2);
+        _vectors[_count++] = vector;
+        Length += (uint)length;
+        return true;
+    }
+}
+
+/// <summary>Requests whose memory is a <see cref="BlockBuffer"/>.</summary>
+public static class BlockBackendExtensions
+{
+    /// <summary>Reads as much as the buffer is long.</summary>
+    /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
+    public static void Read(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.Read(offset, into.Vectors);
+
+    /// <summary>Writes as much as the buffer is long.</summary>
+    /// <exception cref="IOException">The host or the image fails; a part may be written.</exception>
+    public static void Write(this IBlockBackend disk, ulong offset, BlockBuffer from) => disk.Write(offset, from.Vectors);
+}

@@ -1,0 +1,22 @@
+// The contract between a file system device and the folder behind it: messages of the FUSE protocol go one way, answers the
+// other. The device knows nothing of files; the backend knows nothing of guests.
+namespace Lamina.Core.Share;
+
+/// <summary>A folder that is shared by the FUSE protocol (Linux, include/uapi/linux/fuse.h).</summary>
+public interface IFileShare : IDisposable
+{
+    /// <summary>The longest request and the longest reply, in bytes.</summary>
+    int LongestMessage { get; }
+
+    /// <summary>
+    /// Carries a request out. Several threads may call. Whatever a request says, the answer is a value: a reply, perhaps
+    /// with an error number.
+    /// </summary>
+    /// <param name="request">The whole request, header included; copied from the guest before.</param>
+    /// <param name="reply">Where the reply goes; as long as the guest has room for, at most.</param>
+    /// <returns>The reply's length; 0 where the request has none.</returns>
+    int Answer(ReadOnlySpan<byte> request, Span<byte> reply);
+
+    /// <summary>Forgets all open files and everything that the other side knows by number.</summary>
+    void Reset();
+}

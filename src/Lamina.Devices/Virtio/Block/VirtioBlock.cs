@@ -1,0 +1,324 @@
+// The virtio block device (virtio 1.2, 5.2): a disk with one or more request queues, each served by a worker of its own.
+// Data go between guest memory and the disk without a copy here. Whatever the guest asks for is checked against the disk's
+// size first; whatever the host refuses becomes an I/O error of that request.
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Text;
+using Lamina.Core.Block;
+using Lamina.Core.Work;
+
+namespace Lamina.Devices.Virtio.Block;
+
+/// <summary>What a block device is to be.</summary>
+public sealed record VirtioBlockOptions
+{
+    /// <summary>The most queues that a device can have.</summary>
+    public const int MostQueues = BlockSpec.MostQueues;
+
+    /// <summary>The longest serial number in bytes.</summary>
+    public const int LongestSerial = BlockSpec.IdLength;
+
+    /// <summary>Names the disk to the guest (/dev/disk/by-id/virtio-SERIAL); at most 20 bytes.</summary>
+    public string Serial { get; init; } = "";
+
+    /// <summary>Request queues, 1 to 16: one for each vCPU is best.</summary>
+    public int Queues { get; init; } = 1;
+
+    /// <summary>Whether every write is durable before it ends, whatever the driver says.</summary>
+    public bool WriteThrough { get; init; }
+
+    /// <summary>Whether discards are offered to the guest.</summary>
+    public bool Discard { get; init; } = true;
+
+    /// <summary>How many requests are carried out at once beside the queues' workers; 0 for none.</summary>
+    public int Parallel { get; init; }
+
+    /// <summary>Told in a sentence of errors of the disk, a few times; any thread.</summary>
+    public Action<string>? Report { get; init; }
+}
+
+/// <summary>The block device.</summary>
+public sealed class VirtioBlock : IVirtioDevice, IDisposable
+{
+    private readonly IBlockBackend _disk;
+    private readonly VirtioBlockOptions _options;
+    private readonly byte[] _serial;
+    private readonly BlockBuffer[] _buffers;
+    private readonly BlockWorkers? _helpers;
+    private readonly ulong _sectors;
+    private BlockState _state;
+    private ulong _features;
+    private int _reports;
+    private IVirtioHost? _host;
+
+    /// <summary>Makes a device of a disk, which stays its creator's to dispose.</summary>
+    /// <param name="disk">The disk.</param>
+    /// <param name="options">What the device is to be.</param>
+    /// <param name="workers">Makes workers for requests at once, where the options ask for them.</param>
+    /// <exception cref="ArgumentException">The serial number is too long, or there are too many queues.</exception>
+    public VirtioBlock(IBlockBackend disk, VirtioBlockOptions options, IWorkerFactory? workers = null)
+    {
+        (_disk, _options) = (disk, options);
+        _serial = Encoding.UTF8.GetBytes(options.Serial);
+        if (_serial.Length > BlockSpec.IdLength) throw new ArgumentException($"a serial number has at most {BlockSpec.IdLength} bytes", nameof(options));
+        if (options.Queues is < 1 or > BlockSpec.MostQueues) throw new ArgumentException($"a block device has 1 to {BlockSpec.MostQueues} queues, not {options.Queues}", nameof(options));
+        _sectors = disk.Length / BlockSpec.SectorSize;
+        Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i))];
+        _buffers = [.. Queues.Select(_ => new BlockBuffer())];
+        if (options.Parallel > 0 && workers is not null) _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
+        Reset();
+    }
+
+    /// <inheritdoc/>
+    public VirtioDeviceType Type => VirtioDeviceType.Block;
+
+    /// <inheritdoc/>
+    public ulong Features => BlockSpec.FeatureSegmentMaximum | BlockSpec.FeatureBlockSize | BlockSpec.FeatureTopology
+        | (_options.Queues > 1 ? BlockSpec.FeatureMultiqueue : 0)
+        | (_options.WriteThrough ? 0 : BlockSpec.FeatureFlush | BlockSpec.FeatureConfigWriteCache)
+        | (_disk.IsReadOnly ? BlockSpec.FeatureReadOnly : BlockSpec.FeatureWriteZeroes | (_options.Discard ? BlockSpec.FeatureDiscard : 0));
+
+    /// <inheritdoc/>
+    public IReadOnlyList<VirtioQueueSpec> Queues { get; }
+
+    /// <inheritdoc/>
+    public uint ConfigGeneration => 0;
+
+    /// <summary>Requests since the last reset.</summary>
+    public long Requests => Volatile.Read(ref _state.Requests);
+
+    /// <summary>Requests since the last reset that ended with an error.</summary>
+    public long Failures => Volatile.Read(ref _state.Failures);
+
+    /// <summary>Bytes read since the last reset.</summary>
+    public long BytesRead => Volatile.Read(ref _state.BytesRead);
+
+    /// <summary>Bytes written since the last reset.</summary>
+    public long BytesWritten => Volatile.Read(ref _state.BytesWritten);
+
+    /// <inheritdoc/>
+    public void Attach(IVirtioHost host) => _host = host;
+
+    /// <inheritdoc/>
+    public bool Accepts(ulong features) => true;
+
+    /// <inheritdoc/>
+    public void ReadConfig(int offset, Span<byte> data)
+    {
+        Span<byte> image = stackalloc byte[BlockSpec.ConfigLength];
+        image.Clear();
+        var limits = _disk.Limits;
+        var alignment = (uint)limits.DiscardGranularity / BlockSpec.SectorSize;
+        BinaryPrimitives.WriteUInt64LittleEndian(image[BlockSpec.CapacityAt..], _sectors);
+        Put(image, BlockSpec.SegmentMaximumAt, BlockSpec.MostSegments);
+        Put(image, BlockSpec.BlockSizeAt, (uint)limits.LogicalBlockSize);
+        image[BlockSpec.PhysicalBlockExponentAt] = (byte)BitOperations.Log2((uint)Math.Max(1, limits.PhysicalBlockSize / limits.LogicalBlockSize));
+        BinaryPrimitives.WriteUInt16LittleEndian(image[BlockSpec.MinimumIoAt..], (ushort)(limits.PhysicalBlockSize / limits.LogicalBlockSize));
+        Put(image, BlockSpec.OptimalIoAt, (uint)(limits.OptimalSize / limits.LogicalBlockSize));
+        image[BlockSpec.WritebackAt] = Volatile.Read(ref _state.Writeback) ? (byte)1 : (byte)0;
+        BinaryPrimitives.WriteUInt16LittleEndian(image[BlockSpec.QueuesAt..], (ushort)Queues.Count);
+        if ((Features & BlockSpec.FeatureDiscard) != 0)
+        {
+            Put(image, BlockSpec.DiscardSectorsAt, BlockSpec.MostRangeSectors);
+            Put(image, BlockSpec.DiscardSegmentsAt, BlockSpec.MostRanges);
+            Put(image, BlockSpec.DiscardAlignmentAt, alignment);
+        }
+        if ((Features & BlockSpec.FeatureWriteZeroes) != 0)
+        {
+            Put(image, BlockSpec.ZeroSectorsAt, BlockSpec.MostRangeSectors);
+            Put(image, BlockSpec.ZeroSegmentsAt, BlockSpec.MostRanges);
+            image[BlockSpec.ZeroMayUnmapAt] = _options.Discard ? (byte)1 : (byte)0;
+        }
+        ConfigSpace.Read(image, offset, data);
+    }
+
+    /// <inheritdoc/>
+    public void WriteConfig(int offset, ReadOnlySpan<byte> data)
+    {
+        // 5.2.6.2: the cache mode is the only field that a driver writes, once it accepted the feature.
+        if (offset != BlockSpec.WritebackAt || data.IsEmpty || (_features & BlockSpec.FeatureConfigWriteCache) == 0) return;
+        Volatile.Write(ref _state.Writeback, data[0] != 0);
+    }
+
+    /// <inheritdoc/>
+    public void Activate(ulong features)
+    {
+        _features = features;
+        // 5.2.6.2: without the mode in the configuration space, a driver that can flush means that it will.
+        if ((features & BlockSpec.FeatureConfigWriteCache) == 0) Volatile.Write(ref _state.Writeback, (features & BlockSpec.FeatureFlush) != 0);
+    }
+
+    /// <inheritdoc/>
+    public bool ProcessQueue(int index)
+    {
+        var queue = _host!.Queues[index];
+        if (!queue.TryTake(out var chain)) return false;
+        for (var i = 1; i < BlockSpec.RequestsAtOnce; i++)
+        {
+            // One request alone is done here, where no time is lost for handing it over.
+            var hasNext = queue.TryTake(out var next);
+            if (_helpers is not null && (hasNext || i > 1)) _helpers.Add(queue, chain);
+            else CarryOut(queue, chain, _buffers[index]);
+            if (!hasNext) return false;
+            chain = next!;
+        }
+        if (_helpers is not null) _helpers.Add(queue, chain);
+        else CarryOut(queue, chain, _buffers[index]);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void StopQueue(int index) => _helpers?.WaitFor(index);
+
+    /// <inheritdoc/>
+    public void Reset()
+    {
+        for (var i = 0; i < Queues.Count; i++) StopQueue(i);
+        _features = 0;
+        _state = new BlockState { Writeback = !_options.WriteThrough };
+    }
+
+    /// <summary>Stops the workers that it made for itself.</summary>
+    public void Dispose() => _helpers?.Dispose();
+
+    private void CarryOutAndSignal(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer)
+    {
+        CarryOut(queue, chain, buffer);
+        queue.Signal();
+    }
+
+    private void CarryOut(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer)
+    {
+        Span<byte> header = stackalloc byte[BlockSpec.HeaderLength];
+        // 5.2.6.1: header and status are what every request has; without them nothing can be answered.
+        if (chain.Read(0, header) != header.Length || chain.WritableLength < BlockSpec.StatusLength)
+        {
+            _host!.Fail("a block request has no header or no room for its status");
+            return;
+        }
+        var type = (BlockRequestType)BinaryPrimitives.ReadUInt32LittleEndian(header);
+        var sector = BinaryPrimitives.ReadUInt64LittleEndian(header[BlockSpec.SectorAt..]);
+        var room = chain.WritableLength - BlockSpec.StatusLength;
+        uint written = 0;
+        BlockStatus status;
+        try
+        {
+            status = type switch
+            {
+                BlockRequestType.In => Read(chain, buffer, sector, room, out written),
+                BlockRequestType.Out => Write(chain, buffer, sector),
+                BlockRequestType.Flush => Flush(),
+                BlockRequestType.GetId => GetId(chain, room, out written),
+                BlockRequestType.Discard or BlockRequestType.WriteZeroes => Ranges(chain, type),
+                _ => BlockStatus.Unsupported,
+            };
+        }
+        catch (IOException failure)
+        {
+            status = BlockStatus.IoError;
+            Report(failure.Message);
+        }
+        Interlocked.Increment(ref _state.Requests);
+        if (status != BlockStatus.Ok) Interlocked.Increment(ref _state.Failures);
+        // The status is the last byte, wherever the data ended.
+        chain.Write(room, [(byte)status]);
+        queue.Complete(chain, status == BlockStatus.Ok && written == room ? chain.WritableLength : written + BlockSpec.StatusLength);
+    }
+
+    private BlockStatus Read(DescriptorChain chain, BlockBuffer buffer, ulong sector, uint length, out uint written)
+    {
+        written = 0;
+        if (!IsInside(sector, length) || !chain.TryCollectWritable(0, length, buffer)) return BlockStatus.IoError;
+        try
+        {
+            _disk.Read(sector * BlockSpec.SectorSize, buffer);
+            written = length;
+        }
+        finally
+        {
+            // What a failed read left there counts as well.
+            chain.NotifyWritten(0, length);
+        }
+        Interlocked.Add(ref _state.BytesRead, length);
+        return BlockStatus.Ok;
+    }
+
+    private BlockStatus Write(DescriptorChain chain, BlockBuffer buffer, ulong sector)
+    {
+        var length = chain.ReadableLength - BlockSpec.HeaderLength;
+        if (_disk.IsReadOnly || !IsInside(sector, length) || !chain.TryCollectReadable(BlockSpec.HeaderLength, length, buffer)) return BlockStatus.IoError;
+        _disk.Write(sector * BlockSpec.SectorSize, buffer);
+        EndWrite();
+        Interlocked.Add(ref _state.BytesWritten, length);
+        return BlockStatus.Ok;
+    }
+
+    private BlockStatus Flush()
+    {
+        if (!_disk.IsReadOnly) _disk.Flush();
+        return BlockStatus.Ok;
+    }
+
+    private BlockStatus GetId(DescriptorChain chain, uint room, out uint written)
+    {
+        Span<byte> id = stackalloc byte[BlockSpec.IdLength];
+        id.Clear();
+        _serial.CopyTo(id);
+        written = (uint)chain.Write(0, id[..(int)Math.Min(room, BlockSpec.IdLength)]);
+        return BlockStatus.Ok;
+    }
+
+    private BlockStatus Ranges(DescriptorChain chain, BlockRequestType type)
+    {
+        if ((_features & (type == BlockRequestType.Discard ? BlockSpec.FeatureDiscard : BlockSpec.FeatureWriteZeroes)) == 0) return BlockStatus.Unsupported;
+        var length = chain.ReadableLength - BlockSpec.HeaderLength;
+        if (length is 0 or > BlockSpec.MostRanges * BlockSpec.RangeLength || length % BlockSpec.RangeLength != 0) return BlockStatus.IoError;
+        // Copied once: all ranges are checked before the first is touched.
+        Span<byte> ranges = stackalloc byte[(int)length];
+        if (chain.Read(BlockSpec.HeaderLength, ranges) != ranges.Length) return BlockStatus.IoError;
+        for (var at = 0; at < ranges.Length; at += BlockSpec.RangeLength)
+        {
+            var status = CheckRange(ranges[at..], type);
+            if (status != BlockStatus.Ok) return status;
+        }
+        for (var at = 0; at < ranges.Length; at += BlockSpec.RangeLength)
+        {
+            var range = ranges[at..];
+            var start = BinaryPrimitives.ReadUInt64LittleEndian(range) * BlockSpec.SectorSize;
+            var bytes = (ulong)BinaryPrimitives.ReadUInt32LittleEndian(range[BlockSpec.RangeSectorsAt..]) * BlockSpec.SectorSize;
+            var unmap = BinaryPrimitives.ReadUInt32LittleEndian(range[BlockSpec.RangeFlagsAt..]) == BlockSpec.RangeUnmap;
+            if (bytes == 0) continue;
+            if (type == BlockRequestType.Discard) _disk.Discard(start, bytes);
+            else _disk.WriteZeroes(start, bytes, unmap && _options.Discard);
+        }
+        EndWrite();
+        return BlockStatus.Ok;
+    }
+
+    // 5.2.6.2: unknown flags are not supported, and a discard has none.
+    private BlockStatus CheckRange(ReadOnlySpan<byte> range, BlockRequestType type)
+    {
+        var flags = BinaryPrimitives.ReadUInt32LittleEndian(range[BlockSpec.RangeFlagsAt..]);
+        if ((flags & ~(type == BlockRequestType.Discard ? 0 : BlockSpec.RangeUnmap)) != 0) return BlockStatus.Unsupported;
+        var sectors = BinaryPrimitives.ReadUInt32LittleEndian(range[BlockSpec.RangeSectorsAt..]);
+        var sector = BinaryPrimitives.ReadUInt64LittleEndian(range);
+        return sectors <= BlockSpec.MostRangeSectors && sector <= _sectors && sectors <= _sectors - sector ? BlockStatus.Ok : BlockStatus.IoError;
+    }
+
+    private void EndWrite()
+    {
+        if (!Volatile.Read(ref _state.Writeback)) _disk.Flush();
+    }
+
+    private bool IsInside(ulong sector, uint length) =>
+        length % BlockSpec.SectorSize == 0 && sector <= _sectors && length / BlockSpec.SectorSize <= _sectors - sector;
+
+    private void Report(string what)
+    {
+        var count = Interlocked.Increment(ref _reports);
+        if (count > BlockSpec.MostReports) return;
+        _options.Report?.Invoke($"the guest got an I/O error: {what}" + (count == BlockSpec.MostReports ? "; further errors of this disk are not reported" : ""));
+    }
+
+    private static void Put(Span<byte> image, int at, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(image[at..], value);
+}

@@ -1,0 +1,101 @@
+// Disks as Debian's kernel drives them: what a guest writes is there when another machine is started on the image, and on
+// the host.
+using System.Security.Cryptography;
+using Lamina.Backends.Disk;
+using Lamina.Tests.Support;
+using Xunit;
+
+namespace Lamina.Tests.Linux;
+
+public sealed class DiskTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-disk-").FullName;
+
+    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task What_a_guest_writes_another_one_reads(string configuration)
+    {
+        DiskSpec[] disks = [Create("a.raw", DiskFormat.Raw), Create("b.qcow2", DiskFormat.Qcow2), Create("c.qcow2", DiskFormat.Qcow2) with { Cache = DiskCache.WriteThrough, Queues = 2 }];
+        string written;
+        await using (var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), disks))
+        {
+            await guest.DoAsync("dd if=/dev/urandom of=/tmp/data bs=1M count=6 2>/dev/null");
+            written = (await guest.DoAsync("sha256sum < /tmp/data"))[..64];
+            await guest.DoAsync("dd if=/tmp/data of=/dev/vda bs=64k seek=1 conv=fsync 2>/dev/null");
+            await guest.DoAsync("dd if=/tmp/data of=/dev/vdb bs=4k seek=777 conv=fsync 2>/dev/null");
+            await guest.DoAsync("dd if=/tmp/data of=/dev/vdc bs=512 seek=99 conv=fsync 2>/dev/null");
+            await PowerOffAsync(guest);
+        }
+
+        Assert.Equal(written, Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(disks[0].Path).AsSpan(65536, 6 << 20))));
+        Assert.True(DiskTools.Check(disks[1].Path, repair: false).Found.IsClean);
+        Assert.True(DiskTools.Check(disks[2].Path, repair: false).Found.IsClean);
+        await using var next = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), [.. disks.Select(disk => disk with { ReadOnly = true })]);
+        Assert.StartsWith(written, await next.DoAsync("dd if=/dev/vda bs=64k skip=1 count=96 2>/dev/null | sha256sum"), StringComparison.Ordinal);
+        Assert.StartsWith(written, await next.DoAsync("dd if=/dev/vdb bs=4k skip=777 count=1536 2>/dev/null | sha256sum"), StringComparison.Ordinal);
+        Assert.StartsWith(written, await next.DoAsync("dd if=/dev/vdc bs=512 skip=99 count=12288 2>/dev/null | sha256sum"), StringComparison.Ordinal);
+        Assert.NotEqual(0, (await next.AskAsync("dd if=/tmp/x of=/dev/vda 2>/dev/null")).ExitCode);
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task The_disks_are_what_was_asked_for(string configuration)
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
+            Create("a.raw", DiskFormat.Raw) with { Serial = "first-disk", ReadOnly = true },
+            Create("b.qcow2", DiskFormat.Qcow2) with { Discard = false, Cache = DiskCache.WriteThrough });
+
+        Assert.Equal("32768\n65536\n", await guest.DoAsync("cat /sys/block/vda/size /sys/block/vdb/size"));
+        Assert.Equal("first-disk", await guest.DoAsync("cat /sys/block/vda/serial"));
+        Assert.Equal("1\n0\n", await guest.DoAsync("cat /sys/block/vda/ro /sys/block/vdb/ro"));
+        Assert.Equal("4096\n", await guest.DoAsync("cat /sys/block/vdb/queue/physical_block_size"));
+        Assert.Equal("65536\n", await guest.DoAsync("cat /sys/block/vdb/queue/optimal_io_size"));
+        Assert.Equal("write through\n", await guest.DoAsync("cat /sys/block/vdb/queue/write_cache"));
+        Assert.Equal("0\n", await guest.DoAsync("cat /sys/block/vdb/queue/discard_max_bytes"));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task A_file_system_survives_a_reset_and_gives_back_what_is_deleted(string configuration)
+    {
+        var disk = Create("disk.qcow2", DiskFormat.Qcow2);
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), disk);
+        await guest.DoAsync("mke2fs -F /dev/vda >/dev/null 2>&1 && mount -t ext4 /dev/vda /mnt");
+        await guest.DoAsync("dd if=/dev/zero bs=1M count=12 2>/dev/null | tr '\\0' 'x' >/mnt/big && echo kept >/mnt/small && sync");
+        var full = new FileInfo(disk.Path).Length;
+        Assert.True(full > 12 << 20, $"the image has only {full} bytes");
+
+        await guest.Machine.ResetAsync();
+        // The prompt of before stands unread.
+        await guest.WaitAsync("ends it.");
+        await guest.WaitForPromptAsync();
+        await guest.DoAsync("mount -t ext4 /dev/vda /mnt");
+        Assert.Equal("kept\n", await guest.DoAsync("cat /mnt/small"));
+        Assert.Equal($"{12 << 20}\n", await guest.DoAsync("wc -c </mnt/big"));
+        await guest.DoAsync("rm /mnt/big && sync && fstrim /mnt && umount /mnt && blkdiscard -o 29360128 -l 1048576 /dev/vda");
+        await PowerOffAsync(guest);
+
+        var check = DiskTools.Check(disk.Path, repair: false).Found;
+        Assert.True(check.IsClean, string.Join("; ", check.Messages));
+        Assert.True(check.DataClusters < 100, $"{check.DataClusters} clusters still hold data");
+    }
+
+    private DiskSpec Create(string name, DiskFormat format)
+    {
+        var path = Path.Combine(_folder, name);
+        DiskTools.Create(new DiskCreation { Path = path, Format = format, Size = format == DiskFormat.Raw ? 16ul << 20 : 32ul << 20 });
+        return new DiskSpec { Path = path };
+    }
+
+    private static async Task PowerOffAsync(LinuxGuest guest)
+    {
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+        await guest.Machine.DisposeAsync();
+    }
+}

@@ -1,0 +1,156 @@
+// "lamina disk" and "lamina run --disk" through the real program: what they print, how they end, and every mistake that a
+// user can make with an image.
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class DiskCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private string Image => _folder.File("disk.qcow2");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task An_image_is_made_looked_at_checked_and_resized()
+    {
+        await Succeed("disk", "create", Image, "64M", "--cluster-size", "4K");
+        await Succeed("disk", "resize", Image, "1G");
+
+        var info = await Succeed("disk", "info", Image);
+        var check = await Succeed("disk", "check", Image);
+
+        Assert.Contains("1 GiB (1073741824 bytes)", info, StringComparison.Ordinal);
+        Assert.Contains("cluster size:     4096", info, StringComparison.Ordinal);
+        Assert.Contains("no errors; 0 clusters", check, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_disk_is_converted_there_and_back_without_its_holes()
+    {
+        var content = new byte[3 << 20];
+        new Random(1).NextBytes(content.AsSpan(1 << 20, 100_000));
+        File.WriteAllBytes(_folder.File("disk.raw"), content);
+
+        await Succeed("disk", "convert", _folder.File("disk.raw"), Image);
+        await Succeed("disk", "convert", Image, _folder.File("back.raw"), "--format", "raw");
+
+        Assert.Equal(content, File.ReadAllBytes(_folder.File("back.raw")));
+        Assert.True(new FileInfo(Image).Length < 1 << 20);
+    }
+
+    [Fact]
+    public async Task Snapshots_are_taken_listed_restored_and_deleted()
+    {
+        await Succeed("disk", "create", Image, "1M");
+        await Succeed("disk", "snapshot", "create", Image, "fresh install");
+        var list = await Succeed("disk", "snapshot", "list", Image);
+        await Succeed("disk", "snapshot", "apply", Image, "fresh install");
+        await Succeed("disk", "snapshot", "rm", Image, "1");
+
+        Assert.Matches(@"^ID  NAME .*\n1   fresh install  20\d\d-.*Z  1 MiB  -\n$", list);
+        Assert.Single((await Succeed("disk", "snapshot", "list", Image)).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        await Fail(2, "has no snapshot \"fresh install\"", "disk", "snapshot", "rm", Image, "fresh install");
+    }
+
+    [Fact]
+    public async Task A_damaged_image_and_one_that_leaks_have_exit_codes_of_their_own()
+    {
+        await Succeed("disk", "create", Image, "1M");
+        var content = File.ReadAllBytes(Image);
+        // The refcount block follows the table, which follows the L1 table.
+        const int block = 0x30000;
+        Assert.Equal((0, 1), (content[block], content[block + 1]));
+        content[block + 101] = 1;
+        File.WriteAllBytes(Image, content);
+        Assert.Equal(4, (await LaminaProgram.RunAsync(["disk", "check", Image])).ExitCode);
+        content[block + 3] = 0;
+        File.WriteAllBytes(Image, content);
+        Assert.Equal(3, (await LaminaProgram.RunAsync(["disk", "check", Image])).ExitCode);
+
+        Assert.Contains("repaired: no errors", await Succeed("disk", "check", Image, "--repair"), StringComparison.Ordinal);
+        Assert.Contains("no errors", await Succeed("disk", "check", Image), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("disk", "a command is missing; 'lamina disk --help'")]
+    [InlineData("disk create", "PATH is missing")]
+    [InlineData("disk create {new}", "say how large")]
+    [InlineData("disk create {new} lots", "'lots' is not a size")]
+    [InlineData("disk create {new} 1M --format vmdk", "there is no format 'vmdk'")]
+    [InlineData("disk create {new} 1M --version 4", "there is no version '4'")]
+    [InlineData("disk create {new} 1M --cluster-size 3K", "clusters cannot have 3072 bytes")]
+    [InlineData("disk create {new} 1M --format raw --backing {image}", "a raw image has no backing file")]
+    [InlineData("disk resize {image} 512K", "say --shrink")]
+    [InlineData("disk check {raw}", "is a raw image")]
+    [InlineData("disk convert {image}", "TARGET is missing")]
+    [InlineData("disk info {new}", "there is no disk image")]
+    [InlineData("run --kernel {kernel} --disk {new}", "there is no disk image")]
+    [InlineData("run --disk ,ro", "a disk needs the path")]
+    [InlineData("run --disk {image},fast", "\"fast\" is no option of a disk")]
+    [InlineData("run --disk {image},cache=none", "\"cache=none\" is no option of a disk")]
+    [InlineData("run --kernel {kernel} --disk {image},queues=0", "1 to 16 queues, not 0")]
+    [InlineData("run --kernel {kernel} --disk {image},serial=0123456789012345678901", "longer than 20 bytes")]
+    [InlineData("run --kernel {kernel} --disk {image} --disk {image}", "is given twice")]
+    [InlineData("run --kernel {kernel} --disk {raw},format=qcow2", "no qcow2 image")]
+    [InlineData("run --kernel {kernel} --disk {overlay}", "name that as its backing file if it may be read (backing=")]
+    public async Task A_mistake_ends_in_one_sentence(string words, string sentence)
+    {
+        await Succeed("disk", "create", Image, "1M");
+        await Succeed("disk", "create", _folder.File("overlay.qcow2"), "--backing", "disk.qcow2");
+        File.WriteAllBytes(_folder.File("raw"), new byte[4096]);
+        var named = new Dictionary<string, string>
+        {
+            ["{new}"] = _folder.File("new.qcow2"),
+            ["{image}"] = Image,
+            ["{raw}"] = _folder.File("raw"),
+            ["{kernel}"] = Guest.In(_folder, Guest.Halts),
+            ["{overlay}"] = _folder.File("overlay.qcow2"),
+        };
+
+        await Fail(2, sentence, words.Split(' ').Select(word => named.Aggregate(word, (text, name) => text.Replace(name.Key, name.Value, StringComparison.Ordinal))).ToArray());
+
+        Assert.False(File.Exists(_folder.File("new.qcow2")));
+    }
+
+    [Fact]
+    public async Task What_the_host_refuses_has_the_hosts_exit_code()
+    {
+        var kernel = Guest.In(_folder, Guest.Halts);
+        await Fail(1, "is a folder", "run", "--kernel", kernel, "--disk", $"{_folder.Path},ro");
+        await Fail(1, "cannot create", "disk", "create", _folder.File("no/such/folder.qcow2"), "1M");
+        await Fail(1, "is a folder", "disk", "info", _folder.Path);
+    }
+
+    [Fact]
+    public async Task A_disk_in_use_is_refused_to_the_second()
+    {
+        await Succeed("disk", "create", Image, "1M");
+        using var first = LaminaProgram.Start(["run", "--kernel", Guest.In(_folder, Guest.Halts), "--disk", Image]);
+        await first.SaidAsync("up");
+
+        await Fail(1, "in use by another machine", "run", "--kernel", Guest.In(_folder, Guest.Halts), "--disk", Image);
+        await Fail(1, "in use by another machine", "disk", "resize", Image, "2M");
+        first.Signal(System.Runtime.InteropServices.PosixSignal.SIGTERM);
+        Assert.Equal(143, (await first.EndAsync()).ExitCode);
+        Assert.Contains("no errors", await Succeed("disk", "check", Image), StringComparison.Ordinal);
+    }
+
+    private static async Task<string> Succeed(params string[] words)
+    {
+        var outcome = await LaminaProgram.RunAsync(words);
+        Assert.True(outcome.ExitCode == 0, $"lamina {string.Join(' ', words)} exited with {outcome.ExitCode}: {outcome.Errors}{outcome.Output}");
+        return outcome.Output;
+    }
+
+    private static async Task Fail(int code, string sentence, params string[] words)
+    {
+        var outcome = await LaminaProgram.RunAsync(words);
+        Assert.Equal(code, outcome.ExitCode);
+        Assert.Contains(sentence, outcome.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("lamina: ", outcome.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Single(outcome.ErrorLines);
+    }
+}
