@@ -130,11 +130,14 @@ internal sealed class Block
     /// <summary>How many translations of this code have become stale before this one.</summary>
     public int Age;
 
-    /// <summary>Landing pads by linear address: the last one made.</summary>
+    /// <summary>Where the first landing pad is for; blocks have one for each linear address that they are jumped to at, mostly one.</summary>
     public ulong PadLinear;
 
     /// <summary>Executable address of the pad for <see cref="PadLinear"/>, or 0.</summary>
     public ulong Pad;
+
+    /// <summary>The next one in the same place of the index.</summary>
+    public Block? NextInBucket;
 
     /// <summary>The instruction crosses into <see cref="SecondPage"/>.</summary>
     public bool CrossesPage => SecondPage != ulong.MaxValue;

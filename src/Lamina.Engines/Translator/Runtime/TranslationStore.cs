@@ -9,16 +9,13 @@ using Lamina.Engines.X86.Cpuid;
 
 namespace Lamina.Engines.Translator.Runtime;
 
-/// <summary>What makes a block the right one.</summary>
-internal readonly record struct BlockIdentity(ulong Physical, ulong Linear, ulong CodeBase, ModeKey Key);
-
 internal sealed unsafe class TranslationStore : IDisposable
 {
     private const int MaxAge = 16;
 
     private readonly GuestMemory _memory;
-    private readonly Dictionary<BlockIdentity, Block> _index = [];
-    private readonly Dictionary<(int, ulong), ulong> _pads = [];
+    private readonly BlockIndex _index = new();
+    private readonly Dictionary<(int, ulong), ulong> _furtherPads = [];
     private readonly GuestBlock _guest = new();
     private readonly BlockEmitter _emitter;
     private readonly bool _precise;
@@ -62,17 +59,16 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public Block? Find(in BlockIdentity identity)
     {
-        lock (Gate) return _index.GetValueOrDefault(identity);
+        lock (Gate) return _index.Find(identity);
     }
 
     /// <summary>Translates a block.</summary>
     /// <param name="identity">Which.</param>
     /// <param name="linear">Its linear address (position-independent identities do not have it).</param>
-    /// <param name="nextPhysical">Guest-physical address of the following linear page, asked for only if the first instruction crosses; ~0 where it cannot be fetched.</param>
-    /// <param name="needsNextPage">The first instruction crosses into a page that cannot be fetched.</param>
-    public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong> nextPhysical, out bool needsNextPage)
+    /// <param name="nextPhysical">Guest-physical address of the linear page that follows an address, asked for only if the first instruction crosses; ~0 where it cannot be fetched.</param>
+    /// <returns>Null: the first instruction crosses into a page that cannot be fetched.</returns>
+    public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong, ulong> nextPhysical)
     {
-        needsNextPage = false;
         AnnounceCode(identity.Physical);
         var source = new CodeSource
         {
@@ -84,12 +80,8 @@ internal sealed unsafe class TranslationStore : IDisposable
         var second = ulong.MaxValue;
         if (_guest.End == BlockEnd.NeedsNextPage)
         {
-            second = nextPhysical();
-            if (second == ulong.MaxValue || !Pages.IsRam(second))
-            {
-                needsNextPage = true;
-                return null;
-            }
+            second = nextPhysical(linear);
+            if (second == ulong.MaxValue || !Pages.IsRam(second)) return null;
             AnnounceCode(second);
             source.NextPage = (byte*)_memory.HostBase + second;
             _guest.Read(source, identity.Key, limit);
@@ -100,7 +92,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
         _emitter.Emit(_guest, identity.Key, linear, identity.CodeBase, block);
         Buffer.Add(block);
-        _index[identity] = block;
+        _index.Add(block);
         BlocksTranslated++;
         InstructionsTranslated += block.InstructionCount;
         Register(block);
@@ -110,13 +102,17 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>Executable address of the landing pad for a block at a linear address.</summary>
     public ulong PadFor(Block block, ulong linear)
     {
-        if (block.Pad != 0 && block.PadLinear == linear) return block.Pad;
-        if (!_pads.TryGetValue((block.HostStart, linear), out var pad))
+        if (block.Pad == 0)
+        {
+            block.PadLinear = linear;
+            return block.Pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses.JumpMiss);
+        }
+        if (block.PadLinear == linear) return block.Pad;
+        if (!_furtherPads.TryGetValue((block.HostStart, linear), out var pad))
         {
             pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses.JumpMiss);
-            _pads[(block.HostStart, linear)] = pad;
+            _furtherPads[(block.HostStart, linear)] = pad;
         }
-        (block.Pad, block.PadLinear) = (pad, linear);
         return pad;
     }
 
@@ -179,7 +175,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         Buffer.Clear();
         _index.Clear();
-        _pads.Clear();
+        _furtherPads.Clear();
         Pages.Clear();
         Generation++;
         foreach (var vcpu in World.Vcpus) vcpu.TranslationsDropped();
@@ -213,7 +209,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private void Retire(Block block)
     {
         BlocksInvalidated++;
-        _index.Remove(new BlockIdentity(block.Physical, (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : block.Linear, block.CodeBase, block.Key));
+        _index.Remove(block);
         PatchEntry(block, 0xe8, Stubs.Addresses.Stale);
     }
 

@@ -124,7 +124,8 @@ internal sealed unsafe partial class TranslatorVcpu
         if (block != null) return block;
         lock (_store.Gate)
         {
-            block = _store.Translate(identity, linear, () => NextPhysical(linear), out _);
+            // Another vCPU may have been faster.
+            block = _store.Find(identity) ?? _store.Translate(identity, linear, _nextPhysical);
             _generation = _store.Generation;
         }
         // The bytes behind the page could not be fetched: that fault is the instruction's.

@@ -38,6 +38,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly GeneratedCodeFaults _faults;
     private readonly SemaphoreSlim _wake = new(0, 1);
 
+    private readonly Func<ulong, ulong> _nextPhysical;
     private AddressRegion _user;
     private AddressRegion _region;
     private ModeKey _key;
@@ -79,6 +80,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
         _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, settings.UserRegions)];
         _user = _region = NewUserRegion(0);
+        _nextPhysical = NextPhysical;
         _area->HostMxcsr = DefaultMxcsr;
         _area->RamBase = (ulong)_memory.HostBase;
         _area->PageInfo = store.Pages.Table;
