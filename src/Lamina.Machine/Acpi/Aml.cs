@@ -90,11 +90,11 @@ internal static class Aml
         return bytes;
     }
 
-    /// <summary>Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive) { gsi }. 6.4.3.6.</summary>
+    /// <summary>Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { gsi }. 6.4.3.6.</summary>
     internal static byte[] LevelInterrupt(uint gsi)
     {
         var bytes = new byte[9];
-        (bytes[0], bytes[1], bytes[3], bytes[4]) = (0x89, 6, 0x01, 1);
+        (bytes[0], bytes[1], bytes[3], bytes[4]) = (0x89, 6, 0x09, 1);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(5), gsi);
         return bytes;
     }

@@ -38,6 +38,10 @@ internal static class MicroLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;
 
-    // Global system interrupts of the virtio slots, in order: the I/O APIC's pins behind those of ISA devices.
-    internal const int VirtioGsi = 16, VirtioSlots = 8;
+    // Global system interrupts of the virtio slots: the I/O APIC's pins behind those of ISA devices, which slots beyond
+    // their number share.
+    internal const int VirtioGsi = 16, VirtioGsis = 8, VirtioSlots = 32;
+
+    /// <summary>The interrupt of a virtio slot.</summary>
+    internal static int VirtioGsiOf(int slot) => VirtioGsi + slot % VirtioGsis;
 }

@@ -188,7 +188,7 @@ internal sealed class MicroMachine : IHardware
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
         {
-            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsi + slot)));
+            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot))));
             _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
             _resets.Add(transport.Reset);
         }

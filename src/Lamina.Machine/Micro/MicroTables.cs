@@ -29,7 +29,7 @@ internal static class MicroTables
         VirtioDevices =
         [
             .. Enumerable.Range(0, virtioDevices).Select(slot => new VirtioMmioDescription(
-                (uint)(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride)), (uint)VirtioMmio.WindowLength, (uint)(MicroLayout.VirtioGsi + slot))),
+                (uint)(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride)), (uint)VirtioMmio.WindowLength, (uint)MicroLayout.VirtioGsiOf(slot))),
         ],
     }, MicroLayout.AcpiTables, MicroLayout.AcpiTablesEnd - MicroLayout.AcpiTables);
 }

@@ -85,6 +85,19 @@ public sealed class DiskTests : IDisposable
         Assert.True(check.DataClusters < 100, $"{check.DataClusters} clusters still hold data");
     }
 
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Many_disks_share_interrupts(string configuration)
+    {
+        DiskSpec[] disks = [.. Enumerable.Range(0, 20).Select(i => Create($"{i}.qcow2", DiskFormat.Qcow2))];
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), disks);
+
+        Assert.Equal("20\n", await guest.DoAsync("ls /sys/block | grep -c ^vd"));
+        await guest.DoAsync("for d in /dev/vd?; do (echo $d | dd of=$d bs=512 conv=sync,fsync 2>/dev/null) & done; wait");
+        Assert.Equal("20\n", await guest.DoAsync("for d in /dev/vd?; do head -c 9 $d; done | grep -c /dev/vd"));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+    }
+
     private DiskSpec Create(string name, DiskFormat format)
     {
         var path = Path.Combine(_folder, name);
