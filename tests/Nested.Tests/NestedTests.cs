@@ -25,7 +25,8 @@ public sealed class NestedTests(NestedHost host, ITestOutputHelper output) : ICl
         Assert.Contains("lamina: kvm (hardware virtualization", shell.Output, StringComparison.Ordinal);
         Assert.Contains($"\ncpus: {cpus}, clock: ", shell.Output, StringComparison.Ordinal);
         Assert.Contains("\ncounted: 2000\n", shell.Output, StringComparison.Ordinal);
-        Assert.DoesNotMatch(@"(?im)^\[ *\d+\.\d+\] .*([^e]bug:|oops|unchecked msr|call trace|stuck|lockup)", shell.Output);
+        // QEMU lets a nested guest's XSETBV pass without telling its hypervisor, which then does not know the size of the guest's XSAVE area.
+        Assert.DoesNotMatch(@"(?im)^\[ *\d+\.\d+\] (?!.* fpu__init_system_xstate).*(warning:|[^e]bug:|oops|unchecked msr|stuck|lockup)", shell.Output);
     }
 
     [Theory]

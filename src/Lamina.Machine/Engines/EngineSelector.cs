@@ -34,9 +34,12 @@ internal static class EngineSelector
     {
         if (verdict.IsHardware) return new SelectedEngine(new KvmEngine(), $"kvm (hardware virtualization: guest kernels run at {verdict.Speed})");
         return Translator(cpus, verdict.WhyNot is { } reason
-            ? $"no hardware virtualization: {reason}"
+            ? $"no hardware virtualization: {Problem(reason)}"
             : $"{KvmSupport.DefaultPath} is software-assisted here: it runs guest kernels at {verdict.Speed}");
     }
+
+    // A reason says what is the matter, and then what to do; where the translator is taken anyway, the first is enough.
+    private static string Problem(string reason) => reason.Split((string[])[": ", "; "], 2, StringSplitOptions.None)[0];
 
     private static SelectedEngine Kvm(KvmVerdict verdict)
     {

@@ -33,10 +33,10 @@ public sealed class EngineSelectorTests : IDisposable
     }
 
     [Theory]
-    [InlineData(DeviceFile.NotFound, "there is no /dev/kvm")]
-    [InlineData(DeviceFile.AccessDenied, "usermod -aG kvm")]
-    [InlineData(DeviceFile.NoDevice, "no driver")]
-    public void Without_a_KVM_the_translator_is_chosen_and_asking_for_KVM_is_refused_with_the_reason(int error, string words)
+    [InlineData(DeviceFile.NotFound, "there is no /dev/kvm", "modul")]
+    [InlineData(DeviceFile.AccessDenied, "/dev/kvm may not be opened by this user", "usermod -aG kvm")]
+    [InlineData(DeviceFile.NoDevice, "/dev/kvm has no driver", "firmware")]
+    public void Without_a_KVM_the_translator_is_chosen_and_asking_for_KVM_is_refused_with_the_remedy(int error, string problem, string remedy)
     {
         var host = Host(speed: 0) with { WhyNot = () => KvmSystem.Refusal("/dev/kvm", error) };
 
@@ -44,8 +44,9 @@ public sealed class EngineSelectorTests : IDisposable
         var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(EngineChoice.Kvm, cpus: 1, host));
 
         Assert.Equal("translator", selected.Engine.Name);
-        Assert.Contains(words, selected.Description, StringComparison.Ordinal);
-        Assert.Contains(words, refusal.Message, StringComparison.Ordinal);
+        Assert.Equal($"translator (no hardware virtualization: {problem})", selected.Description);
+        Assert.Contains(problem, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, refusal.Message, StringComparison.Ordinal);
         Assert.IsType<HostException>(refusal.InnerException);
         Assert.Equal(0, _measurements);
     }
