@@ -145,6 +145,6 @@ public static class KernelModeSpeed
 
         public ulong ReadTsc() => 0;
 
-        public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException();
+        public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException("the guest of the timed run has no timers");
     }
 }

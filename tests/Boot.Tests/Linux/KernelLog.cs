@@ -12,7 +12,7 @@ internal static class KernelLog
         "failed with error", "probe of", "Spectre V2 : Vulnerable", "corrupt", "mismatch", "Mismatch", "timed out", "can't find IRQ", "No irq",
     ];
 
-    // There is no PCI in this machine. Whether QEMU's microvm makes the kernel say the same has not been compared.
+    // There is no PCI in this machine; the same kernel says the same on QEMU 7.2's microvm.
     private static readonly string[] Expected = ["PCI: Fatal: No config space access function found"];
 
     /// <summary>The lines that complain.</summary>

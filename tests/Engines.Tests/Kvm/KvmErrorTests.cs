@@ -96,6 +96,6 @@ public sealed class KvmErrorTests
 
         public ulong ReadTsc() => 0;
 
-        public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException();
+        public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException("these guests have no timers");
     }
 }

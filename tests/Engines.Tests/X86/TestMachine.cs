@@ -318,7 +318,7 @@ internal sealed class FakeClock : IMachineClock
 
     public ulong ReadTsc() => Tsc;
 
-    public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException();
+    public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException("a processor by itself has no timers");
 }
 
 internal sealed class RecordingCache : ITranslationCache
