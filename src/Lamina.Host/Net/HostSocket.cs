@@ -22,8 +22,11 @@ public static class HostError
     /// <summary>No route, or no such host, or no answer.</summary>
     public const int NetworkUnreachable = 101, TimedOut = 110, HostUnreachable = 113;
 
-    /// <summary>A datagram is longer than the path takes.</summary>
-    public const int MessageTooLong = 90;
+    /// <summary>A client was gone before it was accepted.</summary>
+    public const int ConnectionAborted = 103;
+
+    /// <summary>The host forbids it.</summary>
+    public const int NotPermitted = 1, AccessDenied = 13;
 }
 
 /// <summary>The kinds of socket.</summary>
