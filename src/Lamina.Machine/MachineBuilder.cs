@@ -9,6 +9,7 @@ using Lamina.Devices.Virtio.Balloon;
 using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Micro;
+using Lamina.Networks;
 
 namespace Lamina;
 
@@ -50,7 +51,8 @@ internal static class MachineBuilder
             var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
             var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares), life, units);
+            var networks = NetworkBackends.Open(spec.Networks, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, networks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon);

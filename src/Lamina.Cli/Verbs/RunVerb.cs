@@ -60,6 +60,7 @@ internal static class RunVerb
             Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
             Balloon = parsed.GetValue(options.Balloon),
             Report = Stderr.Say,
+            Networks = RunOptions.ReadNetworks(parsed.GetValue(options.Networks), parsed.GetValue(options.Published)),
             NoReboot = parsed.GetValue(options.NoReboot),
             DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
             Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
