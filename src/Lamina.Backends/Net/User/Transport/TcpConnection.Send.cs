@@ -143,7 +143,7 @@ internal sealed partial class TcpConnection
         }
         var window = (uint)segment.Window << _sndScale;
         if (SequenceNumber.IsBefore(_sndUna, ack)) Advance(ack);
-        else if (ack == _sndUna && segment.Length == 0 && window == _sndWnd && _sndUna != _sndMax) ReceiveDuplicate();
+        else if (ack == _sndUna && segment.Length == 0 && window == _sndWnd && _sndUna != _sndNxt) ReceiveDuplicate();
         if (SequenceNumber.IsBefore(_sndWl1, segment.Sequence) || (_sndWl1 == segment.Sequence && SequenceNumber.IsAtMost(_sndWl2, ack)))
         {
             // A guest that answers with a window of zero is there, and will be asked for as long as it is.
