@@ -52,7 +52,7 @@ internal sealed class RunOptions
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };
 
     /// <summary>--net.</summary>
-    public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege) or none; options follow with commas (docs/networks.md); repeatable." };
+    public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege) or none; options follow with commas (docs/networks.md); repeatable. Default: user." };
 
     /// <summary>--publish.</summary>
     public Option<string[]> Published { get; } = new("--publish", "-p") { HelpName = "[ADDRESS:]HOST:GUEST[/udp]", Description = "Lead a port of the host to one of the guest; listens on 127.0.0.1 where no address is given; repeatable." };
@@ -139,14 +139,16 @@ internal sealed class RunOptions
     public static int? ReadGdb(string? text) =>
         text is null ? null : ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : throw Refuse("--gdb", text, "a TCP port", "1234");
 
-    /// <summary>Reads --net and --publish: ports are published by the first card that is on a network of its own.</summary>
+    /// <summary>
+    /// Reads --net and --publish. Where nothing is said there is one card on a network of its own; ports are published by
+    /// the first card that is on such a network.
+    /// </summary>
     /// <exception cref="UsageException">There is none to publish a port with.</exception>
     /// <exception cref="MachineException">A word is not understood.</exception>
     public static IReadOnlyList<NetworkSpec> ReadNetworks(string[]? networks, string[]? published)
     {
-        List<NetworkSpec> cards = [.. (networks ?? []).Select(NetworkWords.Parse).OfType<NetworkSpec>()];
+        List<NetworkSpec> cards = networks is null or [] ? [new NetworkSpec(new NetworkTarget.User())] : [.. networks.Select(NetworkWords.Parse).OfType<NetworkSpec>()];
         if (published is null or []) return cards;
-        if (networks is null or []) cards.Add(new NetworkSpec(new NetworkTarget.User()));
         var index = cards.FindIndex(card => card.Target is NetworkTarget.User);
         if (index < 0) throw new UsageException("--publish needs a network card of the kind user; add --net user");
         var options = ((NetworkTarget.User)cards[index].Target).Options;

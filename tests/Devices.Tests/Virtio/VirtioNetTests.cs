@@ -82,7 +82,7 @@ public sealed class VirtioNetTests : IDisposable
     {
         var frame = new byte[length];
         for (var i = 14; i < length; i++) frame[i] = (byte)(i * 7 + seed);
-        Mac.CopyTo(frame, 0);
+        Mac.AsSpan(0, Math.Min(6, length)).CopyTo(frame);
         return frame;
     }
 
