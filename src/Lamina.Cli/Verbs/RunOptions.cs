@@ -52,7 +52,7 @@ internal sealed class RunOptions
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };
 
     /// <summary>--net.</summary>
-    public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege) or none; options follow with commas (docs/networks.md); repeatable. Default: user." };
+    public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege), tap[=NAME], switch=PATH (shared by machines), socket=PATH (passt) or none; options follow with commas, see docs/networks.md; repeatable. Default: user." };
 
     /// <summary>--publish.</summary>
     public Option<string[]> Published { get; } = new("--publish", "-p") { HelpName = "[ADDRESS:]HOST:GUEST[/udp]", Description = "Lead a port of the host to one of the guest; listens on 127.0.0.1 where no address is given; repeatable." };

@@ -77,6 +77,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int getsockopt(int sockfd, int level, int optname, void* optval, int* optlen);
 
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial uint if_nametoindex(string ifname);
+
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int epoll_create1(int flags);
 

@@ -2,6 +2,8 @@
 using System.Globalization;
 using System.Net.NetworkInformation;
 using System.Security.Cryptography;
+using Lamina.Backends.Net.Switch;
+using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
 using Lamina.Core.Net;
 using Lamina.Devices.Virtio.Net;
@@ -40,6 +42,9 @@ internal static class NetworkBackends
         INetBackend backend = network.Target switch
         {
             NetworkTarget.User user => OpenUser(user.Options),
+            NetworkTarget.Tap tap => new TapBackend(tap.Name, tap.Bridge),
+            NetworkTarget.Switch shared => new SwitchBackend(shared.Path, shared.Vlan, CheckMtu(shared.Mtu)),
+            NetworkTarget.Socket socket => new SwitchBackend(socket.Path, VlanMembership.Trunk, CheckMtu(socket.Mtu), mayListen: false),
             NetworkTarget.Backend own => own.Channel,
             _ => throw new MachineException($"there is no network {network.Target.GetType().Name}"),
         };
@@ -49,11 +54,14 @@ internal static class NetworkBackends
 
     private static UserNetBackend OpenUser(UserNetOptions options)
     {
-        if (options.Mtu is < LeastMtu or > MostMtu) throw new MachineException($"an MTU of {options.Mtu} is not possible; use {LeastMtu} to {MostMtu}");
+        _ = CheckMtu(options.Mtu);
         if (options.Network4.PrefixLength is < 8 or > 27) throw new MachineException($"{options.Network4} is no network for a guest; use one of a length from 8 to 27, as 10.0.2.0/24");
         if (options.Network6 is { PrefixLength: not 64 } network6) throw new MachineException($"{network6} is no IPv6 network for a guest; its length must be 64");
         return new UserNetBackend(options);
     }
+
+    private static int CheckMtu(int mtu) =>
+        mtu is >= LeastMtu and <= MostMtu ? mtu : throw new MachineException($"an MTU of {mtu} is not possible; use {LeastMtu} to {MostMtu}");
 
     // A link of the machine's own has no other card; elsewhere two machines must not have the same address.
     private static byte[] MakeMac(NetworkTarget target, int index)

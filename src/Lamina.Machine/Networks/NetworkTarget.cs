@@ -1,5 +1,6 @@
 // What a machine's network cards are plugged into: values only. Reading them from words is NetworkWords' work, opening
 // them is NetworkBackends'.
+using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 using Lamina.Core.Net;
 
@@ -20,6 +21,22 @@ public abstract record NetworkTarget
         {
         }
     }
+
+    /// <summary>A tap interface of the host's.</summary>
+    /// <param name="Name">Its name; where there is none of that name it is made and goes with the machine. Null: the host chooses.</param>
+    /// <param name="Bridge">A bridge of the host's to add it to, or null.</param>
+    public sealed record Tap(string? Name = null, string? Bridge = null) : NetworkTarget;
+
+    /// <summary>A switch that machines of this host share; whoever comes first runs it for all.</summary>
+    /// <param name="Path">The Unix socket by which they find it.</param>
+    /// <param name="Vlan">Which of its networks.</param>
+    /// <param name="Mtu">The longest packet in bytes.</param>
+    public sealed record Switch(string Path, VlanMembership Vlan, int Mtu = 1500) : NetworkTarget;
+
+    /// <summary>Another program that takes frames at a Unix socket, each behind its length in four bytes: passt, QEMU.</summary>
+    /// <param name="Path">The socket, on which the program listens.</param>
+    /// <param name="Mtu">The longest packet in bytes.</param>
+    public sealed record Socket(string Path, int Mtu = 1500) : NetworkTarget;
 
     /// <summary>A backend of the caller's own. The machine attaches to it, starts it and disposes it.</summary>
     public sealed record Backend(INetBackend Channel) : NetworkTarget;

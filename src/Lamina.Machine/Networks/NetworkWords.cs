@@ -3,6 +3,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 
 namespace Lamina;
@@ -12,17 +13,24 @@ public static class NetworkWords
 {
     private const int DnsPort = 53;
 
-    /// <summary>Reads a card: <c>user</c> with its options, or <c>none</c>.</summary>
+    /// <summary>
+    /// Reads a card: <c>user</c>, <c>tap[=NAME]</c>, <c>switch=PATH</c> or <c>socket=PATH</c> with options; or <c>none</c>.
+    /// </summary>
     /// <returns>The card; null for <c>none</c>.</returns>
     /// <exception cref="MachineException">The text is none; the message says what is wrong.</exception>
     public static NetworkSpec? Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         var words = text.Split(',').Select(Word.Read).ToList();
-        var kind = words[0];
-        var card = new NetworkSpec(new NetworkTarget.User());
-        if (kind.Key == "none" && kind.Value is null && words.Count == 1) return null;
-        if (kind.Key != "user" || kind.Value is not null) throw new MachineException($"\"{text}\" is no network; use user or none");
+        if (words is [{ Key: "none", Value: null }]) return null;
+        var card = new NetworkSpec(words[0] switch
+        {
+            { Key: "user", Value: null } => new NetworkTarget.User(),
+            { Key: "tap", Value: not "" } tap => new NetworkTarget.Tap(tap.Value),
+            { Key: "switch", Value: { Length: > 0 } path } => new NetworkTarget.Switch(path, VlanMembership.Untagged),
+            { Key: "socket", Value: { Length: > 0 } path } => new NetworkTarget.Socket(path),
+            _ => throw new MachineException($"\"{text}\" is no network; use user, tap, tap=NAME, switch=PATH, socket=PATH or none"),
+        });
         foreach (var word in words.Skip(1))
         {
             card = word.Key switch
@@ -52,23 +60,35 @@ public static class NetworkWords
         return new PublishedPort(new IPEndPoint(listen, host), guest, protocol == "udp");
     }
 
-    private static NetworkTarget Read(NetworkTarget target, Word word)
+    private static NetworkTarget Read(NetworkTarget target, Word word) => (target, word.Key) switch
     {
-        if (target is not NetworkTarget.User { Options: var options }) throw word.Refuse();
-        return new NetworkTarget.User(word.Key switch
-        {
-            "mtu" => options with { Mtu = word.Number() },
-            "hostname" => options with { HostName = word.HostName() },
-            "ipv6" => options with { Network6 = word.Switch() ? options.Network6 : null },
-            "subnet" => options with { Network4 = word.Network(AddressFamily.InterNetwork) },
-            "host" => options with { HostPorts = word.Value is null ? [] : [.. options.HostPorts ?? [], word.Port()] },
-            "allow" => options with { Allowed = [.. options.Allowed ?? [], ReadAllowed(word)] },
-            "isolated" when word.Value is null => options with { Allowed = options.Allowed ?? [] },
-            "dns" when word.Value is "on" or "off" => options with { Dns = word.Switch() },
-            "dns" => options with { DnsServers = [.. options.DnsServers, ReadServer(word)] },
-            _ => throw word.Refuse(),
-        });
-    }
+        (NetworkTarget.User user, _) => new NetworkTarget.User(Read(user.Options, word)),
+        (NetworkTarget.Tap tap, "bridge") => tap with { Bridge = word.Needed() },
+        (NetworkTarget.Switch shared, "vlan") => shared with { Vlan = ReadVlan(word) },
+        (NetworkTarget.Switch shared, "mtu") => shared with { Mtu = word.Number() },
+        (NetworkTarget.Socket socket, "mtu") => socket with { Mtu = word.Number() },
+        _ => throw word.Refuse(),
+    };
+
+    private static VlanMembership ReadVlan(Word word) => word.Needed() == "trunk"
+        ? VlanMembership.Trunk
+        : int.TryParse(word.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id is >= 1 and <= 4094
+            ? new VlanMembership(id)
+            : throw new MachineException($"vlan={word.Value}: use 1 to 4094, or trunk for every frame with its tag");
+
+    private static UserNetOptions Read(UserNetOptions options, Word word) => word.Key switch
+    {
+        "mtu" => options with { Mtu = word.Number() },
+        "hostname" => options with { HostName = word.HostName() },
+        "ipv6" => options with { Network6 = word.Switch() ? options.Network6 : null },
+        "subnet" => options with { Network4 = word.Network(AddressFamily.InterNetwork) },
+        "host" => options with { HostPorts = word.Value is null ? [] : [.. options.HostPorts ?? [], word.Port()] },
+        "allow" => options with { Allowed = [.. options.Allowed ?? [], ReadAllowed(word)] },
+        "isolated" when word.Value is null => options with { Allowed = options.Allowed ?? [] },
+        "dns" when word.Value is "on" or "off" => options with { Dns = word.Switch() },
+        "dns" => options with { DnsServers = [.. options.DnsServers, ReadServer(word)] },
+        _ => throw word.Refuse(),
+    };
 
     // ADDRESS[/LENGTH][:PORT], an IPv6 one with a port in brackets.
     private static AllowedDestination ReadAllowed(Word word)
