@@ -1,5 +1,6 @@
 // Networks and published ports in words: what is meant, and what is said of words that mean nothing.
 using System.Net;
+using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 using Xunit;
 
@@ -44,7 +45,26 @@ public class NetworkWordsTests
         Assert.False(User("user,dns=off").Dns);
     }
 
+    [Fact]
+    public void Other_networks_have_words_of_their_own()
+    {
+        Assert.Equal(new NetworkTarget.Tap(), NetworkWords.Parse("tap")!.Target);
+        Assert.Equal(new NetworkTarget.Tap("tap0", "br0"), NetworkWords.Parse("tap=tap0,bridge=br0,mac=02:00:00:00:00:01")!.Target);
+        Assert.Equal(new NetworkTarget.Switch("/run/lan", VlanMembership.Untagged), NetworkWords.Parse("switch=/run/lan")!.Target);
+        Assert.Equal(new NetworkTarget.Switch("/run/lan", new VlanMembership(7), 9000), NetworkWords.Parse("switch=/run/lan,vlan=7,mtu=9000")!.Target);
+        Assert.Equal(new NetworkTarget.Switch("lan", VlanMembership.Trunk), NetworkWords.Parse("switch=lan,vlan=trunk")!.Target);
+        Assert.Equal(new NetworkTarget.Socket("/run/passt.socket", 65520), NetworkWords.Parse("socket=/run/passt.socket,mtu=65520")!.Target);
+    }
+
     [Theory]
+    [InlineData("tap=", "is no network")]
+    [InlineData("tap,host", "has no option \"host\"")]
+    [InlineData("switch", "is no network")]
+    [InlineData("switch=", "is no network")]
+    [InlineData("switch=lan,vlan=0", "use 1 to 4094")]
+    [InlineData("switch=lan,vlan=4095", "use 1 to 4094")]
+    [InlineData("switch=lan,bridge=br0", "has no option")]
+    [InlineData("socket=passt,vlan=1", "has no option")]
     [InlineData("", "is no network")]
     [InlineData("users", "is no network")]
     [InlineData("user=1", "is no network")]
