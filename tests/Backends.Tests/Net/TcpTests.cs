@@ -394,6 +394,27 @@ public sealed class TcpTests : IDisposable
     }
 
     [Fact]
+    public void Five_hundred_connections_at_once_are_no_matter()
+    {
+        var pairs = Enumerable.Range(0, 500).Select(i =>
+        {
+            var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port, (ushort)(20000 + i));
+            return (Guest: guest, Host: _server.Accept(), Data: HostPeers.Pattern(200 + i, i));
+        }).ToList();
+        Assert.Equal(500, _lab.Stack.Tcp.Count);
+
+        foreach (var (guest, host, data) in pairs)
+        {
+            host.Send(data);
+            guest.SendData(data);
+        }
+
+        Assert.All(pairs, pair => Assert.Equal(pair.Data, pair.Guest.ReceiveAll(pair.Data.Length)));
+        Assert.All(pairs, pair => Assert.Equal(pair.Data, _lab.ReceiveAt(pair.Host, pair.Data.Length)));
+        pairs.ForEach(pair => pair.Host.Dispose());
+    }
+
+    [Fact]
     public void There_are_never_more_connections_than_allowed()
     {
         using var lab = new UserLab(new UserNetOptions { HostPorts = [], MostFlows = 8 });
