@@ -51,7 +51,8 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
     internal void Learn(IpAddr address, ulong mac)
     {
         if (Ethernet.IsGroup(mac) || mac == 0 || (_neighbours.TryGetValue(address, out var known) && known == mac)) return;
-        if (_neighbours.Count >= MostNeighbours && !_neighbours.ContainsKey(address)) return;
+        // A guest changes its addresses now and then; those that are still in use are learned again.
+        if (_neighbours.Count >= MostNeighbours) _neighbours.Clear();
         _neighbours[address] = mac;
         Learned?.Invoke(address);
     }

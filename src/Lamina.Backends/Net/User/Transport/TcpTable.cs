@@ -11,12 +11,14 @@ internal sealed class TcpTable : IDisposable
 {
     private const ushort FirstPort = 49152;
 
-    // All buffers together hold about so much; each no less and no more than these.
-    private const int AllBuffers = 512 << 20, LeastBuffer = 64 << 10, MostBuffer = 1 << 20;
+    // Each direction of a connection keeps its share of this, and no less and no more than the others. What a few kept
+    // before there were many stays with them, so that the sum is a few times as much at the worst.
+    private const int SharedBuffers = 128 << 20, LeastBuffer = 32 << 10, MostBuffer = 1 << 20;
 
     private readonly Dictionary<FlowKey, TcpConnection> _connections = [];
     private readonly List<PublishedTcp> _published = [];
-    private List<TcpConnection> _toAcknowledge = [], _waiting = [], _spare = [];
+    private List<TcpConnection> _toAcknowledge = [], _spare = [];
+    private HashSet<TcpConnection> _waiting = [];
     private ushort _nextPort = FirstPort;
 
     internal TcpTable(UserContext context)
@@ -34,7 +36,7 @@ internal sealed class TcpTable : IDisposable
     internal long NextDeadline { get; private set; } = long.MaxValue;
 
     /// <summary>How many bytes one direction of one connection may keep.</summary>
-    internal int BufferLimit => Math.Clamp(AllBuffers / 2 / (_connections.Count + 1), LeastBuffer, MostBuffer);
+    internal int BufferLimit => Math.Clamp(SharedBuffers / (_connections.Count + 1), LeastBuffer, MostBuffer);
 
     internal IEnumerable<IPEndPoint> PublishedAddresses => _published.Select(port => port.Address);
 
@@ -94,10 +96,7 @@ internal sealed class TcpTable : IDisposable
 
     internal void AcknowledgeSoon(TcpConnection connection) => _toAcknowledge.Add(connection);
 
-    internal void WaitForRoom(TcpConnection connection)
-    {
-        if (!_waiting.Contains(connection)) _waiting.Add(connection);
-    }
+    internal void WaitForRoom(TcpConnection connection) => _waiting.Add(connection);
 
     internal void Remove(TcpConnection connection)
     {
