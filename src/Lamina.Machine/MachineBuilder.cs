@@ -1,5 +1,6 @@
 // Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Backends.Net.User;
 using Lamina.Backends.Share;
 using Lamina.Boot;
 using Lamina.Core.Engine;
@@ -27,7 +28,11 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon);
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon)
+{
+    /// <summary>The published ports, each with the address that it really has.</summary>
+    internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
+}
 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
@@ -55,7 +60,10 @@ internal static class MachineBuilder
             var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, networks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon);
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)
+            {
+                Published = [.. networks.Select(network => network.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published)],
+            };
         }
         catch (Exception e)
         {

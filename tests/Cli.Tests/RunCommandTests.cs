@@ -173,6 +173,15 @@ public sealed class RunCommandTests : IDisposable
         Refused(sentence, ["--kernel", Guest.In(_folder, Guest.Halts), .. words]);
 
     [Fact]
+    public async Task A_published_port_that_was_picked_is_told()
+    {
+        var outcome = await Run(Guest.Writes(0xf4, 1), "--debug-exit", "0xf4", "--publish", "0:80");
+
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.Matches("^lamina: 127.0.0.1:[1-9][0-9]* leads to the guest's port 80$", outcome.ErrorLines[1]);
+    }
+
+    [Fact]
     public async Task A_published_port_that_is_in_use_is_refused()
     {
         using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);

@@ -163,7 +163,7 @@ public sealed class UdpTests : IDisposable
         using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 53, IsUdp: true)] });
         LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
         using var other = Bound();
-        var port = lab.Stack.PublishedAddresses.Single();
+        var port = lab.Stack.Published.Single().Host;
 
         _host.SendTo("one"u8, port);
         other.SendTo("two"u8, port);

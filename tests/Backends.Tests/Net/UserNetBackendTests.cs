@@ -121,7 +121,7 @@ public sealed class UserNetBackendTests
     public void A_network_that_never_started_or_was_given_back_twice_is_no_trouble()
     {
         var network = new UserNetBackend(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
-        var address = Assert.Single(network.PublishedAddresses);
+        var address = Assert.Single(network.Published).Host;
 
         network.Dispose();
         network.Dispose();
@@ -140,7 +140,7 @@ public sealed class UserNetBackendTests
         {
             network.Attach(new Card());
             network.Start();
-            client.Connect(network.PublishedAddresses[0]);
+            client.Connect(network.Published[0].Host);
             Waiting.Until(() => network.Connections == 1);
         }
 

@@ -1,7 +1,6 @@
 // Debian's kernel on a user-mode network: the address comes by DHCP, names are resolved, and bytes go both ways, out to a
 // server of the test's and in through a published port.
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Backends.Net.User;
 using Lamina.Tests.Support;
@@ -16,7 +15,7 @@ public sealed class NetworkedGuest : IAsyncDisposable
 
     internal TestServers Servers { get; } = new();
 
-    internal int PublishedPort { get; } = FreePort();
+    internal int PublishedPort => _guest!.Machine.Published.Single().Host.Port;
 
     internal async Task<LinuxGuest> GetAsync()
     {
@@ -31,7 +30,7 @@ public sealed class NetworkedGuest : IAsyncDisposable
                 {
                     HostPorts = [Servers.HttpPort],
                     DnsServers = [Servers.Dns],
-                    Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, PublishedPort), 80)],
+                    Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)],
                 })),
             ],
         });
@@ -44,13 +43,6 @@ public sealed class NetworkedGuest : IAsyncDisposable
     {
         if (_guest is not null) await _guest.DisposeAsync();
         Servers.Dispose();
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }
 

@@ -1,7 +1,6 @@
 // User-mode networking: a network of the guest's own, with no privilege on the host. The guest's frames end here, and what
 // is in them goes on through sockets of this process. One thread waits for sockets and timers; the card's threads bring
 // frames. One lock guards everything; lock order: the card's sending queue, this lock, the card's receiving queue.
-using System.Net;
 using Lamina.Core.Net;
 using Lamina.Host.Io;
 using Lamina.Host.Time;
@@ -36,7 +35,7 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
             throw;
         }
         _stack.Events.Watch(_wake.Descriptor, this, edges: false);
-        PublishedAddresses = [.. _stack.PublishedAddresses];
+        Published = [.. _stack.Published];
         _thread = new Thread(Run) { IsBackground = true, Name = "net-user" };
     }
 
@@ -57,8 +56,8 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
     /// <inheritdoc/>
     public bool IsLinkUp => true;
 
-    /// <summary>Where published ports listen: TCP first, then UDP, each in the order given.</summary>
-    public IReadOnlyList<IPEndPoint> PublishedAddresses { get; }
+    /// <summary>The published ports, each with the address that it really has: TCP first, then UDP.</summary>
+    public IReadOnlyList<PublishedPort> Published { get; }
 
     /// <summary>TCP connections that exist now.</summary>
     public int Connections

@@ -65,8 +65,8 @@ internal sealed class UserStack : IDisposable
     /// <summary>When <see cref="RunTimers"/> has something to do, in monotonic milliseconds.</summary>
     internal long NextDeadline => Math.Min(Math.Min(_tcp.NextDeadline, Math.Min(_udp.NextDeadline, _echo.NextDeadline)), _neighbours is null ? long.MaxValue : _advertiseAt);
 
-    /// <summary>Where the published ports are, in the order of the options.</summary>
-    internal IEnumerable<System.Net.IPEndPoint> PublishedAddresses => _tcp.PublishedAddresses.Concat(_udp.PublishedAddresses);
+    /// <summary>The published ports, each with the address that it really has.</summary>
+    internal IEnumerable<PublishedPort> Published => _tcp.Published.Concat(_udp.Published);
 
     /// <summary>Takes a frame of the guest's.</summary>
     internal void Input(ReadOnlySpan<byte> frame, in FrameOffload offload)

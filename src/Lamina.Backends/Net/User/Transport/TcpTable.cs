@@ -1,6 +1,5 @@
 // All TCP of one network: finds the connection that a segment belongs to, begins new ones from either side, and keeps
 // what they share: the timer, the buffers' limit, and who waits for the guest to have room.
-using System.Net;
 using Lamina.Backends.Net.Wire;
 using Lamina.Host.Net;
 
@@ -38,7 +37,8 @@ internal sealed class TcpTable : IDisposable
     /// <summary>How many bytes one direction of one connection may keep.</summary>
     internal int BufferLimit => Math.Clamp(SharedBuffers / (_connections.Count + 1), LeastBuffer, MostBuffer);
 
-    internal IEnumerable<IPEndPoint> PublishedAddresses => _published.Select(port => port.Address);
+    /// <summary>The published ports, each with the address that it really has.</summary>
+    internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);
 
     /// <summary>Opens a published port.</summary>
     internal void Publish(PublishedPort port) => _published.Add(new PublishedTcp(this, port));
@@ -210,11 +210,11 @@ internal sealed class TcpTable : IDisposable
         {
             (_table, _guestPort) = (table, (ushort)port.GuestPort);
             var socket = HostSocket.Bind(HostSocketKind.Tcp, port.Host);
-            Address = socket.LocalAddress ?? port.Host;
+            Port = port with { Host = socket.LocalAddress ?? port.Host };
             _socket = WatchedSocket.Create(socket, table.Context.Events, this, edges: true) ?? throw new Host.HostException($"cannot wait for TCP port {port.Host.Port}; raise the limit on open files (ulimit -n)");
         }
 
-        internal IPEndPoint Address { get; }
+        internal PublishedPort Port { get; }
 
         public void Ready(bool readable, bool writable, bool failed)
         {

@@ -21,7 +21,8 @@ internal sealed class UdpTable(UserContext context) : IDisposable
 
     internal long NextDeadline => _flows.NextDeadline;
 
-    internal IEnumerable<IPEndPoint> PublishedAddresses => _published.Select(port => port.Address);
+    /// <summary>The published ports, each with the address that it really has.</summary>
+    internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);
 
     /// <summary>Opens a published port.</summary>
     internal void Publish(PublishedPort port) => _published.Add(new PublishedUdp(this, port));
@@ -153,7 +154,7 @@ internal sealed class UdpTable(UserContext context) : IDisposable
         {
             (_table, _guestPort) = (table, (ushort)port.GuestPort);
             var socket = HostSocket.Bind(HostSocketKind.Udp, port.Host);
-            Address = socket.LocalAddress ?? port.Host;
+            Port = port with { Host = socket.LocalAddress ?? port.Host };
             _socket = WatchedSocket.Create(socket, table.Context.Events, this, edges: false) ?? throw new Host.HostException($"cannot wait for UDP port {port.Host.Port}; raise the limit on open files (ulimit -n)");
         }
 
@@ -166,7 +167,7 @@ internal sealed class UdpTable(UserContext context) : IDisposable
             internal long LastUsed { get; set; }
         }
 
-        internal IPEndPoint Address { get; }
+        internal PublishedPort Port { get; }
 
         /// <summary>Sends an answer of the guest's, if it is one.</summary>
         internal bool TrySend(in IpPacket packet, ushort from, ushort to, ReadOnlySpan<byte> data)
