@@ -1,6 +1,7 @@
 // One virtual machine, as a program uses it: created from a spec, run once to its end, and meanwhile stopped, reset,
 // paused, watched and typed to. Any number of machines live in one process; they share nothing.
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
+using Lamina.Backends.Net.User;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
 
@@ -49,6 +50,9 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's memory balloon: how much it is to do without, what it says of its memory.</summary>
     /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Balloon"/> is not set.</exception>
     public VirtioBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; set MachineSpec.Balloon");
+
+    /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
+    public IReadOnlyList<PublishedPort> Published => _built.Published;
 
     /// <summary>Counters by name: the engine's and the machine's. After the end, the last ones.</summary>
     public IReadOnlyDictionary<string, long> Statistics => _life.Statistics;

@@ -1,5 +1,6 @@
 // Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Backends.Net.User;
 using Lamina.Backends.Share;
 using Lamina.Boot;
 using Lamina.Core.Engine;
@@ -9,6 +10,7 @@ using Lamina.Devices.Virtio.Balloon;
 using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Micro;
+using Lamina.Networks;
 
 namespace Lamina;
 
@@ -26,7 +28,11 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon);
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon)
+{
+    /// <summary>The published ports, each with the address that it really has.</summary>
+    internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
+}
 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
@@ -50,10 +56,14 @@ internal static class MachineBuilder
             var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
             var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares), life, units);
+            var networks = NetworkBackends.Open(spec.Networks, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, networks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon);
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)
+            {
+                Published = [.. networks.Select(network => network.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published)],
+            };
         }
         catch (Exception e)
         {

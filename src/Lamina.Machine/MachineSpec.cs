@@ -81,6 +81,9 @@ public sealed record MachineSpec
     /// <summary>Told in a sentence of what goes wrong while the machine runs and does not end it (a host's disk that fails); any thread; null for nobody.</summary>
     public Action<string>? Report { get; init; }
 
+    /// <summary>Network cards, in order; none by default.</summary>
+    public IReadOnlyList<NetworkSpec> Networks { get; init; } = [];
+
     /// <summary>Ends the machine where it would otherwise start again: on a guest's reset and on a triple fault.</summary>
     public bool NoReboot { get; init; }
 

@@ -162,6 +162,39 @@ public sealed class RunCommandTests : IDisposable
     public Task A_serial_file_that_cannot_be_made_is_refused() =>
         Refused("/nonexistent/serial", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--serial", "file:/nonexistent/serial");
 
+    [Theory]
+    [InlineData("is no network", "--net", "bridged")]
+    [InlineData("has no option \"vlan=3\"", "--net", "user,vlan=3")]
+    [InlineData("is no published port", "--publish", "eighty:80")]
+    [InlineData("--publish needs a network card", "--net", "none", "--publish", "8080:80")]
+    [InlineData("MTU of 100 is not possible", "--net", "user,mtu=100")]
+    [InlineData("room for 8 virtio devices", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user")]
+    public Task Networks_that_cannot_be_are_refused(string sentence, params string[] words) =>
+        Refused(sentence, ["--kernel", Guest.In(_folder, Guest.Halts), .. words]);
+
+    [Fact]
+    public async Task A_published_port_that_was_picked_is_told()
+    {
+        var outcome = await Run(Guest.Writes(0xf4, 1), "--debug-exit", "0xf4", "--publish", "0:80");
+
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.Matches("^lamina: 127.0.0.1:[1-9][0-9]* leads to the guest's port 80$", outcome.ErrorLines[1]);
+    }
+
+    [Fact]
+    public async Task A_published_port_that_is_in_use_is_refused()
+    {
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        var port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
+
+        await Refused($"TCP port {port} of 127.0.0.1 is in use by another program", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--publish", $"{port}:80");
+    }
+
+    [Fact]
+    public Task A_switch_in_a_folder_that_does_not_exist_is_refused() =>
+        Refused("does not exist", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--net", "switch=/nonexistent/lan");
+
     private Task<Outcome> Run(byte[] guest, params string[] words) => LaminaProgram.RunAsync(["run", "--kernel", Guest.In(_folder, guest), .. words]);
 
     private HostProcess Start(byte[] guest, params string[] words) => LaminaProgram.Start(["run", "--kernel", Guest.In(_folder, guest), .. words]);

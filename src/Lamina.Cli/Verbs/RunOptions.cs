@@ -51,6 +51,12 @@ internal sealed class RunOptions
     /// <summary>--balloon.</summary>
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };
 
+    /// <summary>--net.</summary>
+    public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege), tap[=NAME], switch=PATH (shared by machines), socket=PATH (passt) or none; options follow with commas, see docs/networks.md; repeatable. Default: user." };
+
+    /// <summary>--publish.</summary>
+    public Option<string[]> Published { get; } = new("--publish", "-p") { HelpName = "[ADDRESS:]HOST:GUEST[/udp]", Description = "Lead a port of the host to one of the guest; listens on 127.0.0.1 where no address is given; repeatable." };
+
     /// <summary>--no-reboot.</summary>
     public Option<bool> NoReboot { get; } = new("--no-reboot") { Description = "End where the guest resets or its CPU triple-faults, instead of starting it again." };
 
@@ -75,6 +81,7 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
         verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Disks, Shares, Balloon, Serial);
+        verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
     }
@@ -131,6 +138,23 @@ internal sealed class RunOptions
     /// <exception cref="UsageException">It is not a TCP port.</exception>
     public static int? ReadGdb(string? text) =>
         text is null ? null : ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : throw Refuse("--gdb", text, "a TCP port", "1234");
+
+    /// <summary>
+    /// Reads --net and --publish. Where nothing is said there is one card on a network of its own; ports are published by
+    /// the first card that is on such a network.
+    /// </summary>
+    /// <exception cref="UsageException">There is none to publish a port with.</exception>
+    /// <exception cref="MachineException">A word is not understood.</exception>
+    public static IReadOnlyList<NetworkSpec> ReadNetworks(string[]? networks, string[]? published)
+    {
+        List<NetworkSpec> cards = networks is null or [] ? [new NetworkSpec(new NetworkTarget.User())] : [.. networks.Select(NetworkWords.Parse).OfType<NetworkSpec>()];
+        if (published is null or []) return cards;
+        var index = cards.FindIndex(card => card.Target is NetworkTarget.User);
+        if (index < 0) throw new UsageException("--publish needs a network card of the kind user; add --net user");
+        var options = ((NetworkTarget.User)cards[index].Target).Options;
+        cards[index] = cards[index] with { Target = new NetworkTarget.User(options with { Published = [.. published.Select(NetworkWords.ParsePublished)] }) };
+        return cards;
+    }
 
     /// <summary>Reads one --module: "FILE" or "FILE ARGS".</summary>
     public static BootModule ReadModule(string text)

@@ -1,6 +1,7 @@
 // "lamina run": words → MachineSpec → Machine → exit code. How the machine is attached to the terminal is the library's
 // work; which image is booted is the image store's.
 using System.CommandLine;
+using Lamina.Backends.Net.User;
 using Lamina.Cli.Output;
 using Lamina.Images;
 
@@ -60,6 +61,7 @@ internal static class RunVerb
             Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
             Balloon = parsed.GetValue(options.Balloon),
             Report = Stderr.Say,
+            Networks = RunOptions.ReadNetworks(parsed.GetValue(options.Networks), parsed.GetValue(options.Published)),
             NoReboot = parsed.GetValue(options.NoReboot),
             DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
             Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
@@ -76,6 +78,7 @@ internal static class RunVerb
         await using var machine = Machine.Create(spec);
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
+        foreach (var published in FreelyChosen(spec, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
         var result = await machine.RunAsync(signals.Token).ConfigureAwait(false);
         if (stats)
         {
@@ -83,6 +86,10 @@ internal static class RunVerb
         }
         return Conclude(result, signals.ExitCode);
     }
+
+    // Only what the user cannot know is told.
+    private static IEnumerable<PublishedPort> FreelyChosen(MachineSpec spec, Machine machine) =>
+        machine.Published.Except(spec.Networks.Select(card => card.Target).OfType<NetworkTarget.User>().SelectMany(target => target.Options.Published));
 
     /// <summary>Says how a machine ended, where that is not plain, and gives the exit code.</summary>
     /// <param name="result">The end.</param>

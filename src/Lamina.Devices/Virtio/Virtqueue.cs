@@ -72,9 +72,21 @@ public sealed class Virtqueue
         lock (Gate)
         {
             if (chain.Epoch != _epoch || _ring is not { } ring) return;
-            ring.Complete(chain, Math.Min(written, chain.WritableLength));
-            _inFlight--;
-            _free.Push(chain);
+            Complete(ring, chain, written, more: false);
+        }
+    }
+
+    /// <summary>Gives several buffers back at once: the driver sees all of them or none.</summary>
+    /// <param name="chains">Buffers that were taken from this queue, in the order in which the driver is to see them.</param>
+    /// <param name="written">For each, how many bytes were written.</param>
+    public void Complete(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written)
+    {
+        lock (Gate)
+        {
+            if (_ring is not { } ring) return;
+            foreach (var chain in chains)
+                if (chain.Epoch != _epoch) return;
+            for (var i = 0; i < chains.Length; i++) Complete(ring, chains[i], written[i], more: i + 1 < chains.Length);
         }
     }
 
@@ -88,6 +100,13 @@ public sealed class Virtqueue
         {
             if (_ring is { } ring && ring.TakeSignal()) _signal(Index);
         }
+    }
+
+    private void Complete(IRing ring, DescriptorChain chain, uint written, bool more)
+    {
+        ring.Complete(chain, Math.Min(written, chain.WritableLength), more);
+        _inFlight--;
+        _free.Push(chain);
     }
 
     internal void Start(IRing ring, int size)

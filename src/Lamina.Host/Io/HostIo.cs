@@ -47,6 +47,14 @@ public static unsafe class HostIo
         }
     }
 
+    /// <summary>Reads what is there, from a descriptor that does not block.</summary>
+    /// <returns>The number of bytes; 0 at the end; -1 where reading fails; null where nothing is there just now.</returns>
+    public static int? ReadNow(int descriptor, Span<byte> buffer)
+    {
+        var count = Read(descriptor, buffer);
+        return count < 0 && Marshal.GetLastPInvokeError() is Libc.EAGAIN ? null : count;
+    }
+
     /// <summary>Writes as much as can be written.</summary>
     /// <returns>The number of bytes; 0 where none could be taken just now; -1 where writing fails.</returns>
     public static int Write(int descriptor, ReadOnlySpan<byte> data)

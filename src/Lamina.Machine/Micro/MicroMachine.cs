@@ -18,6 +18,7 @@ using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Life;
+using Lamina.Networks;
 
 namespace Lamina.Micro;
 
@@ -25,7 +26,8 @@ namespace Lamina.Micro;
 internal sealed record OpenShare(string Tag, IFileShare Share);
 
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares);
+internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
+    IReadOnlyList<NetworkCard> Networks);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -37,6 +39,7 @@ internal sealed class MicroMachine : IHardware
     private readonly BootPlan _boot;
     private readonly ConsoleChannel[] _consoles;
     private readonly VirtioConsole _virtioConsole;
+    private readonly IReadOnlyList<NetworkCard> _networks;
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
     private readonly IEngineMachine _engine;
@@ -51,7 +54,7 @@ internal sealed class MicroMachine : IHardware
     /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
     internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitStack units)
     {
-        (_units, _boot, _consoles) = (units, options.Boot, [options.Serial, options.Console]);
+        (_units, _boot, _consoles, _networks) = (units, options.Boot, [options.Serial, options.Console], options.Networks);
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
@@ -61,8 +64,9 @@ internal sealed class MicroMachine : IHardware
         controllers.Map(_ports, _mmio);
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
         AddVcpus(controllers, spec.Cpus);
-        // At the end devices go first, then the consoles with what is still to be written, then the vCPUs that their input
-        // could have woken.
+        // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs
+        // that their input could have woken.
+        foreach (var network in _networks) units.Push(network.Backend);
         foreach (var console in _consoles) units.Push(console);
         AddChipset(controllers, options, events);
         AddVirtio(controllers, options);
@@ -70,8 +74,8 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(controllers.Reset);
     }
 
-    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, balloon.</summary>
-    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + (spec.Balloon ? 1 : 0);
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, network cards, balloon.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + spec.Networks.Count + (spec.Balloon ? 1 : 0);
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
@@ -108,6 +112,7 @@ internal sealed class MicroMachine : IHardware
     public void Start()
     {
         foreach (var console in _consoles) console.Start();
+        foreach (var network in _networks) network.Backend.Start();
         if (_consoles[1].Terminal is not { } terminal) return;
         void TellSize() => _virtioConsole.Resize(0, terminal.Size.Columns, terminal.Size.Rows);
         terminal.Resized += TellSize;
@@ -184,6 +189,7 @@ internal sealed class MicroMachine : IHardware
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
+        devices.AddRange(_networks.Select(network => network.Device));
         if (Balloon is not null) devices.Add(Balloon);
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)

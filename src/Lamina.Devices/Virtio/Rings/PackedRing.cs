@@ -18,6 +18,7 @@ internal sealed class PackedRing : IRing
     private Position _nextUsed = new(0, true);
     private uint _unsignalled;
     private bool _suppressed;
+    private (ulong Slot, ushort Flags)? _heldBack;
 
     private PackedRing(GuestMemory memory, RingLayout layout, ulong features)
     {
@@ -71,13 +72,20 @@ internal sealed class PackedRing : IRing
         return TakeResult.Taken;
     }
 
-    public void Complete(DescriptorChain chain, uint written)
+    public void Complete(DescriptorChain chain, uint written, bool more)
     {
         var at = Slot(_nextUsed);
         _memory.TryWrite(at + RingSpec.PackedLength, written);
         RingMemory.Store(_memory, at + RingSpec.PackedId, chain.Id);
         var flags = (_nextUsed.Wrap ? RingSpec.PackedAvailable | RingSpec.PackedUsed : 0) | (written != 0 ? RingSpec.DescriptorWrite : 0);
-        RingMemory.Store(_memory, at + RingSpec.PackedFlags, (ushort)flags);
+        // Of several that belong together the first is made used last: the driver looks no further than to one that is not.
+        if (more && _heldBack is null) _heldBack = (at, (ushort)flags);
+        else RingMemory.Store(_memory, at + RingSpec.PackedFlags, (ushort)flags);
+        if (!more && _heldBack is var (first, firstFlags))
+        {
+            RingMemory.Store(_memory, first + RingSpec.PackedFlags, firstFlags);
+            _heldBack = null;
+        }
         // One used descriptor stands for the whole list, whose other slots are skipped. 2.8.6.
         _nextUsed = _nextUsed.Advance(chain.RingDescriptors, _layout.Size);
         _unsignalled += (uint)chain.RingDescriptors;

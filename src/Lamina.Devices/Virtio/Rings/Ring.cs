@@ -35,7 +35,10 @@ internal interface IRing
     TakeResult TryTake(DescriptorChain chain, out string? reason);
 
     /// <summary>Gives a buffer back with the number of bytes written to it.</summary>
-    void Complete(DescriptorChain chain, uint written);
+    /// <param name="chain">The buffer.</param>
+    /// <param name="written">Bytes, from the start of its writable part.</param>
+    /// <param name="more">Whether the driver must not see it before the buffer that is given back next.</param>
+    void Complete(DescriptorChain chain, uint written, bool more);
 
     /// <summary>Whether the driver wants to be told of the buffers given back since this was asked last.</summary>
     bool TakeSignal();

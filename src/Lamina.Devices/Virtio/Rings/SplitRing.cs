@@ -78,13 +78,14 @@ internal sealed class SplitRing : IRing
         return TakeResult.Taken;
     }
 
-    public void Complete(DescriptorChain chain, uint written)
+    public void Complete(DescriptorChain chain, uint written, bool more)
     {
         var slot = (uint)_nextUsed & (_layout.Size - 1);
         var element = chain.Id | (ulong)written << 32;
         _memory.TryWrite(_layout.DeviceArea + RingSpec.UsedRing + slot * RingSpec.UsedElementSize, element);
+        _nextUsed++;
         // 2.7.8.2: the element is there before the index says so.
-        RingMemory.Store(_memory, _layout.DeviceArea + RingSpec.UsedIndex, ++_nextUsed);
+        if (!more) RingMemory.Store(_memory, _layout.DeviceArea + RingSpec.UsedIndex, _nextUsed);
     }
 
     public bool TakeSignal()

@@ -16,7 +16,7 @@ internal sealed record TinyContents(string Release, string KernelVersion, ReadOn
 internal static class TinyInitramfs
 {
     /// <summary>The number of this recipe: one more whenever what an image contains changes, so that images built before are built again.</summary>
-    public const int Recipe = 1;
+    public const int Recipe = 2;
 
     // What a guest of ours cannot do without: the virtio bus over MMIO, entropy, the console.
     private static readonly string[] RequiredModules = ["virtio_mmio", "virtio_rng", "virtio_console"];
@@ -69,6 +69,7 @@ internal static class TinyInitramfs
         AddText("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
         AddText("etc/motd", $"\nLamina's tiny guest: Debian's kernel {contents.KernelVersion} and busybox, all in memory.\n\"poweroff\" or Ctrl-D ends it.\n\n");
         cpio.AddFile("etc/profile", Script("profile"));
+        cpio.AddFile("etc/dhcp.script", Script("dhcp"), 0b111_101_101);
 
         void AddText(string path, string text) => cpio.AddFile(path, Encoding.UTF8.GetBytes(text));
     }

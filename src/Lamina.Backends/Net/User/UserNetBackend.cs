@@ -1,0 +1,158 @@
+// User-mode networking: a network of the guest's own, with no privilege on the host. The guest's frames end here, and what
+// is in them goes on through sockets of this process. One thread waits for sockets and timers; the card's threads bring
+// frames. One lock guards everything; lock order: the card's sending queue, this lock, the card's receiving queue.
+using Lamina.Core.Net;
+using Lamina.Host.Io;
+using Lamina.Host.Time;
+
+namespace Lamina.Backends.Net.User;
+
+/// <summary>A user-mode network for one card.</summary>
+public sealed class UserNetBackend : INetBackend, IHostEvents
+{
+    private readonly Lock _gate = new();
+    private readonly UserStack _stack;
+    private readonly EventDescriptor _wake = new();
+    private readonly Thread _thread;
+    private long _plannedUntil;
+    private int _hasRoom;
+    private volatile bool _stopping;
+    private bool _started;
+    private bool _disposed;
+
+    /// <summary>Opens the published ports; clients wait until the guest answers.</summary>
+    /// <exception cref="Host.HostException">A port cannot be had.</exception>
+    public UserNetBackend(UserNetOptions options)
+    {
+        Mtu = options.Mtu;
+        try
+        {
+            _stack = new UserStack(options, static () => HostTime.MonotonicNanoseconds / 1_000_000);
+        }
+        catch
+        {
+            _wake.Dispose();
+            throw;
+        }
+        _stack.Events.Watch(_wake.Descriptor, this, edges: false);
+        Published = [.. _stack.Published];
+        _thread = new Thread(Run) { IsBackground = true, Name = "net-user" };
+    }
+
+    /// <inheritdoc/>
+    public event Action? LinkChanged
+    {
+        // The link is part of this process and never goes down.
+        add { }
+        remove { }
+    }
+
+    /// <inheritdoc/>
+    public int Mtu { get; }
+
+    /// <inheritdoc/>
+    public NetOffloads Offloads => NetOffloads.Checksum | NetOffloads.Tcp4Segmentation | NetOffloads.Tcp6Segmentation | NetOffloads.Ecn;
+
+    /// <inheritdoc/>
+    public bool IsLinkUp => true;
+
+    /// <summary>The published ports, each with the address that it really has: TCP first, then UDP.</summary>
+    public IReadOnlyList<PublishedPort> Published { get; }
+
+    /// <summary>TCP connections that exist now.</summary>
+    public int Connections
+    {
+        get
+        {
+            lock (_gate) return _stack.Tcp.Count;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Attach(INetReceiver receiver) => _stack.Link.Attach(receiver);
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        _started = true;
+        _thread.Start();
+    }
+
+    /// <inheritdoc/>
+    public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
+    {
+        lock (_gate)
+        {
+            if (_stopping) return;
+            _stack.Input(frame, offload);
+            Plan();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            if (!_stopping) _stack.Flush();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OffloadsChanged()
+    {
+        lock (_gate) _stack.Link.ReadOffloads();
+    }
+
+    /// <inheritdoc/>
+    public void ReadyToReceive()
+    {
+        // Called with a queue's gate held, which this lock comes before.
+        if (!_stack.Link.HasRoom && Interlocked.Exchange(ref _hasRoom, 1) == 0) _wake.Set();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _stopping = true;
+        _wake.Set();
+        if (_started) _thread.Join();
+        lock (_gate) _stack.Dispose();
+        _wake.Dispose();
+    }
+
+    void IHostEvents.Ready(bool readable, bool writable, bool failed) => _wake.Clear();
+
+    private void Run()
+    {
+        while (!_stopping)
+        {
+            int timeout;
+            lock (_gate)
+            {
+                _plannedUntil = _stack.NextDeadline;
+                var wait = _plannedUntil - (HostTime.MonotonicNanoseconds / 1_000_000);
+                timeout = _plannedUntil == long.MaxValue ? -1 : (int)Math.Clamp(wait + 1, 0, 60_000);
+            }
+            var events = _stack.Events.Wait(timeout);
+            lock (_gate)
+            {
+                if (_stopping) return;
+                _stack.Events.Dispatch(events);
+                if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
+                _stack.RunTimers();
+                _stack.Flush();
+            }
+        }
+    }
+
+    // A deadline that comes before the thread would look by itself.
+    private void Plan()
+    {
+        if (_stack.NextDeadline >= _plannedUntil) return;
+        _plannedUntil = _stack.NextDeadline;
+        _wake.Set();
+    }
+}

@@ -1,0 +1,309 @@
+// The virtio network device (virtio 1.2, 5.1): frames between the guest's queues and a backend, with check sums and
+// segmentation left to whoever can do them best, one or more pairs of queues, and a control queue.
+// A frame of the guest's is copied once, from its buffers into one piece, and given to the backend on the queue's
+// worker; a frame for the guest is written to its buffers on the backend's thread.
+using System.Buffers.Binary;
+using Lamina.Core.Net;
+
+namespace Lamina.Devices.Virtio.Net;
+
+/// <summary>What a network card is to be.</summary>
+/// <param name="Mac">Its address: six bytes, not a group's.</param>
+/// <param name="Pairs">How many pairs of queues it has, 1 to 8.</param>
+public sealed record VirtioNetOptions(ReadOnlyMemory<byte> Mac, int Pairs = 1);
+
+/// <summary>The network card.</summary>
+public sealed class VirtioNet : IVirtioDevice, INetReceiver
+{
+    private readonly INetBackend _backend;
+    private readonly ulong _mac;
+    private readonly int _pairs;
+    private readonly Lock _lock = new();
+
+    // Guarded by the gates of the queues they belong to.
+    private readonly byte[][] _frames;
+    private readonly List<DescriptorChain>[] _held;
+    private readonly uint[][] _written;
+    private NetState _state = new();
+    private uint _generation;
+    private long _dropped;
+    private IVirtioHost? _host;
+
+    /// <summary>Makes a card that is plugged into a backend; the backend stays its creator's to start and dispose.</summary>
+    /// <exception cref="ArgumentException">An option cannot be.</exception>
+    public VirtioNet(INetBackend backend, VirtioNetOptions options)
+    {
+        if (options.Mac.Length != NetSpec.MacLength || (options.Mac.Span[0] & 1) != 0) throw new ArgumentException("a network card's address has six bytes and is not a group's", nameof(options));
+        if (options.Pairs is < 1 or > NetSpec.MostPairs) throw new ArgumentException($"a network card has 1 to {NetSpec.MostPairs} pairs of queues, not {options.Pairs}", nameof(options));
+        if (backend.Mtu is < NetSpec.LeastMtu or > NetSpec.MostMtu) throw new ArgumentException($"a network's MTU is {NetSpec.LeastMtu} to {NetSpec.MostMtu}, not {backend.Mtu}", nameof(backend));
+        (_backend, _mac, _pairs) = (backend, NetControl.ToNumber(options.Mac.Span), options.Pairs);
+        _frames = [.. Enumerable.Range(0, _pairs).Select(_ => new byte[NetSpec.LongestFrame])];
+        _held = [.. Enumerable.Range(0, _pairs).Select(_ => new List<DescriptorChain>())];
+        _written = [.. Enumerable.Range(0, _pairs).Select(_ => new uint[NetSpec.DataQueueSize])];
+        Queues =
+        [
+            .. Enumerable.Range(0, _pairs * 2).Select(queue => new VirtioQueueSpec(NetSpec.DataQueueSize, queue / 2)),
+            new VirtioQueueSpec(NetSpec.ControlQueueSize),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public VirtioDeviceType Type => VirtioDeviceType.Net;
+
+    /// <inheritdoc/>
+    public ulong Features => NetHeader.HostFeatures(_backend.Offloads) | NetSpec.GuestOffloads | NetSpec.FeatureControlGuestOffloads
+        | NetSpec.FeatureMtu | NetSpec.FeatureMac | NetSpec.FeatureMergeableBuffers | NetSpec.FeatureStatus
+        | NetSpec.FeatureControlQueue | NetSpec.FeatureControlReceive | NetSpec.FeatureControlVlan | NetSpec.FeatureControlMac
+        | (_pairs > 1 ? NetSpec.FeatureMultiQueue : 0);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<VirtioQueueSpec> Queues { get; }
+
+    /// <inheritdoc/>
+    public uint ConfigGeneration => Volatile.Read(ref _generation);
+
+    /// <summary>Frames of either direction that were dropped since the machine was made: malformed, unwanted or too long.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    NetOffloads INetReceiver.Offloads
+    {
+        get
+        {
+            lock (_lock) return NetHeader.GuestOffloads(_state.GuestOffloads);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Attach(IVirtioHost host)
+    {
+        _host = host;
+        _backend.Attach(this);
+        _backend.LinkChanged += () =>
+        {
+            Interlocked.Increment(ref _generation);
+            host.ConfigurationChanged();
+        };
+    }
+
+    // 5.1.3.1: what a feature requires.
+    private static readonly (ulong Feature, ulong Requires)[] Requirements =
+    [
+        (NetSpec.FeatureGuestTso4, NetSpec.FeatureGuestChecksum),
+        (NetSpec.FeatureGuestTso6, NetSpec.FeatureGuestChecksum),
+        (NetSpec.FeatureHostTso4, NetSpec.FeatureChecksum),
+        (NetSpec.FeatureHostTso6, NetSpec.FeatureChecksum),
+        (NetSpec.FeatureControlReceive, NetSpec.FeatureControlQueue),
+        (NetSpec.FeatureControlVlan, NetSpec.FeatureControlQueue),
+        (NetSpec.FeatureControlMac, NetSpec.FeatureControlQueue),
+        (NetSpec.FeatureControlGuestOffloads, NetSpec.FeatureControlQueue),
+        (NetSpec.FeatureMultiQueue, NetSpec.FeatureControlQueue),
+    ];
+
+    /// <inheritdoc/>
+    public bool Accepts(ulong features) => Requirements.All(rule => (features & rule.Feature) == 0 || (features & rule.Requires) != 0);
+
+    /// <inheritdoc/>
+    public void ReadConfig(int offset, Span<byte> data)
+    {
+        Span<byte> image = stackalloc byte[NetSpec.ConfigLength];
+        BinaryPrimitives.WriteUInt16BigEndian(image[NetSpec.ConfigMac..], (ushort)(_mac >> 32));
+        BinaryPrimitives.WriteUInt32BigEndian(image[(NetSpec.ConfigMac + 2)..], (uint)_mac);
+        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigStatus..], _backend.IsLinkUp ? NetSpec.StatusLinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigPairs..], (ushort)_pairs);
+        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigMtu..], (ushort)_backend.Mtu);
+        ConfigSpace.Read(image, offset, data);
+    }
+
+    /// <inheritdoc/>
+    public void WriteConfig(int offset, ReadOnlySpan<byte> data)
+    {
+        // 5.1.4: read-only; the address is changed through the control queue.
+    }
+
+    /// <inheritdoc/>
+    public void Activate(ulong features)
+    {
+        lock (_lock)
+        {
+            _state = new NetState
+            {
+                Active = true,
+                Features = features,
+                GuestOffloads = features & NetSpec.GuestOffloads,
+                Filter = NetFilter.Everything with { Mac = _mac, Vlans = (features & NetSpec.FeatureControlVlan) != 0 ? new(NetSpec.MostVlans) : null },
+            };
+        }
+        _backend.OffloadsChanged();
+    }
+
+    /// <inheritdoc/>
+    public bool ProcessQueue(int index)
+    {
+        if (index == ControlQueue) return Control();
+        if (index >= _pairs * 2) return false;
+        if (index % 2 != 0) return Transmit(index);
+        // The driver added buffers: frames that found none may come now.
+        _backend.ReadyToReceive();
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public void StopQueue(int index)
+    {
+        // Sending is done under the queue's gate only. Buffers that wait for frames are forgotten.
+        if (index % 2 != 0 || index >= _pairs * 2) return;
+        lock (_host!.Queues[index].Gate) _held[index / 2].Clear();
+    }
+
+    /// <inheritdoc/>
+    public void Reset()
+    {
+        lock (_lock) _state = new NetState();
+        for (var pair = 0; pair < _pairs; pair++) StopQueue(pair * 2);
+    }
+
+    // 5.1.2: without multi-queue the control queue follows the first pair.
+    private int ControlQueue => (Volatile.Read(ref _state).Features & NetSpec.FeatureMultiQueue) != 0 ? _pairs * 2 : 2;
+
+    private bool Transmit(int index)
+    {
+        var queue = _host!.Queues[index];
+        var frame = _frames[index / 2];
+        var more = true;
+        for (var i = 0; i < NetSpec.FramesAtOnce && more; i++)
+        {
+            more = queue.TryTake(out var chain);
+            if (chain is null) break;
+            if (chain.WritableLength != 0)
+            {
+                _host.Fail("a buffer with a frame to be sent has a device-writable part");
+                return false;
+            }
+            Send(chain, frame);
+            queue.Complete(chain, 0);
+        }
+        _backend.Flush();
+        return more;
+    }
+
+    private void Send(DescriptorChain chain, byte[] frame)
+    {
+        Span<byte> header = stackalloc byte[NetSpec.HeaderLength];
+        var length = (long)chain.ReadableLength - NetSpec.HeaderLength;
+        if (length is < NetSpec.EthernetHeader or > NetSpec.LongestFrame || chain.Read(0, header) != header.Length
+            || chain.Read(NetSpec.HeaderLength, frame.AsSpan(0, (int)length)) != length
+            || !NetHeader.TryRead(header, (int)length, Volatile.Read(ref _state).Features, out var offload))
+        {
+            Interlocked.Increment(ref _dropped);
+            return;
+        }
+        _backend.Send(frame.AsSpan(0, (int)length), offload);
+    }
+
+    /// <inheritdoc/>
+    public bool Receive(ReadOnlySpan<byte> frame, in FrameOffload offload)
+    {
+        NetState state;
+        int pair;
+        lock (_lock)
+        {
+            state = _state;
+            // A driver's wishes may have changed since the backend looked.
+            var needs = (offload.NeedsChecksum ? NetOffloads.Checksum : NetOffloads.None) | offload.Segmentation | (offload.Ecn ? NetOffloads.Ecn : NetOffloads.None);
+            if (!state.Active || frame.Length is < NetSpec.EthernetHeader or > NetSpec.LongestFrame
+                || (needs & ~NetHeader.GuestOffloads(state.GuestOffloads)) != 0 || !state.Filter.Wants(NetControl.ToNumber(frame), NetSteering.VlanOf(frame)))
+            {
+                Interlocked.Increment(ref _dropped);
+                return true;
+            }
+            pair = state.Pairs == 1 ? 0 : NetSteering.Choose(frame, state.Pairs);
+        }
+        return Deliver(pair, frame, offload, state);
+    }
+
+    private bool Deliver(int pair, ReadOnlySpan<byte> frame, in FrameOffload offload, NetState state)
+    {
+        var queue = _host!.Queues[pair * 2];
+        lock (queue.Gate)
+        {
+            if (!queue.IsLive) return true;
+            var merge = (state.Features & NetSpec.FeatureMergeableBuffers) != 0;
+            var wanted = NetSpec.HeaderLength + frame.Length;
+            if (TakeBuffers(queue, _held[pair], merge ? wanted : 1) is not { } room) return !queue.IsLive;
+            if (room < wanted)
+            {
+                // Too long for one buffer, or for all that a ring can hold.
+                Interlocked.Increment(ref _dropped);
+                return true;
+            }
+            Fill(queue, pair, frame, offload, (state.GuestOffloads & NetSpec.FeatureGuestChecksum) != 0);
+            queue.Signal();
+            return true;
+        }
+    }
+
+    // Takes buffers until they hold so many bytes, in addition to those that were left over. How many bytes they hold;
+    // null where the driver has to add more first.
+    private uint? TakeBuffers(Virtqueue queue, List<DescriptorChain> held, int wanted)
+    {
+        uint room = 0;
+        foreach (var chain in held) room += Math.Min(chain.WritableLength, NetSpec.LongestFrame);
+        while (room < wanted)
+        {
+            if (held.Count == queue.Size) return room;
+            if (!queue.TryTake(out var chain)) return null;
+            if (chain.ReadableLength != 0 || chain.WritableLength < NetSpec.HeaderLength)
+            {
+                // 5.1.6.3.1
+                _host!.Fail($"a buffer for received frames has {chain.ReadableLength} device-readable bytes and {chain.WritableLength} writable ones");
+                return null;
+            }
+            held.Add(chain);
+            room += Math.Min(chain.WritableLength, NetSpec.LongestFrame);
+        }
+        return room;
+    }
+
+    private void Fill(Virtqueue queue, int pair, ReadOnlySpan<byte> frame, in FrameOffload offload, bool dataValid)
+    {
+        var held = _held[pair];
+        var written = _written[pair];
+        Span<byte> header = stackalloc byte[NetSpec.HeaderLength];
+        int buffers = 0, done = 0;
+        while (done < frame.Length || buffers == 0)
+        {
+            var chain = held[buffers];
+            var offset = buffers == 0 ? NetSpec.HeaderLength : 0;
+            var length = (int)Math.Min(chain.WritableLength - (uint)offset, (uint)(frame.Length - done));
+            _ = chain.Write((ulong)offset, frame.Slice(done, length));
+            written[buffers++] = (uint)(offset + length);
+            done += length;
+        }
+        NetHeader.Write(header, offload, buffers, dataValid);
+        _ = held[0].Write(0, header);
+        queue.Complete(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(held)[..buffers], written);
+        held.RemoveRange(0, buffers);
+    }
+
+    private bool Control()
+    {
+        var queue = _host!.Queues[ControlQueue];
+        Span<byte> command = stackalloc byte[NetSpec.LongestCommand];
+        for (var i = 0; i < NetSpec.ControlQueueSize; i++)
+        {
+            if (!queue.TryTake(out var chain)) return false;
+            if (chain.WritableLength == 0)
+            {
+                _host.Fail("a control command has no room for its answer");
+                return false;
+            }
+            var length = chain.Read(0, command);
+            bool done;
+            lock (_lock) done = NetControl.Execute(_state, command[..length], _pairs);
+            if (done && command[0] == NetSpec.ClassGuestOffloads) _backend.OffloadsChanged();
+            _ = chain.Write(0, [done ? NetSpec.Ok : NetSpec.Error]);
+            queue.Complete(chain, 1);
+        }
+        return true;
+    }
+}

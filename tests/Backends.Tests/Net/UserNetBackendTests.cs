@@ -1,0 +1,149 @@
+// The user-mode network with its own thread, as a machine uses it.
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Lamina.Backends.Net.User;
+using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
+using Xunit;
+
+namespace Lamina.Backends.Tests.Net;
+
+public sealed class UserNetBackendTests
+{
+    private sealed class Card : INetReceiver
+    {
+        private int _room = int.MaxValue;
+
+        public BlockingCollection<Frame> Frames { get; } = [];
+
+        public NetOffloads Offloads => NetOffloads.Checksum;
+
+        public void SetRoom(int frames) => Interlocked.Exchange(ref _room, frames);
+
+        public bool Receive(ReadOnlySpan<byte> frame, in FrameOffload offload)
+        {
+            if (Interlocked.Decrement(ref _room) < 0)
+            {
+                Interlocked.Increment(ref _room);
+                return false;
+            }
+            Frames.Add(new Frame(frame.ToArray(), offload));
+            return true;
+        }
+
+        public Frame Take() => Frames.TryTake(out var frame, Waiting.Limit) ? frame : throw new TimeoutException("no frame came");
+    }
+
+    private static byte[] Datagram(ushort from, int to, string text)
+    {
+        var datagram = UserLab.Datagram(from, (ushort)to, System.Text.Encoding.ASCII.GetBytes(text));
+        byte[] packet = UserLab.Packet(UserLab.Guest, UserLab.Gateway, IpProtocol.Udp, datagram);
+        var frame = new byte[14 + packet.Length];
+        GuestLink.WriteMac(frame, Addresses.GatewayMac);
+        GuestLink.WriteMac(frame.AsSpan(6), UserLab.GuestMac);
+        (frame[12], frame[13]) = (8, 0);
+        packet.CopyTo(frame, 14);
+        return frame;
+    }
+
+    private static Socket Bound()
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Waiting.Limit.TotalMilliseconds };
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return socket;
+    }
+
+    private static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
+
+    [Fact]
+    public void Several_threads_may_send_while_answers_come()
+    {
+        using var host = Bound();
+        var card = new Card();
+        using var network = new UserNetBackend(new UserNetOptions { HostPorts = [] });
+        network.Attach(card);
+        network.OffloadsChanged();
+        network.Start();
+        var echo = Waiting.Run(() =>
+        {
+            var buffer = new byte[100];
+            for (var i = 0; i < 200; i++)
+            {
+                EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+                var count = host.ReceiveFrom(buffer, ref from);
+                host.SendTo(buffer.AsSpan(0, count), from);
+            }
+        });
+
+        Parallel.For(0, 4, thread =>
+        {
+            for (var i = 0; i < 50; i++)
+            {
+                network.Send(Datagram((ushort)(5000 + thread), PortOf(host), $"{thread} {i}"), default);
+                network.Flush();
+                Thread.Yield();
+            }
+        });
+
+        Assert.True(echo.Join(Waiting.Limit));
+        var answers = Enumerable.Range(0, 200).Select(_ => System.Text.Encoding.ASCII.GetString(card.Take().Payload[8..])).ToHashSet();
+        Assert.Equal(200, answers.Count);
+    }
+
+    [Fact]
+    public void A_card_that_has_room_again_gets_what_waited()
+    {
+        using var host = Bound();
+        var card = new Card();
+        using var network = new UserNetBackend(new UserNetOptions { HostPorts = [] });
+        network.Attach(card);
+        network.Start();
+        card.SetRoom(0);
+        network.Send(Datagram(5000, PortOf(host), "question"), default);
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        host.ReceiveFrom(new byte[100], ref from);
+        host.SendTo("answer"u8, from);
+        host.SendTo("another"u8, from);
+
+        card.SetRoom(int.MaxValue);
+        Waiting.Until(() =>
+        {
+            network.ReadyToReceive();
+            return card.Frames.Count == 2;
+        });
+
+        Assert.Equal("answer"u8, card.Take().Payload[8..]);
+        Assert.Equal("another"u8, card.Take().Payload[8..]);
+    }
+
+    [Fact]
+    public void A_network_that_never_started_or_was_given_back_twice_is_no_trouble()
+    {
+        var network = new UserNetBackend(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
+        var address = Assert.Single(network.Published).Host;
+
+        network.Dispose();
+        network.Dispose();
+        network.Send(new byte[60], default);
+        network.Flush();
+
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Assert.Equal(SocketError.ConnectionRefused, Assert.Throws<SocketException>(() => client.Connect(address)).SocketErrorCode);
+    }
+
+    [Fact]
+    public void When_it_ends_clients_of_published_ports_are_let_go()
+    {
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = (int)Waiting.Limit.TotalMilliseconds };
+        using (var network = new UserNetBackend(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] }))
+        {
+            network.Attach(new Card());
+            network.Start();
+            client.Connect(network.Published[0].Host);
+            Waiting.Until(() => network.Connections == 1);
+        }
+
+        Assert.Throws<SocketException>(() => client.Receive(new byte[1]));
+    }
+}
