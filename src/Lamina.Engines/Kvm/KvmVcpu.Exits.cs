@@ -141,6 +141,7 @@ internal sealed unsafe partial class KvmVcpu
         ref var msr = ref _run->msr;
         if (write)
         {
+            if (msr.index == MsrIndex.TscDeadline) CheckTsc(msr.data);
             msr.error = (byte)(_msrs.TryWrite(msr.index, msr.data) ? 0 : 1);
             if (msr.index == MsrIndex.ApicBase && msr.error == 0) _apicBaseStale = true;
         }

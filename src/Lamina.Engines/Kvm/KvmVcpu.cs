@@ -16,6 +16,9 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private const int KickRequest = 1, NmiRequest = 2, InitRequest = 4;
     private const int MostSettlingSteps = 64;
 
+    // A thousandth of a second.
+    private const ulong TscTolerance = 1000;
+
     private readonly DeviceFile _vcpu;
     private readonly kvm_run* _run;
     private readonly IVcpuBus _bus;
@@ -268,7 +271,8 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         if (_hostTsc is not null && _hasTscOffset)
         {
             var offset = (ulong)_hostTsc.TscOffset + _msrs.TscAdjust;
-            if (offset == _tscOffset) return;
+            if (offset == _tscOffset && !_tscStale) return;
+            _tscStale = false;
             _tscOffset = offset;
             var attribute = new kvm_device_attr { group = KVM_VCPU_TSC_CTRL, attr = KVM_VCPU_TSC_OFFSET, addr = (ulong)&offset };
             Require(_vcpu.Request(KVM_SET_DEVICE_ATTR, &attribute), "sets no time-stamp counter");
@@ -278,6 +282,19 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             SetMsr(MsrIndex.Tsc, _clock.ReadTsc() + _msrs.TscAdjust);
         }
         _tscStale = false;
+    }
+
+    /// <summary>
+    /// A deadline that has passed when it is set may be one of a guest whose counter fell behind: a kernel that finds its host's
+    /// counter unstable sets a guest's back when it moves the vCPU to another CPU. The counter is then set anew, or the guest
+    /// would set such deadlines for ever.
+    /// </summary>
+    private void CheckTsc(ulong deadline)
+    {
+        var now = _clock.ReadTsc() + _msrs.TscAdjust;
+        if (deadline == 0 || deadline > now) return;
+        var request = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = MsrIndex.Tsc } };
+        if (_vcpu.Request(KVM_GET_MSRS, &request) == 1 && (long)(now - request.entry.data) > (long)(_clock.TscHz / TscTolerance)) _tscStale = true;
     }
 
     private void AcceptInit()
