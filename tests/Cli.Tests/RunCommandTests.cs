@@ -168,9 +168,12 @@ public sealed class RunCommandTests : IDisposable
     [InlineData("is no published port", "--publish", "eighty:80")]
     [InlineData("--publish needs a network card", "--net", "none", "--publish", "8080:80")]
     [InlineData("MTU of 100 is not possible", "--net", "user,mtu=100")]
-    [InlineData("room for 8 virtio devices", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user", "--net", "user")]
     public Task Networks_that_cannot_be_are_refused(string sentence, params string[] words) =>
         Refused(sentence, ["--kernel", Guest.In(_folder, Guest.Halts), .. words]);
+
+    [Fact]
+    public Task More_devices_than_there_is_room_for_are_refused() =>
+        Refused("room for 32 virtio devices", ["--kernel", Guest.In(_folder, Guest.Halts), .. Enumerable.Repeat<string[]>(["--net", "user"], 31).SelectMany(words => words)]);
 
     [Fact]
     public async Task A_published_port_that_was_picked_is_told()
