@@ -141,12 +141,8 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     /// <summary>Makes the blocks that depend on a range of guest memory stale. The caller holds the gate.</summary>
-    public void Invalidate(ulong physical, ulong length)
-    {
-        World.Stop();
-        Pages.Invalidate(physical, length, Retire);
-        World.Resume();
-    }
+    public void Invalidate(ulong physical, ulong length) =>
+        World.WhileStopped(() => Pages.Invalidate(physical, length, Retire));
 
     /// <summary>Lets who still jumps to a stale block go on to its successor. Code that changes all the time is not followed.</summary>
     public void Redirect(Block stale, Block fresh)
@@ -190,11 +186,13 @@ internal sealed unsafe class TranslationStore : IDisposable
     // Before the bytes of a page are read for the first time: from now on stores to it are seen.
     private void AnnounceCode(ulong physical)
     {
-        if (!Pages.Mark(physical)) return;
-        World.Stop();
-        foreach (var vcpu in World.Vcpus) vcpu.ProtectPage(physical & ~0xffful);
-        World.Resume();
+        if (Pages.Mark(physical)) Protect(physical & ~0xffful);
     }
+
+    private void Protect(ulong page) => World.WhileStopped(() =>
+    {
+        foreach (var vcpu in World.Vcpus) vcpu.ProtectPage(page);
+    });
 
     private void Register(Block block)
     {

@@ -54,6 +54,20 @@ internal sealed class World
         foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Handling);
     }
 
+    /// <summary>Does something while all vCPUs are out of generated code. The caller holds the store's gate.</summary>
+    public void WhileStopped(Action action)
+    {
+        Stop();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            Resume();
+        }
+    }
+
     /// <summary>Ends what <see cref="Stop"/> began.</summary>
     public void Resume()
     {
@@ -84,9 +98,15 @@ internal sealed class World
         {
             _parks = true;
             Interlocked.MemoryBarrier();
-            foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Parked);
-            action();
-            _parks = false;
+            try
+            {
+                foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Parked);
+                action();
+            }
+            finally
+            {
+                _parks = false;
+            }
         }
         self?.MoveTo(VcpuPlace.Handling);
         if (self != null) PassBy(self);
