@@ -72,6 +72,23 @@ public sealed unsafe class HostReservation : IDisposable
             throw HostException.FromErrno("cannot return memory to the host");
     }
 
+    /// <summary>How many bytes of a part the host holds memory for. Man page mincore(2).</summary>
+    public ulong Resident(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        const ulong PiecePages = 1 << 16;
+        var flags = new byte[Math.Min(length / PageSize, PiecePages)];
+        var pages = 0ul;
+        for (var at = offset; at < offset + length; at += PiecePages * PageSize)
+        {
+            var piece = Math.Min(offset + length - at, PiecePages * PageSize);
+            // The range is ours until Dispose; a part that is not mapped ends in an error, and counts nothing.
+            if (Libc.mincore(Address + (nint)at, (nuint)piece, flags) != 0) continue;
+            foreach (var flag in flags.AsSpan(0, (int)(piece / PageSize))) pages += (uint)flag & 1;
+        }
+        return pages * PageSize;
+    }
+
     /// <summary>A view of mapped bytes of the range. The caller must know that the part is mapped.</summary>
     public Span<byte> Slice(ulong offset, int length)
     {
@@ -130,6 +147,15 @@ public sealed class SharedMemory : IDisposable
             throw failure;
         }
         return new SharedMemory(descriptor, length);
+    }
+
+    /// <summary>Returns a part's pages to the host, wherever they are mapped; it reads as zeros afterwards.</summary>
+    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
+    /// <param name="length">Length in bytes.</param>
+    public void Discard(ulong offset, ulong length)
+    {
+        if (Libc.fallocate(Descriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (long)offset, (long)length) != 0)
+            throw HostException.FromErrno("cannot return memory to the host");
     }
 
     /// <inheritdoc/>

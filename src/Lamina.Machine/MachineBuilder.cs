@@ -8,6 +8,7 @@ using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Engines;
+using Lamina.Engines.Translator;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -45,7 +46,7 @@ internal static class MachineBuilder
     {
         Check(spec);
         var map = MemoryMap.Create(spec.MemoryBytes);
-        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine, spec.Cpus, services.Kvm);
+        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine, spec.Cpus, services.Kvm, spec.Translator);
         var units = new UnitStack();
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
@@ -79,6 +80,8 @@ internal static class MachineBuilder
         if (spec.Type != MachineType.Micro) throw new MachineException($"there is no machine type {spec.Type}; use micro");
         if (spec.Cpus < 1) throw new MachineException($"a machine cannot have {spec.Cpus} CPUs; give it at least one");
         if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
+        if (spec.Translator.CodeBufferBytes is < TranslatorSettings.LeastCodeBufferBytes or > TranslatorSettings.MostCodeBufferBytes)
+            throw new MachineException($"the translator's code cannot have {spec.Translator.CodeBufferBytes >> 20} MiB; give it {TranslatorSettings.LeastCodeBufferBytes >> 20} to {TranslatorSettings.MostCodeBufferBytes >> 20}");
         if (spec.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");

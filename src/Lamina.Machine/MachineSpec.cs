@@ -1,4 +1,6 @@
 // What a machine is to be: values only, nothing is opened or checked here. Machine.Create validates a spec as a whole.
+using Lamina.Engines.Translator;
+
 namespace Lamina;
 
 /// <summary>The kinds of machine.</summary>
@@ -62,6 +64,9 @@ public sealed record MachineSpec
 
     /// <summary>Which engine runs the guest.</summary>
     public EngineChoice Engine { get; init; } = EngineChoice.Auto;
+
+    /// <summary>How the translator works, where it is the engine.</summary>
+    public TranslatorSettings Translator { get; init; } = new();
 
     /// <summary>Where the first serial port (COM1, ttyS0) goes.</summary>
     public SerialTarget Serial { get; init; } = new SerialTarget.Memory();

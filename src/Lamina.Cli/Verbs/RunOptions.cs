@@ -4,6 +4,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Lamina.Cli.Values;
+using Lamina.Engines.Translator;
 
 namespace Lamina.Cli.Verbs;
 
@@ -38,6 +39,9 @@ internal sealed class RunOptions
 
     /// <summary>--engine.</summary>
     public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, kvm (hardware virtualization), or translator (no hardware support, no privilege). Default: auto.", "auto", "kvm", "translator");
+
+    /// <summary>--code-cache.</summary>
+    public Option<string?> CodeCache { get; } = new("--code-cache") { HelpName = "SIZE", Description = "The most memory for the translator's code, 16M to 1G. Default: 256M." };
 
     /// <summary>--serial.</summary>
     public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on). Default: stdio." };
@@ -80,7 +84,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Disks, Shares, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, CodeCache, Disks, Shares, Balloon, Serial);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
@@ -90,6 +94,16 @@ internal sealed class RunOptions
     /// <exception cref="UsageException">It is not a size.</exception>
     public static ulong ReadMemory(string? text) =>
         text is null ? DefaultMemory : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse("--memory", text, "a size", "16M, 512MiB or 1G");
+
+    /// <summary>Reads --code-cache and --stats.</summary>
+    /// <exception cref="UsageException">It is not a size.</exception>
+    public static TranslatorSettings ReadTranslator(string? codeCache, bool stats)
+    {
+        var settings = new TranslatorSettings { MeasureTime = stats };
+        if (codeCache is null) return settings;
+        if (!ByteSize.TryParse(codeCache, out var bytes)) throw Refuse("--code-cache", codeCache, "a size", "64M");
+        return settings with { CodeBufferBytes = (int)Math.Min(bytes, int.MaxValue) };
+    }
 
     /// <summary>Reads --cpus.</summary>
     /// <exception cref="UsageException">It is not a number.</exception>

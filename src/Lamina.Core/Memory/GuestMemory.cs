@@ -59,6 +59,9 @@ public sealed class GuestMemory : IDisposable
     /// <summary>The sum of the ranges' lengths in bytes.</summary>
     public ulong Size => _ranges.Aggregate(0ul, (sum, range) => sum + range.Length);
 
+    /// <summary>How many bytes of the host's memory it takes now: whole pages that were touched, in what size the host gave them.</summary>
+    public ulong Resident => _ranges.Aggregate(0ul, (sum, range) => sum + _reservation.Resident(range.Start, range.Length));
+
     /// <summary>Sets who is told of writes; an engine that caches code sets itself before any vCPU runs.</summary>
     public void Watch(IGuestMemoryWatcher watcher) => _watcher = watcher;
 

@@ -43,6 +43,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
     private readonly CpuModel _model;
+    private readonly CacheTrimmer _trimmer;
 
     public TranslatorMachine(EngineMachineOptions options, TranslatorSettings settings)
     {
@@ -54,6 +55,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
         _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
+        _trimmer = new CacheTrimmer(_store, settings);
     }
 
     /// <inheritdoc/>
@@ -66,7 +68,9 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
                 ["translated blocks"] = _store.BlocksTranslated,
                 ["translated instructions"] = _store.InstructionsTranslated,
                 ["invalidated blocks"] = _store.BlocksInvalidated,
-                ["code bytes"] = _store.Buffer.Used,
+                ["bytes: generated code"] = _store.Buffer.Used,
+                ["drops of all translations"] = _store.Generation,
+                ["drops of all translations, for quiet"] = _trimmer.Trims,
             };
             foreach (var vcpu in _store.World.Vcpus) vcpu.AddStatistics(statistics);
             return statistics;
@@ -87,6 +91,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     /// <inheritdoc/>
     public void Dispose()
     {
+        _trimmer.Dispose();
         foreach (var vcpu in _store.World.Vcpus) vcpu.Dispose();
         _store.Dispose();
     }

@@ -24,6 +24,9 @@ internal static partial class Libc
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int madvise(nint addr, nuint length, int advice);
 
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int mincore(nint addr, nuint length, byte[] vec);
+
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int memfd_create(string name, uint flags);
 

@@ -21,19 +21,20 @@ internal static class EngineSelector
     /// <param name="choice">What the spec asks for.</param>
     /// <param name="cpus">How many vCPUs the machine has.</param>
     /// <param name="host">What the host's virtualization is judged by.</param>
+    /// <param name="settings">How the translator works, should it be chosen.</param>
     /// <exception cref="MachineException">This host cannot run it.</exception>
-    internal static SelectedEngine Select(EngineChoice choice, int cpus, KvmHost host) => choice switch
+    internal static SelectedEngine Select(EngineChoice choice, int cpus, KvmHost host, TranslatorSettings? settings = null) => choice switch
     {
-        EngineChoice.Auto => Best(cpus, host.Judge()),
+        EngineChoice.Auto => Best(cpus, settings, host.Judge()),
         EngineChoice.Kvm => Kvm(host.Judge()),
-        EngineChoice.Translator => Translator(cpus, "as asked"),
+        EngineChoice.Translator => Translator(cpus, settings, "as asked"),
         _ => throw new MachineException($"there is no engine {choice}; use auto, kvm or translator"),
     };
 
-    private static SelectedEngine Best(int cpus, KvmVerdict verdict)
+    private static SelectedEngine Best(int cpus, TranslatorSettings? settings, KvmVerdict verdict)
     {
         if (verdict.IsHardware) return new SelectedEngine(new KvmEngine(), $"kvm (hardware virtualization: guest kernels run at {verdict.Speed})");
-        return Translator(cpus, verdict.WhyNot is { } reason
+        return Translator(cpus, settings, verdict.WhyNot is { } reason
             ? $"no hardware virtualization: {Problem(reason)}"
             : $"{KvmSupport.DefaultPath} is software-assisted here: it runs guest kernels at {verdict.Speed}");
     }
@@ -49,7 +50,7 @@ internal static class EngineSelector
             : $"kvm (as asked; it is software-assisted here and runs guest kernels at {verdict.Speed}, the translator is faster)");
     }
 
-    private static SelectedEngine Translator(int cpus, string why) => cpus <= TranslatorCpus
-        ? new SelectedEngine(new TranslatorEngine(), $"translator ({why})")
+    private static SelectedEngine Translator(int cpus, TranslatorSettings? settings, string why) => cpus <= TranslatorCpus
+        ? new SelectedEngine(new TranslatorEngine(settings), $"translator ({why})")
         : throw new MachineException($"the translator runs at most {TranslatorCpus} virtual CPUs a machine, not {cpus}; give the machine fewer, or use a host with hardware virtualization ({why})");
 }

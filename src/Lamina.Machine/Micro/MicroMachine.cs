@@ -96,6 +96,9 @@ internal sealed class MicroMachine : IHardware
                 counters[$"disk {i} requests"] = _disks[i].Requests;
                 counters[$"disk {i} requests failed"] = _disks[i].Failures;
             }
+            counters["bytes: guest memory"] = (long)_memory.Resident;
+            counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
+            counters["bytes: process"] = Environment.WorkingSet;
             if (Balloon is not null) counters["balloon bytes given back"] = Balloon.Returned;
             return counters;
         }

@@ -20,9 +20,13 @@ internal sealed class SmallMachine : IDisposable
     private volatile bool _ended;
 
     internal SmallMachine(string engine, int cpus = 1)
+        : this(EngineKind.Create(engine), cpus)
     {
-        EngineName = engine;
-        var created = EngineKind.Create(engine);
+    }
+
+    internal SmallMachine(IEngine engine, int cpus = 1)
+    {
+        EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
         Controllers = new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
@@ -32,7 +36,7 @@ internal sealed class SmallMachine : IDisposable
         _ports.Map(Layout.LogPort, 8, new PortDevice(this, isEnd: false));
         _mmio.Map(Layout.EndDevice, 1, new PortDevice(this, isEnd: true));
         _mmio.Map(Layout.Device, RegisterDevice.Length, Device);
-        _machine = created.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
+        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
         Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics[index])))];
         for (var index = 0; index < cpus; index++) Controllers.LocalApics[index].Attach(Vcpus[index]);
         Layout.Write(Memory);

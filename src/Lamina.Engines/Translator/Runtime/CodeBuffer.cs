@@ -73,9 +73,11 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>What was written so far (stubs) survives <see cref="Clear"/>.</summary>
     public void KeepAllSoFar() => _floor = _used;
 
-    /// <summary>Forgets all blocks.</summary>
+    /// <summary>Forgets all blocks; their memory goes back to the host.</summary>
     public void Clear()
     {
+        var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
+        _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
         _blocks.Clear();
         Sites.Clear();

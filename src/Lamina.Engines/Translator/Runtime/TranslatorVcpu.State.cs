@@ -85,6 +85,7 @@ internal sealed unsafe partial class TranslatorVcpu
         Add("jump caches emptied, user", _users.Sum(region => region?.Jumps.Clears ?? 0));
         Add("interrupts", _interrupts);
         Add("faults", _faultCount);
+        _time?.AddTo(Add);
 
         void Add(string name, long value) => statistics[name] = (statistics.TryGetValue(name, out var sum) ? sum : 0) + value;
     }

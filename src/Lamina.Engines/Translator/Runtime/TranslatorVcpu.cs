@@ -37,6 +37,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly AddressRegion?[] _users;
     private readonly GeneratedCodeFaults _faults;
     private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly TimeLedger? _time;
 
     private readonly Func<ulong, ulong> _nextPhysical;
     private AddressRegion _user;
@@ -64,6 +65,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _model = model;
         _trace = machine.Trace;
         _hostTsc = machine.Clock as IHostTscClock;
+        _time = settings.MeasureTime ? new TimeLedger() : null;
         if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
         _shared = SharedMemory.Create("lamina-vcpu", Slot.SharedSize);
         _view = HostReservation.Reserve(Slot.SharedSize);
@@ -127,6 +129,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         try
         {
             MoveTo(VcpuPlace.Handling);
+            _time?.DoOther();
             return Loop();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
@@ -139,6 +142,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             ReleaseWorld();
             MoveTo(VcpuPlace.Parked);
+            _time?.Halt();
         }
     }
 
@@ -158,9 +162,11 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             }
             if (_halted || _waitForStartUp)
             {
+                _time?.Halt();
                 MoveTo(VcpuPlace.Parked);
                 _wake.Wait();
                 MoveTo(VcpuPlace.Handling);
+                _time?.DoOther();
                 Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
@@ -190,7 +196,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             _midInstruction = false;
             _store.World.Enter(this);
+            _time?.Enter();
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
+            _time?.Leave(kind);
             MoveTo(VcpuPlace.Handling);
             _resume = 0;
             SyncRegion();
