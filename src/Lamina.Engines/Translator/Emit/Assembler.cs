@@ -251,6 +251,13 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Byte(count);
     }
 
+    /// <summary>imul reg, from, immediate, 64 bits wide.</summary>
+    public void MultiplyImmediate(int reg, int from, int immediate)
+    {
+        Rr(0x69, reg, from);
+        Int32(immediate);
+    }
+
     /// <summary>bextr reg, from, control: as many bits as bits 15-8 of control say, from the one that bits 7-0 say.</summary>
     public void BitField(int reg, int from, int control)
     {

@@ -38,9 +38,9 @@ internal static unsafe class LandingPad
     }
 
     /// <summary>Emits a pad; returns its executable address.</summary>
-    public static ulong Emit(CodeBuffer buffer, Block block, ulong linear, ulong jumpMiss)
+    public static ulong Emit(CodeBuffer buffer, Block block, ulong linear, StubAddresses stubs)
     {
-        if (!buffer.HasRoom(MaxBytes)) return jumpMiss;
+        if (!buffer.HasRoom(MaxBytes)) return stubs.JumpMiss;
         var asm = buffer.Begin();
         var start = asm.Here;
         if ((long)linear == (int)linear)
@@ -52,9 +52,9 @@ internal static unsafe class LandingPad
             asm.MovImmediate(S1, linear);
             asm.Rr(Op.Cmp, S1, S0);
         }
-        asm.Jcc(Cond.NE, jumpMiss);
+        asm.Jcc(Cond.NE, stubs.JumpSecond);
         asm.GsCompare8(Slot.ExitRequest, 0);
-        asm.Jcc(Cond.NE, jumpMiss);
+        asm.Jcc(Cond.NE, stubs.JumpMiss);
         if ((block.Key & ModeKey.PositionIndependent) != 0)
         {
             asm.RegImmediate(4, S0, -4096);

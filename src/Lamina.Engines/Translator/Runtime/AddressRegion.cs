@@ -65,7 +65,7 @@ internal sealed unsafe class AddressRegion : IDisposable
         _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
         _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
         _gs = (byte*)_range.Address + TableBytes + Slot.Middle;
-        _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpCacheEntries * 8, jumps.Memory, 0, MappingAccess.ReadWrite);
+        _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpBytes, jumps.Memory, 0, MappingAccess.ReadWrite);
         var user = kind == RegionKind.User ? EntryUser : 0;
         *Head = new RegionHead
         {

@@ -38,6 +38,7 @@ internal sealed unsafe class Stubs
             Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, Addresses.WalkWrite, writeExit);
         }
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
+        Addresses.JumpSecond = EmitJumpSecond(ref asm, Addresses.JumpMiss);
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();
         Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
@@ -110,6 +111,19 @@ internal sealed unsafe class Stubs
     {
         var start = asm.Here;
         EmitSaveStart(ref asm, kind, common);
+        return start;
+    }
+
+    // From a pad that is for another address than S0: looks into the second level.
+    private static ulong EmitJumpSecond(ref Assembler asm, ulong miss)
+    {
+        var start = asm.Here;
+        asm.MultiplyImmediate(S1, S0, Slot.SecondFactor);
+        asm.Shift(5, S1, Slot.SecondShift);
+        asm.RegImmediate(4, S1, -16, wide: false);
+        asm.GsIndex(Op.CmpLoad, S0, S1, 0, Slot.SecondCache);
+        asm.Jcc(Cond.NE, miss);
+        asm.GsIndex(0xff, 4, S1, 0, Slot.SecondCache + 8, wide: false);
         return start;
     }
 

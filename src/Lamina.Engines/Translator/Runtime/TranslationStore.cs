@@ -105,12 +105,12 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (block.Pad == 0)
         {
             block.PadLinear = linear;
-            return block.Pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses.JumpMiss);
+            return block.Pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses);
         }
         if (block.PadLinear == linear) return block.Pad;
         if (!_furtherPads.TryGetValue((block.HostStart, linear), out var pad))
         {
-            pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses.JumpMiss);
+            pad = LandingPad.Emit(Buffer, block, linear, Stubs.Addresses);
             _furtherPads[(block.HostStart, linear)] = pad;
         }
         return pad;

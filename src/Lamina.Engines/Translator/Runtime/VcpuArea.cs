@@ -125,11 +125,26 @@ internal static unsafe class Slot
     /// <summary>The index of a code address in the jump cache, times four.</summary>
     public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
+    /// <summary>Entries of the second level of the jump cache, 16 bytes each: a code address and its landing pad.</summary>
+    public const int SecondEntries = 131072;
+
+    /// <summary>The hash of the second level is the upper bits of an address times this.</summary>
+    public const int SecondFactor = 0x3c6e_f373;
+
+    /// <summary>How far the product is shifted right for the bytes to an entry, once its low four bits are cleared.</summary>
+    public const int SecondShift = 64 - 17 - 4;
+
+    /// <summary>The index of a code address in the second level.</summary>
+    public static int SecondHash(ulong linear) => (int)(linear * SecondFactor >> (SecondShift + 4));
+
+    /// <summary>Bytes of both levels.</summary>
+    public const int JumpBytes = JumpCacheEntries * 8 + SecondEntries * 16;
+
     /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
 
     /// <summary>Bytes of a region's own part: jump cache, a page for its head, the log.</summary>
-    public const int PrivateSize = JumpCacheEntries * 8 + 4096 + LogEntries * 8;
+    public const int PrivateSize = JumpBytes + 4096 + LogEntries * 8;
 
     /// <summary>Distance from the shared object's start to GS.</summary>
     public const int Middle = SharedSize + PrivateSize;
@@ -137,8 +152,11 @@ internal static unsafe class Slot
     /// <summary>Displacement of the jump cache.</summary>
     public const int JumpCache = -PrivateSize;
 
+    /// <summary>Displacement of its second level.</summary>
+    public const int SecondCache = JumpCache + JumpCacheEntries * 8;
+
     /// <summary>Displacement of the <see cref="RegionHead"/>.</summary>
-    public const int Head = JumpCache + JumpCacheEntries * 8;
+    public const int Head = JumpCache + JumpBytes;
 
     /// <summary>Displacement of the fill log.</summary>
     public const int Log = Head + 4096;
