@@ -25,14 +25,10 @@ internal sealed unsafe partial class BlockEmitter
         switch (instruction.Id)
         {
             case InstructionId.Push when instruction.HasMemory: EmitPushMemory(instruction); break;
-            case InstructionId.Push:
-                EmitPushRegister(instruction.OpcodeRegClass != FieldClass.None ? instruction.OpcodeReg : instruction.Rm);
-                break;
+            case InstructionId.Push: EmitPushRegister(StackRegister(instruction)); break;
             case InstructionId.PushImmediate: EmitPushImmediate((int)instruction.Immediate); break;
             case InstructionId.Pop when instruction.HasMemory: EmitPopMemory(instruction); break;
-            case InstructionId.Pop:
-                EmitPopRegister(instruction.OpcodeRegClass != FieldClass.None ? instruction.OpcodeReg : instruction.Rm);
-                break;
+            case InstructionId.Pop: EmitPopRegister(StackRegister(instruction)); break;
             default: EmitLeave(); break;
         }
     }

@@ -1,6 +1,6 @@
 // Turns a decoded block into host code. This file: the walk over the instructions, flags, and what happens at the end.
 // The other parts: Memory (addresses and checked accesses), Plain (instructions re-encoded from their own bytes),
-// Stack, Control, System.
+// Stack, StackRuns, Control, System.
 //
 // Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
 // host's flags or parked (Frame.ParkedFlags), as _flags says, unless they are dead; no architectural write has
@@ -75,6 +75,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _pageOffset = (int)(linear & 0xfff);
         _flags = FlagPlace.Host;
         _coldCount = 0;
+        _runCount = 0;
         _long = key.CodeSize() == CodeSize.Code64;
         _asm = buffer.Begin();
         result.HostStart = buffer.OffsetOf(_asm.Cursor);
@@ -92,6 +93,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         while (buffer.OffsetOf(_asm.Cursor) - result.HostStart < 5) _asm.Byte(0xcc);
         EmitCold();
         result.InstructionCount = block.Count;
+        result.StartCount = buffer.Instructions.Count - result.FirstInstruction;
         result.SiteCount = buffer.Sites.Count - result.FirstSite;
         result.HostEnd = buffer.End(_asm.Cursor);
         result.LiveIn = block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn;
@@ -103,15 +105,18 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         var poll = PollIndex();
         for (_index = 0; _index < _block.Count; _index++)
         {
-            buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index], _flags == FlagPlace.Parked));
+            NoteInstruction();
             if (_index == poll) EmitPoll();
-            ref readonly var instruction = ref _block.Instructions[_index];
-            EmitInstruction(instruction);
+            if (StackRunLength(poll) is var run and > 0) EmitStackRun(run);
+            else EmitInstruction(_block.Instructions[_index]);
         }
-        if (_block.End != BlockEnd.FallThrough) return;
-        _index = _block.Count - 1;
-        if ((_key & ModeKey.SingleStep) != 0) EmitStep();
-        else EmitJump(_block.Length, _block.LiveAfter[_index]);
+        if (_block.End == BlockEnd.FallThrough)
+        {
+            _index = _block.Count - 1;
+            if ((_key & ModeKey.SingleStep) != 0) EmitStep();
+            else EmitJump(_block.Length, _block.LiveAfter[_index]);
+        }
+        EmitRunsOneByOne();
     }
 
     private void EmitInstruction(in Instruction instruction)

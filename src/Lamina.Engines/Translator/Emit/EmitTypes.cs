@@ -115,8 +115,8 @@ internal sealed class Block
     /// <summary>Its sites: a range of the code buffer's list, sorted by <see cref="Site.Return"/>.</summary>
     public int FirstSite, SiteCount;
 
-    /// <summary>Its instructions' host starts: a range of the code buffer's list.</summary>
-    public int FirstInstruction;
+    /// <summary>Where its instructions start in host code: a range of the code buffer's list, in order of the code. Some stand there twice.</summary>
+    public int FirstInstruction, StartCount;
 
     /// <summary>Flags that may be read before they are written.</summary>
     public Flags LiveIn;

@@ -133,7 +133,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public int FindInstruction(Block block, int offset)
     {
         var found = -1;
-        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.InstructionCount && Instructions[i].Host <= offset; i++) found = i;
+        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.StartCount && Instructions[i].Host <= offset; i++) found = i;
         return found;
     }
 

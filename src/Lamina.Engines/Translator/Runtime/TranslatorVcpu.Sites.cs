@@ -511,7 +511,7 @@ internal sealed unsafe partial class TranslatorVcpu
             if (site.Kind == SiteKind.Write && site.Copy != 0 && site.Copy <= offset) guest = site.GuestOffset;
         }
         if (guest < 0) return buffer.FindInstruction(block, offset);
-        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.InstructionCount; i++)
+        for (var i = block.FirstInstruction; i < block.FirstInstruction + block.StartCount; i++)
             if (buffer.Instructions[i].Guest == guest) return i;
         return -1;
     }

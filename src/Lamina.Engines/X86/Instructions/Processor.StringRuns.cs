@@ -1,5 +1,6 @@
-// REP MOVS and REP STOS in runs: as many elements at once as lie in one page of RAM at both ends, in either direction.
+// REP MOVS, STOS, CMPS and SCAS in runs: as many elements at once as lie in one page of RAM at both ends, in either direction.
 // What is not that simple (devices, faults, elements that cross pages, breakpoints) goes element by element.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
@@ -12,7 +13,9 @@ internal sealed unsafe partial class Processor
     /// <returns>How many were done, registers being up to date but for the counter; 0 where an element is to be done by itself.</returns>
     private ulong StringRun(in Instruction i, ulong limit)
     {
-        if (i.Id is not (InstructionId.Movs or InstructionId.Stos) || HasDataBreakpoints || ChecksAlignment) return 0;
+        if (HasDataBreakpoints || ChecksAlignment) return 0;
+        if (i.Id is InstructionId.Cmps or InstructionId.Scas) return CompareRun(in i, limit);
+        if (i.Id is not (InstructionId.Movs or InstructionId.Stos)) return 0;
         var size = i.OperandSize;
         var down = (Context->SystemFlags & Rflags.DF) != 0;
         var source = ReadGpr(GprIndex.Rsi, i.AddressSize);
@@ -35,6 +38,71 @@ internal sealed unsafe partial class Processor
         WriteGpr(GprIndex.Rdi, i.AddressSize, destination + step);
         return count;
     }
+
+    // As far as the first element that ends the comparison, which is the one that the flags are of.
+    private ulong CompareRun(in Instruction i, ulong limit)
+    {
+        var size = i.OperandSize;
+        var down = (Context->SystemFlags & Rflags.DF) != 0;
+        var whileEqual = (i.Traits & InstructionTraits.Rep) != 0;
+        var two = i.Id == InstructionId.Cmps;
+        var source = ReadGpr(GprIndex.Rsi, i.AddressSize);
+        var destination = ReadGpr(GprIndex.Rdi, i.AddressSize);
+        var count = limit;
+        ulong from = 0;
+        // In the order of TryReadCompared.
+        if (two && whileEqual && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
+        if (!TryFindRun(SegmentIndex.Es, destination, in i, AccessKind.Read, down, ref count, out var to)) return 0;
+        if (two && !whileEqual && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
+        var wanted = ReadGpr(GprIndex.Rax, size);
+        byte* left = two ? _ramBase + from : null, right = _ramBase + to;
+        var done = size switch
+        {
+            1 => Compared(left, right, (byte)wanted, (int)count, down, whileEqual),
+            2 => Compared(left, right, (ushort)wanted, (int)count, down, whileEqual),
+            4 => Compared(left, right, (uint)wanted, (int)count, down, whileEqual),
+            _ => Compared(left, right, wanted, (int)count, down, whileEqual),
+        };
+        var step = down ? -size : size;
+        var last = (long)(done - 1) * step;
+        SetCompareFlags(two ? Element(left + last, size) : wanted, Element(right + last, size), size);
+        if (two) WriteGpr(GprIndex.Rsi, i.AddressSize, source + (ulong)(last + step));
+        WriteGpr(GprIndex.Rdi, i.AddressSize, destination + (ulong)(last + step));
+        return (ulong)done;
+    }
+
+    /// <summary>How many elements a comparison looks at, the one that ends it included.</summary>
+    /// <param name="left">The first element of CMPS; null for SCAS.</param>
+    /// <param name="right">The first element of the other operand.</param>
+    /// <param name="wanted">What SCAS compares with.</param>
+    /// <param name="count">The most.</param>
+    /// <param name="down">Towards lower addresses.</param>
+    /// <param name="whileEqual">Goes on while elements are equal, else while they differ.</param>
+    private static int Compared<T>(byte* left, byte* right, T wanted, int count, bool down, bool whileEqual)
+        where T : unmanaged, IEquatable<T>
+    {
+        int at;
+        if (!down && (left == null || whileEqual))
+        {
+            var span = new ReadOnlySpan<T>(right, count);
+            at = left != null ? new ReadOnlySpan<T>(left, count).CommonPrefixLength(span) : whileEqual ? span.IndexOfAnyExcept(wanted) : span.IndexOf(wanted);
+            return at < 0 || at == count ? count : at + 1;
+        }
+        for (at = 0; at < count; at++)
+        {
+            var place = down ? -at : at;
+            if ((left == null ? wanted : ((T*)left)[place]).Equals(((T*)right)[place]) != whileEqual) return at + 1;
+        }
+        return count;
+    }
+
+    private static ulong Element(byte* at, int size) => size switch
+    {
+        1 => *at,
+        2 => Unsafe.ReadUnaligned<ushort>(at),
+        4 => Unsafe.ReadUnaligned<uint>(at),
+        _ => Unsafe.ReadUnaligned<ulong>(at),
+    };
 
     /// <summary>Cuts a run to what one operand can do within its page; gives the guest-physical address of the first element.</summary>
     private bool TryFindRun(int segment, ulong offset, in Instruction i, AccessKind kind, bool down, ref ulong count, out ulong physical)
