@@ -14,7 +14,7 @@ internal readonly record struct CompareOptions(bool FlagsAtFaults, bool IgnoreUs
 internal static class CaseComparer
 {
     private const int End = 3, PageFault = 14;
-    private const ulong UserBit = 4, PresentBit = 1, KernelHalf = 0x7fff_ffff_f000;
+    private const ulong UserBit = 4, PresentBit = 1, KernelHalf = 0x7fff_ffff_f000, LastLowPage = KernelHalf >> 12;
 
     // CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID. Not IF, IOPL and RF: the host's kernel has its own mind there.
     private const ulong ComparedFlags = 0x24_4dd5;
@@ -85,12 +85,25 @@ internal static class CaseComparer
         // Misaligned and outside the segment at once: #GP or #SS.
         if ((host.Vector, guest.Vector) is (12, 13) or (13, 12) && host.Rip == guest.Rip && wide) return true;
         // A masked operand that is partly behind the end of its segment or of the canonical addresses.
-        var masked = there.HasOpMask || there.Mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;
+        var masked = there.HasOpMask || IsMaskedMove(there.Mnemonic) || IsCompression(there.Mnemonic);
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
+        // The same with 512 bits, which may be two accesses: the pages before the first non-canonical address and before 4 GiB are never there.
+        if ((host.Vector, guest.Vector) is (PageFault, 12 or 13) && wide && host.Rip == guest.Rip && host.Cr2 >> 12 is LastLowPage or 0xf_ffff) return true;
+        // Whether what a masked move reads or writes behind 4 GiB by a 32-bit address is there or at zero.
+        if (IsMaskedMove(there.Mnemonic) && host.Vector == PageFault && guest.Vector == PageFault && host.Rip == guest.Rip && host.Cr2 + (1ul << 32) == guest.Cr2) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
         return host.Vector is 13 or PageFault or 17
             && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;
     }
+
+    private static bool IsMaskedMove(Iced.Intel.Mnemonic mnemonic) =>
+        mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;
+
+    // Loads and stores of as many elements as the opmask has bits, all of them where there is none.
+    private static bool IsCompression(Iced.Intel.Mnemonic mnemonic) =>
+        mnemonic is Iced.Intel.Mnemonic.Vcompresspd or Iced.Intel.Mnemonic.Vcompressps or Iced.Intel.Mnemonic.Vpcompressb or Iced.Intel.Mnemonic.Vpcompressd
+            or Iced.Intel.Mnemonic.Vpcompressq or Iced.Intel.Mnemonic.Vpcompressw or Iced.Intel.Mnemonic.Vexpandpd or Iced.Intel.Mnemonic.Vexpandps
+            or Iced.Intel.Mnemonic.Vpexpandb or Iced.Intel.Mnemonic.Vpexpandd or Iced.Intel.Mnemonic.Vpexpandq or Iced.Intel.Mnemonic.Vpexpandw;
 
     private static bool IsWide(in Iced.Intel.Instruction instruction) =>
         Iced.Intel.MemorySizeExtensions.GetSize(instruction.MemorySize) > 8 || instruction.Encoding == Iced.Intel.EncodingKind.EVEX;

@@ -13,8 +13,22 @@ internal static class CaseReport
     {
         var at = rip + test.CodeBase - CaseLayout.Code;
         if (at >= CaseLayout.CodeSize) return default;
-        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory[(CaseLayout.CodeInImage + (int)at)..]));
-        return decoder.Decode();
+        var code = test.Memory[(CaseLayout.CodeInImage + (int)at)..];
+        var instruction = Iced.Intel.Decoder.Create(test.Bits, code).Decode();
+        if (!instruction.IsInvalid) return instruction;
+        ClearUnused(code, test.Bits);
+        return Iced.Intel.Decoder.Create(test.Bits, code).Decode();
+    }
+
+    // The fields of EVEX that AMD's processors ignore and Iced does not: V' outside 64-bit mode, z without an opmask, b of registers.
+    private static void ClearUnused(Span<byte> code, int bits)
+    {
+        var at = code.IndexOfAnyExcept<byte>([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67]);
+        if (at < 0 || at + 6 > code.Length || code[at] != 0x62) return;
+        ref var last = ref code[at + 3];
+        if (bits != 64) last |= 0x08;
+        if ((last & 7) == 0) last &= 0x7f;
+        if (code[at + 5] >= 0xc0) last &= 0xef;
     }
 
     /// <summary>Whether the code contains REP MOVS, REP STOS or REP INS.</summary>
