@@ -28,7 +28,7 @@ internal static class CaseComparer
         var text = new StringBuilder();
         if (host.Vector != guest.Vector) Line("vector", (ulong)host.Vector, (ulong)guest.Vector);
         if (ErrorOf(host, options) != ErrorOf(guest, options)) Line("error code", host.Error, guest.Error);
-        if (host.Vector == PageFault && host.Cr2 != guest.Cr2) Line("cr2", host.Cr2, guest.Cr2);
+        if (!SameAddress(test, host, guest)) Line("cr2", host.Cr2, guest.Cr2);
         if (host.Rip != guest.Rip) Line("rip", host.Rip, guest.Rip);
         var flags = FlagMask(test, host, options);
         if (((host.Rflags ^ guest.Rflags) & flags) != 0) Line("rflags", host.Rflags & flags, guest.Rflags & flags);
@@ -50,9 +50,17 @@ internal static class CaseComparer
     }
 
     private static bool IsSame(TestCase test, CaseResult host, CaseResult guest, CompareOptions options) =>
-        host.Vector == guest.Vector && ErrorOf(host, options) == ErrorOf(guest, options) && (host.Vector != PageFault || host.Cr2 == guest.Cr2)
+        host.Vector == guest.Vector && ErrorOf(host, options) == ErrorOf(guest, options) && SameAddress(test, host, guest)
         && host.Rip == guest.Rip && ((host.Rflags ^ guest.Rflags) & FlagMask(test, host, options)) == 0
         && SameRegisters(test, host, guest) && host.Xsave.AsSpan().SequenceEqual(guest.Xsave) && host.Memory.AsSpan().SequenceEqual(guest.Memory);
+
+    // Of an image of state that is only partly there, any byte that is not may be told: AMD's processors look at the last one first.
+    private static bool SameAddress(TestCase test, CaseResult host, CaseResult guest)
+    {
+        return host.Vector != PageFault || host.Cr2 == guest.Cr2 || (IsInImage(host.Cr2) && IsInImage(guest.Cr2));
+
+        bool IsInImage(ulong address) => test.Image is { } image && address - CaseLayout.LinearOf(image.At) < CaseLayout.XsaveRoom;
+    }
 
     // What the engine does otherwise than this host, knowingly.
     private static bool IsIntended(TestCase test, CaseResult host, CaseResult guest)

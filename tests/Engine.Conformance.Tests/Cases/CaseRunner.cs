@@ -36,6 +36,9 @@ internal sealed unsafe class CaseRunner : IDisposable
 
     public GuestMachine Guest => _guest;
 
+    /// <summary>Components of the XSAVE image that cases carry, a bit each.</summary>
+    public ulong Components => _oracle.XsaveMask;
+
     /// <summary>What to do with each disagreement.</summary>
     public Action<Mismatch>? Found { get; set; }
 
@@ -112,6 +115,8 @@ internal sealed unsafe class CaseRunner : IDisposable
         // A guest that was kept from running may seem to hang: if it does, it does so again.
         if (guest.Vector == CaseResult.NoVector) _guest.Run(test, guest);
         CaseComparer.Normalize(guest.Xsave);
+        test.Image?.Normalize(_host.Memory, test.Bits);
+        test.Image?.Normalize(guest.Memory, test.Bits);
         var differences = CaseComparer.Differences(test, _host, guest, _options);
         if (differences.Length != 0) Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(test), CaseReport.Describe(test) + differences));
     }
