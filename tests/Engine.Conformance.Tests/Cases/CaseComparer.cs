@@ -148,8 +148,8 @@ internal static class CaseComparer
         var error = result.Error;
         if (result.Vector != PageFault) return error;
         if (options.IgnoreUserBit) error &= ~UserBit;
-        // Linux hides from its programs what is mapped in its own half.
-        if (result.Cr2 >= KernelHalf) error |= PresentBit;
+        // Linux hides from its programs what is mapped in its own half; a legacy guest has its handlers among the addresses of cases.
+        if (result.Cr2 >= KernelHalf || result.Cr2 - Guest.LegacyTables.High < Guest.LegacyTables.HighLength) error |= PresentBit;
         return error;
     }
 

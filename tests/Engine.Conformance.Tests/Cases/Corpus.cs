@@ -21,6 +21,9 @@ internal static class Corpus
         return text.ToString();
     }
 
+    /// <summary>The kind of code of a line.</summary>
+    public static CodeMode ModeOf(string line) => Enum.Parse<CodeMode>(line["mode=".Length..line.IndexOf(' ')]);
+
     /// <summary>Fills a case from a line.</summary>
     /// <exception cref="FormatException">The line is not one of <see cref="Write"/>.</exception>
     public static void Read(string line, TestCase test)

@@ -12,7 +12,8 @@ namespace Lamina.Conformance.Guest;
 /// <param name="Name">For reports and the corpus.</param>
 /// <param name="Settings">The translator's.</param>
 /// <param name="Supervisor">64-bit cases run at privilege level 0.</param>
-internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bool Supervisor = false)
+/// <param name="Legacy">32- and 16-bit cases run in legacy protected mode instead of compatibility mode.</param>
+internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bool Supervisor = false, bool Legacy = false)
 {
     private const int CodeBytes = 16 << 20;
 
@@ -22,14 +23,18 @@ internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bo
         new("precise", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true }),
         new("single", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true, SingleInstructionBlocks = true }),
         new("supervisor", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Supervisor: true),
+        new("legacy", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Legacy: true),
     ];
+
+    /// <summary>Whether the profile has anything of its own for a kind of code.</summary>
+    public bool Runs(CodeMode mode) => mode == CodeMode.Long ? !Legacy : !Supervisor;
 }
 
 /// <summary>The guest.</summary>
 internal sealed class GuestMachine : IDisposable
 {
     // PE, MP, ET, NE, WP, AM, PG; PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE, LME, LMA, NXE.
-    private const ulong Cr0 = 0x8005_0033, Cr4 = 0x5_06a0, Efer = 0xd01;
+    private const ulong Cr0 = 0x8005_0033, Cr4 = 0x5_06a0, LongEfer = 0xd01, LegacyEfer = 0x800;
     private const int HangMilliseconds = 3000;
 
     private readonly GuestMemory _memory;
@@ -48,17 +53,15 @@ internal sealed class GuestMachine : IDisposable
         _machine = new TranslatorEngine(profile.Settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
         Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
         GuestTables.Write(_memory);
+        LegacyTables.Write(_memory);
         _bus.Ended = () =>
         {
             _ended = true;
             Vcpu.Kick();
         };
         _state.Xcr0 = vectorMask;
-        (_state.Cr0, _state.Cr4, _state.Efer) = (Cr0, Cr4, Efer);
-        _state.Gdtr = GuestTables.GdtRegister;
-        _state.Idtr = GuestTables.IdtRegister;
-        _state.Segments[SegmentIndex.Ldtr] = GuestTables.LocalTableSegment;
-        _state.Segments[SegmentIndex.Tr] = GuestTables.TaskSegment;
+        (_state.Cr0, _state.Cr4) = (Cr0, Cr4);
+        SetMode(profile.Legacy);
         _state.Dr[6] = 0xffff_0ff0;
         _state.Dr[7] = 0x400;
         _watchdog = new Timer(_ => Watch(), null, HangMilliseconds, HangMilliseconds);
@@ -111,6 +114,16 @@ internal sealed class GuestMachine : IDisposable
         _memory.Dispose();
     }
 
+    private void SetMode(bool legacy)
+    {
+        _state.Efer = legacy ? LegacyEfer : LongEfer;
+        _state.Cr3 = legacy ? LegacyTables.Root : GuestTables.UserRoot;
+        _state.Gdtr = legacy ? LegacyTables.GdtRegister : GuestTables.GdtRegister;
+        _state.Idtr = legacy ? LegacyTables.IdtRegister : GuestTables.IdtRegister;
+        _state.Segments[SegmentIndex.Ldtr] = legacy ? LegacyTables.LocalTableSegment : GuestTables.LocalTableSegment;
+        _state.Segments[SegmentIndex.Tr] = legacy ? LegacyTables.TaskSegment : GuestTables.TaskSegment;
+    }
+
     private void Watch()
     {
         var run = Interlocked.Read(ref _run);
@@ -123,7 +136,7 @@ internal sealed class GuestMachine : IDisposable
         test.Gpr.CopyTo(_state.Gpr, 0);
         (_state.Rip, _state.Rflags) = (test.Rip, test.Rflags);
         var supervisor = Profile.Supervisor && test.Mode == CodeMode.Long;
-        _state.Cr3 = supervisor ? GuestTables.SupervisorRoot : GuestTables.UserRoot;
+        if (!Profile.Legacy) _state.Cr3 = supervisor ? GuestTables.SupervisorRoot : GuestTables.UserRoot;
         _state.Xsave = test.Xsave;
         var segments = _state.Segments;
         var (ds, es, fs, gs) = test.DataSelectors;
@@ -146,7 +159,8 @@ internal sealed class GuestMachine : IDisposable
         _after.Xsave.AsSpan(0, result.Xsave.Length).CopyTo(result.Xsave);
         if (!_memory.TryRead(GuestTables.Image, result.Memory)) throw new InvalidOperationException("the guest's memory is gone");
         if (!ended) return;
-        result.Vector = (int)((_after.Rip - (GuestTables.High + GuestTables.Handlers)) / GuestTables.HandlerStride);
+        var high = Profile.Legacy ? LegacyTables.High : GuestTables.High;
+        result.Vector = (int)((_after.Rip - (high + GuestTables.Handlers)) / GuestTables.HandlerStride);
         // The frame: SS, RSP, RFLAGS, CS, RIP from the top down, and the error code.
         result.Gpr[GprIndex.Rsp] = Frame(2);
         result.Rflags = Frame(3);
@@ -154,6 +168,10 @@ internal sealed class GuestMachine : IDisposable
         result.Error = Frame(6);
     }
 
-    private ulong Frame(int wordsBelowTop) =>
-        _memory.TryRead<ulong>(GuestTables.FrameTop - (ulong)wordsBelowTop * 8, out var value) ? value : throw new InvalidOperationException("the frame is not in memory");
+    private ulong Frame(int wordsBelowTop)
+    {
+        const string gone = "the frame is not in memory";
+        if (Profile.Legacy) return _memory.TryRead<uint>(GuestTables.FrameTop - (ulong)wordsBelowTop * 4, out var narrow) ? narrow : throw new InvalidOperationException(gone);
+        return _memory.TryRead<ulong>(GuestTables.FrameTop - (ulong)wordsBelowTop * 8, out var value) ? value : throw new InvalidOperationException(gone);
+    }
 }
