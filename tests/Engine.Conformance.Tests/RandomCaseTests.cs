@@ -39,7 +39,8 @@ public sealed class RandomCaseTests
         for (var i = 0L; i < RunLength.Cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed, i), mode);
         runner.Flush();
         Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
-        Assert.True(runner.Compared > RunLength.Cases / 2, $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
+        // Half of the cases end in faults that real mode does not have, or use what it does not know.
+        Assert.True(runner.Compared > RunLength.Cases / (profile.Mode == GuestMode.Real ? 4 : 2), $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
     }
 
     [Theory]

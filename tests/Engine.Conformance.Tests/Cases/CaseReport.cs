@@ -40,6 +40,15 @@ internal static class CaseReport
         return false;
     }
 
+    /// <summary>Whether the code contains one of some instructions.</summary>
+    public static bool Contains(TestCase test, params ReadOnlySpan<Mnemonic> mnemonics)
+    {
+        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory, test.CodeAt, test.CodeLength));
+        foreach (var instruction in decoder)
+            if (mnemonics.Contains(instruction.Mnemonic)) return true;
+        return false;
+    }
+
     /// <summary>Mode, disassembly, starting registers.</summary>
     public static string Describe(TestCase test)
     {

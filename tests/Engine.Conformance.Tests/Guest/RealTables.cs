@@ -1,0 +1,74 @@
+// A guest in real mode: memory at the addresses where the case has it, an interrupt vector table that leads to the same handlers,
+// and segments with the bases and limits of the case's descriptors, as a program leaves them that loads segments in protected
+// mode and goes back ("unreal mode"). Interrupts push their frame on the case's own stack.
+using System.Buffers.Binary;
+using Iced.Intel;
+using Lamina.Conformance.Cases;
+using Lamina.Conformance.Oracle;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+
+namespace Lamina.Conformance.Guest;
+
+/// <summary>What real mode needs.</summary>
+internal static class RealTables
+{
+    private const int FrameBytes = 6;
+    private const uint PrivilegeLevel = 0x60;
+
+    /// <summary>The case's memory in guest-physical addresses, behind what all guests have.</summary>
+    public static IEnumerable<MemoryRange> Ranges => [new(CaseLayout.Data, CaseLayout.DataSize), new(CaseLayout.Code, CaseLayout.CodeSize)];
+
+    public static DescriptorTableState IdtRegister => new() { Base = 0, Limit = 0x3ff };
+
+    /// <summary>Writes the interrupt vector table (SDM vol. 3, 21.1.4).</summary>
+    public static void Write(GuestMemory memory)
+    {
+        for (var vector = 0u; vector < 256; vector++)
+            Check(memory.TryWrite(vector * 4, (uint)(GuestTables.Handlers >> 4) << 16 | vector * GuestTables.HandlerStride));
+    }
+
+    public static void WriteImage(GuestMemory memory, ReadOnlySpan<byte> image) =>
+        Check(memory.TryWrite(CaseLayout.Data, image[..CaseLayout.DataSize]) && memory.TryWrite(CaseLayout.Code, image[CaseLayout.CodeInImage..]));
+
+    public static void ReadImage(GuestMemory memory, Span<byte> image) =>
+        Check(memory.TryRead(CaseLayout.Data, image[..CaseLayout.DataSize]) && memory.TryRead(CaseLayout.Code, image[CaseLayout.CodeInImage..]));
+
+    /// <summary>A segment of the case without its privilege level: real mode has none.</summary>
+    public static SegmentState Segment(ushort selector)
+    {
+        var segment = GuestTables.Segment(selector);
+        segment.Attributes &= ~PrivilegeLevel;
+        return segment;
+    }
+
+    /// <summary>Takes the frame of an interrupt off the stack of a state at a handler, where it is in the case's data.</summary>
+    public static void TakeFrame(VcpuState state, CaseResult result)
+    {
+        var at = (long)state.Segments[SegmentIndex.Ss].Base + (ushort)state.Gpr[GprIndex.Rsp] - CaseLayout.Data;
+        result.Vector = (int)state.Rip / GuestTables.HandlerStride;
+        if (at is < 0 or > CaseLayout.DataSize - FrameBytes) return;
+        var frame = result.Memory.AsSpan((int)at, FrameBytes);
+        result.FrameAt = (int)at;
+        (result.Rip, result.Rflags) = (BinaryPrimitives.ReadUInt16LittleEndian(frame), BinaryPrimitives.ReadUInt16LittleEndian(frame[4..]));
+        result.Gpr[GprIndex.Rsp] = state.Gpr[GprIndex.Rsp] & ~0xfffful | (ushort)(state.Gpr[GprIndex.Rsp] + FrameBytes);
+    }
+
+    /// <summary>Whether real mode would end a case as a user's segments do on the host, and makes equal what cannot be.</summary>
+    public static bool Align(TestCase test, CaseResult host, CaseResult guest)
+    {
+        // No paging, no privilege, no alignment checks; VEX and EVEX are not known (SDM vol. 2, 2.3.1); POPF changes what users may not.
+        if (host.Vector is 13 or 14 or 17 || guest.FrameAt < 0 || CaseReport.Contains(test, Mnemonic.Popf, Mnemonic.Popfd)) return false;
+        if (guest.Vector == 6 && CaseReport.InstructionAt(test, guest.Rip) is var there && (there.Encoding != EncodingKind.Legacy || there.Mnemonic == Mnemonic.Arpl)) return false;
+        // The frame lies where the host's stack has something else; it has no error code, and 16 flags.
+        host.Memory.AsSpan(guest.FrameAt, FrameBytes).CopyTo(guest.Memory.AsSpan(guest.FrameAt));
+        guest.Error = host.Error;
+        guest.Rflags |= host.Rflags & ~0xfffful;
+        return true;
+    }
+
+    private static void Check(bool done)
+    {
+        if (!done) throw new InvalidOperationException("the guest's memory is gone");
+    }
+}
