@@ -40,13 +40,18 @@ internal static class CaseReport
         return false;
     }
 
-    /// <summary>Whether the code contains one of some instructions.</summary>
-    public static bool Contains(TestCase test, params ReadOnlySpan<Mnemonic> mnemonics)
+    /// <summary>Whether the code would do something else for a supervisor: HLT, from which nothing wakes it; flags that users cannot change, and that PUSHF shows.</summary>
+    public static bool NeedsUser(TestCase test)
     {
         var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory, test.CodeAt, test.CodeLength));
+        bool pops = false, pushes = false;
         foreach (var instruction in decoder)
-            if (mnemonics.Contains(instruction.Mnemonic)) return true;
-        return false;
+        {
+            if (instruction.Mnemonic == Mnemonic.Hlt) return true;
+            pops |= instruction.Mnemonic is Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Popfq;
+            pushes |= instruction.Mnemonic is Mnemonic.Pushf or Mnemonic.Pushfd or Mnemonic.Pushfq;
+        }
+        return pops && pushes;
     }
 
     /// <summary>Mode, disassembly, starting registers.</summary>

@@ -62,8 +62,7 @@ internal sealed unsafe class CaseRunner : IDisposable
         _oracle.Begin(_count);
         for (var i = 0; i < _count; i++)
         {
-            // Nothing wakes a supervisor from HLT; the host's users may not execute it.
-            _skipped[i] = _guest.Profile.IsPrivileged && CaseReport.Contains(_cases[i], Iced.Intel.Mnemonic.Hlt);
+            _skipped[i] = _guest.Profile.IsPrivileged && CaseReport.NeedsUser(_cases[i]);
             if (_skipped[i]) continue;
             try
             {

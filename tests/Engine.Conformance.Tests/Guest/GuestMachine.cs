@@ -79,7 +79,6 @@ internal sealed class GuestMachine : IDisposable
         Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
         GuestTables.Write(_memory);
         LegacyTables.Write(_memory);
-        RealTables.Write(_memory);
         _bus.Ended = () =>
         {
             _ended = true;
@@ -117,7 +116,11 @@ internal sealed class GuestMachine : IDisposable
         Load(test);
         adjust?.Invoke(_state);
         Vcpu.SetState(_state);
-        if (Profile.Mode == GuestMode.Real) RealTables.WriteImage(_memory, test.Memory);
+        if (Profile.Mode == GuestMode.Real)
+        {
+            RealTables.Write(_memory);
+            RealTables.WriteImage(_memory, test.Memory);
+        }
         else if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
         Continue(result);
     }

@@ -58,7 +58,7 @@ internal static class GuestTables
         WriteDescriptors(memory);
         for (var vector = 0; vector < 256; vector++)
         {
-            Put(memory, Handlers + (ulong)vector * HandlerStride, [0xe6, (byte)EndPort, 0xf4]);  // out EndPort, al; hlt
+            WriteHandler(memory, vector);
             var offset = High + Handlers + (ulong)vector * HandlerStride;
             var dpl = vector is 3 or 4 ? 3ul : 0;
             Put(memory, Idt + (ulong)vector * 16, offset & 0xffff | (ulong)KernelCode << 16 | 1ul << 32 | (0x8e00 | dpl << 13) << 32 | (offset >> 16 & 0xffff) << 48);
@@ -67,6 +67,14 @@ internal static class GuestTables
         Put(memory, Tss + 0x24, High + FrameTop);           // IST1
         Put(memory, Tss + 0x04, High + FrameTop);           // RSP0
         Put(memory, Tss + 0x60, 0x0068_0000_0000_0000ul);   // no I/O permission map
+    }
+
+    /// <summary>Writes a vector's handler, where it is not there already; the same bytes in all modes.</summary>
+    public static void WriteHandler(GuestMemory memory, int vector)
+    {
+        var at = Handlers + (ulong)vector * HandlerStride;
+        ReadOnlySpan<byte> handler = [0xe6, (byte)EndPort, 0xf4]; // out EndPort, al; hlt
+        if (!memory.TrySlice(at, handler.Length, out var there) || !there.SequenceEqual(handler)) Put(memory, at, handler);
     }
 
     /// <summary>Writes the GDT's first entries, those of code and data, to another place.</summary>
