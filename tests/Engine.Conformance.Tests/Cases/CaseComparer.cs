@@ -97,8 +97,8 @@ internal static class CaseComparer
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
         // The same with 512 bits, which may be two accesses: the pages before the first non-canonical address and before 4 GiB are never there.
         if ((host.Vector, guest.Vector) is (PageFault, 12 or 13) && wide && host.Rip == guest.Rip && host.Cr2 >> 12 is LastLowPage or 0xf_ffff) return true;
-        // Whether what a masked move reads or writes behind 4 GiB by a 32-bit address is there or at zero.
-        if (IsMaskedMove(there.Mnemonic) && host.Vector == PageFault && guest.Vector == PageFault && host.Rip == guest.Rip && host.Cr2 + (1ul << 32) == guest.Cr2) return true;
+        // Whether what a masked move reads or writes behind the last 32- or 16-bit address is there or at zero.
+        if (IsMaskedMove(there.Mnemonic) && host.Vector == PageFault && guest.Vector == PageFault && host.Rip == guest.Rip && guest.Cr2 - host.Cr2 is 1ul << 32 or 1 << 16) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
         return host.Vector is 13 or PageFault or 17
             && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;
