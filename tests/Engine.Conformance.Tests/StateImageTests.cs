@@ -13,7 +13,8 @@ public sealed class StateImageTests
     public void Saved_and_restored_state_agrees_with_the_host_cpu(string profileName, string modeName)
     {
         var mode = Enum.Parse<CodeMode>(modeName);
-        using var runner = new CaseRunner(GuestProfile.All.First(candidate => candidate.Name == profileName));
+        var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
+        using var runner = new CaseRunner(profile);
         var generator = new StateImageGenerator(runner.Components);
         var report = new StringBuilder();
         var found = 0;
@@ -27,6 +28,7 @@ public sealed class StateImageTests
         for (var i = 0L; i < cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ 0x1a6e, i), mode);
         runner.Flush();
         Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
-        Assert.True(ended > cases / 4, $"only {ended} of {cases} cases ran to their end");
+        // Most cases use VEX somewhere, which real mode does not know.
+        Assert.True(ended > cases / (profile.Mode == GuestMode.Real ? 16 : 2), $"only {ended} of {cases} cases ran to their end");
     }
 }
