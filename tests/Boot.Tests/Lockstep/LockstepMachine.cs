@@ -25,6 +25,10 @@ internal sealed record LockstepSpec(string Name, TranslatorSettings Settings, Bo
 internal sealed class LockstepMachine : IDisposable
 {
     private const string Prompt = "~ # ";
+    private const ulong InterruptFlag = 1 << 9;
+
+    // A guest that does nothing visible for so long waits for time that does not pass.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
     private readonly UnitStack _units = new();
     private readonly VirtualClock _clock = new();
@@ -84,8 +88,10 @@ internal sealed class LockstepMachine : IDisposable
     /// <summary>Runs to the next stop.</summary>
     /// <returns>What happened on the way, in order; the last is what it stopped for.</returns>
     /// <exception cref="InvalidOperationException">The engine failed.</exception>
+    /// <exception cref="TimeoutException">The guest goes on and on.</exception>
     public IReadOnlyList<string> Run()
     {
+        var began = TimeProvider.System.GetTimestamp();
         if (_apic.Open()) _vcpu.InterruptPending();
         _events.Clear();
         _stopped = false;
@@ -98,7 +104,10 @@ internal sealed class LockstepMachine : IDisposable
             if (exit == VcpuExit.Failed) throw new InvalidOperationException($"{Name}: {_vcpu.Failure}");
             if (exit == VcpuExit.TripleFault) Finish("triple fault");
             _vcpu.GetState(State);
-            if (State.Activity == VcpuActivity.Halted && !_stopped) Halt();
+            if (_stopped) break;
+            // An interrupt that is let through ends the halt when the vCPU runs on.
+            if (State.Activity == VcpuActivity.Halted && !(_apic.HasInterrupt && (State.Rflags & InterruptFlag) != 0)) Halt();
+            else if (TimeProvider.System.GetElapsedTime(began) > Patience) throw new TimeoutException($"{Name}: nothing that the guest does can be seen; it is at {State.Rip:x}");
         }
         _clock.Expire();
         Console.Type();

@@ -12,7 +12,7 @@ internal sealed class ScriptedConsole(string prompt, IEnumerable<string> lines) 
     private readonly StringBuilder _output = new();
     private ICharReceiver? _receiver;
     private byte[] _typed = [];
-    private int _taken;
+    private int _taken, _answered;
 
     public string Output => _output.ToString();
 
@@ -30,9 +30,7 @@ internal sealed class ScriptedConsole(string prompt, IEnumerable<string> lines) 
         if (_taken == _typed.Length)
         {
             if (_lines.Count == 0 || !EndsInPrompt()) return;
-            (_typed, _taken) = (Encoding.ASCII.GetBytes(_lines.Dequeue() + "\n"), 0);
-            // The prompt is answered.
-            _output.Append('\u200b');
+            (_typed, _taken, _answered) = (Encoding.ASCII.GetBytes(_lines.Dequeue() + "\n"), 0, _output.Length);
         }
         _taken += _receiver?.Receive(_typed.AsSpan(_taken)) ?? 0;
     }
@@ -43,7 +41,7 @@ internal sealed class ScriptedConsole(string prompt, IEnumerable<string> lines) 
 
     private bool EndsInPrompt()
     {
-        if (_output.Length < prompt.Length) return false;
+        if (_output.Length < prompt.Length || _output.Length == _answered) return false;
         for (var i = 0; i < prompt.Length; i++)
             if (_output[_output.Length - prompt.Length + i] != prompt[i]) return false;
         return true;
