@@ -14,7 +14,7 @@ internal readonly record struct CompareOptions(bool FlagsAtFaults, bool IgnoreUs
 internal static class CaseComparer
 {
     private const int End = 3, PageFault = 14;
-    private const ulong UserBit = 4, PresentBit = 1, KernelHalf = 0x7fff_ffff_f000, LastLowPage = KernelHalf >> 12;
+    private const ulong UserBit = 4, PresentBit = 1, KernelHalf = 0x7fff_ffff_f000, LastLowPage = KernelHalf >> 12, LastFlatPage = 0xf_ffff, LastBasedPage = (CaseLayout.Base + 0xffff) >> 12;
 
     // CF, PF, AF, ZF, SF, TF, DF, OF, NT, AC, ID. Not IF, IOPL and RF: the host's kernel has its own mind there.
     private const ulong ComparedFlags = 0x24_4dd5;
@@ -95,8 +95,8 @@ internal static class CaseComparer
         // A masked operand that is partly behind the end of its segment or of the canonical addresses.
         var masked = there.HasOpMask || IsMaskedMove(there.Mnemonic) || IsCompression(there.Mnemonic);
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
-        // The same with 512 bits, which may be two accesses: the pages before the first non-canonical address and before 4 GiB are never there.
-        if ((host.Vector, guest.Vector) is (PageFault, 12 or 13) && wide && host.Rip == guest.Rip && host.Cr2 >> 12 is LastLowPage or 0xf_ffff) return true;
+        // The same with 512 bits, which may be two accesses: the last pages of the low half, of 4 GiB and of 64 KiB from the base are never there.
+        if ((host.Vector, guest.Vector) is (PageFault, 12 or 13) && wide && host.Rip == guest.Rip && host.Cr2 >> 12 is LastLowPage or LastFlatPage or LastBasedPage) return true;
         // Whether what a masked move reads or writes behind the last 32- or 16-bit address is there or at zero.
         if (IsMaskedMove(there.Mnemonic) && host.Vector == PageFault && guest.Vector == PageFault && host.Rip == guest.Rip && guest.Cr2 - host.Cr2 is 1ul << 32 or 1 << 16) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
