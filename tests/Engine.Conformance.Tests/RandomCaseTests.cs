@@ -1,6 +1,7 @@
 // Random cases on the host CPU and in the engine. A run is its seed and its length: LAMINA_CONFORMANCE_SEED and
 // LAMINA_CONFORMANCE_CASES choose others than the short standard one.
 using System.Text;
+using Iced.Intel;
 using Lamina.Conformance.Cases;
 using Lamina.Conformance.Guest;
 using Xunit;
@@ -9,8 +10,6 @@ namespace Lamina.Conformance;
 
 public sealed class RandomCaseTests
 {
-    private const int MaxReported = 25;
-
     public static TheoryData<string, string> Runs
     {
         get
@@ -18,7 +17,7 @@ public sealed class RandomCaseTests
             var data = new TheoryData<string, string>();
             foreach (var profile in GuestProfile.All)
                 foreach (var mode in Enum.GetValues<CodeMode>())
-                    if (!profile.Supervisor || mode == CodeMode.Long) data.Add(profile.Name, mode.ToString());
+                    if (profile.Runs(mode) && RunLength.Includes($"{profile.Name}/{mode}")) data.Add(profile.Name, mode.ToString());
             return data;
         }
     }
@@ -35,12 +34,35 @@ public sealed class RandomCaseTests
         var found = 0;
         runner.Found = mismatch =>
         {
-            if (found++ < MaxReported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
+            if (found++ < RunLength.Reported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
         };
         for (var i = 0L; i < RunLength.Cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed, i), mode);
         runner.Flush();
         Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
-        Assert.True(runner.Compared > RunLength.Cases / 2, $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
+        // Half of the cases end in faults that real mode does not have, or use what it does not know.
+        Assert.True(runner.Compared > RunLength.Cases / (profile.Mode == GuestMode.Real ? 4 : 2), $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
+    }
+
+    [Theory]
+    [InlineData("Long")]
+    [InlineData("Flat32")]
+    [InlineData("Based32")]
+    [InlineData("Based16")]
+    public void Every_instruction_with_a_flipped_bit_agrees_with_the_host_cpu(string modeName)
+    {
+        var mode = Enum.Parse<CodeMode>(modeName);
+        using var runner = new CaseRunner(GuestProfile.All[0]);
+        var generator = new CaseGenerator();
+        var report = new StringBuilder();
+        var found = 0;
+        runner.Found = mismatch =>
+        {
+            if (found++ < RunLength.Reported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
+        };
+        Code[] codes = [.. InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
+        for (var i = 0L; i < RunLength.Flipped; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ 0xf11b, i), mode, codes[i % codes.Length], mutate: true);
+        runner.Flush();
+        Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
     }
 
     [Theory]

@@ -14,6 +14,7 @@ internal sealed class CaseGenerator
     private readonly InstructionBuilder _builder = new();
     private readonly byte[] _code = new byte[MaxCode];
     private readonly List<int> _ends = [];
+    private readonly List<ulong> _starts = [], _targets = [];
     private readonly List<(int Index, int Size)> _branches = [];
 
     /// <summary>Fills a case.</summary>
@@ -21,7 +22,8 @@ internal sealed class CaseGenerator
     /// <param name="seed">Says everything about it.</param>
     /// <param name="mode">Kind of code.</param>
     /// <param name="only">The instruction to test, or null for random ones.</param>
-    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null)
+    /// <param name="mutate">Whether a bit of the code is flipped for certain.</param>
+    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false)
     {
         var random = new CaseRandom(seed);
         test.Reset(mode, random.Next());
@@ -52,7 +54,7 @@ internal sealed class CaseGenerator
             if (_builder.BranchSize != 0) _branches.Add((_ends.Count - 1, _builder.BranchSize));
         }
         LinkBranches(test, random, length);
-        if (only == null && random.Chance(2) && length > 0) Mutate(test, random, length);
+        if ((mutate || (only == null && random.Chance(2))) && length > 0) Mutate(test, random, length);
         context.Finish();
         var room = CaseLayout.ImageSize - start;
         test.SetCode(start, _code.AsSpan(0, Math.Min(length, room)));
@@ -100,13 +102,25 @@ internal sealed class CaseGenerator
     private bool IsAllowed(int bits, int start, int length)
     {
         var decoder = Decoder.Create(bits, new ByteArrayCodeReader(_code, start, length - start));
+        var undefined = RflagsBits.None;
+        _starts.Clear();
+        _targets.Clear();
         while (decoder.IP < (ulong)(length - start))
         {
+            _starts.Add(decoder.IP);
             var instruction = decoder.Decode();
-            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction;
+            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction && _targets.Count == 0;
+            if ((instruction.RflagsRead & undefined) != 0) return false;
+            undefined |= instruction.RflagsUndefined;
             if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
+            if (instruction.NearBranchTarget is var target and not 0 && target < (ulong)(length - start))
+            {
+                if (target < decoder.IP) return false;
+                _targets.Add(target);
+            }
         }
-        return true;
+        // Jumps back, or into the middle of an instruction, may find anything.
+        return _targets.TrueForAll(_starts.Contains);
     }
 }
 

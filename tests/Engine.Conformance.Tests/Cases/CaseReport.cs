@@ -13,8 +13,22 @@ internal static class CaseReport
     {
         var at = rip + test.CodeBase - CaseLayout.Code;
         if (at >= CaseLayout.CodeSize) return default;
-        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory[(CaseLayout.CodeInImage + (int)at)..]));
-        return decoder.Decode();
+        var code = test.Memory[(CaseLayout.CodeInImage + (int)at)..];
+        var instruction = Iced.Intel.Decoder.Create(test.Bits, code).Decode();
+        if (!instruction.IsInvalid) return instruction;
+        ClearUnused(code, test.Bits);
+        return Iced.Intel.Decoder.Create(test.Bits, code).Decode();
+    }
+
+    // The fields of EVEX that AMD's processors ignore and Iced does not: V' outside 64-bit mode, z without an opmask, b of registers.
+    private static void ClearUnused(Span<byte> code, int bits)
+    {
+        var at = code.IndexOfAnyExcept<byte>([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67]);
+        if (at < 0 || at + 6 > code.Length || code[at] != 0x62) return;
+        ref var last = ref code[at + 3];
+        if (bits != 64) last |= 0x08;
+        if ((last & 7) == 0) last &= 0x7f;
+        if (code[at + 5] >= 0xc0) last &= 0xef;
     }
 
     /// <summary>Whether the code contains REP MOVS, REP STOS or REP INS.</summary>
@@ -24,6 +38,20 @@ internal static class CaseReport
         foreach (var instruction in decoder)
             if (instruction.IsStringInstruction && (instruction.HasRepPrefix || instruction.HasRepnePrefix)) return true;
         return false;
+    }
+
+    /// <summary>Whether the code would do something else for a supervisor: HLT, from which nothing wakes it; flags that users cannot change, and that PUSHF shows.</summary>
+    public static bool NeedsUser(TestCase test)
+    {
+        var decoder = Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory, test.CodeAt, test.CodeLength));
+        bool pops = false, pushes = false;
+        foreach (var instruction in decoder)
+        {
+            if (instruction.Mnemonic == Mnemonic.Hlt) return true;
+            pops |= instruction.Mnemonic is Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Popfq;
+            pushes |= instruction.Mnemonic is Mnemonic.Pushf or Mnemonic.Pushfd or Mnemonic.Pushfq;
+        }
+        return pops && pushes;
     }
 
     /// <summary>Mode, disassembly, starting registers.</summary>

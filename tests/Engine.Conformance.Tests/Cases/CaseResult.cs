@@ -18,6 +18,9 @@ internal sealed class CaseResult(int xsaveSize)
     /// <summary>For #PF.</summary>
     public ulong Cr2 { get; set; }
 
+    /// <summary>Where in the memory the exception's own frame lies, or -1.</summary>
+    public int FrameAt { get; set; } = -1;
+
     public ulong[] Gpr { get; } = new ulong[16];
 
     public ulong Rip { get; set; }

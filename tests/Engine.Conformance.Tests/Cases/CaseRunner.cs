@@ -17,7 +17,7 @@ internal sealed unsafe class CaseRunner : IDisposable
     private GuestMachine _guest;
     private readonly TestCase[] _cases = new TestCase[OracleRange.BatchCapacity];
     private readonly CaseResult[] _guestResults = new CaseResult[OracleRange.BatchCapacity];
-    private readonly bool[] _failed = new bool[OracleRange.BatchCapacity];
+    private readonly bool[] _skipped = new bool[OracleRange.BatchCapacity];
     private readonly CaseResult _host;
     private readonly CompareOptions _options;
     private int _count;
@@ -31,10 +31,13 @@ internal sealed unsafe class CaseRunner : IDisposable
             _guestResults[i] = new CaseResult(_oracle.XsaveSize);
         }
         _host = new CaseResult(_oracle.XsaveSize);
-        _options = new CompareOptions(profile.Settings.Precise, profile.Supervisor);
+        _options = new CompareOptions(profile.Settings.Precise, profile.Mode == GuestMode.Supervisor);
     }
 
     public GuestMachine Guest => _guest;
+
+    /// <summary>Components of the XSAVE image that cases carry, a bit each.</summary>
+    public ulong Components => _oracle.XsaveMask;
 
     /// <summary>What to do with each disagreement.</summary>
     public Action<Mismatch>? Found { get; set; }
@@ -59,13 +62,15 @@ internal sealed unsafe class CaseRunner : IDisposable
         _oracle.Begin(_count);
         for (var i = 0; i < _count; i++)
         {
+            _skipped[i] = _guest.Profile.IsPrivileged && CaseReport.NeedsUser(_cases[i]);
+            if (_skipped[i]) continue;
             try
             {
                 _guest.Run(_cases[i], _guestResults[i]);
             }
             catch (InvalidOperationException failure)
             {
-                _failed[i] = true;
+                _skipped[i] = true;
                 Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(_cases[i]), CaseReport.Describe(_cases[i]) + failure.Message));
                 var profile = _guest.Profile;
                 _guest.Dispose();
@@ -74,8 +79,8 @@ internal sealed unsafe class CaseRunner : IDisposable
         }
         _oracle.End();
         for (var i = 0; i < _count; i++)
-            if (!_failed[i]) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
-        Array.Clear(_failed);
+            if (!_skipped[i]) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
+        Array.Clear(_skipped);
         _count = 0;
     }
 
@@ -106,10 +111,15 @@ internal sealed unsafe class CaseRunner : IDisposable
         if (record.Signal is sigsys or virtualAlarm) return;
         Read(ref record);
         // Users fault where supervisors do not: privileged instructions, alignment.
-        if (_guest.Profile.Supervisor && _host.Vector is 13 or 17) return;
+        if (_guest.Profile.Mode == GuestMode.Supervisor && _host.Vector is 13 or 17) return;
+        if (_guest.Profile.Mode == GuestMode.Real && !RealTables.Align(test, _host, guest)) return;
         Compared++;
         Seen?.Invoke(test, _host);
+        // A guest that was kept from running may seem to hang: if it does, it does so again.
+        if (guest.Vector == CaseResult.NoVector) _guest.Run(test, guest);
         CaseComparer.Normalize(guest.Xsave);
+        test.Image?.Normalize(_host.Memory, test.Bits);
+        test.Image?.Normalize(guest.Memory, test.Bits);
         var differences = CaseComparer.Differences(test, _host, guest, _options);
         if (differences.Length != 0) Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(test), CaseReport.Describe(test) + differences));
     }

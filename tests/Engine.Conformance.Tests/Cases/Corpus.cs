@@ -15,10 +15,14 @@ internal static class Corpus
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"mode={test.Mode} fill={test.FillSeed:x} rip={test.Rip:x} flags={test.Rflags:x} undefined={test.UndefinedFlags:x} ever={test.EverUndefinedFlags:x} fs={test.FsBase:x} gs={test.GsBase:x}");
         text.Append(CultureInfo.InvariantCulture, $" code={test.CodeAt:x}+{test.CodeLength:x} gpr={string.Join(',', test.Gpr.Select(value => value.ToString("x", CultureInfo.InvariantCulture)))}");
+        if (test.Image is { } image) text.Append(CultureInfo.InvariantCulture, $" image={image.At:x}:{image.Format}");
         foreach (var (at, bytes) in test.MemoryPatches) text.Append(CultureInfo.InvariantCulture, $" memory={at:x}:{Convert.ToHexString(bytes)}");
         foreach (var (at, bytes) in test.XsavePatches) text.Append(CultureInfo.InvariantCulture, $" xsave={at:x}:{Convert.ToHexString(bytes)}");
         return text.ToString();
     }
+
+    /// <summary>The kind of code of a line.</summary>
+    public static CodeMode ModeOf(string line) => Enum.Parse<CodeMode>(line["mode=".Length..line.IndexOf(' ')]);
 
     /// <summary>Fills a case from a line.</summary>
     /// <exception cref="FormatException">The line is not one of <see cref="Write"/>.</exception>
@@ -38,9 +42,10 @@ internal static class Corpus
         registers.CopyTo(test.Gpr, 0);
         foreach (var field in fields)
         {
-            if (field[0] is not ("memory" or "xsave")) continue;
+            if (field[0] is not ("memory" or "xsave" or "image")) continue;
             var patch = field[1].Split(':');
-            if (field[0] == "memory") test.Patch((int)Hex(patch[0]), Convert.FromHexString(patch[1]));
+            if (field[0] == "image") test.Image = new StateImage((int)Hex(patch[0]), Enum.Parse<ImageFormat>(patch[1]));
+            else if (field[0] == "memory") test.Patch((int)Hex(patch[0]), Convert.FromHexString(patch[1]));
             else test.PatchXsave((int)Hex(patch[0]), Convert.FromHexString(patch[1]));
         }
 

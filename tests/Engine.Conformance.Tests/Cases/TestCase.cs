@@ -57,6 +57,9 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
 
     public int CodeLength { get; set; }
 
+    /// <summary>Where in its memory the case saves its state, or null.</summary>
+    public StateImage? Image { get; set; }
+
     /// <summary>RFLAGS bits that are undefined at the end.</summary>
     public ulong UndefinedFlags { get; set; }
 
@@ -95,6 +98,7 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
         MemoryPatches.Clear();
         XsavePatches.Clear();
         (UndefinedFlags, EverUndefinedFlags, FsBase, GsBase) = (0, 0, 0, 0);
+        Image = null;
         var random = new CaseRandom(fillSeed);
         FillMemory(random);
         FillVectors(random);

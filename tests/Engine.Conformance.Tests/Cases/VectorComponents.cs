@@ -13,6 +13,9 @@ internal static class VectorComponents
     /// <summary>Length and offset; a length of zero where the host has no such component.</summary>
     public static (int Length, int Offset) Place(int component) => Places[component];
 
+    /// <summary>Whether a component begins at a multiple of 64 bytes in the compacted format.</summary>
+    public static bool IsAligned(int component) => (X86Base.CpuId(0xd, component).Ecx & 2) != 0;
+
     /// <summary>Offset of 16 bytes of a vector register; -1 where the host has none.</summary>
     /// <param name="register">0 to 31.</param>
     /// <param name="part">0 to 3.</param>

@@ -8,11 +8,27 @@ using Lamina.Engines.Translator;
 
 namespace Lamina.Conformance.Guest;
 
+/// <summary>What mode the guest runs cases in.</summary>
+internal enum GuestMode
+{
+    /// <summary>64-bit or compatibility mode, privilege level 3: as on the host.</summary>
+    User,
+
+    /// <summary>64-bit mode, privilege level 0.</summary>
+    Supervisor,
+
+    /// <summary>Legacy protected mode, privilege level 3.</summary>
+    Legacy,
+
+    /// <summary>Real mode.</summary>
+    Real,
+}
+
 /// <summary>How the guest runs cases.</summary>
 /// <param name="Name">For reports and the corpus.</param>
 /// <param name="Settings">The translator's.</param>
-/// <param name="Supervisor">64-bit cases run at privilege level 0.</param>
-internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bool Supervisor = false)
+/// <param name="Mode">The CPU's mode.</param>
+internal sealed record GuestProfile(string Name, TranslatorSettings Settings, GuestMode Mode = GuestMode.User)
 {
     private const int CodeBytes = 16 << 20;
 
@@ -21,15 +37,29 @@ internal sealed record GuestProfile(string Name, TranslatorSettings Settings, bo
         new("default", new TranslatorSettings { CodeBufferBytes = CodeBytes }),
         new("precise", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true }),
         new("single", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true, SingleInstructionBlocks = true }),
-        new("supervisor", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Supervisor: true),
+        new("supervisor", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Supervisor),
+        new("legacy", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Legacy),
+        new("real", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Real),
     ];
+
+    /// <summary>Whether cases may do what users may not.</summary>
+    public bool IsPrivileged => Mode is GuestMode.Supervisor or GuestMode.Real;
+
+    /// <summary>Whether the profile has anything of its own for a kind of code.</summary>
+    public bool Runs(CodeMode mode) => Mode switch
+    {
+        GuestMode.Supervisor => mode == CodeMode.Long,
+        GuestMode.Legacy => mode != CodeMode.Long,
+        GuestMode.Real => mode == CodeMode.Based16,
+        _ => true,
+    };
 }
 
 /// <summary>The guest.</summary>
 internal sealed class GuestMachine : IDisposable
 {
     // PE, MP, ET, NE, WP, AM, PG; PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE, LME, LMA, NXE.
-    private const ulong Cr0 = 0x8005_0033, Cr4 = 0x5_06a0, Efer = 0xd01;
+    private const ulong ProtectedCr0 = 0x8005_0033, RealCr0 = 0x32, Cr4 = 0x5_06a0, LongEfer = 0xd01, LegacyEfer = 0x800;
     private const int HangMilliseconds = 3000;
 
     private readonly GuestMemory _memory;
@@ -44,21 +74,18 @@ internal sealed class GuestMachine : IDisposable
     public GuestMachine(GuestProfile profile, ulong vectorMask)
     {
         Profile = profile;
-        _memory = new GuestMemory([new MemoryRange(0, GuestTables.RamSize)]);
+        _memory = new GuestMemory([new MemoryRange(0, GuestTables.RamSize), .. profile.Mode == GuestMode.Real ? RealTables.Ranges : []]);
         _machine = new TranslatorEngine(profile.Settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
         Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
         GuestTables.Write(_memory);
+        LegacyTables.Write(_memory);
         _bus.Ended = () =>
         {
             _ended = true;
             Vcpu.Kick();
         };
         _state.Xcr0 = vectorMask;
-        (_state.Cr0, _state.Cr4, _state.Efer) = (Cr0, Cr4, Efer);
-        _state.Gdtr = GuestTables.GdtRegister;
-        _state.Idtr = GuestTables.IdtRegister;
-        _state.Segments[SegmentIndex.Ldtr] = GuestTables.LocalTableSegment;
-        _state.Segments[SegmentIndex.Tr] = GuestTables.TaskSegment;
+        SetMode(profile.Mode);
         _state.Dr[6] = 0xffff_0ff0;
         _state.Dr[7] = 0x400;
         _watchdog = new Timer(_ => Watch(), null, HangMilliseconds, HangMilliseconds);
@@ -89,7 +116,12 @@ internal sealed class GuestMachine : IDisposable
         Load(test);
         adjust?.Invoke(_state);
         Vcpu.SetState(_state);
-        if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
+        if (Profile.Mode == GuestMode.Real)
+        {
+            RealTables.Write(_memory);
+            RealTables.WriteImage(_memory, test.Memory);
+        }
+        else if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
         Continue(result);
     }
 
@@ -111,6 +143,19 @@ internal sealed class GuestMachine : IDisposable
         _memory.Dispose();
     }
 
+    private void SetMode(GuestMode mode)
+    {
+        var legacy = mode == GuestMode.Legacy;
+        _state.Cr0 = mode == GuestMode.Real ? RealCr0 : ProtectedCr0;
+        _state.Cr4 = Cr4;
+        _state.Efer = mode switch { GuestMode.Real => 0, GuestMode.Legacy => LegacyEfer, _ => LongEfer };
+        _state.Cr3 = mode switch { GuestMode.Supervisor => GuestTables.SupervisorRoot, GuestMode.Legacy => LegacyTables.Root, _ => GuestTables.UserRoot };
+        _state.Gdtr = legacy ? LegacyTables.GdtRegister : GuestTables.GdtRegister;
+        _state.Idtr = mode switch { GuestMode.Real => RealTables.IdtRegister, GuestMode.Legacy => LegacyTables.IdtRegister, _ => GuestTables.IdtRegister };
+        _state.Segments[SegmentIndex.Ldtr] = legacy ? LegacyTables.LocalTableSegment : GuestTables.LocalTableSegment;
+        _state.Segments[SegmentIndex.Tr] = legacy ? LegacyTables.TaskSegment : GuestTables.TaskSegment;
+    }
+
     private void Watch()
     {
         var run = Interlocked.Read(ref _run);
@@ -122,21 +167,22 @@ internal sealed class GuestMachine : IDisposable
     {
         test.Gpr.CopyTo(_state.Gpr, 0);
         (_state.Rip, _state.Rflags) = (test.Rip, test.Rflags);
-        var supervisor = Profile.Supervisor && test.Mode == CodeMode.Long;
-        _state.Cr3 = supervisor ? GuestTables.SupervisorRoot : GuestTables.UserRoot;
+        var supervisor = Profile.Mode == GuestMode.Supervisor;
         _state.Xsave = test.Xsave;
         var segments = _state.Segments;
         var (ds, es, fs, gs) = test.DataSelectors;
-        segments[SegmentIndex.Cs] = GuestTables.Segment(supervisor ? GuestTables.KernelCode : test.CodeSelector);
-        segments[SegmentIndex.Ss] = GuestTables.Segment(supervisor ? GuestTables.KernelData : test.StackSelector);
-        segments[SegmentIndex.Ds] = GuestTables.Segment(ds);
-        segments[SegmentIndex.Es] = GuestTables.Segment(es);
-        segments[SegmentIndex.Fs] = GuestTables.Segment(fs);
-        segments[SegmentIndex.Gs] = GuestTables.Segment(gs);
+        segments[SegmentIndex.Cs] = Segment(supervisor ? GuestTables.KernelCode : test.CodeSelector);
+        segments[SegmentIndex.Ss] = Segment(supervisor ? GuestTables.KernelData : test.StackSelector);
+        segments[SegmentIndex.Ds] = Segment(ds);
+        segments[SegmentIndex.Es] = Segment(es);
+        segments[SegmentIndex.Fs] = Segment(fs);
+        segments[SegmentIndex.Gs] = Segment(gs);
         if (test.Mode != CodeMode.Long) return;
         segments[SegmentIndex.Fs].Base = test.FsBase;
         segments[SegmentIndex.Gs].Base = test.GsBase;
     }
+
+    private SegmentState Segment(ushort selector) => Profile.Mode == GuestMode.Real ? RealTables.Segment(selector) : GuestTables.Segment(selector);
 
     private void Copy(CaseResult result, bool ended)
     {
@@ -144,9 +190,17 @@ internal sealed class GuestMachine : IDisposable
         result.Vector = CaseResult.NoVector;
         (result.Rip, result.Rflags, result.Error, result.Cr2) = (_after.Rip, _after.Rflags, 0, _after.Cr2);
         _after.Xsave.AsSpan(0, result.Xsave.Length).CopyTo(result.Xsave);
+        result.FrameAt = -1;
+        if (Profile.Mode == GuestMode.Real)
+        {
+            RealTables.ReadImage(_memory, result.Memory);
+            if (ended) RealTables.TakeFrame(_after, result);
+            return;
+        }
         if (!_memory.TryRead(GuestTables.Image, result.Memory)) throw new InvalidOperationException("the guest's memory is gone");
         if (!ended) return;
-        result.Vector = (int)((_after.Rip - (GuestTables.High + GuestTables.Handlers)) / GuestTables.HandlerStride);
+        var high = Profile.Mode == GuestMode.Legacy ? LegacyTables.High : GuestTables.High;
+        result.Vector = (int)((_after.Rip - (high + GuestTables.Handlers)) / GuestTables.HandlerStride);
         // The frame: SS, RSP, RFLAGS, CS, RIP from the top down, and the error code.
         result.Gpr[GprIndex.Rsp] = Frame(2);
         result.Rflags = Frame(3);
@@ -154,6 +208,10 @@ internal sealed class GuestMachine : IDisposable
         result.Error = Frame(6);
     }
 
-    private ulong Frame(int wordsBelowTop) =>
-        _memory.TryRead<ulong>(GuestTables.FrameTop - (ulong)wordsBelowTop * 8, out var value) ? value : throw new InvalidOperationException("the frame is not in memory");
+    private ulong Frame(int wordsBelowTop)
+    {
+        const string gone = "the frame is not in memory";
+        if (Profile.Mode == GuestMode.Legacy) return _memory.TryRead<uint>(GuestTables.FrameTop - (ulong)wordsBelowTop * 4, out var narrow) ? narrow : throw new InvalidOperationException(gone);
+        return _memory.TryRead<ulong>(GuestTables.FrameTop - (ulong)wordsBelowTop * 8, out var value) ? value : throw new InvalidOperationException(gone);
+    }
 }

@@ -40,7 +40,10 @@ internal static class GuestTables
     /// <summary>Guest-physical address of the page-table entry of a page of the image.</summary>
     public static ulong EntryOf(ulong root, ulong linear) => root + 0x3000 + (linear >> 12 & 511) * 8;
 
-    private const ulong Gdt = 0x3_0000, Ldt = 0x3_1000, Idt = 0x3_2000, Tss = 0x3_4000;
+    /// <summary>Guest-physical address of the LDT, the same in all modes.</summary>
+    public const ulong Ldt = 0x3_1000;
+
+    private const ulong Gdt = 0x3_0000, Idt = 0x3_2000, Tss = 0x3_4000;
     private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100, NoExecute = 1ul << 63;
 
     public static DescriptorTableState GdtRegister => new() { Base = High + Gdt, Limit = 0xff };
@@ -55,7 +58,7 @@ internal static class GuestTables
         WriteDescriptors(memory);
         for (var vector = 0; vector < 256; vector++)
         {
-            Put(memory, Handlers + (ulong)vector * HandlerStride, [0xe6, (byte)EndPort, 0xf4]);  // out EndPort, al; hlt
+            WriteHandler(memory, vector);
             var offset = High + Handlers + (ulong)vector * HandlerStride;
             var dpl = vector is 3 or 4 ? 3ul : 0;
             Put(memory, Idt + (ulong)vector * 16, offset & 0xffff | (ulong)KernelCode << 16 | 1ul << 32 | (0x8e00 | dpl << 13) << 32 | (offset >> 16 & 0xffff) << 48);
@@ -64,6 +67,20 @@ internal static class GuestTables
         Put(memory, Tss + 0x24, High + FrameTop);           // IST1
         Put(memory, Tss + 0x04, High + FrameTop);           // RSP0
         Put(memory, Tss + 0x60, 0x0068_0000_0000_0000ul);   // no I/O permission map
+    }
+
+    /// <summary>Writes a vector's handler, where it is not there already; the same bytes in all modes.</summary>
+    public static void WriteHandler(GuestMemory memory, int vector)
+    {
+        var at = Handlers + (ulong)vector * HandlerStride;
+        ReadOnlySpan<byte> handler = [0xe6, (byte)EndPort, 0xf4]; // out EndPort, al; hlt
+        if (!memory.TrySlice(at, handler.Length, out var there) || !there.SequenceEqual(handler)) Put(memory, at, handler);
+    }
+
+    /// <summary>Writes the GDT's first entries, those of code and data, to another place.</summary>
+    public static void CopyUserDescriptors(GuestMemory memory, ulong at)
+    {
+        for (var i = 0; i < Descriptors.Length; i++) Put(memory, at + (ulong)i * 8, Descriptors[i]);
     }
 
     /// <summary>The segment register for a selector of ours.</summary>
@@ -123,7 +140,7 @@ internal static class GuestTables
 
     private static void WriteDescriptors(GuestMemory memory)
     {
-        for (var i = 0; i < Descriptors.Length; i++) Put(memory, Gdt + (ulong)i * 8, Descriptors[i]);
+        CopyUserDescriptors(memory, Gdt);
         for (var i = 0; i < LocalDescriptors.Length; i++) Put(memory, Ldt + (ulong)i * 8, LocalDescriptors[i]);
         PutSystem(memory, Gdt + Task, High + Tss, 0x67, 0x8b);
         PutSystem(memory, Gdt + LocalTable, High + Ldt, 0xfff, 0x82);

@@ -13,7 +13,7 @@ internal sealed class SystemGuest : IDisposable
 {
     private readonly TestCase _case = new(576, 3);
 
-    public SystemGuest(string profile) => Machine = new GuestMachine(GuestProfile.All.First(candidate => candidate.Name == profile) with { Supervisor = true }, 3);
+    public SystemGuest(string profile) => Machine = new GuestMachine(GuestProfile.All.First(candidate => candidate.Name == profile) with { Mode = GuestMode.Supervisor }, 3);
 
     public GuestMachine Machine { get; }
 

@@ -14,8 +14,39 @@ public sealed class DecoderTests
         return instruction;
     }
 
-    private static DecodeResult Result(string hex, CodeSize size = CodeSize.Code64) =>
-        InstructionDecoder.Decode(Convert.FromHexString(hex.Replace(" ", "")), size, out _);
+    private static DecodeResult Result(string hex, CodeSize size = CodeSize.Code64, bool ignoresUnused = false) =>
+        InstructionDecoder.Decode(Convert.FromHexString(hex.Replace(" ", "")), size, ignoresUnused, out _);
+
+    [Theory]
+    [InlineData("62 F1 44 00 12 C9", CodeSize.Code32)] // VMOVHLPS, V' = 0
+    [InlineData("62 71 A5 38 14 C9", CodeSize.Code64)] // VUNPCKLPD of registers, b = 1
+    [InlineData("62 71 7F 88 79 DB", CodeSize.Code64)] // VCVTSD2USI, z = 1 without an opmask
+    [InlineData("C4 61 F9 44 D4", CodeSize.Code64)] // KNOTD, R = 0
+    [InlineData("C5 8D 42 D0", CodeSize.Code64)] // KANDNB, vvvv[3] = 0
+    [InlineData("C4 E3 7D 00 EF 00", CodeSize.Code64)] // VPERMQ, W = 0
+    public void FieldsWithoutUseAreIgnoredAsAmdsProcessorsDoOrInvalidAsIntels(string hex, CodeSize size)
+    {
+        Assert.Equal(DecodeResult.Ok, Result(hex, size, ignoresUnused: true));
+        Assert.Equal(DecodeResult.Invalid, Result(hex, size));
+    }
+
+    [Theory]
+    [InlineData("62 F1 7C 88 2B 04 24", CodeSize.Code64)] // VMOVNTPS, z = 1: zeroing is for registers
+    [InlineData("62 71 74 98 12 04 24", CodeSize.Code64)] // VMOVLPS from memory, b = 1
+    [InlineData("62 F1 6C 88 58 CB", CodeSize.Code64)] // VADDPS, z = 1 without the opmask that it could have
+    public void OtherFieldsAreInvalidEverywhere(string hex, CodeSize size)
+    {
+        Assert.Equal(DecodeResult.Invalid, Result(hex, size, ignoresUnused: true));
+        Assert.Equal(DecodeResult.Invalid, Result(hex, size));
+    }
+
+    [Fact]
+    public void VpextrqIsForLongModeOnAmdsProcessorsAndIgnoresWElsewhere()
+    {
+        Assert.Equal(DecodeResult.Invalid, Result("C4 E3 F9 16 EB 5E", CodeSize.Code32, ignoresUnused: true));
+        Assert.Equal(DecodeResult.Ok, Result("C4 E3 F9 16 EB 5E", CodeSize.Code32));
+        Assert.Equal(DecodeResult.Ok, Result("C4 E3 F9 16 EB 5E", CodeSize.Code64, ignoresUnused: true));
+    }
 
     [Theory]
     [InlineData("0F 0B", InstructionId.Ud)]

@@ -45,7 +45,7 @@ internal sealed class Oracle(CodeSize size)
         int bits = size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 };
         var decoder = Iced.Intel.Decoder.Create(bits, bytes, DecoderOptions.ForceReservedNop);
         Theirs theirs = decoder.Decode();
-        DecodeResult result = InstructionDecoder.Decode(code, size, out Instruction ours);
+        DecodeResult result = InstructionDecoder.Decode(code, size, ignoresUnused: false, out Instruction ours);
         bool offered = IntendedDifferences.IsOffered(theirs.Code);
         DecodeResult expected = decoder.LastError switch
         {

@@ -54,8 +54,12 @@ internal ref struct DecodeState
     /// <summary>Legacy, VEX or EVEX.</summary>
     internal EncodingKind Encoding;
 
-    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size)
+    /// <summary>As AMD's processors: fields of VEX and EVEX that an instruction has no use for are ignored where Intel's raise #UD.</summary>
+    internal readonly bool IgnoresUnused;
+
+    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size, bool ignoresUnused)
     {
+        IgnoresUnused = ignoresUnused;
         _code = code.Length > MaximumLength ? code[..MaximumLength] : code;
         Is64 = size == CodeSize.Code64;
         Is16 = size == CodeSize.Code16;

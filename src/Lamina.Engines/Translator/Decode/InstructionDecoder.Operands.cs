@@ -98,7 +98,7 @@ internal static partial class InstructionDecoder
             instruction.VvvvClass = ClassOf(vvvv & 7);
             instruction.VvvvAccess = (OperandAccess)(vvvv >> 3);
             instruction.Vvvv = (byte)number;
-            if (number > ((vvvv & 7) == Row.ClassMask ? 7 : (vvvv & 7) == Row.ClassGpr ? 15 : 31))
+            if (number > ((vvvv & 7) == Row.ClassMask ? MaskLimit(ref state) : (vvvv & 7) == Row.ClassGpr ? 15 : 31))
             {
                 return false;
             }
@@ -116,7 +116,7 @@ internal static partial class InstructionDecoder
         {
             return false;
         }
-        if (state.Zeroing && (match & Row.Zeroing) == 0)
+        if (state.Zeroing && (state.Mask == 0 ? (match & Row.Km) != 0 : (match & Row.Zeroing) == 0))
         {
             return false;
         }
@@ -124,8 +124,12 @@ internal static partial class InstructionDecoder
         {
             instruction.EvexPayload &= ~0x8000u;
         }
-        return !state.EvexB || (match & (instruction.ModRm < 0xC0 ? Row.Broadcast : Row.Er | Row.Sae)) != 0;
+        bool register = instruction.ModRm >= 0xC0;
+        return !state.EvexB || (match & (register ? Row.Er | Row.Sae : Row.Broadcast)) != 0 || (register && state.IgnoresUnused);
     }
+
+    // Extension bits of an opmask's number are #UD, or not looked at.
+    private static int MaskLimit(ref DecodeState state) => state.IgnoresUnused && state.Encoding == EncodingKind.Vex ? 15 : 7;
 
     private static FieldClass ClassOf(int rowClass) => rowClass > Row.ClassGpr ? FieldClass.Other : (FieldClass)rowClass;
 
@@ -140,7 +144,7 @@ internal static partial class InstructionDecoder
         {
             register &= 7;
         }
-        else if ((registerClass == Row.ClassMask && register > 7) || (registerClass == Row.ClassGpr && state.R2 != 0))
+        else if ((registerClass == Row.ClassMask && register > MaskLimit(ref state)) || (registerClass == Row.ClassGpr && state.R2 != 0))
         {
             return false;
         }
@@ -186,10 +190,10 @@ internal static partial class InstructionDecoder
             if (state.Mask != 0)
             {
                 instruction.Traits |= InstructionTraits.MaskedMemory;
-                if (state.Zeroing && (instruction.RmAccess & OperandAccess.Write) != 0)
-                {
-                    return false; // zeroing is for registers (SDM vol. 2, 2.7.4)
-                }
+            }
+            if (state.Zeroing && (instruction.RmAccess & OperandAccess.Write) != 0)
+            {
+                return false; // zeroing is for registers (SDM vol. 2, 2.7.4)
             }
         }
         instruction.MemorySize = (ushort)size;

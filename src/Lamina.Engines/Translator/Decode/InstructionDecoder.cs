@@ -2,7 +2,9 @@
 // row of the opcode; InstructionDecoder.Operands.cs turns the row into the description. It knows encodings only: whether
 // the processor offers an extension, the CPU mode or privilege allow an instruction is for its callers, the block
 // builder and the executor. Where Intel's and AMD's processors differ, it does as Intel's: prefix 66 does not change
-// near branches in 64-bit mode, LOCK MOV CR0 is not CR8, UD0 has a ModRM byte.
+// near branches in 64-bit mode, LOCK MOV CR0 is not CR8, UD0 has a ModRM byte. But what is #UD for the fields of VEX and
+// EVEX follows the host: where it is ignored there, so it is here, and the host is given the very bytes.
+using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Decode.Tables;
 
 namespace Lamina.Engines.Translator.Decode;
@@ -18,14 +20,26 @@ internal static partial class InstructionDecoder
     /// What the bytes are. What is known to be invalid from the bytes given is <see cref="DecodeResult.Invalid"/> even
     /// if more would follow; what needs more bytes than were given is never anything but Truncated or TooLong.
     /// </returns>
-    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, out Instruction instruction)
+    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, out Instruction instruction) =>
+        Decode(code, size, s_hostIgnoresUnused, out instruction);
+
+    /// <summary>Decodes by the rules of a vendor.</summary>
+    /// <param name="code">As in the other form.</param>
+    /// <param name="size">As in the other form.</param>
+    /// <param name="ignoresUnused">Whether fields of VEX and EVEX that an instruction has no use for are ignored (AMD) or #UD (Intel: SDM vol. 2, 2.7.11).</param>
+    /// <param name="instruction">As in the other form.</param>
+    /// <returns>As in the other form.</returns>
+    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, bool ignoresUnused, out Instruction instruction)
     {
         instruction = default;
-        var state = new DecodeState(code, size);
+        var state = new DecodeState(code, size, ignoresUnused);
         DecodeResult result = state.End(DecodeAny(ref state, ref instruction));
         instruction.Length = (byte)state.Position;
         return result;
     }
+
+    // "AuthenticAMD" or "HygonGenuine", by the first four letters of each.
+    private static readonly bool s_hostIgnoresUnused = X86Base.IsSupported && X86Base.CpuId(0, 0).Ebx is 0x6874_7541 or 0x6f67_7948;
 
     private static DecodeResult DecodeAny(ref DecodeState state, ref Instruction instruction)
     {
@@ -167,6 +181,15 @@ internal static partial class InstructionDecoder
         state.Length = length;
         state.Prefix = payload & 3;
         int opcode = state.ReadByte();
+        if (state.IgnoresUnused && map == 3)
+        {
+            // AMD's VPERMQ and VPERMPD ignore W; its VPEXTRQ and VPINSRQ are instructions of 64-bit mode only.
+            if (opcode is 0x16 or 0x22 && state.W && !state.Is64)
+            {
+                return DecodeResult.Invalid;
+            }
+            state.W |= opcode is 0x00 or 0x01;
+        }
         int table = OpcodeIndex.Vex + map;
         return DecodeRow(ref state, ref instruction, opcode, OpcodeIndex.Entry(table, opcode));
     }
@@ -194,13 +217,17 @@ internal static partial class InstructionDecoder
         }
         else if (state.V2 != 0)
         {
-            return DecodeResult.Invalid;
+            if (!state.IgnoresUnused)
+            {
+                return DecodeResult.Invalid;
+            }
+            state.V2 = 0;
         }
         state.Mask = p2 & 7;
         state.Zeroing = (p2 & 0x80) != 0;
         state.EvexB = (p2 & 0x10) != 0;
         int length = p2 >> 5 & 3;
-        if ((length == 3 && !state.EvexB) || (state.Zeroing && state.Mask == 0))
+        if ((length == 3 && !state.EvexB) || (state.Zeroing && state.Mask == 0 && !state.IgnoresUnused))
         {
             return DecodeResult.Invalid;
         }
@@ -214,6 +241,7 @@ internal static partial class InstructionDecoder
             // Bits without meaning outside 64-bit mode, as they are in 64-bit code.
             p0 |= 0xF0;
             p1 |= 0x40;
+            p2 |= 0x08;
         }
         instruction.EvexPayload = (uint)(p0 | p1 << 8 | p2 << 16);
         int opcode = state.ReadByte();
@@ -253,7 +281,7 @@ internal static partial class InstructionDecoder
             else
             {
                 key |= Row.KeyRegister;
-                if (state.EvexB)
+                if (state.EvexB && (!state.IgnoresUnused || HasRounding(words.AsSpan(row, rows * 2), key)))
                 {
                     length = 2; // L'L is the rounding mode; the vector is 512 bits or a scalar (SDM vol. 2, 2.7.6)
                 }
@@ -276,6 +304,19 @@ internal static partial class InstructionDecoder
             }
         }
         return DecodeResult.Invalid;
+    }
+
+    /// <summary>Whether what the bytes match has embedded rounding or suppresses exceptions.</summary>
+    private static bool HasRounding(ReadOnlySpan<ulong> rows, ulong key)
+    {
+        for (int i = 0; i < rows.Length; i += 2)
+        {
+            if ((rows[i] & key) == 0 && (rows[i] & (Row.Er | Row.Sae)) != 0)
+            {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static ReadOnlySpan<byte> MandatoryPrefixes => [0, 0x66, 0xF3, 0xF2];

@@ -283,7 +283,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!TryDecodeCurrent(out var instruction)) return SegmentIndex.Ds;
         var stack = instruction.Id switch
         {
-            InstructionId.Leave or InstructionId.Ret or InstructionId.CallRelative or InstructionId.PushImmediate => true,
+            InstructionId.Leave or InstructionId.Ret or InstructionId.CallRelative or InstructionId.PushImmediate or InstructionId.Pushf => true,
             InstructionId.Push or InstructionId.CallIndirect => write || !instruction.HasMemory,
             InstructionId.Pop => !write,
             _ => false,

@@ -44,12 +44,12 @@ internal sealed unsafe partial class Processor
         return Outcome.Next;
     }
 
-    // Where both operands of CMPS fault, the second one's fault is raised; with REPE the first one's. The manuals do not say;
+    // Where both operands of CMPS fault, the second one's fault is raised; with REPE CMPSB the first one's. The manuals do not say;
     // AMD's processors do so.
     private bool TryReadCompared(in Instruction i, ulong source, ulong destination, out ulong left, out ulong right)
     {
         left = right = 0;
-        return (i.Traits & InstructionTraits.Rep) != 0
+        return (i.Traits & InstructionTraits.Rep) != 0 && i.OperandSize == 1
             ? TryReadMemory(i.Segment, source, i.OperandSize, out left) && TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right)
             : TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right) && TryReadMemory(i.Segment, source, i.OperandSize, out left);
     }

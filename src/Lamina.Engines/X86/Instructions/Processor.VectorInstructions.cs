@@ -59,7 +59,17 @@ internal sealed unsafe partial class Processor
             if (done) new Span<byte>(mask, 64).Clear();
             vectors.WriteVector(maskRegister, new ReadOnlySpan<byte>(mask, 64));
         }
-        return done ? Outcome.Next : Outcome.Fault;
+        return done ? Outcome.Next : Interrupted(begun);
+    }
+
+    // A fault in an element: traps that are pending of elements before it come in its place. SDM vol. 2, VPGATHERDD.
+    private Outcome Interrupted(bool begun)
+    {
+        if (begun && (Context->SystemFlags & Rflags.TF) != 0) _pendingDebug |= Dr6Bs;
+        if (!begun || _pendingDebug == 0) return Outcome.Fault;
+        var status = _pendingDebug;
+        _pendingDebug = 0;
+        return FaultOutcome(Raise(Fault.Debug(status, trap: true)));
     }
 
     private Outcome Scatter(in Instruction i)
@@ -77,6 +87,7 @@ internal sealed unsafe partial class Processor
         vectors.ReadVector(i.Reg, new Span<byte>(source, 64));
         vectors.ReadVector(i.Index, new Span<byte>(indices, 64));
         var bits = vectors.ReadMask(maskRegister);
+        var begun = false;
         for (var n = 0; n < count; n++)
         {
             if ((bits >> n & 1) == 0) continue;
@@ -84,8 +95,9 @@ internal sealed unsafe partial class Processor
             if (!TryWriteMemory(i.Segment, ElementOffset(in i, indices, n, indexSize), new ReadOnlySpan<byte>(&value, dataSize)))
             {
                 vectors.WriteMask(maskRegister, bits);
-                return Outcome.Fault;
+                return Interrupted(begun);
             }
+            begun = true;
             bits &= ~(1UL << n);
         }
         vectors.WriteMask(maskRegister, 0);
