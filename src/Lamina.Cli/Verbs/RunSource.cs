@@ -52,7 +52,7 @@ internal sealed class RunSource : IDisposable
     }
 
     /// <summary>To be called when the machine has its files open: what is to be forgotten leaves no names behind, however the program ends.</summary>
-    public void FilesAreOpen() => _machine?.ForgetFiles();
+    public void SetStarted() => _machine?.SetStarted();
 
     /// <inheritdoc/>
     public void Dispose() => _machine?.Dispose();
@@ -61,6 +61,7 @@ internal sealed class RunSource : IDisposable
     {
         var size = RunOptions.ReadSize(options.DiskSize.Name, parsed.GetValue(options.DiskSize), "40G");
         var name = parsed.GetValue(options.Name) ?? image;
+        MachineStore.CheckName(name);
         var seed = ReadSeed(parsed, options, name);
         if (seed.UserData.Length > 0 && !seed.HasScript && !ImageStore.OfUser().IsImported(image))
             throw new UsageException($"{options.UserData.Name}: the image {image} runs a script, which begins with #!; other files are for imported images with cloud-init");

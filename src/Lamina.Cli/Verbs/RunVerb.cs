@@ -79,7 +79,7 @@ internal static class RunVerb
     {
         using var signals = new EndingSignals();
         await using var machine = Machine.Create(spec);
-        source.FilesAreOpen();
+        source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(spec, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");

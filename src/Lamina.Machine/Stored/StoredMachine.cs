@@ -3,12 +3,13 @@ using Lamina.Backends.Disk;
 
 namespace Lamina.Stored;
 
-/// <summary>An open stored machine. Disposing it lets others have it; an ephemeral one is gone then.</summary>
+/// <summary>An open stored machine. Disposing it lets others have it; one that is ephemeral, or was made and never started, is gone then.</summary>
 public sealed class StoredMachine : IDisposable
 {
     private readonly string _folder;
     private readonly FileStream? _gate;
     private readonly DiskSpec _disk;
+    private bool _isStarted;
 
     internal StoredMachine(string folder, FileStream? gate, DiskSpec disk) => (_folder, _gate, _disk) = (folder, gate, disk);
 
@@ -51,16 +52,17 @@ public sealed class StoredMachine : IDisposable
         File.Move(SeedPath + ".new", SeedPath, overwrite: true);
     }
 
-    /// <summary>Takes the files of an ephemeral machine away; whoever has them open keeps them.</summary>
-    public void ForgetFiles()
+    /// <summary>To be called when the machine that runs it has its files open. What is ephemeral needs no names from then on.</summary>
+    public void SetStarted()
     {
-        if (IsEphemeral && Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+        _isStarted = true;
+        if (IsEphemeral) Directory.Delete(_folder, recursive: true);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        ForgetFiles();
+        if (IsNew && !_isStarted && Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
         _gate?.Dispose();
     }
 }
