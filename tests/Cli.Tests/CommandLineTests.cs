@@ -93,7 +93,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("lamina run --eng", "--engine")]
     [InlineData("lamina run --engine ", "auto\nkvm\ntranslator")]
-    [InlineData("lamina image ", "build\nlist\nrm")]
+    [InlineData("lamina image ", "build\nimport\ninfo\nlist\nrm")]
     [InlineData("lamina run ti", "tiny")]
     [InlineData("lamina completion ", "bash\nfish\nzsh")]
     public async Task Words_are_completed(string typed, string completions)
