@@ -68,12 +68,12 @@ public sealed class MachineStore(string folder)
     {
         CheckName(name);
         var home = Path.Combine(Folder, name);
-        Directory.CreateDirectory(home, Private);
+        CreateFolder(home);
         var gate = TryLock(home) ?? throw new MachineException($"the machine {name} is running already; end it first, give this one a --name of its own, or use --ephemeral");
         try
         {
             var description = MachineDescription.Read(home);
-            if (description is null) return Make(home, gate, image());
+            if (description is null) return Make(name, home, gate, image());
             if (description.Image != imageName) throw new MachineException($"there is a machine {name} already, and it was made of {description.Image}; give this one another --name, or remove that one: lamina machine rm {name}");
             return Stored(home, gate, description, isNew: false);
         }
@@ -122,17 +122,26 @@ public sealed class MachineStore(string folder)
     }
 
     // The image's files get second names: they stay as long as the machine does, and take no space while the image has them too.
-    private static StoredMachine Make(string home, FileStream gate, Image image)
+    private static StoredMachine Make(string name, string home, FileStream gate, Image image)
     {
-        foreach (var file in Directory.EnumerateFiles(home).Where(file => Path.GetFileName(file) != LockFile)) File.Delete(file);
-        var disk = Path.Combine(home, BaseFile);
-        LinkOrCopy(image.DiskPath!, disk);
-        LinkOrCopy(image.KernelPath, Path.Combine(home, KernelFile));
-        if (image.InitrdPath is { } initrd) LinkOrCopy(initrd, Path.Combine(home, InitrdFile));
-        DiskTools.Create(new DiskCreation { Path = Path.Combine(home, DiskFile), Backing = BaseFile });
-        var description = MachineDescription.Of(image);
-        description.Write(home);
-        return Stored(home, gate, description, isNew: true);
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(home).Where(file => Path.GetFileName(file) != LockFile)) File.Delete(file);
+            LinkOrCopy(image.DiskPath!, Path.Combine(home, BaseFile));
+            LinkOrCopy(image.KernelPath, Path.Combine(home, KernelFile));
+            if (image.InitrdPath is { } initrd) LinkOrCopy(initrd, Path.Combine(home, InitrdFile));
+            DiskTools.Create(new DiskCreation { Path = Path.Combine(home, DiskFile), Backing = BaseFile });
+            var description = MachineDescription.Of(image);
+            description.Write(home);
+            return Stored(home, gate, description, isNew: true);
+        }
+        catch (Exception failure)
+        {
+            Directory.Delete(home, recursive: true);
+            if (failure is IOException or UnauthorizedAccessException)
+                throw new IOException($"the machine {name} could not be made in {home} ({failure.Message.TrimEnd('.')}); free some space, or name another folder in XDG_DATA_HOME", failure);
+            throw;
+        }
     }
 
     private static StoredMachine Stored(string home, FileStream gate, MachineDescription description, bool isNew)
@@ -145,6 +154,18 @@ public sealed class MachineStore(string folder)
             Description = description,
             IsNew = isNew,
         };
+    }
+
+    private static void CreateFolder(string home)
+    {
+        try
+        {
+            Directory.CreateDirectory(home, Private);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"the machines' folder {home} cannot be made ({failure.Message.TrimEnd('.')}); make it writable, or name another one in XDG_DATA_HOME", failure);
+        }
     }
 
     private static void LinkOrCopy(string source, string target)

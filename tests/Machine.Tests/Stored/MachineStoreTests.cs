@@ -91,6 +91,17 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_machine_that_cannot_be_made_is_told_and_leaves_nothing()
+    {
+        File.Delete(_image.KernelPath);
+
+        var refused = Assert.Throws<IOException>(() => Open("web"));
+
+        Assert.StartsWith("the machine web could not be made in ", refused.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Store.Folder));
+    }
+
+    [Fact]
     public void What_an_interrupted_making_left_is_made_anew()
     {
         Start("web").Dispose();

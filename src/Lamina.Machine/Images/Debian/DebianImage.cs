@@ -32,11 +32,15 @@ internal sealed class DebianImage : IImageRecipe
         chroot "$1" dpkg-query -W -f '${Package} ${Version}\n' >"$1"/packages
         """;
 
-    // Everything in one shell, so that fakeroot, where it is used, knows the owners to its end.
+    // Everything in one shell, so that fakeroot, where it is used, knows the owners to its end. fakeroot does not know what kind of file
+    // one with capabilities is; without them ping gets what its package gives it where there are none.
     private const string MakeDisk = """
         set -eu
+        mke2fs=$1 label=$2 size=$3
+        shift 3
         mkdir root
-        tar -x -f root.tar -C root --numeric-owner --preserve-permissions --xattrs --xattrs-include='*'
+        tar -x -f root.tar -C root --numeric-owner --preserve-permissions "$@"
+        [ $# -gt 0 ] || chmod u+s root/usr/bin/ping
         mv root/packages packages
         cp root/boot/vmlinuz-* kernel
         cp root/boot/initrd.img-* initrd
@@ -46,7 +50,7 @@ internal sealed class DebianImage : IImageRecipe
         ln -s ../run/systemd/resolve/stub-resolv.conf root/etc/resolv.conf
         : >root/etc/machine-id
         rm -f disk.raw
-        mke2fs -q -t ext4 -L "$1" -d root -J size=64 -E root_owner=0:0 disk.raw "$2"
+        "$mke2fs" -q -t ext4 -L "$label" -d root -J size=64 -E root_owner=0:0 disk.raw "$size"
         """;
 
     /// <inheritdoc/>
@@ -88,8 +92,8 @@ internal sealed class DebianImage : IImageRecipe
 
         await InstallAsync(programs[0], sources, scratch, progress, cancellation).ConfigureAwait(false);
         progress.Report(new ImageProgress("Making the file system", null));
-        string[] shell = ["-c", MakeDisk, "sh", Label, DiskSize];
-        var made = await (isRoot ? HostCommand.At("/bin/sh").RunAsync(shell, scratch, null, cancellation)
+        string[] shell = ["-c", MakeDisk, "sh", programs[1].File, Label, DiskSize];
+        var made = await (isRoot ? HostCommand.At("/bin/sh").RunAsync([.. shell, "--xattrs", "--xattrs-include=*"], scratch, null, cancellation)
             : programs[3].RunAsync(["--", "/bin/sh", .. shell], scratch, null, cancellation)).ConfigureAwait(false);
         if (made.ExitCode != 0) throw AptPackages.Failure("the file system could not be made", made);
 
