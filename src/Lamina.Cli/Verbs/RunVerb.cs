@@ -68,8 +68,8 @@ internal static class RunVerb
             GdbPort = RunOptions.ReadGdb(parsed.GetValue(options.Gdb)),
         };
         var memory = RunOptions.ReadSize(options.Memory.Name, parsed.GetValue(options.Memory), "16M, 512MiB or 1G");
-        using var source = RunSource.Open(parsed, options);
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
+        using var source = RunSource.Open(parsed, options);
         spec = source.Complete(spec) with { Trace = trace is null ? null : trace.Write };
         if (memory is { } bytes) spec = spec with { MemoryBytes = bytes };
         return RunAsync(spec, source, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
