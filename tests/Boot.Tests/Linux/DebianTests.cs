@@ -27,7 +27,7 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         AllTests.SkipUnlessAsked("a whole Debian is installed and booted, which takes minutes and a package source");
         var image = await ImageAsync();
         using var stored = new MachineStore(Path.Combine(_folder, "machines")).Open("web-1", Image, () => image);
-        stored.SetSeed(new Seed { HostName = "web-1", User = "alice", Keys = Seed.ReadKeys(await CreateKeyAsync()), UserData = "#!/bin/sh\necho once >>/root/script\n"u8.ToArray() });
+        stored.SetSeed(new Seed { HostName = "web-1", User = "alice", Keys = Seed.ReadKeys(await CreateKeyAsync()), UserData = "#!/bin/sh\necho once >>/var/once\n"u8.ToArray() });
         await using var machine = Machine.Create(Spec(stored));
         stored.SetStarted();
         var started = TimeProvider.System.GetTimestamp();
@@ -39,7 +39,7 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         Assert.Equal("running", await DoAsync(port, "systemctl is-system-running --wait"));
         Assert.Equal("", await DoAsync(port, "systemctl --failed --quiet"));
         Assert.Equal("web-1", await DoAsync(port, "hostname"));
-        Assert.Equal("once", await DoAsync(port, "sudo cat /root/script"));
+        Assert.Equal("once", await DoAsync(port, "sudo cat /var/once"));
         await DoAsync(port, "echo kept >kept && sync");
 
         var update = await AskAsync(port, "sudo apt-get update -q -o APT::Update::Error-Mode=any");
@@ -52,7 +52,7 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         await AskAsync(port, "sudo reboot");
         await WaitForSshAsync(port, "test $(cut -d. -f1 /proc/uptime) -lt 60 && systemctl is-system-running --wait");
         Assert.Equal("kept", await DoAsync(port, "cat kept"));
-        Assert.Equal("once", await DoAsync(port, "sudo cat /root/script"));
+        Assert.Equal("once", await DoAsync(port, "sudo cat /var/once"));
         await AskAsync(port, "sudo poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await run.WaitAsync(Patience, Cancellation)).End);
         Assert.SkipUnless(update.ExitCode == 0, $"all but the package manager was tested: there is no package source here ({string.Join(' ', update.Errors)})");
