@@ -45,6 +45,7 @@ internal static class Commands
         {
             root.Add(DiskVerb.Create());
             root.Add(ImageVerb.Create());
+            root.Add(MachineVerb.Create());
             root.Add(DoctorVerb.Create());
             root.Add(CompletionVerb.Create());
         }

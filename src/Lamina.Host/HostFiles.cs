@@ -1,9 +1,9 @@
-// What .NET's file API leaves out: making a folder's entries durable.
+// What .NET's file API leaves out: making a folder's entries durable, second names for files.
 using Lamina.Host.Interop;
 
 namespace Lamina.Host;
 
-/// <summary>Durability of files on the host.</summary>
+/// <summary>Files on the host.</summary>
 public static class HostFiles
 {
     /// <summary>Waits until a folder's entries (created, renamed, removed names) are on the disk.</summary>
@@ -21,4 +21,7 @@ public static class HostFiles
             _ = Libc.close(descriptor);
         }
     }
+
+    /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
+    public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
 }

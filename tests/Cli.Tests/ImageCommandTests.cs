@@ -49,6 +49,27 @@ public sealed class ImageCommandTests : IDisposable
         Fails(With(("PATH", _folder.Folder("empty"))), "fetched with apt-get, which is not in this host's PATH", "--kernel");
 
     [Fact]
+    public async Task A_host_without_mmdebstrap_is_told_what_to_install()
+    {
+        var outcome = await LaminaProgram.RunAsync(["image", "build", "debian"], With(("PATH", _folder.Folder("empty"))));
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Matches("^lamina: the image debian needs programs that this host lacks; install them: apt-get install mmdebstrap [a-z0-9 ]+$", Assert.Single(outcome.ErrorLines));
+    }
+
+    [Fact]
+    public async Task What_mmdebstrap_complains_of_is_told()
+    {
+        _folder.Script("bin/mmdebstrap", "#!/bin/sh\necho 'I: automatically chosen mode: root' >&2\necho 'E: no keyring for bookworm' >&2\nexit 1\n");
+        foreach (var name in (string[])["mke2fs", "gpg", "fakeroot", "fakechroot"]) _folder.Script($"bin/{name}", "#!/bin/sh\n");
+
+        var outcome = await LaminaProgram.RunAsync(["image", "build", "debian"], _apt.Environment);
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Equal("lamina: Debian could not be installed: no keyring for bookworm", outcome.ErrorLines[^1]);
+    }
+
+    [Fact]
     public Task An_empty_path_finds_nothing_in_the_current_folder() => Fails(With(("PATH", "")), "which is not in this host's PATH");
 
     [Fact]

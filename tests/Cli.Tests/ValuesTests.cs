@@ -96,7 +96,7 @@ public sealed class ValuesTests
     [Fact]
     public void A_machine_that_nothing_is_said_of_has_the_defaults_of_the_help_page()
     {
-        Assert.Equal(256ul << 20, RunOptions.ReadMemory(null));
+        Assert.Null(RunOptions.ReadSize("--memory", null, ""));
         Assert.Equal(1, RunOptions.ReadCpus(null));
         Assert.Equal(EngineChoice.Auto, RunOptions.ReadEngine(null));
         Assert.Equal(MachineType.Micro, RunOptions.ReadType(null));

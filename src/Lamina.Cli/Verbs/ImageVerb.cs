@@ -1,8 +1,10 @@
-// "lamina image": the built-in images, which are fetched and built on this host and kept in the user's cache.
+// "lamina image": images of guests, which are built on this host or imported, and kept in the user's cache.
 using System.CommandLine;
 using Lamina.Cli.Output;
 using Lamina.Cli.Values;
 using Lamina.Images;
+using Lamina.Images.Imported;
+using Lamina.Stored;
 
 namespace Lamina.Cli.Verbs;
 
@@ -13,10 +15,12 @@ internal static class ImageVerb
     public const string DefaultImage = "tiny";
 
     /// <summary>Builds the command.</summary>
-    public static Command Create() => new Verb("image", "Lists, builds and removes the built-in guest images.")
+    public static Command Create() => new Verb("image", "Lists, builds, imports and removes guest images.")
     {
         CreateList(),
+        CreateInfo(),
         CreateBuild(),
+        CreateImport(),
         CreateRemove(),
     };
 
@@ -24,11 +28,11 @@ internal static class ImageVerb
     public static Argument<string?> NameArgument(string description)
     {
         var argument = new Argument<string?>("image") { Description = description, HelpName = "IMAGE", Arity = ArgumentArity.ZeroOrOne };
-        argument.CompletionSources.Add(_ => ImageStore.Names);
+        argument.CompletionSources.Add(_ => ImageStore.OfUser().Names);
         argument.Validators.Add(result =>
         {
-            if (result.Tokens.Count > 0 && !ImageStore.Names.Contains(result.Tokens[0].Value))
-                result.AddError($"there is no image '{result.Tokens[0].Value}'; there is {string.Join(", ", ImageStore.Names)}");
+            if (result.Tokens.Count > 0 && ImageStore.OfUser().Names is var names && !names.Contains(result.Tokens[0].Value))
+                result.AddError($"there is no image '{result.Tokens[0].Value}'; there is {string.Join(", ", names)}");
         });
         return argument;
     }
@@ -59,11 +63,66 @@ internal static class ImageVerb
         verb.SetAction(parsed =>
         {
             var image = ImageBuild.Run((store, progress, cancellation) => store.BuildAsync(parsed.GetValue(name) ?? DefaultImage, progress, cancellation));
-            parsed.InvocationConfiguration.Output.WriteLine($"{image.Name} {image.Version}, {ByteSize.Format((ulong)image.Size)}, in {image.Folder}");
+            parsed.InvocationConfiguration.Output.WriteLine(Describe(image));
             return ExitCode.Success;
         });
         return verb;
     }
+
+    private static Command CreateInfo()
+    {
+        var name = NameArgument($"Which image ({DefaultImage}).");
+        var verb = new Verb("info", "Shows what a built image is made of.");
+        verb.Arguments.Add(name);
+        verb.SetAction(parsed =>
+        {
+            var image = parsed.GetValue(name) ?? DefaultImage;
+            var built = ImageStore.OfUser().Find(image) ?? throw new ImageException($"{image} is not built; 'lamina image build {image}' does it");
+            var manifest = ImageManifest.FromJson(File.ReadAllBytes(Path.Combine(built.Folder, ImageManifest.FileName)));
+            IEnumerable<(string Name, string Value)> rows =
+            [
+                ("image", manifest.Name),
+                ("version", manifest.Version),
+                ("built", $"{manifest.Built:yyyy-MM-dd HH:mm} UTC"),
+                ("folder", built.Folder),
+                ("command line", manifest.CommandLine),
+                ("memory", $"{ByteSize.Format(built.Memory)} where --memory says nothing else"),
+                .. manifest.Files.Select(file => ("file", $"{file.Name}, {ByteSize.Format((ulong)file.Size)}")),
+                .. manifest.Packages.Select(package => ("package", $"{package.Name} {package.Version}")),
+            ];
+            foreach (var (left, right) in rows) parsed.InvocationConfiguration.Output.WriteLine($"{left + ":",-13} {right}");
+            return ExitCode.Success;
+        });
+        return verb;
+    }
+
+    private static Command CreateImport()
+    {
+        var file = new Argument<string>("file") { HelpName = "FILE", Description = "A disk image, raw or qcow2, as clouds use them." };
+        var name = new Option<string?>("--name") { HelpName = "NAME", Description = "What to call it. Default: the file's name, up to its first dot." };
+        var kernel = new Option<string?>("--kernel") { HelpName = "FILE", Description = "A kernel to boot it with. Default: the newest in its ext4 /boot." };
+        var initrd = new Option<string?>("--initrd") { HelpName = "FILE", Description = "An initial RAM disk for that kernel." };
+        var commandLine = new Option<string?>("--cmdline") { HelpName = "TEXT", Description = "The kernel's command line. Default: the console on ttyS0 and the root where it was found." };
+        var verb = new Verb("import", "Takes over a disk image that was made elsewhere.");
+        verb.Arguments.Add(file);
+        verb.AddGroup("Options", name, kernel, initrd, commandLine);
+        verb.SetAction(parsed =>
+        {
+            var path = parsed.GetRequiredValue(file);
+            foreach (var needed in (string?[])[path, parsed.GetValue(kernel), parsed.GetValue(initrd)])
+                if (needed is not null && !File.Exists(needed)) throw new UsageException($"there is no file {needed}");
+            var chosen = parsed.GetValue(name) ?? Path.GetFileName(path).Split('.')[0].ToLowerInvariant().Replace('_', '-');
+            if (!MachineStore.IsHostName(chosen)) throw new UsageException($"'{chosen}' cannot be an image's name; give it a --name of lower-case letters, digits and hyphens");
+            if (parsed.GetValue(initrd) is not null && parsed.GetValue(kernel) is null) throw new UsageException("--initrd is for a kernel of your own; name it with --kernel");
+            var import = new ImageImport(path) { Kernel = parsed.GetValue(kernel), Initrd = parsed.GetValue(initrd), CommandLine = parsed.GetValue(commandLine) };
+            var image = ImageBuild.Run((store, progress, cancellation) => store.ImportAsync(chosen, import, progress, cancellation));
+            parsed.InvocationConfiguration.Output.WriteLine(Describe(image));
+            return ExitCode.Success;
+        });
+        return verb;
+    }
+
+    private static string Describe(Image image) => $"{image.Name} {image.Version}, {ByteSize.Format((ulong)image.Size)}, in {image.Folder}";
 
     private static Command CreateRemove()
     {

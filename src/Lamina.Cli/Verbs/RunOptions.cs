@@ -11,8 +11,6 @@ namespace Lamina.Cli.Verbs;
 /// <summary>The words of "lamina run".</summary>
 internal sealed class RunOptions
 {
-    private const ulong DefaultMemory = 256ul << 20;
-
     /// <summary>Which image to boot where no kernel is given.</summary>
     public Argument<string?> Image { get; } = ImageVerb.NameArgument($"The image to boot where no --kernel is given ({ImageVerb.DefaultImage}); it is built on first use.");
 
@@ -28,8 +26,29 @@ internal sealed class RunOptions
     /// <summary>--module.</summary>
     public Option<string[]> Modules { get; } = new("--module") { HelpName = "\"FILE [ARGS]\"", Description = "A module for a Multiboot or PVH kernel; repeatable, in order." };
 
+    /// <summary>--name.</summary>
+    public Option<string?> Name { get; } = new("--name") { HelpName = "NAME", Description = "Which machine this is: its disk is kept under this name. Default: the image's name." };
+
+    /// <summary>--ephemeral.</summary>
+    public Option<bool> Ephemeral { get; } = new("--ephemeral") { Description = "Start from the image as it is, and forget everything at the end." };
+
+    /// <summary>--disk-size.</summary>
+    public Option<string?> DiskSize { get; } = new("--disk-size") { HelpName = "SIZE", Description = "Make the machine's own disk this large: 40G. It cannot become smaller." };
+
+    /// <summary>--hostname.</summary>
+    public Option<string?> HostName { get; } = new("--hostname") { HelpName = "NAME", Description = "The guest's host name. Default: the machine's name." };
+
+    /// <summary>--user.</summary>
+    public Option<string?> User { get; } = new("--user") { HelpName = "NAME", Description = "Who the ssh keys are for; may become root with sudo. Default: you." };
+
+    /// <summary>--ssh-key.</summary>
+    public Option<string[]> SshKeys { get; } = new("--ssh-key") { HelpName = "FILE", Description = "Public keys that may log in by ssh; repeatable." };
+
+    /// <summary>--user-data.</summary>
+    public Option<string?> UserData { get; } = new("--user-data") { HelpName = "FILE", Description = "A script (#!…) that root runs once in the guest; or, for images with cloud-init, whatever that takes." };
+
     /// <summary>--memory.</summary>
-    public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M." };
+    public Option<string?> Memory { get; } = new("--memory", "-m") { HelpName = "SIZE", Description = "Guest memory, from 16M: 512M, 1G, 1GiB. Taken from the host as the guest touches it. Default: 256M; the image's own for an image." };
 
     /// <summary>--cpus.</summary>
     public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs. Default: 1." };
@@ -85,15 +104,16 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
         verb.AddGroup("The machine", Memory, Cpus, Type, Engine, CodeCache, Disks, Shares, Balloon, Serial);
+        verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
         verb.AddGroup("Looking inside", Gdb, Trace, Stats);
     }
 
-    /// <summary>Reads --memory.</summary>
+    /// <summary>Reads --memory or --disk-size; null where it is not given.</summary>
     /// <exception cref="UsageException">It is not a size.</exception>
-    public static ulong ReadMemory(string? text) =>
-        text is null ? DefaultMemory : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse("--memory", text, "a size", "16M, 512MiB or 1G");
+    public static ulong? ReadSize(string option, string? text, string example) =>
+        text is null ? null : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse(option, text, "a size", example);
 
     /// <summary>Reads --code-cache and --stats.</summary>
     /// <exception cref="UsageException">It is not a size.</exception>

@@ -1,9 +1,8 @@
 // "lamina run": words → MachineSpec → Machine → exit code. How the machine is attached to the terminal is the library's
-// work; which image is booted is the image store's.
+// work; what is booted is RunSource's.
 using System.CommandLine;
 using Lamina.Backends.Net.User;
 using Lamina.Cli.Output;
-using Lamina.Images;
 
 namespace Lamina.Cli.Verbs;
 
@@ -30,6 +29,7 @@ internal static class RunVerb
         [
             ("lamina run", "a shell in a small guest"),
             ("lamina run --memory 1G --timeout 5m", "more memory, for five minutes at most"),
+            ("lamina run debian --publish 2222:22 --ssh-key ~/.ssh/id_ed25519.pub", ""),
             ("lamina run --disk work.qcow2 --disk base.img,ro", "two disks"),
             ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
             ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
@@ -53,7 +53,6 @@ internal static class RunVerb
         {
             Type = RunOptions.ReadType(parsed.GetValue(options.Type)),
             Boot = new BootSource { KernelPath = "" },
-            MemoryBytes = RunOptions.ReadMemory(parsed.GetValue(options.Memory)),
             Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
             Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
             Translator = RunOptions.ReadTranslator(parsed.GetValue(options.CodeCache), parsed.GetValue(options.Stats)),
@@ -68,15 +67,19 @@ internal static class RunVerb
             Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
             GdbPort = RunOptions.ReadGdb(parsed.GetValue(options.Gdb)),
         };
+        var memory = RunOptions.ReadSize(options.Memory.Name, parsed.GetValue(options.Memory), "16M, 512MiB or 1G");
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
-        spec = spec with { Boot = BootOf(parsed, options), Trace = trace is null ? null : trace.Write };
-        return RunAsync(spec, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
+        using var source = RunSource.Open(parsed, options);
+        spec = source.Complete(spec) with { Trace = trace is null ? null : trace.Write };
+        if (memory is { } bytes) spec = spec with { MemoryBytes = bytes };
+        return RunAsync(spec, source, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
     }
 
-    private static async Task<int> RunAsync(MachineSpec spec, bool stats)
+    private static async Task<int> RunAsync(MachineSpec spec, RunSource source, bool stats)
     {
         using var signals = new EndingSignals();
         await using var machine = Machine.Create(spec);
+        source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(spec, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
@@ -110,25 +113,4 @@ internal static class RunVerb
         if (sentence is not null || result.Message is not null) Stderr.Say(result.Message ?? sentence!);
         return code;
     }
-
-    private static BootSource BootOf(ParseResult parsed, RunOptions options)
-    {
-        var kernel = parsed.GetValue(options.Kernel);
-        var initrd = parsed.GetValue(options.Initrd);
-        var commandLine = parsed.GetValue(options.CommandLine);
-        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(RunOptions.ReadModule)];
-        var name = parsed.GetValue(options.Image);
-        if (kernel is not null)
-        {
-            if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
-            return new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = commandLine ?? BootSource.DefaultCommandLine, Modules = modules };
-        }
-        if (modules.Length > 0) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
-        var image = ImageOf(name ?? ImageVerb.DefaultImage);
-        return new BootSource { KernelPath = image.KernelPath, InitrdPath = initrd ?? image.InitrdPath, CommandLine = commandLine ?? $"{image.CommandLine}{TerminalWords.ForGuest()}" };
-    }
-
-    // The way of every run after the first: no builder, no progress, no lock.
-    private static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
-        ?? ImageBuild.Run((store, progress, cancellation) => store.FindOrBuildAsync(name, progress, cancellation));
 }

@@ -49,7 +49,7 @@ internal sealed record HostFacts
 
     private static (string, long)? CacheDisk()
     {
-        if (UserCache.Folder is not { } folder) return null;
+        if (UserFolders.Cache is not { } folder) return null;
         try
         {
             // The folder may be still to be made: the nearest one above it that exists says where it will be.

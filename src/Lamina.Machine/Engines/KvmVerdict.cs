@@ -34,7 +34,7 @@ internal sealed record KvmHost
     internal Func<string> Identity { get; init; } = ReadIdentity;
 
     /// <summary>Where a measurement is kept; null for nowhere.</summary>
-    internal string? File { get; init; } = UserCache.Folder is { } folder ? Path.Combine(folder, "kvm-speed") : null;
+    internal string? File { get; init; } = UserFolders.Cache is { } folder ? Path.Combine(folder, "kvm-speed") : null;
 
     /// <summary>The verdict: as it was kept, or found now.</summary>
     internal KvmVerdict Judge()

@@ -158,7 +158,7 @@ internal sealed class AptPackages
     }
 
     // A full disk is the same to whoever keeps the folder, whether apt met it or we.
-    private static IOException Failure(string what, CommandResult result) =>
+    internal static IOException Failure(string what, CommandResult result) =>
         result.Errors.Any(line => line.Contains("No space left", StringComparison.Ordinal) || line.Contains("enough free space", StringComparison.Ordinal))
             ? new IOException(ReasonOf(result.Errors), ImageException.NoSpace)
             : new ImageException($"{what}: {ReasonOf(result.Errors)}");

@@ -16,18 +16,21 @@ internal sealed class HostCommand
 {
     private const int KilledBySignal = 128;
 
-    private readonly string _file;
+    private HostCommand(string file) => File = file;
 
-    private HostCommand(string file) => _file = file;
+    /// <summary>Its path.</summary>
+    public string File { get; }
 
-    /// <summary>Finds a program in PATH (absolute folders only, so never in the current one); null where it is not installed.</summary>
-    public static HostCommand? Find(string name)
+    /// <summary>Finds a program in PATH (absolute folders only, so never in the current one) or in another folder; null where it is not installed.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="elsewhere">Folders to look in after those in PATH.</param>
+    public static HostCommand? Find(string name, params ReadOnlySpan<string> elsewhere)
     {
-        foreach (var folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'))
+        foreach (var folder in (string[])[.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), .. elsewhere])
         {
             if (!Path.IsPathRooted(folder)) continue;
             var file = Path.Combine(folder, name);
-            if (File.Exists(file) && (File.GetUnixFileMode(file) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0)
+            if (System.IO.File.Exists(file) && (System.IO.File.GetUnixFileMode(file) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != 0)
                 return new HostCommand(file);
         }
         return null;
@@ -41,9 +44,10 @@ internal sealed class HostCommand
     /// <param name="folder">Its current folder.</param>
     /// <param name="line">Called for each line of standard output as it arrives.</param>
     /// <param name="cancellation">Kills it.</param>
+    /// <param name="errorLine">Called for each line of standard error as it arrives.</param>
     /// <exception cref="ImageException">The program cannot be started.</exception>
     /// <exception cref="OperationCanceledException">Cancelled, or a signal for the whole terminal (Ctrl-C) ended the program first.</exception>
-    public async Task<CommandResult> RunAsync(IEnumerable<string> arguments, string folder, Action<string>? line, CancellationToken cancellation)
+    public async Task<CommandResult> RunAsync(IEnumerable<string> arguments, string folder, Action<string>? line, CancellationToken cancellation, Action<string>? errorLine = null)
     {
         cancellation.ThrowIfCancellationRequested();
         using var process = new Process { StartInfo = StartInfo(arguments, folder) };
@@ -54,12 +58,12 @@ internal sealed class HostCommand
         }
         catch (Win32Exception failure)
         {
-            throw new ImageException($"{_file} cannot be started ({failure.Message})", failure);
+            throw new ImageException($"{File} cannot be started ({failure.Message})", failure);
         }
         process.StandardInput.Close();
         var readers = Task.WhenAll(
             ReadLines(process.StandardOutput, text => { output.Add(text); line?.Invoke(text); }),
-            ReadLines(process.StandardError, errors.Add));
+            ReadLines(process.StandardError, text => { errors.Add(text); errorLine?.Invoke(text); }));
         try
         {
             await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
@@ -72,13 +76,13 @@ internal sealed class HostCommand
         }
         await readers.ConfigureAwait(false);
         if (process.ExitCode is KilledBySignal + 1 or KilledBySignal + 2 or KilledBySignal + 15)
-            throw new OperationCanceledException($"{_file} was ended by signal {process.ExitCode - KilledBySignal}");
+            throw new OperationCanceledException($"{File} was ended by signal {process.ExitCode - KilledBySignal}");
         return new CommandResult(process.ExitCode, output, errors);
     }
 
     private ProcessStartInfo StartInfo(IEnumerable<string> arguments, string folder)
     {
-        var info = new ProcessStartInfo(_file)
+        var info = new ProcessStartInfo(File)
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

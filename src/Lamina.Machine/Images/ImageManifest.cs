@@ -9,8 +9,8 @@ namespace Lamina.Images;
 /// <summary>A package that an image was made of.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Version">Its version.</param>
-/// <param name="Sha256">The hash of its archive, from the signed package lists.</param>
-public sealed record ImagePackage(string Name, string Version, string Sha256);
+/// <param name="Sha256">The hash of its archive, from the signed package lists; null where a program of the host's fetched and checked it.</param>
+public sealed record ImagePackage(string Name, string Version, string? Sha256);
 
 /// <summary>A file of an image.</summary>
 /// <param name="Name">Its name in the image's folder.</param>

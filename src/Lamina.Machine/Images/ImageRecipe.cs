@@ -1,4 +1,5 @@
 // What an image is made by. A further image is a further recipe, in a folder of its own, listed here.
+using Lamina.Images.Debian;
 using Lamina.Images.Tiny;
 
 namespace Lamina.Images;
@@ -24,6 +25,15 @@ internal interface IImageRecipe
     /// <summary>The name of the initial RAM disk's file; null where it has none.</summary>
     string? Initrd { get; }
 
+    /// <summary>The name of the file with the guest's disk, which it finds as /dev/vda; null where it lives in memory.</summary>
+    string? Disk => null;
+
+    /// <summary>Bytes of memory that the guest is given where nobody says how much.</summary>
+    ulong Memory => 256 << 20;
+
+    /// <summary>Bytes that must be free in the cache folder for a build.</summary>
+    long NeededSpace => 256 << 20;
+
     /// <summary>Builds the files.</summary>
     /// <param name="scratch">A private folder, removed afterwards, on the file system of the target.</param>
     /// <param name="target">An empty folder for the image's files.</param>
@@ -34,11 +44,15 @@ internal interface IImageRecipe
 }
 
 /// <summary>What was built.</summary>
-internal sealed record ImageContents(string Version, IReadOnlyList<ImagePackage> Packages, IReadOnlyList<string> Modules);
+internal sealed record ImageContents(string Version, IReadOnlyList<ImagePackage> Packages, IReadOnlyList<string> Modules)
+{
+    /// <summary>The kernel command line, where it depends on what was built; null for the recipe's.</summary>
+    public string? CommandLine { get; init; }
+}
 
 /// <summary>The recipes there are.</summary>
 internal static class ImageRecipes
 {
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<IImageRecipe> All { get; } = [new TinyImage()];
+    public static IReadOnlyList<IImageRecipe> All { get; } = [new TinyImage(), new DebianImage()];
 }

@@ -3,6 +3,7 @@
 // renamed. A lock keeps builders apart; who merely runs an image takes none.
 using System.Security.Cryptography;
 using Lamina.Host;
+using Lamina.Images.Imported;
 
 namespace Lamina.Images;
 
@@ -15,6 +16,12 @@ namespace Lamina.Images;
 /// <param name="CommandLine">The kernel command line it boots with.</param>
 public sealed record Image(string Name, string Version, string Folder, string KernelPath, string? InitrdPath, string CommandLine)
 {
+    /// <summary>The guest's disk, a qcow2 image that nobody writes; null where the guest lives in memory.</summary>
+    public string? DiskPath { get; init; }
+
+    /// <summary>Bytes of memory that the guest is given where nobody says how much.</summary>
+    public ulong Memory { get; init; }
+
     /// <summary>The sum of its files' sizes in bytes.</summary>
     public long Size => new DirectoryInfo(Folder).EnumerateFiles().Sum(file => file.Length);
 }
@@ -30,7 +37,6 @@ public sealed class ImageStore
 {
     private const string Current = "current", Scratch = ".scratch-", LockFile = ".lock";
     private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
-    private const long NeededSpace = 256 << 20;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly IReadOnlyList<IImageRecipe> _recipes;
@@ -45,23 +51,30 @@ public sealed class ImageStore
     /// <summary>The folder of the store.</summary>
     public string Folder { get; }
 
-    /// <summary>The names of the images there can be.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. ImageRecipes.All.Select(recipe => recipe.Name)];
+    /// <summary>The names of the images there can be: those that are built here, then those that were imported.</summary>
+    public IReadOnlyList<string> Names => [.. _recipes.Select(recipe => recipe.Name), .. ImportedNames()];
 
     /// <summary>The store of the user: images below $XDG_CACHE_HOME/lamina, or ~/.cache/lamina.</summary>
     /// <exception cref="ImageException">The user has neither.</exception>
     public static ImageStore OfUser()
     {
-        var cache = UserCache.Folder ?? throw new ImageException("there is no folder for images: neither HOME nor XDG_CACHE_HOME names one");
+        var cache = UserFolders.Cache ?? throw new ImageException("there is no folder for images: neither HOME nor XDG_CACHE_HOME names one");
         return new ImageStore(Path.Combine(cache, "images"));
     }
 
     /// <summary>The images there can be, and which of them are built.</summary>
-    public IReadOnlyList<ImageListing> List() => [.. _recipes.Select(recipe => new ImageListing(recipe.Name, recipe.Description, Find(recipe)))];
+    public IReadOnlyList<ImageListing> List() => [.. Names.Select(RecipeOf).Select(recipe => new ImageListing(recipe.Name, recipe.Description, Find(recipe)))];
 
     /// <summary>Finds a built image that is up to this program's recipe; null where there is none.</summary>
     /// <exception cref="ImageException">There is no image of that name.</exception>
     public Image? Find(string name) => Find(RecipeOf(name));
+
+    /// <summary>Whether an image has a disk, so that a machine of its own is made for it; the others live in memory.</summary>
+    /// <exception cref="ImageException">There is no image of that name.</exception>
+    public bool HasDisk(string name) => RecipeOf(name).Disk is not null;
+
+    /// <summary>Whether an image was imported, and not built here.</summary>
+    public bool IsImported(string name) => _recipes.All(recipe => recipe.Name != name);
 
     /// <summary>Finds a built image, or builds it.</summary>
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
@@ -75,6 +88,14 @@ public sealed class ImageStore
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
     public Task<Image> BuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation) =>
         BuildAsync(RecipeOf(name), progress, useOthers: false, cancellation);
+
+    /// <summary>Takes over an image that was made elsewhere; one of the same name stays in use until this one is complete.</summary>
+    /// <exception cref="ImageException">It cannot be imported; the sentence says why.</exception>
+    public Task<Image> ImportAsync(string name, ImageImport import, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    {
+        if (!IsImported(name)) throw new ImageException($"there is an image {name} that is built here; give this one another --name");
+        return BuildAsync(new ImportedImage(name, "", hasInitrd: false, import), progress, useOthers: false, cancellation);
+    }
 
     /// <summary>Removes an image in all its versions, and what interrupted builds left; gives the paths that were removed.</summary>
     /// <exception cref="ImageException">There is no image of that name, or it cannot be removed.</exception>
@@ -98,7 +119,12 @@ public sealed class ImageStore
     }
 
     private IImageRecipe RecipeOf(string name) => _recipes.FirstOrDefault(recipe => recipe.Name == name)
-        ?? throw new ImageException($"there is no image '{name}'; there is {string.Join(", ", _recipes.Select(recipe => recipe.Name))}");
+        ?? (ImportedNames().Contains(name) ? ImportedImage.Find(name, Path.Combine(Folder, name, Current)) : null)
+        ?? throw new ImageException($"there is no image '{name}'; there is {string.Join(", ", Names)}");
+
+    private IEnumerable<string> ImportedNames() => !Directory.Exists(Folder) ? [] :
+        Directory.EnumerateDirectories(Folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
+            .Where(name => name[0] != '.' && IsImported(name) && File.Exists(Path.Combine(Folder, name, Current, ImageManifest.FileName)));
 
     private Image? Find(IImageRecipe recipe)
     {
@@ -107,8 +133,9 @@ public sealed class ImageStore
         var folder = Path.Combine(Folder, recipe.Name, link);
         var kernel = Path.Combine(folder, recipe.Kernel);
         var initrd = recipe.Initrd is null ? null : Path.Combine(folder, recipe.Initrd);
-        return File.Exists(kernel) && (initrd is null || File.Exists(initrd))
-            ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine)
+        var disk = recipe.Disk is null ? null : Path.Combine(folder, recipe.Disk);
+        return File.Exists(kernel) && (initrd is null || File.Exists(initrd)) && (disk is null || File.Exists(disk))
+            ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine) { DiskPath = disk, Memory = recipe.Memory }
             : null;
     }
 
@@ -120,7 +147,7 @@ public sealed class ImageStore
             using var gate = await LockAsync(progress, cancellation).ConfigureAwait(false);
             if (useOthers && Find(recipe) is { } built) return built;
             RemoveScratch();
-            CheckSpace();
+            CheckSpace(recipe.NeededSpace);
             var scratch = Directory.CreateDirectory(Path.Combine(Folder, Scratch + recipe.Name), Private).FullName;
             try
             {
@@ -143,14 +170,14 @@ public sealed class ImageStore
         var contents = await recipe.BuildAsync(scratch, target, progress, cancellation).ConfigureAwait(false);
         progress.Report(new ImageProgress("Writing the image to the disk", null));
         var files = Directory.GetFiles(target).Order(StringComparer.Ordinal).Select(Describe).ToArray();
-        var manifest = new ImageManifest(recipe.Name, contents.Version, recipe.Recipe, DateTimeOffset.UtcNow, recipe.CommandLine, files, contents.Packages, contents.Modules);
+        var manifest = new ImageManifest(recipe.Name, contents.Version, recipe.Recipe, DateTimeOffset.UtcNow, contents.CommandLine ?? recipe.CommandLine, files, contents.Packages, contents.Modules);
         await File.WriteAllBytesAsync(Path.Combine(target, ImageManifest.FileName), manifest.ToJson(), cancellation).ConfigureAwait(false);
         foreach (var file in Directory.GetFiles(target)) Flush(file);
         HostFiles.SyncDirectory(target);
 
         cancellation.ThrowIfCancellationRequested();
         Publish(recipe, scratch, target, FolderName(contents.Version, recipe.Recipe, string.Concat(files.Select(file => file.Sha256))));
-        return Find(recipe) ?? throw new ImageException($"the image {recipe.Name} was built but is not in {Folder}; is something else removing it?");
+        return Find(RecipeOf(recipe.Name)) ?? throw new ImageException($"the image {recipe.Name} was built but is not in {Folder}; is something else removing it?");
     }
 
     // From here on nothing waits and nothing is cancelled: two renames, the second of which switches over.
@@ -197,9 +224,9 @@ public sealed class ImageStore
         RandomAccess.FlushToDisk(handle);
     }
 
-    private void CheckSpace()
+    private void CheckSpace(long needed)
     {
-        if (new DriveInfo(Folder).AvailableFreeSpace < NeededSpace) throw ImageException.Full(Folder);
+        if (new DriveInfo(Folder).AvailableFreeSpace < needed) throw ImageException.Full(Folder);
     }
 
     // What is found while the lock is held belongs to nobody: its builder was killed.

@@ -46,11 +46,16 @@ internal sealed unsafe class AddressRegion : IDisposable
     private const ulong TableBytes = 8ul << Slot.PageNumberBits;
     private const ulong PageNumberMask = (1ul << Slot.PageNumberBits) - 1;
 
+    // Entries that are forgotten one by one leave their pages of the tables behind. After so many the pages go back to the host:
+    // guests that put every process elsewhere (ASLR) would otherwise touch more and more of them.
+    private const ulong DropsBeforeReturn = 1 << 16;
+
     // SDM vol. 3, table 4-20.
     private const ulong EntryPresent = 1, EntryWritable = 2, EntryUser = 4, EntryAccessed = 0x20;
 
     private readonly HostReservation _range;
     private readonly byte* _gs;
+    private ulong _drops;
 
     /// <summary>Reserves a region around a mapping of the vCPU's shared state.</summary>
     /// <param name="shared">The state.</param>
@@ -139,8 +144,16 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Forgets what is not global, in the jump cache too.</summary>
     public void FlushLocal()
     {
-        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
-        Head->LocalCount = 0;
+        if (_drops + Head->LocalCount >= DropsBeforeReturn)
+        {
+            FlushTables();
+        }
+        else
+        {
+            for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+            _drops += Head->LocalCount;
+            Head->LocalCount = 0;
+        }
         Jumps.ClearLocal();
     }
 
@@ -170,8 +183,18 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     private void FlushTables()
     {
-        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
-        for (ulong i = 1; i <= Head->GlobalCount; i++) Drop(Log[Slot.LogEntries - i]);
+        _drops += Head->LocalCount + Head->GlobalCount;
+        if (_drops >= DropsBeforeReturn)
+        {
+            _range.Discard(0, TableBytes);
+            _range.Discard(TableBytes + Slot.Middle, TableBytes);
+            _drops = 0;
+        }
+        else
+        {
+            for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+            for (ulong i = 1; i <= Head->GlobalCount; i++) Drop(Log[Slot.LogEntries - i]);
+        }
         Head->LocalCount = Head->GlobalCount = 0;
     }
 

@@ -52,14 +52,7 @@ internal static class TinyInitramfs
     }
 
     /// <summary>One of the scripts that go into the guest.</summary>
-    internal static byte[] Script(string name)
-    {
-        using var stream = typeof(TinyInitramfs).Assembly.GetManifestResourceStream($"Lamina.Images.Tiny.{name}")
-            ?? throw new InvalidOperationException($"the script {name} is not embedded in this build");
-        var bytes = new byte[stream.Length];
-        stream.ReadExactly(bytes);
-        return bytes;
-    }
+    internal static byte[] Script(string name) => EmbeddedFile.Read($"Tiny.{name}");
 
     private static void AddEtc(CpioWriter cpio, TinyContents contents)
     {

@@ -1,0 +1,124 @@
+// What "lamina run" boots: a kernel of the user's, an image that lives in memory, or a machine of the store with a disk of its
+// own, made of an image. The words that only some of these take are refused for the others here.
+using System.CommandLine;
+using Lamina.Images;
+using Lamina.Stored;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>What is booted, with what it adds to a machine.</summary>
+internal sealed class RunSource : IDisposable
+{
+    private const ulong DefaultMemory = 256ul << 20;
+    private const string DefaultUser = "debian";
+
+    private readonly BootSource _boot;
+    private readonly ulong _memory;
+    private readonly StoredMachine? _machine;
+
+    private RunSource(BootSource boot, ulong memory, StoredMachine? machine = null) => (_boot, _memory, _machine) = (boot, memory, machine);
+
+    /// <summary>Finds what the words name; builds an image on its first use.</summary>
+    /// <exception cref="UsageException">Words do not go together.</exception>
+    /// <exception cref="IOException">An image cannot be built, or a machine not made.</exception>
+    public static RunSource Open(ParseResult parsed, RunOptions options)
+    {
+        var kernel = parsed.GetValue(options.Kernel);
+        var initrd = parsed.GetValue(options.Initrd);
+        var commandLine = parsed.GetValue(options.CommandLine);
+        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(RunOptions.ReadModule)];
+        var name = parsed.GetValue(options.Image);
+        if (kernel is not null)
+        {
+            if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
+            RefuseDiskWords(parsed, options, "a --kernel of your own");
+            return new RunSource(new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = commandLine ?? BootSource.DefaultCommandLine, Modules = modules }, DefaultMemory);
+        }
+        if (modules.Length > 0) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        name ??= ImageVerb.DefaultImage;
+        if (ImageStore.OfUser().HasDisk(name)) return OpenMachine(parsed, options, name);
+        RefuseDiskWords(parsed, options, $"the image {name}, which lives in memory");
+        var image = ImageOf(name);
+        return new RunSource(new BootSource { KernelPath = image.KernelPath, InitrdPath = initrd ?? image.InitrdPath, CommandLine = commandLine ?? WithTerminal(image.CommandLine) }, image.Memory);
+    }
+
+    /// <summary>Puts what is booted into a machine's definition, and the memory that it wants.</summary>
+    public MachineSpec Complete(MachineSpec spec)
+    {
+        spec = spec with { Boot = _boot, MemoryBytes = _memory };
+        if (_machine is null) return spec;
+        DiskSpec[] seed = _machine.SeedDisk is { } disk ? [disk] : [];
+        return spec with { Disks = [_machine.Disk, .. spec.Disks, .. seed] };
+    }
+
+    /// <summary>To be called when the machine has its files open: what is to be forgotten leaves no names behind, however the program ends.</summary>
+    public void SetStarted() => _machine?.SetStarted();
+
+    /// <inheritdoc/>
+    public void Dispose() => _machine?.Dispose();
+
+    private static RunSource OpenMachine(ParseResult parsed, RunOptions options, string image)
+    {
+        var size = RunOptions.ReadSize(options.DiskSize.Name, parsed.GetValue(options.DiskSize), "40G");
+        var name = parsed.GetValue(options.Name) ?? image;
+        MachineStore.CheckName(name);
+        var seed = ReadSeed(parsed, options, name);
+        if (seed.UserData.Length > 0 && !seed.HasScript && !ImageStore.OfUser().IsImported(image))
+            throw new UsageException($"{options.UserData.Name}: the image {image} runs a script, which begins with #!; other files are for imported images with cloud-init");
+        var ephemeral = parsed.GetValue(options.Ephemeral);
+        if (ephemeral && parsed.GetValue(options.Name) is not null) throw new UsageException("a machine with a --name is kept, an --ephemeral one is not; leave out one of them");
+        var machine = ephemeral ? MachineStore.OpenEphemeral(ImageOf(image)) : MachineStore.OfUser().Open(name, image, () => ImageOf(image));
+        try
+        {
+            if (size is { } bytes) machine.Grow(bytes);
+            // Said nothing, a machine stays what it was made.
+            if (machine.IsNew || AreGiven(parsed, [options.HostName, options.User, options.SshKeys, options.UserData]).Any()) machine.SetSeed(seed);
+            var boot = new BootSource
+            {
+                KernelPath = machine.KernelPath,
+                InitrdPath = parsed.GetValue(options.Initrd) ?? machine.InitrdPath,
+                CommandLine = parsed.GetValue(options.CommandLine) ?? WithTerminal(machine.Description.CommandLine),
+            };
+            return new RunSource(boot, machine.Description.Memory, machine);
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
+    }
+
+    private static Seed ReadSeed(ParseResult parsed, RunOptions options, string machine)
+    {
+        var host = parsed.GetValue(options.HostName) ?? machine;
+        if (!MachineStore.IsHostName(host)) throw new UsageException($"--hostname: '{host}' is not a host name; write it like web-1");
+        var user = parsed.GetValue(options.User);
+        if (user is not null && !IsUserName(user)) throw new UsageException($"--user: '{user}' is not a user's name; write it like alice");
+        return new Seed
+        {
+            HostName = host,
+            User = user ?? (IsUserName(Environment.UserName) ? Environment.UserName : DefaultUser),
+            Keys = [.. (parsed.GetValue(options.SshKeys) ?? []).SelectMany(Seed.ReadKeys)],
+            UserData = parsed.GetValue(options.UserData) is { } file ? Seed.ReadUserData(file) : default,
+        };
+    }
+
+    // What Debian's adduser takes.
+    private static bool IsUserName(string name) =>
+        name.Length is > 0 and <= 32 && char.IsAsciiLetterLower(name[0]) && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
+
+    private static void RefuseDiskWords(ParseResult parsed, RunOptions options, string what)
+    {
+        var given = AreGiven(parsed, [options.Name, options.Ephemeral, options.DiskSize, options.HostName, options.User, options.SshKeys, options.UserData]).FirstOrDefault();
+        if (given is not null) throw new UsageException($"{given} is for an image with a disk, such as debian, and not for {what}");
+    }
+
+    private static IEnumerable<string> AreGiven(ParseResult parsed, Option[] options) =>
+        options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name);
+
+    private static string WithTerminal(string commandLine) => $"{commandLine}{TerminalWords.ForGuest()}";
+
+    // The way of every run after the first: no builder, no progress, no lock.
+    private static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
+        ?? ImageBuild.Run((store, progress, cancellation) => store.FindOrBuildAsync(name, progress, cancellation));
+}

@@ -1,0 +1,68 @@
+// A machine of the store that is open for a run: where its files are, and the disks that they make.
+using Lamina.Backends.Disk;
+
+namespace Lamina.Stored;
+
+/// <summary>An open stored machine. Disposing it lets others have it; one that is ephemeral, or was made and never started, is gone then.</summary>
+public sealed class StoredMachine : IDisposable
+{
+    private readonly string _folder;
+    private readonly FileStream? _gate;
+    private readonly DiskSpec _disk;
+    private bool _isStarted;
+
+    internal StoredMachine(string folder, FileStream? gate, DiskSpec disk) => (_folder, _gate, _disk) = (folder, gate, disk);
+
+    /// <summary>The kernel.</summary>
+    public required string KernelPath { get; init; }
+
+    /// <summary>The initial RAM disk; null where it has none.</summary>
+    public required string? InitrdPath { get; init; }
+
+    /// <summary>What it was made of.</summary>
+    public required MachineDescription Description { get; init; }
+
+    /// <summary>Whether it has not run before.</summary>
+    public required bool IsNew { get; init; }
+
+    /// <summary>Its own disk, which the guest is to find first.</summary>
+    public DiskSpec Disk => _disk;
+
+    /// <summary>The disk with its settings, which the guest is to find last; null where it was given none yet.</summary>
+    public DiskSpec? SeedDisk => File.Exists(SeedPath) ? new DiskSpec { Path = SeedPath, ReadOnly = true, Format = DiskFormat.Raw } : null;
+
+    private string SeedPath => Path.Combine(_folder, MachineStore.SeedFile);
+
+    private bool IsEphemeral => _gate is null;
+
+    /// <summary>Makes its disk larger.</summary>
+    /// <exception cref="MachineException">The disk is larger already.</exception>
+    /// <exception cref="IOException">It cannot be done.</exception>
+    public void Grow(ulong size)
+    {
+        var old = DiskTools.Inspect(_disk.Path).Size;
+        if (size < old) throw new MachineException($"the disk has {old >> 20}M already and cannot become smaller; ask for more, or leave out --disk-size");
+        if (size > old) DiskTools.Resize(new DiskOptions { Path = _disk.Path, Backing = _disk.Backing }, size, shrink: false);
+    }
+
+    /// <summary>Gives it settings for its next start; the same settings again change nothing for the guest.</summary>
+    public void SetSeed(Seed seed)
+    {
+        File.WriteAllBytes(SeedPath + ".new", seed.ToDisk());
+        File.Move(SeedPath + ".new", SeedPath, overwrite: true);
+    }
+
+    /// <summary>To be called when the machine that runs it has its files open. What is ephemeral needs no names from then on.</summary>
+    public void SetStarted()
+    {
+        _isStarted = true;
+        if (IsEphemeral) Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (IsNew && !_isStarted && Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+        _gate?.Dispose();
+    }
+}
