@@ -29,8 +29,6 @@ public sealed class ProgramTests
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 
-    public static TheoryData<string> Names => [.. s_programs.Keys];
-
     public static TheoryData<string, string> NamesAndEngines
     {
         get
@@ -54,11 +52,12 @@ public sealed class ProgramTests
     }
 
     [Theory]
-    [MemberData(nameof(Names))]
-    public void A_program_leaves_the_same_behind_on_both_engines(string name)
+    [MemberData(nameof(NamesAndEngines))]
+    public void A_program_leaves_the_same_behind_on_every_engine(string name, string engine)
     {
+        if (engine == EngineKind.Translator) return;
         using var first = new SmallMachine(EngineKind.Translator);
-        using var second = new SmallMachine(EngineKind.Kvm);
+        using var second = new SmallMachine(engine);
 
         var (a, b) = (s_programs[name].Run(first), s_programs[name].Run(second));
 
