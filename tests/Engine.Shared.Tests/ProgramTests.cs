@@ -29,16 +29,9 @@ public sealed class ProgramTests
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 
-    public static TheoryData<string, string> NamesAndEngines
-    {
-        get
-        {
-            var data = new TheoryData<string, string>();
-            foreach (var name in s_programs.Keys)
-                foreach (var engine in EngineKind.All) data.Add(name, engine);
-            return data;
-        }
-    }
+    public static TheoryData<string, string> NamesAndEngines => With(EngineKind.All);
+
+    public static TheoryData<string, string> NamesAndOtherEngines => With(EngineKind.All.Where(EngineKind.IsKvm));
 
     [Theory]
     [MemberData(nameof(NamesAndEngines))]
@@ -52,10 +45,9 @@ public sealed class ProgramTests
     }
 
     [Theory]
-    [MemberData(nameof(NamesAndEngines))]
-    public void A_program_leaves_the_same_behind_on_every_engine(string name, string engine)
+    [MemberData(nameof(NamesAndOtherEngines))]
+    public void A_program_leaves_the_same_behind_as_on_the_translator(string name, string engine)
     {
-        if (engine == EngineKind.Translator) return;
         using var first = new SmallMachine(EngineKind.Translator);
         using var second = new SmallMachine(engine);
 
@@ -66,6 +58,14 @@ public sealed class ProgramTests
         Assert.Equal(first.Device.Accesses, second.Device.Accesses);
         Assert.Equal(first.Device.Bytes, second.Device.Bytes);
         Assert.Empty(DifferentPages(first, second));
+    }
+
+    private static TheoryData<string, string> With(IEnumerable<string> engines)
+    {
+        var data = new TheoryData<string, string>();
+        foreach (var engine in engines)
+            foreach (var name in s_programs.Keys) data.Add(name, engine);
+        return data;
     }
 
     /// <summary>
