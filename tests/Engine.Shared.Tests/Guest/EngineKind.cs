@@ -17,8 +17,8 @@ internal static class EngineKind
     // Measured once for all tests.
     private static readonly Lazy<double> s_kvmSpeed = new(() => KernelModeSpeed.Measure(new KvmEngine()));
 
-    /// <summary>All of them.</summary>
-    internal static IReadOnlyList<string> All { get; } = [Translator, Kvm, KvmSplit];
+    /// <summary>All of them; only those on KVM where somebody asked for just that, as the nested test does.</summary>
+    internal static IReadOnlyList<string> All { get; } = Environment.GetEnvironmentVariable("LAMINA_TEST_ENGINE") == "kvm" ? [Kvm, KvmSplit] : [Translator, Kvm, KvmSplit];
 
     /// <summary>Whether the host's kernel runs the guest.</summary>
     internal static bool IsKvm(string name) => name != Translator;
