@@ -89,6 +89,9 @@ public interface IEngineMachine : IDisposable
     /// <summary>Creates a vCPU in its RESET state (SDM vol. 3, table 9-1).</summary>
     IVcpu CreateVcpu(VcpuOptions options);
 
+    /// <summary>Doorbells, where the engine can have them; null where it cannot.</summary>
+    IEngineDoorbells? Doorbells => null;
+
     /// <summary>The local APICs, where the engine has them itself; null where the machine is to have them.</summary>
     IEngineLocalApics? LocalApics => null;
 

@@ -4,7 +4,9 @@
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
+using Lamina.Core.Work;
 using Lamina.Host;
+using Lamina.Host.Io;
 using static Lamina.Engines.Kvm.KvmApi;
 
 namespace Lamina.Engines.Kvm;
@@ -34,7 +36,7 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.Auto) : IEngine
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
-internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
+internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngineDoorbells
 {
     // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
     // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
@@ -72,6 +74,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
 
     /// <inheritdoc/>
     public IEngineLocalApics? LocalApics => KernelApics;
+
+    /// <inheritdoc/>
+    public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
 
     /// <summary>What the machine was created with.</summary>
     internal EngineMachineOptions Options { get; }
@@ -111,6 +116,14 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
         var vcpu = new KvmVcpu(options, this, DeviceFile.Own(result), _system.VcpuMappingLength);
         _vcpus.Add(vcpu);
         return vcpu;
+    }
+
+    /// <inheritdoc/>
+    public bool TryConnect(ulong address, uint value, IWorker worker)
+    {
+        if (worker is not IWokenByDescriptor woken) return false;
+        var doorbell = new kvm_ioeventfd { addr = address, len = sizeof(uint), datamatch = value, fd = woken.WakeDescriptor, flags = KVM_IOEVENTFD_FLAG_DATAMATCH };
+        return _machine.Request(KVM_IOEVENTFD, &doorbell) >= 0;
     }
 
     /// <inheritdoc/>

@@ -189,7 +189,8 @@ internal sealed class MicroMachine : IHardware
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
-        var workers = new WorkerThreads();
+        var doorbells = _engine.Doorbells;
+        var workers = new WorkerThreads(byDescriptor: doorbells is not null);
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
@@ -198,8 +199,10 @@ internal sealed class MicroMachine : IHardware
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
         {
-            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot))));
-            _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
+            var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
+            ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
+            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
+            _mmio.Map(window, VirtioMmio.WindowLength, transport);
             _resets.Add(transport.Reset);
         }
     }
