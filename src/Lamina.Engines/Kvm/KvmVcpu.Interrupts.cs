@@ -20,7 +20,10 @@ internal sealed unsafe partial class KvmVcpu
 
     private bool _apicBaseStale;
 
-    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : _kernelApics!.ExternalAsserted && Index == 0;
+    // The vector of an external interrupt that the kernel could not take yet, or -1.
+    private int _heldExternal = -1;
+
+    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : Index == 0 && (_kernelApics!.ExternalAsserted || _heldExternal >= 0);
 
     /// <summary>Whether an entry would execute something, rather than wait.</summary>
     private bool CanRun => _kernelApics is null ? !_halted && !_waitForStartUp : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
@@ -44,14 +47,17 @@ internal sealed unsafe partial class KvmVcpu
         {
             _trace?.Invoke($"interrupt {vector}");
             var interrupt = (uint)vector;
-            Require(_vcpu.Request(KVM_INTERRUPT, &interrupt), $"takes no interrupt {vector}");
+            var result = _vcpu.Request(KVM_INTERRUPT, &interrupt);
+            // A guest can mask LINT0 between the kernel's word that it takes one and the entry: the last one then still waits there.
+            _heldExternal = result == -DeviceFile.Exists && _kernelApics is not null ? vector : -1;
+            if (_heldExternal < 0) Require(result, $"takes no interrupt {vector}");
             _run->ready_for_interrupt_injection = 0;
             _interrupts++;
         }
         _run->request_interrupt_window = (byte)(HasInterrupt ? 1 : 0);
     }
 
-    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _kernelApics!.AcknowledgeExternal();
+    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _heldExternal >= 0 ? _heldExternal : _kernelApics!.AcknowledgeExternal();
 
     /// <summary>An access to the vCPU's own register page, where the machine has the local APIC.</summary>
     private bool AccessedApic(ulong address, Span<byte> data, bool write)
@@ -65,7 +71,11 @@ internal sealed unsafe partial class KvmVcpu
     // ---- what the kernel's local APIC remembers ----
 
     /// <summary>RESET of the local APIC in the kernel.</summary>
-    internal void ResetLocalApic() => SetLocalApic(_resetApic!);
+    internal void ResetLocalApic()
+    {
+        _heldExternal = -1;
+        SetLocalApic(_resetApic!);
+    }
 
     internal LocalApicImage GetLocalApic()
     {
