@@ -16,12 +16,12 @@ var writes = int.Parse(args[0], CultureInfo.InvariantCulture);
 using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)]);
 memory.TryWrite(code, [0xe6, (byte)port, 0xeb, 0xfc]);
 using var clock = new MachineClock();
-using var controllers = new InterruptControllers(clock, 1);
+using var machine = new KvmEngine().CreateMachine(new EngineMachineOptions(memory, clock, 1));
+using var controllers = machine.LocalApics is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(clock, 1);
 var bus = new Bus("port");
 controllers.Map(bus, new Bus("memory"));
-using var machine = new KvmEngine().CreateMachine(new EngineMachineOptions(memory, clock, 1));
-using var vcpu = machine.CreateVcpu(new VcpuOptions(0, new PortsOnly(bus), controllers.LocalApics[0]));
-controllers.LocalApics[0].Attach(vcpu);
+using var vcpu = machine.CreateVcpu(new VcpuOptions(0, new PortsOnly(bus), controllers.LocalApics.FirstOrDefault()));
+foreach (var apic in controllers.LocalApics) apic.Attach(vcpu);
 // A quarter of the writes warms up.
 var counter = new Counter(writes / 4, writes, vcpu.Kick);
 bus.Map(port, 1, counter);

@@ -46,7 +46,7 @@ internal static class MachineBuilder
     {
         Check(spec);
         var map = MemoryMap.Create(spec.MemoryBytes);
-        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec.Engine, spec.Cpus, services.Kvm, spec.Translator);
+        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm);
         var units = new UnitStack();
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try

@@ -23,6 +23,19 @@ public enum EngineChoice
     Kvm,
 }
 
+/// <summary>Where the interrupt controllers of a machine on KVM are.</summary>
+public enum IrqchipChoice
+{
+    /// <summary>What is best proven: all in the machine.</summary>
+    Auto,
+
+    /// <summary>The local APICs in the host's kernel, the I/O APIC and the 8259 pair in the machine.</summary>
+    Split,
+
+    /// <summary>All in the machine.</summary>
+    User,
+}
+
 /// <summary>A file that is handed to a Multiboot kernel beside the kernel.</summary>
 /// <param name="Path">The file.</param>
 /// <param name="CommandLine">Arguments. The module's string is the path, a space and these, as GRUB legacy and QEMU write it.</param>
@@ -64,6 +77,9 @@ public sealed record MachineSpec
 
     /// <summary>Which engine runs the guest.</summary>
     public EngineChoice Engine { get; init; } = EngineChoice.Auto;
+
+    /// <summary>Where the interrupt controllers are.</summary>
+    public IrqchipChoice Irqchip { get; init; } = IrqchipChoice.Auto;
 
     /// <summary>How the translator works, where it is the engine.</summary>
     public TranslatorSettings Translator { get; init; } = new();

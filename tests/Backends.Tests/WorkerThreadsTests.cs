@@ -1,5 +1,6 @@
 using Lamina.Backends.Entropy;
 using Lamina.Backends.Work;
+using Lamina.Host.Io;
 using Lamina.Core.Work;
 using Xunit;
 
@@ -7,12 +8,14 @@ namespace Lamina.Backends.Tests;
 
 public class WorkerThreadsTests
 {
-    [Fact]
-    public void Work_runs_after_every_wake_and_never_on_the_callers_thread()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Work_runs_after_every_wake_and_never_on_the_callers_thread(bool byDescriptor)
     {
         using var done = new SemaphoreSlim(0);
         Thread? thread = null;
-        using var worker = new WorkerThreads().Create("test", () =>
+        using var worker = new WorkerThreads(byDescriptor).Create("test", () =>
         {
             thread = Thread.CurrentThread;
             done.Release();
@@ -27,13 +30,15 @@ public class WorkerThreadsTests
         Assert.Equal("test", thread!.Name);
     }
 
-    [Fact]
-    public void Wakes_during_the_work_make_it_run_once_more()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Wakes_during_the_work_make_it_run_once_more(bool byDescriptor)
     {
         using var begun = new SemaphoreSlim(0);
         using var go = new SemaphoreSlim(0);
         var runs = 0;
-        using var worker = new WorkerThreads().Create("test", () =>
+        using var worker = new WorkerThreads(byDescriptor).Create("test", () =>
         {
             runs++;
             begun.Release();
@@ -52,13 +57,15 @@ public class WorkerThreadsTests
         Assert.Equal(2, runs);
     }
 
-    [Fact]
-    public void Disposing_waits_for_work_that_has_begun()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Disposing_waits_for_work_that_has_begun(bool byDescriptor)
     {
         using var begun = new ManualResetEventSlim();
         using var go = new ManualResetEventSlim();
         var ended = false;
-        var worker = new WorkerThreads().Create("test", () =>
+        var worker = new WorkerThreads(byDescriptor).Create("test", () =>
         {
             begun.Set();
             go.Wait();
@@ -74,12 +81,14 @@ public class WorkerThreadsTests
         Assert.True(Volatile.Read(ref ended));
     }
 
-    [Fact]
-    public void Work_may_dispose_its_own_worker()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Work_may_dispose_its_own_worker(bool byDescriptor)
     {
         using var done = new ManualResetEventSlim();
         IWorker? worker = null;
-        worker = new WorkerThreads().Create("test", () =>
+        worker = new WorkerThreads(byDescriptor).Create("test", () =>
         {
             worker!.Dispose();
             done.Set();
@@ -90,10 +99,12 @@ public class WorkerThreadsTests
         Waiting.Wait(done);
     }
 
-    [Fact]
-    public void A_worker_that_never_worked_can_be_disposed()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_worker_that_never_worked_can_be_disposed(bool byDescriptor)
     {
-        var worker = new WorkerThreads().Create("test", () => Assert.Fail("nobody woke it"));
+        var worker = new WorkerThreads(byDescriptor).Create("test", () => Assert.Fail("nobody woke it"));
 
         worker.Dispose();
         worker.Wake();
@@ -111,5 +122,20 @@ public class WorkerThreadsTests
 
         Assert.NotEqual(first, second);
         Assert.NotEqual(new byte[64], first);
+    }
+
+    [Fact]
+    public void A_worker_runs_when_somebody_else_sets_its_descriptor()
+    {
+        using var ran = new SemaphoreSlim(0);
+        using var worker = new WorkerThreads(byDescriptor: true).Create("test", () => ran.Release());
+        var descriptor = Assert.IsAssignableFrom<IWokenByDescriptor>(worker).WakeDescriptor;
+
+        for (var n = 0; n < 3; n++)
+        {
+            Assert.Equal(8, HostIo.Write(descriptor, BitConverter.GetBytes(1ul)));
+            Assert.True(ran.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+        }
+
     }
 }

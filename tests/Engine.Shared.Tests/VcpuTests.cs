@@ -140,10 +140,12 @@ public sealed class VcpuTests
     [InlineData(EngineKind.Translator, 7)]
     [InlineData(EngineKind.Kvm, 1)]
     [InlineData(EngineKind.Kvm, 7)]
+    [InlineData(EngineKind.KvmSplit, 1)]
+    [InlineData(EngineKind.KvmSplit, 7)]
     public void Breakpoints_stop_before_their_instruction_each_time_round(string engine, int breakpoints)
     {
-        if (engine == EngineKind.Kvm) EngineKind.SkipWhereSoftwareAssisted();
-        if (engine == EngineKind.Kvm && breakpoints <= 4) EngineKind.SkipInQemu("does not arm the debug registers of its guests");
+        if (EngineKind.IsKvm(engine)) EngineKind.SkipWhereSoftwareAssisted();
+        if (EngineKind.IsKvm(engine) && breakpoints <= 4) EngineKind.SkipInQemu("does not arm the debug registers of its guests");
         using var machine = new SmallMachine(engine);
         // again: inc rbx (3 bytes); then single-byte NOPs with breakpoints; jmp again
         machine.Load(Layout.Code, [0x48, 0xFF, 0xC3, .. Enumerable.Repeat((byte)0x90, 10), 0xEB, 0xF1]);

@@ -1,46 +1,80 @@
 // Workers on dedicated threads: what devices use for their queues in a running machine.
 using Lamina.Core.Work;
+using Lamina.Host.Io;
 using Lamina.Host.Threads;
 
 namespace Lamina.Backends.Work;
 
 /// <summary>Gives every worker a thread of its own, which sleeps while there is nothing to do.</summary>
-public sealed class WorkerThreads : IWorkerFactory
+/// <param name="byDescriptor">Whether the host's kernel is to be able to wake them; without it a wake is cheaper.</param>
+public sealed class WorkerThreads(bool byDescriptor = false) : IWorkerFactory
 {
     /// <inheritdoc/>
-    public IWorker Create(string name, Action work) => new WorkerThread(name, work);
+    public IWorker Create(string name, Action work) => byDescriptor ? new EventWorker(name, work) : new ParkedWorker(name, work);
 
-    private sealed class WorkerThread : IWorker
+    private abstract class Worker : IWorker
     {
-        private readonly ThreadParker _parker = new();
         private readonly Action _work;
         private readonly Thread _thread;
         private volatile bool _stopping;
 
-        public WorkerThread(string name, Action work)
+        protected Worker(string name, Action work)
         {
             _work = work;
             _thread = new Thread(Run) { IsBackground = true, Name = name };
-            _thread.Start();
         }
 
-        public void Wake() => _parker.Unpark();
+        public abstract void Wake();
 
-        public void Dispose()
+        public virtual void Dispose()
         {
             _stopping = true;
-            _parker.Unpark();
+            Wake();
             if (Thread.CurrentThread != _thread) _thread.Join();
         }
 
+        protected abstract void Sleep();
+
+        protected void Start() => _thread.Start();
+
         private void Run()
         {
-            while (true)
+            // Looked at twice: its own work may have disposed it, and then there is nothing left to sleep on.
+            while (!_stopping)
             {
-                _parker.Park();
-                if (_stopping) return;
-                _work();
+                Sleep();
+                if (!_stopping) _work();
             }
         }
+    }
+
+    private sealed class ParkedWorker : Worker
+    {
+        private readonly ThreadParker _parker = new();
+
+        public ParkedWorker(string name, Action work) : base(name, work) => Start();
+
+        public override void Wake() => _parker.Unpark();
+
+        protected override void Sleep() => _parker.Park();
+    }
+
+    private sealed class EventWorker : Worker, IWokenByDescriptor
+    {
+        private readonly EventDescriptor _event = new();
+
+        public EventWorker(string name, Action work) : base(name, work) => Start();
+
+        public int WakeDescriptor => _event.Descriptor;
+
+        public override void Wake() => _event.Set();
+
+        public override void Dispose()
+        {
+            base.Dispose();
+            _event.Dispose();
+        }
+
+        protected override void Sleep() => _event.Wait();
     }
 }

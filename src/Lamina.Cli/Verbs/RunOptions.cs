@@ -59,6 +59,9 @@ internal sealed class RunOptions
     /// <summary>--engine.</summary>
     public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, kvm (hardware virtualization), or translator (no hardware support, no privilege). Default: auto.", "auto", "kvm", "translator");
 
+    /// <summary>--irqchip.</summary>
+    public Option<string?> Irqchip { get; } = Choice("--irqchip", "PLACE", "Where interrupt controllers are on kvm: split (the local APICs in the host's kernel), user (all in the machine), or auto (what is best proven: user). Default: auto.", "auto", "split", "user");
+
     /// <summary>--code-cache.</summary>
     public Option<string?> CodeCache { get; } = new("--code-cache") { HelpName = "SIZE", Description = "The most memory for the translator's code, 16M to 1G. Default: 256M." };
 
@@ -103,7 +106,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, CodeCache, Disks, Shares, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, Disks, Shares, Balloon, Serial);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
@@ -146,6 +149,16 @@ internal sealed class RunOptions
         "kvm" => EngineChoice.Kvm,
         "translator" => EngineChoice.Translator,
         _ => throw new UsageException($"--engine: there is no engine '{text}'; there are auto, kvm and translator"),
+    };
+
+    /// <summary>Reads --irqchip.</summary>
+    /// <exception cref="UsageException">There is no such place.</exception>
+    public static IrqchipChoice ReadIrqchip(string? text) => text switch
+    {
+        null or "auto" => IrqchipChoice.Auto,
+        "split" => IrqchipChoice.Split,
+        "user" => IrqchipChoice.User,
+        _ => throw new UsageException($"--irqchip: interrupt controllers cannot be in '{text}'; there are auto, split and user"),
     };
 
     /// <summary>Reads --serial.</summary>

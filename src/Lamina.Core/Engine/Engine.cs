@@ -77,14 +77,23 @@ public interface IVcpu : IVcpuSignal, IDisposable
 /// <summary>What an engine needs to know to create a vCPU.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Bus">Where its accesses go.</param>
-/// <param name="Apic">Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge.</param>
-public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController Apic);
+/// <param name="Apic">
+/// Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge. Null where the engine
+/// has it itself (<see cref="IEngineMachine.LocalApics"/>).
+/// </param>
+public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic);
 
 /// <summary>The CPUs and the address space of one machine on one engine.</summary>
 public interface IEngineMachine : IDisposable
 {
     /// <summary>Creates a vCPU in its RESET state (SDM vol. 3, table 9-1).</summary>
     IVcpu CreateVcpu(VcpuOptions options);
+
+    /// <summary>Doorbells, where the engine can have them; null where it cannot.</summary>
+    IEngineDoorbells? Doorbells => null;
+
+    /// <summary>The local APICs, where the engine has them itself; null where the machine is to have them.</summary>
+    IEngineLocalApics? LocalApics => null;
 
     /// <summary>The engine's counters for --stats, by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }

@@ -44,6 +44,13 @@ public readonly record struct InterruptMessage(uint Destination, bool Logical, I
     /// <summary>Widens the destination of an eight-bit source (I/O APIC, MSI, xAPIC): 0xFF means everybody (SDM vol. 3, 11.6.2.3).</summary>
     public static uint Widen(byte destination) => destination == 0xff ? Broadcast : destination;
 
+    /// <summary>The address and the value by which a device would send it (SDM vol. 3, 11.11).</summary>
+    public (uint Address, uint Data) ToMsi()
+    {
+        var hint = Mode == InterruptDeliveryMode.LowestPriority ? MsiRedirectionHint : 0;
+        return (MsiWindow | (Destination & 0xff) << 12 | hint | (Logical ? MsiLogical : 0), Vector | (uint)Mode << 8 | (Level ? MsiLevel | MsiAsserted : 0));
+    }
+
     /// <summary>
     /// Reads a message-signalled interrupt (SDM vol. 3, 11.11). Null where it asks for nothing: an address outside
     /// 0xFEExxxxx, or the release of a level.
@@ -52,15 +59,16 @@ public readonly record struct InterruptMessage(uint Destination, bool Logical, I
     /// <param name="data">The value that it would write.</param>
     public static InterruptMessage? FromMsi(ulong address, uint data)
     {
-        const ulong window = 0xfee0_0000, windowMask = ~0xf_fffful;
-        const uint redirectionHint = 1 << 3, logical = 1 << 2, levelTriggered = 1 << 15, asserted = 1 << 14;
-        var level = (data & levelTriggered) != 0;
-        if ((address & windowMask) != window || (level && (data & asserted) == 0)) return null;
+        const ulong windowMask = ~0xf_fffful;
+        var level = (data & MsiLevel) != 0;
+        if ((address & windowMask) != MsiWindow || (level && (data & MsiAsserted) == 0)) return null;
         var mode = (InterruptDeliveryMode)(data >> 8 & 7);
-        if (mode == InterruptDeliveryMode.Fixed && (address & (redirectionHint | logical)) == (redirectionHint | logical))
+        if (mode == InterruptDeliveryMode.Fixed && (address & (MsiRedirectionHint | MsiLogical)) == (MsiRedirectionHint | MsiLogical))
             mode = InterruptDeliveryMode.LowestPriority;
-        return new InterruptMessage(Widen((byte)(address >> 12)), (address & logical) != 0, mode, (byte)data, level);
+        return new InterruptMessage(Widen((byte)(address >> 12)), (address & MsiLogical) != 0, mode, (byte)data, level);
     }
+
+    private const uint MsiWindow = 0xfee0_0000, MsiRedirectionHint = 1 << 3, MsiLogical = 1 << 2, MsiLevel = 1 << 15, MsiAsserted = 1 << 14;
 }
 
 /// <summary>Carries messages to the local APICs.</summary>

@@ -1,5 +1,5 @@
 // All interrupt controllers of a PC, created and wired together: the 8259 pair's output goes to LINT0 of the local APICs
-// and to input 0 of the I/O APIC.
+// and to input 0 of the I/O APIC. The local APICs are either devices of the machine or the engine's own.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
@@ -9,6 +9,8 @@ namespace Lamina.Devices.Chipset;
 /// <summary>The interrupt controllers of one machine.</summary>
 public sealed class InterruptControllers : IDisposable
 {
+    private readonly IEngineLocalApics? _engine;
+
     /// <summary>Creates and wires them.</summary>
     /// <param name="clock">For the local APICs' timers.</param>
     /// <param name="vcpuCount">How many local APICs: 1 to 255.</param>
@@ -24,11 +26,21 @@ public sealed class InterruptControllers : IDisposable
         Router = new InterruptRouter(Pic, IoApic);
     }
 
-    /// <summary>The bus between them; devices send their message-signalled interrupts to it.</summary>
-    public ApicBus Bus { get; }
+    /// <summary>Creates those that are left where the engine has the local APICs, and wires them to it.</summary>
+    public InterruptControllers(IEngineLocalApics engine)
+    {
+        _engine = engine;
+        IoApic = new IoApic(engine, engine.SetRoute);
+        Pic = new Pic8259Pair(new PicOutput(engine.ExternalLine, IoApic));
+        engine.Connect(IoApic, Pic);
+        Router = new InterruptRouter(Pic, IoApic);
+    }
 
-    /// <summary>The local APICs, by vCPU index.</summary>
-    public IReadOnlyList<LocalApic> LocalApics => Bus.LocalApics;
+    /// <summary>The bus between them; null where the local APICs are the engine's, which carries messages itself.</summary>
+    public ApicBus? Bus { get; }
+
+    /// <summary>The local APICs, by vCPU index; none where they are the engine's.</summary>
+    public IReadOnlyList<LocalApic> LocalApics => Bus?.LocalApics ?? [];
 
     /// <summary>The I/O APIC.</summary>
     public IoApic IoApic { get; }
@@ -52,6 +64,7 @@ public sealed class InterruptControllers : IDisposable
         Pic.Reset();
         IoApic.Reset();
         foreach (var apic in LocalApics) apic.Reset();
+        _engine?.Reset();
     }
 
     /// <inheritdoc/>

@@ -33,16 +33,19 @@ public struct IoApicState
 }
 
 /// <summary>An I/O APIC (82093AA with the later EOI register).</summary>
-public sealed class IoApic : IBusDevice
+public sealed class IoApic : IBusDevice, IInterruptEndListener
 {
     private readonly Lock _gate = new();
     private readonly IInterruptBus _bus;
+    private readonly Action<int, InterruptMessage?>? _tellRoute;
     private IoApicState _state;
 
     /// <summary>Creates it with all inputs masked.</summary>
-    public IoApic(IInterruptBus bus)
+    /// <param name="bus">Where its messages go.</param>
+    /// <param name="tellRoute">Is told, under the lock, what an input sends by level from now on; null for nobody.</param>
+    public IoApic(IInterruptBus bus, Action<int, InterruptMessage?>? tellRoute = null)
     {
-        _bus = bus;
+        (_bus, _tellRoute) = (bus, tellRoute);
         Reset();
     }
 
@@ -61,7 +64,11 @@ public sealed class IoApic : IBusDevice
         lock (_gate)
         {
             _state = new IoApicState { Lines = _state.Lines, Id = Id };
-            for (var i = 0; i < Inputs; i++) _state.Entries[i] = Masked;
+            for (var i = 0; i < Inputs; i++)
+            {
+                _state.Entries[i] = Masked;
+                _tellRoute?.Invoke(i, null);
+            }
         }
     }
 
@@ -181,6 +188,7 @@ public sealed class IoApic : IBusDevice
         entry = merged & Writable;
         // Remote IRR means nothing to an edge; software of old clears it by switching to edge and back.
         if (IsLevel(entry)) entry |= remoteIrr;
+        _tellRoute?.Invoke(input, IsLevel(entry) && (entry & Masked) == 0 ? MessageOf(entry, level: true) : null);
         ServiceLevel(input);
     }
 
@@ -202,7 +210,9 @@ public sealed class IoApic : IBusDevice
         var mode = ModeOf(entry);
         // Neither means anything on these wires: SMIs do not exist here, start-up is not an input's to give.
         if (mode is InterruptDeliveryMode.Smi or InterruptDeliveryMode.Reserved or InterruptDeliveryMode.StartUp) return false;
-        return _bus.Deliver(new InterruptMessage(
-            InterruptMessage.Widen((byte)(entry >> DestinationShift)), (entry >> LogicalShift & 1) != 0, mode, (byte)(entry & Vector), level));
+        return _bus.Deliver(MessageOf(entry, level));
     }
+
+    private static InterruptMessage MessageOf(ulong entry, bool level) =>
+        new(InterruptMessage.Widen((byte)(entry >> DestinationShift)), (entry >> LogicalShift & 1) != 0, ModeOf(entry), (byte)(entry & Vector), level);
 }

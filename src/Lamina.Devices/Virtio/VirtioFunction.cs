@@ -25,6 +25,12 @@ internal interface IVirtioInterrupts
 /// <param name="PackedRings">Whether to offer packed virtqueues.</param>
 public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, Action<string>? Log = null, bool PackedRings = true);
 
+/// <summary>Has a queue's doorbell wake the queue's worker without the driver's CPU leaving the guest.</summary>
+/// <param name="queue">The queue.</param>
+/// <param name="worker">Its worker.</param>
+/// <returns>Whether it does from now on.</returns>
+public delegate bool ConnectDoorbell(int queue, IWorker worker);
+
 internal sealed class VirtioFunction : IVirtioHost, IDisposable
 {
     private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
@@ -39,20 +45,24 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     private readonly IReadOnlyList<VirtioQueueSpec> _specs;
     private readonly Virtqueue[] _queues;
     private readonly int[] _pending;
+    private readonly bool[] _rungUnseen;
+    private readonly ConnectDoorbell? _connectDoorbell;
     private readonly IWorker?[] _workers;
     private readonly Lock _statusGate = new();
     private VirtioStatus _status;
     private VirtioState _state;
     private int _logLines;
 
-    internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts)
+    internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts, ConnectDoorbell? connectDoorbell = null)
     {
         _device = device;
+        _connectDoorbell = connectDoorbell;
         _options = options;
         _interrupts = interrupts;
         _specs = device.Queues;
         _state = new VirtioState(_specs.Count);
         _pending = new int[_specs.Count];
+        _rungUnseen = new bool[_specs.Count];
         _queues = [.. _specs.Select((_, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail))];
         _workers = new IWorker?[_specs.Select(spec => spec.Worker + 1).DefaultIfEmpty(0).Max()];
         OfferedFeatures = device.Features | VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex
@@ -198,8 +208,11 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     {
         for (var i = 0; i < _workers.Length; i++)
         {
-            var worker = i;
-            _workers[i] ??= _options.Workers.Create($"virtio-{_device.Type}-{worker}", () => Serve(worker));
+            if (_workers[i] is not null) continue;
+            var number = i;
+            var worker = _workers[i] = _options.Workers.Create($"virtio-{_device.Type}-{number}", () => Serve(number));
+            for (var queue = 0; queue < _queues.Length; queue++)
+                if (_specs[queue].Worker == number) _rungUnseen[queue] = _connectDoorbell?.Invoke(queue, worker) == true;
         }
         _device.Activate(_state.DriverFeatures);
         for (var i = 0; i < _queues.Length; i++)
@@ -243,7 +256,8 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     {
         for (var i = 0; i < _queues.Length; i++)
         {
-            if (_specs[i].Worker != worker || Interlocked.Exchange(ref _pending[i], 0) == 0) continue;
+            // A doorbell that wakes the worker leaves no note of which queue it was.
+            if (_specs[i].Worker != worker || (Interlocked.Exchange(ref _pending[i], 0) == 0 && !_rungUnseen[i])) continue;
             var queue = _queues[i];
             bool again;
             lock (queue.Gate)

@@ -17,14 +17,18 @@ internal static class KvmApi
     internal const nuint KVM_TRANSLATE = 0xc018ae85, KVM_INTERRUPT = 0x4004ae86, KVM_SET_CPUID2 = 0x4008ae90, KVM_NMI = 0xae9a, KVM_SET_GUEST_DEBUG = 0x4048ae9b;
     internal const nuint KVM_GET_VCPU_EVENTS = 0x8040ae9f, KVM_SET_VCPU_EVENTS = 0x4040aea0, KVM_GET_DEBUGREGS = 0x8080aea1, KVM_SET_DEBUGREGS = 0x4080aea2;
     internal const nuint KVM_ENABLE_CAP = 0x4068aea3, KVM_GET_XSAVE = 0x9000aea4, KVM_SET_XSAVE = 0x5000aea5, KVM_GET_XCRS = 0x8188aea6, KVM_SET_XCRS = 0x4188aea7;
+    internal const nuint KVM_IOEVENTFD = 0x4040ae79;
+    internal const nuint KVM_SET_GSI_ROUTING = 0x4008ae6a, KVM_SIGNAL_MSI = 0x4020aea5, KVM_GET_LAPIC = 0x8400ae8e, KVM_SET_LAPIC = 0x4400ae8f;
+    internal const nuint KVM_GET_MP_STATE = 0x8004ae98, KVM_SET_MP_STATE = 0x4004ae99;
     internal const nuint KVM_SET_DEVICE_ATTR = 0x4018aee1, KVM_HAS_DEVICE_ATTR = 0x4018aee3;
 
     internal const int KVM_CAP_USER_MEMORY = 3, KVM_CAP_NR_MEMSLOTS = 10, KVM_CAP_SET_GUEST_DEBUG = 23, KVM_CAP_VCPU_EVENTS = 41, KVM_CAP_DEBUGREGS = 50;
     internal const int KVM_CAP_XSAVE = 55, KVM_CAP_XCRS = 56, KVM_CAP_MAX_VCPUS = 66, KVM_CAP_IMMEDIATE_EXIT = 136;
+    internal const int KVM_CAP_MP_STATE = 14, KVM_CAP_IRQ_ROUTING = 25, KVM_CAP_IOEVENTFD = 36, KVM_CAP_SIGNAL_MSI = 77, KVM_CAP_SPLIT_IRQCHIP = 121;
     internal const int KVM_CAP_X86_USER_SPACE_MSR = 188, KVM_CAP_X86_MSR_FILTER = 189;
 
     internal const uint KVM_EXIT_IO = 2, KVM_EXIT_DEBUG = 4, KVM_EXIT_HLT = 5, KVM_EXIT_MMIO = 6, KVM_EXIT_IRQ_WINDOW_OPEN = 7, KVM_EXIT_SHUTDOWN = 8;
-    internal const uint KVM_EXIT_FAIL_ENTRY = 9, KVM_EXIT_INTR = 10, KVM_EXIT_SET_TPR = 11, KVM_EXIT_INTERNAL_ERROR = 17, KVM_EXIT_X86_RDMSR = 29, KVM_EXIT_X86_WRMSR = 30;
+    internal const uint KVM_EXIT_FAIL_ENTRY = 9, KVM_EXIT_INTR = 10, KVM_EXIT_SET_TPR = 11, KVM_EXIT_INTERNAL_ERROR = 17, KVM_EXIT_IOAPIC_EOI = 26, KVM_EXIT_X86_RDMSR = 29, KVM_EXIT_X86_WRMSR = 30;
     internal const byte KVM_EXIT_IO_IN = 0;
     internal const uint KVM_INTERNAL_ERROR_EMULATION = 1;
 
@@ -36,7 +40,8 @@ internal static class KvmApi
     internal const uint KVM_VCPUEVENT_VALID_NMI_PENDING = 1, KVM_VCPUEVENT_VALID_SHADOW = 4;
     internal const byte KVM_X86_SHADOW_INT_STI = 2;
     internal const uint KVM_GUESTDBG_ENABLE = 1, KVM_GUESTDBG_SINGLESTEP = 2, KVM_GUESTDBG_USE_HW_BP = 0x2_0000, KVM_GUESTDBG_INJECT_DB = 0x4_0000, KVM_GUESTDBG_BLOCKIRQ = 0x10_0000;
-    internal const uint KVM_VCPU_TSC_CTRL = 0;
+    internal const uint KVM_VCPU_TSC_CTRL = 0, KVM_IRQ_ROUTING_MSI = 2, KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
+    internal const uint KVM_MP_STATE_RUNNABLE = 0, KVM_MP_STATE_UNINITIALIZED = 1, KVM_MP_STATE_INIT_RECEIVED = 2, KVM_MP_STATE_HALTED = 3;
     internal const ulong KVM_VCPU_TSC_OFFSET = 0;
 }
 
@@ -57,6 +62,7 @@ internal struct kvm_run
     [FieldOffset(32)] public kvm_run_msr msr;
     [FieldOffset(32)] public kvm_run_debug debug;
     [FieldOffset(32)] public kvm_run_fail_entry fail_entry;
+    [FieldOffset(32)] public kvm_run_eoi eoi;
     [FieldOffset(32)] public kvm_run_internal @internal;
 }
 
@@ -99,6 +105,12 @@ internal struct kvm_run_fail_entry
 {
     public ulong hardware_entry_failure_reason;
     public uint cpu;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct kvm_run_eoi
+{
+    public byte vector;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -236,6 +248,38 @@ internal unsafe struct kvm_cpuid_entry2
 {
     public uint function, index, flags, eax, ebx, ecx, edx;
     public fixed uint padding[3];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct kvm_lapic_state
+{
+    public fixed byte regs[1024];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct kvm_ioeventfd
+{
+    public ulong datamatch, addr;
+    public uint len;
+    public int fd;
+    public uint flags;
+    public fixed byte pad[36];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct kvm_msi
+{
+    public uint address_lo, address_hi, data, flags, devid;
+    public fixed byte pad[12];
+}
+
+/// <summary>Struct kvm_irq_routing_entry of a message.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct kvm_irq_routing_entry
+{
+    public uint gsi, type, flags, pad;
+    public uint address_lo, address_hi, data, devid;
+    public fixed uint rest[4];
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -13,7 +13,7 @@ internal sealed unsafe class KvmCpu
 {
     /// <summary>Makes it.</summary>
     /// <exception cref="HostException">The kernel does not say what it can give.</exception>
-    internal KvmCpu(KvmSystem system, ulong tscHz, int vcpuCount)
+    internal KvmCpu(KvmSystem system, ulong tscHz, int vcpuCount, bool kernelApics)
     {
         var supported = system.ReadSupportedCpuid();
         Model = CpuModel.Create(supported, new CpuModelOptions
@@ -23,7 +23,7 @@ internal sealed unsafe class KvmCpu
             RunsNatively = true,
             NativeArchCapabilities = (supported[7].Edx & SpeculationFeatures.ArchCapabilities) != 0 ? system.ReadArchCapabilities() : 0,
             // On Intel the kernel takes writes of the deadline for its own local APIC, even where the machine has another.
-            TscDeadline = supported[0].Ebx != IntelEbx,
+            TscDeadline = kernelApics || supported[0].Ebx != IntelEbx,
         });
         (var seven, var eight) = (Model.Table[(7, 0)].Edx, Model.Table[(0x8000_0008, 0)].Ebx);
         var hasSpecCtrl = (seven & (SpeculationFeatures.SpecCtrl | SpeculationFeatures.Stibp | SpeculationFeatures.Ssbd)) != 0
@@ -34,7 +34,9 @@ internal sealed unsafe class KvmCpu
         if (Model.HasRdtscp || Model.HasRdpid) kept.Add(MsrIndex.TscAux);
         if (hasSpecCtrl) kept.Add(MsrIndex.SpecCtrl);
         KeptMsrs = [.. kept];
-        PassedMsrs = [.. kept, MsrIndex.Efer, MsrIndex.FsBase, MsrIndex.GsBase, .. hasPredCmd ? [MsrIndex.PredCmd] : Array.Empty<uint>()];
+        PassedMsrs = [.. kept, MsrIndex.Efer, MsrIndex.FsBase, MsrIndex.GsBase];
+        if (hasPredCmd) PassedMsrs = [.. PassedMsrs, MsrIndex.PredCmd];
+        if (kernelApics) PassedMsrs = [.. PassedMsrs, MsrIndex.ApicBase, MsrIndex.TscDeadline];
     }
 
     private const uint IntelEbx = 0x756e6547; // "Genu"

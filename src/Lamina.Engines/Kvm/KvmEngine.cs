@@ -1,24 +1,42 @@
-// The host's hardware virtualization as an engine. The kernel runs the guest's CPUs; the machine's own interrupt controllers,
-// timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same.
+// The host's hardware virtualization as an engine. The kernel runs the guest's CPUs with their local APICs; the machine's own
+// I/O APIC, 8259 pair, timers and clocks serve them as they serve the translator, so that the rest of the machine and its state
+// are the same. Where the kernel has no local APICs to give, or somebody asks for it, those are the machine's too.
 using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
+using Lamina.Core.Work;
 using Lamina.Host;
+using Lamina.Host.Io;
 using static Lamina.Engines.Kvm.KvmApi;
 
 namespace Lamina.Engines.Kvm;
 
+/// <summary>Where the interrupt controllers of a machine on KVM are.</summary>
+public enum KvmIrqchip
+{
+    /// <summary>Split where the kernel can.</summary>
+    Auto,
+
+    /// <summary>The local APICs in the kernel, the I/O APIC and the 8259 pair in the machine.</summary>
+    Split,
+
+    /// <summary>All in the machine.</summary>
+    User,
+}
+
 /// <summary>Hardware virtualization through /dev/kvm.</summary>
-public sealed class KvmEngine : IEngine
+/// <param name="irqchip">Where the interrupt controllers are.</param>
+public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.Auto) : IEngine
 {
     /// <inheritdoc/>
     public string Name => "kvm";
 
     /// <inheritdoc/>
-    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options);
+    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options, irqchip);
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
-internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
+internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngineDoorbells
 {
     // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
     // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
@@ -29,14 +47,15 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
     private readonly DeviceFile _machine;
     private readonly List<KvmVcpu> _vcpus = [];
 
-    internal KvmMachine(EngineMachineOptions options)
+    internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip)
     {
         Options = options;
         try
         {
             _machine = _system.CreateMachine();
             CheckLimits(options, _system.Capability);
-            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount);
+            if (KvmLocalApics.AreWanted(irqchip, _system.Capability)) KernelApics = new KvmLocalApics(_machine, _vcpus);
+            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelApics is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
@@ -49,6 +68,15 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
             throw;
         }
     }
+
+    /// <summary>The local APICs in the kernel; null where the machine has them.</summary>
+    internal KvmLocalApics? KernelApics { get; }
+
+    /// <inheritdoc/>
+    public IEngineLocalApics? LocalApics => KernelApics;
+
+    /// <inheritdoc/>
+    public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
 
     /// <summary>What the machine was created with.</summary>
     internal EngineMachineOptions Options { get; }
@@ -82,11 +110,20 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog
     /// <inheritdoc/>
     public IVcpu CreateVcpu(VcpuOptions options)
     {
+        if (options.Apic is null != KernelApics is not null) throw new ArgumentException("a vCPU has its local APIC either from the machine or from the engine", nameof(options));
         var result = _machine.Request(KVM_CREATE_VCPU, options.Index);
         Require(result, $"makes no vCPU {options.Index}");
         var vcpu = new KvmVcpu(options, this, DeviceFile.Own(result), _system.VcpuMappingLength);
         _vcpus.Add(vcpu);
         return vcpu;
+    }
+
+    /// <inheritdoc/>
+    public bool TryConnect(ulong address, uint value, IWorker worker)
+    {
+        if (worker is not IWokenByDescriptor woken) return false;
+        var doorbell = new kvm_ioeventfd { addr = address, len = sizeof(uint), datamatch = value, fd = woken.WakeDescriptor, flags = KVM_IOEVENTFD_FLAG_DATAMATCH };
+        return _machine.Request(KVM_IOEVENTFD, &doorbell) >= 0;
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,10 @@ using Lamina.Engines.X86.Msr;
 namespace Lamina.Engines.Kvm;
 
 /// <summary>MSRs in user space.</summary>
-internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptController apic, CpuModel model)
+/// <param name="machine">What the machine was created with.</param>
+/// <param name="apic">The vCPU's local APIC; null where the kernel has it, and with it its MSRs.</param>
+/// <param name="model">The CPU model.</param>
+internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptController? apic, CpuModel model)
 {
     // What hypervisors report where the true revision cannot be read.
     private const ulong AmdMicrocode = 0x0100_0065, IntelMicrocode = 0x1_0000_0000;
@@ -30,11 +33,11 @@ internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptContr
         switch (index)
         {
             case MsrIndex.TscDeadline:
-                if (!apic.TryReadMsr(index, out value)) return false;
+                if (apic?.TryReadMsr(index, out value) != true) return false;
                 // The deadline is in this vCPU's counter; the local APIC keeps it in the machine's.
                 if (value != 0) value += TscAdjust;
                 return true;
-            case MsrIndex.ApicBase or (>= MsrIndex.X2ApicFirst and <= MsrIndex.X2ApicLast): return apic.TryReadMsr(index, out value);
+            case MsrIndex.ApicBase or (>= MsrIndex.X2ApicFirst and <= MsrIndex.X2ApicLast): return apic?.TryReadMsr(index, out value) == true;
             case MsrIndex.Tsc: value = _clock.ReadTsc() + TscAdjust; return true;
             case MsrIndex.TscAdjust: value = TscAdjust; return true;
             case MsrIndex.MicrocodeRevision: value = model.Vendor == CpuVendor.Amd ? AmdMicrocode : IntelMicrocode; return true;
@@ -51,8 +54,8 @@ internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptContr
     {
         switch (index)
         {
-            case MsrIndex.TscDeadline: return apic.TryWriteMsr(index, value == 0 ? 0 : value - TscAdjust);
-            case MsrIndex.ApicBase or (>= MsrIndex.X2ApicFirst and <= MsrIndex.X2ApicLast): return apic.TryWriteMsr(index, value);
+            case MsrIndex.TscDeadline: return apic?.TryWriteMsr(index, value == 0 ? 0 : value - TscAdjust) == true;
+            case MsrIndex.ApicBase or (>= MsrIndex.X2ApicFirst and <= MsrIndex.X2ApicLast): return apic?.TryWriteMsr(index, value) == true;
             case MsrIndex.Tsc: SetTscAdjust(value - _clock.ReadTsc()); return true;
             case MsrIndex.TscAdjust: SetTscAdjust(value); return true;
             case MsrIndex.MicrocodeRevision: return true;

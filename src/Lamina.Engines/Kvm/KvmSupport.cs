@@ -16,6 +16,28 @@ public static class KvmSupport
     /// </summary>
     public const double SlowestHardware = 20e6;
 
+    /// <summary>The commands, for the administrator, after which a user may open the device.</summary>
+    /// <param name="path">The device.</param>
+    /// <param name="user">The user as the commands are to name it.</param>
+    public static IReadOnlyList<string> CommandsForAccess(string path, string user)
+    {
+        string[] join = [$"usermod -aG kvm {user}"];
+        return GroupMayOpen(path) ? join : [$"chgrp kvm {path}", $"chmod 660 {path}", .. join];
+    }
+
+    private static bool GroupMayOpen(string path)
+    {
+        const UnixFileMode both = UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+        try
+        {
+            return (File.GetUnixFileMode(path) & both) == both;
+        }
+        catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
     /// <summary>Whether the engine can be used at all: the device opens and has what the engine needs.</summary>
     /// <returns>Null, or a sentence that says what is missing and what to do.</returns>
     public static string? WhyNot(string path = DefaultPath)

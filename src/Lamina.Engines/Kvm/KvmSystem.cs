@@ -49,7 +49,7 @@ internal sealed unsafe class KvmSystem : IDisposable
     {
         DeviceFile.NotFound => $"there is no {path}: load the module kvm_intel or kvm_amd and enable virtualization in the firmware, or use the translator",
         DeviceFile.NoDevice => $"{path} has no driver: this CPU has no virtualization or the firmware turned it off; use the translator",
-        DeviceFile.AccessDenied or DeviceFile.NotPermitted => $"{path} may not be opened by this user: add the user to the group kvm (usermod -aG kvm USER, then log in again), or use the translator",
+        DeviceFile.AccessDenied or DeviceFile.NotPermitted => $"{path} may not be opened by this user: add the user to the group kvm ({string.Join(" && ", KvmSupport.CommandsForAccess(path, "USER"))}, then log in again), or use the translator",
         _ => $"{path} cannot be opened ({DeviceFile.Describe(error)}); use the translator",
     };
 

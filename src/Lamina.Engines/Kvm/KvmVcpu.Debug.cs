@@ -97,7 +97,9 @@ internal sealed unsafe partial class KvmVcpu
         (_steps, _ignoresFirst) = (false, false);
         if (_debuggerSteps)
         {
-            _debuggerSteps = _halted = false;
+            _debuggerSteps = false;
+            // A HLT that was stepped over is over.
+            if (Activity == VcpuActivity.Halted) Activity = VcpuActivity.Running;
             _ignoresFirst = true;
             return VcpuExit.Debug;
         }

@@ -11,7 +11,6 @@ namespace Lamina.Engines.Kvm;
 internal sealed unsafe partial class KvmVcpu
 {
     private const int LongestInstruction = 15;
-    private const ulong ApicPageLength = 0x1000, ApicBaseX2Apic = 1 << 10;
 
     private static readonly string[] s_exitNames =
     [
@@ -47,6 +46,9 @@ internal sealed unsafe partial class KvmVcpu
                 _halted = true;
                 return EndStep();
             case KVM_EXIT_IRQ_WINDOW_OPEN or KVM_EXIT_INTR or KVM_EXIT_SET_TPR:
+                return null;
+            case KVM_EXIT_IOAPIC_EOI:
+                _kernelApics!.EndInterrupt(_run->eoi.vector);
                 return null;
             case KVM_EXIT_SHUTDOWN:
                 _trace?.Invoke("triple fault");
@@ -121,19 +123,9 @@ internal sealed unsafe partial class KvmVcpu
 
     private void AccessMemory(ulong address, Span<byte> data, bool write)
     {
-        if (_apic.MmioBase is not { } page || address - page >= ApicPageLength)
-        {
-            if (write) _bus.WriteMemory(address, data);
-            else _bus.ReadMemory(address, data);
-        }
-        else if (write)
-        {
-            _apic.Mmio.Write(address - page, data);
-        }
-        else if (_apic.Mmio.Read(address - page, data) != AccessResult.Ok)
-        {
-            data.Fill(0xff);
-        }
+        if (AccessedApic(address, data, write)) return;
+        if (write) _bus.WriteMemory(address, data);
+        else _bus.ReadMemory(address, data);
     }
 
     private void HandleMsr(bool write)
@@ -189,6 +181,7 @@ internal sealed unsafe partial class KvmVcpu
         KVM_EXIT_X86_RDMSR => "rdmsr",
         KVM_EXIT_X86_WRMSR => "wrmsr",
         KVM_EXIT_INTERNAL_ERROR => "internal error",
+        KVM_EXIT_IOAPIC_EOI => "ioapic eoi",
         _ => reason < s_exitNames.Length ? s_exitNames[reason] : $"{reason}",
     };
 }

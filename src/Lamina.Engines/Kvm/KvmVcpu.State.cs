@@ -9,8 +9,6 @@ namespace Lamina.Engines.Kvm;
 
 internal sealed unsafe partial class KvmVcpu
 {
-    private bool _apicBaseStale;
-
     /// <inheritdoc/>
     public void GetState(VcpuState state)
     {
@@ -28,7 +26,7 @@ internal sealed unsafe partial class KvmVcpu
         Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
         state.InterruptShadow = events.interrupt_shadow != 0;
         state.NmiBlocked = events.nmi_masked != 0;
-        state.Activity = _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running;
+        state.Activity = Activity;
     }
 
     /// <inheritdoc/>
@@ -60,8 +58,7 @@ internal sealed unsafe partial class KvmVcpu
             nmi_masked = state.NmiBlocked ? (byte)1 : (byte)0,
         };
         Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no pending events");
-        _halted = state.Activity == VcpuActivity.Halted;
-        _waitForStartUp = state.Activity == VcpuActivity.WaitForStartUp;
+        Activity = state.Activity;
         _run->ready_for_interrupt_injection = 0;
         _run->if_flag = (byte)(state.Rflags >> 9 & 1);
         (_unfinished, _stepUnfinished, _tscStale) = (false, false, true);
@@ -113,7 +110,7 @@ internal sealed unsafe partial class KvmVcpu
 
     private void SetSpecialRegisters(VcpuState state)
     {
-        _ = _apic.TryReadMsr(MsrIndex.ApicBase, out var apicBase);
+        var (apicBase, priority) = ApicRegisters;
         var special = new kvm_sregs
         {
             es = ToKernel(state.Segments[SegmentIndex.Es]),
@@ -130,23 +127,12 @@ internal sealed unsafe partial class KvmVcpu
             cr2 = state.Cr2,
             cr3 = state.Cr3,
             cr4 = state.Cr4,
-            cr8 = _apic.TaskPriority,
+            cr8 = priority,
             efer = state.Efer,
-            // The kernel only needs to know whether CPUID shows a local APIC; the mode is the machine's affair.
-            apic_base = apicBase & ~ApicBaseX2Apic,
+            apic_base = apicBase,
         };
         var result = _vcpu.Request(KVM_SET_SREGS, &special);
         if (result < 0) throw new HostException($"the kernel's KVM refuses the state of vCPU {Index} ({DeviceFile.Describe(-result)}): it is not one that this CPU can be in");
-    }
-
-    private void UpdateApicBase()
-    {
-        kvm_sregs special;
-        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
-        _ = _apic.TryReadMsr(MsrIndex.ApicBase, out var apicBase);
-        special.apic_base = apicBase & ~ApicBaseX2Apic;
-        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
-        _apicBaseStale = false;
     }
 
     private void GetExtended(VcpuState state)

@@ -1,7 +1,6 @@
 // One vCPU in the kernel: its thread's loop of entries and what others ask of it from outside. KvmVcpu.Exits handles what the
-// guest left for, KvmVcpu.State copies the architectural state, KvmVcpu.Debug serves a debugger.
+// guest left for, KvmVcpu.Interrupts brings interrupts, KvmVcpu.State copies the architectural state, KvmVcpu.Debug serves a debugger.
 using Lamina.Core.Engine;
-using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Msr;
@@ -22,7 +21,6 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly DeviceFile _vcpu;
     private readonly kvm_run* _run;
     private readonly IVcpuBus _bus;
-    private readonly ILocalInterruptController _apic;
     private readonly KvmMachine _machine;
     private readonly CpuModel _model;
     private readonly KvmMsrs _msrs;
@@ -46,7 +44,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
 
     internal KvmVcpu(VcpuOptions options, KvmMachine machine, DeviceFile vcpu, int mappingLength)
     {
-        (Index, _bus, _apic, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine, vcpu);
+        (Index, _bus, _apic, _kernelApics, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine.KernelApics, machine, vcpu);
         _model = machine.Cpu.Model;
         _clock = machine.Options.Clock;
         _hostTsc = _clock as IHostTscClock;
@@ -62,6 +60,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             ResetStates.Reset(state, _model, Index);
             _msrs.Save(state.Msrs);
             SetState(state);
+            if (_kernelApics is not null) _resetApic = GetLocalApic();
         }
         catch
         {
@@ -173,14 +172,14 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     /// <summary>Enters the guest once, and handles why it was left.</summary>
     private VcpuExit? Enter()
     {
-        var priority = _apic.TaskPriority;
+        var priority = _apic?.TaskPriority ?? 0;
         _run->cr8 = priority;
         // KVM_RUN takes a lock before it looks at immediate_exit, and so orders this store before that load.
         Volatile.Write(ref _inGuest, 1);
         var result = _vcpu.Request(KVM_RUN);
         Volatile.Write(ref _inGuest, 0);
         _unfinished = false;
-        if (_run->cr8 != priority) _apic.TaskPriority = (byte)_run->cr8;
+        if (_apic is not null && _run->cr8 != priority) _apic.TaskPriority = (byte)_run->cr8;
         return result switch
         {
             >= 0 => HandleExit(),
@@ -226,7 +225,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             Volatile.Write(ref _run->immediate_exit, 1);
             if (Enter() is { } exit) return exit;
         }
-        for (var attempt = 0; attempt < MostSettlingSteps && !_halted && !_waitForStartUp && HasUndeliveredEvent(); attempt++)
+        for (var attempt = 0; attempt < MostSettlingSteps && CanRun && HasUndeliveredEvent(); attempt++)
         {
             Volatile.Write(ref _run->immediate_exit, 0);
             SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
@@ -237,32 +236,6 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             if (exit is { } ended) return ended;
         }
         return null;
-    }
-
-    private bool WakesFromHalt()
-    {
-        if (!_apic.HasInterrupt || _run->if_flag == 0) return false;
-        _halted = false;
-        return true;
-    }
-
-    /// <summary>Hands the kernel an interrupt where the guest can take one, and asks to be told when it can where it cannot.</summary>
-    private void Inject()
-    {
-        if (!_apic.HasInterrupt || _steps)
-        {
-            _run->request_interrupt_window = 0;
-            return;
-        }
-        if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && _apic.Acknowledge() is var vector and >= 0)
-        {
-            _trace?.Invoke($"interrupt {vector}");
-            var interrupt = (uint)vector;
-            Require(_vcpu.Request(KVM_INTERRUPT, &interrupt), $"takes no interrupt {vector}");
-            _run->ready_for_interrupt_injection = 0;
-            _interrupts++;
-        }
-        _run->request_interrupt_window = (byte)(_apic.HasInterrupt ? 1 : 0);
     }
 
     /// <summary>The guest's counter is the machine's plus the vCPU's own offset; the kernel adds it to the host's.</summary>

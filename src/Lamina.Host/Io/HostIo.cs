@@ -91,6 +91,13 @@ public static unsafe class HostIo
         | ((events & (Libc.POLLERR | Libc.POLLHUP | Libc.POLLNVAL)) != 0 ? HostPoll.Closed : HostPoll.None);
 }
 
+/// <summary>What is woken when a descriptor becomes set, by whoever sets it: the host's kernel can, too.</summary>
+public interface IWokenByDescriptor
+{
+    /// <summary>The descriptor, eventfd(2).</summary>
+    int WakeDescriptor { get; }
+}
+
 /// <summary>A counter that threads set and wait for together with other descriptors. eventfd(2).</summary>
 public sealed unsafe class EventDescriptor : IDisposable
 {
@@ -116,6 +123,13 @@ public sealed unsafe class EventDescriptor : IDisposable
         {
             if (_descriptor >= 0) _ = Libc.write(_descriptor, (byte*)&one, sizeof(ulong));
         }
+    }
+
+    /// <summary>Sleeps until it is set, and clears it. Not to be disposed meanwhile.</summary>
+    public void Wait()
+    {
+        do HostIo.Wait((_descriptor, HostPoll.Readable), (-1, HostPoll.None), -1);
+        while (!Clear());
     }
 
     /// <summary>Clears it. Whether it was set.</summary>

@@ -17,7 +17,7 @@ internal static class EngineChecks
             {
                 DeviceFile.NotFound when facts.Read("/proc/cpuinfo") is { } cpu && Words(cpu, "svm") => "modprobe kvm_amd",
                 DeviceFile.NotFound when facts.Read("/proc/cpuinfo") is { } cpu && Words(cpu, "vmx") => "modprobe kvm_intel",
-                DeviceFile.AccessDenied or DeviceFile.NotPermitted => "sudo usermod -aG kvm $USER, then log in again",
+                DeviceFile.AccessDenied or DeviceFile.NotPermitted => string.Join(" && ", KvmSupport.CommandsForAccess(KvmSupport.DefaultPath, "$USER").Select(command => $"sudo {command}")) + ", then log in again",
                 _ => null,
             };
             return new HostCheck(name, HostCheckStatus.Missing, reason, remedy);

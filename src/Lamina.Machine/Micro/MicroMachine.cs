@@ -60,9 +60,9 @@ internal sealed class MicroMachine : IHardware
         _memory = units.Push(new GuestMemory(options.Map.Ram));
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true));
-        var controllers = units.Push(new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
-        controllers.Map(_ports, _mmio);
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
+        var controllers = units.Push(_engine.LocalApics is { } engines ? new InterruptControllers(engines) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
+        controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs
         // that their input could have woken.
@@ -151,8 +151,9 @@ internal sealed class MicroMachine : IHardware
         var bus = new VcpuBus(_ports, _mmio);
         for (var i = 0; i < count; i++)
         {
-            var vcpu = _units.Push(_engine.CreateVcpu(new VcpuOptions(i, bus, controllers.LocalApics[i])));
-            controllers.LocalApics[i].Attach(vcpu);
+            var apic = _engine.LocalApics is null ? controllers.LocalApics[i] : null;
+            var vcpu = _units.Push(_engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
+            apic?.Attach(vcpu);
             var state = new VcpuState();
             vcpu.GetState(state);
             CpuEntry.Firmware(state);
@@ -188,7 +189,8 @@ internal sealed class MicroMachine : IHardware
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options)
     {
-        var workers = new WorkerThreads();
+        var doorbells = _engine.Doorbells;
+        var workers = new WorkerThreads(byDescriptor: doorbells is not null);
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
@@ -197,8 +199,10 @@ internal sealed class MicroMachine : IHardware
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
         {
-            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot))));
-            _mmio.Map(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride), VirtioMmio.WindowLength, transport);
+            var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
+            ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
+            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
+            _mmio.Map(window, VirtioMmio.WindowLength, transport);
             _resets.Add(transport.Reset);
         }
     }

@@ -34,6 +34,7 @@ public sealed class EveryRegisterTests
     [Fact]
     public async Task Every_port_is_read_in_every_width()
     {
+        GuestRun.SkipWhereSoftwareAssisted();
         var code = new Code(TestKernels.Origin);
         foreach (var load in (byte[][])[[0xEC], [0x66, 0xED], [0xED], [0x6C], [0x66, 0x6D], [0x6D]])
             PortLoop(code.With32([0xBF], CaseKernel.Scratch), 0, 0x1_0000, 0, load);

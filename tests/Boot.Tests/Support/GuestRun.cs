@@ -1,5 +1,6 @@
 // Runs a small guest to its end on one machine, and says how it ended. Whatever the guest does, the machine must end in
 // one of its orderly ways; a failure of the engine or a machine that does not end is the test's failure.
+using Lamina.Engines;
 using Xunit;
 
 namespace Lamina.Tests.Support;
@@ -29,10 +30,18 @@ internal static class GuestRun
     internal static async Task<MachineResult> RunAsync(byte[] kernel, Func<MachineSpec, MachineSpec> change)
     {
         var result = await TryAsync(kernel, change);
-        Assert.SkipWhen(TestEngine.Default == EngineChoice.Kvm && result.Message?.Contains("cannot emulate an instruction", StringComparison.Ordinal) == true, result.Message ?? "");
+        Assert.SkipWhen(IsBeyondKvm(result), result.Message ?? "");
         Assert.True(result.End != MachineEnd.Failed, $"the machine failed: {result.Message}");
         return result;
     }
+
+    /// <summary>The guest executed what the host's kernel cannot emulate, and the machine ended with a sentence that says so.</summary>
+    internal static bool IsBeyondKvm(MachineResult result) =>
+        TestEngine.Default == EngineChoice.Kvm && result.Message?.Contains("cannot emulate an instruction", StringComparison.Ordinal) == true;
+
+    /// <summary>Skips a test whose guest executes more than a software-assisted KVM can in a test's time.</summary>
+    internal static void SkipWhereSoftwareAssisted() =>
+        Assert.SkipWhen(TestEngine.Default == EngineChoice.Kvm && !new KvmHost().Judge().IsHardware, "/dev/kvm is software-assisted here, which takes minutes for this guest");
 
     /// <summary>Runs a kernel and gives whatever end it had.</summary>
     internal static Task<MachineResult> TryAsync(byte[] kernel) => TryAsync(kernel, spec => spec);

@@ -30,7 +30,7 @@ internal sealed class ApicTestMachine
     }
 
     public bool Send(InterruptDeliveryMode mode, byte vector, uint destination = 0, bool logical = false, bool level = false) =>
-        Controllers.Bus.Deliver(new InterruptMessage(destination, logical, mode, vector, level));
+        Controllers.Bus!.Deliver(new InterruptMessage(destination, logical, mode, vector, level));
 
     public void InitialisePic()
     {

@@ -345,7 +345,7 @@ public sealed class LocalApicTests
     [Fact]
     public void Lint1_delivers_what_its_entry_says()
     {
-        var nmi = _machine.Controllers.Bus.NmiLine;
+        var nmi = _machine.Controllers.Bus!.NmiLine;
         nmi.Pulse();
         Assert.Equal(0, _machine.Signals[0].NonMaskable);
         _machine.Enabled();
@@ -362,7 +362,7 @@ public sealed class LocalApicTests
     public void Lint1_of_a_disabled_apic_is_the_nmi_pin()
     {
         Apic.WriteMsr(0x1b, 0xfee0_0100);
-        _machine.Controllers.Bus.NmiLine.Pulse();
+        _machine.Controllers.Bus!.NmiLine.Pulse();
         Assert.Equal(1, _machine.Signals[0].NonMaskable);
     }
 
@@ -370,7 +370,7 @@ public sealed class LocalApicTests
     public void Lint0_can_deliver_a_vector_by_level()
     {
         _machine.Enabled();
-        var pin = _machine.Controllers.Bus.ExternalLine;
+        var pin = _machine.Controllers.Bus!.ExternalLine;
         Apic.Set(0x350, 0x8061);
         pin.SetLevel(true);
         Assert.Equal(0xc061u, Apic.Get(0x350));
@@ -388,7 +388,7 @@ public sealed class LocalApicTests
     {
         _machine.Enabled();
         Apic.Set(0x350, 0x61);
-        _machine.Controllers.Bus.ExternalLine.SetLevel(true);
+        _machine.Controllers.Bus!.ExternalLine.SetLevel(true);
         Assert.Equal([0x61], Apic.Drain());
     }
 

@@ -26,8 +26,8 @@ internal sealed record GuestProgram(GuestMode Mode, Action<Assembler> Code, Acti
     /// <summary>Loads it and runs it to its end.</summary>
     internal VcpuState Run(SmallMachine machine)
     {
-        if (NeedsHardware && machine.EngineName == EngineKind.Kvm) EngineKind.SkipWhereSoftwareAssisted();
-        if (FailsInQemu && machine.EngineName == EngineKind.Kvm) EngineKind.SkipInQemu("ends at this guest (invalid tss type)");
+        if (NeedsHardware && EngineKind.IsKvm(machine.EngineName)) EngineKind.SkipWhereSoftwareAssisted();
+        if (FailsInQemu && EngineKind.IsKvm(machine.EngineName)) EngineKind.SkipInQemu("ends at this guest (invalid tss type)");
         var state = Load(machine);
         return machine.Run(state);
     }

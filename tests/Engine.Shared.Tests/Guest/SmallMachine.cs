@@ -3,6 +3,7 @@
 using Lamina.Backends.Time;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
 using Xunit;
@@ -28,7 +29,8 @@ internal sealed class SmallMachine : IDisposable
     {
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
-        Controllers = new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
+        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
+        Controllers = _machine.LocalApics is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
         _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
         _pit.MapPorts(_ports);
@@ -36,9 +38,8 @@ internal sealed class SmallMachine : IDisposable
         _ports.Map(Layout.LogPort, 8, new PortDevice(this, isEnd: false));
         _mmio.Map(Layout.EndDevice, 1, new PortDevice(this, isEnd: true));
         _mmio.Map(Layout.Device, RegisterDevice.Length, Device);
-        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
-        Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics[index])))];
-        for (var index = 0; index < cpus; index++) Controllers.LocalApics[index].Attach(Vcpus[index]);
+        Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics.ElementAtOrDefault(index))))];
+        foreach (var apic in Controllers.LocalApics) apic.Attach(Vcpus[apic.ApicId]);
         Layout.Write(Memory);
         Ended = () => Vcpu.Kick();
     }
@@ -104,6 +105,21 @@ internal sealed class SmallMachine : IDisposable
         _ended = false;
         using var watchdog = new Timer(_ => Vcpu.Kick(), null, Patience, Timeout.InfiniteTimeSpan);
         return Vcpu.Run();
+    }
+
+    /// <summary>Sends vCPU 0 an interrupt.</summary>
+    internal bool Interrupt(byte vector) =>
+        ((IInterruptBus?)Machine.LocalApics ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));
+
+    /// <summary>The registers of vCPU 0's local APIC.</summary>
+    internal LocalApicImage LocalApic
+    {
+        get => Machine.LocalApics?.GetLocalApic(0) ?? Controllers.LocalApics[0].Save();
+        set
+        {
+            if (Machine.LocalApics is { } kernels) kernels.SetLocalApic(0, value);
+            else Controllers.LocalApics[0].Load(value);
+        }
     }
 
     internal VcpuState State()

@@ -30,6 +30,35 @@ public sealed class KvmErrorTests
     public void Another_version_of_the_interface_is_refused(int version, string words) =>
         Assert.Contains(words, Assert.Throws<HostException>(() => KvmSystem.CheckInterface("/dev/kvm", version, _ => 1)).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData(UnixFileMode.UserRead | UnixFileMode.UserWrite, "chgrp kvm FILE, chmod 660 FILE, usermod -aG kvm ann")]
+    [InlineData(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite, "usermod -aG kvm ann")]
+    public void Who_may_not_open_the_device_is_told_the_commands_that_mend_it(UnixFileMode mode, string commands)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.SetUnixFileMode(file, mode);
+
+            Assert.Equal(commands.Replace("FILE", file, StringComparison.Ordinal), string.Join(", ", KvmSupport.CommandsForAccess(file, "ann")));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void Local_APICs_that_the_kernel_has_not_got_are_done_without_unless_they_were_asked_for()
+    {
+        int Capability(int capability) => capability == KvmApi.KVM_CAP_SPLIT_IRQCHIP ? 0 : 1;
+
+        Assert.False(KvmLocalApics.AreWanted(KvmIrqchip.Auto, Capability));
+        Assert.True(KvmLocalApics.AreWanted(KvmIrqchip.Auto, _ => 1));
+        Assert.False(KvmLocalApics.AreWanted(KvmIrqchip.User, _ => 1));
+        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmLocalApics.AreWanted(KvmIrqchip.Split, Capability)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_kernel_that_lacks_something_is_told_what() =>
         Assert.Contains("MSR filters", Assert.Throws<HostException>(() => KvmSystem.CheckInterface("/dev/kvm", 12, capability => capability == KvmApi.KVM_CAP_X86_MSR_FILTER ? 0 : 1)).Message, StringComparison.Ordinal);

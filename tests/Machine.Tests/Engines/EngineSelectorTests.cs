@@ -17,7 +17,7 @@ public sealed class EngineSelectorTests : IDisposable
     [Fact]
     public void Hardware_virtualization_is_chosen_and_its_speed_told()
     {
-        var selected = EngineSelector.Select(EngineChoice.Auto, cpus: 4, Host(speed: 3.2e9));
+        var selected = EngineSelector.Select(Spec(EngineChoice.Auto, 4), Host(speed: 3.2e9));
 
         Assert.Equal("kvm", selected.Engine.Name);
         Assert.Equal("kvm (hardware virtualization: guest kernels run at 3200 million instructions a second)", selected.Description);
@@ -26,7 +26,7 @@ public sealed class EngineSelectorTests : IDisposable
     [Fact]
     public void A_software_assisted_KVM_is_not_chosen_and_the_reason_is_told()
     {
-        var selected = EngineSelector.Select(EngineChoice.Auto, cpus: 1, Host(speed: 1.5e6));
+        var selected = EngineSelector.Select(Spec(EngineChoice.Auto, 1), Host(speed: 1.5e6));
 
         Assert.Equal("translator", selected.Engine.Name);
         Assert.Equal("translator (/dev/kvm is software-assisted here: it runs guest kernels at 1.5 million instructions a second)", selected.Description);
@@ -40,8 +40,8 @@ public sealed class EngineSelectorTests : IDisposable
     {
         var host = Host(speed: 0) with { WhyNot = () => KvmSystem.Refusal("/dev/kvm", error) };
 
-        var selected = EngineSelector.Select(EngineChoice.Auto, cpus: 1, host);
-        var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(EngineChoice.Kvm, cpus: 1, host));
+        var selected = EngineSelector.Select(Spec(EngineChoice.Auto, 1), host);
+        var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(Spec(EngineChoice.Kvm, 1), host));
 
         Assert.Equal("translator", selected.Engine.Name);
         Assert.Equal($"translator (no hardware virtualization: {problem})", selected.Description);
@@ -56,14 +56,14 @@ public sealed class EngineSelectorTests : IDisposable
     {
         var host = Host(speed: 0) with { Measure = () => throw new HostException("the kernel makes no virtual machine") };
 
-        Assert.Contains("makes no virtual machine", EngineSelector.Select(EngineChoice.Auto, cpus: 1, host).Description, StringComparison.Ordinal);
-        Assert.Throws<MachineException>(() => EngineSelector.Select(EngineChoice.Kvm, cpus: 1, host));
+        Assert.Contains("makes no virtual machine", EngineSelector.Select(Spec(EngineChoice.Auto, 1), host).Description, StringComparison.Ordinal);
+        Assert.Throws<MachineException>(() => EngineSelector.Select(Spec(EngineChoice.Kvm, 1), host));
     }
 
     [Fact]
     public void A_slow_KVM_runs_where_it_is_asked_for_with_a_warning()
     {
-        var selected = EngineSelector.Select(EngineChoice.Kvm, cpus: 2, Host(speed: 1.5e6));
+        var selected = EngineSelector.Select(Spec(EngineChoice.Kvm, 2), Host(speed: 1.5e6));
 
         Assert.Equal("kvm", selected.Engine.Name);
         Assert.Contains("software-assisted", selected.Description, StringComparison.Ordinal);
@@ -74,9 +74,19 @@ public sealed class EngineSelectorTests : IDisposable
     [InlineData(EngineChoice.Translator)]
     public void The_translator_says_how_many_CPUs_it_runs(EngineChoice choice)
     {
-        var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(choice, cpus: 33, Host(speed: 1.5e6)));
+        var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(Spec(choice, 33), Host(speed: 1.5e6)));
 
         Assert.StartsWith("the translator runs at most 32 virtual CPUs a machine, not 33; ", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Local_APICs_in_the_hosts_kernel_are_refused_where_the_translator_runs()
+    {
+        var spec = Spec(EngineChoice.Auto, 1) with { Irqchip = IrqchipChoice.Split };
+
+        var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(spec, Host(speed: 1.5e6)));
+
+        Assert.Contains("use --irqchip user or auto, or --engine kvm", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -114,6 +124,8 @@ public sealed class EngineSelectorTests : IDisposable
         Assert.True(host.Judge().IsHardware && host.Judge().IsHardware);
         Assert.Equal(2, _measurements);
     }
+
+    private static MachineSpec Spec(EngineChoice engine, int cpus) => new() { Boot = new BootSource { KernelPath = "" }, Engine = engine, Cpus = cpus };
 
     private KvmHost Host(double speed) => new()
     {

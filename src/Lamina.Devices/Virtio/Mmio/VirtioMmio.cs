@@ -12,6 +12,9 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
     /// <summary>The length of the register window in bytes.</summary>
     public const ulong WindowLength = 0x200;
 
+    /// <summary>The offset of the register that the driver writes a queue's index to, as 32 bits, to notify the device of it.</summary>
+    public const ulong Doorbell = MmioSpec.QueueNotify;
+
     private readonly VirtioFunction _function;
     private readonly IInterruptLine _line;
     private readonly Lock _gate = new();
@@ -23,10 +26,11 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
     /// <param name="device">The device; it belongs to this transport from now on.</param>
     /// <param name="options">What it needs of the machine.</param>
     /// <param name="line">Its interrupt; level triggered, asserted while an interrupt status bit stands.</param>
-    public VirtioMmio(IVirtioDevice device, VirtioOptions options, IInterruptLine line)
+    /// <param name="connectDoorbell">Spares the driver's CPU the way to <see cref="Write"/>; null where nobody can.</param>
+    public VirtioMmio(IVirtioDevice device, VirtioOptions options, IInterruptLine line, ConnectDoorbell? connectDoorbell = null)
     {
         _line = line;
-        _function = new VirtioFunction(device, options, this);
+        _function = new VirtioFunction(device, options, this, connectDoorbell);
     }
 
     /// <summary>The device's type.</summary>
@@ -34,9 +38,6 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
 
     /// <summary>The device status, for inspection.</summary>
     public VirtioStatus Status => _function.Status;
-
-    /// <summary>A doorbell that reached the machine by another way than <see cref="Write"/> (an eventfd). Any thread.</summary>
-    public void Notify(int queue) => _function.Notify((uint)queue);
 
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)

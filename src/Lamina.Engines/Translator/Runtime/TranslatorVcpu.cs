@@ -59,7 +59,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         Index = options.Index;
         _memory = machine.Memory;
-        _apic = options.Apic;
+        _apic = options.Apic ?? throw new ArgumentException("the translator has no local APICs of its own", nameof(options));
         _settings = settings;
         _store = store;
         _model = model;
@@ -96,7 +96,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Context = _cpu,
             Memory = machine.Memory,
             Bus = options.Bus,
-            Apic = options.Apic,
+            Apic = _apic,
             Clock = machine.Clock,
             Model = model,
             Cache = this,

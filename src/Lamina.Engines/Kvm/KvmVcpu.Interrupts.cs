@@ -1,0 +1,178 @@
+// How interrupts come to a vCPU. Either the machine has its local APIC and the kernel is handed vectors one by one, or the kernel
+// has it and only what the 8259 pair asks for is handed over; then the kernel waits out HLT and start-up, too.
+using Lamina.Core.Bus;
+using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
+using Lamina.Engines.X86.Msr;
+using Lamina.Host;
+using static Lamina.Engines.Kvm.KvmApi;
+
+namespace Lamina.Engines.Kvm;
+
+internal sealed unsafe partial class KvmVcpu
+{
+    private const ulong ApicPageLength = 0x1000, ApicBaseX2Apic = 1 << 10;
+
+    // One of the two is null.
+    private readonly ILocalInterruptController? _apic;
+    private readonly KvmLocalApics? _kernelApics;
+    private readonly LocalApicImage? _resetApic;
+
+    private bool _apicBaseStale;
+
+    // The vector of an external interrupt that the kernel could not take yet, or -1.
+    private int _heldExternal = -1;
+
+    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : Index == 0 && (_kernelApics!.ExternalAsserted || _heldExternal >= 0);
+
+    /// <summary>Whether an entry would execute something, rather than wait.</summary>
+    private bool CanRun => _kernelApics is null ? !_halted && !_waitForStartUp : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
+
+    private bool WakesFromHalt()
+    {
+        if (!HasInterrupt || _run->if_flag == 0) return false;
+        _halted = false;
+        return true;
+    }
+
+    /// <summary>Hands the kernel an interrupt where the guest can take one, and asks to be told when it can where it cannot.</summary>
+    private void Inject()
+    {
+        if (!HasInterrupt || _steps)
+        {
+            _run->request_interrupt_window = 0;
+            return;
+        }
+        if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && Acknowledge() is var vector and >= 0)
+        {
+            _trace?.Invoke($"interrupt {vector}");
+            var interrupt = (uint)vector;
+            var result = _vcpu.Request(KVM_INTERRUPT, &interrupt);
+            // A guest can mask LINT0 between the kernel's word that it takes one and the entry: the last one then still waits there.
+            _heldExternal = result == -DeviceFile.Exists && _kernelApics is not null ? vector : -1;
+            if (_heldExternal < 0) Require(result, $"takes no interrupt {vector}");
+            _run->ready_for_interrupt_injection = 0;
+            _interrupts++;
+        }
+        _run->request_interrupt_window = (byte)(HasInterrupt ? 1 : 0);
+    }
+
+    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _heldExternal >= 0 ? _heldExternal : _kernelApics!.AcknowledgeExternal();
+
+    /// <summary>An access to the vCPU's own register page, where the machine has the local APIC.</summary>
+    private bool AccessedApic(ulong address, Span<byte> data, bool write)
+    {
+        if (_apic?.MmioBase is not { } page || address - page >= ApicPageLength) return false;
+        if (write) _apic.Mmio.Write(address - page, data);
+        else if (_apic.Mmio.Read(address - page, data) != AccessResult.Ok) data.Fill(0xff);
+        return true;
+    }
+
+    // ---- what the kernel's local APIC remembers ----
+
+    /// <summary>RESET of the local APIC in the kernel.</summary>
+    internal void ResetLocalApic()
+    {
+        _heldExternal = -1;
+        SetLocalApic(_resetApic!);
+    }
+
+    internal LocalApicImage GetLocalApic()
+    {
+        kvm_lapic_state state;
+        Require(_vcpu.Request(KVM_GET_LAPIC, &state), "does not tell its local APIC's registers");
+        kvm_sregs special;
+        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        var deadline = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = MsrIndex.TscDeadline } };
+        // Without the feature there is no deadline.
+        if (_vcpu.Request(KVM_GET_MSRS, &deadline) != 1) deadline.entry.data = 0;
+        return new LocalApicImage
+        {
+            Base = special.apic_base,
+            Registers = new ReadOnlySpan<byte>(state.regs, LocalApicImage.Length).ToArray(),
+            TscDeadline = deadline.entry.data == 0 ? 0 : deadline.entry.data - _msrs.TscAdjust,
+        };
+    }
+
+    internal void SetLocalApic(LocalApicImage image)
+    {
+        kvm_sregs special;
+        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        special.apic_base = image.Base;
+        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
+        kvm_lapic_state state;
+        image.Registers.CopyTo(new Span<byte>(state.regs, LocalApicImage.Length));
+        Require(_vcpu.Request(KVM_SET_LAPIC, &state), "takes no registers of a local APIC");
+        // The kernel counts the deadline down by the guest's counter.
+        SynchronizeTsc();
+        if (image.TscDeadline != 0) SetMsr(MsrIndex.TscDeadline, image.TscDeadline + _msrs.TscAdjust);
+    }
+
+    // ---- what the vCPU is doing ----
+
+    private uint MpState
+    {
+        get
+        {
+            uint state;
+            Require(_vcpu.Request(KVM_GET_MP_STATE, &state), "does not tell what the vCPU is doing");
+            return state;
+        }
+        set
+        {
+            var state = value;
+            Require(_vcpu.Request(KVM_SET_MP_STATE, &state), "does not make the vCPU wait");
+        }
+    }
+
+    private VcpuActivity Activity
+    {
+        get => _kernelApics is null
+            ? _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running
+            : MpState switch
+            {
+                KVM_MP_STATE_HALTED => VcpuActivity.Halted,
+                KVM_MP_STATE_UNINITIALIZED or KVM_MP_STATE_INIT_RECEIVED => VcpuActivity.WaitForStartUp,
+                _ => VcpuActivity.Running,
+            };
+        set
+        {
+            (_halted, _waitForStartUp) = (false, false);
+            if (_kernelApics is null)
+                (_halted, _waitForStartUp) = (value == VcpuActivity.Halted, value == VcpuActivity.WaitForStartUp);
+            else
+                MpState = value switch
+                {
+                    VcpuActivity.Halted => KVM_MP_STATE_HALTED,
+                    VcpuActivity.WaitForStartUp => KVM_MP_STATE_INIT_RECEIVED,
+                    _ => KVM_MP_STATE_RUNNABLE,
+                };
+        }
+    }
+
+    /// <summary>IA32_APIC_BASE and CR8, which go to the kernel beside the other registers.</summary>
+    private (ulong Base, ulong Priority) ApicRegisters
+    {
+        get
+        {
+            if (_apic is not null)
+            {
+                _ = _apic.TryReadMsr(MsrIndex.ApicBase, out var apicBase);
+                // The kernel only needs to know whether CPUID shows a local APIC; the mode is the machine's affair.
+                return (apicBase & ~ApicBaseX2Apic, _apic.TaskPriority);
+            }
+            kvm_sregs special;
+            Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+            return (special.apic_base, special.cr8);
+        }
+    }
+
+    private void UpdateApicBase()
+    {
+        kvm_sregs special;
+        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        special.apic_base = ApicRegisters.Base;
+        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
+        _apicBaseStale = false;
+    }
+}

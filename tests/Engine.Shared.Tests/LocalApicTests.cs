@@ -1,0 +1,154 @@
+// Local APICs beside every engine, the machine's or the kernel's: level-triggered interrupts come again until their line is
+// released, and what one of them remembers goes on on another.
+using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
+using Lamina.EngineTests.Guest;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.EngineTests;
+
+public sealed class LocalApicTests
+{
+    private const uint ApicBase = 0x1B, TaskPriority = 0x808, SpuriousVector = 0x80F, TimerEntry = 0x832, InitialCount = 0x838, CurrentCount = 0x839, Divide = 0x83E, SelfIpi = 0x83F;
+    private const uint IoApic = 0xFEC0_0000;
+    private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20;
+
+    public static TheoryData<string> Engines => [.. EngineKind.All];
+
+    public static TheoryData<string, string> Directions => TransferTests.Directions;
+
+    // A timer that runs, an interrupt that waits for STI, a task priority.
+    private static readonly GuestProgram s_waiting = new(GuestMode.Long, c =>
+    {
+        var wait = c.CreateLabel();
+        LongPrograms.WriteMsr(c, ApicBase, 0xFEE0_0D00);
+        LongPrograms.WriteMsr(c, SpuriousVector, 0x1FF);
+        LongPrograms.WriteMsr(c, TimerEntry, TimerVector);
+        LongPrograms.WriteMsr(c, Divide, 0xB);
+        LongPrograms.WriteMsr(c, InitialCount, 300_000_000);
+        LongPrograms.WriteMsr(c, TaskPriority, 0x20);
+        LongPrograms.WriteMsr(c, SelfIpi, WaitingVector);
+        c.xor(ebx, ebx);
+        c.@out((byte)Layout.LogPort, al);
+        c.mov(r10d, ebx);
+        c.Label(ref wait);
+        c.sti();
+        c.hlt();
+        c.cli();
+        c.cmp(ebx, 0x1_0001);
+        c.jne(wait);
+        c.mov(ecx, TaskPriority);
+        c.rdmsr();
+        c.mov(r8d, eax);
+        c.mov(ecx, CurrentCount);
+        c.rdmsr();
+        c.mov(r9d, eax);
+    }, (_, _) => { })
+    {
+        Prepare = machine =>
+        {
+            FaultLog.Write64(machine);
+            LongPrograms.Handler(machine, TimerVector, Layout.Far32, 1);
+            LongPrograms.Handler(machine, WaitingVector, Layout.Far64, 0x1_0000);
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Directions))]
+    public void A_running_timer_and_a_waiting_interrupt_go_on_on_the_other_engine(string from, string to)
+    {
+        using var first = new SmallMachine(from);
+        first.Logged = _ => first.Vcpu.Kick();
+        first.Vcpu.SetState(s_waiting.Load(first));
+        Assert.Equal(VcpuExit.Kicked, first.RunTo());
+        var (state, apic) = (first.State(), first.LocalApic);
+        Assert.Equal((0xFEE0_0D00ul, 0x20u, 1u << (WaitingVector & 31)), (apic.Base, Word(apic, 0x80), Word(apic, 0x200 + ((WaitingVector >> 5) * 16))));
+        Assert.InRange(Word(apic, 0x390), 1u, 300_000_000u);
+
+        using var second = new SmallMachine(to);
+        s_waiting.Load(second);
+        second.Vcpu.SetState(state);
+        second.LocalApic = apic;
+        var end = second.Run();
+
+        // Each handler ran once, on the second machine; the timer has run out.
+        Assert.Equal((0x1_0001ul, 0ul, 0x20ul, 0ul), (end.Gpr[GprIndex.Rbx], end.Gpr[10], end.Gpr[8], end.Gpr[9]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_level_triggered_interrupt_comes_again_until_its_line_is_released(string engine)
+    {
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var wait = c.CreateLabel();
+            LongPrograms.WriteMsr(c, ApicBase, 0xFEE0_0D00);
+            LongPrograms.WriteMsr(c, SpuriousVector, 0x1FF);
+            c.mov(edi, IoApic);
+            c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi) + 1);
+            c.mov(__dword_ptr[rdi + 0x10], 0);
+            c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi));
+            c.mov(__dword_ptr[rdi + 0x10], LevelVector | 1 << 15);
+            c.xor(ebx, ebx);
+            c.mov(al, 1);
+            c.@out((byte)Layout.LogPort, al);
+            c.Label(ref wait);
+            c.sti();
+            c.hlt();
+            c.cli();
+            c.cmp(ebx, 3);
+            c.jne(wait);
+            // A fourth would come now.
+            c.sti();
+            c.nop();
+            c.nop();
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, LevelVector, Layout.Far32);
+                machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+                {
+                    c.inc(ebx);
+                    c.mov(eax, ebx);
+                    c.shl(eax, 4);
+                    c.@out((byte)Layout.LogPort, al);
+                    LongPrograms.WriteMsr(c, 0x80B, 0);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        var line = machine.Controllers.Router.CreateLine(Gsi);
+        machine.Logged = value => line.SetLevel(value < 0x30);
+
+        var end = program.Run(machine);
+
+        Assert.Equal(3ul, end.Gpr[GprIndex.Rbx]);
+        Assert.Equal([0x1000_0001, 0x1000_0010, 0x1000_0020, 0x1000_0030], machine.PortLog);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_halted_vCPU_that_was_moved_is_still_halted(string engine)
+    {
+        using var machine = new SmallMachine(engine);
+        machine.Load(Layout.Code, [0xf4, 0xeb, 0xfd]);
+        machine.Vcpu.SetState(machine.Start(GuestMode.Long));
+        using var kick = new Timer(_ => machine.Vcpu.Kick(), null, TimeSpan.FromMilliseconds(50), Timeout.InfiniteTimeSpan);
+        Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+
+        var state = machine.State();
+        Assert.Equal(VcpuActivity.Halted, state.Activity);
+        machine.Vcpu.SetState(state);
+        Assert.Equal((VcpuActivity.Halted, state.Rip), (machine.State().Activity, machine.State().Rip));
+        state.Activity = VcpuActivity.WaitForStartUp;
+        machine.Vcpu.SetState(state);
+        Assert.Equal(VcpuActivity.WaitForStartUp, machine.State().Activity);
+    }
+
+    private static uint Word(LocalApicImage image, int offset) => BitConverter.ToUInt32(image.Registers, offset);
+}
