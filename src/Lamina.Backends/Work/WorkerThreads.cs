@@ -1,6 +1,7 @@
 // Workers on dedicated threads: what devices use for their queues in a running machine.
 using Lamina.Core.Work;
 using Lamina.Host.Threads;
+using Lamina.Host.Time;
 
 namespace Lamina.Backends.Work;
 
@@ -9,6 +10,9 @@ public sealed class WorkerThreads : IWorkerFactory
 {
     /// <inheritdoc/>
     public IWorker Create(string name, Action work) => new WorkerThread(name, work);
+
+    /// <inheritdoc/>
+    public IWorker Create(string name, IPolledWork work) => new WorkerThread(name, new Polling(work, () => HostTime.MonotonicNanoseconds).Run);
 
     private sealed class WorkerThread : IWorker
     {

@@ -53,7 +53,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         _specs = device.Queues;
         _state = new VirtioState(_specs.Count);
         _pending = new int[_specs.Count];
-        _queues = [.. _specs.Select((_, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail))];
+        _queues = [.. _specs.Select((spec, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail) { IsPolled = spec.Polled })];
         _workers = new IWorker?[_specs.Select(spec => spec.Worker + 1).DefaultIfEmpty(0).Max()];
         OfferedFeatures = device.Features | VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex
             | VirtioFeatures.RingReset | (options.PackedRings ? VirtioFeatures.RingPacked : 0);
@@ -199,7 +199,10 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         for (var i = 0; i < _workers.Length; i++)
         {
             var worker = i;
-            _workers[i] ??= _options.Workers.Create($"virtio-{_device.Type}-{worker}", () => Serve(worker));
+            var name = $"virtio-{_device.Type}-{worker}";
+            _workers[i] ??= _queues.FirstOrDefault(queue => queue.IsPolled && _specs[queue.Index].Worker == worker) is { } polled
+                ? _options.Workers.Create(name, new PolledQueue(_device, polled))
+                : _options.Workers.Create(name, () => Serve(worker));
         }
         _device.Activate(_state.DriverFeatures);
         for (var i = 0; i < _queues.Length; i++)
