@@ -1,4 +1,4 @@
-// Decompresses zstd data with the host's libzstd, which every Debian-like system has as a part of its package manager.
+// Compresses and decompresses zstd data with the host's libzstd, which every Debian-like system has as a part of its package manager.
 // For compressed clusters of disk images; the length of the result is known before.
 using System.Runtime.InteropServices;
 
@@ -7,6 +7,9 @@ namespace Lamina.Host;
 /// <summary>The zstd compression format.</summary>
 public static unsafe partial class Zstd
 {
+    // ZSTD_CLEVEL_DEFAULT.
+    private const int DefaultLevel = 3;
+
     /// <summary>ZSTD_inBuffer and ZSTD_outBuffer of zstd.h.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Buffer
@@ -28,6 +31,31 @@ public static unsafe partial class Zstd
     [LibraryImport("libzstd.so.1")]
     private static partial uint ZSTD_isError(nuint code);
 
+    [LibraryImport("libzstd.so.1")]
+    private static partial nuint ZSTD_compress(byte* destination, nuint capacity, byte* source, nuint size, int level);
+
+    /// <summary>Compresses.</summary>
+    /// <param name="data">What to compress.</param>
+    /// <param name="result">Where to.</param>
+    /// <returns>How many bytes the result has; 0 where it does not fit.</returns>
+    /// <exception cref="HostException">The host has no libzstd.</exception>
+    public static int Compress(ReadOnlySpan<byte> data, Span<byte> result)
+    {
+        try
+        {
+            // Holds: both spans stay pinned while the library uses them, and their lengths go with them.
+            fixed (byte* input = data, output = result)
+            {
+                var length = ZSTD_compress(output, (nuint)result.Length, input, (nuint)data.Length, DefaultLevel);
+                return ZSTD_isError(length) != 0 ? 0 : (int)length;
+            }
+        }
+        catch (DllNotFoundException missing)
+        {
+            throw Missing(missing);
+        }
+    }
+
     /// <summary>Decompresses until the result is full. What follows in the data is not looked at.</summary>
     /// <returns>False where the data are damaged or end too early.</returns>
     /// <exception cref="HostException">The host has no libzstd.</exception>
@@ -48,9 +76,11 @@ public static unsafe partial class Zstd
         }
         catch (DllNotFoundException missing)
         {
-            throw new HostException("libzstd.so.1 is missing on this host; install it (Debian: libzstd1)", missing);
+            throw Missing(missing);
         }
     }
+
+    private static HostException Missing(DllNotFoundException missing) => new("libzstd.so.1 is missing on this host; install it (Debian: libzstd1)", missing);
 
     private static bool Decompress(nint stream, ReadOnlySpan<byte> data, Span<byte> result)
     {

@@ -2,6 +2,7 @@
 // Whatever was made is given back in reverse order when a later step fails.
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Share;
+using Lamina.Backends.Vsock;
 using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
@@ -57,8 +58,9 @@ internal static class MachineBuilder
             var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
             var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
+            var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path)) : null;
             var networks = NetworkBackends.Open(spec.Networks, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, networks), life, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)
@@ -87,6 +89,7 @@ internal static class MachineBuilder
         if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         foreach (var share in spec.Shares) share.Check();
+        spec.Vsock?.Check();
         if (spec.Shares.DistinctBy(share => share.Tag).Count() != spec.Shares.Count) throw new MachineException("two shared folders have the same tag; give each its own");
         if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
             throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");

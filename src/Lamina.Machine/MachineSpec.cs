@@ -99,6 +99,9 @@ public sealed record MachineSpec
     /// <summary>Whether the guest has a memory balloon: memory that it frees goes back to the host (<see cref="Machine.Balloon"/>).</summary>
     public bool Balloon { get; init; }
 
+    /// <summary>Sockets between the guest and programs of the host, or null.</summary>
+    public VsockSpec? Vsock { get; init; }
+
     /// <summary>Told in a sentence of what goes wrong while the machine runs and does not end it (a host's disk that fails); any thread; null for nobody.</summary>
     public Action<string>? Report { get; init; }
 

@@ -54,6 +54,9 @@ public sealed record DiskCreation
     /// <summary>Whether refcounts are written when the image is closed only.</summary>
     public bool LazyRefcounts { get; init; }
 
+    /// <summary>Whether a copy's clusters are compressed; qcow2, version 3.</summary>
+    public bool Compressed { get; init; }
+
     /// <summary>2 for programs that know no version 3, else 3.</summary>
     public int Version { get; init; } = 3;
 }

@@ -111,9 +111,15 @@ public static class DiskTools
     /// <exception cref="IOException">It cannot be done; nothing is left behind.</exception>
     public static void Convert(DiskOptions source, DiskCreation creation, IProgress<ulong>? progress, CancellationToken cancellation)
     {
+        if (creation.Compressed && creation.Format == DiskFormat.Raw) throw new DiskImageException("a raw image cannot be compressed; make a qcow2 image");
         using var from = DiskImages.Open(source with { ReadOnly = true });
         Make(creation.Path, file =>
         {
+            if (creation.Compressed)
+            {
+                Compress(from, new CompressedImage(file, HeaderFor(creation, from.Length, null)), creation.ClusterSize, progress, cancellation);
+                return;
+            }
             if (creation.Format == DiskFormat.Raw) file.SetLength(from.Length);
             else Qcow2Editor.Create(file, HeaderFor(creation, from.Length, null));
             using IBlockBackend to = creation.Format == DiskFormat.Raw
@@ -141,6 +147,26 @@ public static class DiskTools
             WriteData(to, at, buffer, length);
             at += (uint)length;
         }
+    }
+
+    private static void Compress(IBlockBackend from, CompressedImage to, ulong clusterSize, IProgress<ulong>? progress, CancellationToken cancellation)
+    {
+        using var buffer = new HostBuffer((int)clusterSize);
+        for (ulong at = 0; at < from.Length; progress?.Report(at))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var length = Math.Min(clusterSize, from.Length - at);
+            var extent = from.Extent(at);
+            if (!extent.IsZero || extent.Length < length)
+            {
+                // The last cluster may reach behind the disk's end.
+                buffer.Span.Clear();
+                from.Read(at, [IoVector.Of(buffer, 0, (int)length)]);
+                if (buffer.Span.IndexOfAnyExcept((byte)0) >= 0) to.Add(at / clusterSize, buffer.Span);
+            }
+            at += length;
+        }
+        to.Finish();
     }
 
     // Writes what is not zero.

@@ -2,6 +2,7 @@
 using Lamina.Core.Work;
 using Lamina.Host.Io;
 using Lamina.Host.Threads;
+using Lamina.Host.Time;
 
 namespace Lamina.Backends.Work;
 
@@ -11,6 +12,9 @@ public sealed class WorkerThreads(bool byDescriptor = false) : IWorkerFactory
 {
     /// <inheritdoc/>
     public IWorker Create(string name, Action work) => byDescriptor ? new EventWorker(name, work) : new ParkedWorker(name, work);
+
+    /// <inheritdoc/>
+    public IWorker Create(string name, IPolledWork work) => Create(name, new Polling(work, () => HostTime.MonotonicNanoseconds).Run);
 
     private abstract class Worker : IWorker
     {

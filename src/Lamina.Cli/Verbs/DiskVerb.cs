@@ -119,18 +119,19 @@ internal static class DiskVerb
         var target = PathArgument("target", "The file to make; there must be none.");
         var backing = BackingOption();
         var sourceFormat = FormatOption("--source-format", "The source's format, where it is not to be found out: raw or qcow2.");
+        var compress = new Option<bool>("--compress") { Description = "Compress the copy's clusters (zstd), for images that are kept or sent; qcow2 only." };
         var words = new CreationWords();
         var verb = new Verb("convert", "Copies a disk into a new image of its own: without holes, snapshots and backing files.");
         verb.Arguments.Add(source);
         verb.Arguments.Add(target);
-        verb.AddGroup("Options", [words.Format, words.ClusterSize, words.Compatibility, sourceFormat, backing]);
+        verb.AddGroup("Options", [words.Format, words.ClusterSize, words.Compatibility, compress, sourceFormat, backing]);
         verb.SetAction(parsed =>
         {
             using var signals = new EndingSignals();
             try
             {
                 DiskTools.Convert(Source(parsed, parsed.GetRequiredValue(source), backing, sourceFormat),
-                    words.Read(parsed, parsed.GetRequiredValue(target)), progress: null, signals.Token);
+                    words.Read(parsed, parsed.GetRequiredValue(target)) with { Compressed = parsed.GetValue(compress) }, progress: null, signals.Token);
             }
             catch (OperationCanceledException)
             {

@@ -77,6 +77,9 @@ internal sealed class RunOptions
     /// <summary>--balloon.</summary>
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };
 
+    /// <summary>--vsock.</summary>
+    public Option<string?> Vsock { get; } = new("--vsock") { HelpName = "CID,path=SOCKET", Description = "Sockets between the guest and programs of this host: those connect to the Unix socket and say \"CONNECT PORT\", the guest reaches what listens at SOCKET_PORT." };
+
     /// <summary>--net.</summary>
     public Option<string[]> Networks { get; } = new("--net") { HelpName = "NETWORK", Description = "A network card: user (a network of its own, without privilege), tap[=NAME], switch=PATH (shared by machines), socket=PATH (passt) or none; options follow with commas, see docs/networks.md; repeatable. Default: user." };
 
@@ -106,7 +109,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, Disks, Shares, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, Disks, Shares, Vsock, Balloon, Serial);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);

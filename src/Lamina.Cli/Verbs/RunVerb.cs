@@ -60,6 +60,7 @@ internal static class RunVerb
             Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
             Disks = [.. (parsed.GetValue(options.Disks) ?? []).Select(DiskSpec.Parse)],
             Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
+            Vsock = parsed.GetValue(options.Vsock) is { } vsock ? VsockSpec.Parse(vsock) : null,
             Balloon = parsed.GetValue(options.Balloon),
             Report = Stderr.Say,
             Networks = RunOptions.ReadNetworks(parsed.GetValue(options.Networks), parsed.GetValue(options.Published)),

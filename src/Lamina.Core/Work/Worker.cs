@@ -13,6 +13,24 @@ public interface IWorker : IDisposable
     void Wake();
 }
 
+/// <summary>Work that comes from somebody who can be spared telling of it while the worker looks by itself. Called on one thread.</summary>
+public interface IPolledWork
+{
+    /// <summary>Whether there is something to do; cheap.</summary>
+    bool IsWaiting { get; }
+
+    /// <summary>Does what there is to do, but no more than a batch.</summary>
+    /// <returns>Whether there is more.</returns>
+    bool Run();
+
+    /// <summary>Lets the other side know of what was done since the last time.</summary>
+    void Tell();
+
+    /// <summary>Asks the other side to wake the worker when there is something to do.</summary>
+    /// <returns>False where there is already.</returns>
+    bool Rest();
+}
+
 /// <summary>Creates workers.</summary>
 public interface IWorkerFactory
 {
@@ -23,4 +41,19 @@ public interface IWorkerFactory
     /// <param name="name">What it does, for a person who looks at the process's threads.</param>
     /// <param name="work">What to do; must not throw.</param>
     IWorker Create(string name, Action work);
+
+    /// <summary>Creates a worker for work that it may look for by itself. One that never does is right, too.</summary>
+    IWorker Create(string name, IPolledWork work) => Create(name, () =>
+    {
+        do
+        {
+            var more = true;
+            while (more)
+            {
+                more = work.Run();
+                work.Tell();
+            }
+        }
+        while (!work.Rest());
+    });
 }

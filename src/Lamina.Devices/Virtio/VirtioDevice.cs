@@ -5,7 +5,9 @@ namespace Lamina.Devices.Virtio;
 /// <summary>One queue of a device.</summary>
 /// <param name="Size">The most descriptors that the driver may choose; a power of two up to 32768.</param>
 /// <param name="Worker">Which of the device's workers serves it, from 0; queues that share one are served in turn.</param>
-public readonly record struct VirtioQueueSpec(ushort Size, int Worker = 0);
+/// <param name="Polled">Whether its worker, which serves no other queue, may look for buffers by itself for a moment while they come
+/// fast, which spares the driver notifications and interrupts. Buffers are then taken on that worker only.</param>
+public readonly record struct VirtioQueueSpec(ushort Size, int Worker = 0, bool Polled = false);
 
 /// <summary>What a device may ask of the function that carries it. Any thread, any lock of the device held.</summary>
 public interface IVirtioHost

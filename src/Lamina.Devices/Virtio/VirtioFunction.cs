@@ -63,7 +63,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         _state = new VirtioState(_specs.Count);
         _pending = new int[_specs.Count];
         _rungUnseen = new bool[_specs.Count];
-        _queues = [.. _specs.Select((_, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail))];
+        _queues = [.. _specs.Select((spec, index) => new Virtqueue(index, options.Memory, interrupts.UsedBuffers, Fail) { IsPolled = spec.Polled })];
         _workers = new IWorker?[_specs.Select(spec => spec.Worker + 1).DefaultIfEmpty(0).Max()];
         OfferedFeatures = device.Features | VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex
             | VirtioFeatures.RingReset | (options.PackedRings ? VirtioFeatures.RingPacked : 0);
@@ -209,14 +209,20 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         for (var i = 0; i < _workers.Length; i++)
         {
             if (_workers[i] is not null) continue;
-            var number = i;
-            var worker = _workers[i] = _options.Workers.Create($"virtio-{_device.Type}-{number}", () => Serve(number));
+            var worker = _workers[i] = CreateWorker(i);
             for (var queue = 0; queue < _queues.Length; queue++)
-                if (_specs[queue].Worker == number) _rungUnseen[queue] = _connectDoorbell?.Invoke(queue, worker) == true;
+                if (_specs[queue].Worker == i) _rungUnseen[queue] = _connectDoorbell?.Invoke(queue, worker) == true;
         }
         _device.Activate(_state.DriverFeatures);
         for (var i = 0; i < _queues.Length; i++)
             if (_state.Queues[i].Ready) StartQueue(i);
+    }
+
+    private IWorker CreateWorker(int number)
+    {
+        var name = $"virtio-{_device.Type}-{number}";
+        var polled = _queues.FirstOrDefault(queue => queue.IsPolled && _specs[queue.Index].Worker == number);
+        return polled is null ? _options.Workers.Create(name, () => Serve(number)) : _options.Workers.Create(name, new PolledQueue(_device, polled));
     }
 
     // Before DRIVER_OK a queue is only remembered as ready: its layout depends on features that are not settled yet.

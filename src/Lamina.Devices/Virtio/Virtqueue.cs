@@ -39,7 +39,31 @@ public sealed class Virtqueue
 
     internal Lock Gate { get; } = new();
 
-    /// <summary>Takes the next buffer. Where there is none, the driver is asked to notify when there is.</summary>
+    /// <summary>Whether a worker looks for buffers by itself and says when it ceases to (<see cref="Rest"/>). Set before the queue is live.</summary>
+    internal bool IsPolled { get; set; }
+
+    /// <summary>Whether there may be a buffer to take.</summary>
+    internal bool HasBuffers
+    {
+        get
+        {
+            lock (Gate) return _ring is { HasAvailable: true };
+        }
+    }
+
+    /// <summary>Asks the driver to notify when it adds a buffer.</summary>
+    /// <returns>False where there is one already.</returns>
+    internal bool Rest()
+    {
+        lock (Gate)
+        {
+            if (_ring is not { } ring) return true;
+            ring.AskForNotification();
+            return !ring.HasAvailable;
+        }
+    }
+
+    /// <summary>Takes the next buffer. Where there is none, and nobody polls, the driver is asked to notify when there is.</summary>
     /// <param name="chain">The buffer; it is the caller's until it is given to <see cref="Complete"/>.</param>
     public bool TryTake([NotNullWhen(true)] out DescriptorChain? chain)
     {
@@ -50,6 +74,11 @@ public sealed class Virtqueue
             var candidate = _free.TryPop(out var recycled) ? recycled : new DescriptorChain(_memory);
             candidate.Begin(_epoch);
             var result = ring.TryTake(candidate, out var reason);
+            if (result == TakeResult.Empty && !IsPolled)
+            {
+                ring.AskForNotification();
+                result = ring.TryTake(candidate, out reason);
+            }
             if (result == TakeResult.Taken && _inFlight == Size)
                 (result, reason) = (TakeResult.Broken, "a buffer was made available twice");
             if (result != TakeResult.Taken)

@@ -9,6 +9,7 @@ using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Core.Share;
+using Lamina.Core.Sockets;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Balloon;
@@ -17,6 +18,7 @@ using Lamina.Devices.Virtio.Console;
 using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
+using Lamina.Devices.Virtio.Vsock;
 using Lamina.Life;
 using Lamina.Networks;
 
@@ -27,7 +29,7 @@ internal sealed record OpenShare(string Tag, IFileShare Share);
 
 /// <summary>What the micro machine is made from.</summary>
 internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
-    IReadOnlyList<NetworkCard> Networks);
+    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -74,8 +76,8 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(controllers.Reset);
     }
 
-    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, network cards, balloon.</summary>
-    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + spec.Networks.Count + (spec.Balloon ? 1 : 0);
+    /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, network cards, balloon, sockets.</summary>
+    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + spec.Networks.Count + (spec.Balloon ? 1 : 0) + (spec.Vsock is null ? 0 : 1);
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
@@ -196,6 +198,7 @@ internal sealed class MicroMachine : IHardware
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
         devices.AddRange(_networks.Select(network => network.Device));
         if (Balloon is not null) devices.Add(Balloon);
+        if (options.Sockets is { } sockets) devices.Add(new VirtioVsock(options.Spec.Vsock!.Cid, sockets));
         var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
         {

@@ -9,8 +9,10 @@ namespace Lamina.Backends.Tests.Disk;
 
 public sealed class Qcow2HostileTests
 {
-    private const int Mutations = 1500, Originals = 25;
+    private const int Originals = 25;
     private const long MostMemory = 512L << 20;
+
+    private static readonly int Mutations = FuzzLength.CasesOr(1500);
 
     [Theory]
     [InlineData(4, 4, 7ul, "version 7")]
@@ -101,7 +103,7 @@ public sealed class Qcow2HostileTests
     public void Damaged_images_end_in_an_answer_or_an_error(int part)
     {
         var before = GC.GetTotalMemory(forceFullCollection: true);
-        var seeds = part == 0 ? Enumerable.Range(0, Mutations) : File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Disk", "qcow2-corpus.txt")).Where(line => line.Length != 0 && line[0] != '#').Select(int.Parse);
+        var seeds = part == 0 ? Enumerable.Range(FuzzLength.Seed, Mutations) : File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Disk", "qcow2-corpus.txt")).Where(line => line.Length != 0 && line[0] != '#').Select(int.Parse);
         byte[][] originals = [.. Enumerable.Range(0, Originals).Select(Original)];
         foreach (var seed in seeds) Try(seed, originals[seed % Originals].ToArray());
         Assert.True(GC.GetTotalMemory(forceFullCollection: true) - before < MostMemory);

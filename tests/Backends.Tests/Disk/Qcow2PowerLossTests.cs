@@ -34,7 +34,7 @@ public sealed class Qcow2PowerLossTests : IDisposable
     {
         QemuImg.SkipWhereMissing();
         var judged = 0;
-        for (var seed = 20_000; judged < 1000; seed++) judged += LosePower(seed, chance: 10, Judge);
+        for (var seed = 20_000 + FuzzLength.Seed; judged < FuzzLength.CasesOr(1000); seed++) judged += LosePower(seed, chance: 10, Judge);
     }
 
     // One time in so many, whenever something is about to reach the file.

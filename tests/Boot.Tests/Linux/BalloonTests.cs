@@ -1,4 +1,6 @@
 // Memory that a guest does not need any more goes back to the host.
+using System.Diagnostics;
+using System.Globalization;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Tests.Support;
 using Xunit;
@@ -35,5 +37,36 @@ public sealed class BalloonTests
         Assert.Equal(0ul, balloon.Actual);
         Assert.Equal($"{100 * MiB}\n", await guest.DoAsync("dd if=/dev/zero of=/tmp/big bs=1M count=100 2>/dev/null; wc -c </tmp/big"));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Of_two_GiB_that_a_guest_used_and_freed_the_host_has_four_fifths_back_within_half_a_minute(string configuration)
+    {
+        AllTests.SkipUnlessAsked("it takes 3 GiB of the host's memory and a minute");
+        const ulong Memory = 3072 * MiB;
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { MemoryBytes = Memory, Balloon = true });
+        // What the host has given a page to: no zeros, which it might share.
+        await guest.DoAsync("mount -o remount,size=95% /tmp; dd if=/dev/urandom of=/tmp/part bs=1M count=64 2>/dev/null");
+        await guest.DoAsync("for i in $(seq 32); do cat /tmp/part >>/tmp/big; done");
+        var used = ResidentBytes(Memory);
+        Assert.InRange(used, 2048 * MiB, (long)Memory);
+
+        var freed = Stopwatch.StartNew();
+        await guest.DoAsync("rm /tmp/big");
+        while (used - ResidentBytes(Memory) < 2048 * MiB / 5 * 4 && freed.Elapsed < TimeSpan.FromSeconds(30)) await guest.DoAsync("sleep 0.5");
+
+        Assert.True(used - ResidentBytes(Memory) >= 2048 * MiB / 5 * 4, $"after {freed.Elapsed.TotalSeconds:0} s only {(used - ResidentBytes(Memory)) / MiB} of 2048 MiB came back");
+    }
+
+    // The pages that the host holds for the one mapping of this process that is so long. proc(5), smaps.
+    private static long ResidentBytes(ulong length)
+    {
+        var lines = File.ReadAllLines("/proc/self/smaps");
+        var size = Array.FindIndex(lines, line => line.StartsWith("Size:", StringComparison.Ordinal) && KibibytesOf(line) == (long)length / 1024);
+        Assert.True(size >= 0, "the guest's memory is no mapping of its own");
+        return KibibytesOf(lines.Skip(size).First(line => line.StartsWith("Rss:", StringComparison.Ordinal))) * 1024;
+
+        static long KibibytesOf(string line) => long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
     }
 }

@@ -112,7 +112,8 @@ internal static class Qcow2Editor
         return place;
     }
 
-    private static void CheckL1Size(Qcow2Header header, ulong l1Size)
+    /// <summary>Refuses a disk that is too large for its clusters.</summary>
+    internal static void CheckL1Size(Qcow2Header header, ulong l1Size)
     {
         if (l1Size * Qcow2Spec.EntrySize > Qcow2Spec.LargestL1Table)
             throw new DiskImageException($"a disk of {header.Size} bytes is too large for clusters of {header.ClusterSize} bytes; use larger ones");

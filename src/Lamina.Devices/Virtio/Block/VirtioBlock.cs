@@ -63,7 +63,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         if (_serial.Length > BlockSpec.IdLength) throw new ArgumentException($"a serial number has at most {BlockSpec.IdLength} bytes", nameof(options));
         if (options.Queues is < 1 or > BlockSpec.MostQueues) throw new ArgumentException($"a block device has 1 to {BlockSpec.MostQueues} queues, not {options.Queues}", nameof(options));
         _sectors = disk.Length / BlockSpec.SectorSize;
-        Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i))];
+        Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i, Polled: true))];
         _buffers = [.. Queues.Select(_ => new BlockBuffer())];
         if (options.Parallel > 0 && workers is not null) _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
         Reset();

@@ -60,16 +60,21 @@ internal sealed class PackedRing : IRing
     public TakeResult TryTake(DescriptorChain chain, out string? reason)
     {
         reason = null;
-        if (!IsAvailable())
-        {
-            AskForNotification();
-            if (!IsAvailable()) return TakeResult.Empty;
-        }
+        if (!HasAvailable) return TakeResult.Empty;
         SuppressNotification();
         reason = Walk(chain);
         if (reason is not null) return TakeResult.Broken;
         _nextAvailable = _nextAvailable.Advance(chain.RingDescriptors, _layout.Size);
         return TakeResult.Taken;
+    }
+
+    public bool HasAvailable
+    {
+        get
+        {
+            var flags = RingMemory.Load(_memory, Slot(_nextAvailable) + RingSpec.PackedFlags);
+            return (flags & RingSpec.PackedAvailable) != 0 == _nextAvailable.Wrap && (flags & RingSpec.PackedUsed) != 0 != _nextAvailable.Wrap;
+        }
     }
 
     public void Complete(DescriptorChain chain, uint written, bool more)
@@ -110,14 +115,8 @@ internal sealed class PackedRing : IRing
 
     private ulong Slot(Position position) => _layout.DescriptorArea + position.Slot * RingSpec.DescriptorSize;
 
-    private bool IsAvailable()
-    {
-        var flags = RingMemory.Load(_memory, Slot(_nextAvailable) + RingSpec.PackedFlags);
-        return (flags & RingSpec.PackedAvailable) != 0 == _nextAvailable.Wrap && (flags & RingSpec.PackedUsed) != 0 != _nextAvailable.Wrap;
-    }
-
     // 2.8.14. With the event index the driver notifies when it passes the slot that is waited for; else it always does.
-    private void AskForNotification()
+    public void AskForNotification()
     {
         if (_eventIndex)
         {

@@ -16,7 +16,7 @@ internal readonly record struct RingLayout(uint Size, ulong DescriptorArea, ulon
 /// <summary>What came of an attempt to take a buffer.</summary>
 internal enum TakeResult
 {
-    /// <summary>None is available; the driver was asked to notify when one is.</summary>
+    /// <summary>None is available.</summary>
     Empty,
 
     /// <summary>One was taken.</summary>
@@ -39,6 +39,12 @@ internal interface IRing
     /// <param name="written">Bytes, from the start of its writable part.</param>
     /// <param name="more">Whether the driver must not see it before the buffer that is given back next.</param>
     void Complete(DescriptorChain chain, uint written, bool more);
+
+    /// <summary>Whether a buffer is available, as far as that can be told without taking it.</summary>
+    bool HasAvailable { get; }
+
+    /// <summary>Asks the driver to notify when it adds a buffer; one that is there already may go without.</summary>
+    void AskForNotification();
 
     /// <summary>Whether the driver wants to be told of the buffers given back since this was asked last.</summary>
     bool TakeSignal();

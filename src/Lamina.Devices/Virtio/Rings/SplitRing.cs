@@ -57,12 +57,7 @@ internal sealed class SplitRing : IRing
     {
         reason = null;
         var available = RingMemory.Load(_memory, _layout.DriverArea + RingSpec.AvailableIndex);
-        if (available == _nextAvailable)
-        {
-            AskForNotification();
-            available = RingMemory.Load(_memory, _layout.DriverArea + RingSpec.AvailableIndex);
-            if (available == _nextAvailable) return TakeResult.Empty;
-        }
+        if (available == _nextAvailable) return TakeResult.Empty;
         if ((ushort)(available - _nextAvailable) > _layout.Size)
         {
             reason = $"the available index jumped from {_nextAvailable} to {available}";
@@ -77,6 +72,8 @@ internal sealed class SplitRing : IRing
         _nextAvailable++;
         return TakeResult.Taken;
     }
+
+    public bool HasAvailable => RingMemory.Load(_memory, _layout.DriverArea + RingSpec.AvailableIndex) != _nextAvailable;
 
     public void Complete(DescriptorChain chain, uint written, bool more)
     {
@@ -104,7 +101,7 @@ internal sealed class SplitRing : IRing
     }
 
     // 2.7.10. With the event index, an index that the driver does not pass is the suppression: it is moved only here.
-    private void AskForNotification()
+    public void AskForNotification()
     {
         if (_eventIndex) RingMemory.Store(_memory, _layout.DeviceArea + RingSpec.UsedRing + _layout.Size * RingSpec.UsedElementSize, _nextAvailable);
         else if (_suppressed) RingMemory.Store(_memory, _layout.DeviceArea + RingSpec.UsedFlags, 0);

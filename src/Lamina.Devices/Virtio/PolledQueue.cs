@@ -1,0 +1,18 @@
+// A queue with a worker of its own that may look for buffers by itself (VirtioQueueSpec.Polled): what that worker does.
+using Lamina.Core.Work;
+
+namespace Lamina.Devices.Virtio;
+
+internal sealed class PolledQueue(IVirtioDevice device, Virtqueue queue) : IPolledWork
+{
+    public bool IsWaiting => queue.HasBuffers;
+
+    public bool Run()
+    {
+        lock (queue.Gate) return queue.IsLive && device.ProcessQueue(queue.Index);
+    }
+
+    public void Tell() => queue.Signal();
+
+    public bool Rest() => queue.Rest();
+}

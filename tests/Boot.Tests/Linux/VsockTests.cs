@@ -1,0 +1,77 @@
+// Sockets between programs in the guest and on the host. The guest's program is the host's socat, by a shared folder.
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Lamina.Tests.Support;
+using Xunit;
+
+namespace Lamina.Tests.Linux;
+
+public sealed class VsockTests : IDisposable
+{
+    private const string Socat = "/usr/bin/socat", Loader = "/lib64/ld-linux-x86-64.so.2";
+    private const string InGuest = "/mnt/ld --library-path /mnt /mnt/socat";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-vsock-").FullName;
+
+    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Either_side_connects_to_the_other(string configuration)
+    {
+        Assert.SkipUnless(File.Exists(Socat), "socat is not installed on this host");
+        CollectSocat();
+        var path = Path.Combine(_folder, "vsock");
+        var content = RandomNumberGenerator.GetBytes(3_000_000);
+        var hash = Convert.ToHexStringLower(SHA256.HashData(content));
+        using var listener = NewSocket();
+        listener.Bind(new UnixDomainSocketEndPoint($"{path}_77"));
+        listener.Listen();
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
+            spec => spec with { Vsock = new VsockSpec(5, path), Shares = [new ShareSpec(Path.Combine(_folder, "bin"), "bin", ReadOnly: true)] });
+        await guest.DoAsync($"mount -t virtiofs bin /mnt && {{ {InGuest} VSOCK-LISTEN:52,fork EXEC:sha256sum & }}");
+
+        // The guest connects, and is sent a file.
+        var accepting = listener.AcceptAsync(TestContext.Current.CancellationToken);
+        await guest.TypeAsync($"{InGuest} -u VSOCK-CONNECT:2:77 - | sha256sum");
+        using (var client = await accepting) await client.SendAsync(content, TestContext.Current.CancellationToken);
+        await guest.WaitAsync(hash);
+
+        // The host connects, sends the file, and is answered when it has ended.
+        using var program = NewSocket();
+        await program.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
+        await program.SendAsync((byte[])[.. "CONNECT 52\n"u8, .. content], TestContext.Current.CancellationToken);
+        program.Shutdown(SocketShutdown.Send);
+        Assert.Matches($"^OK [0-9]+\n{hash} ", await ReadAllAsync(program));
+
+        var refused = await guest.AskAsync($"{InGuest} - VSOCK-CONNECT:2:78 </dev/null");
+        Assert.Contains("Connection reset", refused.Output, StringComparison.Ordinal);
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+    }
+
+    private static Socket NewSocket() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+
+    private static async Task<string> ReadAllAsync(Socket socket)
+    {
+        var bytes = new byte[1000];
+        var length = 0;
+        while (await socket.ReceiveAsync(bytes.AsMemory(length), TestContext.Current.CancellationToken) is var count && count > 0) length += count;
+        return Encoding.ASCII.GetString(bytes, 0, length);
+    }
+
+    // socat, the loader, and the libraries that the loader names.
+    private void CollectSocat()
+    {
+        var bin = Directory.CreateDirectory(Path.Combine(_folder, "bin")).FullName;
+        File.Copy(Socat, Path.Combine(bin, "socat"));
+        File.Copy(Loader, Path.Combine(bin, "ld"));
+        using var listing = Process.Start(new ProcessStartInfo(Loader, ["--list", Socat]) { RedirectStandardOutput = true })!;
+        foreach (var line in listing.StandardOutput.ReadToEnd().Split('\n'))
+            if (line.Split(' ', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is [var name, "=>", var library, ..]) File.Copy(library, Path.Combine(bin, name));
+        listing.WaitForExit();
+    }
+}
