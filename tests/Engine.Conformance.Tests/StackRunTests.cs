@@ -10,7 +10,7 @@ public sealed class StackRunTests
 {
     private const int MaxReported = 10;
 
-    public static TheoryData<string> Profiles => [.. GuestProfile.All.Select(profile => profile.Name)];
+    public static TheoryData<string> Profiles => [.. GuestProfile.All.Where(profile => profile.Runs(CodeMode.Long)).Select(profile => profile.Name)];
 
     [Theory]
     [MemberData(nameof(Profiles))]
