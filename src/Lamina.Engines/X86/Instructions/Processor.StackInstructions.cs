@@ -88,14 +88,16 @@ internal sealed unsafe partial class Processor
         return Outcome.Next;
     }
 
+    // Where a later word faults, the registers before it keep what was popped, as on the processors seen; the stack pointer
+    // has not moved, so that it all happens again.
     private Outcome PopAll(int size)
     {
         var pointer = StackPointer;
-        var values = stackalloc ulong[8];
         for (var n = 7; n >= 0; n--)
-            if (!TryPopAt(ref pointer, size, out values[n])) return Outcome.Fault;
-        for (var n = 0; n < 8; n++)
-            if (n != GprIndex.Rsp) WriteGpr(n, size, values[n]);
+        {
+            if (!TryPopAt(ref pointer, size, out var value)) return Outcome.Fault;
+            if (n != GprIndex.Rsp) WriteGpr(n, size, value);
+        }
         SetStackPointer(pointer);
         return Outcome.Next;
     }
