@@ -149,14 +149,11 @@ public sealed class SharedMemory : IDisposable
         return new SharedMemory(descriptor, length);
     }
 
-    /// <summary>Returns a part's pages to the host, wherever they are mapped; it reads as zeros afterwards.</summary>
+    /// <summary>Returns a part's pages to the host, wherever they are mapped, if the host takes them; what the part holds is void afterwards.</summary>
     /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
     /// <param name="length">Length in bytes.</param>
-    public void Discard(ulong offset, ulong length)
-    {
-        if (Libc.fallocate(Descriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (long)offset, (long)length) != 0)
-            throw HostException.FromErrno("cannot return memory to the host");
-    }
+    public void Discard(ulong offset, ulong length) =>
+        _ = Libc.fallocate(Descriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (long)offset, (long)length);
 
     /// <inheritdoc/>
     public void Dispose() => _ = Libc.close(Descriptor);

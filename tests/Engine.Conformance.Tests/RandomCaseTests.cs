@@ -1,6 +1,5 @@
 // Random cases on the host CPU and in the engine. A run is its seed and its length: LAMINA_CONFORMANCE_SEED and
 // LAMINA_CONFORMANCE_CASES choose others than the short standard one.
-using System.Text;
 using Iced.Intel;
 using Lamina.Conformance.Cases;
 using Lamina.Conformance.Guest;
@@ -28,19 +27,13 @@ public sealed class RandomCaseTests
     {
         var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
         var mode = Enum.Parse<CodeMode>(modeName);
-        using var runner = new CaseRunner(profile);
+        using var run = new CaseRun(profile);
         var generator = new CaseGenerator();
-        var report = new StringBuilder();
-        var found = 0;
-        runner.Found = mismatch =>
-        {
-            if (found++ < RunLength.Reported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
-        };
-        for (var i = 0L; i < RunLength.Cases; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed, i), mode);
-        runner.Flush();
-        Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
+
+        run.Do(RunLength.Cases, 0, (test, seed, _) => generator.Generate(test, seed, mode));
+
         // Half of the cases end in faults that real mode does not have, or use what it does not know.
-        Assert.True(runner.Compared > RunLength.Cases / (profile.Mode == GuestMode.Real ? 4 : 2), $"only {runner.Compared} of {RunLength.Cases} cases could be compared");
+        Assert.True(run.Compared > RunLength.Cases / (profile.Mode == GuestMode.Real ? 4 : 2), $"only {run.Compared} of {RunLength.Cases} cases could be compared");
     }
 
     [Theory]
@@ -51,18 +44,11 @@ public sealed class RandomCaseTests
     public void Every_instruction_with_a_flipped_bit_agrees_with_the_host_cpu(string modeName)
     {
         var mode = Enum.Parse<CodeMode>(modeName);
-        using var runner = new CaseRunner(GuestProfile.All[0]);
+        using var run = new CaseRun(GuestProfile.All[0]);
         var generator = new CaseGenerator();
-        var report = new StringBuilder();
-        var found = 0;
-        runner.Found = mismatch =>
-        {
-            if (found++ < RunLength.Reported) report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
-        };
-        Code[] codes = [.. InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
-        for (var i = 0L; i < RunLength.Flipped; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ 0xf11b, i), mode, codes[i % codes.Length], mutate: true);
-        runner.Flush();
-        Assert.True(found == 0, $"{found} of {runner.Compared} cases differ (seed {RunLength.Seed}):\n{report}");
+        var codes = CodesOf(mode);
+
+        run.Do(RunLength.Flipped, 0xf11b, (test, seed, number) => generator.Generate(test, seed, mode, codes[number % codes.Length], mutate: true));
     }
 
     [Theory]
@@ -74,15 +60,14 @@ public sealed class RandomCaseTests
     {
         const int casesEach = 2;
         var mode = Enum.Parse<CodeMode>(modeName);
-        using var runner = new CaseRunner(GuestProfile.All[0]);
+        using var run = new CaseRun(GuestProfile.All[0]);
         var generator = new CaseGenerator();
-        var report = new StringBuilder();
-        runner.Found = mismatch => report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
-        var index = 0L;
-        foreach (var code in InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 }))
-            for (var i = 0; i < casesEach; i++) generator.Generate(runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ 0xa11, index++), mode, code);
-        runner.Flush();
-        Assert.True(report.Length == 0, $"seed {RunLength.Seed}:\n{report}");
-        Assert.True(runner.Compared > 3000, $"only {runner.Compared} cases could be compared");
+        var codes = CodesOf(mode);
+
+        run.Do(codes.Length * casesEach, 0xa11, (test, seed, number) => generator.Generate(test, seed, mode, codes[number / casesEach]));
+
+        Assert.True(run.Compared > 3000, $"only {run.Compared} cases could be compared");
     }
+
+    private static Code[] CodesOf(CodeMode mode) => [.. InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
 }

@@ -1,6 +1,6 @@
-// The host's hardware virtualization as an engine. The kernel runs the guest's CPUs with their local APICs; the machine's own
-// I/O APIC, 8259 pair, timers and clocks serve them as they serve the translator, so that the rest of the machine and its state
-// are the same. Where the kernel has no local APICs to give, or somebody asks for it, those are the machine's too.
+// The host's hardware virtualization as an engine. The kernel runs the guest's CPUs; the machine's own interrupt controllers,
+// timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same. Where
+// it is asked for, the kernel has the local APICs, too.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
@@ -14,19 +14,16 @@ namespace Lamina.Engines.Kvm;
 /// <summary>Where the interrupt controllers of a machine on KVM are.</summary>
 public enum KvmIrqchip
 {
-    /// <summary>Split where the kernel can.</summary>
-    Auto,
+    /// <summary>All in the machine.</summary>
+    User,
 
     /// <summary>The local APICs in the kernel, the I/O APIC and the 8259 pair in the machine.</summary>
     Split,
-
-    /// <summary>All in the machine.</summary>
-    User,
 }
 
 /// <summary>Hardware virtualization through /dev/kvm.</summary>
 /// <param name="irqchip">Where the interrupt controllers are.</param>
-public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.Auto) : IEngine
+public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
 {
     /// <inheritdoc/>
     public string Name => "kvm";

@@ -42,7 +42,7 @@ internal sealed unsafe class KvmLocalApics : IEngineLocalApics, IInterruptLine
         if (irqchip == KvmIrqchip.User) return false;
         int[] needed = [KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING, KVM_CAP_MP_STATE];
         if (needed.All(number => capability(number) > 0)) return true;
-        return irqchip == KvmIrqchip.Auto ? false : throw new HostException("the kernel's KVM has no local APICs apart from the other interrupt controllers (Linux 4.4); use --irqchip user");
+        throw new HostException("the kernel's KVM has no local APICs apart from the other interrupt controllers (Linux 4.4); use --irqchip user");
     }
 
     /// <inheritdoc/>

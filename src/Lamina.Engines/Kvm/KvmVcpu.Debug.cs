@@ -111,9 +111,8 @@ internal sealed unsafe partial class KvmVcpu
     private ulong LinearRip()
     {
         kvm_regs registers;
-        kvm_sregs special;
         Require(_vcpu.Request(KVM_GET_REGS, &registers), "does not tell the registers");
-        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+        var special = SpecialRegisters();
         return special.cs.l != 0 ? registers.rip : (uint)(special.cs.@base + registers.rip);
     }
 

@@ -81,14 +81,12 @@ internal sealed unsafe partial class KvmVcpu
     {
         kvm_lapic_state state;
         Require(_vcpu.Request(KVM_GET_LAPIC, &state), "does not tell its local APIC's registers");
-        kvm_sregs special;
-        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
         var deadline = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = MsrIndex.TscDeadline } };
         // Without the feature there is no deadline.
         if (_vcpu.Request(KVM_GET_MSRS, &deadline) != 1) deadline.entry.data = 0;
         return new LocalApicImage
         {
-            Base = special.apic_base,
+            Base = SpecialRegisters().apic_base,
             Registers = new ReadOnlySpan<byte>(state.regs, LocalApicImage.Length).ToArray(),
             TscDeadline = deadline.entry.data == 0 ? 0 : deadline.entry.data - _msrs.TscAdjust,
         };
@@ -96,10 +94,7 @@ internal sealed unsafe partial class KvmVcpu
 
     internal void SetLocalApic(LocalApicImage image)
     {
-        kvm_sregs special;
-        Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
-        special.apic_base = image.Base;
-        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
+        SetApicBase(image.Base);
         kvm_lapic_state state;
         image.Registers.CopyTo(new Span<byte>(state.regs, LocalApicImage.Length));
         Require(_vcpu.Request(KVM_SET_LAPIC, &state), "takes no registers of a local APIC");
@@ -161,18 +156,28 @@ internal sealed unsafe partial class KvmVcpu
                 // The kernel only needs to know whether CPUID shows a local APIC; the mode is the machine's affair.
                 return (apicBase & ~ApicBaseX2Apic, _apic.TaskPriority);
             }
-            kvm_sregs special;
-            Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
+            var special = SpecialRegisters();
             return (special.apic_base, special.cr8);
         }
     }
 
     private void UpdateApicBase()
     {
+        SetApicBase(ApicRegisters.Base);
+        _apicBaseStale = false;
+    }
+
+    private void SetApicBase(ulong value)
+    {
+        var special = SpecialRegisters();
+        special.apic_base = value;
+        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
+    }
+
+    private kvm_sregs SpecialRegisters()
+    {
         kvm_sregs special;
         Require(_vcpu.Request(KVM_GET_SREGS, &special), "does not tell the registers");
-        special.apic_base = ApicRegisters.Base;
-        Require(_vcpu.Request(KVM_SET_SREGS, &special), "takes no base of the local APIC");
-        _apicBaseStale = false;
+        return special;
     }
 }

@@ -93,8 +93,7 @@ internal sealed unsafe partial class KvmVcpu
 
     private void GetSpecialRegisters(VcpuState state)
     {
-        kvm_sregs s;
-        Require(_vcpu.Request(KVM_GET_SREGS, &s), "does not tell the registers");
+        var s = SpecialRegisters();
         state.Segments[SegmentIndex.Es] = FromKernel(s.es);
         state.Segments[SegmentIndex.Cs] = FromKernel(s.cs);
         state.Segments[SegmentIndex.Ss] = FromKernel(s.ss);

@@ -1,6 +1,5 @@
 // GDB itself on a guest of each engine: few breakpoints, which KVM puts into debug registers; more of them than there are such
 // registers; single steps, also over HLT; registers and memory that it changes.
-using System.Diagnostics;
 using System.Globalization;
 using Lamina.Engines.Kvm;
 using Lamina.Tests.Support;
@@ -34,7 +33,7 @@ public sealed class RealGdbTests
     [MemberData(nameof(Cases))]
     public async Task Breakpoints_steps_and_changes_are_what_the_debugger_asked_for(EngineChoice engine, IrqchipChoice irqchip, int breakpoints)
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, "gdb"))), "gdb is not installed");
+        Gdb.SkipWithout();
         var missing = engine == EngineChoice.Kvm ? KvmSupport.WhyNot() : null;
         Assert.SkipWhen(missing is not null, missing ?? "");
         var code = new Code(TestKernels.Origin).With32([0xB9], 3).Raw(0x31, 0xC0)   // mov ecx, 3; xor eax, eax
@@ -49,7 +48,7 @@ public sealed class RealGdbTests
         var run = machine.RunAsync(Token);
 
         var others = Enumerable.Range(1, breakpoints - 1).Select(n => Of($"break *{0x30_0000 + n}"));
-        var output = await RunAsync([
+        var output = await Gdb.RunAsync([
             Of($"target remote 127.0.0.1:{machine.GdbPort!.Value}"), Of($"break *{middle}"), .. others,
             "continue", Told("first"), "continue", Told("second"), "set $rax = 40", "stepi", Told("stepped"), "stepi", "stepi", Told("round"),
             "continue", Told("third"), "delete", Of($"hbreak *{behind}"), "continue", Told("behind"),
@@ -66,19 +65,4 @@ public sealed class RealGdbTests
     private static string Told(string name) => $"printf \"{name} %lx %ld %ld\\n\", $rip, $rax, $rcx";
 
     private static string Of(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    private static async Task<string> RunAsync(IEnumerable<string> commands)
-    {
-        var start = new ProcessStartInfo("gdb", ["-nx", "-batch", .. commands.SelectMany(command => new[] { "-ex", command })])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-        };
-        using var gdb = Process.Start(start)!;
-        gdb.StandardInput.Close();
-        var (output, errors) = (gdb.StandardOutput.ReadToEndAsync(Token), gdb.StandardError.ReadToEndAsync(Token));
-        await gdb.WaitForExitAsync(Token);
-        return await output + await errors;
-    }
 }

@@ -1,5 +1,4 @@
 // GDB itself, where it is installed: it accepts the target description, and its commands do what they say.
-using System.Diagnostics;
 using System.Globalization;
 using Lamina.Tests.Life;
 using Xunit;
@@ -18,15 +17,15 @@ public sealed class RealGdbTests : IDisposable
     [Fact]
     public async Task GDB_reads_registers_and_memory_steps_and_stops_at_breakpoints()
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(p => File.Exists(Path.Combine(p, "gdb"))), "gdb is not installed");
+        Gdb.SkipWithout();
         await using var machine = Create(Spec(_folder) with { GdbPort = 0 }, Forever);
         var run = machine.RunAsync(Token);
 
-        var output = await RunAsync(
+        var output = await Gdb.RunAsync([
             $"target remote 127.0.0.1:{machine.GdbPort!.Value.ToString(CultureInfo.InvariantCulture)}",
             "printf \"entry %lx\\n\", $rip", "printf \"cr0 %lx\\n\", $cr0", "printf \"cs %x\\n\", $cs", "info registers eflags",
             "x/2xb 0x1000000", "set *(int*)0x300000 = 0x12345678", "x/1xw 0x300000", "set $rax = 77", "p $rax", "p $xmm0.uint128", "p $st0", "p $fs_base",
-            "stepi", "printf \"stepped %lx\\n\", $rip", "break *0x1000210", "continue", "printf \"stopped %lx\\n\", $rip", "info threads", "monitor help", "kill");
+            "stepi", "printf \"stepped %lx\\n\", $rip", "break *0x1000210", "continue", "printf \"stopped %lx\\n\", $rip", "info threads", "monitor help", "kill"]);
 
         Assert.Contains("entry 1000200", output, StringComparison.Ordinal);
         Assert.Contains("cr0 80000011", output, StringComparison.Ordinal);
@@ -41,20 +40,5 @@ public sealed class RealGdbTests : IDisposable
         Assert.DoesNotContain("warning", output.Replace("warning: No executable", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("rror", output, StringComparison.Ordinal);
         Assert.Equal(MachineEnd.Stopped, (await run).End);
-    }
-
-    private static async Task<string> RunAsync(params string[] commands)
-    {
-        var start = new ProcessStartInfo("gdb", ["-nx", "-batch", .. commands.SelectMany(command => new[] { "-ex", command })])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-        };
-        using var gdb = Process.Start(start)!;
-        gdb.StandardInput.Close();
-        var (output, errors) = (gdb.StandardOutput.ReadToEndAsync(Token), gdb.StandardError.ReadToEndAsync(Token));
-        await gdb.WaitForExitAsync(Token);
-        return await output + await errors;
     }
 }

@@ -49,10 +49,12 @@ internal sealed unsafe partial class Processor
     private bool TryReadCompared(in Instruction i, ulong source, ulong destination, out ulong left, out ulong right)
     {
         left = right = 0;
-        return (i.Traits & InstructionTraits.Rep) != 0 && i.OperandSize == 1
+        return ComparesSourceFirst(in i)
             ? TryReadMemory(i.Segment, source, i.OperandSize, out left) && TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right)
             : TryReadMemory(SegmentIndex.Es, destination, i.OperandSize, out right) && TryReadMemory(i.Segment, source, i.OperandSize, out left);
     }
+
+    private static bool ComparesSourceFirst(in Instruction i) => (i.Traits & InstructionTraits.Rep) != 0 && i.OperandSize == 1;
 
     private bool TryStringElement(in Instruction i)
     {

@@ -50,10 +50,10 @@ internal sealed unsafe partial class Processor
         var destination = ReadGpr(GprIndex.Rdi, i.AddressSize);
         var count = limit;
         ulong from = 0;
-        // In the order of TryReadCompared.
-        if (two && whileEqual && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
+        var sourceFirst = ComparesSourceFirst(in i);
+        if (two && sourceFirst && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
         if (!TryFindRun(SegmentIndex.Es, destination, in i, AccessKind.Read, down, ref count, out var to)) return 0;
-        if (two && !whileEqual && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
+        if (two && !sourceFirst && !TryFindRun(i.Segment, source, in i, AccessKind.Read, down, ref count, out from)) return 0;
         var wanted = ReadGpr(GprIndex.Rax, size);
         byte* left = two ? _ramBase + from : null, right = _ramBase + to;
         var done = size switch
