@@ -124,6 +124,9 @@ internal sealed unsafe class GuestBlock
     /// <summary>A byte of the block's code.</summary>
     public byte ByteAt(int offset) => CrossesPage ? _crossing[offset] : Bytes[offset];
 
+    /// <summary>Whether what follows is reached from here unless a jump is taken.</summary>
+    public bool MayContinue => End == BlockEnd.FallThrough || End == BlockEnd.Terminator && Instructions[Count - 1].Id is InstructionId.JumpConditional or InstructionId.Loop or InstructionId.JumpCxZero;
+
     /// <summary>Makes the block end before an instruction.</summary>
     public void Truncate(int count)
     {

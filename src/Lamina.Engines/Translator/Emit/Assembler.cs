@@ -336,7 +336,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     /// <summary>Pads until the displacement of a jump with so many opcode bytes lies in one cache line, so that it can be changed while others run.</summary>
     public void AlignDisplacement(int opcodeBytes)
     {
-        while ((((long)Cursor + opcodeBytes) & 63) > 60) Byte(0x90);
+        if (64 - (((long)Cursor + opcodeBytes) & 63) is var left and < 4) Nop((int)left);
     }
 
     /// <summary>jcc rel8 with the displacement left open, for targets known to be near.</summary>
@@ -357,6 +357,24 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
 
     /// <summary>Makes an open rel32 jump to the cursor.</summary>
     public readonly void Bind(byte* field) => Unsafe.WriteUnaligned(field, (int)(Cursor - (field + 4)));
+
+    /// <summary>Makes an open rel32 jump to a place in the writable view of this buffer.</summary>
+    public static void Bind(byte* field, byte* target) => Unsafe.WriteUnaligned(field, (int)(target - (field + 4)));
+
+    /// <summary>One instruction of up to five bytes that does nothing (SDM vol. 2, NOP).</summary>
+    public void Nop(int bytes)
+    {
+        ReadOnlySpan<byte> nop = bytes switch
+        {
+            1 => [0x90],
+            2 => [0x66, 0x90],
+            3 => [0x0f, 0x1f, 0x00],
+            4 => [0x0f, 0x1f, 0x40, 0x00],
+            5 => [0x0f, 0x1f, 0x44, 0x00, 0x00],
+            _ => throw new ArgumentOutOfRangeException(nameof(bytes)),
+        };
+        foreach (var value in nop) Byte(value);
+    }
 
     /// <summary>Makes an open rel8 jump to the cursor.</summary>
     public readonly void BindShort(byte* field)

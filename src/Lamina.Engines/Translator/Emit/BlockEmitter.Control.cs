@@ -30,7 +30,7 @@ internal sealed unsafe partial class BlockEmitter
         if (InPage(target))
         {
             if (live != Flags.None) UnparkFlags();
-            AddLink(PatchableJump(), target);
+            if (!_fallsThrough || target != _block.Length) AddLink(PatchableJump(), target);
         }
         else
         {
@@ -44,8 +44,12 @@ internal sealed unsafe partial class BlockEmitter
         return _asm.JmpForward();
     }
 
-    private void AddLink(byte* field, long target) =>
-        _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = (int)target, GuestOffset = GuestOffset };
+    // What is there already is jumped to at once.
+    private void AddLink(byte* field, long target)
+    {
+        if (neighbour(_identity, _linear, (int)target) is { } block) Assembler.Bind(field, buffer.At(block.HostStart));
+        else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = (int)target, GuestOffset = GuestOffset };
+    }
 
     /// <summary>Jumps to another page at a known distance.</summary>
     private void EmitFarJump(int target, int guestOffset, Flags live)

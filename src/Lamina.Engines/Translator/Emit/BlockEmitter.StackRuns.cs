@@ -1,6 +1,6 @@
 // Runs of PUSH or POP of registers, as functions begin and end with (and RET behind a run of POP): the addresses are known
 // distances apart, so that one look at the table serves all of them, provided that they lie in one page. Where they do
-// not, or the entry is missing, the same instructions stand once more behind the block's straight part, each with its own
+// not, or the entry is missing, the same instructions stand once more in the cold part, each with its own
 // check. Only the first instruction's access can fault, before anything has changed.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
@@ -103,7 +103,7 @@ internal sealed unsafe partial class BlockEmitter
         run.Missing = _asm.JccForward(Cond.E);
     }
 
-    /// <summary>The instructions of runs one by one, behind the straight part.</summary>
+    /// <summary>The instructions of runs one by one, in the cold part.</summary>
     private void EmitRunsOneByOne()
     {
         for (var n = 0; n < _runCount; n++)

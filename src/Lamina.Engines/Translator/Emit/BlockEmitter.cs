@@ -14,7 +14,7 @@ using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
-internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, bool hasSmap)
+internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, NeighbourLookup neighbour, bool hasSmap)
 {
     private enum FlagPlace : byte
     {
@@ -34,7 +34,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         System,
     }
 
-    /// <summary>Code that is emitted behind the block because it rarely runs.</summary>
+    /// <summary>Code that is emitted into the block's cold part because it rarely runs.</summary>
     private struct Cold
     {
         public ColdKind Kind;
@@ -56,31 +56,30 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private int _pageOffset;
     private FlagPlace _flags;
     private int _index;
-    private bool _long;
+    private bool _long, _fallsThrough, _continues;
+    private BlockIdentity _identity;
 
     private bool PositionIndependent => (_key & ModeKey.PositionIndependent) != 0;
 
     /// <summary>Emits a block. The caller has made sure of <see cref="MaxBlockBytes"/> of room.</summary>
     /// <param name="block">Decoded and analysed.</param>
-    /// <param name="key">Modes.</param>
+    /// <param name="identity">What it is.</param>
     /// <param name="linear">Linear address of the block (only its page offset is used for position-independent code).</param>
-    /// <param name="codeBase">Base of CS.</param>
-    /// <param name="result">Receives the host range, sites and the like.</param>
-    public void Emit(GuestBlock block, ModeKey key, ulong linear, ulong codeBase, Block result)
+    /// <param name="result">Receives the host range, sites and the like. Says whether the block behind it will be emitted next.</param>
+    public void Emit(GuestBlock block, in BlockIdentity identity, ulong linear, Block result)
     {
         _block = block;
-        _key = key;
+        _identity = identity;
+        _key = identity.Key;
         _linear = linear;
-        _codeBase = codeBase;
+        _codeBase = identity.CodeBase;
         _pageOffset = (int)(linear & 0xfff);
+        _fallsThrough = result.FallsThrough;
         _flags = FlagPlace.Host;
         _coldCount = 0;
         _runCount = 0;
-        _long = key.CodeSize() == CodeSize.Code64;
-        _asm = buffer.Begin();
-        result.HostStart = buffer.OffsetOf(_asm.Cursor);
-        result.FirstSite = buffer.Sites.Count;
-        result.FirstInstruction = buffer.Instructions.Count;
+        _long = _key.CodeSize() == CodeSize.Code64;
+        Begin(result);
         if (block.End == BlockEnd.Undecodable)
         {
             LeaveInline(SiteKind.Undecodable, stubs.Undecodable, 0, target: (int)block.Undecodable);
@@ -89,15 +88,43 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         {
             EmitInstructions();
         }
-        // An invalidated block is entered over a call that replaces its first bytes: there must be room for it.
-        while (buffer.OffsetOf(_asm.Cursor) - result.HostStart < 5) _asm.Byte(0xcc);
+        End(result);
+        _asm.Cursor = buffer.BeginCold(MaxBlockBytes);
+        result.ColdStart = buffer.OffsetOf(_asm.Cursor);
+        EmitRunsOneByOne();
         EmitCold();
+        result.ColdEnd = buffer.EndCold(_asm.Cursor);
         result.InstructionCount = block.Count;
         result.StartCount = buffer.Instructions.Count - result.FirstInstruction;
         result.SiteCount = buffer.Sites.Count - result.FirstSite;
-        result.HostEnd = buffer.End(_asm.Cursor);
         result.LiveIn = block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn;
         result.Length = block.Length;
+    }
+
+    /// <summary>Emits the entry of a block that is stale from the start, where a block that falls through ends and its follower cannot be made.</summary>
+    public void EmitStale(Block result)
+    {
+        _fallsThrough = false;
+        Begin(result);
+        _asm.Call(stubs.Stale);
+        End(result);
+        result.ColdStart = result.ColdEnd = buffer.EndCold(buffer.BeginCold(MaxBlockBytes));
+    }
+
+    private void Begin(Block result)
+    {
+        _asm = buffer.Begin(continues: _continues);
+        result.HostStart = buffer.OffsetOf(_asm.Cursor);
+        result.FirstSite = buffer.Sites.Count;
+        result.FirstInstruction = buffer.Instructions.Count;
+    }
+
+    private void End(Block result)
+    {
+        // An invalidated block is entered over a call that replaces its first bytes: there must be room for it.
+        if (buffer.OffsetOf(_asm.Cursor) - result.HostStart is var length and < 5) _asm.Nop(5 - length);
+        result.HostEnd = buffer.End(_asm.Cursor);
+        _continues = _fallsThrough;
     }
 
     private void EmitInstructions()
@@ -116,7 +143,6 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             if ((_key & ModeKey.SingleStep) != 0) EmitStep();
             else EmitJump(_block.Length, _block.LiveAfter[_index]);
         }
-        EmitRunsOneByOne();
     }
 
     private void EmitInstruction(in Instruction instruction)

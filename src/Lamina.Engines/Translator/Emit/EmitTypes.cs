@@ -2,6 +2,7 @@
 // it left, and blocks.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -112,6 +113,9 @@ internal sealed class Block
     /// <summary>Where its code starts and ends, from the code buffer's start.</summary>
     public int HostStart, HostEnd;
 
+    /// <summary>Where what rarely runs of it starts and ends; always behind the code of all blocks.</summary>
+    public int ColdStart, ColdEnd;
+
     /// <summary>Its sites: a range of the code buffer's list, sorted by <see cref="Site.Return"/>.</summary>
     public int FirstSite, SiteCount;
 
@@ -136,12 +140,21 @@ internal sealed class Block
     /// <summary>Executable address of the pad for <see cref="PadLinear"/>, or 0.</summary>
     public ulong Pad;
 
+    /// <summary>Its code runs into that of the block behind it.</summary>
+    public bool FallsThrough;
+
     /// <summary>The next one in the same place of the index.</summary>
     public Block? NextInBucket;
 
     /// <summary>The instruction crosses into <see cref="SecondPage"/>.</summary>
     public bool CrossesPage => SecondPage != ulong.MaxValue;
 }
+
+/// <summary>Finds the block at a distance in bytes from another one in the same page, if it may be jumped to directly.</summary>
+/// <param name="identity">The other one.</param>
+/// <param name="linear">Where it runs.</param>
+/// <param name="distance">From its start.</param>
+internal delegate Block? NeighbourLookup(in BlockIdentity identity, ulong linear, int distance);
 
 /// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
 internal sealed class StubAddresses

@@ -1,6 +1,7 @@
 // Generated code: a memory file mapped twice, so that no page is writable and executable at once. Code is appended; what
-// is stale stays until the whole buffer is started over. Beside the bytes it keeps what is needed to make sense of an
-// address in them: blocks, sites, instruction starts, borrowed registers.
+// is stale stays until the whole buffer is started over. What runs often grows from the bottom; what rarely does (the
+// cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other. Beside the
+// bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
@@ -10,12 +11,16 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class CodeBuffer : IDisposable
 {
+    private const int ColdChunk = 1 << 20;
+
     private readonly SharedMemory _memory;
     private readonly HostReservation _writable, _executable;
     private readonly byte* _base;
     private readonly List<Block> _blocks = [];
     private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
-    private int _used, _floor;
+    // Where chunks of cold parts start, each with the number of blocks there were before it: from the top down.
+    private readonly List<(int Start, int FirstBlock)> _coldChunks = [];
+    private int _used, _floor, _coldUsed, _coldEnd;
 
     public CodeBuffer(int capacity)
     {
@@ -26,13 +31,14 @@ internal sealed unsafe class CodeBuffer : IDisposable
         _writable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadWrite);
         _executable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadExecute);
         _base = (byte*)_writable.Address;
+        _coldUsed = _coldEnd = capacity;
     }
 
     /// <summary>Size in bytes.</summary>
     public int Capacity { get; }
 
-    /// <summary>Bytes written.</summary>
-    public int Used => _used;
+    /// <summary>Bytes taken.</summary>
+    public int Used => _used + Capacity - ColdFloor;
 
     /// <summary>First executable address.</summary>
     public ulong ExecutableBase => (ulong)_executable.Address;
@@ -49,15 +55,39 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Blocks in order of their code.</summary>
     public IReadOnlyList<Block> Blocks => _blocks;
 
-    public Assembler Begin()
+    /// <summary>Where the next code goes. Its first five bytes lie within a word of eight.</summary>
+    /// <param name="continues">What was emitted last runs into it.</param>
+    public Assembler Begin(bool continues = false)
     {
-        _used = (_used + 15) & ~15;
-        return new Assembler(_base + _used, (long)_executable.Address - (long)_base);
+        var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base);
+        if (!continues) _used = (_used + 15) & ~15;
+        else if ((_used & 7) > 3) asm.Nop(8 - (_used & 7));
+        if (continues) _used = OffsetOf(asm.Cursor);
+        else asm.Cursor = _base + _used;
+        return asm;
     }
 
     public int End(byte* cursor) => _used = OffsetOf(cursor);
 
-    public bool HasRoom(int bytes) => Capacity - _used > bytes + 16;
+    /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
+    public bool HasRoom(int bytes) => ColdFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
+
+    private int ColdFloor => _coldChunks.Count == 0 ? Capacity : _coldChunks[^1].Start;
+
+    /// <summary>Where the cold part of the block that is being emitted goes.</summary>
+    /// <param name="most">The most bytes it takes.</param>
+    public byte* BeginCold(int most)
+    {
+        if (_coldEnd - _coldUsed <= most)
+        {
+            _coldEnd = ColdFloor;
+            _coldUsed = _coldEnd - ColdChunk;
+            _coldChunks.Add((_coldUsed, _blocks.Count));
+        }
+        return _base + _coldUsed;
+    }
+
+    public int EndCold(byte* cursor) => _coldUsed = OffsetOf(cursor);
 
     public int OffsetOf(byte* cursor) => (int)(cursor - _base);
 
@@ -79,6 +109,8 @@ internal sealed unsafe class CodeBuffer : IDisposable
         var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
         _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
+        _coldUsed = _coldEnd = Capacity;
+        _coldChunks.Clear();
         _blocks.Clear();
         Sites.Clear();
         Instructions.Clear();
@@ -98,17 +130,24 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Registers that an instruction has borrowed.</summary>
     public ReadOnlySpan<(byte Register, byte Slot)> BorrowedBy(int instruction) => _borrowed.TryGetValue(instruction, out var known) ? known : [];
 
-    /// <summary>The block whose code contains an offset, or null.</summary>
+    /// <summary>The block whose code, cold or not, contains an offset; null if there is none.</summary>
     public Block? FindBlock(int offset)
     {
+        var cold = offset >= ColdFloor;
         int low = 0, high = _blocks.Count - 1;
+        if (cold)
+        {
+            var chunk = _coldChunks.FindIndex(chunk => chunk.Start <= offset);
+            low = _coldChunks[chunk].FirstBlock;
+            if (chunk + 1 < _coldChunks.Count) high = _coldChunks[chunk + 1].FirstBlock - 1;
+        }
         var blocks = CollectionsMarshal.AsSpan(_blocks);
         while (low <= high)
         {
             var middle = (low + high) >>> 1;
             var block = blocks[middle];
-            if (offset < block.HostStart) high = middle - 1;
-            else if (offset >= block.HostEnd) low = middle + 1;
+            if (offset < (cold ? block.ColdStart : block.HostStart)) high = middle - 1;
+            else if (offset >= (cold ? block.ColdEnd : block.HostEnd)) low = middle + 1;
             else return block;
         }
         return null;
@@ -129,7 +168,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         return -1;
     }
 
-    /// <summary>The index in <see cref="Instructions"/> of the instruction whose code contains an offset in the block's straight part; -1 if none.</summary>
+    /// <summary>The index in <see cref="Instructions"/> of the instruction whose code contains an offset of a block; -1 if none.</summary>
     public int FindInstruction(Block block, int offset)
     {
         var found = -1;

@@ -3,6 +3,7 @@
 // gate comes before the world's stop, never the other way round.
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
@@ -12,6 +13,9 @@ namespace Lamina.Engines.Translator.Runtime;
 internal sealed unsafe class TranslationStore : IDisposable
 {
     private const int MaxAge = 16;
+
+    // How many blocks are translated ahead of being reached. What never runs costs time and room.
+    private const int MostFollowers = 4;
 
     private readonly GuestMemory _memory;
     private readonly BlockIndex _index = new();
@@ -27,7 +31,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         Buffer = new CodeBuffer(settings.CodeBufferBytes);
         Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
-        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, (model.Cr4Mask & Cr4.SMAP) != 0);
+        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, (model.Cr4Mask & Cr4.SMAP) != 0);
     }
 
     /// <summary>Guards translation and invalidation.</summary>
@@ -62,12 +66,26 @@ internal sealed unsafe class TranslationStore : IDisposable
         lock (Gate) return _index.Find(identity);
     }
 
-    /// <summary>Translates a block.</summary>
+    /// <summary>Translates a block, and those that it falls through to, which then lie right behind it.</summary>
     /// <param name="identity">Which.</param>
     /// <param name="linear">Its linear address (position-independent identities do not have it).</param>
     /// <param name="nextPhysical">Guest-physical address of the linear page that follows an address, asked for only if the first instruction crosses; ~0 where it cannot be fetched.</param>
     /// <returns>Null: the first instruction crosses into a page that cannot be fetched.</returns>
     public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong, ulong> nextPhysical)
+    {
+        var first = TranslateOne(identity, linear, nextPhysical, MostFollowers);
+        var followers = MostFollowers;
+        for (var block = first; block is { FallsThrough: true };)
+        {
+            linear += (uint)block.Length;
+            var next = BlockIdentity.Of(block) with { Physical = block.Physical + (uint)block.Length, Linear = (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : linear };
+            // Another vCPU may have changed the bytes since they were looked at: what runs into that looks again.
+            block = TranslateOne(next, linear, static _ => ulong.MaxValue, --followers) ?? EmitStale(next, linear);
+        }
+        return first;
+    }
+
+    private Block? TranslateOne(in BlockIdentity identity, ulong linear, Func<ulong, ulong> nextPhysical, int followers)
     {
         AnnounceCode(identity.Physical);
         var source = new CodeSource
@@ -90,13 +108,42 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (Breakpoints.Count > 0) StopAtBreakpoints(linear);
         var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, SecondPage = second };
         if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
-        _emitter.Emit(_guest, identity.Key, linear, identity.CodeBase, block);
+        block.FallsThrough = followers > 0 && CanFallThrough(identity, linear, source);
+        _emitter.Emit(_guest, identity, linear, block);
         Buffer.Add(block);
         _index.Add(block);
         BlocksTranslated++;
         InstructionsTranslated += block.InstructionCount;
         Register(block);
         return block;
+    }
+
+    private Block EmitStale(in BlockIdentity identity, ulong linear)
+    {
+        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, Valid = false };
+        _emitter.EmitStale(block);
+        Buffer.Add(block);
+        return block;
+    }
+
+    // Whether the code behind a block is to be translated right away, to lie behind it here, too: the side of a conditional
+    // jump that compilers take for the likelier one. What is there already is jumped to.
+    private bool CanFallThrough(in BlockIdentity identity, ulong linear, in CodeSource source)
+    {
+        var next = source.Offset + _guest.Length;
+        if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || next >= 4096 || !_guest.MayContinue || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return false;
+        return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), out _) == DecodeResult.Ok
+            && Neighbour(identity, linear, _guest.Length) == null;
+    }
+
+    /// <summary>The block at a distance from another in the same page, if it may be jumped to directly.</summary>
+    private Block? Neighbour(in BlockIdentity identity, ulong linear, int distance)
+    {
+        if (Breakpoints.Count > 0) return null;
+        var target = linear + (ulong)(long)distance;
+        if (!identity.Key.IsLong()) target = (uint)target;
+        var block = _index.Find(identity with { Physical = identity.Physical + (ulong)(long)distance, Linear = (identity.Key & ModeKey.PositionIndependent) != 0 ? 0 : target });
+        return block is { CrossesPage: false } ? block : null;
     }
 
     /// <summary>Executable address of the landing pad for a block at a linear address.</summary>
@@ -212,11 +259,13 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     // One aligned store: nobody is in generated code but, where a stale entry is sent on, between whole instructions of it.
+    // The first five bytes of a block lie within a word (see CodeBuffer.Begin), so that they change at once.
     private void PatchEntry(Block block, byte opcode, ulong target)
     {
-        var at = (ulong*)Buffer.At(block.HostStart);
+        var at = (ulong*)Buffer.At(block.HostStart & ~7);
+        var shift = (block.HostStart & 7) * 8;
         var displacement = (uint)(target - (Buffer.Executable(block.HostStart) + 5));
-        Volatile.Write(ref *at, *at & 0xffff_ff00_0000_0000 | (ulong)displacement << 8 | opcode);
+        Volatile.Write(ref *at, *at & ~(0xff_ffff_fffful << shift) | ((ulong)displacement << 8 | opcode) << shift);
     }
 
     // A block ends before a breakpoint; one that begins at one is left to the dispatcher, which stops before entering.

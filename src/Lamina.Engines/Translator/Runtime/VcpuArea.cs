@@ -114,7 +114,7 @@ internal static unsafe class Slot
     public const int XsaveOffset = 0x3000;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
-    public const int JumpCacheEntries = 32768;
+    public const int JumpCacheEntries = 131072;
 
     /// <summary>The hash of a code address is its own bits mixed with those this much higher, under <see cref="JumpCacheMask"/>, over four.</summary>
     public const int JumpCacheShift = 12;
@@ -126,13 +126,13 @@ internal static unsafe class Slot
     public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
     /// <summary>Entries of the second level of the jump cache, 16 bytes each: a code address and its landing pad.</summary>
-    public const int SecondEntries = 131072;
+    public const int SecondEntries = 524288;
 
     /// <summary>The hash of the second level is the upper bits of an address times this.</summary>
     public const int SecondFactor = 0x3c6e_f373;
 
     /// <summary>How far the product is shifted right for the bytes to an entry, once its low four bits are cleared.</summary>
-    public const int SecondShift = 64 - 17 - 4;
+    public const int SecondShift = 64 - 19 - 4;
 
     /// <summary>The index of a code address in the second level.</summary>
     public static int SecondHash(ulong linear) => (int)(linear * SecondFactor >> (SecondShift + 4));
