@@ -36,36 +36,39 @@ internal sealed unsafe partial class BlockEmitter
     /// <returns>The host register that holds it: S0, or a guest register's own where the operand is just [register].</returns>
     private int EmitEffectiveAddress(in Instruction instruction, long extra = 0)
     {
+        if (instruction is { AddressSize: 8, Index: Instruction.NoRegister } && instruction.Base is not (Instruction.NoRegister or Instruction.RipBase) && instruction.Displacement + extra == 0)
+            return LoadGuest(instruction.Base, S0);
+        EmitAddress(instruction, extra, S0, instruction.AddressSize == 8);
+        if (instruction.AddressSize == 2) _asm.Rr0F(0xb7, S0, S0, false);   // movzx S0d, S0w
+        return S0;
+    }
+
+    /// <summary>Computes an effective address of 32 or 64 bits into a host register. May use S0 and S1, changes no flags.</summary>
+    private void EmitAddress(in Instruction instruction, long extra, int target, bool wide)
+    {
         var displacement = instruction.Displacement + extra;
-        var wide = instruction.AddressSize == 8;
-        if (instruction.Base == Instruction.RipBase)
-        {
-            EmitCodeAddress(S0, NextOffset + displacement);
-            if (!wide) _asm.Mov(S0, S0, wide: false);
-            return S0;
-        }
         var hasBase = instruction.Base != Instruction.NoRegister;
         var hasIndex = instruction.Index != Instruction.NoRegister;
-        if (!hasBase && !hasIndex)
+        if (instruction.Base == Instruction.RipBase)
         {
-            _asm.MovImmediate(S0, wide ? (ulong)displacement : instruction.AddressSize == 4 ? (uint)displacement : (ushort)displacement);
-            return S0;
+            EmitCodeAddress(target, NextOffset + displacement);
+            if (!wide) _asm.Mov(target, target, wide: false);
         }
-        if (!hasIndex)
-        {
-            var register = LoadGuest(instruction.Base, S0);
-            if (displacement == 0 && wide) return register;
-            _asm.Rm(Op.Lea, S0, register, (int)displacement, wide);
-        }
-        else
+        else if (hasIndex)
         {
             var index = LoadGuest(instruction.Index, S1);
             var scale = instruction.Scale switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
-            if (hasBase) _asm.Rx(Op.Lea, S0, LoadGuest(instruction.Base, S0), index, scale, (int)displacement, wide);
-            else _asm.RxNoBase(Op.Lea, S0, index, scale, (int)displacement, wide);
+            if (hasBase) _asm.Rx(Op.Lea, target, LoadGuest(instruction.Base, S0), index, scale, (int)displacement, wide);
+            else _asm.RxNoBase(Op.Lea, target, index, scale, (int)displacement, wide);
         }
-        if (instruction.AddressSize == 2) _asm.Rr0F(0xb7, S0, S0, false);   // movzx S0d, S0w
-        return S0;
+        else if (hasBase)
+        {
+            _asm.Rm(Op.Lea, target, LoadGuest(instruction.Base, S0), (int)displacement, wide);
+        }
+        else
+        {
+            _asm.MovImmediate(target, instruction.AddressSize switch { 8 when wide => (ulong)displacement, 2 => (ushort)displacement, _ => (uint)displacement });
+        }
     }
 
     /// <summary>Loads the linear address of a byte of the current page or beyond: <paramref name="offset"/> counts from the block's start.</summary>

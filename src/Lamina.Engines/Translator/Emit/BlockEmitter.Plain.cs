@@ -11,7 +11,7 @@ internal sealed unsafe partial class BlockEmitter
     private const int NotPresent = -1;
 
     // Registers that may be borrowed for a moment, those that need no REX prefix first.
-    private static ReadOnlySpan<byte> Borrowable => [Host.Rsi, Host.Rdi, Host.Rbp, Host.Rbx, Host.R12, Host.R13, Host.R14, Host.R15, Host.R8];
+    private static ReadOnlySpan<byte> Borrowable => [Host.Rsi, Host.Rdi, Host.Rbp, Host.Rbx, Host.R12, Host.R13, Host.R14, Host.R8];
 
     /// <summary>Host registers of one instruction's fields while it is encoded.</summary>
     private struct Fields
@@ -329,31 +329,18 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitLea(in Instruction instruction)
     {
-        var register = EmitEffectiveAddress(instruction);
-        if (instruction.OperandSize == 2)
+        var displaced = IsDisplaced(instruction.Reg);
+        var wide = instruction.OperandSize == 8;
+        if (!displaced && instruction.OperandSize != 2 && instruction.AddressSize != 2)
         {
-            if (IsDisplaced(instruction.Reg))
-            {
-                _asm.Byte(0x66);
-                _asm.Frame(Op.MovStore, register, Frame.Of(instruction.Reg), wide: false);
-            }
-            else
-            {
-                _asm.Byte(0x66);
-                _asm.Rr(Op.MovStore, register, HostOf(instruction.Reg), wide: false);
-            }
+            EmitAddress(instruction, 0, HostOf(instruction.Reg), wide && instruction.AddressSize == 8);
             return;
         }
-        var wide = instruction.OperandSize == 8;
-        if (IsDisplaced(instruction.Reg))
-        {
-            if (!wide) _asm.Mov(S0, register, wide: false);
-            _asm.Frame(Op.MovStore, wide ? register : S0, Frame.Of(instruction.Reg));
-        }
-        else
-        {
-            _asm.Mov(HostOf(instruction.Reg), register, wide);
-        }
+        var register = EmitEffectiveAddress(instruction);
+        if (instruction.OperandSize == 2) _asm.Byte(0x66);
+        else if (!wide && displaced) _asm.Mov(S0, register, wide: false);
+        if (!displaced) _asm.Rr(Op.MovStore, register, HostOf(instruction.Reg), wide);
+        else _asm.Frame(Op.MovStore, wide || instruction.OperandSize == 2 ? register : S0, Frame.Of(instruction.Reg), wide: instruction.OperandSize != 2);
     }
 
     private void EmitMoffs(in Instruction instruction)

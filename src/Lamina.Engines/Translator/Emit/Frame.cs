@@ -9,28 +9,25 @@ namespace Lamina.Engines.Translator.Emit;
 /// <summary>Offsets from RSP.</summary>
 internal static class Frame
 {
-    /// <summary>The guest's R9, R10 and R11.</summary>
-    public const int Displaced = 0;
-
     /// <summary>Arithmetic flags parked by generated code: SETO in bits 0-7, LAHF in bits 8-15.</summary>
-    public const int ParkedFlags = 24;
+    public const int ParkedFlags = 32;
 
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
-    public const int CodePage = 32;
+    public const int CodePage = 40;
 
     /// <summary>Values between the steps of one instruction.</summary>
-    public const int Temporary0 = 40, Temporary1 = 48, Temporary2 = 56;
+    public const int Temporary0 = 48, Temporary1 = 56, Temporary2 = 64;
 
     /// <summary>Bytes in all.</summary>
-    public const int Size = 64;
+    public const int Size = 80;
 
-    /// <summary>Where a displaced guest register is.</summary>
-    public static int Of(int guest) => Displaced + (guest - FirstDisplaced) * 8;
+    /// <summary>Where a guest register that lives in memory is.</summary>
+    public static int Of(int guest) => Displaced.IndexOf((byte)guest) * 8;
 
     /// <summary>Each slot with its place in the vCPU's area while generated code does not run.</summary>
     public static IEnumerable<(int Offset, int Slot)> Slots =>
     [
-        (Of(9), Slot.GprSlot(9)), (Of(10), Slot.GprSlot(10)), (Of(11), Slot.GprSlot(11)),
+        (Of(9), Slot.GprSlot(9)), (Of(10), Slot.GprSlot(10)), (Of(11), Slot.GprSlot(11)), (Of(15), Slot.GprSlot(15)),
         (ParkedFlags, Slot.ParkedFlags), (CodePage, Slot.CodePage),
         (Temporary0, Slot.Temporary0), (Temporary1, Slot.Temporary1), (Temporary2, Slot.Temporary2),
     ];

@@ -67,9 +67,7 @@ internal static unsafe class Sequences
     {
         if (Bmi1.X64.IsSupported)
         {
-            // One instruction less on the way from an address to its addend than shifts.
-            asm.MovImmediate(number, Slot.PageNumberBits << 8 | 12);
-            asm.BitField(number, address, number);
+            asm.BitField(number, address, PageField);
         }
         else
         {

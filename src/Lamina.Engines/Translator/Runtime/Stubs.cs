@@ -88,6 +88,7 @@ internal sealed unsafe class Stubs
         asm.FlagsFromRax();
         for (var guest = 1; guest < 16; guest++)
             if (!IsDisplaced(guest)) asm.Gs(Op.MovLoad, HostOf(guest), Slot.GprSlot(guest));
+        asm.MovImmediate(PageField, Slot.PageNumberBits << 8 | 12);
         asm.Gs(Op.MovLoad, S0, Slot.Scratch0);
         asm.Gs(Op.MovLoad, S1, Slot.Scratch1);
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.GprSlot(0));
