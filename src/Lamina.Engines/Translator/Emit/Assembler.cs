@@ -251,10 +251,10 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Byte(count);
     }
 
-    /// <summary>imul reg, from, immediate, 64 bits wide.</summary>
+    /// <summary>imul reg, from, immediate, 32 bits wide.</summary>
     public void MultiplyImmediate(int reg, int from, int immediate)
     {
-        Rr(0x69, reg, from);
+        Rr(0x69, reg, from, wide: false);
         Int32(immediate);
     }
 

@@ -159,7 +159,7 @@ internal delegate Block? NeighbourLookup(in BlockIdentity identity, ulong linear
 /// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
 internal sealed class StubAddresses
 {
-    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpSecond, Undecodable;
+    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, Undecodable;
 
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;

@@ -71,6 +71,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         Jumps = jumps;
         Number = number;
+        IsUser = kind == RegionKind.User;
         _range = HostReservation.Reserve(2 * TableBytes + Slot.Middle);
         _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
         _range.MapShared(0, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
@@ -94,6 +95,9 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     /// <summary>Its number among the vCPU's regions.</summary>
     public int Number { get; }
+
+    /// <summary>For CPL 3.</summary>
+    public bool IsUser { get; }
 
     /// <summary>The jump cache that code runs with here.</summary>
     public JumpCache Jumps { get; }

@@ -15,14 +15,22 @@ internal sealed unsafe class JumpCache : IDisposable
         public ulong Linear, Pad;
     }
 
+    /// <summary>A code page: its number plus one, and <see cref="SharedPads.PageTag"/> of where it is.</summary>
+    private struct Known
+    {
+        public ulong Page, Tag;
+    }
+
     private readonly HostReservation _view;
     private readonly ulong* _entries;
     private readonly Second* _second;
     private readonly ulong _miss;
-    private readonly ulong[] _linears = new ulong[Slot.JumpCacheEntries];
-    private readonly List<int> _set = [], _secondSet = [];
+    private readonly ulong* _linears;
+    private readonly Known* _known;
+    private readonly int* _set;
+    private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
-    private bool _hasLocalCode;
+    private bool _hasLocalCode, _knowsPages;
 
     /// <summary>Creates an empty cache.</summary>
     /// <param name="miss">Where an address leads that is not in it.</param>
@@ -35,6 +43,9 @@ internal sealed unsafe class JumpCache : IDisposable
         _entries = (ulong*)_view.Address;
         new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(miss);
         _second = (Second*)(_entries + Slot.JumpCacheEntries);
+        _linears = (ulong*)(_second + Slot.SecondEntries);
+        _known = (Known*)(_linears + Slot.JumpCacheEntries);
+        _set = (int*)(_known + Slot.KnownPages);
         ClearSecond();
     }
 
@@ -59,13 +70,21 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         var index = Slot.JumpCacheHash(linear) >> 2;
         ref var entry = ref _entries[index];
-        if (entry == _miss) _set.Add(index);
+        if (entry == _miss) NoteSet(index);
         else if (_linears[index] != linear) GiveWay(_linears[index], entry);
         entry = pad;
         _linears[index] = linear;
         NotePage(linear >> 12);
         if (crossesPage) NotePage((linear >> 12) + 1);
         if (!global) _hasLocalCode = true;
+    }
+
+    /// <summary>The page of an address, which <see cref="Set"/> was told of, was found at a physical one: pads of this page may be shared.</summary>
+    public void KnownPage(ulong linear, ulong physical)
+    {
+        var page = linear >> 12;
+        _known[page & (Slot.KnownPages - 1)] = new Known { Page = page + 1, Tag = SharedPads.PageTag(physical) };
+        _knowsPages = true;
     }
 
     /// <summary>Empties the cache if it was for other modes.</summary>
@@ -95,10 +114,13 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         Clears++;
         // Most processes use a small part of it.
-        if (_set.Count > Slot.JumpCacheEntries / 8) new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(_miss);
+        var set = *_set;
+        if (set >= Slot.SetLogEntries - 1) new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(_miss);
         else
-            foreach (var index in _set) _entries[index] = _miss;
-        _set.Clear();
+            for (var i = 1; i <= set; i++) _entries[_set[i]] = _miss;
+        *_set = 0;
+        if (_knowsPages) new Span<Known>(_known, Slot.KnownPages).Clear();
+        _knowsPages = false;
         if (_secondSet.Count > 0) ClearSecond();
         _codePages.Clear();
         _codeLargePages.Clear();
@@ -111,10 +133,16 @@ internal sealed unsafe class JumpCache : IDisposable
         Memory.Dispose();
     }
 
+    // Machine code notes what it sets likewise. A list that is full says no more than that.
+    private void NoteSet(int index)
+    {
+        if (*_set < Slot.SetLogEntries - 1) _set[++*_set] = index;
+    }
+
     private void GiveWay(ulong linear, ulong pad)
     {
         Replaced++;
-        var index = Slot.SecondHash(linear);
+        var index = Slot.MultipliedHash(linear, Slot.SecondBits);
         if (_second[index].Linear == 0) _secondSet.Add(index);
         _second[index] = new Second { Linear = linear, Pad = pad };
     }

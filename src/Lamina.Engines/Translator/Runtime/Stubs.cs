@@ -38,7 +38,8 @@ internal sealed unsafe class Stubs
             Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, Addresses.WalkWrite, writeExit);
         }
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
-        Addresses.JumpSecond = EmitJumpSecond(ref asm, Addresses.JumpMiss);
+        Addresses.JumpEmpty = EmitJumpEmpty(ref asm, Addresses.JumpMiss, buffer.ExecutableBase);
+        Addresses.JumpSecond = EmitJumpSecond(ref asm, Addresses.JumpEmpty);
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();
         Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
@@ -119,12 +120,78 @@ internal sealed unsafe class Stubs
     private static ulong EmitJumpSecond(ref Assembler asm, ulong miss)
     {
         var start = asm.Here;
-        asm.MultiplyImmediate(S1, S0, Slot.SecondFactor);
-        asm.Shift(5, S1, Slot.SecondShift);
-        asm.RegImmediate(4, S1, -16, wide: false);
+        EmitMultipliedHash(ref asm, S1, Slot.SecondBits);
         asm.GsIndex(Op.CmpLoad, S0, S1, 0, Slot.SecondCache);
         asm.Jcc(Cond.NE, miss);
         asm.GsIndex(0xff, 4, S1, 0, Slot.SecondCache + 8, wide: false);
+        return start;
+    }
+
+    // The bytes to S0's entry.
+    private static void EmitMultipliedHash(ref Assembler asm, int register, int bits)
+    {
+        asm.MultiplyImmediate(register, S0, Slot.SecondFactor);
+        asm.Shift(5, register, 32 - bits - 4, wide: false);
+        asm.RegImmediate(4, register, -16, wide: false);
+    }
+
+    // What an empty entry leads to, and where the second level does not have S0: takes a pad that another address space uses if
+    // the page is known to be the same, and enters it into the first level where that has room.
+    private static ulong EmitJumpEmpty(ref Assembler asm, ulong miss, ulong codeBase)
+    {
+        const int Pad = HostReg.Rax, Other = HostReg.Rcx;
+        var start = asm.Here;
+        var fails = stackalloc byte*[3];
+        asm.Push(Pad);
+        asm.Push(Other);
+        asm.Mov(Pad, S0);
+        asm.Shift(5, Pad, 12);
+        asm.Mov(Other, Pad, wide: false);
+        asm.RegImmediate(4, Other, Slot.KnownPages - 1, wide: false);
+        asm.Shift(4, Other, 4, wide: false);
+        asm.RegImmediate(0, Pad, 1);
+        asm.GsIndex(Op.CmpLoad, Pad, Other, 0, Slot.KnownCodePages);
+        fails[0] = asm.JccForward(Cond.NE);
+        asm.GsIndex(Op.MovLoad, Other, Other, 0, Slot.KnownCodePages + 8);
+        EmitMultipliedHash(ref asm, Pad, SharedPads.Bits);
+        asm.Gs(Op.AddLoad, Pad, Slot.SharedPads);
+        asm.Rm(Op.CmpLoad, S0, Pad, 0);
+        fails[1] = asm.JccForward(Cond.NE);
+        asm.Rm(Op.MovLoad, Pad, Pad, 8);
+        asm.Mov(S1, Pad);
+        asm.Shift(5, S1, 32);
+        asm.Rr(Op.Cmp, S1, Other);
+        fails[2] = asm.JccForward(Cond.NE);
+        asm.Mov(Pad, Pad, wide: false);
+        asm.MovImmediate(S1, codeBase);
+        asm.Rr(Op.Add, S1, Pad);
+        // Entry of the first level, times four.
+        asm.Mov(Other, S0, wide: false);
+        asm.Shift(5, Other, Slot.JumpCacheShift, wide: false);
+        asm.Rr(Op.Xor, S0, Other, wide: false);
+        asm.RegImmediate(4, Other, Slot.JumpCacheMask, wide: false);
+        asm.MovImmediate(S1, start);
+        asm.GsIndex(Op.CmpLoad, S1, Other, 1, Slot.JumpCache);
+        var taken = asm.JccShort(Cond.NE);
+        asm.Gs(Op.MovLoad, S1, Slot.SetLog, wide: false);
+        asm.RegImmediate(7, S1, Slot.SetLogEntries - 1, wide: false);
+        var full = asm.JccShort(Cond.AE);
+        asm.RegImmediate(0, S1, 1, wide: false);
+        asm.Gs(Op.MovStore, S1, Slot.SetLog, wide: false);
+        asm.GsIndex(Op.MovStore, Pad, Other, 1, Slot.JumpCache);
+        asm.GsIndex(Op.MovStore, S0, Other, 1, Slot.JumpLinears);
+        asm.Shift(5, Other, 2, wide: false);
+        asm.GsIndex(Op.MovStore, Other, S1, 2, Slot.SetLog, wide: false);
+        asm.BindShort(taken);
+        asm.BindShort(full);
+        asm.Mov(S1, Pad);
+        asm.Pop(Other);
+        asm.Pop(Pad);
+        asm.Rr(0xff, 4, S1, wide: false);                   // jmp S1
+        for (var i = 0; i < 3; i++) asm.Bind(fails[i]);
+        asm.Pop(Other);
+        asm.Pop(Pad);
+        asm.Jmp(miss);
         return start;
     }
 

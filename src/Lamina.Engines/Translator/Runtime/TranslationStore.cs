@@ -23,6 +23,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private readonly GuestBlock _guest = new();
     private readonly BlockEmitter _emitter;
     private readonly bool _precise;
+    private ModeKey _sharedKey;
 
     public TranslationStore(GuestMemory memory, TranslatorSettings settings, CpuModel model)
     {
@@ -146,8 +147,24 @@ internal sealed unsafe class TranslationStore : IDisposable
         return block is { CrossesPage: false } ? block : null;
     }
 
+    /// <summary>Landing pads of user code for all address spaces.</summary>
+    public SharedPads SharedPads { get; } = new();
+
+    /// <summary>The modes that <see cref="SharedPads"/> is for: the first that 64-bit user code has.</summary>
+    public ModeKey SharedKey(ModeKey key) => _sharedKey == 0 ? _sharedKey = key : _sharedKey;
+
     /// <summary>Executable address of the landing pad for a block at a linear address.</summary>
-    public ulong PadFor(Block block, ulong linear)
+    /// <param name="block">The block.</param>
+    /// <param name="linear">Where it runs.</param>
+    /// <param name="share">Other address spaces may use the pad, too.</param>
+    public ulong PadFor(Block block, ulong linear, bool share = false)
+    {
+        var pad = FindOrMakePad(block, linear);
+        if (share && Buffer.Contains(pad)) SharedPads.Set(linear, block.Physical, Buffer.OffsetOfExecutable(pad));
+        return pad;
+    }
+
+    private ulong FindOrMakePad(Block block, ulong linear)
     {
         if (block.Pad == 0)
         {
@@ -219,6 +236,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         Buffer.Clear();
         _index.Clear();
         _furtherPads.Clear();
+        SharedPads.Clear();
         Pages.Clear();
         Generation++;
         foreach (var vcpu in World.Vcpus) vcpu.TranslationsDropped();
@@ -228,6 +246,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         Buffer.Dispose();
         Pages.Dispose();
+        SharedPads.Dispose();
     }
 
     // Before the bytes of a page are read for the first time: from now on stores to it are seen.

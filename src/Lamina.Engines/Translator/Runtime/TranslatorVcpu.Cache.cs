@@ -125,7 +125,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private AddressRegion NewUserRegion(int index)
     {
-        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpMiss), RegionKind.User, index + 2);
+        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2);
         _users[index] = region;
         return region;
     }

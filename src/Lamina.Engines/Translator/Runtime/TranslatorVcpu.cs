@@ -75,9 +75,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
         _largeMap = HostReservation.Reserve(1ul << 27);
         _largeMap.MapAnonymous(0, 1ul << 27);
-        var jumpMiss = store.Stubs.Addresses.JumpMiss;
-        _writeHints = new WriteHints(store.Pages.Count);
-        var supervisorJumps = new JumpCache(jumpMiss);
+                _writeHints = new WriteHints(store.Pages.Count);
+        var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
         _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, settings.UserRegions)];
@@ -89,6 +88,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->PageCount = store.Pages.Count;
         _area->LargeMap = (ulong)_largeMap.Address;
         _area->WriteHints = _writeHints.Table;
+        _area->SharedPads = store.SharedPads.Table;
         _area->XsaveMask = model.XcrMask;
         _processor = new Processor(new ProcessorOptions
         {

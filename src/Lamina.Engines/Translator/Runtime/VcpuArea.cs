@@ -1,11 +1,10 @@
 // The memory around GS. One shared object (VcpuArea: architectural state, slots of the generated code, XSAVE image) is
-// mapped just below the GS base of every address-translation region of a vCPU, so that changing the region is one
-// WRGSBASE and the state stays where it was:
+// mapped below the GS base of every address-translation region of a vCPU, so that changing the region is one WRGSBASE (and
+// a load of R14) and the state stays where it was:
 //
-//      write table (grows down)      | shared state | jump cache, head, fill log |      read table (grows up)
-//   <---- entry of page p at         |              |                            |  entry of page p at
-//         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
-//                                                                               GS
+//    shared state | jump cache, head, fill log |    write table (grows down)     |     read table (grows up)
+//                                              |     <---- entry of page p at     |  entry of page p at ---->
+//                                              GS          R14 - 8 - 8p          R14    R14 + 8p
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
@@ -97,6 +96,9 @@ internal unsafe struct VcpuArea
     /// <summary>See <see cref="ReadLimits"/>.</summary>
     public fixed ulong WriteLimits[6];
 
+    /// <summary>The machine's landing pads by address (see <see cref="SharedPads"/>).</summary>
+    public ulong SharedPads;
+
     /// <summary>Spare registers of stubs.</summary>
     public ulong Save0, Save1, Save2;
 
@@ -126,19 +128,25 @@ internal static unsafe class Slot
     public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
     /// <summary>Entries of the second level of the jump cache, 16 bytes each: a code address and its landing pad.</summary>
-    public const int SecondEntries = 524288;
+    public const int SecondEntries = 1 << SecondBits;
 
-    /// <summary>The hash of the second level is the upper bits of an address times this.</summary>
-    public const int SecondFactor = 0x3c6e_f373;
+    /// <summary>The hash of the second level, and of the table of shared pads, is the upper bits of the lower half of an address times this.</summary>
+    public const int SecondFactor = 0x61c8_8647;
 
-    /// <summary>How far the product is shifted right for the bytes to an entry, once its low four bits are cleared.</summary>
-    public const int SecondShift = 64 - 19 - 4;
+    /// <summary>Bits of an index into the second level.</summary>
+    public const int SecondBits = 16;
 
-    /// <summary>The index of a code address in the second level.</summary>
-    public static int SecondHash(ulong linear) => (int)(linear * SecondFactor >> (SecondShift + 4));
+    /// <summary>The index of a code address in a table hashed by <see cref="SecondFactor"/> that has two to the power of <paramref name="bits"/> entries.</summary>
+    public static int MultipliedHash(ulong linear, int bits) => (int)((uint)linear * (uint)SecondFactor >> (32 - bits));
 
-    /// <summary>Bytes of both levels.</summary>
-    public const int JumpBytes = JumpCacheEntries * 8 + SecondEntries * 16;
+    /// <summary>Entries of a jump cache's list of code pages that are known to be where they were, 16 bytes each (see <see cref="JumpCache.KnownPage"/>).</summary>
+    public const int KnownPages = 1024;
+
+    /// <summary>Entries of the list of what was set in a jump cache, 4 bytes each; one less, the number of them comes first.</summary>
+    public const int SetLogEntries = 16 * 1024;
+
+    /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list.</summary>
+    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * 16 + KnownPages * 16 + SetLogEntries * 4;
 
     /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
@@ -154,6 +162,15 @@ internal static unsafe class Slot
 
     /// <summary>Displacement of its second level.</summary>
     public const int SecondCache = JumpCache + JumpCacheEntries * 8;
+
+    /// <summary>Displacement of the addresses that the first level's entries are for.</summary>
+    public const int JumpLinears = SecondCache + SecondEntries * 16;
+
+    /// <summary>Displacement of the known code pages.</summary>
+    public const int KnownCodePages = JumpLinears + JumpCacheEntries * 8;
+
+    /// <summary>Displacement of the list of what was set in the first level.</summary>
+    public const int SetLog = KnownCodePages + KnownPages * 16;
 
     /// <summary>Displacement of the <see cref="RegionHead"/>.</summary>
     public const int Head = JumpCache + JumpBytes;
@@ -225,6 +242,7 @@ internal static unsafe class Slot
         WalkGlobal = At(&Model->WalkGlobal),
         LargeMap = At(&Model->LargeMap),
         FastFills = At(&Model->FastFills),
+        SharedPads = At(&Model->SharedPads),
         Save0 = At(&Model->Save0),
         Save1 = At(&Model->Save1),
         Save2 = At(&Model->Save2),
