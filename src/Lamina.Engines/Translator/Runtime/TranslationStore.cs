@@ -15,7 +15,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private const int MaxAge = 16;
 
     // How many blocks are translated ahead of being reached. What never runs costs time and room.
-    private const int MostFollowers = 4;
+    private const int MostFollowers = 2;
 
     private readonly GuestMemory _memory;
     private readonly BlockIndex _index = new();
@@ -121,7 +121,7 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     private Block EmitStale(in BlockIdentity identity, ulong linear)
     {
-        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, Valid = false };
+        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, LiveIn = Flags.All, Valid = false };
         _emitter.EmitStale(block);
         Buffer.Add(block);
         return block;
@@ -215,7 +215,8 @@ internal sealed unsafe class TranslationStore : IDisposable
         {
             var same = stale.Physical == fresh.Physical && stale.Key == fresh.Key && stale.CodeBase == fresh.CodeBase
                 && (stale.Linear == fresh.Linear || (stale.Key & ModeKey.PositionIndependent) != 0);
-            if (!same || stale.Valid || !fresh.Valid || fresh.CrossesPage) return;
+            var getsFlags = stale.LiveIn != Flags.None || fresh.LiveIn == Flags.None;
+            if (!same || !getsFlags || stale.Valid || !fresh.Valid || fresh.CrossesPage) return;
             fresh.Age = Math.Max(fresh.Age, stale.Age + 1);
             if (fresh.Age < MaxAge) PatchEntry(stale, 0xe9, Buffer.Executable(fresh.HostStart));
         }

@@ -356,7 +356,8 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleStale(Block block)
     {
         _cpu->Rip = RipOf(block, 0);
-        _cpu->ArithmeticFlags = Unpark(_area->HostFlags);
+        // A pad for a block that did not want the flags left them parked.
+        _cpu->ArithmeticFlags = Unpark(block.LiveIn == Flags.None ? _area->ParkedFlags : _area->HostFlags);
         _resume = 0;
         if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
