@@ -1,7 +1,7 @@
 // Addresses and checked accesses. An access in place is
 //     lea  S0, [address]              (left out where a register holds the address already)
-//     bextr S1, S0, field             page number, truncated to 36 bits: the index can never leave the table
-//     mov  S1, [tables + S1*8]        addend: host address - linear address; 0: not known
+//     bextr S1, S0                    page number, truncated to 36 bits: the index can never leave the table
+//     mov  S1, gs:[S1*8 + table]      addend: host address - linear address; 0: not known
 //     test S0, size - 1; jnz cold     may cross the page
 //     test S1, S1; jz cold
 //     op   [S0 + S1]
@@ -193,7 +193,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Mov(S1, address, wide: false);
         _asm.Shift(5, S1, 12, wide: false);
         if (write) _asm.Unary(2, S1);
-        _asm.Rx(Op.MovLoad, S1, Tables, S1, 3, 0);
+        _asm.GsIndex(Op.MovLoad, S1, S1, 3, write ? Slot.WriteTable : 0);
     }
 
     /// <summary>Makes the operand [S0], which frees S1.</summary>

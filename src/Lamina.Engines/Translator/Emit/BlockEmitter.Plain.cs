@@ -11,7 +11,7 @@ internal sealed unsafe partial class BlockEmitter
     private const int NotPresent = -1;
 
     // Registers that may be borrowed for a moment, those that need no REX prefix first.
-    private static ReadOnlySpan<byte> Borrowable => [Host.Rsi, Host.Rdi, Host.Rbp, Host.Rbx, Host.R12, Host.R13, Host.R8];
+    private static ReadOnlySpan<byte> Borrowable => [Host.Rsi, Host.Rdi, Host.Rbp, Host.Rbx, Host.R12, Host.R13, Host.R14, Host.R8];
 
     /// <summary>Host registers of one instruction's fields while it is encoded.</summary>
     private struct Fields

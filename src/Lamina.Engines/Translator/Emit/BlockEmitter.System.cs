@@ -42,7 +42,7 @@ internal sealed unsafe partial class BlockEmitter
     {
         EmitSystemFlag(Rflags.AC, set);
         _asm.Gs(Op.MovLoad, S0, set ? Slot.OpenGs : Slot.ClosedGs);
-        _asm.SwitchRegion(S0);
+        _asm.WriteGsBase(S0);
     }
 
     /// <summary>SYSCALL, SYSRET, IRETQ by a stub, which leaves to the executor what is not plain. S0: what follows in memory.</summary>

@@ -10,13 +10,13 @@ namespace Lamina.Engines.Translator.Emit;
 internal static class Frame
 {
     /// <summary>Arithmetic flags parked by generated code: SETO in bits 0-7, LAHF in bits 8-15.</summary>
-    public const int ParkedFlags = 40;
+    public const int ParkedFlags = 32;
 
     /// <summary>Linear address of the page that position-independent code runs in; its page offsets are added to it.</summary>
-    public const int CodePage = 48;
+    public const int CodePage = 40;
 
     /// <summary>Values between the steps of one instruction.</summary>
-    public const int Temporary0 = 56, Temporary1 = 64, Temporary2 = 72;
+    public const int Temporary0 = 48, Temporary1 = 56, Temporary2 = 64;
 
     /// <summary>Bytes in all.</summary>
     public const int Size = 80;
@@ -25,17 +25,10 @@ internal static class Frame
     public static int Of(int guest) => Displaced.IndexOf((byte)guest) * 8;
 
     /// <summary>Each slot with its place in the vCPU's area while generated code does not run.</summary>
-    public static IEnumerable<(int Offset, int Slot)> Slots
-    {
-        get
-        {
-            for (var guest = 0; guest < 16; guest++)
-                if (IsDisplaced(guest)) yield return (Of(guest), Slot.GprSlot(guest));
-            yield return (ParkedFlags, Slot.ParkedFlags);
-            yield return (CodePage, Slot.CodePage);
-            yield return (Temporary0, Slot.Temporary0);
-            yield return (Temporary1, Slot.Temporary1);
-            yield return (Temporary2, Slot.Temporary2);
-        }
-    }
+    public static IEnumerable<(int Offset, int Slot)> Slots =>
+    [
+        (Of(9), Slot.GprSlot(9)), (Of(10), Slot.GprSlot(10)), (Of(11), Slot.GprSlot(11)), (Of(15), Slot.GprSlot(15)),
+        (ParkedFlags, Slot.ParkedFlags), (CodePage, Slot.CodePage),
+        (Temporary0, Slot.Temporary0), (Temporary1, Slot.Temporary1), (Temporary2, Slot.Temporary2),
+    ];
 }

@@ -1,7 +1,7 @@
 // Where guest general registers live while generated code runs. Most keep their own number. The host's RSP stays a real
-// stack for signal frames, so the guest's RSP lives in R9; R10 and R11 are scratch; R14 and R15 hold what every access to
-// memory needs. The guest's registers of these numbers, but for R8, live in memory (Frame) and are loaded and stored around
-// the instructions that name them: compilers use them least.
+// stack for signal frames, so the guest's RSP lives in R9; R10 and R11 are scratch; R15 holds a constant that every access
+// to memory needs. The guest's R9, R10, R11 and R15, which compilers use least, live in memory (Frame) and are loaded and
+// stored around the instructions that name them.
 using Lamina.Engines.Translator.Runtime;
 
 namespace Lamina.Engines.Translator.Emit;
@@ -20,14 +20,11 @@ internal static class GuestRegisters
     /// <summary>Which bits of an address are the number of its page, as BEXTR takes it: 12 and up, <see cref="Slot.PageNumberBits"/> of them.</summary>
     public const int PageField = Host.R15;
 
-    /// <summary>The address between the region's tables: the entry for reads of page n is n words above it, the one for writes n + 1 below.</summary>
-    public const int Tables = Host.R14;
-
     /// <summary>The guest registers that live in memory.</summary>
-    public static ReadOnlySpan<byte> Displaced => [9, 10, 11, 14, 15];
+    public static ReadOnlySpan<byte> Displaced => [9, 10, 11, 15];
 
     /// <summary>Whether a guest register lives in memory.</summary>
-    public static bool IsDisplaced(int guest) => guest is >= 9 and <= 11 or >= 14;
+    public static bool IsDisplaced(int guest) => guest is >= 9 and <= 11 or 15;
 
     /// <summary>The host register of a guest register that is not displaced.</summary>
     public static int HostOf(int guest) => guest == 4 ? StackPointer : guest;

@@ -59,14 +59,7 @@ internal static unsafe class Sequences
     {
         asm.PageNumber(addend, address);
         if (write) asm.Unary(2, addend);
-        asm.Rx(Op.MovLoad, addend, Tables, addend, 3, 0);
-    }
-
-    /// <summary>Goes over to another region, whose GS base is in a register.</summary>
-    public static void SwitchRegion(this ref Assembler asm, int gs)
-    {
-        asm.WriteGsBase(gs);
-        asm.Gs(Op.MovLoad, Tables, Slot.TablesOfRegion);
+        asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
     }
 
     /// <summary>Loads the number of the page at the linear address in another register, as the tables are indexed.</summary>

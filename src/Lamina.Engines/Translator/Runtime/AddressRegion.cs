@@ -1,7 +1,6 @@
 // One address-translation region of a vCPU (see VcpuArea): the flat read and write tables of one address space at one
 // kind of privilege, and the log of what was filled in. It is a TLB: anything may be dropped from it at any time.
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -18,9 +17,6 @@ internal struct RegionHead
 
     /// <summary>Which region of the vCPU this is.</summary>
     public ulong Number;
-
-    /// <summary>The address between its tables (see <see cref="GuestRegisters.Tables"/>).</summary>
-    public ulong Tables;
 
     /// <summary>What <see cref="WriteHints"/> gets or'ed to a page number here.</summary>
     public ulong HintTag;
@@ -59,7 +55,6 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     private readonly HostReservation _range;
     private readonly byte* _gs;
-    private readonly ulong* _tables;
     private ulong _drops;
 
     /// <summary>Reserves a region around a mapping of the vCPU's shared state.</summary>
@@ -74,15 +69,13 @@ internal sealed unsafe class AddressRegion : IDisposable
         IsUser = kind == RegionKind.User;
         _range = HostReservation.Reserve(2 * TableBytes + Slot.Middle);
         _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
-        _range.MapShared(0, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
-        _gs = (byte*)_range.Address + Slot.Middle;
-        _tables = (ulong*)(_gs + TableBytes);
+        _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
+        _gs = (byte*)_range.Address + TableBytes + Slot.Middle;
         _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpBytes, jumps.Memory, 0, MappingAccess.ReadWrite);
         var user = kind == RegionKind.User ? EntryUser : 0;
         *Head = new RegionHead
         {
             Number = (ulong)number,
-            Tables = (ulong)_tables,
             HintTag = WriteHints.TagOf(number),
             WalkRead = EntryPresent | EntryAccessed | user,
             WalkWrite = EntryPresent | EntryAccessed | EntryWritable | user,
@@ -108,6 +101,10 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>When it was last used, for replacement.</summary>
     public long LastUse { get; set; }
 
+    private ulong* ReadTable => (ulong*)_gs;
+
+    private ulong* WriteTable => (ulong*)(_gs - Slot.Middle);
+
     private RegionHead* Head => (RegionHead*)(_gs + Slot.Head);
 
     private ulong* Log => (ulong*)(_gs + Slot.Log);
@@ -121,8 +118,8 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         if (Head->LocalCount + Head->GlobalCount >= Slot.LogEntries) FlushTables();
         var page = PageOf(linear);
-        _tables[page] = addend;
-        if (write) _tables[-1 - (long)page] = addend;
+        ReadTable[page] = addend;
+        if (write) WriteTable[-1 - (long)page] = addend;
         if (global) Log[Slot.LogEntries - ++Head->GlobalCount] = page;
         else Log[Head->LocalCount++] = page;
     }
@@ -137,8 +134,8 @@ internal sealed unsafe class AddressRegion : IDisposable
             return;
         }
         page &= ~511ul;
-        new Span<ulong>(_tables + page, 512).Clear();
-        new Span<ulong>(_tables - 512 - (long)page, 512).Clear();
+        new Span<ulong>(ReadTable + page, 512).Clear();
+        new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
     }
 
     /// <summary>Forgets everything, the jump cache too.</summary>
@@ -169,7 +166,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <param name="hostPage">Host address.</param>
     public void Protect(ulong page, ulong hostPage)
     {
-        ref var addend = ref _tables[-1 - (long)page];
+        ref var addend = ref WriteTable[-1 - (long)page];
         if (addend != 0 && addend + LinearOf(page) == hostPage) addend = 0;
     }
 
@@ -193,7 +190,8 @@ internal sealed unsafe class AddressRegion : IDisposable
         _drops += Head->LocalCount + Head->GlobalCount;
         if (_drops >= DropsBeforeReturn)
         {
-            _range.Discard(Slot.Middle, 2 * TableBytes);
+            _range.Discard(0, TableBytes);
+            _range.Discard(TableBytes + Slot.Middle, TableBytes);
             _drops = 0;
         }
         else
@@ -206,7 +204,7 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     private void Drop(ulong page)
     {
-        _tables[page] = 0;
-        _tables[-1 - (long)page] = 0;
+        ReadTable[page] = 0;
+        WriteTable[-1 - (long)page] = 0;
     }
 }

@@ -35,7 +35,7 @@ internal static unsafe class PrivilegeStubs
         EmitSplitFlags(ref asm);
         EmitSegments(ref asm, Slot.KernelCode, Slot.KernelStack, level: 0);
         asm.Gs(Op.MovLoad, S0, Slot.ClosedGs);
-        asm.SwitchRegion(S0);
+        asm.WriteGsBase(S0);
         asm.Gs(Op.MovLoad, S0, Slot.Lstar);
         EmitGo(ref asm);
         return start;
@@ -54,7 +54,7 @@ internal static unsafe class PrivilegeStubs
         EmitSplitFlags(ref asm);
         EmitSegments(ref asm, Slot.UserCode, Slot.UserStack, level: 3);
         asm.Gs(Op.MovLoad, S0, Slot.UserGs);
-        asm.SwitchRegion(S0);
+        asm.WriteGsBase(S0);
         asm.Mov(S0, HostReg.Rcx);
         EmitGo(ref asm);
         return start;
@@ -130,7 +130,7 @@ internal static unsafe class PrivilegeStubs
             asm.Rm(Op.MovLoad, S0, frame, 0);
             EmitRestore(ref asm);
             asm.Gs(Op.MovLoad, S1, gs);
-            asm.SwitchRegion(S1);
+            asm.WriteGsBase(S1);
             EmitGo(ref asm);
         }
 

@@ -70,7 +70,7 @@ internal sealed unsafe class Stubs
         asm.Push(HostReg.Rbx);
         asm.Push(HostReg.Rbp);
         for (var r = HostReg.R12; r <= HostReg.R15; r++) asm.Push(r);
-        asm.SwitchRegion(HostReg.Rdi);
+        asm.WriteGsBase(HostReg.Rdi);
         asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, -Frame.Size);
         asm.Gs(Op.MovStore, HostReg.Rsp, Slot.HostStack);
         foreach (var (offset, slot) in Frame.Slots)

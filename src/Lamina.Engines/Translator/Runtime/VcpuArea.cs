@@ -178,6 +178,9 @@ internal static unsafe class Slot
     /// <summary>Displacement of the fill log.</summary>
     public const int Log = Head + 4096;
 
+    /// <summary>Displacement of the write table for the complemented page number.</summary>
+    public const int WriteTable = -Middle;
+
     /// <summary>Bits of a page number.</summary>
     public const int PageNumberBits = 36;
 
@@ -255,7 +258,6 @@ internal static unsafe class Slot
         GlobalCount = AtHead(&HeadModel->GlobalCount),
         ThisRegion = AtHead(&HeadModel->Number),
         HintTag = AtHead(&HeadModel->HintTag),
-        TablesOfRegion = AtHead(&HeadModel->Tables),
         WalkRead = AtHead(&HeadModel->WalkRead),
         WalkWrite = AtHead(&HeadModel->WalkWrite),
         WalkForbidden = AtHead(&HeadModel->WalkForbidden);

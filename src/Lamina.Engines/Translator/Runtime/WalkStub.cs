@@ -186,12 +186,12 @@ internal static unsafe class WalkStub
         asm.RegImmediate(4, Index, -4096);
         asm.Rr(Op.Sub, Index, Table);
         asm.Mov(S1, Table);
-        asm.Rx(Op.MovStore, S1, Tables, Temporary, 3, 0);
+        asm.GsIndex(Op.MovStore, S1, Temporary, 3, 0);
         if (write)
         {
             asm.Mov(Index, Temporary);
             asm.Unary(2, Index);
-            asm.Rx(Op.MovStore, S1, Tables, Index, 3, 0);
+            asm.GsIndex(Op.MovStore, S1, Index, 3, Slot.WriteTable);
         }
         asm.Gs(Op.Test, Entry, Slot.WalkGlobal);
         var global = asm.JccShort(Cond.NE);
