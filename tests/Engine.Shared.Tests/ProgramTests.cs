@@ -25,6 +25,7 @@ public sealed class ProgramTests
         ["long: local APIC"] = LongPrograms.LocalApicTimer,
         ["long: MSRs"] = LongPrograms.ModelSpecificRegisters,
         ["long: self-modification"] = LongPrograms.SelfModification,
+        ["long: flags into changed code"] = LongPrograms.FlagsIntoChangedCode,
         ["long: trap flag"] = LongPrograms.TrapFlag,
         ["long: task priority"] = LongPrograms.TaskPriority,
     };

@@ -338,6 +338,28 @@ internal static class LongPrograms
         c.jne(again);
     }, (_, state) => Assert.Equal(0x5000_000Ful, state.Gpr[GprIndex.Rax]));
 
+    // What an indirect jump leads to reads no flags at first, and then, changed, it does.
+    internal static GuestProgram FlagsIntoChangedCode { get; } = new(GuestMode.Long, c =>
+    {
+        var (again, changed, back) = (c.CreateLabel(), c.CreateLabel(), c.CreateLabel());
+        c.xor(r13d, r13d);
+        c.lea(rsi, __[changed]);
+        c.mov(ecx, 6);
+        c.Label(ref again);
+        c.mov(edx, 1);
+        c.cmp(ecx, 3);
+        c.jne(back);
+        c.mov(__word_ptr[rsi], 0xD211); // adc edx, edx
+        c.Label(ref back);
+        c.stc();
+        c.jmp(rsi);
+        c.Label(ref changed);
+        c.xor(edx, edx);
+        c.add(r13d, edx);
+        c.dec(ecx);
+        c.jne(again);
+    }, (_, state) => Assert.Equal(9ul, state.Gpr[13]));
+
     internal static GuestProgram TrapFlag { get; } = new(GuestMode.LongUser, c =>
     {
         c.pushfq();

@@ -1,6 +1,6 @@
 // Addresses and checked accesses. An access in place is
 //     lea  S0, [address]              (left out where a register holds the address already)
-//     bextr S1, S0                    page number, truncated to 36 bits: the index can never leave the table
+//     bextr S1, S0, field             page number, truncated to 36 bits: the index can never leave the table
 //     mov  S1, gs:[S1*8 + table]      addend: host address - linear address; 0: not known
 //     test S0, size - 1; jnz cold     may cross the page
 //     test S1, S1; jz cold

@@ -92,7 +92,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (hint == 0) return;
         if (hint != WriteHints.Many)
         {
-            RegionOf(number).Protect(page, host);
+            RegionOf(number)?.Protect(page, host);
             return;
         }
         _closed.ProtectAll(host);
@@ -104,7 +104,20 @@ internal sealed unsafe partial class TranslatorVcpu
     public void TranslationsDropped()
     {
         _closed.Jumps.Clear();
-        foreach (var region in _users) region?.Jumps.Clear();
+        _user.Jumps.Clear();
+        // Those that are wanted again come back empty, as they would be now, but without the memory that they had.
+        for (var i = 0; i < _users.Length; i++)
+        {
+            if (_users[i] is not { } region || region == _user) continue;
+            Release(region);
+            _users[i] = null;
+        }
+    }
+
+    private static void Release(AddressRegion region)
+    {
+        region.Jumps.Dispose();
+        region.Dispose();
     }
 
     private void FlushSupervisor(bool global)
@@ -121,7 +134,7 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    private AddressRegion RegionOf(int number) => number switch { 0 => _closed, 1 => _open, _ => _users[number - 2]! };
+    private AddressRegion? RegionOf(int number) => number switch { 0 => _closed, 1 => _open, _ => _users[number - 2] };
 
     private AddressRegion NewUserRegion(int index)
     {
@@ -137,19 +150,15 @@ internal sealed unsafe partial class TranslatorVcpu
         known = true;
         for (var i = 0; i < _users.Length; i++)
         {
-            var region = _users[i];
-            if (region == null)
-            {
-                oldest = i;
-                break;
-            }
-            if (region.Owner == cr3) return Used(region);
-            if (region.LastUse < _users[oldest]!.LastUse) oldest = i;
+            if (_users[i] is { } region && region.Owner == cr3) return Used(region);
+            if (LastUse(i) < LastUse(oldest)) oldest = i;
         }
         known = false;
         var chosen = _users[oldest] ?? NewUserRegion(oldest);
         chosen.Owner = cr3;
         return Used(chosen);
+
+        long LastUse(int index) => _users[index]?.LastUse ?? -1;
 
         AddressRegion Used(AddressRegion region)
         {

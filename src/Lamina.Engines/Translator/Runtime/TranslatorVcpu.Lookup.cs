@@ -51,7 +51,7 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         var number = (int)_area->RegionNumber;
         if (number == _region.Number) return;
-        _region = RegionOf(number);
+        _region = RegionOf(number)!;
         _key = _region.Jumps.Key;
     }
 

@@ -368,10 +368,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _faults.Dispose();
         _processor.Dispose();
         foreach (var region in _users)
-        {
-            region?.Jumps.Dispose();
-            region?.Dispose();
-        }
+            if (region != null) Release(region);
         _closed.Jumps.Dispose();
         _closed.Dispose();
         _open.Dispose();

@@ -1,10 +1,11 @@
 // The memory around GS. One shared object (VcpuArea: architectural state, slots of the generated code, XSAVE image) is
-// mapped below the GS base of every address-translation region of a vCPU, so that changing the region is one WRGSBASE (and
-// a load of R14) and the state stays where it was:
+// mapped just below the GS base of every address-translation region of a vCPU, so that changing the region is one
+// WRGSBASE and the state stays where it was:
 //
-//    shared state | jump cache, head, fill log |    write table (grows down)     |     read table (grows up)
-//                                              |     <---- entry of page p at     |  entry of page p at ---->
-//                                              GS          R14 - 8 - 8p          R14    R14 + 8p
+//      write table (grows down)      | shared state | jump cache, head, fill log |      read table (grows up)
+//   <---- entry of page p at         |              |                            |  entry of page p at
+//         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
+//                                                                               GS
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
