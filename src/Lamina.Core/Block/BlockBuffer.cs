@@ -38,6 +38,10 @@ public static class BlockBackendExtensions
     /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
     public static void Read(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.Read(offset, into.Vectors);
 
+    /// <summary>The same where it needs no wait; false where it would.</summary>
+    /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
+    public static bool TryReadCached(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.TryReadCached(offset, into.Vectors);
+
     /// <summary>Writes as much as the buffer is long.</summary>
     /// <exception cref="IOException">The host or the image fails; a part may be written.</exception>
     public static void Write(this IBlockBackend disk, ulong offset, BlockBuffer from) => disk.Write(offset, from.Vectors);

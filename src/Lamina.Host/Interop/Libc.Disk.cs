@@ -13,6 +13,7 @@ internal static unsafe partial class Libc
     internal const int IOV_MAX = 1024;
     internal const int F_OFD_GETLK = 36, F_OFD_SETLK = 37;
     internal const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2, SEEK_SET = 0;
+    internal const int RWF_NOWAIT = 8;
     internal const int S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFDIR = 0x4000;
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_INO = 0x100;
@@ -39,6 +40,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial nint preadv(int fd, IoVector* iov, int iovcnt, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial nint preadv2(int fd, IoVector* iov, int iovcnt, long offset, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial nint pwritev(int fd, IoVector* iov, int iovcnt, long offset);

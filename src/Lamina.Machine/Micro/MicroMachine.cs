@@ -34,8 +34,8 @@ internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Bo
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
 {
-    // Requests of one disk that wait for the host at once where it is opened past the page cache.
-    private const int DirectRequests = 8;
+    // Requests of one disk that wait for the host at once.
+    private const int DiskRequests = 16;
 
     private readonly UnitStack _units;
     private readonly BootPlan _boot;
@@ -216,8 +216,8 @@ internal sealed class MicroMachine : IHardware
         Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
         WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
         Discard = disk.Spec.Discard,
-        // Past the page cache a request waits for the disk; in it, handing it over would take longer than doing it.
-        Parallel = disk.Spec.Direct ? DirectRequests : 0,
+        Parallel = DiskRequests,
+        WritesWait = disk.Spec.Direct,
         Report = spec.Report,
     }, workers));
 

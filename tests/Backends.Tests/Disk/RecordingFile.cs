@@ -56,6 +56,12 @@ internal sealed class RecordingFile : IImageFile
         }
     }
 
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        Read(offset, into);
+        return true;
+    }
+
     public void Write(ulong offset, ReadOnlySpan<byte> from)
     {
         Before("write");
