@@ -197,7 +197,8 @@ public sealed unsafe class DiskFile : IDisposable
     public void Sync()
     {
         using var use = new Use(_descriptor);
-        if (Libc.fdatasync(use.Descriptor) != 0) throw HostException.FromErrno($"cannot write {Path} to the disk");
+        // Space that is missing only now was promised before: what was written is lost, and no repetition brings it back.
+        if (Libc.fdatasync(use.Descriptor) != 0) throw new HostException(HostException.FromErrno($"cannot write {Path} to the disk").Message);
     }
 
     /// <summary>Makes the file shorter, or longer with a hole at its end.</summary>
