@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Devices.Virtio.Block;
+using Lamina.Host;
 using Xunit;
 
 namespace Lamina.Devices.Tests.Virtio;
@@ -388,12 +389,71 @@ public sealed class VirtioBlockTests : IDisposable
         Assert.Equal(["write 0+1", "read 0+1"], _disk.Calls);
     }
 
+    [Fact]
+    public void A_write_that_finds_the_host_full_waits_for_space_and_the_queue_goes_on()
+    {
+        var (helpers, changes) = (new TestWorkers(), new List<bool>());
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add, Report = _reports.Add }, helpers);
+        StartDevice(block, features: null);
+        _disk.IsCached = true;
+        _guest.Store(Data, (byte)7);
+        _disk.Failure = Full;
+
+        Assert.Equal([Pending, Pending], Answers((Out, 0, 512), (Out, 1, 512)));
+        Assert.Equal([true], changes);
+        block.Retry();
+        helpers.Run();
+        Assert.Equal([Pending, Pending], Statuses(2));
+        _disk.Failure = null;
+        Assert.Equal([Pending, Pending], Statuses(2));
+        block.Retry();
+        helpers.Run();
+
+        Assert.Equal([Ok, Ok], Statuses(2));
+        Assert.Equal([true, false], changes);
+        Assert.Equal(7, _disk.Content[0]);
+        Assert.Empty(_reports);
+        Assert.Equal((2, 0), (block.Requests, block.Failures));
+    }
+
+    [Fact]
+    public void A_reset_forgets_what_waits_for_space()
+    {
+        var (helpers, changes) = (new TestWorkers(), new List<bool>());
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add }, helpers);
+        StartDevice(block, features: null);
+        _disk.Failure = Full;
+        Answers((Out, 0, 512));
+
+        _guest.Write(0x70, 0);
+        _disk.Failure = null;
+        block.Retry();
+        helpers.Run();
+
+        Assert.Equal([true, false], changes);
+        Assert.Equal(["write 0+1"], _disk.Calls);
+    }
+
+    [Fact]
+    public void Only_a_full_host_is_waited_for()
+    {
+        var changes = new List<bool>();
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add }, new TestWorkers());
+        StartDevice(block, features: null);
+        _disk.Failure = new IOException("broken");
+
+        Assert.Equal([IoError], Answers((Out, 0, 512)));
+        Assert.Empty(changes);
+    }
+
     [Theory]
     [InlineData(21, 1)]
     [InlineData(0, 17)]
     [InlineData(0, 0)]
     public void A_device_that_cannot_be_is_refused(int serialLength, int queues) =>
         Assert.Throws<ArgumentException>(() => new VirtioBlock(_disk, new VirtioBlockOptions { Serial = new string('x', serialLength), Queues = serialLength == 0 ? queues : 1 }));
+
+    private static readonly HostException Full = new("there is no space") { IsDiskFull = true };
 
     private const byte Pending = 0xee;
 

@@ -36,6 +36,12 @@ public sealed record VirtioBlockOptions
     /// <summary>Whether a write waits for the host's disk, so that others are carried out meanwhile.</summary>
     public bool WritesWait { get; init; }
 
+    /// <summary>
+    /// Has a request that finds the host's disk full wait for <see cref="VirtioBlock.Retry"/> instead of failing. Told "true" when
+    /// the first one waits and "false" when none does any more; any thread, with locks held. It takes <see cref="Parallel"/>.
+    /// </summary>
+    public Action<bool>? WaitsForSpace { get; init; }
+
     /// <summary>Told in a sentence of errors of the disk, a few times; any thread.</summary>
     public Action<string>? Report { get; init; }
 }
@@ -48,6 +54,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     private readonly byte[] _serial;
     private readonly BlockBuffer[] _buffers;
     private readonly BlockWorkers? _helpers;
+    private readonly StalledRequests? _stalled;
     private readonly ulong _sectors;
     private BlockState _state;
     private ulong _features;
@@ -69,6 +76,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i, Polled: true))];
         _buffers = [.. Queues.Select(_ => new BlockBuffer())];
         if (options.Parallel > 0 && workers is not null) _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
+        if (_helpers is not null && options.WaitsForSpace is not null) _stalled = new StalledRequests(_helpers, options.WaitsForSpace);
         Reset();
     }
 
@@ -165,7 +173,16 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     }
 
     /// <inheritdoc/>
-    public void StopQueue(int index) => _helpers?.WaitFor(index);
+    public void StopQueue(int index)
+    {
+        // Those that are tried again by now may stall once more.
+        _stalled?.Forget(index);
+        _helpers?.WaitFor(index);
+        _stalled?.Forget(index);
+    }
+
+    /// <summary>Tries what waits for space on the host's disk once more. Any thread.</summary>
+    public void Retry() => _stalled?.Retry();
 
     /// <inheritdoc/>
     public void Reset()
@@ -215,6 +232,11 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
                 _ => BlockStatus.Unsupported,
             };
         }
+        catch (IOException failure) when (_stalled is not null && failure.IsDiskFull())
+        {
+            _stalled.Add(queue, chain);
+            return;
+        }
         catch (IOException failure)
         {
             status = BlockStatus.IoError;
@@ -225,6 +247,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
             _helpers!.Add(queue, chain);
             return;
         }
+        _stalled?.Remove(chain);
         Interlocked.Increment(ref _state.Requests);
         if (status != BlockStatus.Ok) Interlocked.Increment(ref _state.Failures);
         // The status is the last byte, wherever the data ended.
