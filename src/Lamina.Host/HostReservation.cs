@@ -162,10 +162,13 @@ public sealed class SharedMemory : IDisposable
 /// <summary>The host refused something; the message is a sentence that says what, and what to do.</summary>
 public sealed class HostException(string message, Exception? inner = null) : IOException(message, inner)
 {
+    /// <summary>Whether the host has no space left on a disk (ENOSPC), or no more for this user (EDQUOT).</summary>
+    public bool IsDiskFull { get; init; }
+
     /// <summary>Adds the text of the last native error to a sentence.</summary>
     public static HostException FromErrno(string what)
     {
         var error = new Win32Exception(Marshal.GetLastPInvokeError());
-        return new HostException($"{what} ({error.Message})", error);
+        return new HostException($"{what} ({error.Message})", error) { IsDiskFull = error.NativeErrorCode is Libc.ENOSPC or Libc.EDQUOT };
     }
 }

@@ -19,6 +19,7 @@ public sealed record DiskSpec
         ("direct", "go past the host's page cache"),
         ("queues=N", "request queues; one for each CPU by default"),
         ("discard=off", "ignore what the guest gives up"),
+        ("on-full=error|pause", "what the guest gets when the host's disk is full: an I/O error (the default), or a pause until there is space"),
         ("temporary", "forget all writes at the end"),
         ("backing=PATH", "a file that the image may use as its backing file; repeatable; \"any\" trusts the image"),
     ];
@@ -46,6 +47,9 @@ public sealed record DiskSpec
 
     /// <summary>Whether space that the guest gives up goes back to the host.</summary>
     public bool Discard { get; init; } = true;
+
+    /// <summary>Whether the machine is paused while the host has no space for what is written; else the guest gets an I/O error.</summary>
+    public bool PausesWhenFull { get; init; }
 
     /// <summary>Whether all writes are forgotten at the machine's end; the image is only read.</summary>
     public bool Temporary { get; init; }
@@ -84,6 +88,7 @@ public sealed record DiskSpec
             ("cache", "writethrough") => disk with { Cache = DiskCache.WriteThrough },
             ("cache", "unsafe") => disk with { Cache = DiskCache.Unsafe },
             ("discard", "on" or "off") => disk with { Discard = value == "on" },
+            ("on-full", "error" or "pause") => disk with { PausesWhenFull = value == "pause" },
             ("queues", not null) when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) => disk with { Queues = count },
             ("backing", "any") => disk with { TrustsBacking = true },
             ("backing", { Length: > 0 }) => disk with { Backing = [.. disk.Backing, value] },

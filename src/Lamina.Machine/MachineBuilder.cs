@@ -60,7 +60,7 @@ internal static class MachineBuilder
             var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
             var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path)) : null;
             var networks = NetworkBackends.Open(spec.Networks, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, services.Time), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)

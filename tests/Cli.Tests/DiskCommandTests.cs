@@ -91,6 +91,7 @@ public sealed class DiskCommandTests : IDisposable
     [InlineData("run --disk ,ro", "a disk needs the path")]
     [InlineData("run --disk {image},fast", "\"fast\" is no option of a disk")]
     [InlineData("run --disk {image},cache=none", "\"cache=none\" is no option of a disk")]
+    [InlineData("run --disk {image},on-full=stop", "\"on-full=stop\" is no option of a disk")]
     [InlineData("run --kernel {kernel} --disk {image},queues=0", "1 to 16 queues, not 0")]
     [InlineData("run --kernel {kernel} --disk {image},serial=0123456789012345678901", "longer than 20 bytes")]
     [InlineData("run --kernel {kernel} --disk {image} --disk {image}", "is given twice")]
@@ -113,6 +114,26 @@ public sealed class DiskCommandTests : IDisposable
         await Fail(2, sentence, words.Split(' ').Select(word => named.Aggregate(word, (text, name) => text.Replace(name.Key, name.Value, StringComparison.Ordinal))).ToArray());
 
         Assert.False(File.Exists(_folder.File("new.qcow2")));
+    }
+
+    [Fact]
+    public async Task Images_that_lead_nowhere_or_lie_are_refused_before_the_guest_starts()
+    {
+        string kernel = Guest.In(_folder, Guest.Halts), overlay = _folder.File("overlay.qcow2");
+        await Succeed("disk", "create", Image, "1M");
+        await Succeed("disk", "create", overlay, "--backing", "disk.qcow2");
+        var (whole, layered) = (File.ReadAllBytes(Image), File.ReadAllBytes(overlay));
+
+        File.WriteAllBytes(Image, layered);
+        await Fail(2, "disk.qcow2 is its own backing file, by way of 1 images", "run", "--kernel", kernel, "--disk", $"{Image},backing=any");
+        await Fail(2, "disk.qcow2 is its own backing file, by way of 2 images", "run", "--kernel", kernel, "--disk", $"{overlay},backing=any");
+        File.Delete(Image);
+        await Fail(2, "disk.qcow2 of ", "run", "--kernel", kernel, "--disk", $"{overlay},backing=any");
+        await Fail(2, "is missing", "run", "--kernel", kernel, "--disk", overlay);
+        File.WriteAllBytes(Image, [.. whole.AsSpan(0, 24), 0xff, 0xff, .. whole.AsSpan(26)]);
+        await Fail(2, "it says that its disk has", "run", "--kernel", kernel, "--disk", Image);
+        File.WriteAllBytes(Image, whole[..70_000]);
+        await Fail(2, "does not lie in the file", "run", "--kernel", kernel, "--disk", Image);
     }
 
     [Fact]

@@ -12,16 +12,16 @@ public sealed class DiskSpecTests
         var disk = DiskSpec.Parse("disk.qcow2");
 
         Assert.Equal(("disk.qcow2", null, false, DiskCache.WriteBack, true, null), (disk.Path, disk.Format, disk.ReadOnly, disk.Cache, disk.Discard, disk.Queues));
-        Assert.Equal((false, false, false, 0), (disk.Direct, disk.Temporary, disk.TrustsBacking, disk.Backing.Count));
+        Assert.Equal((false, false, false, false, 0), (disk.Direct, disk.Temporary, disk.TrustsBacking, disk.PausesWhenFull, disk.Backing.Count));
     }
 
     [Fact]
     public void Every_option_is_understood()
     {
-        var disk = DiskSpec.Parse("a,,b.img,ro,format=raw,serial=x=1,cache=writethrough,direct,queues=4,discard=off,temporary,backing=c,,d,backing=e,backing=any");
+        var disk = DiskSpec.Parse("a,,b.img,ro,format=raw,serial=x=1,cache=writethrough,direct,queues=4,discard=off,on-full=pause,temporary,backing=c,,d,backing=e,backing=any");
 
         Assert.Equal(("a,b.img", DiskFormat.Raw, true, DiskCache.WriteThrough, false, 4), (disk.Path, disk.Format, disk.ReadOnly, disk.Cache, disk.Discard, disk.Queues));
-        Assert.Equal(("x=1", true, true, true), (disk.Serial, disk.Direct, disk.Temporary, disk.TrustsBacking));
+        Assert.Equal(("x=1", true, true, true, true), (disk.Serial, disk.Direct, disk.Temporary, disk.TrustsBacking, disk.PausesWhenFull));
         Assert.Equal(["c,d", "e"], disk.Backing);
     }
 
@@ -30,7 +30,7 @@ public sealed class DiskSpecTests
     {
         foreach (var (word, _) in DiskSpec.Words)
         {
-            var value = word.Replace("raw|qcow2", "raw", StringComparison.Ordinal).Replace("MODE", "unsafe", StringComparison.Ordinal).Replace("N", "2", StringComparison.Ordinal);
+            var value = word.Replace("raw|qcow2", "raw", StringComparison.Ordinal).Replace("error|pause", "pause", StringComparison.Ordinal).Replace("MODE", "unsafe", StringComparison.Ordinal).Replace("N", "2", StringComparison.Ordinal);
             Assert.Equal("disk", DiskSpec.Parse($"disk,{value}").Path);
         }
     }
@@ -42,6 +42,7 @@ public sealed class DiskSpecTests
     [InlineData("disk,ro=1", "\"ro=1\" is no option")]
     [InlineData("disk,format=vhd", "\"format=vhd\" is no option")]
     [InlineData("disk,queues=many", "\"queues=many\" is no option")]
+    [InlineData("disk,on-full=stop", "\"on-full=stop\" is no option")]
     [InlineData("disk,serial=", "\"serial=\" is no option")]
     [InlineData("disk,backing=", "\"backing=\" is no option")]
     public void What_is_no_disk_is_refused_in_a_sentence(string text, string sentence) =>

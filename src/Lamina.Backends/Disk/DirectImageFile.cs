@@ -64,6 +64,9 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     }
 
     /// <inheritdoc/>
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into) => false;
+
+    /// <inheritdoc/>
     public void Write(ulong offset, ReadOnlySpan<byte> from)
     {
         _order.EnterWriteLock();

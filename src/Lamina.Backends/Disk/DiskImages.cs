@@ -72,10 +72,12 @@ public static class DiskImages
 
     private static IBlockBackend Open(DiskOptions options, List<string> chain)
     {
+        // Looked at before it is opened: the chain's own locks would be in the way.
+        if (HostPath.Identity(options.Path) is { } identity && chain.Contains(identity))
+            throw new DiskImageException($"{options.Path} is its own backing file, by way of {chain.Count} images; the chain must end");
         var file = OpenFile(options);
         try
         {
-            if (chain.Contains(file.Identity)) throw new DiskImageException($"{options.Path} is its own backing file, by way of {chain.Count} images; the chain must end");
             if (chain.Count == LongestChain) throw new DiskImageException($"there are more than {LongestChain} backing files below {options.Path}; put some of them together with lamina disk convert");
             chain.Add(file.Identity);
             return (options.Format ?? FormatOf(file)) == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
@@ -111,14 +113,12 @@ public static class DiskImages
     private static IBlockBackend OpenBacking(DiskOptions options, Qcow2Header header, string name, List<string> chain)
     {
         var path = BackingPath(options.Path, name);
+        var identity = HostPath.Identity(path) ?? throw new DiskImageException($"the backing file {path} of {options.Path} is missing");
         if (!options.TrustsBacking)
         {
-            var identity = HostPath.Identity(path);
             // What is opened is the file by the name that the user gave.
-            path = options.Backing.FirstOrDefault(allowed => identity is not null && HostPath.Identity(allowed) == identity)
-                ?? throw new DiskImageException(identity is null
-                    ? $"the backing file {path} of {options.Path} is missing"
-                    : $"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path})");
+            path = options.Backing.FirstOrDefault(allowed => HostPath.Identity(allowed) == identity)
+                ?? throw new DiskImageException($"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path})");
         }
         DiskFormat? format = header.BackingFormat switch
         {

@@ -25,6 +25,9 @@ internal interface IImageFile : IDisposable
     /// <summary>Reads; zeros behind the end.</summary>
     void Read(ulong offset, ReadOnlySpan<IoVector> into);
 
+    /// <summary>Reads where that needs no wait for the disk; false, with nothing said of the memory, where it would.</summary>
+    bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into);
+
     /// <summary>Writes; the file grows where needed.</summary>
     void Write(ulong offset, ReadOnlySpan<byte> from);
 
@@ -69,6 +72,9 @@ internal sealed class HostImageFile(DiskFile file, bool syncs = true) : IImageFi
 
     /// <inheritdoc/>
     public void Read(ulong offset, ReadOnlySpan<IoVector> into) => IoVectors.ClearFrom(into, file.Read(offset, into));
+
+    /// <inheritdoc/>
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into) => file.TryReadCached(offset, into);
 
     /// <inheritdoc/>
     public void Write(ulong offset, ReadOnlySpan<byte> from) => file.Write(offset, from);

@@ -35,6 +35,9 @@ internal sealed class RawDisk : IBlockBackend
     public void Read(ulong offset, ReadOnlySpan<IoVector> into) => _file.Read(offset, into);
 
     /// <inheritdoc/>
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into) => _file.TryReadCached(offset, into);
+
+    /// <inheritdoc/>
     public void Write(ulong offset, ReadOnlySpan<IoVector> from) => _file.Write(offset, from);
 
     /// <inheritdoc/>

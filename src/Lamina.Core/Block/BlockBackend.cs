@@ -39,6 +39,11 @@ public interface IBlockBackend : IDisposable
     /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
     void Read(ulong offset, ReadOnlySpan<IoVector> into);
 
+    /// <summary>Reads where that needs no wait for the host's disk, as far as the host can tell.</summary>
+    /// <returns>False where it would have to wait; the memory's content is not defined then.</returns>
+    /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
+    bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into);
+
     /// <summary>Writes. Durable after the next <see cref="Flush"/> that begins afterwards.</summary>
     /// <exception cref="IOException">The host or the image fails; a part may be written.</exception>
     void Write(ulong offset, ReadOnlySpan<IoVector> from);

@@ -1,6 +1,7 @@
 // The memory of one block request: pieces of guest RAM in order, ready for a backend. Kept and filled again by whoever
 // carries requests, so that a request allocates nothing.
 using Lamina.Core.Memory;
+using Lamina.Host;
 using Lamina.Host.Io;
 
 namespace Lamina.Core.Block;
@@ -37,6 +38,16 @@ public static class BlockBackendExtensions
     /// <summary>Reads as much as the buffer is long.</summary>
     /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
     public static void Read(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.Read(offset, into.Vectors);
+
+    /// <summary>The same where it needs no wait; false where it would.</summary>
+    /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
+    public static bool TryReadCached(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.TryReadCached(offset, into.Vectors);
+
+    /// <summary>
+    /// Whether a request failed because the host has no space. What was written before is not affected, and the same request,
+    /// made again when there is space, succeeds.
+    /// </summary>
+    public static bool IsDiskFull(this IOException failure) => failure is HostException { IsDiskFull: true };
 
     /// <summary>Writes as much as the buffer is long.</summary>
     /// <exception cref="IOException">The host or the image fails; a part may be written.</exception>

@@ -7,12 +7,13 @@ namespace Lamina.Host.Interop;
 internal static unsafe partial class Libc
 {
     internal const int O_CREAT = 0x40, O_EXCL = 0x80, O_DIRECT = 0x4000;
-    internal const int ENXIO = 6, EINVAL = 22, EROFS = 30, EOPNOTSUPP = 95;
+    internal const int ENXIO = 6, EINVAL = 22, ENOSPC = 28, EROFS = 30, EOPNOTSUPP = 95, EDQUOT = 122;
     internal const int SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4;
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2, FALLOC_FL_ZERO_RANGE = 16;
     internal const int IOV_MAX = 1024;
     internal const int F_OFD_GETLK = 36, F_OFD_SETLK = 37;
     internal const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2, SEEK_SET = 0;
+    internal const int RWF_NOWAIT = 8;
     internal const int S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFDIR = 0x4000;
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_INO = 0x100;
@@ -39,6 +40,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial nint preadv(int fd, IoVector* iov, int iovcnt, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial nint preadv2(int fd, IoVector* iov, int iovcnt, long offset, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial nint pwritev(int fd, IoVector* iov, int iovcnt, long offset);

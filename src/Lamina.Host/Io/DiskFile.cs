@@ -30,6 +30,7 @@ public sealed unsafe class DiskFile : IDisposable
     private const int DefaultSectorSize = 512;
 
     private readonly SafeDescriptor _descriptor;
+    private bool _cannotTell;
 
     private DiskFile(string path, SafeDescriptor descriptor)
     {
@@ -132,6 +133,31 @@ public sealed unsafe class DiskFile : IDisposable
         return progress.Done;
     }
 
+    /// <summary>Reads what lies in the host's page cache (RWF_NOWAIT, preadv2(2)); a host that cannot tell reads anyway.</summary>
+    /// <returns>False where not all of it lies there, or the file ends in it; what the memory holds is not said then.</returns>
+    /// <exception cref="HostException">The host reports an error.</exception>
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        var length = 0ul;
+        foreach (var vector in into) length += (uint)vector.Length;
+        if (into.Length > Libc.IOV_MAX) return false;
+        if (_cannotTell) return Read(offset, into) == length;
+        using var use = new Use(_descriptor);
+        nint count;
+        fixed (IoVector* vectors = into) count = Libc.preadv2(use.Descriptor, vectors, into.Length, (long)offset, Libc.RWF_NOWAIT);
+        if (count >= 0) return (ulong)count == length;
+        switch (Marshal.GetLastPInvokeError())
+        {
+            case Libc.EAGAIN or Libc.EINTR:
+                return false;
+            case Libc.EOPNOTSUPP:
+                _cannotTell = true;
+                return Read(offset, into) == length;
+            default:
+                throw HostException.FromErrno($"cannot read {Path} at {offset}");
+        }
+    }
+
     /// <summary>Writes all of it.</summary>
     /// <exception cref="HostException">The host reports an error; a part may be written.</exception>
     public void Write(ulong offset, ReadOnlySpan<byte> from)
@@ -171,7 +197,8 @@ public sealed unsafe class DiskFile : IDisposable
     public void Sync()
     {
         using var use = new Use(_descriptor);
-        if (Libc.fdatasync(use.Descriptor) != 0) throw HostException.FromErrno($"cannot write {Path} to the disk");
+        // Space that is missing only now was promised before: what was written is lost, and no repetition brings it back.
+        if (Libc.fdatasync(use.Descriptor) != 0) throw new HostException(HostException.FromErrno($"cannot write {Path} to the disk").Message);
     }
 
     /// <summary>Makes the file shorter, or longer with a hole at its end.</summary>

@@ -36,6 +36,9 @@ internal interface IHardwareEvents
     /// <summary>The guest reported a panic.</summary>
     void Panic(string message);
 
+    /// <summary>The machine cannot go on for want of something of the host's, and is paused meanwhile; or it can again.</summary>
+    void WaitForHost(bool waits);
+
     /// <summary>The guest ended the machine with an exit code for the debug exit port.</summary>
     void DebugExit(int code);
 }

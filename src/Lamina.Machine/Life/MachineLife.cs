@@ -33,6 +33,7 @@ internal sealed class MachineLife : IHardwareEvents
     private volatile MachineState _state;
     private volatile bool _debuggerHolds;
     private DebugRun? _debuggerLets;
+    private bool _waitsForHost;
     private bool _clockRuns;
     private readonly Lock _statisticsGate = new();
     private IReadOnlyDictionary<string, long>? _lastStatistics;
@@ -104,6 +105,14 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
+    // Only what was paused for this goes on by itself, and only where nobody decided otherwise since.
+    void IHardwareEvents.WaitForHost(bool waits) => _ = Enqueue(async () =>
+    {
+        if (waits ? _state != MachineState.Running : _state != MachineState.Paused || !_waitsForHost) return;
+        await CarryOutAsync(waits ? new MachineAction.Pause() : new MachineAction.Resume()).ConfigureAwait(false);
+        _waitsForHost = waits;
+    });
+
     // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
     private void Raise(MachineAction action)
     {
@@ -168,6 +177,7 @@ internal sealed class MachineLife : IHardwareEvents
                     break;
                 case MachineAction.Resume:
                     _state = MachineState.Running;
+                    _waitsForHost = false;
                     break;
                 case MachineAction.Reset reset:
                     await ResetAsync(reset.Cause).ConfigureAwait(false);

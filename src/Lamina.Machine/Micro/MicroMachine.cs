@@ -29,13 +29,13 @@ internal sealed record OpenShare(string Tag, IFileShare Share);
 
 /// <summary>What the micro machine is made from.</summary>
 internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
-    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks);
+    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks, TimeProvider Time);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
 {
-    // Requests of one disk that wait for the host at once where it is opened past the page cache.
-    private const int DirectRequests = 8;
+    // Requests of one disk that wait for the host at once.
+    private const int DiskRequests = 16;
 
     private readonly UnitStack _units;
     private readonly BootPlan _boot;
@@ -71,7 +71,7 @@ internal sealed class MicroMachine : IHardware
         foreach (var network in _networks) units.Push(network.Backend);
         foreach (var console in _consoles) units.Push(console);
         AddChipset(controllers, options, events);
-        AddVirtio(controllers, options);
+        AddVirtio(controllers, options, events);
         AddSmallPorts(spec, events);
         _resets.Add(controllers.Reset);
     }
@@ -189,11 +189,12 @@ internal sealed class MicroMachine : IHardware
         _resets.Add(serial.Reset);
     }
 
-    private void AddVirtio(InterruptControllers controllers, MicroOptions options)
+    private void AddVirtio(InterruptControllers controllers, MicroOptions options, IHardwareEvents events)
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null);
-        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers)));
+        var full = _units.Push(new FullDisks(events, options.Spec.Report, options.Time));
+        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
         devices.AddRange(_networks.Select(network => network.Device));
@@ -210,16 +211,21 @@ internal sealed class MicroMachine : IHardware
         }
     }
 
-    private VirtioBlock CreateDisk(OpenDisk disk, MachineSpec spec, WorkerThreads workers) => _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
+    private VirtioBlock CreateDisk(OpenDisk disk, MachineSpec spec, WorkerThreads workers, FullDisks full)
     {
-        Serial = disk.Spec.Serial,
-        Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
-        WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
-        Discard = disk.Spec.Discard,
-        // Past the page cache a request waits for the disk; in it, handing it over would take longer than doing it.
-        Parallel = disk.Spec.Direct ? DirectRequests : 0,
-        Report = spec.Report,
-    }, workers));
+        VirtioBlock? device = null;
+        return device = _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
+        {
+            Serial = disk.Spec.Serial,
+            Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
+            WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
+            Discard = disk.Spec.Discard,
+            Parallel = DiskRequests,
+            WritesWait = disk.Spec.Direct,
+            WaitsForSpace = disk.Spec.PausesWhenFull ? waits => full.Change(disk.Spec.Path, waits, () => device!.Retry()) : null,
+            Report = spec.Report,
+        }, workers));
+    }
 
     private void AddSmallPorts(MachineSpec spec, IHardwareEvents events)
     {

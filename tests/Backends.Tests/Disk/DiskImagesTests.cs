@@ -2,6 +2,7 @@
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Xunit;
 
 namespace Lamina.Backends.Tests.Disk;
@@ -11,6 +12,22 @@ public sealed class DiskImagesTests : IDisposable
     private readonly TestFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(DiskFormat.Raw)]
+    [InlineData(DiskFormat.Qcow2)]
+    public void What_was_just_written_is_read_without_a_wait(DiskFormat format)
+    {
+        var path = _folder["cached.img"];
+        DiskTools.Create(new DiskCreation { Path = path, Format = format, Size = 1 << 20 });
+        using var buffer = new HostBuffer(4096);
+        using var disk = DiskImages.Open(new DiskOptions { Path = path });
+        disk.Write(8192, DiskModel.Filled(8, 7));
+
+        Assert.True(disk.TryReadCached(8192, [buffer.Vector]));
+
+        Assert.Equal(DiskModel.Filled(8, 7), buffer.Span.ToArray());
+    }
 
     [Fact]
     public void A_raw_file_is_the_disk()

@@ -9,7 +9,15 @@ namespace Lamina.Backends.Tests.Disk;
 
 internal static class BlockBackendExtensions
 {
+    // Reads as an ordinary request, and as one that must not wait, which says the same where it says anything.
     public static byte[] Read(this IBlockBackend disk, ulong offset, int length)
+    {
+        byte[] content = Read(length, vectors => { disk.Read(offset, CollectionsMarshal.AsSpan(vectors)); return true; })!;
+        if (Read(length, vectors => disk.TryReadCached(offset, CollectionsMarshal.AsSpan(vectors))) is { } cached) Assert.Equal(content, cached);
+        return content;
+    }
+
+    private static byte[]? Read(int length, Func<List<IoVector>, bool> read)
     {
         using var buffer = new HostBuffer(length);
         // In pieces that have nothing to do with clusters.
@@ -20,8 +28,7 @@ internal static class BlockBackendExtensions
             vectors.Add(IoVector.Of(buffer, at, piece));
             at += piece;
         }
-        disk.Read(offset, CollectionsMarshal.AsSpan(vectors));
-        return buffer.Span.ToArray();
+        return read(vectors) ? buffer.Span.ToArray() : null;
     }
 
     public static void Write(this IBlockBackend disk, ulong offset, byte[] data)

@@ -37,6 +37,24 @@ public sealed class Qcow2PropertyTests : IDisposable
         }
     }
 
+    [Fact]
+    public void A_host_that_is_full_now_and_then_loses_nothing_of_what_is_tried_again()
+    {
+        var repeated = 0;
+        for (var seed = 0; seed < 200; seed++)
+        {
+            var host = new Random(seed);
+            var scenario = new Qcow2Scenario(seed) { HostIsFull = () => host.Next(4) == 0 };
+            scenario.Run(Operations);
+
+            var check = Qcow2Checker.Check(scenario.File, Qcow2Header.Read(scenario.File));
+            Assert.True(check.IsClean, $"seed {seed}, {scenario.Shape}: {string.Join("; ", check.Messages)}");
+            scenario.Model.AssertIs(scenario.ReadAll(scenario.File), $"seed {seed}, {scenario.Shape}");
+            repeated += scenario.Repeated;
+        }
+        Assert.True(repeated > 1000, $"only {repeated} operations found the host full");
+    }
+
     private void Agree(int firstSeed, int sequences)
     {
         QemuImg.SkipWhereMissing();

@@ -2,6 +2,7 @@
 // closing and opening again.
 using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
+using Lamina.Host;
 
 namespace Lamina.Backends.Tests.Disk;
 
@@ -59,6 +60,12 @@ internal sealed class Qcow2Scenario
 
     public byte[] Backing => _backing;
 
+    /// <summary>Whether the host has no space for the next write; asked before each but those of closing. Who finds it so tries again.</summary>
+    public Func<bool> HostIsFull { get; set; } = () => false;
+
+    /// <summary>How often an operation was tried again.</summary>
+    public int Repeated { get; private set; }
+
     public IBlockBackend Open() => Open(File);
 
     public Qcow2Disk Open(RecordingFile file)
@@ -89,6 +96,34 @@ internal sealed class Qcow2Scenario
         return disk.Read(0, (int)Shape.Size);
     }
 
+    private void UntilThereIsSpace(Action operation)
+    {
+        var before = File.Before;
+        for (var attempt = 0; ; attempt++)
+        {
+            // Somebody makes room at last.
+            var mayBeFull = attempt < 8;
+            try
+            {
+                File.Before = what =>
+                {
+                    before(what);
+                    if (mayBeFull && what is ("write" or "length") && HostIsFull()) throw new HostException("there is no space") { IsDiskFull = true };
+                };
+                operation();
+                return;
+            }
+            catch (HostException failure) when (failure.IsDiskFull)
+            {
+                Repeated++;
+            }
+            finally
+            {
+                File.Before = before;
+            }
+        }
+    }
+
     private IBlockBackend Step(IBlockBackend disk)
     {
         var first = _random.Next(Model.Sectors);
@@ -98,19 +133,21 @@ internal sealed class Qcow2Scenario
         switch (_random.Next(12))
         {
             case < 6:
-                disk.Write((ulong)first * Sector, Model.NextWrite(first, count));
+                var data = Model.NextWrite(first, count);
+                UntilThereIsSpace(() => disk.Write((ulong)first * Sector, data));
                 break;
             case < 8:
                 Model.Zero(first, count);
-                disk.WriteZeroes((ulong)first * Sector, (ulong)count * Sector, _random.Next(2) == 0);
+                var mayUnmap = _random.Next(2) == 0;
+                UntilThereIsSpace(() => disk.WriteZeroes((ulong)first * Sector, (ulong)count * Sector, mayUnmap));
                 break;
             case 8:
                 Model.Discard(first, count);
-                disk.Discard((ulong)first * Sector, (ulong)count * Sector);
+                UntilThereIsSpace(() => disk.Discard((ulong)first * Sector, (ulong)count * Sector));
                 Model.Adopt(disk.Read(0, (int)Shape.Size));
                 break;
             case < 11:
-                disk.Flush();
+                UntilThereIsSpace(disk.Flush);
                 Model.Flushed();
                 break;
             default:

@@ -31,7 +31,7 @@ internal sealed class RecordingFile : IImageFile
 
     public int SectorSize => Sector;
 
-    /// <summary>Called before every write, sync and change of length; may throw.</summary>
+    /// <summary>Called before every write, discard, sync and change of length; may throw.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
     public byte[] Content => _current.AsSpan(0, (int)_length).ToArray();
@@ -56,14 +56,16 @@ internal sealed class RecordingFile : IImageFile
         }
     }
 
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        Read(offset, into);
+        return true;
+    }
+
     public void Write(ulong offset, ReadOnlySpan<byte> from)
     {
         Before("write");
-        lock (_gate)
-        {
-            Put(ref _current, ref _length, offset, from);
-            _pending.Add((offset, from.ToArray()));
-        }
+        Record(offset, from);
     }
 
     public void Write(ulong offset, ReadOnlySpan<IoVector> from)
@@ -109,7 +111,8 @@ internal sealed class RecordingFile : IImageFile
         if (offset >= _length) return;
         var garbage = new byte[Math.Min(length, _length - offset)];
         garbage.AsSpan().Fill(0xdb);
-        Write(offset, garbage);
+        Before("discard");
+        Record(offset, garbage);
     }
 
     public (bool IsHole, ulong End) Extent(ulong offset) => (offset >= _length, Math.Max(_length, offset));
@@ -135,6 +138,15 @@ internal sealed class RecordingFile : IImageFile
             }
         }
         return content.AsSpan(0, (int)length).ToArray();
+    }
+
+    private void Record(ulong offset, ReadOnlySpan<byte> from)
+    {
+        lock (_gate)
+        {
+            Put(ref _current, ref _length, offset, from);
+            _pending.Add((offset, from.ToArray()));
+        }
     }
 
     private static void Put(ref byte[] target, ref ulong length, ulong offset, ReadOnlySpan<byte> from)

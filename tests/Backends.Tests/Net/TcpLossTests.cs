@@ -1,5 +1,6 @@
 // TCP over a link that loses, repeats and swaps frames: everything arrives, once and in order; and a guest that has gone
 // silent is given up at last.
+using System.Net.Sockets;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
@@ -9,9 +10,11 @@ public sealed class TcpLossTests : IDisposable
 {
     private readonly UserLab _lab = new();
     private readonly HostServer _server = new();
+    private Socket? _host;
 
     public void Dispose()
     {
+        _host?.Dispose();
         _lab.Dispose();
         _server.Dispose();
     }
@@ -24,14 +27,13 @@ public sealed class TcpLossTests : IDisposable
     public async Task What_the_host_sends_arrives_over_a_bad_link(int seed)
     {
         var random = new Random(seed);
-        var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port);
-        using var host = _server.Accept();
+        var (guest, host) = Connect();
         var data = HostPeers.Pattern(300_000, seed);
         var sending = Task.Run(
             () =>
             {
                 host.Send(data);
-                host.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+                host.Shutdown(SocketShutdown.Send);
             }, TestContext.Current.CancellationToken);
 
         var received = new List<byte>();
@@ -68,8 +70,7 @@ public sealed class TcpLossTests : IDisposable
     public async Task What_the_guest_sends_arrives_over_a_bad_link(int seed)
     {
         var random = new Random(seed);
-        var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port);
-        using var host = _server.Accept();
+        var (guest, host) = Connect();
         var data = HostPeers.Pattern(100_000, seed);
         var receiving = Task.Run(() => host.ReceiveExactly(data.Length), TestContext.Current.CancellationToken);
         var first = guest.Next;
@@ -96,8 +97,7 @@ public sealed class TcpLossTests : IDisposable
     [Fact]
     public void Three_duplicates_bring_the_missing_segment_without_waiting()
     {
-        var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port);
-        using var host = _server.Accept();
+        var (guest, host) = Connect();
         host.Send(HostPeers.Pattern(14600));
         _lab.Settle();
         Assert.True(guest.TakeAll().Count >= 10);
@@ -115,8 +115,7 @@ public sealed class TcpLossTests : IDisposable
     [Fact]
     public void Sending_again_waits_longer_each_time_and_ends()
     {
-        var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port);
-        using var host = _server.Accept();
+        var (guest, host) = Connect();
         host.Send("lost"u8);
         _lab.Settle();
         guest.TakeAll();
@@ -136,7 +135,7 @@ public sealed class TcpLossTests : IDisposable
         Assert.InRange(waits.Count, 6, 15);
         Assert.All(waits.Zip(waits.Skip(1)), pair => Assert.True(pair.Second >= pair.First, $"{pair.Second} ms after {pair.First} ms"));
         Assert.True(waits[^1] > 10_000);
-        Assert.Throws<System.Net.Sockets.SocketException>(() => host.Receive(new byte[1]));
+        Assert.Throws<SocketException>(() => host.Receive(new byte[1]));
     }
 
     [Fact]
@@ -153,5 +152,11 @@ public sealed class TcpLossTests : IDisposable
 
         Assert.Equal(first.Sequence, second.Sequence);
         Assert.Equal(first.Sequence, third.Sequence);
+    }
+
+    private (TcpGuest Guest, Socket Host) Connect()
+    {
+        var guest = TcpGuest.Connect(_lab, UserLab.Gateway, _server.Port);
+        return (guest, _host = _server.Accept());
     }
 }

@@ -1,5 +1,7 @@
 // Disks as Debian's kernel drives them: what a guest writes is there when another machine is started on the image, and on
 // the host.
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
 using Lamina.Tests.Support;
@@ -87,6 +89,39 @@ public sealed class DiskTests : IDisposable
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    public async Task A_machine_whose_host_is_full_stands_still_until_there_is_space_and_nothing_is_lost(string configuration)
+    {
+        var small = Directory.CreateDirectory(Path.Combine(_folder, "small")).FullName;
+        Assert.SkipUnless(await MountAsync("-t", "tmpfs", "-o", "size=8m", "tmpfs", small), "a small file system cannot be mounted here (that takes root)");
+        try
+        {
+            var disk = Create("small/disk.qcow2", DiskFormat.Qcow2) with { PausesWhenFull = true };
+            var said = new BlockingCollection<string>();
+            await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { Disks = [disk], Report = said.Add });
+            await guest.DoAsync("dd if=/dev/urandom of=/tmp/data bs=1M count=12 2>/dev/null");
+            var write = guest.DoAsync("dd if=/tmp/data of=/dev/vda bs=64k conv=fsync 2>/dev/null && echo 3 >/proc/sys/vm/drop_caches && dd if=/dev/vda bs=64k count=192 2>/dev/null | cmp - /tmp/data && echo same");
+
+            Assert.True(said.TryTake(out var full, TimeSpan.FromMinutes(1)));
+            Assert.Contains("has no space for the disk", full, StringComparison.Ordinal);
+            await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);
+            Assert.Equal((MachineState.Paused, false), (guest.Machine.State, write.IsCompleted));
+            Assert.True(await MountAsync("-o", "remount,size=64m", small));
+
+            Assert.Equal("same\n", await write);
+            Assert.Contains("goes on", said.Take(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+            await PowerOffAsync(guest);
+            Assert.True(DiskTools.Check(disk.Path, repair: false).Found.IsClean);
+        }
+        finally
+        {
+            using var unmount = Process.Start("umount", [small]);
+            await unmount.WaitForExitAsync(CancellationToken.None);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
     public async Task Many_disks_share_interrupts(string configuration)
     {
         DiskSpec[] disks = [.. Enumerable.Range(0, 20).Select(i => Create($"{i}.qcow2", DiskFormat.Qcow2))];
@@ -96,6 +131,13 @@ public sealed class DiskTests : IDisposable
         await guest.DoAsync("for d in /dev/vd?; do (echo $d | dd of=$d bs=512 conv=sync,fsync 2>/dev/null) & done; wait");
         Assert.Equal("20\n", await guest.DoAsync("for d in /dev/vd?; do head -c 9 $d; done | grep -c /dev/vd"));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+    }
+
+    private static async Task<bool> MountAsync(params string[] words)
+    {
+        using var mount = Process.Start(new ProcessStartInfo("mount", words) { RedirectStandardError = true })!;
+        await mount.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return mount.ExitCode == 0;
     }
 
     private DiskSpec Create(string name, DiskFormat format)

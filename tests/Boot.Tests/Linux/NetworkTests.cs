@@ -1,6 +1,7 @@
 // Debian's kernel on a user-mode network: the address comes by DHCP, names are resolved, and bytes go both ways, out to a
 // server of the test's and in through a published port.
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Backends.Net.User;
 using Lamina.Tests.Support;
@@ -15,7 +16,8 @@ public sealed class NetworkedGuest : IAsyncDisposable
 
     internal TestServers Servers { get; } = new();
 
-    internal int PublishedPort => _guest!.Machine.Published.Single().Host.Port;
+    /// <summary>The host's port that leads to one of the guest's.</summary>
+    internal int PublishedPort(int guestPort) => _guest!.Machine.Published.Single(port => port.GuestPort == guestPort).Host.Port;
 
     internal async Task<LinuxGuest> GetAsync()
     {
@@ -30,7 +32,7 @@ public sealed class NetworkedGuest : IAsyncDisposable
                 {
                     HostPorts = [Servers.HttpPort],
                     DnsServers = [Servers.Dns],
-                    Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)],
+                    Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80), new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 7)],
                 })),
             ],
         });
@@ -131,10 +133,47 @@ public sealed class NetworkTests(NetworkedGuest network) : IClassFixture<Network
         var sum = await guest.DoAsync("mkdir -p /tmp/www; dd if=/dev/urandom of=/tmp/www/file bs=1M count=1 2>/dev/null; httpd -p 80 -h /tmp/www; sha256sum < /tmp/www/file");
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
 
-        var fetches = Enumerable.Range(0, 8).Select(_ => client.GetByteArrayAsync(new Uri($"http://127.0.0.1:{network.PublishedPort}/file"), TestContext.Current.CancellationToken));
+        var fetches = Enumerable.Range(0, 8).Select(_ => client.GetByteArrayAsync(new Uri($"http://127.0.0.1:{network.PublishedPort(80)}/file"), TestContext.Current.CancellationToken));
         var answers = await Task.WhenAll(fetches);
 
         Assert.All(answers, answer => Assert.StartsWith(Sum(answer), sum, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Five_hundred_connections_come_in_at_once()
+    {
+        const int connections = 500;
+        var guest = await network.GetAsync();
+        await guest.DoAsync("(nc -ll -p 7 -e cat </dev/null >/dev/null 2>&1 &)");
+        var clients = new List<TcpClient>();
+        try
+        {
+            // As many as the server's short queue takes at once; each is answered before the next ones come, and stays.
+            while (clients.Count < connections)
+            {
+                var next = Enumerable.Range(clients.Count, 4).Select(_ => new TcpClient()).ToArray();
+                clients.AddRange(next);
+                await Task.WhenAll(next.Select(client => client.ConnectAsync(IPAddress.Loopback, network.PublishedPort(7), TestContext.Current.CancellationToken).AsTask()));
+                await Task.WhenAll(next.Select((client, i) => EchoAsync(client, clients.Count + i)));
+            }
+
+            await Task.WhenAll(clients.Select(EchoAsync));
+            Assert.Equal($"{connections}\n", await guest.DoAsync("pidof cat | wc -w"));
+        }
+        finally
+        {
+            foreach (var client in clients) client.Dispose();
+        }
+        await guest.DoAsync("while pidof cat >/dev/null; do sleep 0.1; done; killall nc");
+
+        static async Task EchoAsync(TcpClient client, int number)
+        {
+            var sent = RandomNumberGenerator.GetBytes(1000 + number);
+            var received = new byte[sent.Length];
+            await client.GetStream().WriteAsync(sent, TestContext.Current.CancellationToken);
+            await client.GetStream().ReadExactlyAsync(received, TestContext.Current.CancellationToken);
+            Assert.Equal(sent, received);
+        }
     }
 
     [Fact]

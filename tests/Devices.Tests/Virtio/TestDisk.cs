@@ -39,6 +39,15 @@ internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBacke
         Interlocked.Decrement(ref _inProgress);
     }
 
+    /// <summary>Whether reads need no wait.</summary>
+    public bool IsCached { get; set; }
+
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        if (IsCached) Read(offset, into);
+        return IsCached;
+    }
+
     public void Write(ulong offset, ReadOnlySpan<IoVector> from)
     {
         Note("write", offset, Sum(from));

@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Devices.Virtio.Block;
+using Lamina.Host;
 using Xunit;
 
 namespace Lamina.Devices.Tests.Virtio;
@@ -332,6 +333,119 @@ public sealed class VirtioBlockTests : IDisposable
         static void Until(Func<bool> condition) => Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromSeconds(30)));
     }
 
+    [Fact]
+    public void Of_several_requests_those_that_wait_for_the_disk_are_handed_over_and_the_others_are_not()
+    {
+        _disk = new TestDisk(1024) { IsCached = true };
+        var helpers = new TestWorkers();
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2 }, helpers);
+        StartDevice(block, features: null);
+
+        Assert.Equal([Ok, Ok, Ok], Answers((In, 0, 512), (Out, 1, 512), (In, 2, 512)));
+        Assert.Equal(0, helpers.Created);
+
+        _disk.IsCached = false;
+        Assert.Equal([Pending, Ok, Pending, Pending], Answers((In, 0, 512), (Out, 1, 512), (In, 2, 512), (In, 3, 512)));
+        Assert.Equal(2, helpers.Created);
+        helpers.Run();
+        Assert.Equal([Ok, Ok, Ok, Ok], Statuses(4));
+
+        _disk.IsCached = true;
+        Assert.Equal([Pending, Ok, Pending], Answers((FlushRequest, 0, 0), (In, 0, 512), (In, 0, 128 << 10)));
+        helpers.Run();
+        Assert.Equal([Ok, Ok, Ok], Statuses(3));
+        Assert.Equal(2, helpers.Created);
+        Assert.Equal(10, block.Requests);
+    }
+
+    [Fact]
+    public void One_request_alone_is_not_handed_over_and_writes_are_where_they_wait()
+    {
+        var helpers = new TestWorkers();
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WritesWait = true }, helpers);
+        StartDevice(block, features: null);
+
+        Assert.Equal([Ok], Answers((In, 0, 512)));
+        Assert.Equal([Ok], Answers((Out, 0, 512)));
+        Assert.Equal([Ok], Answers((FlushRequest, 0, 0)));
+        Assert.Equal([Pending, Pending], Answers((Out, 0, 512), (Out, 1, 512)));
+        helpers.Run();
+        Assert.Equal([Ok, Ok], Statuses(2));
+    }
+
+    [Fact]
+    public void What_was_read_in_part_before_a_request_was_handed_over_is_told_to_the_engine()
+    {
+        var helpers = new TestWorkers();
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 1 }, helpers);
+        StartDevice(block, features: null);
+        _guest.Watcher.Writes.Clear();
+
+        Answers((In, 0, 512), (Out, 0, 512));
+        var told = _guest.Watcher.Writes.ToArray();
+        helpers.Run();
+
+        Assert.Contains((Data, 512ul), told);
+        Assert.Equal(["write 0+1", "read 0+1"], _disk.Calls);
+    }
+
+    [Fact]
+    public void A_write_that_finds_the_host_full_waits_for_space_and_the_queue_goes_on()
+    {
+        var (helpers, changes) = (new TestWorkers(), new List<bool>());
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add, Report = _reports.Add }, helpers);
+        StartDevice(block, features: null);
+        _disk.IsCached = true;
+        _guest.Store(Data, (byte)7);
+        _disk.Failure = Full;
+
+        Assert.Equal([Pending, Pending], Answers((Out, 0, 512), (Out, 1, 512)));
+        Assert.Equal([true], changes);
+        block.Retry();
+        helpers.Run();
+        Assert.Equal([Pending, Pending], Statuses(2));
+        _disk.Failure = null;
+        Assert.Equal([Pending, Pending], Statuses(2));
+        block.Retry();
+        helpers.Run();
+
+        Assert.Equal([Ok, Ok], Statuses(2));
+        Assert.Equal([true, false], changes);
+        Assert.Equal(7, _disk.Content[0]);
+        Assert.Empty(_reports);
+        Assert.Equal((2, 0), (block.Requests, block.Failures));
+    }
+
+    [Fact]
+    public void A_reset_forgets_what_waits_for_space()
+    {
+        var (helpers, changes) = (new TestWorkers(), new List<bool>());
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add }, helpers);
+        StartDevice(block, features: null);
+        _disk.Failure = Full;
+        Answers((Out, 0, 512));
+
+        _guest.Write(0x70, 0);
+        _disk.Failure = null;
+        block.Retry();
+        helpers.Run();
+
+        Assert.Equal([true, false], changes);
+        Assert.Equal(["write 0+1"], _disk.Calls);
+    }
+
+    [Fact]
+    public void Only_a_full_host_is_waited_for()
+    {
+        var changes = new List<bool>();
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add }, new TestWorkers());
+        StartDevice(block, features: null);
+        _disk.Failure = new IOException("broken");
+
+        Assert.Equal([IoError], Answers((Out, 0, 512)));
+        Assert.Empty(changes);
+    }
+
     [Theory]
     [InlineData(21, 1)]
     [InlineData(0, 17)]
@@ -339,7 +453,29 @@ public sealed class VirtioBlockTests : IDisposable
     public void A_device_that_cannot_be_is_refused(int serialLength, int queues) =>
         Assert.Throws<ArgumentException>(() => new VirtioBlock(_disk, new VirtioBlockOptions { Serial = new string('x', serialLength), Queues = serialLength == 0 ? queues : 1 }));
 
+    private static readonly HostException Full = new("there is no space") { IsDiskFull = true };
+
+    private const byte Pending = 0xee;
+
     private uint _lastLength;
+
+    // Offers requests all at once, each with memory of its own; what they were answered by the time the queue's worker rests.
+    private byte[] Answers(params (uint Type, uint Sector, uint Length)[] requests)
+    {
+        var data = Data;
+        for (var i = 0u; i < requests.Length; i++)
+        {
+            var (type, sector, length) = requests[i];
+            WriteHeader(type, sector, Header + i * 16);
+            _guest.Store(Status + 0x1000 + i, Pending);
+            _ring.Offer([new Part(Header + i * 16, 16), .. length == 0 ? [] : new[] { new Part(data, length, type == In) }, new Part(Status + 0x1000 + i, 1, true)]);
+            data += length;
+        }
+        _guest.Notify(0);
+        return Statuses(requests.Length);
+    }
+
+    private byte[] Statuses(int count) => [.. Enumerable.Range(0, count).Select(i => _guest.Load<byte>(Status + 0x1000 + (uint)i))];
 
     private static uint Word(byte[] config, int at) => BinaryPrimitives.ReadUInt32LittleEndian(config.AsSpan(at));
 

@@ -79,6 +79,21 @@ internal sealed partial class Qcow2Disk : IBlockBackend
     }
 
     /// <inheritdoc/>
+    public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into)
+    {
+        // Whoever changes the mapping may be waiting for the disk.
+        if (!_lock.TryEnterReadLock(0)) return false;
+        try
+        {
+            return TryReadMapped(offset, into, onlyCached: true);
+        }
+        finally
+        {
+            _lock.ExitReadLock();
+        }
+    }
+
+    /// <inheritdoc/>
     public BlockExtent Extent(ulong offset)
     {
         _lock.EnterReadLock();
@@ -127,7 +142,10 @@ internal sealed partial class Qcow2Disk : IBlockBackend
     }
 
     // With the lock held, shared or alone.
-    private void ReadMapped(ulong offset, ReadOnlySpan<IoVector> into)
+    private void ReadMapped(ulong offset, ReadOnlySpan<IoVector> into) => _ = TryReadMapped(offset, into, onlyCached: false);
+
+    // Tables are read where they are not in memory, whatever is asked for: there are few, and they are kept.
+    private bool TryReadMapped(ulong offset, ReadOnlySpan<IoVector> into, bool onlyCached)
     {
         var left = IoVectors.Length(into);
         var cursor = new VectorCursor(into);
@@ -140,13 +158,17 @@ internal sealed partial class Qcow2Disk : IBlockBackend
                 switch (kind)
                 {
                     case ClusterKind.Data:
-                        _file.Read((entry & Qcow2Spec.OffsetMask) + offset % _clusterSize, piece);
+                        var place = OffsetOf(entry) + offset % _clusterSize;
+                        if (!onlyCached) _file.Read(place, piece);
+                        else if (!_file.TryReadCached(place, piece)) return false;
                         break;
+                    case ClusterKind.Compressed when onlyCached:
+                        return false;
                     case ClusterKind.Compressed:
                         ReadCompressed(entry, (int)(offset % _clusterSize), piece);
                         break;
                     case ClusterKind.Unallocated when _backing is not null:
-                        ReadBacking(offset, length, piece);
+                        if (!TryReadBacking(offset, length, piece, onlyCached)) return false;
                         break;
                     default:
                         IoVectors.ClearFrom(piece, 0);
@@ -155,6 +177,7 @@ internal sealed partial class Qcow2Disk : IBlockBackend
                 offset += length;
                 left -= length;
             }
+            return true;
         }
         finally
         {
@@ -171,19 +194,20 @@ internal sealed partial class Qcow2Disk : IBlockBackend
         }
     }
 
-    private void ReadBacking(ulong offset, ulong length, ReadOnlySpan<IoVector> into)
+    private bool TryReadBacking(ulong offset, ulong length, ReadOnlySpan<IoVector> into, bool onlyCached)
     {
         var inside = offset >= _backing!.Length ? 0 : Math.Min(length, _backing.Length - offset);
-        if (inside == length)
-        {
-            _backing.Read(offset, into);
-            return;
-        }
         var cursor = new VectorCursor(into);
         try
         {
-            if (inside != 0) _backing.Read(offset, cursor.Take(inside));
-            IoVectors.ClearFrom(cursor.Take(length - inside), 0);
+            if (inside != 0)
+            {
+                var piece = cursor.Take(inside);
+                if (!onlyCached) _backing.Read(offset, piece);
+                else if (!_backing.TryReadCached(offset, piece)) return false;
+            }
+            if (inside != length) IoVectors.ClearFrom(cursor.Take(length - inside), 0);
+            return true;
         }
         finally
         {

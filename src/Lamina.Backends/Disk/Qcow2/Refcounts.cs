@@ -166,16 +166,24 @@ internal sealed class Refcounts
     {
         if (block >= (ulong)_table.Length) GrowTable(block);
         if (_table[block] != 0) return;
+        ClearCluster(block * _perBlock);
         PlaceBlock(block, block * _perBlock);
         Set(block * _perBlock, 1);
+    }
+
+    // Whatever a cluster held before, as a free one, must not be taken for refcounts. This comes before anything changes in
+    // memory: the host may have no space.
+    private void ClearCluster(ulong cluster)
+    {
+        var offset = cluster << _clusterBits;
+        if (_metadata.Contains(offset)) throw NotFree(offset);
+        _file.Write(offset, new byte[1 << _clusterBits]);
     }
 
     private void PlaceBlock(ulong block, ulong cluster)
     {
         var offset = cluster << _clusterBits;
-        if (!_metadata.TryAdd(offset)) throw NotFree(offset);
-        // Whatever the cluster held before, as a free one, must not be taken for refcounts.
-        _file.Write(offset, new byte[1 << _clusterBits]);
+        _metadata.TryAdd(offset);
         _cache.Forget(offset, 1u << _clusterBits);
         _table[block] = offset;
         _dirtyEntries.Add((int)block);
@@ -198,6 +206,7 @@ internal sealed class Refcounts
         }
         if (clusters << _clusterBits > Qcow2Spec.LargestRefcountTable)
             throw new DiskImageException($"{_file.Name} has reached the largest size that its clusters of {1 << _clusterBits} bytes allow; convert it to an image with larger ones");
+        for (ulong i = 0; i < blocks; i++) ClearCluster(first + i);
         _oldTable = (_tableOffset, oldEntries / perCluster);
         Array.Resize(ref _table, (int)(clusters * perCluster));
         for (ulong i = 0; i < blocks; i++) PlaceBlock(oldEntries + i, first + i);

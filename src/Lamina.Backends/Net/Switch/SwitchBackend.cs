@@ -12,7 +12,7 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.Switch;
 
 /// <summary>A port of a switch.</summary>
-public sealed class SwitchBackend : INetBackend
+public sealed class SwitchBackend : NetThread
 {
     private const int RetryMilliseconds = 50, ReadsAtOnce = 8;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
@@ -20,8 +20,6 @@ public sealed class SwitchBackend : INetBackend
     private readonly UnixSocketPath _path;
     private readonly Lock _gate = new();
     private readonly VlanPort _outbound, _inbound;
-    private readonly EventDescriptor _wake = new();
-    private readonly Thread _thread;
     private readonly Dictionary<ulong, RemotePort> _ports = [];
     private readonly LocalPort _local;
     private INetReceiver? _receiver;
@@ -34,8 +32,6 @@ public sealed class SwitchBackend : INetBackend
     private FrameStream? _uplink;
     private ulong _nextToken = UplinkToken;
     private readonly bool _mayListen;
-    private volatile bool _stopping;
-    private bool _started, _disposed;
 
     /// <summary>Finds the switch at a path, or becomes it.</summary>
     /// <param name="path">Where the socket is; the folder must exist.</param>
@@ -43,14 +39,13 @@ public sealed class SwitchBackend : INetBackend
     /// <param name="mtu">The longest packet in bytes.</param>
     /// <param name="mayListen">Whether to become the switch where nobody listens; else another program has to.</param>
     /// <exception cref="HostException">There can be no socket at the path, or nobody listens there.</exception>
-    public SwitchBackend(string path, VlanMembership vlan, int mtu = 1500, bool mayListen = true)
+    public SwitchBackend(string path, VlanMembership vlan, int mtu = 1500, bool mayListen = true) : base("net-switch")
     {
         _mayListen = mayListen;
         _path = new UnixSocketPath(path);
         Mtu = mtu;
         (_outbound, _inbound) = (new VlanPort(vlan), new VlanPort(vlan));
         _local = new LocalPort(this);
-        _thread = new Thread(Run) { IsBackground = true, Name = "net-switch" };
         try
         {
             // Whatever is wrong with the path is told now, and not to a machine that runs.
@@ -58,23 +53,19 @@ public sealed class SwitchBackend : INetBackend
         }
         catch
         {
-            Leave();
-            _wake.Dispose();
+            Dispose();
             throw;
         }
     }
 
     /// <inheritdoc/>
-    public event Action? LinkChanged;
+    public override int Mtu { get; }
 
     /// <inheritdoc/>
-    public int Mtu { get; }
+    public override NetOffloads Offloads => NetOffloads.None;
 
     /// <inheritdoc/>
-    public NetOffloads Offloads => NetOffloads.None;
-
-    /// <inheritdoc/>
-    public bool IsLinkUp
+    public override bool IsLinkUp
     {
         get
         {
@@ -92,17 +83,10 @@ public sealed class SwitchBackend : INetBackend
     }
 
     /// <inheritdoc/>
-    public void Attach(INetReceiver receiver) => _receiver = receiver;
+    public override void Attach(INetReceiver receiver) => _receiver = receiver;
 
     /// <inheritdoc/>
-    public void Start()
-    {
-        _started = true;
-        _thread.Start();
-    }
-
-    /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
+    public override void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
     {
         lock (_gate)
         {
@@ -114,7 +98,7 @@ public sealed class SwitchBackend : INetBackend
     }
 
     /// <inheritdoc/>
-    public void Flush()
+    public override void Flush()
     {
         lock (_gate)
         {
@@ -125,39 +109,32 @@ public sealed class SwitchBackend : INetBackend
     }
 
     /// <inheritdoc/>
-    public void OffloadsChanged()
+    public override void OffloadsChanged()
     {
         // Every frame of a switch is finished.
     }
 
     /// <inheritdoc/>
-    public void ReadyToReceive()
+    public override void ReadyToReceive()
     {
         // A frame that finds no room is dropped, so nothing waits for it.
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private protected override void Close()
     {
-        if (_disposed) return;
-        _disposed = true;
-        _stopping = true;
-        _wake.Set();
-        if (_started) _thread.Join();
         lock (_gate) Leave();
-        _wake.Dispose();
     }
 
-    private void Run()
+    private protected override void Run()
     {
-        while (!_stopping)
+        while (!IsStopping)
         {
             var isConnected = TryJoin();
             if (isConnected) Serve();
-            if (_stopping) return;
+            if (IsStopping) return;
             lock (_gate) Leave();
-            LinkChanged?.Invoke();
-            if (!isConnected && HostIo.Wait((_wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), RetryMilliseconds).First != HostPoll.None) _wake.Clear();
+            RaiseLinkChanged();
+            if (!isConnected && HostIo.Wait((Wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), RetryMilliseconds).First != HostPoll.None) Wake.Clear();
         }
     }
 
@@ -173,7 +150,7 @@ public sealed class SwitchBackend : INetBackend
             // It worked before; perhaps it will again.
             return false;
         }
-        LinkChanged?.Invoke();
+        RaiseLinkChanged();
         return true;
     }
 
@@ -181,7 +158,7 @@ public sealed class SwitchBackend : INetBackend
     private void Join()
     {
         _poll = new DescriptorPoll();
-        _poll.AddReadable(_wake.Descriptor, WakeToken);
+        _poll.AddReadable(Wake.Descriptor, WakeToken);
         for (var attempt = 0; ; attempt++)
         {
             if (_path.TryConnect() is { } socket)
@@ -224,12 +201,12 @@ public sealed class SwitchBackend : INetBackend
         // Streams that were not read empty in their turn: no edge will tell of what is left there.
         var unfinished = new HashSet<ulong>();
         var turns = new List<ulong>();
-        while (!_stopping)
+        while (!IsStopping)
         {
             turns.AddRange(unfinished);
             foreach (var what in _poll!.Wait(unfinished.Count == 0 ? -1 : 0))
             {
-                if (what.Token == WakeToken) _wake.Clear();
+                if (what.Token == WakeToken) Wake.Clear();
                 else if (what.Token == ListenerToken) Accept();
                 else if (!unfinished.Contains(what.Token)) turns.Add(what.Token);
             }

@@ -9,7 +9,7 @@ using Lamina.Host.Net;
 namespace Lamina.Backends.Net.Tap;
 
 /// <summary>A tap interface.</summary>
-public sealed class TapBackend : INetBackend
+public sealed class TapBackend : NetThread
 {
     // struct virtio_net_hdr, include/uapi/linux/virtio_net.h.
     private const int Flags = 0, Segmentation = 1, Headers = 2, SegmentSize = 4, ChecksumStart = 6, ChecksumOffset = 8;
@@ -18,20 +18,17 @@ public sealed class TapBackend : INetBackend
     private const int LeastMtu = 1280;
 
     private readonly TapInterface _tap;
-    private readonly EventDescriptor _wake = new();
-    private readonly Thread _thread;
     private readonly Lock _sending = new();
     private readonly byte[] _outbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private readonly byte[] _inbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private INetReceiver? _receiver;
-    private volatile bool _stopping, _isWaiting;
-    private bool _started, _disposed;
+    private volatile bool _isWaiting;
 
     /// <summary>Opens an interface that exists, or makes one that goes with the machine.</summary>
     /// <param name="name">Its name; null for one that the host chooses.</param>
     /// <param name="bridge">A bridge to add it to, or null.</param>
     /// <exception cref="Host.HostException">The host refuses something.</exception>
-    public TapBackend(string? name, string? bridge)
+    public TapBackend(string? name, string? bridge) : base("net-tap")
     {
         try
         {
@@ -39,45 +36,23 @@ public sealed class TapBackend : INetBackend
         }
         catch
         {
-            _wake.Dispose();
+            Dispose();
             throw;
         }
         Mtu = Math.Max(_tap.Mtu, LeastMtu);
-        _thread = new Thread(Run) { IsBackground = true, Name = "net-tap" };
     }
 
     /// <inheritdoc/>
-    public event Action? LinkChanged
-    {
-        // An interface that is open has a carrier.
-        add { }
-        remove { }
-    }
-
-    /// <inheritdoc/>
-    public int Mtu { get; }
-
-    /// <inheritdoc/>
-    public NetOffloads Offloads => NetOffloads.Checksum | NetOffloads.Tcp4Segmentation | NetOffloads.Tcp6Segmentation | NetOffloads.Ecn;
-
-    /// <inheritdoc/>
-    public bool IsLinkUp => true;
+    public override int Mtu { get; }
 
     /// <summary>The interface's name.</summary>
     public string Name => _tap.Name;
 
     /// <inheritdoc/>
-    public void Attach(INetReceiver receiver) => _receiver = receiver;
+    public override void Attach(INetReceiver receiver) => _receiver = receiver;
 
     /// <inheritdoc/>
-    public void Start()
-    {
-        _started = true;
-        _thread.Start();
-    }
-
-    /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
+    public override void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
     {
         lock (_sending)
         {
@@ -97,18 +72,18 @@ public sealed class TapBackend : INetBackend
             }
             frame.CopyTo(_outbound.AsSpan(TapInterface.HeaderLength));
             // A frame that the host does not take is lost, as on any network.
-            if (!_stopping) _ = HostIo.Write(_tap.Descriptor, _outbound.AsSpan(0, TapInterface.HeaderLength + frame.Length));
+            if (!IsStopping) _ = HostIo.Write(_tap.Descriptor, _outbound.AsSpan(0, TapInterface.HeaderLength + frame.Length));
         }
     }
 
     /// <inheritdoc/>
-    public void Flush()
+    public override void Flush()
     {
         // Every frame is the host's at once.
     }
 
     /// <inheritdoc/>
-    public void OffloadsChanged()
+    public override void OffloadsChanged()
     {
         var offloads = _receiver?.Offloads ?? NetOffloads.None;
         _tap.SetOffloads((offloads.HasFlag(NetOffloads.Checksum) ? TapOffloads.Checksum : TapOffloads.None)
@@ -118,31 +93,24 @@ public sealed class TapBackend : INetBackend
     }
 
     /// <inheritdoc/>
-    public void ReadyToReceive()
+    public override void ReadyToReceive()
     {
-        if (_isWaiting) _wake.Set();
+        if (_isWaiting) Wake.Set();
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private protected override void Close()
     {
-        if (_disposed) return;
-        _disposed = true;
-        _stopping = true;
-        _wake.Set();
-        if (_started) _thread.Join();
-        lock (_sending) _tap.Dispose();
-        _wake.Dispose();
+        lock (_sending) _tap?.Dispose();
     }
 
-    private void Run()
+    private protected override void Run()
     {
-        while (!_stopping)
+        while (!IsStopping)
         {
-            var (readable, woken) = HostIo.Wait((_tap.Descriptor, HostPoll.Readable), (_wake.Descriptor, HostPoll.Readable), -1);
-            if (woken != HostPoll.None) _wake.Clear();
+            var (readable, woken) = HostIo.Wait((_tap.Descriptor, HostPoll.Readable), (Wake.Descriptor, HostPoll.Readable), -1);
+            if (woken != HostPoll.None) Wake.Clear();
             if (readable.HasFlag(HostPoll.Closed)) return;
-            while (!_stopping && HostIo.ReadNow(_tap.Descriptor, _inbound) is > TapInterface.HeaderLength and var count) Deliver(count);
+            while (!IsStopping && HostIo.ReadNow(_tap.Descriptor, _inbound) is > TapInterface.HeaderLength and var count) Deliver(count);
         }
     }
 
@@ -157,9 +125,9 @@ public sealed class TapBackend : INetBackend
             _isWaiting = true;
             Interlocked.MemoryBarrier();
             if (_receiver.Receive(frame, offload)) break;
-            _ = HostIo.Wait((_wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), -1);
-            _wake.Clear();
-            if (_stopping) return;
+            _ = HostIo.Wait((Wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), -1);
+            Wake.Clear();
+            if (IsStopping) return;
         }
         _isWaiting = false;
     }

@@ -8,21 +8,16 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.User;
 
 /// <summary>A user-mode network for one card.</summary>
-public sealed class UserNetBackend : INetBackend, IHostEvents
+public sealed class UserNetBackend : NetThread, IHostEvents
 {
     private readonly Lock _gate = new();
     private readonly UserStack _stack;
-    private readonly EventDescriptor _wake = new();
-    private readonly Thread _thread;
     private long _plannedUntil;
     private int _hasRoom;
-    private volatile bool _stopping;
-    private bool _started;
-    private bool _disposed;
 
     /// <summary>Opens the published ports; clients wait until the guest answers.</summary>
     /// <exception cref="Host.HostException">A port cannot be had.</exception>
-    public UserNetBackend(UserNetOptions options)
+    public UserNetBackend(UserNetOptions options) : base("net-user")
     {
         Mtu = options.Mtu;
         try
@@ -31,30 +26,15 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
         }
         catch
         {
-            _wake.Dispose();
+            Dispose();
             throw;
         }
-        _stack.Events.Watch(_wake.Descriptor, this, edges: false);
+        _stack.Events.Watch(Wake.Descriptor, this, edges: false);
         Published = [.. _stack.Published];
-        _thread = new Thread(Run) { IsBackground = true, Name = "net-user" };
     }
 
     /// <inheritdoc/>
-    public event Action? LinkChanged
-    {
-        // The link is part of this process and never goes down.
-        add { }
-        remove { }
-    }
-
-    /// <inheritdoc/>
-    public int Mtu { get; }
-
-    /// <inheritdoc/>
-    public NetOffloads Offloads => NetOffloads.Checksum | NetOffloads.Tcp4Segmentation | NetOffloads.Tcp6Segmentation | NetOffloads.Ecn;
-
-    /// <inheritdoc/>
-    public bool IsLinkUp => true;
+    public override int Mtu { get; }
 
     /// <summary>The published ports, each with the address that it really has: TCP first, then UDP.</summary>
     public IReadOnlyList<PublishedPort> Published { get; }
@@ -69,65 +49,51 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
     }
 
     /// <inheritdoc/>
-    public void Attach(INetReceiver receiver) => _stack.Link.Attach(receiver);
+    public override void Attach(INetReceiver receiver) => _stack.Link.Attach(receiver);
 
     /// <inheritdoc/>
-    public void Start()
-    {
-        _started = true;
-        _thread.Start();
-    }
-
-    /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
+    public override void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
     {
         lock (_gate)
         {
-            if (_stopping) return;
+            if (IsStopping) return;
             _stack.Input(frame, offload);
             Plan();
         }
     }
 
     /// <inheritdoc/>
-    public void Flush()
+    public override void Flush()
     {
         lock (_gate)
         {
-            if (!_stopping) _stack.Flush();
+            if (!IsStopping) _stack.Flush();
         }
     }
 
     /// <inheritdoc/>
-    public void OffloadsChanged()
+    public override void OffloadsChanged()
     {
         lock (_gate) _stack.Link.ReadOffloads();
     }
 
     /// <inheritdoc/>
-    public void ReadyToReceive()
+    public override void ReadyToReceive()
     {
         // Called with a queue's gate held, which this lock comes before.
-        if (!_stack.Link.HasRoom && Interlocked.Exchange(ref _hasRoom, 1) == 0) _wake.Set();
+        if (!_stack.Link.HasRoom && Interlocked.Exchange(ref _hasRoom, 1) == 0) Wake.Set();
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private protected override void Close()
     {
-        if (_disposed) return;
-        _disposed = true;
-        _stopping = true;
-        _wake.Set();
-        if (_started) _thread.Join();
-        lock (_gate) _stack.Dispose();
-        _wake.Dispose();
+        lock (_gate) _stack?.Dispose();
     }
 
-    void IHostEvents.Ready(bool readable, bool writable, bool failed) => _wake.Clear();
+    void IHostEvents.Ready(bool readable, bool writable, bool failed) => Wake.Clear();
 
-    private void Run()
+    private protected override void Run()
     {
-        while (!_stopping)
+        while (!IsStopping)
         {
             int timeout;
             lock (_gate)
@@ -139,7 +105,7 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
             var events = _stack.Events.Wait(timeout);
             lock (_gate)
             {
-                if (_stopping) return;
+                if (IsStopping) return;
                 _stack.Events.Dispatch(events);
                 if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
                 _stack.RunTimers();
@@ -153,6 +119,6 @@ public sealed class UserNetBackend : INetBackend, IHostEvents
     {
         if (_stack.NextDeadline >= _plannedUntil) return;
         _plannedUntil = _stack.NextDeadline;
-        _wake.Set();
+        Wake.Set();
     }
 }

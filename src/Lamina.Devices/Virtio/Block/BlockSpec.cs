@@ -38,6 +38,9 @@ internal static class BlockSpec
     // After so many requests the driver is told of what is done, and other queues of the worker have their turn.
     internal const int RequestsAtOnce = 16;
 
+    // From so many bytes on, reads are copied by several processors at once. (Writes to one file exclude each other on the host.)
+    internal const uint LongRead = 128 << 10;
+
     // A guest can cause errors without end.
     internal const int MostReports = 5;
 }

@@ -30,8 +30,17 @@ public sealed record VirtioBlockOptions
     /// <summary>Whether discards are offered to the guest.</summary>
     public bool Discard { get; init; } = true;
 
-    /// <summary>How many requests are carried out at once beside the queues' workers; 0 for none.</summary>
+    /// <summary>How many requests are carried out at once beside the queues' workers, at most; 0 for none.</summary>
     public int Parallel { get; init; }
+
+    /// <summary>Whether a write waits for the host's disk, so that others are carried out meanwhile.</summary>
+    public bool WritesWait { get; init; }
+
+    /// <summary>
+    /// Has a request that finds the host's disk full wait for <see cref="VirtioBlock.Retry"/> instead of failing. Told "true" when
+    /// the first one waits and "false" when none does any more; any thread, with locks held. It takes <see cref="Parallel"/>.
+    /// </summary>
+    public Action<bool>? WaitsForSpace { get; init; }
 
     /// <summary>Told in a sentence of errors of the disk, a few times; any thread.</summary>
     public Action<string>? Report { get; init; }
@@ -45,6 +54,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     private readonly byte[] _serial;
     private readonly BlockBuffer[] _buffers;
     private readonly BlockWorkers? _helpers;
+    private readonly StalledRequests? _stalled;
     private readonly ulong _sectors;
     private BlockState _state;
     private ulong _features;
@@ -66,6 +76,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i, Polled: true))];
         _buffers = [.. Queues.Select(_ => new BlockBuffer())];
         if (options.Parallel > 0 && workers is not null) _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
+        if (_helpers is not null && options.WaitsForSpace is not null) _stalled = new StalledRequests(_helpers, options.WaitsForSpace);
         Reset();
     }
 
@@ -152,23 +163,26 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     public bool ProcessQueue(int index)
     {
         var queue = _host!.Queues[index];
-        if (!queue.TryTake(out var chain)) return false;
-        for (var i = 1; i < BlockSpec.RequestsAtOnce; i++)
+        for (var i = 0; i < BlockSpec.RequestsAtOnce; i++)
         {
+            if (!queue.TryTake(out var chain)) return false;
             // One request alone is done here, where no time is lost for handing it over.
-            var hasNext = queue.TryTake(out var next);
-            if (_helpers is not null && (hasNext || i > 1)) _helpers.Add(queue, chain);
-            else CarryOut(queue, chain, _buffers[index]);
-            if (!hasNext) return false;
-            chain = next!;
+            CarryOut(queue, chain, _buffers[index], mayHandOver: _helpers is not null && (i > 0 || queue.HasBuffers));
         }
-        if (_helpers is not null) _helpers.Add(queue, chain);
-        else CarryOut(queue, chain, _buffers[index]);
         return true;
     }
 
     /// <inheritdoc/>
-    public void StopQueue(int index) => _helpers?.WaitFor(index);
+    public void StopQueue(int index)
+    {
+        // Those that are tried again by now may stall once more.
+        _stalled?.Forget(index);
+        _helpers?.WaitFor(index);
+        _stalled?.Forget(index);
+    }
+
+    /// <summary>Tries what waits for space on the host's disk once more. Any thread.</summary>
+    public void Retry() => _stalled?.Retry();
 
     /// <inheritdoc/>
     public void Reset()
@@ -183,11 +197,11 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
 
     private void CarryOutAndSignal(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer)
     {
-        CarryOut(queue, chain, buffer);
+        CarryOut(queue, chain, buffer, mayHandOver: false);
         queue.Signal();
     }
 
-    private void CarryOut(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer)
+    private void CarryOut(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer, bool mayHandOver)
     {
         Span<byte> header = stackalloc byte[BlockSpec.HeaderLength];
         // 5.2.6.1: header and status are what every request has; without them nothing can be answered.
@@ -200,12 +214,17 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         var sector = BinaryPrimitives.ReadUInt64LittleEndian(header[BlockSpec.SectorAt..]);
         var room = chain.WritableLength - BlockSpec.StatusLength;
         uint written = 0;
-        BlockStatus status;
+        if (mayHandOver && TakesLong(type, room))
+        {
+            _helpers!.Add(queue, chain);
+            return;
+        }
+        BlockStatus? status;
         try
         {
             status = type switch
             {
-                BlockRequestType.In => Read(chain, buffer, sector, room, out written),
+                BlockRequestType.In => Read(chain, buffer, sector, room, onlyCached: mayHandOver, out written),
                 BlockRequestType.Out => Write(chain, buffer, sector),
                 BlockRequestType.Flush => Flush(),
                 BlockRequestType.GetId => GetId(chain, room, out written),
@@ -213,25 +232,46 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
                 _ => BlockStatus.Unsupported,
             };
         }
+        catch (IOException failure) when (_stalled is not null && failure.IsDiskFull())
+        {
+            _stalled.Add(queue, chain);
+            return;
+        }
         catch (IOException failure)
         {
             status = BlockStatus.IoError;
             Report(failure.Message);
         }
+        if (status is not { } known)
+        {
+            _helpers!.Add(queue, chain);
+            return;
+        }
+        _stalled?.Remove(chain);
         Interlocked.Increment(ref _state.Requests);
         if (status != BlockStatus.Ok) Interlocked.Increment(ref _state.Failures);
         // The status is the last byte, wherever the data ended.
-        chain.Write(room, [(byte)status]);
+        chain.Write(room, [(byte)known]);
         queue.Complete(chain, status == BlockStatus.Ok && written == room ? chain.WritableLength : written + BlockSpec.StatusLength);
     }
 
-    private BlockStatus Read(DescriptorChain chain, BlockBuffer buffer, ulong sector, uint length, out uint written)
+    // Whether other requests should not wait for this one, as far as its kind says.
+    private bool TakesLong(BlockRequestType type, uint room) => type switch
+    {
+        BlockRequestType.In => room >= BlockSpec.LongRead,
+        BlockRequestType.Out => _options.WritesWait,
+        _ => true,
+    };
+
+    // Null where it would have to wait for the host's disk and must not.
+    private BlockStatus? Read(DescriptorChain chain, BlockBuffer buffer, ulong sector, uint length, bool onlyCached, out uint written)
     {
         written = 0;
         if (!IsInside(sector, length) || !chain.TryCollectWritable(0, length, buffer)) return BlockStatus.IoError;
         try
         {
-            _disk.Read(sector * BlockSpec.SectorSize, buffer);
+            if (!onlyCached) _disk.Read(sector * BlockSpec.SectorSize, buffer);
+            else if (!_disk.TryReadCached(sector * BlockSpec.SectorSize, buffer)) return null;
             written = length;
         }
         finally

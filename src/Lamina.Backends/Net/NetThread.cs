@@ -1,0 +1,78 @@
+// What network backends with a thread of their own share: the thread's life, from Start to Dispose, and the event that
+// wakes it. What the thread waits for beside it, and what it does, is each backend's own.
+using Lamina.Core.Net;
+using Lamina.Host.Io;
+
+namespace Lamina.Backends.Net;
+
+/// <summary>A network backend with one thread.</summary>
+public abstract class NetThread : INetBackend
+{
+    private readonly Thread _thread;
+    private volatile bool _stopping;
+    private bool _started, _disposed;
+
+    private protected NetThread(string name) => _thread = new Thread(Run) { IsBackground = true, Name = name };
+
+    /// <inheritdoc/>
+    public event Action? LinkChanged;
+
+    /// <inheritdoc/>
+    public abstract int Mtu { get; }
+
+    /// <inheritdoc/>
+    public virtual NetOffloads Offloads => NetOffloads.Checksum | NetOffloads.Tcp4Segmentation | NetOffloads.Tcp6Segmentation | NetOffloads.Ecn;
+
+    /// <inheritdoc/>
+    public virtual bool IsLinkUp => true;
+
+    /// <summary>Wakes the thread.</summary>
+    private protected EventDescriptor Wake { get; } = new();
+
+    /// <summary>Whether the backend is being disposed.</summary>
+    private protected bool IsStopping => _stopping;
+
+    /// <inheritdoc/>
+    public abstract void Attach(INetReceiver receiver);
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        _started = true;
+        _thread.Start();
+    }
+
+    /// <inheritdoc/>
+    public abstract void Send(ReadOnlySpan<byte> frame, in FrameOffload offload);
+
+    /// <inheritdoc/>
+    public abstract void Flush();
+
+    /// <inheritdoc/>
+    public abstract void OffloadsChanged();
+
+    /// <inheritdoc/>
+    public abstract void ReadyToReceive();
+
+    /// <summary>Ends the thread and gives everything back.</summary>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _stopping = true;
+        Wake.Set();
+        if (_started) _thread.Join();
+        Close();
+        Wake.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The thread's work; ends soon after <see cref="IsStopping"/> and <see cref="Wake"/> say so.</summary>
+    private protected abstract void Run();
+
+    /// <summary>Gives back what the backend holds, as far as its constructor came. The thread has ended.</summary>
+    private protected abstract void Close();
+
+    /// <summary>Tells the card; with no lock held.</summary>
+    private protected void RaiseLinkChanged() => LinkChanged?.Invoke();
+}

@@ -1,0 +1,71 @@
+// Pauses a machine while writes of its disks wait for space on the host, and looks now and then whether there is some.
+namespace Lamina.Life;
+
+/// <summary>Watches over the disks of a machine that are to wait for space.</summary>
+/// <param name="events">Pauses the machine and lets it go on.</param>
+/// <param name="report">Told in a sentence when a disk begins to wait, and when none does any more; or null.</param>
+/// <param name="time">When to look again.</param>
+internal sealed class FullDisks(IHardwareEvents events, Action<string>? report, TimeProvider time) : IDisposable
+{
+    /// <summary>From one try to the next.</summary>
+    internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    // A guest can free space and fill it again without end.
+    private const int MostReports = 20;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Action> _full = [];
+    private readonly HashSet<string> _told = [];
+    private ITimer? _timer;
+    private int _reports;
+    private bool _disposed;
+
+    /// <summary>A disk begins to wait, or ceases to. Any thread, with locks held.</summary>
+    /// <param name="path">The disk's image.</param>
+    /// <param name="waits">Which.</param>
+    /// <param name="retry">Has it try again; called with no lock held.</param>
+    internal void Change(string path, bool waits, Action retry)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            if (waits) _full[path] = retry;
+            else _full.Remove(path);
+            // What is to be done is done on another thread, free of the caller's locks.
+            _timer ??= time.CreateTimer(_ => Look(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _timer.Change(TimeSpan.Zero, Interval);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_gate) _disposed = true;
+        _timer?.Dispose();
+    }
+
+    private void Look()
+    {
+        Action[] retries;
+        lock (_gate)
+        {
+            if (_disposed) return;
+            foreach (var path in _full.Keys.Where(_told.Add)) Report($"the host has no space for the disk {path}; the machine stands still until there is some");
+            retries = [.. _full.Values];
+            if (retries.Length == 0)
+            {
+                _timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                if (_told.Count == 0) return;
+                _told.Clear();
+                Report("the host has space again; the machine goes on");
+            }
+            events.WaitForHost(retries.Length != 0);
+        }
+        foreach (var retry in retries) retry();
+    }
+
+    private void Report(string what)
+    {
+        if (++_reports <= MostReports) report?.Invoke(_reports < MostReports ? what : $"{what}; no more is said of this");
+    }
+}
