@@ -69,5 +69,21 @@ public sealed class RandomCaseTests
         Assert.True(run.Compared > 3000, $"only {run.Compared} cases could be compared");
     }
 
+    [Theory]
+    [MemberData(nameof(Runs))]
+    public void An_operand_over_the_last_address_agrees_with_the_host_cpu(string profileName, string modeName)
+    {
+        var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
+        var mode = Enum.Parse<CodeMode>(modeName);
+        using var run = new CaseRun(profile);
+        var generator = new CaseGenerator();
+        var codes = CodesOf(mode).Where(InstructionTable.Wraps).ToArray();
+
+        run.Do(RunLength.Cases, 0x3a9, (test, seed, number) => generator.Generate(test, seed, mode, codes[number % codes.Length], wraps: true));
+
+        // Real mode knows no VEX, and faults where addresses wrap.
+        Assert.True(run.Ended > RunLength.Cases / (profile.Mode == GuestMode.Real ? 40 : 10), $"only {run.Ended} of {RunLength.Cases} cases ran to their end");
+    }
+
     private static Code[] CodesOf(CodeMode mode) => [.. InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
 }

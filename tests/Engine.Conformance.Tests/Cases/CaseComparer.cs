@@ -97,8 +97,6 @@ internal static class CaseComparer
         if (masked && (host.Vector is 12 or 13 || guest.Vector is 12 or 13)) return true;
         // The same with 512 bits, which may be two accesses: the last pages of the low half, of 4 GiB and of 64 KiB from the base are never there.
         if ((host.Vector, guest.Vector) is (PageFault, 12 or 13) && wide && host.Rip == guest.Rip && host.Cr2 >> 12 is LastLowPage or LastFlatPage or LastBasedPage) return true;
-        // Whether what a masked move reads or writes behind the last 32- or 16-bit address is there or at zero.
-        if (IsMaskedMove(there.Mnemonic) && host.Vector == PageFault && guest.Vector == PageFault && host.Rip == guest.Rip && guest.Cr2 - host.Cr2 is 1ul << 32 or 1 << 16) return true;
         // Which byte of a masked store of bytes faults, and whether one faults that stores nothing, is the processor's choice.
         return host.Vector is 13 or PageFault or 17
             && CaseReport.InstructionAt(test, host.Rip).Mnemonic is Iced.Intel.Mnemonic.Maskmovq or Iced.Intel.Mnemonic.Maskmovdqu or Iced.Intel.Mnemonic.Vmaskmovdqu;

@@ -23,12 +23,14 @@ internal sealed class CaseGenerator
     /// <param name="mode">Kind of code.</param>
     /// <param name="only">The instruction to test, or null for random ones.</param>
     /// <param name="mutate">Whether a bit of the code is flipped for certain.</param>
-    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false)
+    /// <param name="wraps">Whether memory operands lie at the last address of an address size.</param>
+    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false, bool wraps = false)
     {
         var random = new CaseRandom(seed);
         test.Reset(mode, random.Next());
-        var context = new BuildContext(test, random);
+        var context = new BuildContext(test, random) { Wraps = wraps };
         context.ChooseRegisters();
+        if (wraps) context.ChooseBases();
         var count = only != null || random.Chance(55) ? 1 : 2 + random.Below(MaxInstructions - 1);
         var start = ChooseStart(random);
         var length = 0;
@@ -155,6 +157,24 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         if (test.Mode == CodeMode.Long && !IsCanonical(test.FsBase)) test.FsBase = CaseLayout.Data;
         if (test.Mode == CodeMode.Long && !IsCanonical(test.GsBase)) test.GsBase = CaseLayout.Data;
     }
+
+    /// <summary>Memory operands lie at the last address of an address size.</summary>
+    public bool Wraps { get; init; }
+
+    /// <summary>The most bits that an address may have which has fewer than a linear one.</summary>
+    public int NarrowBits => test.Bits == 64 ? 32 : 16;
+
+    /// <summary>Bases of FS and GS that put data at one side of what 32 bits can address, or at the other.</summary>
+    public void ChooseBases()
+    {
+        test.FsBase = Base();
+        test.GsBase = Base();
+
+        ulong Base() => CaseLayout.Data + (ulong)random.Below(CaseLayout.DataSize + 64) - (random.Chance(50) ? 1ul << 32 : 0);
+    }
+
+    /// <summary>An offset from which an operand reaches, mostly, over the last address.</summary>
+    public ulong LastOffset(int addressBits, int size) => (1ul << addressBits) - 1 - (ulong)random.Below(size + 2);
 
     /// <summary>Whether a register still has a value that may be chosen.</summary>
     public bool IsFree(int register) => ((Pinned | Written) >> register & 1) == 0;

@@ -80,7 +80,7 @@ internal sealed class InstructionBuilder
                 default:
                     var register = RegisterFor(random, kind, context.Test.Bits, out var mayBeMemory);
                     if (register == Register.None) return false;
-                    if (mayBeMemory && random.Chance(65))
+                    if (mayBeMemory && (random.Chance(65) || context.Wraps))
                     {
                         if (!_memory.TryBuild(context, opcode, ref instruction, i, kind, rip)) return false;
                         break;
@@ -152,7 +152,7 @@ internal sealed class InstructionBuilder
     private static void SetImplicitMemory(BuildContext context, ref Instruction instruction, int operand, OpCodeOperandKind kind)
     {
         var random = context.Random;
-        var bits = context.Test.Bits == 64 ? random.Chance(90) ? 64 : 32 : context.Test.Bits == 32 ? 32 : random.Chance(80) ? 16 : 32;
+        var bits = context.Wraps ? context.NarrowBits : context.Test.Bits == 64 ? random.Chance(90) ? 64 : 32 : context.Test.Bits == 32 ? 32 : random.Chance(80) ? 16 : 32;
         if (operand > 0) bits = instruction.Op0Kind switch
         {
             OpKind.MemoryESDI or OpKind.MemorySegSI or OpKind.MemorySegDI => 16,
@@ -183,7 +183,8 @@ internal sealed class InstructionBuilder
             _ => OpKind.MemorySegRDI,
         });
         var register = source ? 6 : 7;
-        if (context.IsFree(register)) context.Pin(register, context.Target(8) - context.Test.DataBase);
+        if (context.Wraps && kind != OpCodeOperandKind.es_rDI) instruction.SegmentPrefix = random.Chance(50) ? Register.FS : Register.GS;
+        if (context.IsFree(register)) context.Pin(register, context.Wraps ? context.LastOffset(bits, 16) : context.Target(8) - context.Test.DataBase);
     }
 
     private static void PinImplicit(BuildContext context, in Instruction instruction)

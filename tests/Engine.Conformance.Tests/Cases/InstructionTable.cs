@@ -30,6 +30,17 @@ internal static class InstructionTable
     /// <summary>All instructions for a code size, each once.</summary>
     public static IEnumerable<Code> All(int bits) => (bits switch { 64 => Long, 32 => Middle, _ => Small }).SelectMany(group => group);
 
+    /// <summary>Whether an instruction has a memory operand that is the same on all processors where it reaches over the last address.</summary>
+    public static bool Wraps(Code code)
+    {
+        var opcode = code.ToOpCode();
+        var memory = -1;
+        for (var i = 0; i < opcode.OpCount; i++)
+            if (opcode.GetOpKind(i).ToString() is var kind && (kind.Contains("mem", StringComparison.Ordinal) || kind is "seg_rSI" or "seg_rDI" or "es_rDI")) memory = memory < 0 ? i : memory;
+        // Some processors store 512 bits in two parts, and ten bytes too, of which each wraps.
+        return memory >= 0 && opcode.MemorySize.GetSize() is var size && size != 10 && (size < 64 || memory != 0);
+    }
+
     private static Code[][] Build(int bits)
     {
         var groups = new List<Code>[Groups];

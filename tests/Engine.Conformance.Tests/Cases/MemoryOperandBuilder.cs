@@ -13,16 +13,35 @@ internal sealed class MemoryOperandBuilder
         var random = context.Random;
         instruction.SetOpKind(operand, OpKind.Memory);
         var size = Math.Max(1, opcode.MemorySize.GetSize());
+        if (context.Wraps) return SetWrapping(context, ref instruction, kind, size, rip);
         var target = context.Target(size);
         var segmentBase = ChooseSegment(context, ref instruction);
         var offset = target - segmentBase;
         var bits = context.Test.Bits;
         if (kind == OpCodeOperandKind.mem_offs) return SetOffsetOnly(context, ref instruction, offset);
         var vector = VectorIndex(kind);
-        if (vector != Register.None) return SetVectorIndex(context, ref instruction, vector, kind, offset);
+        if (vector != Register.None) return SetVectorIndex(context, ref instruction, vector, kind, offset, bits);
         var addressBits = bits == 64 ? random.Chance(92) ? 64 : 32 : random.Chance(90) ? bits : 48 - bits;
         if (addressBits == 16) return SetSmall(context, ref instruction, offset);
         return SetModern(context, ref instruction, offset, addressBits, rip, kind == OpCodeOperandKind.sibmem || kind == OpCodeOperandKind.mem_mib);
+    }
+
+    // An address of fewer bits than a linear one has, in 64-bit code by FS or GS, whose bases say what lies there.
+    private static bool SetWrapping(BuildContext context, ref Instruction instruction, OpCodeOperandKind kind, int size, ulong rip)
+    {
+        var bits = context.NarrowBits;
+        var offset = context.LastOffset(bits, size);
+        if (context.Test.Bits == 64 || context.Random.Chance(50)) instruction.SegmentPrefix = context.Random.Chance(50) ? Register.FS : Register.GS;
+        if (kind == OpCodeOperandKind.mem_offs)
+        {
+            instruction.MemoryDisplSize = bits / 8;
+            instruction.MemoryDisplacement64 = offset;
+            return true;
+        }
+        var vector = VectorIndex(kind);
+        if (vector != Register.None) return bits == 32 && SetVectorIndex(context, ref instruction, vector, kind, offset, bits);
+        if (bits == 16) return SetSmall(context, ref instruction, offset);
+        return SetModern(context, ref instruction, offset, bits, rip, kind == OpCodeOperandKind.sibmem || kind == OpCodeOperandKind.mem_mib);
     }
 
     // Returns the base of the segment that the operand will use if nothing else (a base of RSP or RBP) says otherwise.
@@ -171,11 +190,11 @@ internal sealed class MemoryOperandBuilder
     };
 
     // Gathers and scatters: the index register's elements are small, mostly.
-    private static bool SetVectorIndex(BuildContext context, ref Instruction instruction, Register first, OpCodeOperandKind kind, ulong offset)
+    private static bool SetVectorIndex(BuildContext context, ref Instruction instruction, Register first, OpCodeOperandKind kind, ulong offset, int addressBits)
     {
         var random = context.Random;
         var bits = context.Test.Bits;
-        var wide = bits == 64;
+        var wide = addressBits == 64;
         var evex = instruction.Code.ToOpCode().Encoding == EncodingKind.EVEX;
         var register = random.Below(bits != 64 ? 8 : evex ? 32 : 16);
         var number = ChooseBase(context, bits == 64 ? 16 : 8);

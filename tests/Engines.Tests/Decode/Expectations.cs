@@ -46,6 +46,8 @@ internal static class Expectations
         }
         return theirs.Mnemonic switch
         {
+            Mnemonic.Vmaskmovps or Mnemonic.Vmaskmovpd or Mnemonic.Vpmaskmovd or Mnemonic.Vpmaskmovq when ours.AddressSize < (theirs.CodeSize == Iced.Intel.CodeSize.Code64 ? 8 : 4) =>
+                InstructionId.MaskMoveElements,
             Mnemonic.Mov when code.Contains("moffs", StringComparison.Ordinal) => InstructionId.MovMoffs,
             Mnemonic.Mov when theirs.Op1Register.IsCR() => InstructionId.MovFromCr,
             Mnemonic.Mov when theirs.Op0Register.IsCR() => InstructionId.MovToCr,

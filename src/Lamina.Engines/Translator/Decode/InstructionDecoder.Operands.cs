@@ -204,6 +204,10 @@ internal static partial class InstructionDecoder
         if ((match & Row.Masked) != 0)
         {
             instruction.Traits |= InstructionTraits.MaskedMemory;
+            if (instruction.AddressSize < (state.Is64 ? 8 : 4))
+            {
+                instruction.Id = InstructionId.MaskMoveElements;
+            }
         }
         if (instruction.AddressSize == 2)
         {

@@ -141,6 +141,8 @@ public enum InstructionId : ushort
     Scatter,
     /// <summary>MASKMOVDQU, VMASKMOVDQU, MASKMOVQ.</summary>
     MaskMoveBytes,
+    /// <summary>VMASKMOV, VPMASKMOV by an address that has fewer bits than a linear one: each element's wraps. (Others are Plain.)</summary>
+    MaskMoveElements,
     /// <summary>FXSAVE(64).</summary>
     Fxsave,
     /// <summary>FXRSTOR(64).</summary>

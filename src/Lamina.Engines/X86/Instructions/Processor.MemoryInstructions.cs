@@ -1,5 +1,5 @@
 // Instructions with memory operands that one size does not describe: bit strings, wide compare-and-exchange, tables,
-// bounds, far pointers, masked byte stores. Vector gathers, scatters and state images are in files of their own.
+// bounds, far pointers, masked moves. Vector gathers, scatters and state images are in files of their own.
 using System.Threading;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
@@ -18,6 +18,7 @@ internal sealed unsafe partial class Processor
         InstructionId.Gather => Gather(in i),
         InstructionId.Scatter => Scatter(in i),
         InstructionId.MaskMoveBytes => MaskMoveBytes(in i),
+        InstructionId.MaskMoveElements => MaskMoveElements(in i),
         InstructionId.X87Environment => X87Environment(in i),
         InstructionId.MoveDirect64 => FaultOutcome(InvalidOpcode()),
         _ => StateInstruction(in i),

@@ -1,6 +1,6 @@
-// Gathers, scatters and masked byte stores, on the XSAVE image. Elements go from the lowest up; those done before a fault
-// stay done, and their mask elements are clear, so that the instruction goes on where it was. SDM vol. 2, VPGATHERDD and
-// on, VPSCATTERDD and on, MASKMOVDQU, MASKMOVQ; vol. 1, 15.6.
+// Gathers, scatters and masked moves, on the XSAVE image. Elements go from the lowest up; those that a gather or scatter
+// did before a fault stay done, and their mask elements are clear, so that the instruction goes on where it was. SDM vol. 2,
+// VPGATHERDD and on, VPSCATTERDD and on, MASKMOVDQU, MASKMOVQ, VMASKMOV, VPMASKMOV; vol. 1, 15.6.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
 
@@ -139,6 +139,43 @@ internal sealed unsafe partial class Processor
             if ((mask[n] & 0x80) != 0 && !TryWriteMemory(i.Segment, (start + (ulong)n) & MaskOf(i.AddressSize), 1, source[n])) return Outcome.Fault;
         if (mmx) EnterMmxState();
         return Outcome.Next;
+    }
+
+    // What is behind the last address of an address size is the processor's choice (SDM vol. 3, 5.3). As AMD's choose: a load
+    // is of consecutive bytes where all are there; otherwise, and for stores, each element has an address of its own.
+    private Outcome MaskMoveElements(in Instruction i)
+    {
+        if (!TryCheckState(i.State)) return Outcome.Fault;
+        var length = 16 << i.VectorLength;
+        // Opcodes 0F38 2D and 2F: VMASKMOVPD.
+        var size = i.W || i.Opcode is 0x2d or 0x2f ? 8 : 4;
+        var data = stackalloc byte[32];
+        var mask = stackalloc byte[32];
+        Vectors.ReadVector(i.Vvvv, new Span<byte>(mask, 32));
+        var start = EffectiveOffset(in i);
+        if ((i.RmAccess & OperandAccess.Write) != 0)
+        {
+            Vectors.ReadVector(i.Reg, new Span<byte>(data, 32));
+            // Checked first, then written: no element changes when another one's page faults.
+            for (var at = 0; at < length; at += size)
+                if (IsWanted(at) && !(TryLinearize(i.Segment, OffsetOf(in i, at), size, write: true, out var linear) && TryProbe(linear, size, AccessKind.Write))) return Outcome.Fault;
+            for (var at = 0; at < length; at += size)
+                if (IsWanted(at) && !TryWriteMemory(i.Segment, OffsetOf(in i, at), new ReadOnlySpan<byte>(data + at, size))) return Outcome.Fault;
+            return Outcome.Next;
+        }
+        var whole = TryReadMemory(i.Segment, start, new Span<byte>(data, length));
+        for (var at = 0; at < length; at += size)
+        {
+            var element = new Span<byte>(data + at, size);
+            if (!IsWanted(at)) element.Clear();
+            else if (!whole && !TryReadMemory(i.Segment, OffsetOf(in i, at), element)) return Outcome.Fault;
+        }
+        Vectors.WriteVector(i.Reg, new ReadOnlySpan<byte>(data, length));
+        return Outcome.Next;
+
+        bool IsWanted(int at) => (mask[at + size - 1] & 0x80) != 0;
+
+        ulong OffsetOf(in Instruction i, int at) => (start + (ulong)at) & MaskOf(i.AddressSize);
     }
 
     /// <summary>MMn is physical x87 register n; the image is in stack order. SDM vol. 1, 9.2 and 10.5.</summary>
