@@ -45,12 +45,14 @@ public sealed class Bus(string name)
     public void Map(ulong start, ulong length, IBusDevice device)
     {
         ArgumentOutOfRangeException.ThrowIfZero(length);
+        // The last address may be in a range, so its end may be none.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length - 1, ulong.MaxValue - start);
         lock (_gate)
         {
             var at = 0;
             while (at < _entries.Length && _entries[at].Start < start) at++;
-            var overlaps = (at > 0 && _entries[at - 1].Start + _entries[at - 1].Length > start)
-                || (at < _entries.Length && start + length > _entries[at].Start);
+            var overlaps = (at > 0 && start - _entries[at - 1].Start < _entries[at - 1].Length)
+                || (at < _entries.Length && _entries[at].Start - start < length);
             if (overlaps) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
             _entries = _entries.Insert(at, new Entry(start, length, device));
         }
