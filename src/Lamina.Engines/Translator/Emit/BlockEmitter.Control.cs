@@ -13,7 +13,7 @@ internal sealed unsafe partial class BlockEmitter
 {
     private bool NativeBranch(in Instruction instruction) =>
         (_key & ModeKey.SingleStep) == 0
-        && (_long ? instruction.OperandSize == 8 : instruction.OperandSize == 4 && _codeBase == 0 || InPage(NextOffset + instruction.Immediate) && !TruncatesTarget(instruction));
+        && (_long ? instruction.OperandSize == 8 && _pageOffset + NextOffset + instruction.Immediate <= int.MaxValue : instruction.OperandSize == 4 && _codeBase == 0 || InPage(NextOffset + instruction.Immediate) && !TruncatesTarget(instruction));
 
     // A 16-bit operand size cuts the target's offset to 16 bits; the address in the page then says nothing about it.
     private bool TruncatesTarget(in Instruction instruction) =>

@@ -77,7 +77,14 @@ internal sealed unsafe partial class BlockEmitter
         if (PositionIndependent)
         {
             _asm.Frame(Op.MovLoad, register, Frame.CodePage);
-            _asm.Rm(Op.Lea, register, register, (int)(_pageOffset + offset), _long);
+            var distance = _pageOffset + offset;
+            if (_long && distance > int.MaxValue)
+            {
+                // A displacement of almost 2 GiB, from the page's start.
+                _asm.Rm(Op.Lea, register, register, int.MaxValue, _long);
+                distance -= int.MaxValue;
+            }
+            _asm.Rm(Op.Lea, register, register, (int)distance, _long);
         }
         else
         {

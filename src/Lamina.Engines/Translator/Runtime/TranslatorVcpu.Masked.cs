@@ -42,7 +42,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var offset = (int)(linear & (PageBytes - 1));
         var first = Math.Min((int)site.Size, PageBytes - offset);
         var firstIsThere = IsThere(linear, first, kind);
-        var secondIsThere = first < site.Size && IsThere(linear + (ulong)first, site.Size - first, kind);
+        var secondIsThere = first < site.Size && IsThere(Linear(linear + (ulong)first), site.Size - first, kind);
         var page = (firstIsThere, secondIsThere) switch
         {
             (true, true) => WindowFirst,
@@ -62,10 +62,13 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>The host missed a page in the window: the guest misses the one that stands for it.</summary>
     private void RaiseWindowFault()
     {
-        var linear = _area->FaultLinear - _windowDistance;
+        var linear = Linear(_area->FaultLinear - _windowDistance);
         if (!IsThere(linear, 1, _windowKind)) return;
         _processor.RestoreFault(_operandFault);
     }
+
+    // Outside 64-bit mode linear addresses go on at zero behind 4 GiB.
+    private ulong Linear(ulong address) => _processor.Is64Bit ? address : (uint)address;
 
     private bool IsThere(ulong linear, int size, AccessKind kind) =>
         IsAddress(linear, size, kind) && _processor.TryProbe(linear, size, kind);
@@ -93,7 +96,7 @@ internal sealed unsafe partial class TranslatorVcpu
         (_maskedFrom, _maskedTo, _storeLinear) = (from, to, linear);
         if (to <= from) return;
         var bytes = new Span<byte>(at + from, to - from);
-        _ = _processor.TryReadLinear(linear + (ulong)from, bytes);
+        _ = _processor.TryReadLinear(Linear(linear + (ulong)from), bytes);
         bytes.CopyTo(_before.AsSpan(from));
     }
 
@@ -104,7 +107,7 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             var start = i;
             while (i < _maskedTo && _masked[i] != _before[i]) i++;
-            if (i > start) _ = _processor.TryWriteLinear(_storeLinear + (ulong)start, new ReadOnlySpan<byte>(_masked + start, i - start));
+            if (i > start) _ = _processor.TryWriteLinear(Linear(_storeLinear + (ulong)start), new ReadOnlySpan<byte>(_masked + start, i - start));
         }
         _masked = null;
     }
