@@ -60,16 +60,14 @@ internal sealed class GuestMachine : IDisposable
 {
     // PE, MP, ET, NE, WP, AM, PG; PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE; SCE, LME, LMA, NXE.
     private const ulong ProtectedCr0 = 0x8005_0033, RealCr0 = 0x32, Cr4 = 0x5_06a0, LongEfer = 0xd01, LegacyEfer = 0x800;
-    private const int HangMilliseconds = 3000;
 
     private readonly GuestMemory _memory;
     private readonly IEngineMachine _machine;
     private readonly FakeBus _bus = new();
     private readonly VcpuState _state = new();
     private readonly VcpuState _after = new();
-    private readonly Timer _watchdog;
-    private long _run, _watched;
-    private bool _ended;
+    private readonly Watchdog _watchdog;
+    private volatile bool _ended;
 
     public GuestMachine(GuestProfile profile, ulong vectorMask)
     {
@@ -88,7 +86,10 @@ internal sealed class GuestMachine : IDisposable
         SetMode(profile.Mode);
         _state.Dr[6] = 0xffff_0ff0;
         _state.Dr[7] = 0x400;
-        _watchdog = new Timer(_ => Watch(), null, HangMilliseconds, HangMilliseconds);
+        _watchdog = new Watchdog(() =>
+        {
+            if (!_ended) Vcpu.Kick();
+        });
     }
 
     public GuestProfile Profile { get; }
@@ -129,8 +130,9 @@ internal sealed class GuestMachine : IDisposable
     public void Continue(CaseResult result)
     {
         _ended = false;
-        Interlocked.Increment(ref _run);
+        _watchdog.Begin();
         var exit = Vcpu.Run();
+        _watchdog.End();
         if (exit == VcpuExit.Failed) throw new InvalidOperationException(Vcpu.Failure);
         Vcpu.GetState(_after);
         Copy(result, exit == VcpuExit.Kicked && _ended);
@@ -154,13 +156,6 @@ internal sealed class GuestMachine : IDisposable
         _state.Idtr = mode switch { GuestMode.Real => RealTables.IdtRegister, GuestMode.Legacy => LegacyTables.IdtRegister, _ => GuestTables.IdtRegister };
         _state.Segments[SegmentIndex.Ldtr] = legacy ? LegacyTables.LocalTableSegment : GuestTables.LocalTableSegment;
         _state.Segments[SegmentIndex.Tr] = legacy ? LegacyTables.TaskSegment : GuestTables.TaskSegment;
-    }
-
-    private void Watch()
-    {
-        var run = Interlocked.Read(ref _run);
-        if (run == _watched && run != 0 && !_ended) Vcpu.Kick();
-        _watched = run;
     }
 
     private void Load(TestCase test)
