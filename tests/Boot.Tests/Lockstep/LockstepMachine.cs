@@ -159,6 +159,19 @@ internal sealed class LockstepMachine : IDisposable
         Volatile.Write(ref _progress, _progress + 1);
     }
 
+    /// <summary>Tells of an access to a device's memory; it lasts until the result is disposed.</summary>
+    private DeviceAccess Enter(string what)
+    {
+        Note(what);
+        _inDevice = true;
+        return new DeviceAccess(this);
+    }
+
+    private readonly ref struct DeviceAccess(LockstepMachine machine)
+    {
+        public void Dispose() => machine._inDevice = false;
+    }
+
     private void AddDevices(InterruptControllers controllers, MemoryMap map)
     {
         var router = controllers.Router;
@@ -195,18 +208,14 @@ internal sealed class LockstepMachine : IDisposable
 
         public void ReadMemory(ulong address, Span<byte> data)
         {
-            machine.Note($"read {address:x} {data.Length}");
-            machine._inDevice = true;
+            using var access = machine.Enter($"read {address:x} {data.Length}");
             machine._mmio.Read(address, data);
-            machine._inDevice = false;
         }
 
         public void WriteMemory(ulong address, ReadOnlySpan<byte> data)
         {
-            machine.Note($"write {address:x} {Hex(data)}");
-            machine._inDevice = true;
+            using var access = machine.Enter($"write {address:x} {Hex(data)}");
             machine._mmio.Write(address, data);
-            machine._inDevice = false;
         }
     }
 
@@ -214,20 +223,14 @@ internal sealed class LockstepMachine : IDisposable
     {
         public AccessResult Read(ulong offset, Span<byte> data)
         {
-            machine.Note($"read {name}+{offset:x}");
-            machine._inDevice = true;
-            var result = inner.Read(offset, data);
-            machine._inDevice = false;
-            return result;
+            using var access = machine.Enter($"read {name}+{offset:x}");
+            return inner.Read(offset, data);
         }
 
         public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
         {
-            machine.Note($"write {name}+{offset:x} {Hex(data)}");
-            machine._inDevice = true;
-            var result = inner.Write(offset, data);
-            machine._inDevice = false;
-            return result;
+            using var access = machine.Enter($"write {name}+{offset:x} {Hex(data)}");
+            return inner.Write(offset, data);
         }
     }
 }

@@ -60,12 +60,11 @@ internal sealed class EchoTable(UserContext context) : IDisposable
         IcmpErrors.Send4Or6(context.Link, from, to, answer.Length);
     }
 
-    private sealed class EchoFlow : Flow, IHostEvents
+    private sealed class EchoFlow : Flow
     {
         private readonly EchoTable _table;
         private readonly FlowKey _key;
         private readonly bool _raw;
-        private WatchedSocket? _socket;
 
         private EchoFlow(EchoTable table, in FlowKey key, bool raw) => (_table, _key, _raw) = (table, key, raw);
 
@@ -80,14 +79,8 @@ internal sealed class EchoTable(UserContext context) : IDisposable
             socket ??= HostSocket.TryCreate(HostSocketKind.RawIcmp, v6, out _);
             if (socket is null) return null;
             isUnreachable = true;
-            if (socket.Connect(key.Peer.ToIPAddress(), 0) != 0)
-            {
-                socket.Dispose();
-                return null;
-            }
             var flow = new EchoFlow(table, key, raw);
-            flow._socket = WatchedSocket.Create(socket, table.Context.Events, flow, edges: false);
-            return flow._socket is null ? null : flow;
+            return flow.TryConnect(socket, key.Peer.ToIPAddress(), 0, table.Context.Events) ? flow : null;
         }
 
         internal void Send(ReadOnlySpan<byte> message)
@@ -97,14 +90,14 @@ internal sealed class EchoTable(UserContext context) : IDisposable
             // A raw socket sends what it is given; for ICMPv6 and for echo sockets the host computes the sum.
             BinaryPrimitives.WriteUInt16BigEndian(request[2..], 0);
             if (_key.Peer.IsV4) BinaryPrimitives.WriteUInt16BigEndian(request[2..], Checksum.Finish(Checksum.Add(0, request)));
-            _ = _socket!.Socket.Send(request);
+            _ = Socket.Send(request);
         }
 
-        public void Ready(bool readable, bool writable, bool failed)
+        public override void Ready(bool readable, bool writable, bool failed)
         {
             for (var i = 0; i < AnswersAtOnce; i++)
             {
-                var count = _socket!.Socket.Receive(_table._buffer);
+                var count = Socket.Receive(_table._buffer);
                 if (count < 0) return;
                 var message = _table._buffer.AsSpan(0, count);
                 // raw(7): a raw IPv4 socket gets the IP header, too.
@@ -116,8 +109,6 @@ internal sealed class EchoTable(UserContext context) : IDisposable
                 _table.Answer(_key.Peer, _key.Guest, message);
             }
         }
-
-        public override void Dispose() => _socket?.Dispose();
     }
 
     private UserContext Context => context;

@@ -1,20 +1,41 @@
 // Exchanges without connections (UDP, echo): kept by their addresses, forgotten when idle, and bounded: where there are
 // too many the one that was idle longest goes.
+using System.Net;
 using Lamina.Host.Net;
 
 namespace Lamina.Backends.Net.User.Transport;
 
-/// <summary>One exchange with a socket of its own.</summary>
-internal abstract class Flow : IDisposable
+/// <summary>One exchange, whose other end is a socket of its own that is connected to whom the guest sends to.</summary>
+internal abstract class Flow : IHostEvents, IDisposable
 {
+    private WatchedSocket? _socket;
+
     /// <summary>When it was used last, in monotonic milliseconds.</summary>
     internal long LastUsed { get; set; }
 
     /// <summary>How long it may be idle.</summary>
     internal abstract long IdleMilliseconds { get; }
 
+    /// <summary>The socket, once it is connected.</summary>
+    protected HostSocket Socket => _socket!.Socket;
+
+    /// <summary>Connects a socket, which belongs to the flow from now on. False, with the socket closed, where the host refuses.</summary>
+    protected bool TryConnect(HostSocket socket, IPAddress address, int port, HostEvents events)
+    {
+        if (socket.Connect(address, port) != 0)
+        {
+            socket.Dispose();
+            return false;
+        }
+        _socket = WatchedSocket.Create(socket, events, this, edges: false);
+        return _socket is not null;
+    }
+
     /// <inheritdoc/>
-    public abstract void Dispose();
+    public abstract void Ready(bool readable, bool writable, bool failed);
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket?.Dispose();
 }
 
 /// <summary>Exchanges by key.</summary>

@@ -77,12 +77,11 @@ internal sealed class UdpTable(UserContext context) : IDisposable
     }
 
     /// <summary>An exchange that the guest began.</summary>
-    private sealed class UdpFlow : Flow, IHostEvents
+    private sealed class UdpFlow : Flow
     {
         private readonly UdpTable _table;
         private readonly FlowKey _key;
         private readonly IPEndPoint _server;
-        private WatchedSocket? _socket;
 
         private UdpFlow(UdpTable table, in FlowKey key, IPEndPoint server) => (_table, _key, _server) = (table, key, server);
 
@@ -95,28 +94,22 @@ internal sealed class UdpTable(UserContext context) : IDisposable
             var socket = HostSocket.TryCreate(HostSocketKind.Udp, to.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6, out _);
             if (socket is null) return null;
             var flow = new UdpFlow(table, key, to);
-            if (socket.Connect(to.Address, to.Port) != 0)
-            {
-                socket.Dispose();
-                return null;
-            }
-            flow._socket = WatchedSocket.Create(socket, table.Context.Events, flow, edges: false);
-            return flow._socket is null ? null : flow;
+            return flow.TryConnect(socket, to.Address, to.Port, table.Context.Events) ? flow : null;
         }
 
         /// <summary>Sends; an error number, or 0.</summary>
         internal int Send(ReadOnlySpan<byte> data)
         {
-            var sent = _socket!.Socket.Send(data);
+            var sent = Socket.Send(data);
             if (sent == -HostError.ConnectionRefused) Refused();
             return sent < 0 ? -sent : 0;
         }
 
-        public void Ready(bool readable, bool writable, bool failed)
+        public override void Ready(bool readable, bool writable, bool failed)
         {
             for (var i = 0; i < DatagramsAtOnce; i++)
             {
-                var count = _socket!.Socket.Receive(_table._buffer);
+                var count = Socket.Receive(_table._buffer);
                 if (count == -HostError.ConnectionRefused)
                 {
                     Refused();
@@ -128,8 +121,6 @@ internal sealed class UdpTable(UserContext context) : IDisposable
                 _table.SendToGuest(_key, _table._buffer.AsSpan(0, count));
             }
         }
-
-        public override void Dispose() => _socket?.Dispose();
 
         private void Refused()
         {
