@@ -10,7 +10,7 @@ namespace Lamina.EngineTests;
 
 public sealed class LocalApicTests
 {
-    private const uint ApicBase = 0x1B, TaskPriority = 0x808, SpuriousVector = 0x80F, TimerEntry = 0x832, InitialCount = 0x838, CurrentCount = 0x839, Divide = 0x83E, SelfIpi = 0x83F;
+    private const uint TaskPriority = 0x808, TimerEntry = 0x832, InitialCount = 0x838, CurrentCount = 0x839, Divide = 0x83E, SelfIpi = 0x83F;
     private const uint IoApic = 0xFEC0_0000;
     private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20;
 
@@ -21,9 +21,7 @@ public sealed class LocalApicTests
     // A timer that runs, an interrupt that waits for STI, a task priority.
     private static readonly GuestProgram s_waiting = new(GuestMode.Long, c =>
     {
-        var wait = c.CreateLabel();
-        LongPrograms.WriteMsr(c, ApicBase, 0xFEE0_0D00);
-        LongPrograms.WriteMsr(c, SpuriousVector, 0x1FF);
+        LongPrograms.EnterX2Apic(c);
         LongPrograms.WriteMsr(c, TimerEntry, TimerVector);
         LongPrograms.WriteMsr(c, Divide, 0xB);
         LongPrograms.WriteMsr(c, InitialCount, 300_000_000);
@@ -32,12 +30,7 @@ public sealed class LocalApicTests
         c.xor(ebx, ebx);
         c.@out((byte)Layout.LogPort, al);
         c.mov(r10d, ebx);
-        c.Label(ref wait);
-        c.sti();
-        c.hlt();
-        c.cli();
-        c.cmp(ebx, 0x1_0001);
-        c.jne(wait);
+        LongPrograms.HaltUntil(c, 0x1_0001);
         c.mov(ecx, TaskPriority);
         c.rdmsr();
         c.mov(r8d, eax);
@@ -82,9 +75,7 @@ public sealed class LocalApicTests
     {
         var program = new GuestProgram(GuestMode.Long, c =>
         {
-            var wait = c.CreateLabel();
-            LongPrograms.WriteMsr(c, ApicBase, 0xFEE0_0D00);
-            LongPrograms.WriteMsr(c, SpuriousVector, 0x1FF);
+            LongPrograms.EnterX2Apic(c);
             c.mov(edi, IoApic);
             c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi) + 1);
             c.mov(__dword_ptr[rdi + 0x10], 0);
@@ -93,12 +84,7 @@ public sealed class LocalApicTests
             c.xor(ebx, ebx);
             c.mov(al, 1);
             c.@out((byte)Layout.LogPort, al);
-            c.Label(ref wait);
-            c.sti();
-            c.hlt();
-            c.cli();
-            c.cmp(ebx, 3);
-            c.jne(wait);
+            LongPrograms.HaltUntil(c, 3);
             // A fourth would come now.
             c.sti();
             c.nop();

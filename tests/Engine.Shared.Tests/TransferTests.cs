@@ -153,8 +153,7 @@ public sealed class TransferTests
         var program = new GuestProgram(GuestMode.Long, c =>
         {
             var wait = c.CreateLabel();
-            LongPrograms.WriteMsr(c, 0x1B, 0xFEE0_0D00);
-            LongPrograms.WriteMsr(c, 0x80F, 0x1FF);
+            LongPrograms.EnterX2Apic(c);
             c.xor(ebx, ebx);
             c.@out((byte)Layout.LogPort, al);
             c.sti();

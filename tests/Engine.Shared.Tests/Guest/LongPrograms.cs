@@ -257,19 +257,12 @@ internal static class LongPrograms
     // x2APIC mode, its one-shot timer, an interrupt to itself; and what is refused.
     internal static GuestProgram LocalApicTimer { get; } = new(GuestMode.Long, c =>
     {
-        var wait = c.CreateLabel();
-        WriteMsr(c, 0x1B, 0xFEE0_0D00);
-        WriteMsr(c, 0x80F, 0x1FF);
+        EnterX2Apic(c);
         WriteMsr(c, 0x832, 0x60);
         WriteMsr(c, 0x83E, 0xB);
         WriteMsr(c, 0x838, 100_000);
         c.xor(ebx, ebx);
-        c.Label(ref wait);
-        c.sti();
-        c.hlt();
-        c.cli();
-        c.test(ebx, ebx);
-        c.je(wait);
+        HaltUntil(c, 1);
         WriteMsr(c, 0x83F, 0x61);
         c.sti();
         c.hlt(); // with an interrupt waiting at STI, this is the one instruction of the shadow, and is woken at once
@@ -387,8 +380,7 @@ internal static class LongPrograms
 
     internal static GuestProgram TaskPriority { get; } = new(GuestMode.Long, c =>
     {
-        WriteMsr(c, 0x1B, 0xFEE0_0D00);
-        WriteMsr(c, 0x80F, 0x1FF);
+        EnterX2Apic(c);
         c.mov(eax, 8);
         c.mov(cr8, rax);
         c.xor(ebx, ebx);
@@ -419,6 +411,25 @@ internal static class LongPrograms
         c.mov(eax, (uint)value);
         c.mov(edx, (uint)(value >> 32));
         c.wrmsr();
+    }
+
+    /// <summary>x2APIC mode, enabled by software too (SDM vol. 3, 11.12.1 and 11.9).</summary>
+    internal static void EnterX2Apic(Assembler c)
+    {
+        WriteMsr(c, 0x1B, 0xFEE0_0D00);
+        WriteMsr(c, 0x80F, 0x1FF);
+    }
+
+    /// <summary>Halts, taking interrupts, until their handlers have brought EBX to a value; leaves with interrupts off.</summary>
+    internal static void HaltUntil(Assembler c, uint value)
+    {
+        var wait = c.CreateLabel();
+        c.Label(ref wait);
+        c.sti();
+        c.hlt();
+        c.cli();
+        c.cmp(ebx, value);
+        c.jne(wait);
     }
 
     /// <summary>An interrupt handler that adds to EBX and ends the interrupt.</summary>
