@@ -10,7 +10,7 @@ namespace Lamina.Conformance.Oracle;
 /// <summary>The oracle's process.</summary>
 internal sealed unsafe partial class NativeOracle : IDisposable
 {
-    private const int Kill = 9, FutexNumber = 202, WaitTimeoutMilliseconds = 20_000;
+    private const int Kill = 9, FutexNumber = 202, WaitTimeoutMilliseconds = 20_000, LookMilliseconds = 200;
 
     private readonly SharedMemory _memory;
     private readonly HostReservation _view, _range;
@@ -60,15 +60,17 @@ internal sealed unsafe partial class NativeOracle : IDisposable
     /// <summary>Waits for the batch's end.</summary>
     public void End()
     {
-        var until = Environment.TickCount64 + WaitTimeoutMilliseconds;
         var pause = stackalloc long[2];
-        (pause[0], pause[1]) = (0, 200_000_000);
-        while (Volatile.Read(ref _control->Done) != _control->Request)
+        (pause[0], pause[1]) = (0, LookMilliseconds * 1_000_000L);
+        var (at, waited, last) = (ulong.MaxValue, 0L, Environment.TickCount64);
+        while (Volatile.Read(ref _control->Done) is var done && done != _control->Request)
         {
-            var done = Volatile.Read(ref _control->Done);
-            if (done == _control->Request) break;
             _ = syscall(FutexNumber, &_control->Done, 0, (nint)done, (nint)pause, 0, 0);
-            if (Environment.TickCount64 > until || HasEnded())
+            // Time in which no case ends; a moment at which all of the machine stood still counts as one look.
+            var (index, now) = (Volatile.Read(ref _control->Index), Environment.TickCount64);
+            waited = index == at ? waited + Math.Min(now - last, LookMilliseconds) : 0;
+            (at, last) = (index, now);
+            if ((waited > WaitTimeoutMilliseconds || HasEnded()) && Volatile.Read(ref _control->Done) != _control->Request)
                 throw new InvalidOperationException($"the oracle stopped at case {_control->Index} of its batch (stage {_control->Stage & 0xff}, errno {_control->Stage >> 8})");
         }
     }
