@@ -40,7 +40,7 @@ internal static class OracleCode
 {
     // Linux x86-64 system calls.
     private const int Mmap = 9, Mprotect = 10, Munmap = 11, Sigaction = 13, Sigprocmask = 14, Sigreturn = 15, Mremap = 25, Setitimer = 38, Fork = 57,
-        Getppid = 110, Sigaltstack = 131, ModifyLdt = 154, Prctl = 157, Futex = 202, ExitGroup = 231, Rseq = 334, CloseRange = 436;
+        Getppid = 110, Sigaltstack = 131, ModifyLdt = 154, Prctl = 157, Futex = 202, RestartSyscall = 219, ExitGroup = 231, Rseq = 334, CloseRange = 436;
 
     private const int VirtualAlarm = 26, SaInfoOnStackNoDefer = 0x4 | 0x0800_0000 | 0x4000_0000 | 0x0400_0000;
     private const uint RseqSignature = 0x5305_3053;
@@ -59,7 +59,7 @@ internal static class OracleCode
         }
     }
 
-    /// <summary>The seccomp filter (classic BPF, linux/filter.h): what the loop needs, the rest is SIGSYS.</summary>
+    /// <summary>The seccomp filter (classic BPF, linux/filter.h): what the loop needs (a process that was stopped restarts its wait), the rest is SIGSYS.</summary>
     public static ulong[] Filter()
     {
         const ulong loadWord = 0x20, jumpEqual = 0x15, returns = 6;
@@ -67,8 +67,9 @@ internal static class OracleCode
         static ulong Step(ulong code, ulong yes, ulong no, ulong value) => code | yes << 16 | no << 24 | value << 32;
         return
         [
-            Step(loadWord, 0, 0, 4), Step(jumpEqual, 0, 5, archX64), Step(loadWord, 0, 0, 0),
-            Step(jumpEqual, 4, 0, Futex), Step(jumpEqual, 3, 0, Getppid), Step(jumpEqual, 2, 0, ExitGroup), Step(jumpEqual, 1, 0, Sigreturn),
+            Step(loadWord, 0, 0, 4), Step(jumpEqual, 0, 6, archX64), Step(loadWord, 0, 0, 0),
+            Step(jumpEqual, 5, 0, Futex), Step(jumpEqual, 4, 0, Getppid), Step(jumpEqual, 3, 0, ExitGroup), Step(jumpEqual, 2, 0, Sigreturn),
+            Step(jumpEqual, 1, 0, RestartSyscall),
             Step(returns, 0, 0, trap), Step(returns, 0, 0, allow),
         ];
     }
