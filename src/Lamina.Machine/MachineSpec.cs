@@ -32,6 +32,9 @@ public enum IrqchipChoice
     /// <summary>The local APICs in the host's kernel, the I/O APIC and the 8259 pair in the machine.</summary>
     Split,
 
+    /// <summary>All in the host's kernel.</summary>
+    Kernel,
+
     /// <summary>All in the machine.</summary>
     User,
 }

@@ -12,7 +12,8 @@ public sealed class LocalApicTests
 {
     private const uint ApicBase = 0x1B, TaskPriority = 0x808, SpuriousVector = 0x80F, TimerEntry = 0x832, InitialCount = 0x838, CurrentCount = 0x839, Divide = 0x83E, SelfIpi = 0x83F;
     private const uint IoApic = 0xFEC0_0000;
-    private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20;
+    private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20, LevelTriggered = 1 << 15, Masked = 1 << 16;
+    private const byte ExternalBase = 0x50, ExternalInput = 3;
 
     public static TheoryData<string> Engines => [.. EngineKind.All];
 
@@ -78,7 +79,14 @@ public sealed class LocalApicTests
 
     [Theory]
     [MemberData(nameof(Engines))]
-    public void A_level_triggered_interrupt_comes_again_until_its_line_is_released(string engine)
+    public void A_level_triggered_interrupt_comes_again_until_its_line_is_released(string engine) => RunLevelTriggered(engine, masks: false);
+
+    // As kernels do with a handler that is to run in a thread, or whose interrupt moves to another CPU.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_level_triggered_interrupt_that_is_masked_when_it_ends_comes_again_once_it_is_unmasked(string engine) => RunLevelTriggered(engine, masks: true);
+
+    private static void RunLevelTriggered(string engine, bool masks)
     {
         var program = new GuestProgram(GuestMode.Long, c =>
         {
@@ -89,7 +97,7 @@ public sealed class LocalApicTests
             c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi) + 1);
             c.mov(__dword_ptr[rdi + 0x10], 0);
             c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi));
-            c.mov(__dword_ptr[rdi + 0x10], LevelVector | 1 << 15);
+            c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered);
             c.xor(ebx, ebx);
             c.mov(al, 1);
             c.@out((byte)Layout.LogPort, al);
@@ -112,11 +120,13 @@ public sealed class LocalApicTests
                 FaultLog.SetGate64(machine, LevelVector, Layout.Far32);
                 machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
                 {
+                    if (masks) c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered | Masked);
                     c.inc(ebx);
                     c.mov(eax, ebx);
                     c.shl(eax, 4);
                     c.@out((byte)Layout.LogPort, al);
                     LongPrograms.WriteMsr(c, 0x80B, 0);
+                    if (masks) c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered);
                     c.iretq();
                 }));
             },
@@ -129,6 +139,51 @@ public sealed class LocalApicTests
 
         Assert.Equal(3ul, end.Gpr[GprIndex.Rbx]);
         Assert.Equal([0x1000_0001, 0x1000_0010, 0x1000_0020, 0x1000_0030], machine.PortLog);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void An_external_interrupt_wakes_a_halted_vCPU_whose_state_was_set(string engine)
+    {
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            c.xor(ebx, ebx);
+            // The 8259 pair, with only input 3 let through.
+            foreach (var (port, value) in ((byte, byte)[])[(0x20, 0x11), (0x21, ExternalBase), (0x21, 4), (0x21, 1), (0x21, 0xF7)])
+            {
+                c.mov(al, value);
+                c.@out(port, al);
+            }
+            c.sti();
+            c.hlt();
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, ExternalBase + ExternalInput, Layout.Far32);
+                machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+                {
+                    c.inc(ebx);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        machine.Vcpu.SetState(program.Load(machine));
+        using var kick = new Timer(_ => machine.Vcpu.Kick(), null, 20, 20);
+        do Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+        while (machine.State().Activity != VcpuActivity.Halted);
+        kick.Change(Timeout.Infinite, Timeout.Infinite);
+
+        machine.Vcpu.SetState(machine.State());
+        machine.Controllers.Router.CreateIsaLine(ExternalInput).SetLevel(true);
+        var exit = machine.RunTo();
+        // A kick that was late.
+        if (exit == VcpuExit.Kicked && machine.State().Gpr[GprIndex.Rbx] == 0) exit = machine.RunTo();
+
+        Assert.Equal((VcpuExit.Kicked, 1ul), (exit, machine.State().Gpr[GprIndex.Rbx]));
     }
 
     [Theory]

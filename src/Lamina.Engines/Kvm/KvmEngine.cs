@@ -1,6 +1,6 @@
 // The host's hardware virtualization as an engine. The kernel runs the guest's CPUs; the machine's own interrupt controllers,
 // timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same. Where
-// it is asked for, the kernel has the local APICs, too.
+// it is asked for, the kernel has interrupt controllers, too.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
@@ -19,6 +19,9 @@ public enum KvmIrqchip
 
     /// <summary>The local APICs in the kernel, the I/O APIC and the 8259 pair in the machine.</summary>
     Split,
+
+    /// <summary>All in the kernel.</summary>
+    Kernel,
 }
 
 /// <summary>Hardware virtualization through /dev/kvm.</summary>
@@ -51,8 +54,8 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
         {
             _machine = _system.CreateMachine();
             CheckLimits(options, _system.Capability);
-            if (KvmLocalApics.AreWanted(irqchip, _system.Capability)) KernelApics = new KvmLocalApics(_machine, _vcpus);
-            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelApics is not null);
+            KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
+            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
@@ -66,11 +69,11 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
         }
     }
 
-    /// <summary>The local APICs in the kernel; null where the machine has them.</summary>
-    internal KvmLocalApics? KernelApics { get; }
+    /// <summary>The interrupt controllers in the kernel; null where the machine has all.</summary>
+    internal KvmKernelIrqchip? KernelIrqchip { get; }
 
     /// <inheritdoc/>
-    public IEngineLocalApics? LocalApics => KernelApics;
+    public IEngineIrqchip? Irqchip => KernelIrqchip;
 
     /// <inheritdoc/>
     public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
@@ -107,7 +110,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     /// <inheritdoc/>
     public IVcpu CreateVcpu(VcpuOptions options)
     {
-        if (options.Apic is null != KernelApics is not null) throw new ArgumentException("a vCPU has its local APIC either from the machine or from the engine", nameof(options));
+        if (options.Apic is null != KernelIrqchip is not null) throw new ArgumentException("a vCPU has its local APIC either from the machine or from the engine", nameof(options));
         var result = _machine.Request(KVM_CREATE_VCPU, options.Index);
         Require(result, $"makes no vCPU {options.Index}");
         var vcpu = new KvmVcpu(options, this, DeviceFile.Own(result), _system.VcpuMappingLength);

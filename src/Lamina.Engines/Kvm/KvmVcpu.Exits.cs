@@ -48,7 +48,7 @@ internal sealed unsafe partial class KvmVcpu
             case KVM_EXIT_IRQ_WINDOW_OPEN or KVM_EXIT_INTR or KVM_EXIT_SET_TPR:
                 return null;
             case KVM_EXIT_IOAPIC_EOI:
-                _kernelApics!.EndInterrupt(_run->eoi.vector);
+                _kernelIrqchip!.EndInterrupt(_run->eoi.vector);
                 return null;
             case KVM_EXIT_SHUTDOWN:
                 _trace?.Invoke("triple fault");

@@ -48,14 +48,16 @@ public sealed class KvmErrorTests
         }
     }
 
-    [Fact]
-    public void Local_APICs_that_the_kernel_has_not_got_are_refused_where_they_were_asked_for()
+    [Theory]
+    [InlineData(KvmIrqchip.Split, KvmApi.KVM_CAP_SPLIT_IRQCHIP)]
+    [InlineData(KvmIrqchip.Kernel, KvmApi.KVM_CAP_IRQCHIP)]
+    public void Interrupt_controllers_that_the_kernel_has_not_got_are_refused_where_they_were_asked_for(KvmIrqchip irqchip, int missing)
     {
-        int Capability(int capability) => capability == KvmApi.KVM_CAP_SPLIT_IRQCHIP ? 0 : 1;
+        int Capability(int capability) => capability == missing ? 0 : 1;
 
-        Assert.True(KvmLocalApics.AreWanted(KvmIrqchip.Split, _ => 1));
-        Assert.False(KvmLocalApics.AreWanted(KvmIrqchip.User, _ => 1));
-        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmLocalApics.AreWanted(KvmIrqchip.Split, Capability)).Message, StringComparison.Ordinal);
+        KvmKernelIrqchip.CheckCapabilities(irqchip, _ => 1);
+        KvmKernelIrqchip.CheckCapabilities(KvmIrqchip.User, _ => 0);
+        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmKernelIrqchip.CheckCapabilities(irqchip, Capability)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
