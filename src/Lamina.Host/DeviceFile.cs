@@ -9,7 +9,7 @@ namespace Lamina.Host;
 public sealed unsafe class DeviceFile : IDisposable
 {
     /// <summary>Error numbers that callers tell apart. errno(3).</summary>
-    public const int NotPermitted = 1, NotFound = 2, Interrupted = 4, NoDevice = 19, Again = 11, NoMemory = 12, AccessDenied = 13, Busy = 16, Exists = 17,
+    public const int NotPermitted = 1, NotFound = 2, Interrupted = 4, NoDevice = 19, Again = 11, NoMemory = 12, AccessDenied = 13, BadAddress = 14, Busy = 16, Exists = 17,
         Invalid = 22, NoSpace = 28, NotADevice = 25;
 
     private int _descriptor;

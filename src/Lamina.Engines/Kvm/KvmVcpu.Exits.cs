@@ -72,7 +72,10 @@ internal sealed unsafe partial class KvmVcpu
 
     private void InjectInvalidOpcode()
     {
-        var events = new kvm_vcpu_events { exception_injected = 1, exception_nr = Vector.InvalidOpcode };
+        // An interrupt that the kernel has taken and not delivered stays.
+        kvm_vcpu_events events;
+        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        (events.exception_injected, events.exception_pending, events.exception_nr, events.exception_has_error_code, events.flags) = (1, 0, Vector.InvalidOpcode, 0, 0);
         Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no exception");
     }
 

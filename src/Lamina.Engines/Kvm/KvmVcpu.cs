@@ -85,8 +85,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         }
         catch (HostException exception)
         {
-            Failure = exception.Message;
-            return VcpuExit.Failed;
+            return Fail(exception.Message);
         }
     }
 
@@ -185,7 +184,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         {
             >= 0 => HandleExit(),
             -DeviceFile.Interrupted or -DeviceFile.Again => Interrupted(),
-            _ => Fail($"the kernel stopped vCPU {Index} ({DeviceFile.Describe(-result)})"),
+            _ => Fail(FailureReport.Sentence(-result, Index)),
         };
     }
 

@@ -102,6 +102,13 @@ public sealed class KvmErrorTests
         Assert.Contains(words, FailureReport.Sentence(run, 3), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(DeviceFile.NoMemory, "the host has no memory left for vCPU 3; free some, or give the machine less")]
+    [InlineData(DeviceFile.BadAddress, "the kernel stopped vCPU 3 (Bad address): a page of the machine's memory cannot be had")]
+    [InlineData(DeviceFile.Invalid, "the kernel stopped vCPU 3 (Invalid argument); try again, or use the translator")]
+    public void A_kernel_that_does_not_enter_the_guest_is_a_sentence(int error, string words) =>
+        Assert.StartsWith(words, FailureReport.Sentence(error, 3), StringComparison.Ordinal);
+
     [Fact]
     public void A_report_holds_the_registers_and_what_the_kernel_said()
     {
