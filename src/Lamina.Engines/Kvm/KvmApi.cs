@@ -11,7 +11,7 @@ internal static class KvmApi
 
     internal const nuint KVM_GET_API_VERSION = 0xae00, KVM_CREATE_VM = 0xae01, KVM_CHECK_EXTENSION = 0xae03, KVM_GET_VCPU_MMAP_SIZE = 0xae04;
     internal const nuint KVM_GET_SUPPORTED_CPUID = 0xc008ae05, KVM_GET_MSRS = 0xc008ae88, KVM_SET_MSRS = 0x4008ae89;
-    internal const nuint KVM_CREATE_VCPU = 0xae41, KVM_GET_DIRTY_LOG = 0x4010ae42, KVM_SET_USER_MEMORY_REGION = 0x4020ae46;
+    internal const nuint KVM_CREATE_VCPU = 0xae41, KVM_GET_DIRTY_LOG = 0x4010ae42, KVM_RESET_DIRTY_RINGS = 0xaec7, KVM_SET_USER_MEMORY_REGION = 0x4020ae46;
     internal const nuint KVM_SET_TSS_ADDR = 0xae47, KVM_SET_IDENTITY_MAP_ADDR = 0x4008ae48, KVM_X86_SET_MSR_FILTER = 0x4188aec6;
     internal const nuint KVM_RUN = 0xae80, KVM_GET_REGS = 0x8090ae81, KVM_SET_REGS = 0x4090ae82, KVM_GET_SREGS = 0x8138ae83, KVM_SET_SREGS = 0x4138ae84;
     internal const nuint KVM_TRANSLATE = 0xc018ae85, KVM_INTERRUPT = 0x4004ae86, KVM_SET_CPUID2 = 0x4008ae90, KVM_NMI = 0xae9a, KVM_SET_GUEST_DEBUG = 0x4048ae9b;
@@ -25,10 +25,11 @@ internal static class KvmApi
     internal const int KVM_CAP_IRQCHIP = 0, KVM_CAP_USER_MEMORY = 3, KVM_CAP_NR_MEMSLOTS = 10, KVM_CAP_SET_GUEST_DEBUG = 23, KVM_CAP_VCPU_EVENTS = 41, KVM_CAP_DEBUGREGS = 50;
     internal const int KVM_CAP_XSAVE = 55, KVM_CAP_XCRS = 56, KVM_CAP_MAX_VCPUS = 66, KVM_CAP_IMMEDIATE_EXIT = 136;
     internal const int KVM_CAP_MP_STATE = 14, KVM_CAP_IRQ_ROUTING = 25, KVM_CAP_IOEVENTFD = 36, KVM_CAP_SIGNAL_MSI = 77, KVM_CAP_SPLIT_IRQCHIP = 121;
+    internal const int KVM_CAP_DIRTY_LOG_RING = 192, KVM_CAP_DIRTY_LOG_RING_ACQ_REL = 223;
     internal const int KVM_CAP_X86_USER_SPACE_MSR = 188, KVM_CAP_X86_MSR_FILTER = 189;
 
     internal const uint KVM_EXIT_IO = 2, KVM_EXIT_DEBUG = 4, KVM_EXIT_HLT = 5, KVM_EXIT_MMIO = 6, KVM_EXIT_IRQ_WINDOW_OPEN = 7, KVM_EXIT_SHUTDOWN = 8;
-    internal const uint KVM_EXIT_FAIL_ENTRY = 9, KVM_EXIT_INTR = 10, KVM_EXIT_SET_TPR = 11, KVM_EXIT_INTERNAL_ERROR = 17, KVM_EXIT_IOAPIC_EOI = 26, KVM_EXIT_X86_RDMSR = 29, KVM_EXIT_X86_WRMSR = 30;
+    internal const uint KVM_EXIT_FAIL_ENTRY = 9, KVM_EXIT_INTR = 10, KVM_EXIT_SET_TPR = 11, KVM_EXIT_INTERNAL_ERROR = 17, KVM_EXIT_IOAPIC_EOI = 26, KVM_EXIT_X86_RDMSR = 29, KVM_EXIT_X86_WRMSR = 30, KVM_EXIT_DIRTY_RING_FULL = 31;
     internal const byte KVM_EXIT_IO_IN = 0;
     internal const uint KVM_INTERNAL_ERROR_EMULATION = 1;
 
@@ -36,6 +37,7 @@ internal static class KvmApi
     internal const uint KVM_MSR_FILTER_READ = 1, KVM_MSR_FILTER_WRITE = 2, KVM_MSR_FILTER_DEFAULT_DENY = 1;
     internal const int KVM_MSR_FILTER_MAX_RANGES = 16;
 
+    internal const uint KVM_DIRTY_GFN_F_DIRTY = 1, KVM_DIRTY_GFN_F_RESET = 2, KVM_DIRTY_LOG_PAGE_OFFSET = 64;
     internal const uint KVM_MEM_LOG_DIRTY_PAGES = 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
     internal const uint KVM_VCPUEVENT_VALID_NMI_PENDING = 1, KVM_VCPUEVENT_VALID_SHADOW = 4;
     internal const byte KVM_X86_SHADOW_INT_STI = 2;
@@ -212,6 +214,13 @@ internal struct kvm_dirty_log
 {
     public uint slot, padding;
     public ulong dirty_bitmap;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct kvm_dirty_gfn
+{
+    public uint flags, slot;
+    public ulong offset;
 }
 
 [StructLayout(LayoutKind.Sequential)]

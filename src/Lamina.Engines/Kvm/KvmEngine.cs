@@ -31,8 +31,11 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
     /// <inheritdoc/>
     public string Name => "kvm";
 
+    /// <summary>Entries of the ring in which a vCPU's written pages are told where the kernel has rings, a power of two; 0: a bitmap everywhere.</summary>
+    internal int DirtyRingEntries { get; init; } = 4096;
+
     /// <inheritdoc/>
-    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options, irqchip);
+    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options, irqchip, DirtyRingEntries);
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
@@ -47,7 +50,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     private readonly DeviceFile _machine;
     private readonly List<KvmVcpu> _vcpus = [];
 
-    internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip)
+    internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip, int dirtyRingEntries)
     {
         Options = options;
         try
@@ -55,6 +58,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
             _machine = _system.CreateMachine();
             CheckLimits(options, _system.Capability);
             KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
+            if (dirtyRingEntries > 0) DirtyRings = KvmDirtyRings.TryCreate(_machine, options.Memory.Ranges, dirtyRingEntries, _system.Capability);
             Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
@@ -77,6 +81,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
 
     /// <inheritdoc/>
     public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
+
+    /// <summary>The rings that tell of written pages; null where a bitmap does.</summary>
+    internal KvmDirtyRings? DirtyRings { get; }
 
     /// <summary>What the machine was created with.</summary>
     internal EngineMachineOptions Options { get; }
@@ -129,7 +136,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     /// <inheritdoc/>
     public void SetDirtyPageLog(bool enabled)
     {
+        if (enabled) DirtyRings?.Begin();
         for (var slot = 0; slot < Options.Memory.Ranges.Count; slot++) MapSlot(slot, enabled);
+        if (!enabled) DirtyRings?.End();
     }
 
     /// <inheritdoc/>
@@ -137,6 +146,11 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     {
         var pages = Options.Memory.Ranges[range].Length / HostReservation.PageSize;
         if ((ulong)bitmap.Length * 64 < pages) throw new ArgumentException("the bitmap is too short for the range", nameof(bitmap));
+        if (DirtyRings is not null)
+        {
+            DirtyRings.Take(range, bitmap);
+            return;
+        }
         // Holds: the kernel writes one bit a page of the slot, rounded up to whole words, which the bitmap has.
         fixed (ulong* words = bitmap)
         {

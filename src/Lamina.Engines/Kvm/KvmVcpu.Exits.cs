@@ -50,6 +50,9 @@ internal sealed unsafe partial class KvmVcpu
             case KVM_EXIT_IOAPIC_EOI:
                 _kernelIrqchip!.EndInterrupt(_run->eoi.vector);
                 return null;
+            case KVM_EXIT_DIRTY_RING_FULL:
+                _machine.DirtyRings!.Empty();
+                return null;
             case KVM_EXIT_SHUTDOWN:
                 _trace?.Invoke("triple fault");
                 return VcpuExit.TripleFault;
@@ -185,6 +188,7 @@ internal sealed unsafe partial class KvmVcpu
         KVM_EXIT_X86_WRMSR => "wrmsr",
         KVM_EXIT_INTERNAL_ERROR => "internal error",
         KVM_EXIT_IOAPIC_EOI => "ioapic eoi",
+        KVM_EXIT_DIRTY_RING_FULL => "dirty ring full",
         _ => reason < s_exitNames.Length ? s_exitNames[reason] : $"{reason}",
     };
 }
