@@ -143,6 +143,8 @@ public sealed class VcpuTests
     [InlineData(EngineKind.Kvm, 7)]
     [InlineData(EngineKind.KvmSplit, 1)]
     [InlineData(EngineKind.KvmSplit, 7)]
+    [InlineData(EngineKind.KvmKernel, 1)]
+    [InlineData(EngineKind.KvmKernel, 7)]
     public void Breakpoints_stop_before_their_instruction_each_time_round(string engine, int breakpoints)
     {
         if (EngineKind.IsKvm(engine)) EngineKind.SkipWhereSoftwareAssisted();

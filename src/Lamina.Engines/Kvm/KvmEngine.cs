@@ -22,6 +22,9 @@ public enum KvmIrqchip
 
     /// <summary>All in the kernel.</summary>
     Kernel,
+
+    /// <summary>As many in the kernel as it offers: all, the local APICs, none.</summary>
+    Best,
 }
 
 /// <summary>Hardware virtualization through /dev/kvm.</summary>

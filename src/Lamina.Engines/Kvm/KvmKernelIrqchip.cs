@@ -23,8 +23,7 @@ internal abstract unsafe class KvmKernelIrqchip(DeviceFile machine, IReadOnlyLis
     /// <exception cref="HostException">The kernel cannot, or refuses.</exception>
     internal static KvmKernelIrqchip? Create(KvmIrqchip irqchip, DeviceFile machine, IReadOnlyList<KvmVcpu> vcpus, Func<int, int> capability)
     {
-        CheckCapabilities(irqchip, capability);
-        return irqchip switch
+        return Resolve(irqchip, capability) switch
         {
             KvmIrqchip.Split => new KvmSplitIrqchip(machine, vcpus),
             KvmIrqchip.Kernel => new KvmWholeIrqchip(machine, vcpus),
@@ -32,16 +31,20 @@ internal abstract unsafe class KvmKernelIrqchip(DeviceFile machine, IReadOnlyLis
         };
     }
 
-    /// <summary>Checks that the kernel can have what is asked for.</summary>
-    /// <exception cref="HostException">It cannot.</exception>
-    internal static void CheckCapabilities(KvmIrqchip irqchip, Func<int, int> capability)
+    /// <summary>The place that a choice comes to with a kernel.</summary>
+    /// <exception cref="HostException">The kernel cannot have what is asked for.</exception>
+    internal static KvmIrqchip Resolve(KvmIrqchip irqchip, Func<int, int> capability)
     {
-        if (irqchip == KvmIrqchip.User) return;
-        var (kind, what) = irqchip == KvmIrqchip.Split
-            ? (KVM_CAP_SPLIT_IRQCHIP, "local APICs apart from the other interrupt controllers (Linux 4.4)")
-            : (KVM_CAP_IRQCHIP, "interrupt controllers of its own");
-        int[] needed = [kind, KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING, KVM_CAP_MP_STATE];
-        if (!needed.All(number => capability(number) > 0)) throw new HostException($"the kernel's KVM has no {what}; use --irqchip user");
+        int[] always = [KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING, KVM_CAP_MP_STATE];
+        bool Has(int kind) => capability(kind) > 0 && always.All(number => capability(number) > 0);
+        return irqchip switch
+        {
+            KvmIrqchip.Best => Has(KVM_CAP_IRQCHIP) ? KvmIrqchip.Kernel : Has(KVM_CAP_SPLIT_IRQCHIP) ? KvmIrqchip.Split : KvmIrqchip.User,
+            KvmIrqchip.Kernel when !Has(KVM_CAP_IRQCHIP) => throw new HostException("the kernel's KVM has no interrupt controllers of its own; use --irqchip user"),
+            KvmIrqchip.Split when !Has(KVM_CAP_SPLIT_IRQCHIP) =>
+                throw new HostException("the kernel's KVM has no local APICs apart from the other interrupt controllers (Linux 4.4); use --irqchip user"),
+            _ => irqchip,
+        };
     }
 
     /// <summary>Whether an interrupt controller of the machine's has an external interrupt for the bootstrap processor.</summary>

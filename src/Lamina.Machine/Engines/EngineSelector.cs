@@ -48,9 +48,7 @@ internal static class EngineSelector
 
     private static KvmEngine CreateKvm(MachineSpec spec) => new(spec.Irqchip switch
     {
-        // Split saves nearly all exits for interrupts, but in the nested host on a crowded machine one guest of about ten stopped
-        // in its early boot with it, and why is not known yet.
-        IrqchipChoice.Auto => KvmIrqchip.User,
+        IrqchipChoice.Auto => KvmIrqchip.Best,
         IrqchipChoice.Kernel => KvmIrqchip.Kernel,
         IrqchipChoice.Split => KvmIrqchip.Split,
         IrqchipChoice.User => KvmIrqchip.User,

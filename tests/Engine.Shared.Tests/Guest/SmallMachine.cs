@@ -107,6 +107,14 @@ internal sealed class SmallMachine : IDisposable
         return Vcpu.Run();
     }
 
+    /// <summary>Lets the host's time go on while the guest's stands. Only while no vCPU runs.</summary>
+    internal void PauseFor(TimeSpan time)
+    {
+        _clock.Pause();
+        Thread.Sleep(time);
+        _clock.Resume();
+    }
+
     /// <summary>Sends vCPU 0 an interrupt.</summary>
     internal bool Interrupt(byte vector) =>
         ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));

@@ -55,10 +55,16 @@ public sealed class KvmErrorTests
     {
         int Capability(int capability) => capability == missing ? 0 : 1;
 
-        KvmKernelIrqchip.CheckCapabilities(irqchip, _ => 1);
-        KvmKernelIrqchip.CheckCapabilities(KvmIrqchip.User, _ => 0);
-        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmKernelIrqchip.CheckCapabilities(irqchip, Capability)).Message, StringComparison.Ordinal);
+        Assert.Equal(irqchip, KvmKernelIrqchip.Resolve(irqchip, _ => 1));
+        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmKernelIrqchip.Resolve(irqchip, Capability)).Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(-1, KvmIrqchip.Kernel)]
+    [InlineData(KvmApi.KVM_CAP_IRQCHIP, KvmIrqchip.Split)]
+    [InlineData(KvmApi.KVM_CAP_SIGNAL_MSI, KvmIrqchip.User)]
+    public void As_many_interrupt_controllers_are_in_the_kernel_as_it_offers(int missing, KvmIrqchip irqchip) =>
+        Assert.Equal(irqchip, KvmKernelIrqchip.Resolve(KvmIrqchip.Best, capability => capability == missing ? 0 : 1));
 
     [Fact]
     public void A_kernel_that_lacks_something_is_told_what() =>
