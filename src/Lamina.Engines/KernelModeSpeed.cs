@@ -37,7 +37,7 @@ public static class KernelModeSpeed
         WriteProgram(memory, iterations);
         var bus = new MarkBus();
         using var machine = engine.CreateMachine(new EngineMachineOptions(memory, new StillClock(), 1));
-        using var vcpu = machine.CreateVcpu(new VcpuOptions(0, bus, machine.LocalApics is null ? new NoApic() : null));
+        using var vcpu = machine.CreateVcpu(new VcpuOptions(0, bus, machine.Irqchip is null ? new NoApic() : null));
         bus.Ended = vcpu.Kick;
         var state = new VcpuState();
         vcpu.GetState(state);

@@ -9,12 +9,11 @@ namespace Lamina.Host;
 public sealed unsafe class DeviceFile : IDisposable
 {
     /// <summary>Error numbers that callers tell apart. errno(3).</summary>
-    public const int NotPermitted = 1, NotFound = 2, Interrupted = 4, NoDevice = 19, Again = 11, NoMemory = 12, AccessDenied = 13, Busy = 16, Exists = 17,
+    public const int NotPermitted = 1, NotFound = 2, Interrupted = 4, NoDevice = 19, Again = 11, NoMemory = 12, AccessDenied = 13, BadAddress = 14, Busy = 16, Exists = 17,
         Invalid = 22, NoSpace = 28, NotADevice = 25;
 
     private int _descriptor;
-    private nint _mapping;
-    private nuint _mappingLength;
+    private readonly List<(nint Address, nuint Length)> _mappings = [];
 
     private DeviceFile(int descriptor) => _descriptor = descriptor;
 
@@ -48,13 +47,15 @@ public sealed unsafe class DeviceFile : IDisposable
     /// <summary>Makes a request whose argument is a number.</summary>
     public int Request(nuint request, nint argument = 0) => Request(request, (void*)argument);
 
-    /// <summary>Maps the object's shared memory, once; it is unmapped by <see cref="Dispose"/>.</summary>
+    /// <summary>Maps a part of the object's shared memory; it is unmapped by <see cref="Dispose"/>.</summary>
+    /// <param name="length">Bytes.</param>
+    /// <param name="offset">Where the part begins: whole pages.</param>
     /// <exception cref="HostException">The host refuses.</exception>
-    public nint Map(int length)
+    public nint Map(int length, long offset = 0)
     {
-        var address = Libc.mmap(0, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, _descriptor, 0);
+        var address = Libc.mmap(0, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, _descriptor, offset);
         if (address == Libc.MAP_FAILED) throw HostException.FromErrno("cannot map a device's memory");
-        (_mapping, _mappingLength) = (address, (nuint)length);
+        _mappings.Add((address, (nuint)length));
         return address;
     }
 
@@ -62,7 +63,7 @@ public sealed unsafe class DeviceFile : IDisposable
     public void Dispose()
     {
         if (_descriptor < 0) return;
-        if (_mapping != 0) _ = Libc.munmap(_mapping, _mappingLength);
+        foreach (var (address, length) in _mappings) _ = Libc.munmap(address, length);
         _ = Libc.close(_descriptor);
         _descriptor = -1;
     }

@@ -26,11 +26,14 @@ public enum EngineChoice
 /// <summary>Where the interrupt controllers of a machine on KVM are.</summary>
 public enum IrqchipChoice
 {
-    /// <summary>What is best proven: all in the machine.</summary>
+    /// <summary>As many in the host's kernel as it offers.</summary>
     Auto,
 
     /// <summary>The local APICs in the host's kernel, the I/O APIC and the 8259 pair in the machine.</summary>
     Split,
+
+    /// <summary>All in the host's kernel.</summary>
+    Kernel,
 
     /// <summary>All in the machine.</summary>
     User,

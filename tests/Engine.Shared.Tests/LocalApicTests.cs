@@ -12,7 +12,8 @@ public sealed class LocalApicTests
 {
     private const uint TaskPriority = 0x808, TimerEntry = 0x832, InitialCount = 0x838, CurrentCount = 0x839, Divide = 0x83E, SelfIpi = 0x83F;
     private const uint IoApic = 0xFEC0_0000;
-    private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20;
+    private const int TimerVector = 0x60, WaitingVector = 0x75, LevelVector = 0x65, Gsi = 20, LevelTriggered = 1 << 15, RemoteIrr = 1 << 14, Masked = 1 << 16;
+    private const byte ExternalBase = 0x50, ExternalInput = 3;
 
     public static TheoryData<string> Engines => [.. EngineKind.All];
 
@@ -71,7 +72,30 @@ public sealed class LocalApicTests
 
     [Theory]
     [MemberData(nameof(Engines))]
-    public void A_level_triggered_interrupt_comes_again_until_its_line_is_released(string engine)
+    public void A_timer_that_runs_across_a_pause_comes_once(string engine)
+    {
+        using var machine = new SmallMachine(engine);
+        machine.Logged = _ => machine.Vcpu.Kick();
+        machine.Vcpu.SetState(s_waiting.Load(machine));
+        Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+
+        // Longer than the timer's count.
+        machine.PauseFor(TimeSpan.FromMilliseconds(400));
+        var end = machine.Run();
+
+        Assert.Equal(0x1_0001ul, end.Gpr[GprIndex.Rbx]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_level_triggered_interrupt_comes_again_until_its_line_is_released(string engine) => RunLevelTriggered(engine, masks: false);
+
+    // As kernels do with a handler that is to run in a thread, or whose interrupt moves to another CPU.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_level_triggered_interrupt_that_is_masked_when_it_ends_comes_again_once_it_is_unmasked(string engine) => RunLevelTriggered(engine, masks: true);
+
+    private static void RunLevelTriggered(string engine, bool masks)
     {
         var program = new GuestProgram(GuestMode.Long, c =>
         {
@@ -80,7 +104,7 @@ public sealed class LocalApicTests
             c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi) + 1);
             c.mov(__dword_ptr[rdi + 0x10], 0);
             c.mov(__dword_ptr[rdi], 0x10 + (2 * Gsi));
-            c.mov(__dword_ptr[rdi + 0x10], LevelVector | 1 << 15);
+            c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered);
             c.xor(ebx, ebx);
             c.mov(al, 1);
             c.@out((byte)Layout.LogPort, al);
@@ -98,11 +122,13 @@ public sealed class LocalApicTests
                 FaultLog.SetGate64(machine, LevelVector, Layout.Far32);
                 machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
                 {
+                    if (masks) c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered | Masked);
                     c.inc(ebx);
                     c.mov(eax, ebx);
                     c.shl(eax, 4);
                     c.@out((byte)Layout.LogPort, al);
                     LongPrograms.WriteMsr(c, 0x80B, 0);
+                    if (masks) c.mov(__dword_ptr[rdi + 0x10], LevelVector | LevelTriggered);
                     c.iretq();
                 }));
             },
@@ -115,6 +141,73 @@ public sealed class LocalApicTests
 
         Assert.Equal(3ul, end.Gpr[GprIndex.Rbx]);
         Assert.Equal([0x1000_0001, 0x1000_0010, 0x1000_0020, 0x1000_0030], machine.PortLog);
+    }
+
+    // An input that is level triggered and whose interrupt has not ended, another that is masked, an edge that waits in the 8259 pair.
+    [Theory]
+    [MemberData(nameof(Directions))]
+    public void The_other_interrupt_controllers_go_on_on_the_other_engine(string from, string to)
+    {
+        var entries = new Dictionary<int, ulong> { [Gsi] = LevelVector | LevelTriggered | RemoteIrr, [5] = 0x0100_0000_0001_0039 };
+        var state = new IoApicState { Select = 0x18, Id = 3, Lines = 1 << Gsi };
+        for (var n = 0; n < IoApicEntries.Count; n++) state.Entries[n] = entries.GetValueOrDefault(n, (ulong)Masked);
+        var master = new Pic8259State { Initialised = true, VectorBase = 0x30, Mask = 0x71, Requests = 1 << 3, Lines = 1 << 3, InService = 1 << 6, LevelTriggered = 0x20, SpecialMask = true, ReadInService = true };
+        var slave = new Pic8259State { Initialised = true, VectorBase = 0x38, Mask = 0xFF, HighestPriority = 5, AutoEoi = true, ExpectedIcw = 3, NeedsIcw4 = true };
+        using var first = new SmallMachine(from);
+        first.Controllers.Load(new IrqchipImage(state, master, slave));
+
+        using var second = new SmallMachine(to);
+        second.Controllers.Load(first.Controllers.Save());
+
+        var image = second.Controllers.Save();
+        Assert.Equal((state.Select, state.Id, state.Lines), (image.IoApic.Select, image.IoApic.Id, image.IoApic.Lines));
+        for (var n = 0; n < IoApicEntries.Count; n++) Assert.Equal(state.Entries[n], image.IoApic.Entries[n]);
+        Assert.Equal((master, slave), (image.Master, image.Slave));
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void An_external_interrupt_wakes_a_halted_vCPU_whose_state_was_set(string engine)
+    {
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            c.xor(ebx, ebx);
+            // The 8259 pair, with only input 3 let through.
+            foreach (var (port, value) in ((byte, byte)[])[(0x20, 0x11), (0x21, ExternalBase), (0x21, 4), (0x21, 1), (0x21, 0xF7)])
+            {
+                c.mov(al, value);
+                c.@out(port, al);
+            }
+            c.sti();
+            c.hlt();
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, ExternalBase + ExternalInput, Layout.Far32);
+                machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+                {
+                    c.inc(ebx);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        machine.Vcpu.SetState(program.Load(machine));
+        using var kick = new Timer(_ => machine.Vcpu.Kick(), null, 20, 20);
+        do Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+        while (machine.State().Activity != VcpuActivity.Halted);
+        kick.Change(Timeout.Infinite, Timeout.Infinite);
+
+        machine.Vcpu.SetState(machine.State());
+        machine.Controllers.Router.CreateIsaLine(ExternalInput).SetLevel(true);
+        var exit = machine.RunTo();
+        // A kick that was late.
+        if (exit == VcpuExit.Kicked && machine.State().Gpr[GprIndex.Rbx] == 0) exit = machine.RunTo();
+
+        Assert.Equal((VcpuExit.Kicked, 1ul), (exit, machine.State().Gpr[GprIndex.Rbx]));
     }
 
     [Theory]

@@ -20,6 +20,9 @@ public sealed class TransferTests
         (EngineKind.Translator, EngineKind.KvmSplit),
         (EngineKind.KvmSplit, EngineKind.Translator),
         (EngineKind.KvmSplit, EngineKind.Kvm),
+        (EngineKind.Translator, EngineKind.KvmKernel),
+        (EngineKind.KvmKernel, EngineKind.Translator),
+        (EngineKind.KvmKernel, EngineKind.KvmSplit),
         (EngineKind.Translator, EngineKind.Translator),
     ];
 

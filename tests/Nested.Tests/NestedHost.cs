@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Lamina.Backends.Time;
 using Lamina.Images;
 using Xunit;
 
@@ -19,8 +20,9 @@ public sealed partial class NestedHost : IAsyncLifetime
     private const string Qemu = "qemu-system-x86_64", Memory = "3500";
 
     // QEMU's time-stamp counter is its host's; on a busy host the outer kernel's watchdog takes it for unstable, and KVM then sets
-    // back the counters of its guests. For the same reason its check of the timer's interrupt fails there, which is a panic.
-    private const string OuterCommandLine = "console=ttyS0 quiet tsc=reliable no_timer_check";
+    // back the counters of its guests. For the same reason its check of the timer's interrupt fails there, which is a panic, and its
+    // measurement of the counter's frequency comes to less, which makes its clock run many times too fast.
+    private const string OuterCommandLine = "console=ttyS0 quiet tsc=reliable no_timer_check tsc_early_khz=";
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(12);
 
@@ -80,10 +82,11 @@ public sealed partial class NestedHost : IAsyncLifetime
         // Beside the tests, for whoever wants to follow a run or to look at one that failed.
         await using var log = new StreamWriter(Path.Combine(AppContext.BaseDirectory, "console.log")) { AutoFlush = true };
         var start = new ProcessStartInfo(Qemu) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = true };
+        using var clock = new MachineClock();
         // One CPU: with several, QEMU 7.2 was seen to take a host's interrupt where VMRUN has just returned and GIF is 0, with the
         // guest's registers still loaded (the outer kernel's stack overflows), and to leave a CPU in a guest for good.
         foreach (var word in (string[])["-M", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", Memory, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
-            "-kernel", kernel, "-initrd", initrd, "-append", OuterCommandLine])
+            "-kernel", kernel, "-initrd", initrd, "-append", $"{OuterCommandLine}{clock.TscHz / 1000}"])
             start.ArgumentList.Add(word);
         using var qemu = Process.Start(start) ?? throw new InvalidOperationException($"{Qemu} does not start");
         qemu.StandardInput.Close();

@@ -15,11 +15,13 @@ public sealed class NestedTests(NestedHost host, ITestOutputHelper output) : ICl
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void Debians_kernel_boots_to_a_shell_and_powers_off(int cpus)
+    [InlineData("shell-1", 1)]
+    [InlineData("shell-2", 2)]
+    [InlineData("shell-split", 2)]
+    [InlineData("shell-user", 1)]
+    public void Debians_kernel_boots_to_a_shell_and_powers_off(string part, int cpus)
     {
-        var shell = Part($"shell-{cpus}");
+        var shell = Part(part);
         Assert.Equal(0, shell.ExitCode);
         Assert.Contains("lamina: kvm (hardware virtualization", shell.Output, StringComparison.Ordinal);
         Assert.Contains($"\ncpus: {cpus}, clock: ", shell.Output, StringComparison.Ordinal);

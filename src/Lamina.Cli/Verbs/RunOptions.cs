@@ -60,7 +60,7 @@ internal sealed class RunOptions
     public Option<string?> Engine { get; } = Choice("--engine", "ENGINE", "What runs the guest's code: auto, kvm (hardware virtualization), or translator (no hardware support, no privilege). Default: auto.", "auto", "kvm", "translator");
 
     /// <summary>--irqchip.</summary>
-    public Option<string?> Irqchip { get; } = Choice("--irqchip", "PLACE", "Where interrupt controllers are on kvm: split (the local APICs in the host's kernel), user (all in the machine), or auto (what is best proven: user). Default: auto.", "auto", "split", "user");
+    public Option<string?> Irqchip { get; } = Choice("--irqchip", "PLACE", "Where interrupt controllers are on kvm: kernel (all in the host's), split (the local APICs in it), user (all in the machine), or auto (as many in the host's kernel as it offers). Default: auto.", "auto", "kernel", "split", "user");
 
     /// <summary>--code-cache.</summary>
     public Option<string?> CodeCache { get; } = new("--code-cache") { HelpName = "SIZE", Description = "The most memory for the translator's code, 16M to 1G. Default: 256M." };
@@ -159,9 +159,10 @@ internal sealed class RunOptions
     public static IrqchipChoice ReadIrqchip(string? text) => text switch
     {
         null or "auto" => IrqchipChoice.Auto,
+        "kernel" => IrqchipChoice.Kernel,
         "split" => IrqchipChoice.Split,
         "user" => IrqchipChoice.User,
-        _ => throw new UsageException($"--irqchip: interrupt controllers cannot be in '{text}'; there are auto, split and user"),
+        _ => throw new UsageException($"--irqchip: interrupt controllers cannot be in '{text}'; there are auto, kernel, split and user"),
     };
 
     /// <summary>Reads --serial.</summary>

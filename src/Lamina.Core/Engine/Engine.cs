@@ -79,7 +79,7 @@ public interface IVcpu : IVcpuSignal, IDisposable
 /// <param name="Bus">Where its accesses go.</param>
 /// <param name="Apic">
 /// Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge. Null where the engine
-/// has it itself (<see cref="IEngineMachine.LocalApics"/>).
+/// has it itself (<see cref="IEngineMachine.Irqchip"/>).
 /// </param>
 public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic);
 
@@ -92,8 +92,8 @@ public interface IEngineMachine : IDisposable
     /// <summary>Doorbells, where the engine can have them; null where it cannot.</summary>
     IEngineDoorbells? Doorbells => null;
 
-    /// <summary>The local APICs, where the engine has them itself; null where the machine is to have them.</summary>
-    IEngineLocalApics? LocalApics => null;
+    /// <summary>The interrupt controllers that the engine has itself, the local APICs always among them; null where the machine is to have all.</summary>
+    IEngineIrqchip? Irqchip => null;
 
     /// <summary>The engine's counters for --stats, by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }

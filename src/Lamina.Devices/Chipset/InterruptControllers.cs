@@ -1,5 +1,5 @@
 // All interrupt controllers of a PC, created and wired together: the 8259 pair's output goes to LINT0 of the local APICs
-// and to input 0 of the I/O APIC. The local APICs are either devices of the machine or the engine's own.
+// and to input 0 of the I/O APIC. They are devices of the machine, but for those that its engine has.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
@@ -9,7 +9,7 @@ namespace Lamina.Devices.Chipset;
 /// <summary>The interrupt controllers of one machine.</summary>
 public sealed class InterruptControllers : IDisposable
 {
-    private readonly IEngineLocalApics? _engine;
+    private readonly IEngineIrqchip? _engine;
 
     /// <summary>Creates and wires them.</summary>
     /// <param name="clock">For the local APICs' timers.</param>
@@ -26,14 +26,24 @@ public sealed class InterruptControllers : IDisposable
         Router = new InterruptRouter(Pic, IoApic);
     }
 
-    /// <summary>Creates those that are left where the engine has the local APICs, and wires them to it.</summary>
-    public InterruptControllers(IEngineLocalApics engine)
+    /// <summary>Creates those that are left where the engine has some, and wires them to it.</summary>
+    public InterruptControllers(IEngineIrqchip engine)
     {
         _engine = engine;
-        IoApic = new IoApic(engine, engine.SetRoute);
-        Pic = new Pic8259Pair(new PicOutput(engine.ExternalLine, IoApic));
-        engine.Connect(IoApic, Pic);
-        Router = new InterruptRouter(Pic, IoApic);
+        switch (engine)
+        {
+            case IEngineLocalApics apics:
+                IoApic = new IoApic(apics, apics.SetRoute);
+                Pic = new Pic8259Pair(new PicOutput(apics.ExternalLine, IoApic));
+                apics.Connect(IoApic, Pic);
+                Router = new InterruptRouter(Pic, IoApic);
+                break;
+            case IEngineWholeIrqchip whole:
+                Router = new InterruptRouter(whole.SetLine);
+                break;
+            default:
+                throw new ArgumentException("an engine has either the local APICs or all interrupt controllers", nameof(engine));
+        }
     }
 
     /// <summary>The bus between them; null where the local APICs are the engine's, which carries messages itself.</summary>
@@ -42,11 +52,11 @@ public sealed class InterruptControllers : IDisposable
     /// <summary>The local APICs, by vCPU index; none where they are the engine's.</summary>
     public IReadOnlyList<LocalApic> LocalApics => Bus?.LocalApics ?? [];
 
-    /// <summary>The I/O APIC.</summary>
-    public IoApic IoApic { get; }
+    /// <summary>The I/O APIC; null where it is the engine's.</summary>
+    public IoApic? IoApic { get; }
 
-    /// <summary>The 8259 pair.</summary>
-    public Pic8259Pair Pic { get; }
+    /// <summary>The 8259 pair; null where it is the engine's.</summary>
+    public Pic8259Pair? Pic { get; }
 
     /// <summary>Where devices get their lines.</summary>
     public InterruptRouter Router { get; }
@@ -54,17 +64,37 @@ public sealed class InterruptControllers : IDisposable
     /// <summary>Claims ports and memory of the 8259 pair and the I/O APIC. Local APICs are reached through their vCPUs.</summary>
     public void Map(Bus ports, Bus memory)
     {
-        Pic.MapPorts(ports);
-        IoApic.MapMemory(memory);
+        Pic?.MapPorts(ports);
+        IoApic?.MapMemory(memory);
     }
 
     /// <summary>RESET of all of them; lines keep the levels that devices drive.</summary>
     public void Reset()
     {
-        Pic.Reset();
-        IoApic.Reset();
+        Pic?.Reset();
+        IoApic?.Reset();
         foreach (var apic in LocalApics) apic.Reset();
         _engine?.Reset();
+    }
+
+    /// <summary>Copies the registers of I/O APIC and 8259 pair out. Only while no vCPU runs.</summary>
+    public IrqchipImage Save()
+    {
+        if (_engine is IEngineWholeIrqchip whole) return whole.Save();
+        var (master, slave) = Pic!.State;
+        return new IrqchipImage(IoApic!.State, master, slave);
+    }
+
+    /// <summary>Replaces the registers of I/O APIC and 8259 pair. Only while no vCPU runs.</summary>
+    public void Load(IrqchipImage image)
+    {
+        if (_engine is IEngineWholeIrqchip whole)
+        {
+            whole.Load(image);
+            return;
+        }
+        Pic!.Load(image.Master, image.Slave);
+        IoApic!.Load(image.IoApic);
     }
 
     /// <inheritdoc/>

@@ -4,31 +4,6 @@ using Lamina.Core.Interrupts;
 
 namespace Lamina.Devices.Chipset;
 
-/// <summary>
-/// Constants of a PC's interrupt wiring, and what the MADT must say of it: one interrupt source override for
-/// <see cref="TimerIrq"/> → <see cref="TimerGsi"/> with flags 0, and one for the SCI → its GSI with <see cref="LevelHighFlags"/>.
-/// </summary>
-public static class InterruptRouterSpec
-{
-    /// <summary>GSIs 0 to 23.</summary>
-    public const int Gsis = IoApicSpec.Inputs;
-
-    /// <summary>ISA interrupts 0 to 15.</summary>
-    public const int IsaIrqs = Pic8259Spec.Inputs;
-
-    /// <summary>The GSI that only carries the 8259 pair's output (ExtINT).</summary>
-    public const int ExternalGsi = 0;
-
-    /// <summary>The ISA timer interrupt, which is another GSI.</summary>
-    public const int TimerIrq = 0, TimerGsi = 2;
-
-    /// <summary>MPS INTI flags of an active-high, level-triggered interrupt (ACPI 6.5, table 5.26).</summary>
-    public const ushort LevelHighFlags = 0xd;
-
-    /// <summary>The GSI of an ISA interrupt.</summary>
-    public static int GsiOf(int isaIrq) => isaIrq == TimerIrq ? TimerGsi : isaIrq;
-}
-
 /// <summary>Hands out interrupt lines.</summary>
 public sealed class InterruptRouter
 {
@@ -36,9 +11,20 @@ public sealed class InterruptRouter
 
     /// <summary>Wires the inputs of the two controllers.</summary>
     public InterruptRouter(Pic8259Pair pic, IoApic ioApic)
+        : this((gsi, asserted) =>
+        {
+            if (InterruptRouterSpec.PicInputOf(gsi) is { } input) pic.SetLine(input, asserted);
+            ioApic.SetLine(gsi, asserted);
+        })
+    {
+    }
+
+    /// <summary>Wires the inputs to controllers that sort out GSIs themselves.</summary>
+    /// <param name="setLine">Drives a GSI. Called with the GSI's lock held, once for each change.</param>
+    public InterruptRouter(Action<int, bool> setLine)
     {
         _inputs = new Input[InterruptRouterSpec.Gsis];
-        for (var gsi = 0; gsi < _inputs.Length; gsi++) _inputs[gsi] = new Input(gsi, pic, ioApic);
+        for (var gsi = 0; gsi < _inputs.Length; gsi++) _inputs[gsi] = new Input(gsi, setLine);
     }
 
     /// <summary>A new line to a GSI, for one device. Lines to the same GSI share it.</summary>
@@ -60,11 +46,9 @@ public sealed class InterruptRouter
     }
 
     /// <summary>One GSI: counts the sources that assert it. Its lock keeps the order of changes and stands before the controllers'.</summary>
-    private sealed class Input(int gsi, Pic8259Pair pic, IoApic ioApic)
+    private sealed class Input(int gsi, Action<int, bool> setLine)
     {
         private readonly Lock _gate = new();
-        private readonly int _picInput = gsi == InterruptRouterSpec.TimerGsi ? InterruptRouterSpec.TimerIrq
-            : gsi < InterruptRouterSpec.IsaIrqs ? gsi : -1;
         private int _asserted;
 
         public void Change(Source source, bool asserted)
@@ -74,9 +58,7 @@ public sealed class InterruptRouter
                 if (source.Level == asserted) return;
                 source.Level = asserted;
                 _asserted += asserted ? 1 : -1;
-                if (_asserted != (asserted ? 1 : 0)) return;
-                if (_picInput >= 0) pic.SetLine(_picInput, asserted);
-                ioApic.SetLine(gsi, asserted);
+                if (_asserted == (asserted ? 1 : 0)) setLine(gsi, asserted);
             }
         }
     }

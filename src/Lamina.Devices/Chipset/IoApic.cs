@@ -2,35 +2,11 @@
 // go to the interrupt bus, ends of interrupts come back from the local APICs. Lines carry "asserted", not volts, so an
 // entry's polarity is kept for the guest and has no effect.
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using static Lamina.Devices.Chipset.IoApicSpec;
 
 namespace Lamina.Devices.Chipset;
-
-/// <summary>The redirection entries.</summary>
-[InlineArray(IoApicSpec.Inputs)]
-public struct IoApicEntries
-{
-    private ulong _first;
-}
-
-/// <summary>Everything the I/O APIC remembers.</summary>
-public struct IoApicState
-{
-    /// <summary>The selected indirect register.</summary>
-    public byte Select;
-
-    /// <summary>The ID register.</summary>
-    public byte Id;
-
-    /// <summary>Asserted inputs, one bit each.</summary>
-    public uint Lines;
-
-    /// <summary>The redirection entries.</summary>
-    public IoApicEntries Entries;
-}
 
 /// <summary>An I/O APIC (82093AA with the later EOI register).</summary>
 public sealed class IoApic : IBusDevice, IInterruptEndListener
@@ -68,6 +44,21 @@ public sealed class IoApic : IBusDevice, IInterruptEndListener
             {
                 _state.Entries[i] = Masked;
                 _tellRoute?.Invoke(i, null);
+            }
+        }
+    }
+
+    /// <summary>Replaces the registers; inputs that are asserted by level interrupt again unless their interrupt has not ended yet.</summary>
+    public void Load(in IoApicState state)
+    {
+        lock (_gate)
+        {
+            _state = state;
+            for (var i = 0; i < Inputs; i++)
+            {
+                _state.Entries[i] &= Writable | RemoteIrr;
+                TellRoute(i);
+                ServiceLevel(i);
             }
         }
     }
@@ -188,8 +179,15 @@ public sealed class IoApic : IBusDevice, IInterruptEndListener
         entry = merged & Writable;
         // Remote IRR means nothing to an edge; software of old clears it by switching to edge and back.
         if (IsLevel(entry)) entry |= remoteIrr;
-        _tellRoute?.Invoke(input, IsLevel(entry) && (entry & Masked) == 0 ? MessageOf(entry, level: true) : null);
+        TellRoute(input);
         ServiceLevel(input);
+    }
+
+    // A masked input keeps its route: the interrupt that it sent before may not have ended yet.
+    private void TellRoute(int input)
+    {
+        var entry = _state.Entries[input];
+        _tellRoute?.Invoke(input, IsLevel(entry) ? MessageOf(entry, level: true) : null);
     }
 
     /// <summary>Whether the input acts by level: only vectors do; NMI, INIT and ExtINT are edges whatever the entry says (3.2.4, bits 8 to 10).</summary>

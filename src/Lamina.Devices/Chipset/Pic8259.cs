@@ -1,4 +1,5 @@
 // One 8259A of the pair: requests, priorities, commands. It has no lock and drives nothing; the pair does both.
+using Lamina.Core.Interrupts;
 using static Lamina.Devices.Chipset.Pic8259Spec;
 
 namespace Lamina.Devices.Chipset;

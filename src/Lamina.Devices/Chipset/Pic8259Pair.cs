@@ -93,6 +93,16 @@ public sealed class Pic8259Pair : IExternalInterruptController
         }
     }
 
+    /// <summary>Replaces the registers.</summary>
+    public void Load(in Pic8259State master, in Pic8259State slave)
+    {
+        lock (_gate)
+        {
+            (_master.State, _slave.State) = (master, slave);
+            Update();
+        }
+    }
+
     private byte Read(Pic8259 chip, int port)
     {
         lock (_gate)

@@ -2,6 +2,7 @@
 using System.Globalization;
 using System.Text;
 using Lamina.Core.Engine;
+using Lamina.Host;
 
 namespace Lamina.Engines.Kvm;
 
@@ -19,6 +20,16 @@ internal static class FailureReport
             $"the kernel's KVM cannot emulate an instruction that vCPU {index} executed; the translator can",
         KvmApi.KVM_EXIT_INTERNAL_ERROR => $"the kernel's KVM failed on vCPU {index} (internal error {run.@internal.suberror}); try again, or use the translator",
         _ => $"the kernel left vCPU {index} for a reason that this version does not know (exit {run.exit_reason}); use the translator",
+    };
+
+    /// <summary>Why a vCPU cannot go on where the kernel does not even enter it, as a sentence.</summary>
+    /// <param name="error">The error number of KVM_RUN.</param>
+    /// <param name="index">The vCPU.</param>
+    internal static string Sentence(int error, int index) => error switch
+    {
+        DeviceFile.NoMemory => $"the host has no memory left for vCPU {index}; free some, or give the machine less",
+        DeviceFile.BadAddress => $"the kernel stopped vCPU {index} ({DeviceFile.Describe(error)}): a page of the machine's memory cannot be had; look for memory errors in the host's log, or give the machine less",
+        _ => $"the kernel stopped vCPU {index} ({DeviceFile.Describe(error)}); try again, or use the translator",
     };
 
     /// <summary>Writes a report to the folder for temporary files.</summary>

@@ -1,6 +1,6 @@
 // The host's hardware virtualization as an engine. The kernel runs the guest's CPUs; the machine's own interrupt controllers,
 // timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same. Where
-// it is asked for, the kernel has the local APICs, too.
+// it is asked for, the kernel has interrupt controllers, too.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
@@ -19,6 +19,12 @@ public enum KvmIrqchip
 
     /// <summary>The local APICs in the kernel, the I/O APIC and the 8259 pair in the machine.</summary>
     Split,
+
+    /// <summary>All in the kernel.</summary>
+    Kernel,
+
+    /// <summary>As many in the kernel as it offers: all, the local APICs, none.</summary>
+    Best,
 }
 
 /// <summary>Hardware virtualization through /dev/kvm.</summary>
@@ -28,8 +34,11 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
     /// <inheritdoc/>
     public string Name => "kvm";
 
+    /// <summary>Entries of the ring in which a vCPU's written pages are told where the kernel has rings, a power of two; 0: a bitmap everywhere.</summary>
+    internal int DirtyRingEntries { get; init; } = 4096;
+
     /// <inheritdoc/>
-    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options, irqchip);
+    public IEngineMachine CreateMachine(EngineMachineOptions options) => new KvmMachine(options, irqchip, DirtyRingEntries);
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
@@ -44,15 +53,16 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     private readonly DeviceFile _machine;
     private readonly List<KvmVcpu> _vcpus = [];
 
-    internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip)
+    internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip, int dirtyRingEntries)
     {
         Options = options;
         try
         {
             _machine = _system.CreateMachine();
             CheckLimits(options, _system.Capability);
-            if (KvmLocalApics.AreWanted(irqchip, _system.Capability)) KernelApics = new KvmLocalApics(_machine, _vcpus);
-            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelApics is not null);
+            KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
+            if (dirtyRingEntries > 0) DirtyRings = KvmDirtyRings.TryCreate(_machine, options.Memory.Ranges, dirtyRingEntries, _system.Capability);
+            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
@@ -66,14 +76,17 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
         }
     }
 
-    /// <summary>The local APICs in the kernel; null where the machine has them.</summary>
-    internal KvmLocalApics? KernelApics { get; }
+    /// <summary>The interrupt controllers in the kernel; null where the machine has all.</summary>
+    internal KvmKernelIrqchip? KernelIrqchip { get; }
 
     /// <inheritdoc/>
-    public IEngineLocalApics? LocalApics => KernelApics;
+    public IEngineIrqchip? Irqchip => KernelIrqchip;
 
     /// <inheritdoc/>
     public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
+
+    /// <summary>The rings that tell of written pages; null where a bitmap does.</summary>
+    internal KvmDirtyRings? DirtyRings { get; }
 
     /// <summary>What the machine was created with.</summary>
     internal EngineMachineOptions Options { get; }
@@ -107,7 +120,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     /// <inheritdoc/>
     public IVcpu CreateVcpu(VcpuOptions options)
     {
-        if (options.Apic is null != KernelApics is not null) throw new ArgumentException("a vCPU has its local APIC either from the machine or from the engine", nameof(options));
+        if (options.Apic is null != KernelIrqchip is not null) throw new ArgumentException("a vCPU has its local APIC either from the machine or from the engine", nameof(options));
         var result = _machine.Request(KVM_CREATE_VCPU, options.Index);
         Require(result, $"makes no vCPU {options.Index}");
         var vcpu = new KvmVcpu(options, this, DeviceFile.Own(result), _system.VcpuMappingLength);
@@ -126,7 +139,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     /// <inheritdoc/>
     public void SetDirtyPageLog(bool enabled)
     {
+        if (enabled) DirtyRings?.Begin();
         for (var slot = 0; slot < Options.Memory.Ranges.Count; slot++) MapSlot(slot, enabled);
+        if (!enabled) DirtyRings?.End();
     }
 
     /// <inheritdoc/>
@@ -134,6 +149,11 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     {
         var pages = Options.Memory.Ranges[range].Length / HostReservation.PageSize;
         if ((ulong)bitmap.Length * 64 < pages) throw new ArgumentException("the bitmap is too short for the range", nameof(bitmap));
+        if (DirtyRings is not null)
+        {
+            DirtyRings.Take(range, bitmap);
+            return;
+        }
         // Holds: the kernel writes one bit a page of the slot, rounded up to whole words, which the bitmap has.
         fixed (ulong* words = bitmap)
         {

@@ -48,7 +48,10 @@ internal sealed unsafe partial class KvmVcpu
             case KVM_EXIT_IRQ_WINDOW_OPEN or KVM_EXIT_INTR or KVM_EXIT_SET_TPR:
                 return null;
             case KVM_EXIT_IOAPIC_EOI:
-                _kernelApics!.EndInterrupt(_run->eoi.vector);
+                _kernelIrqchip!.EndInterrupt(_run->eoi.vector);
+                return null;
+            case KVM_EXIT_DIRTY_RING_FULL:
+                _machine.DirtyRings!.Empty();
                 return null;
             case KVM_EXIT_SHUTDOWN:
                 _trace?.Invoke("triple fault");
@@ -72,7 +75,10 @@ internal sealed unsafe partial class KvmVcpu
 
     private void InjectInvalidOpcode()
     {
-        var events = new kvm_vcpu_events { exception_injected = 1, exception_nr = Vector.InvalidOpcode };
+        // An interrupt that the kernel has taken and not delivered stays.
+        kvm_vcpu_events events;
+        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        (events.exception_injected, events.exception_pending, events.exception_nr, events.exception_has_error_code, events.flags) = (1, 0, Vector.InvalidOpcode, 0, 0);
         Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no exception");
     }
 
@@ -182,6 +188,7 @@ internal sealed unsafe partial class KvmVcpu
         KVM_EXIT_X86_WRMSR => "wrmsr",
         KVM_EXIT_INTERNAL_ERROR => "internal error",
         KVM_EXIT_IOAPIC_EOI => "ioapic eoi",
+        KVM_EXIT_DIRTY_RING_FULL => "dirty ring full",
         _ => reason < s_exitNames.Length ? s_exitNames[reason] : $"{reason}",
     };
 }

@@ -15,18 +15,21 @@ internal sealed unsafe partial class KvmVcpu
 
     // One of the two is null.
     private readonly ILocalInterruptController? _apic;
-    private readonly KvmLocalApics? _kernelApics;
+    private readonly KvmKernelIrqchip? _kernelIrqchip;
     private readonly LocalApicImage? _resetApic;
 
     private bool _apicBaseStale;
 
+    /// <summary>The state is not the one for which the kernel said last whether the guest takes an interrupt.</summary>
+    private bool _readinessStale;
+
     // The vector of an external interrupt that the kernel could not take yet, or -1.
     private int _heldExternal = -1;
 
-    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : Index == 0 && (_kernelApics!.ExternalAsserted || _heldExternal >= 0);
+    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : Index == 0 && (_kernelIrqchip!.ExternalAsserted || _heldExternal >= 0);
 
     /// <summary>Whether an entry would execute something, rather than wait.</summary>
-    private bool CanRun => _kernelApics is null ? !_halted && !_waitForStartUp : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
+    private bool CanRun => _kernelIrqchip is null ? !_halted && !_waitForStartUp : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
 
     private bool WakesFromHalt()
     {
@@ -49,7 +52,7 @@ internal sealed unsafe partial class KvmVcpu
             var interrupt = (uint)vector;
             var result = _vcpu.Request(KVM_INTERRUPT, &interrupt);
             // A guest can mask LINT0 between the kernel's word that it takes one and the entry: the last one then still waits there.
-            _heldExternal = result == -DeviceFile.Exists && _kernelApics is not null ? vector : -1;
+            _heldExternal = result == -DeviceFile.Exists && _kernelIrqchip is not null ? vector : -1;
             if (_heldExternal < 0) Require(result, $"takes no interrupt {vector}");
             _run->ready_for_interrupt_injection = 0;
             _interrupts++;
@@ -57,7 +60,7 @@ internal sealed unsafe partial class KvmVcpu
         _run->request_interrupt_window = (byte)(HasInterrupt ? 1 : 0);
     }
 
-    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _heldExternal >= 0 ? _heldExternal : _kernelApics!.AcknowledgeExternal();
+    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _heldExternal >= 0 ? _heldExternal : _kernelIrqchip!.AcknowledgeExternal();
 
     /// <summary>An access to the vCPU's own register page, where the machine has the local APIC.</summary>
     private bool AccessedApic(ulong address, Span<byte> data, bool write)
@@ -122,7 +125,7 @@ internal sealed unsafe partial class KvmVcpu
 
     private VcpuActivity Activity
     {
-        get => _kernelApics is null
+        get => _kernelIrqchip is null
             ? _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running
             : MpState switch
             {
@@ -133,7 +136,7 @@ internal sealed unsafe partial class KvmVcpu
         set
         {
             (_halted, _waitForStartUp) = (false, false);
-            if (_kernelApics is null)
+            if (_kernelIrqchip is null)
                 (_halted, _waitForStartUp) = (value == VcpuActivity.Halted, value == VcpuActivity.WaitForStartUp);
             else
                 MpState = value switch

@@ -61,7 +61,7 @@ internal sealed unsafe partial class KvmVcpu
         Activity = state.Activity;
         _run->ready_for_interrupt_injection = 0;
         _run->if_flag = (byte)(state.Rflags >> 9 & 1);
-        (_unfinished, _stepUnfinished, _tscStale) = (false, false, true);
+        (_unfinished, _stepUnfinished, _tscStale, _readinessStale) = (false, false, true, true);
     }
 
     private bool HasUndeliveredEvent()

@@ -44,7 +44,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
 
     internal KvmVcpu(VcpuOptions options, KvmMachine machine, DeviceFile vcpu, int mappingLength)
     {
-        (Index, _bus, _apic, _kernelApics, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine.KernelApics, machine, vcpu);
+        (Index, _bus, _apic, _kernelIrqchip, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine.KernelIrqchip, machine, vcpu);
         _model = machine.Cpu.Model;
         _clock = machine.Options.Clock;
         _hostTsc = _clock as IHostTscClock;
@@ -53,6 +53,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         try
         {
             _run = (kvm_run*)vcpu.Map(mappingLength);
+            machine.DirtyRings?.Attach(vcpu);
             machine.Cpu.SetCpuid(vcpu, Index);
             var attribute = new kvm_device_attr { group = KVM_VCPU_TSC_CTRL, attr = KVM_VCPU_TSC_OFFSET };
             _hasTscOffset = vcpu.Request(KVM_HAS_DEVICE_ATTR, &attribute) == 0;
@@ -60,7 +61,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             ResetStates.Reset(state, _model, Index);
             _msrs.Save(state.Msrs);
             SetState(state);
-            if (_kernelApics is not null) _resetApic = GetLocalApic();
+            if (_kernelIrqchip is not null) _resetApic = GetLocalApic();
         }
         catch
         {
@@ -85,8 +86,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         }
         catch (HostException exception)
         {
-            Failure = exception.Message;
-            return VcpuExit.Failed;
+            return Fail(exception.Message);
         }
     }
 
@@ -154,8 +154,9 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
                 _parker.Park();
                 continue;
             }
-            if (_stepUnfinished)
+            if (_stepUnfinished || (_readinessStale && HasInterrupt))
             {
+                // Nothing is executed: what is half done is finished, and the kernel says whether the guest takes an interrupt now.
                 Volatile.Write(ref _run->immediate_exit, 1);
             }
             else
@@ -178,13 +179,13 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         Volatile.Write(ref _inGuest, 1);
         var result = _vcpu.Request(KVM_RUN);
         Volatile.Write(ref _inGuest, 0);
-        _unfinished = false;
+        (_unfinished, _readinessStale) = (false, false);
         if (_apic is not null && _run->cr8 != priority) _apic.TaskPriority = (byte)_run->cr8;
         return result switch
         {
             >= 0 => HandleExit(),
             -DeviceFile.Interrupted or -DeviceFile.Again => Interrupted(),
-            _ => Fail($"the kernel stopped vCPU {Index} ({DeviceFile.Describe(-result)})"),
+            _ => Fail(FailureReport.Sentence(-result, Index)),
         };
     }
 

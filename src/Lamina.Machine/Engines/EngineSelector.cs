@@ -30,8 +30,8 @@ internal static class EngineSelector
             EngineChoice.Translator => Translator(spec, "as asked"),
             _ => throw new MachineException($"there is no engine {spec.Engine}; use auto, kvm or translator"),
         };
-        if (spec.Irqchip == IrqchipChoice.Split && engine.Engine is not KvmEngine)
-            throw new MachineException("the host's kernel has local APICs for CPUs that it runs itself, and the engine is the translator; use --irqchip user or auto, or --engine kvm");
+        if (spec.Irqchip is IrqchipChoice.Kernel or IrqchipChoice.Split && engine.Engine is not KvmEngine)
+            throw new MachineException("the host's kernel has interrupt controllers for CPUs that it runs itself, and the engine is the translator; use --irqchip user or auto, or --engine kvm");
         return engine;
     }
 
@@ -48,12 +48,11 @@ internal static class EngineSelector
 
     private static KvmEngine CreateKvm(MachineSpec spec) => new(spec.Irqchip switch
     {
-        // Split saves nearly all exits for interrupts, but in the nested host on a crowded machine one guest of about ten stopped
-        // in its early boot with it, and why is not known yet.
-        IrqchipChoice.Auto => KvmIrqchip.User,
+        IrqchipChoice.Auto => KvmIrqchip.Best,
+        IrqchipChoice.Kernel => KvmIrqchip.Kernel,
         IrqchipChoice.Split => KvmIrqchip.Split,
         IrqchipChoice.User => KvmIrqchip.User,
-        _ => throw new MachineException($"there is no place {spec.Irqchip} for interrupt controllers; use auto, split or user"),
+        _ => throw new MachineException($"there is no place {spec.Irqchip} for interrupt controllers; use auto, kernel, split or user"),
     });
 
     private static SelectedEngine Kvm(MachineSpec spec, KvmVerdict verdict)

@@ -94,7 +94,7 @@ internal sealed class VcpuThread
             var exit = Vcpu.Run();
             return (exit, exit == VcpuExit.Failed ? Vcpu.Failure : null);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
             return (VcpuExit.Failed, $"vCPU {Vcpu.Index} stopped: {e.Message}");
         }

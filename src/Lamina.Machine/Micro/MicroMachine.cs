@@ -63,7 +63,7 @@ internal sealed class MicroMachine : IHardware
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true));
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
-        var controllers = units.Push(_engine.LocalApics is { } engines ? new InterruptControllers(engines) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
+        var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs
@@ -153,7 +153,7 @@ internal sealed class MicroMachine : IHardware
         var bus = new VcpuBus(_ports, _mmio);
         for (var i = 0; i < count; i++)
         {
-            var apic = _engine.LocalApics is null ? controllers.LocalApics[i] : null;
+            var apic = _engine.Irqchip is null ? controllers.LocalApics[i] : null;
             var vcpu = _units.Push(_engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
             apic?.Attach(vcpu);
             var state = new VcpuState();

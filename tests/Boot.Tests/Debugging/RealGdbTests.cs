@@ -21,6 +21,7 @@ public sealed class RealGdbTests
             {
                 data.Add(EngineChoice.Kvm, IrqchipChoice.User, breakpoints);
                 data.Add(EngineChoice.Kvm, IrqchipChoice.Split, breakpoints);
+                data.Add(EngineChoice.Kvm, IrqchipChoice.Kernel, breakpoints);
                 if (TestEngine.Only is null) data.Add(EngineChoice.Translator, IrqchipChoice.Auto, breakpoints);
             }
             return data;

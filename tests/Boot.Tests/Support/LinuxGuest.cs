@@ -34,6 +34,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
         {
             Type = configuration.Machine,
             Engine = configuration.Engine,
+            Irqchip = TestEngine.Irqchip,
             MemoryBytes = configuration.MemoryBytes,
             Cpus = configuration.Cpus,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },

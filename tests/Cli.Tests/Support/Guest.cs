@@ -17,6 +17,13 @@ internal static class Guest
     /// <summary>Writes a value to a port below 256, then halts.</summary>
     public static byte[] Writes(byte port, byte value) => Image([0xb0, value, 0xe6, port, 0xf4, 0xeb, 0xfd]);
 
+    /// <summary>Turns SSE on and executes PSHUFB with an operand where there is no memory.</summary>
+    public static byte[] ReadsDeviceAsVector => Image(
+    [
+        0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x06, 0x00, 0x00, 0x0f, 0x22, 0xe0, // mov eax, cr4; or eax, 0x600; mov cr4, eax
+        0xb8, 0x00, 0x00, 0xd0, 0xfe, 0x66, 0x0f, 0x38, 0x00, 0x00,       // mov eax, 0xfed00000; pshufb xmm0, [eax]
+    ]);
+
     /// <summary>Loads an empty interrupt descriptor table and executes an invalid instruction.</summary>
     public static byte[] TripleFaults
     {

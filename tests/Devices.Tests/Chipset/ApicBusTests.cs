@@ -121,7 +121,7 @@ public sealed class ApicBusTests
     public void A_level_interrupt_goes_through_the_io_apic_and_back()
     {
         var machine = new ApicTestMachine().Enabled();
-        var (ioApic, line) = (machine.Controllers.IoApic, machine.Controllers.Router.CreateLine(20));
+        var (ioApic, line) = (machine.Controllers.IoApic!, machine.Controllers.Router.CreateLine(20));
         ioApic.Out32(0, 0x10 + 2 * 20);
         ioApic.Out32(0x10, 0x8051);
 
@@ -141,7 +141,7 @@ public sealed class ApicBusTests
     {
         var machine = new ApicTestMachine().Enabled();
         machine[0].Set(0xf0, 0x11ff);
-        var (ioApic, line) = (machine.Controllers.IoApic, machine.Controllers.Router.CreateLine(20));
+        var (ioApic, line) = (machine.Controllers.IoApic!, machine.Controllers.Router.CreateLine(20));
         ioApic.Out32(0, 0x10 + 2 * 20);
         ioApic.Out32(0x10, 0x8051);
         line.SetLevel(true);
@@ -200,8 +200,8 @@ public sealed class ApicBusTests
         var machine = new ApicTestMachine().Enabled();
         machine.InitialisePic();
         machine[0].Set(0x350, 0x10700);
-        machine.Controllers.IoApic.Out32(0, 0x10);
-        machine.Controllers.IoApic.Out32(0x10, 0x700);
+        machine.Controllers.IoApic!.Out32(0, 0x10);
+        machine.Controllers.IoApic!.Out32(0x10, 0x700);
 
         machine.Controllers.Router.CreateIsaLine(0).Pulse();
 
@@ -232,6 +232,6 @@ public sealed class ApicBusTests
         machine.Controllers.Reset();
 
         Assert.False(machine[0].HasInterrupt);
-        Assert.Equal(1u << 20, machine.Controllers.IoApic.State.Lines);
+        Assert.Equal(1u << 20, machine.Controllers.IoApic!.State.Lines);
     }
 }

@@ -34,7 +34,7 @@ internal sealed class ApicTestMachine
 
     public void InitialisePic()
     {
-        var pic = Controllers.Pic;
+        var pic = Controllers.Pic!;
         foreach (var (chip, vector, cascade) in new[] { (pic.Master, 0x20, 4), (pic.Slave, 0x28, 2) })
         {
             chip.Out(0, 0x11);

@@ -78,7 +78,7 @@ public sealed class HostileGuestTests
     {
         var machine = new ApicTestMachine(2).Enabled();
         machine.InitialisePic();
-        var ioApic = machine.Controllers.IoApic;
+        var ioApic = machine.Controllers.IoApic!;
         ioApic.Out32(0, 0x10 + 2 * 9);
         ioApic.Out32(0x10, 0x8051);
         ioApic.Out32(0, 0x10 + 2 * 4);
@@ -97,7 +97,7 @@ public sealed class HostileGuestTests
                 machine[vcpu].Set(0xb0, 0);
                 machine[vcpu].Set(0x310, (uint)(1 - vcpu) << 24);
                 machine[vcpu].Set(0x300, 0x61);
-                machine.Controllers.Pic.Master.Out(0, 0x20);
+                machine.Controllers.Pic!.Master.Out(0, 0x20);
             }
         }));
 

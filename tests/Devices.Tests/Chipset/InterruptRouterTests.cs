@@ -10,9 +10,9 @@ public sealed class InterruptRouterTests
 
     private InterruptRouter Router => _machine.Controllers.Router;
 
-    private uint Lines => _machine.Controllers.IoApic.State.Lines;
+    private uint Lines => _machine.Controllers.IoApic!.State.Lines;
 
-    private int PicLines => _machine.Controllers.Pic.State.Master.Lines | _machine.Controllers.Pic.State.Slave.Lines << 8;
+    private int PicLines => _machine.Controllers.Pic!.State.Master.Lines | _machine.Controllers.Pic!.State.Slave.Lines << 8;
 
     [Theory]
     [InlineData(0, 1u << 2, 1 << 0)]

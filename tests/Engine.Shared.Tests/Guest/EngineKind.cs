@@ -10,7 +10,7 @@ namespace Lamina.EngineTests.Guest;
 
 internal static class EngineKind
 {
-    internal const string Translator = "translator", Kvm = "kvm", KvmSplit = "kvm with the kernel's local APICs";
+    internal const string Translator = "translator", Kvm = "kvm", KvmSplit = "kvm with the kernel's local APICs", KvmKernel = "kvm with the kernel's interrupt controllers";
 
     private const int CodeBytes = 16 << 20;
 
@@ -18,7 +18,7 @@ internal static class EngineKind
     private static readonly Lazy<double> s_kvmSpeed = new(() => KernelModeSpeed.Measure(new KvmEngine()));
 
     /// <summary>All of them; only those on KVM where somebody asked for just that, as the nested test does.</summary>
-    internal static IReadOnlyList<string> All { get; } = Environment.GetEnvironmentVariable("LAMINA_TEST_ENGINE") == "kvm" ? [Kvm, KvmSplit] : [Translator, Kvm, KvmSplit];
+    internal static IReadOnlyList<string> All { get; } = Environment.GetEnvironmentVariable("LAMINA_TEST_ENGINE") == "kvm" ? [Kvm, KvmSplit, KvmKernel] : [Translator, Kvm, KvmSplit, KvmKernel];
 
     /// <summary>Whether the host's kernel runs the guest.</summary>
     internal static bool IsKvm(string name) => name != Translator;
@@ -28,7 +28,7 @@ internal static class EngineKind
         if (name == Translator) return new TranslatorEngine(new TranslatorSettings { CodeBufferBytes = CodeBytes });
         var missing = KvmSupport.WhyNot();
         Assert.SkipWhen(missing is not null, missing ?? "");
-        return new KvmEngine(name == Kvm ? KvmIrqchip.User : KvmIrqchip.Split);
+        return new KvmEngine(name switch { Kvm => KvmIrqchip.User, KvmSplit => KvmIrqchip.Split, _ => KvmIrqchip.Kernel });
     }
 
     /// <summary>Skips a test whose guest needs the exactness of hardware.</summary>

@@ -30,7 +30,7 @@ internal sealed class SmallMachine : IDisposable
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
         _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
-        Controllers = _machine.LocalApics is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
+        Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
         _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
         _pit.MapPorts(_ports);
@@ -107,17 +107,25 @@ internal sealed class SmallMachine : IDisposable
         return Vcpu.Run();
     }
 
+    /// <summary>Lets the host's time go on while the guest's stands. Only while no vCPU runs.</summary>
+    internal void PauseFor(TimeSpan time)
+    {
+        _clock.Pause();
+        Thread.Sleep(time);
+        _clock.Resume();
+    }
+
     /// <summary>Sends vCPU 0 an interrupt.</summary>
     internal bool Interrupt(byte vector) =>
-        ((IInterruptBus?)Machine.LocalApics ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));
+        ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));
 
     /// <summary>The registers of vCPU 0's local APIC.</summary>
     internal LocalApicImage LocalApic
     {
-        get => Machine.LocalApics?.GetLocalApic(0) ?? Controllers.LocalApics[0].Save();
+        get => Machine.Irqchip?.GetLocalApic(0) ?? Controllers.LocalApics[0].Save();
         set
         {
-            if (Machine.LocalApics is { } kernels) kernels.SetLocalApic(0, value);
+            if (Machine.Irqchip is { } kernels) kernels.SetLocalApic(0, value);
             else Controllers.LocalApics[0].Load(value);
         }
     }

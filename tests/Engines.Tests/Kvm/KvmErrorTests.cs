@@ -48,15 +48,23 @@ public sealed class KvmErrorTests
         }
     }
 
-    [Fact]
-    public void Local_APICs_that_the_kernel_has_not_got_are_refused_where_they_were_asked_for()
+    [Theory]
+    [InlineData(KvmIrqchip.Split, KvmApi.KVM_CAP_SPLIT_IRQCHIP)]
+    [InlineData(KvmIrqchip.Kernel, KvmApi.KVM_CAP_IRQCHIP)]
+    public void Interrupt_controllers_that_the_kernel_has_not_got_are_refused_where_they_were_asked_for(KvmIrqchip irqchip, int missing)
     {
-        int Capability(int capability) => capability == KvmApi.KVM_CAP_SPLIT_IRQCHIP ? 0 : 1;
+        int Capability(int capability) => capability == missing ? 0 : 1;
 
-        Assert.True(KvmLocalApics.AreWanted(KvmIrqchip.Split, _ => 1));
-        Assert.False(KvmLocalApics.AreWanted(KvmIrqchip.User, _ => 1));
-        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmLocalApics.AreWanted(KvmIrqchip.Split, Capability)).Message, StringComparison.Ordinal);
+        Assert.Equal(irqchip, KvmKernelIrqchip.Resolve(irqchip, _ => 1));
+        Assert.EndsWith("use --irqchip user", Assert.Throws<HostException>(() => KvmKernelIrqchip.Resolve(irqchip, Capability)).Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(-1, KvmIrqchip.Kernel)]
+    [InlineData(KvmApi.KVM_CAP_IRQCHIP, KvmIrqchip.Split)]
+    [InlineData(KvmApi.KVM_CAP_SIGNAL_MSI, KvmIrqchip.User)]
+    public void As_many_interrupt_controllers_are_in_the_kernel_as_it_offers(int missing, KvmIrqchip irqchip) =>
+        Assert.Equal(irqchip, KvmKernelIrqchip.Resolve(KvmIrqchip.Best, capability => capability == missing ? 0 : 1));
 
     [Fact]
     public void A_kernel_that_lacks_something_is_told_what() =>
@@ -99,6 +107,13 @@ public sealed class KvmErrorTests
 
         Assert.Contains(words, FailureReport.Sentence(run, 3), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(DeviceFile.NoMemory, "the host has no memory left for vCPU 3; free some, or give the machine less")]
+    [InlineData(DeviceFile.BadAddress, "the kernel stopped vCPU 3 (Bad address): a page of the machine's memory cannot be had")]
+    [InlineData(DeviceFile.Invalid, "the kernel stopped vCPU 3 (Invalid argument); try again, or use the translator")]
+    public void A_kernel_that_does_not_enter_the_guest_is_a_sentence(int error, string words) =>
+        Assert.StartsWith(words, FailureReport.Sentence(error, 3), StringComparison.Ordinal);
 
     [Fact]
     public void A_report_holds_the_registers_and_what_the_kernel_said()

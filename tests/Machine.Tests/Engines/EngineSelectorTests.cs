@@ -79,10 +79,12 @@ public sealed class EngineSelectorTests : IDisposable
         Assert.StartsWith("the translator runs at most 32 virtual CPUs a machine, not 33; ", refusal.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void Local_APICs_in_the_hosts_kernel_are_refused_where_the_translator_runs()
+    [Theory]
+    [InlineData(IrqchipChoice.Split)]
+    [InlineData(IrqchipChoice.Kernel)]
+    public void Interrupt_controllers_in_the_hosts_kernel_are_refused_where_the_translator_runs(IrqchipChoice irqchip)
     {
-        var spec = Spec(EngineChoice.Auto, 1) with { Irqchip = IrqchipChoice.Split };
+        var spec = Spec(EngineChoice.Auto, 1) with { Irqchip = irqchip };
 
         var refusal = Assert.Throws<MachineException>(() => EngineSelector.Select(spec, Host(speed: 1.5e6)));
 

@@ -12,6 +12,7 @@ internal enum FakeStep
     TripleFault,
     Fail,
     Throw,
+    ThrowOutOfMemory,
 }
 
 /// <summary>Makes fake vCPUs that run a script; a script starts again with each state that is set for a start.</summary>
@@ -179,6 +180,7 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
                 case FakeStep.TripleFault: return VcpuExit.TripleFault;
                 case FakeStep.Fail: return VcpuExit.Failed;
                 case FakeStep.Throw: throw new InvalidOperationException("a bug");
+                case FakeStep.ThrowOutOfMemory: throw new OutOfMemoryException("no memory");
                 case FakeStep.Halt: WaitForWork(); break;
             }
             if (_step) return VcpuExit.Debug;

@@ -141,15 +141,17 @@ public sealed class MachineLifeTests : IDisposable
         Assert.Equal(new MachineResult(MachineEnd.Failed, Message: "the fake engine was told to fail"), await machine.RunAsync(Token));
     }
 
-    [Fact]
-    public async Task An_engine_that_throws_ends_the_run_and_not_the_process()
+    [Theory]
+    [InlineData(nameof(FakeStep.Throw), "a bug")]
+    [InlineData(nameof(FakeStep.ThrowOutOfMemory), "no memory")]
+    public async Task An_engine_that_throws_ends_the_run_and_not_the_process(string step, string words)
     {
-        await using var machine = Create(Spec(_folder), _ => [FakeStep.Throw]);
+        await using var machine = Create(Spec(_folder), _ => [Enum.Parse<FakeStep>(step)]);
 
         var result = await machine.RunAsync(Token);
 
         Assert.Equal(MachineEnd.Failed, result.End);
-        Assert.Contains("a bug", result.Message, StringComparison.Ordinal);
+        Assert.Contains(words, result.Message, StringComparison.Ordinal);
     }
 
     [Fact]

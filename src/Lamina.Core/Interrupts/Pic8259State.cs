@@ -1,5 +1,5 @@
-// The live registers of one 8259A.
-namespace Lamina.Devices.Chipset;
+// The live registers of one 8259A, wherever it is: what moves from one to another.
+namespace Lamina.Core.Interrupts;
 
 /// <summary>Everything one 8259A remembers. A fresh one has not been initialised and requests nothing.</summary>
 public struct Pic8259State
