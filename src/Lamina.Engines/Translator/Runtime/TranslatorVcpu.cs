@@ -75,7 +75,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
         _largeMap = HostReservation.Reserve(1ul << 27);
         _largeMap.MapAnonymous(0, 1ul << 27);
-                _writeHints = new WriteHints(store.Pages.Count);
+        _writeHints = new WriteHints(store.Pages.Count);
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
