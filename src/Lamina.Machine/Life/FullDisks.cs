@@ -2,10 +2,10 @@
 namespace Lamina.Life;
 
 /// <summary>Watches over the disks of a machine that are to wait for space.</summary>
-/// <param name="events">Pauses the machine and lets it go on.</param>
+/// <param name="wait">Pauses the machine (true), lets it go on (false).</param>
 /// <param name="report">Told in a sentence when a disk begins to wait, and when none does any more; or null.</param>
 /// <param name="time">When to look again.</param>
-internal sealed class FullDisks(IHardwareEvents events, Action<string>? report, TimeProvider time) : IDisposable
+internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeProvider time) : IDisposable
 {
     /// <summary>From one try to the next.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -59,7 +59,7 @@ internal sealed class FullDisks(IHardwareEvents events, Action<string>? report, 
                 _told.Clear();
                 Report("the host has space again; the machine goes on");
             }
-            events.WaitForHost(retries.Length != 0);
+            wait(retries.Length != 0);
         }
         foreach (var retry in retries) retry();
     }

@@ -193,7 +193,7 @@ internal sealed class MicroMachine : IHardware
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null);
-        var full = _units.Push(new FullDisks(events, options.Spec.Report, options.Time));
+        var full = _units.Push(new FullDisks(events.WaitForHost, options.Spec.Report, options.Time));
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));

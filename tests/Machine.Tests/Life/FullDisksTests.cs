@@ -6,13 +6,13 @@ namespace Lamina.Tests.Life;
 
 public sealed class FullDisksTests : IDisposable
 {
-    private readonly Events _events = new();
+    private readonly List<bool> _waits = [];
     private readonly List<string> _said = [];
     private readonly ManualTime _time = new();
     private readonly FullDisks _disks;
     private int _retries;
 
-    public FullDisksTests() => _disks = new FullDisks(_events, _said.Add, _time);
+    public FullDisksTests() => _disks = new FullDisks(_waits.Add, _said.Add, _time);
 
     public void Dispose() => _disks.Dispose();
 
@@ -21,7 +21,7 @@ public sealed class FullDisksTests : IDisposable
     {
         Full("a.raw");
         Full("b.raw");
-        Assert.Empty(_events.Waits);
+        Assert.Empty(_waits);
 
         _time.Fire();
         _time.Fire();
@@ -30,7 +30,7 @@ public sealed class FullDisksTests : IDisposable
         Space("b.raw");
         _time.Fire();
 
-        Assert.Equal([true, true, true, false], _events.Waits);
+        Assert.Equal([true, true, true, false], _waits);
         Assert.Equal(2 + 2 + 1, _retries);
         Assert.Equal(3, _said.Count);
         Assert.Contains("no space for the disk a.raw; the machine stands still", _said[0], StringComparison.Ordinal);
@@ -45,7 +45,7 @@ public sealed class FullDisksTests : IDisposable
         Space("a.raw");
         _time.Fire();
 
-        Assert.Empty(_events.Waits);
+        Assert.Empty(_waits);
         Assert.Empty(_said);
     }
 
@@ -62,7 +62,7 @@ public sealed class FullDisksTests : IDisposable
 
         Assert.Equal(20, _said.Count);
         Assert.EndsWith("no more is said of this", _said[^1], StringComparison.Ordinal);
-        Assert.Equal(100, _events.Waits.Count);
+        Assert.Equal(100, _waits.Count);
     }
 
     [Fact]
@@ -95,21 +95,6 @@ public sealed class FullDisksTests : IDisposable
     private void Full(string path) => _disks.Change(path, waits: true, () => _retries++);
 
     private void Space(string path) => _disks.Change(path, waits: false, () => _retries++);
-
-    private sealed class Events : IHardwareEvents
-    {
-        public List<bool> Waits { get; } = [];
-
-        public void WaitForHost(bool waits) => Waits.Add(waits);
-
-        public void PowerOff() => throw new NotSupportedException();
-
-        public void Reset() => throw new NotSupportedException();
-
-        public void Panic(string message) => throw new NotSupportedException();
-
-        public void DebugExit(int code) => throw new NotSupportedException();
-    }
 
     private sealed class NoHardware : IHardware
     {

@@ -1,7 +1,7 @@
 // Runs of PUSH or POP of registers, as functions begin and end with (and RET behind a run of POP): the addresses are known
 // distances apart, so that one look at the table serves all of them, provided that they lie in one page. Where they do
-// not, or the entry is missing, the same instructions stand once more in the cold part, each with its own
-// check. Only the first instruction's access can fault, before anything has changed.
+// not, or the entry is missing, the same instructions stand once more in the cold part, each with its own check. Only the
+// first instruction's access can fault, before anything has changed.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;

@@ -60,10 +60,8 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public Assembler Begin(bool continues = false)
     {
         var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base);
-        if (!continues) _used = (_used + 15) & ~15;
+        if (!continues) asm.Cursor = _base + ((_used + 15) & ~15);
         else if ((_used & 7) > 3) asm.Nop(8 - (_used & 7));
-        if (continues) _used = OffsetOf(asm.Cursor);
-        else asm.Cursor = _base + _used;
         return asm;
     }
 

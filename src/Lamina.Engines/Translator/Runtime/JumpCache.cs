@@ -1,7 +1,7 @@
 // The jump cache: a hash from linear code addresses to landing pads, in memory that generated code jumps through. A pad
 // knows its address; where that is not the one that was asked for, generated code looks into the second level, which
-// holds what gave way in the first. The two supervisor regions of a vCPU share a cache; every user region has its own.
-// Like the tables it may forget anything.
+// holds what gave way in the first. What is in neither may be in the machine's SharedPads, if the page is known here. The
+// two supervisor regions of a vCPU share a cache; every user region has its own. Like the tables it may forget anything.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Host;
 

@@ -150,8 +150,16 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>Landing pads of user code for all address spaces.</summary>
     public SharedPads SharedPads { get; } = new();
 
-    /// <summary>The modes that <see cref="SharedPads"/> is for: the first that 64-bit user code has.</summary>
-    public ModeKey SharedKey(ModeKey key) => _sharedKey == 0 ? _sharedKey = key : _sharedKey;
+    /// <summary>
+    /// Whether a user's block may have its pad in <see cref="SharedPads"/>, which do not tell modes apart: they are for those
+    /// that 64-bit user code has first. The caller holds the gate.
+    /// </summary>
+    public bool Shares(Block block)
+    {
+        if (block.CrossesPage || !block.Key.IsLong()) return false;
+        if (_sharedKey == 0) _sharedKey = block.Key;
+        return block.Key == _sharedKey;
+    }
 
     /// <summary>Executable address of the landing pad for a block at a linear address.</summary>
     /// <param name="block">The block.</param>

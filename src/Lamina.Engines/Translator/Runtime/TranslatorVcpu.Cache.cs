@@ -8,6 +8,9 @@ internal sealed unsafe partial class TranslatorVcpu
 {
     private long _useCount;
 
+    // What the jump caches counted that are gone.
+    private long _releasedReplaced, _releasedClears;
+
     /// <inheritdoc/>
     public void PageInvalidated(ulong linear)
     {
@@ -114,8 +117,10 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    private static void Release(AddressRegion region)
+    private void Release(AddressRegion region)
     {
+        _releasedReplaced += region.Jumps.Replaced;
+        _releasedClears += region.Jumps.Clears;
         region.Jumps.Dispose();
         region.Dispose();
     }

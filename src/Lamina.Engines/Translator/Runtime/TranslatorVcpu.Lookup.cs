@@ -149,10 +149,13 @@ internal sealed unsafe partial class TranslatorVcpu
     private void Remember(Block block, ulong linear)
     {
         if ((_key & ModeKey.SingleStep) != 0) return;
-        // User code that does not contain its address is the same in all address spaces.
-        var shared = _region.IsUser && !block.CrossesPage && _key.IsLong() && _key == _store.SharedKey(_key);
         ulong pad;
-        lock (_store.Gate) pad = _store.PadFor(block, linear, shared);
+        bool shared;
+        lock (_store.Gate)
+        {
+            shared = _region.IsUser && _store.Shares(block);
+            pad = _store.PadFor(block, linear, shared);
+        }
         _region.Jumps.Set(linear, pad, block.CrossesPage, _lastFetchGlobal);
         if (shared) _region.Jumps.KnownPage(linear, block.Physical);
     }

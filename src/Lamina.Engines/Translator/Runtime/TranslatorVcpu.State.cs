@@ -80,9 +80,9 @@ internal sealed unsafe partial class TranslatorVcpu
         Add("table fills by machine code", (long)_area->FastFills);
         Add("table fills by the executor", _slowFills);
         Add("flushes", _flushes);
-        Add("jump cache entries replaced", _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0));
+        Add("jump cache entries replaced", _releasedReplaced + _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0));
         Add("jump caches emptied, supervisor", _closed.Jumps.Clears);
-        Add("jump caches emptied, user", _users.Sum(region => region?.Jumps.Clears ?? 0));
+        Add("jump caches emptied, user", _releasedClears + _users.Sum(region => region?.Jumps.Clears ?? 0));
         Add("interrupts", _interrupts);
         Add("faults", _faultCount);
         _time?.AddTo(Add);
