@@ -144,7 +144,7 @@ public sealed class NetworkTests(NetworkedGuest network) : IClassFixture<Network
     {
         const int connections = 500;
         var guest = await network.GetAsync();
-        await guest.DoAsync("(nc -ll -p 7 -e cat </dev/null >/dev/null 2>&1 &)");
+        await guest.DoAsync("(nc -ll -p 7 -e cat </dev/null >/dev/null 2>&1 &); until netstat -tln | grep -q ':7 '; do sleep 0.1; done");
         var clients = new List<TcpClient>();
         try
         {
