@@ -13,6 +13,9 @@ public sealed unsafe class HostReservation : IDisposable
     /// <summary>The size of a host page in bytes.</summary>
     public const int PageSize = 4096;
 
+    /// <summary>The size of a huge page in bytes.</summary>
+    public const int HugePageSize = 2 << 20;
+
     private bool _disposed;
 
     private HostReservation(nint address, nuint length) => (Address, Length) = (address, length);
@@ -24,14 +27,19 @@ public sealed unsafe class HostReservation : IDisposable
     public nuint Length { get; }
 
     /// <summary>Reserves <paramref name="length"/> bytes that cannot be accessed until a part is mapped.</summary>
+    /// <param name="length">Bytes.</param>
+    /// <param name="alignment">What the first address is a multiple of: a power of two.</param>
     /// <exception cref="HostException">The host refuses the reservation.</exception>
-    public static HostReservation Reserve(ulong length)
+    public static HostReservation Reserve(ulong length, int alignment = PageSize)
     {
         var size = (nuint)((length + PageSize - 1) & ~(ulong)(PageSize - 1));
-        var address = Libc.mmap(0, size, Libc.PROT_NONE, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE, -1, 0);
-        return address == Libc.MAP_FAILED
-            ? throw HostException.FromErrno($"cannot reserve {size >> 20} MiB of address space; lift the limit on virtual memory (ulimit -v)")
-            : new HostReservation(address, size);
+        var slack = alignment - PageSize;
+        var address = Libc.mmap(0, size + (nuint)slack, Libc.PROT_NONE, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE, -1, 0);
+        if (address == Libc.MAP_FAILED) throw HostException.FromErrno($"cannot reserve {size >> 20} MiB of address space; lift the limit on virtual memory (ulimit -v)");
+        var before = (int)(-address & (alignment - 1));
+        if (before != 0) _ = Libc.munmap(address, (nuint)before);
+        if (slack != before) _ = Libc.munmap(address + before + (nint)size, (nuint)(slack - before));
+        return new HostReservation(address + before, size);
     }
 
     /// <summary>Makes a part of the range readable and writable, zero-filled, populated as it is touched.</summary>
@@ -62,6 +70,18 @@ public sealed unsafe class HostReservation : IDisposable
             throw HostException.FromErrno(access == MappingAccess.ReadExecute
                 ? "cannot map executable memory; the host forbids generated code (SELinux execmem, seccomp or noexec policy)"
                 : $"cannot map {length >> 10} KiB of shared memory");
+    }
+
+    /// <summary>
+    /// Puts a part of which at least one byte was touched into huge pages, shared memory too, if the host can: what has a
+    /// mapping of its own elsewhere needs a call there. Man page madvise(2), MADV_COLLAPSE, Linux 6.1.
+    /// </summary>
+    /// <param name="offset">Offset in bytes; it and the address are multiples of <see cref="HugePageSize"/>.</param>
+    /// <param name="length">Length in bytes, a multiple of <see cref="HugePageSize"/>.</param>
+    public void Collapse(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_COLLAPSE);
     }
 
     /// <summary>Returns a part's pages to the host; it reads as zeros afterwards.</summary>

@@ -1,7 +1,8 @@
 // Generated code: a memory file mapped twice, so that no page is writable and executable at once. Code is appended; what
 // is stale stays until the whole buffer is started over. What runs often grows from the bottom; what rarely does (the
-// cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other. Beside the
-// bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
+// cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other, and huge
+// pages need not hold both (a compiler runs code from 5,000 small pages, more than a processor keeps translations of). Beside
+// the bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
@@ -20,14 +21,14 @@ internal sealed unsafe class CodeBuffer : IDisposable
     private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
     // Where chunks of cold parts start, each with the number of blocks there were before it: from the top down.
     private readonly List<(int Start, int FirstBlock)> _coldChunks = [];
-    private int _used, _floor, _coldUsed, _coldEnd;
+    private int _used, _floor, _coldUsed, _coldEnd, _hugeEnd;
 
     public CodeBuffer(int capacity)
     {
         Capacity = capacity;
         _memory = SharedMemory.Create("lamina-code", (ulong)capacity);
-        _writable = HostReservation.Reserve((ulong)capacity);
-        _executable = HostReservation.Reserve((ulong)capacity);
+        _writable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
+        _executable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
         _writable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadWrite);
         _executable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadExecute);
         _base = (byte*)_writable.Address;
@@ -65,7 +66,17 @@ internal sealed unsafe class CodeBuffer : IDisposable
         return asm;
     }
 
-    public int End(byte* cursor) => _used = OffsetOf(cursor);
+    public int End(byte* cursor)
+    {
+        _used = OffsetOf(cursor);
+        while (_used > _hugeEnd && _hugeEnd + HostReservation.HugePageSize <= Capacity)
+        {
+            _writable.Collapse((ulong)_hugeEnd, HostReservation.HugePageSize);
+            _executable.Collapse((ulong)_hugeEnd, HostReservation.HugePageSize);
+            _hugeEnd += HostReservation.HugePageSize;
+        }
+        return _used;
+    }
 
     /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
     public bool HasRoom(int bytes) => ColdFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
@@ -107,6 +118,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
         _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
+        _hugeEnd = 0;
         _coldUsed = _coldEnd = Capacity;
         _coldChunks.Clear();
         _blocks.Clear();
