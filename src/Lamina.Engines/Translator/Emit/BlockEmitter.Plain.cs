@@ -71,6 +71,11 @@ internal sealed unsafe partial class BlockEmitter
         if (NeedsHostFlags(instruction)) UnparkFlags();
         _usedHost = UsedHostRegisters(instruction);
         _scratch0Free = _scratch1Free = true;
+        if (EmitOnSlot(instruction))
+        {
+            ReturnLoans();
+            return;
+        }
         MapFields(instruction, ref fields);
         // AH to BH cannot be encoded beside the host register of the guest's RSP: a low one stands in for it.
         var standIn = fields.Reg >= 8 && IsGpr(instruction.RegClass) && HasHighByteSource(instruction) ? fields.Reg : NotPresent;
@@ -138,6 +143,15 @@ internal sealed unsafe partial class BlockEmitter
         access == OperandAccess.Write && field == FieldClass.Gpr && instruction.OperandSize >= 4
         && (instruction.Traits & InstructionTraits.ConditionalWrite) == 0 && instruction.VvvvClass != FieldClass.Gpr;
 
+    private static bool IsNamedTwice(in Instruction instruction, int guest)
+    {
+        var names = 0;
+        if (IsGpr(instruction.RegClass) && instruction.Reg == guest) names++;
+        if (IsGpr(instruction.OpcodeRegClass) && instruction.OpcodeReg == guest) names++;
+        if (!instruction.HasMemory && IsGpr(instruction.RmClass) && instruction.Rm == guest) names++;
+        return names > 1;
+    }
+
     private void MapFields(in Instruction instruction, ref Fields fields)
     {
         if (IsGpr(instruction.RegClass)) fields.Reg = MapField(instruction, instruction.Reg, instruction.RegClass, instruction.RegAccess);
@@ -173,9 +187,9 @@ internal sealed unsafe partial class BlockEmitter
         {
             host = Borrow(lowOnly: false);
         }
-        // A register that is only written may still be named by another field as a source: load it all the same
-        // unless nothing else can read it.
-        if (!pure || instruction.HasMemory is false) _asm.Frame(Op.MovLoad, host, Frame.Of(guest));
+        // A register that is only written may still be named by another field as a source. XOR of a register with itself does not care.
+        var needed = (!pure || IsNamedTwice(instruction, guest)) && !(instruction.Id == InstructionId.ZeroRegister && instruction.OperandSize >= 4);
+        if (needed) _asm.Frame(Op.MovLoad, host, Frame.Of(guest));
         _loans[_loanCount++] = new Loan { Guest = guest, Host = host, Store = writes };
         return host;
     }
@@ -235,6 +249,11 @@ internal sealed unsafe partial class BlockEmitter
             case EncodingKind.Vex: EncodeVex(instruction, fields, address, index); break;
             default: EncodeEvex(instruction, fields, address, index); break;
         }
+        EncodeImmediate(instruction);
+    }
+
+    private void EncodeImmediate(in Instruction instruction)
+    {
         var from = instruction.ImmediateOffset;
         for (var i = 0; i < instruction.ImmediateSize; i++) _asm.Byte(_block.ByteAt(GuestOffset + from + i) & (NamesRegister(instruction) && !_long ? 0x7f : 0xff));
 
