@@ -17,10 +17,10 @@ namespace Lamina.Engines.Translator.Emit;
 
 internal sealed unsafe partial class BlockEmitter
 {
-    /// <summary>A memory operand as the host sees it: [Base + S1] or, folded, [S0].</summary>
+    /// <summary>A memory operand as the host sees it: [Base + S1 + Displacement] or, folded, [S0].</summary>
     private struct HostOperand
     {
-        public int Base;
+        public int Base, Displacement;
         public bool Folded;
         public int Cold;
     }
@@ -207,13 +207,17 @@ internal sealed unsafe partial class BlockEmitter
     private void Fold(ref HostOperand operand)
     {
         if (operand.Folded) return;
-        _asm.Rx(Op.Lea, S0, operand.Base, S1, 0, 0);
+        _asm.Rx(Op.Lea, S0, operand.Base, S1, 0, operand.Displacement);
         operand.Base = S0;
+        operand.Displacement = 0;
         operand.Folded = true;
     }
 
     /// <summary>Ends what belongs to an access: everything since <see cref="BeginAccess"/> is repeated out of line for bounced stores.</summary>
-    private void EndAccess(in HostOperand operand) => _cold[operand.Cold].ResumeEnd = _asm.Cursor;
+    private void EndAccess(in HostOperand operand)
+    {
+        if (operand.Cold != NotPresent) _cold[operand.Cold].ResumeEnd = _asm.Cursor;
+    }
 
     /// <summary>op reg, [operand] for an instruction of ours (not the guest's).</summary>
     private void OperandOp(int opcode, int register, in HostOperand operand, bool wide)

@@ -92,14 +92,14 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitPlainMemory(in Instruction instruction, Fields fields)
     {
-        var operand = BeginOperand(instruction);
+        var operand = _group.Active ? BeginMember(instruction) : BeginOperand(instruction);
         var unpark = NeedsHostFlags(instruction);
         _usedHost = UsedHostRegisters(instruction) | 1 << operand.Base;
         var highByte = HasHighByteRegister(instruction);
         if (unpark || highByte || NeedsRegister(instruction)) Fold(ref operand);
         if (unpark) UnparkFlags();
         _scratch1Free = operand.Folded;
-        _scratch0Free = false;
+        _scratch0Free = operand.Base != S0;
         var address = operand.Base;
         if (highByte)
         {
@@ -110,7 +110,7 @@ internal sealed unsafe partial class BlockEmitter
         }
         MapFields(instruction, ref fields);
         if (instruction.Id == InstructionId.Divide) AddHostFaultSite();
-        Encode(instruction, fields, address, operand.Folded ? NotPresent : S1);
+        Encode(instruction, fields, address, operand.Folded ? NotPresent : S1, operand.Displacement);
         ReturnLoans();
         EndAccess(operand);
     }
@@ -240,13 +240,13 @@ internal sealed unsafe partial class BlockEmitter
 
     // ---- encoding ----
 
-    /// <summary>Writes the instruction. The memory operand is [address + index] or [address], or there is none.</summary>
-    private void Encode(in Instruction instruction, in Fields fields, int address, int index)
+    /// <summary>Writes the instruction. The memory operand is [address + index + displacement] or [address], or there is none.</summary>
+    private void Encode(in Instruction instruction, in Fields fields, int address, int index, int displacement = 0)
     {
         switch (instruction.Encoding)
         {
-            case EncodingKind.Legacy: EncodeLegacy(instruction, fields, address, index); break;
-            case EncodingKind.Vex: EncodeVex(instruction, fields, address, index); break;
+            case EncodingKind.Legacy: EncodeLegacy(instruction, fields, address, index, displacement); break;
+            case EncodingKind.Vex: EncodeVex(instruction, fields, address, index, displacement); break;
             default: EncodeEvex(instruction, fields, address, index); break;
         }
         EncodeImmediate(instruction);
@@ -262,7 +262,7 @@ internal sealed unsafe partial class BlockEmitter
             instruction.Encoding == EncodingKind.Vex && instruction.Map == 3 && instruction.Opcode is >= 0x4a and <= 0x4c;
     }
 
-    private void EncodeLegacy(in Instruction instruction, in Fields fields, int address, int index)
+    private void EncodeLegacy(in Instruction instruction, in Fields fields, int address, int index, int displacement)
     {
         if ((instruction.Traits & InstructionTraits.Lock) != 0) _asm.Byte(0xf0);
         if (instruction.MandatoryPrefix == 0x66 || UsesOperandSize16(instruction)) _asm.Byte(0x66);
@@ -291,7 +291,7 @@ internal sealed unsafe partial class BlockEmitter
         // 82 is another name of 80 that 64-bit mode does not know.
         var opcode = instruction is { Map: 0, Opcode: 0x82 } ? 0x80 : instruction.Opcode;
         _asm.Byte(instruction.OpcodeRegClass != FieldClass.None ? opcode & 0xf8 | fields.Opcode & 7 : opcode);
-        if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index);
+        if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index, displacement);
 
         static bool Low8(in Instruction instruction, FieldClass field, int host) => field == FieldClass.Gpr8 && instruction.HasRex && host >= 4;
     }
@@ -302,15 +302,15 @@ internal sealed unsafe partial class BlockEmitter
         && instruction.RegClass != FieldClass.Other && instruction.RmClass != FieldClass.Other
         && instruction.Map <= 2;
 
-    private void EncodeModRm(in Instruction instruction, in Fields fields, int rm, bool memory, int index)
+    private void EncodeModRm(in Instruction instruction, in Fields fields, int rm, bool memory, int index, int displacement = 0)
     {
         var reg = instruction.RegClass == FieldClass.None ? instruction.ModRm >> 3 & 7 : fields.Reg & 7;
         if (!memory) _asm.Byte(0xc0 | reg << 3 | rm & 7);
-        else if (index != NotPresent) _asm.ModRmIndex(reg, rm, index, 0, 0);
+        else if (index != NotPresent) _asm.ModRmIndex(reg, rm, index, 0, displacement);
         else _asm.ModRmBase(reg, rm, 0);
     }
 
-    private void EncodeVex(in Instruction instruction, in Fields fields, int address, int index)
+    private void EncodeVex(in Instruction instruction, in Fields fields, int address, int index, int displacement)
     {
         var memory = address != NotPresent;
         var rm = memory ? address : fields.Rm;
@@ -321,7 +321,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Byte((reg >> 3 ^ 1) << 7 | (x ^ 1) << 6 | (rm >> 3 & 1 ^ 1) << 5 | instruction.Map);
         _asm.Byte((instruction.W ? 0x80 : 0) | (~vvvv & 0xf) << 3 | instruction.VectorLength << 2 | PrefixBits(instruction.MandatoryPrefix));
         _asm.Byte(instruction.Opcode);
-        if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index);
+        if (instruction.HasModRm) EncodeModRm(instruction, fields, rm, memory, index, displacement);
     }
 
     private static int PrefixBits(int prefix) => prefix switch { 0x66 => 1, 0xf3 => 2, 0xf2 => 3, _ => 0 };

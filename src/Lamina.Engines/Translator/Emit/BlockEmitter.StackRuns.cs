@@ -13,15 +13,15 @@ internal sealed unsafe partial class BlockEmitter
     // Shorter ones do not make up for standing there twice.
     private const int ShortestRun = 3;
 
-    /// <summary>A run that stands in the straight part, for the way around it.</summary>
+    /// <summary>A run, or a group, that stands in the straight part, for the way around it.</summary>
     private struct StackRun
     {
         public int First, Count;
         public byte* Crosses, Missing, Resume;
-        public FlagPlace Flags;
+        public FlagPlace Flags, FlagsAfter;
     }
 
-    private readonly StackRun[] _runs = new StackRun[GuestBlock.MaxInstructions / ShortestRun + 1];
+    private readonly StackRun[] _runs = new StackRun[GuestBlock.MaxInstructions / 2 + 1];
     private int _runCount;
 
     /// <summary>How many instructions from here on are a run, 0 if they are none worth it.</summary>
@@ -56,6 +56,7 @@ internal sealed unsafe partial class BlockEmitter
         NoteInstruction();
         if (_block.Instructions[_index].Id == InstructionId.Push) EmitPushRun(ref run);
         else EmitPopRun(ref run);
+        run.FlagsAfter = _flags;
         run.Resume = _asm.Cursor;
         _index = run.First + count - 1;
     }
@@ -117,8 +118,19 @@ internal sealed unsafe partial class BlockEmitter
                 NoteInstruction();
                 EmitInstruction(_block.Instructions[_index]);
             }
-            if (_block.Instructions[_index - 1].Id != InstructionId.Ret) _asm.JmpBack(run.Resume);
+            _index--;
+            if (_block.Instructions[_index].Id == InstructionId.Ret) continue;
+            PlaceFlags(run.FlagsAfter);
+            _asm.JmpBack(run.Resume);
         }
+    }
+
+    // Live flags to where the straight part has them at this point.
+    private void PlaceFlags(FlagPlace place)
+    {
+        if (LiveAfter == Flags.None || _flags == place || _flags == FlagPlace.Both) return;
+        if (place != FlagPlace.Parked && _flags == FlagPlace.Parked) UnparkFlags();
+        else if (_flags == FlagPlace.Host) CopyFlags(LiveAfter);
     }
 
     private void NoteInstruction() =>

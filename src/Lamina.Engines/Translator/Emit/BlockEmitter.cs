@@ -1,6 +1,6 @@
 // Turns a decoded block into host code. This file: the walk over the instructions, flags, and what happens at the end.
 // The other parts: Memory (addresses and checked accesses), Plain (instructions re-encoded from their own bytes),
-// Stack, StackRuns, Control, System.
+// Slots, Stack, StackRuns, Groups, Control, System.
 //
 // Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
 // host's flags or parked (Frame.ParkedFlags), as _flags says, unless they are dead; no architectural write has
@@ -135,6 +135,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             NoteInstruction();
             if (_index == poll) EmitPoll();
             if (StackRunLength(poll) is var run and > 0) EmitStackRun(run);
+            else if (GroupLength(poll) is var group and > 0) EmitGroup(group);
             else EmitInstruction(_block.Instructions[_index]);
         }
         if (_block.End == BlockEnd.FallThrough)

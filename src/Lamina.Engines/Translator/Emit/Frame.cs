@@ -18,6 +18,9 @@ internal static class Frame
     /// <summary>Values between the steps of one instruction.</summary>
     public const int Temporary0 = 48, Temporary1 = 56, Temporary2 = 64;
 
+    /// <summary>The addend of a group of accesses; void outside it.</summary>
+    public const int Addend = 72;
+
     /// <summary>Bytes in all.</summary>
     public const int Size = 80;
 
