@@ -1,8 +1,9 @@
-// Groups: instructions that lie together and access memory at constant distances from one register that none of them
-// changes, as functions do with what they keep on the stack, and with the fields of a structure. One look at the table
-// serves all of them, provided that everything lies in one page, and alignment does not matter then. The addend waits in
-// the frame, since scratch registers are needed in between; it cannot grow stale, because nothing in a group leaves
-// generated code. Where the look-up fails, the same instructions stand once more in the cold part (see StackRuns).
+// Groups: instructions, not far from each other, that access memory at constant distances from one register that none of
+// them changes, as functions do with what they keep on the stack, and with the fields of a structure. One look at the
+// table serves all of them, provided that everything lies in one page, and alignment does not matter then. The addend
+// waits in the frame, since scratch registers are needed in between. It cannot grow stale, because nothing in a group
+// leaves generated code: the same instructions stand once more in the cold part (see StackRuns), and where the group's
+// look-up fails, or that of an access between its members, they go on there.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
@@ -46,7 +47,7 @@ internal sealed unsafe partial class BlockEmitter
                 members++;
                 end = i + 1;
             }
-            else if (!IsBetween(instruction))
+            else if (!IsBetween(instruction) && !IsAside(instruction))
             {
                 break;
             }
@@ -59,11 +60,14 @@ internal sealed unsafe partial class BlockEmitter
     private bool IsGroupable(in Instruction instruction) =>
         instruction is
         {
-            Id: InstructionId.Plain or InstructionId.Mov or InstructionId.ShiftByCl, HasMemory: true, MemorySize: > 0 and <= 32, MemoryAlignment: 0,
-            Encoding: not EncodingKind.Evex, AddressSize: 8, Index: Instruction.NoRegister, Segment: < 4,
+            MemorySize: <= 32, MemoryAlignment: 0, Encoding: not EncodingKind.Evex, AddressSize: 8, Index: Instruction.NoRegister, Segment: < 4,
             Base: not (Instruction.NoRegister or Instruction.RipBase), Displacement: > -(1 << 30) and < 1 << 30,
         }
-        && !IsDisplaced(instruction.Base)
+        && !IsDisplaced(instruction.Base) && IsAside(instruction);
+
+    // Another access that may stand between those of a group.
+    private bool IsAside(in Instruction instruction) =>
+        instruction is { Id: InstructionId.Plain or InstructionId.Mov or InstructionId.ShiftByCl, HasMemory: true, MemorySize: > 0 }
         && (instruction.Traits & (InstructionTraits.Lock | InstructionTraits.ImplicitLock | InstructionTraits.MaskedMemory | InstructionTraits.VectorIndex)) == 0
         && StateEnabled(instruction.State);
 
@@ -88,7 +92,7 @@ internal sealed unsafe partial class BlockEmitter
     {
         ParkFlags(LiveBefore);
         ref var run = ref _runs[_runCount++];
-        run = new StackRun { First = _index, Count = count, Flags = _flags };
+        run = new StackRun { First = _index, Count = count, Flags = _flags, FirstCold = _coldCount };
         // Once more: by now the flags may be parked.
         NoteInstruction();
         var register = HostOf(_group.Base);
@@ -105,9 +109,22 @@ internal sealed unsafe partial class BlockEmitter
         }
         _group.Active = false;
         run.FlagsAfter = _flags;
+        run.PastCold = _coldCount;
         run.Resume = _asm.Cursor;
         _index = run.First + count - 1;
     }
+
+    // In the cold part, before an instruction: is it where an access between a group's members goes on that is not in the table?
+    private void EnterFromGroup(ref StackRun run)
+    {
+        if (run.FirstCold == run.PastCold || _cold[run.FirstCold].Index != _index) return;
+        ref readonly var cold = ref _cold[run.FirstCold++];
+        ParkFlags(LiveBefore);
+        if (cold.Jump0 != null) _asm.Bind(cold.Jump0);
+        _asm.Bind(cold.Jump1);
+    }
+
+    private bool IsMember(in Instruction instruction) => _group.Active && instruction.Base == _group.Base && IsGroupable(instruction);
 
     // The operand of a group's member: nothing is left to check.
     private HostOperand BeginMember(in Instruction instruction)

@@ -168,6 +168,8 @@ internal sealed unsafe partial class BlockEmitter
             Reads = (access & OperandAccess.Read) != 0,
             Writes = writes,
             ExactCheck = exact,
+            InGroup = _group.Active,
+            Index = _index,
         };
         var checkAlignment = (_key & ModeKey.AlignmentCheck) != 0 && size > 1;
         if (exact && !checkAlignment)
@@ -233,6 +235,7 @@ internal sealed unsafe partial class BlockEmitter
         for (var i = 0; i < _coldCount; i++)
         {
             ref var cold = ref _cold[i];
+            if (cold.InGroup) continue;
             if (cold.Jump0 != null) _asm.Bind(cold.Jump0);
             switch (cold.Kind)
             {

@@ -92,7 +92,7 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitPlainMemory(in Instruction instruction, Fields fields)
     {
-        var operand = _group.Active ? BeginMember(instruction) : BeginOperand(instruction);
+        var operand = IsMember(instruction) ? BeginMember(instruction) : BeginOperand(instruction);
         var unpark = NeedsHostFlags(instruction);
         _usedHost = UsedHostRegisters(instruction) | 1 << operand.Base;
         var highByte = HasHighByteRegister(instruction);

@@ -16,7 +16,7 @@ internal sealed unsafe partial class BlockEmitter
     /// <summary>A run, or a group, that stands in the straight part, for the way around it.</summary>
     private struct StackRun
     {
-        public int First, Count;
+        public int First, Count, FirstCold, PastCold;
         public byte* Crosses, Missing, Resume;
         public FlagPlace Flags, FlagsAfter;
     }
@@ -115,6 +115,7 @@ internal sealed unsafe partial class BlockEmitter
             _flags = run.Flags;
             for (_index = run.First; _index < run.First + run.Count; _index++)
             {
+                EnterFromGroup(ref run);
                 NoteInstruction();
                 EmitInstruction(_block.Instructions[_index]);
             }
