@@ -1,11 +1,11 @@
-// Runs of PUSH and POP, on the host CPU and in the engine.
+// Runs of PUSH and POP, and groups of accesses by the same register, on the host CPU and in the engine.
 using Lamina.Conformance.Cases;
 using Lamina.Conformance.Guest;
 using Xunit;
 
 namespace Lamina.Conformance;
 
-public sealed class StackRunTests
+public sealed class AccessRunTests
 {
     public static TheoryData<string> Profiles => [.. GuestProfile.All.Where(profile => profile.Runs(CodeMode.Long)).Select(profile => profile.Name)];
 
@@ -19,5 +19,17 @@ public sealed class StackRunTests
         run.Do(cases, 0x57ac, (test, seed, _) => StackRunGenerator.Generate(test, seed));
 
         Assert.True(run.Ended > cases / 3 && run.Ended < cases, $"{run.Ended} of {cases} cases ran to their end");
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void Groups_of_accesses_by_one_register_agree_with_the_host_cpu(string profileName)
+    {
+        using var run = new CaseRun(GuestProfile.All.First(candidate => candidate.Name == profileName));
+        var cases = RunLength.Cases;
+
+        run.Do(cases, 0x6309, (test, seed, _) => AccessGroupGenerator.Generate(test, seed));
+
+        Assert.True(run.Ended > cases / 5 && run.Ended < cases, $"{run.Ended} of {cases} cases ran to their end");
     }
 }
