@@ -18,7 +18,9 @@ internal static class SegmentOffset
         foreach (var memory in new InstructionInfoFactory().GetInfo(there).GetUsedMemory())
         {
             if (memory.Segment is not (Register.FS or Register.GS) || !memory.TryGetVirtualAddress(0, out var offset, Value)) continue;
-            var last = (ulong)Math.Max(1, memory.MemorySize.GetSize()) - 1;
+            var size = Math.Max(1, memory.MemorySize.GetSize());
+            offset += (ulong)(BitOffset(there, host) >> int.Log2(size * 8)) * (ulong)size;
+            var last = (ulong)size - 1;
             var address = offset + (memory.Segment == Register.FS ? test.FsBase : test.GsBase);
             if (IsCanonical(address) && IsCanonical(address + last) && !(IsCanonical(offset) && IsCanonical(offset + last))) return true;
         }
@@ -29,6 +31,14 @@ internal static class SegmentOffset
             value = register.IsGPR() ? host.Gpr[register.GetFullRegister() - Register.RAX] : 0;
             return true;
         }
+    }
+
+    // BT and its like by a register address the word that the bit is in.
+    private static long BitOffset(in Instruction instruction, CaseResult host)
+    {
+        if (instruction.Mnemonic is not (Mnemonic.Bt or Mnemonic.Btc or Mnemonic.Btr or Mnemonic.Bts) || instruction.Op1Kind != OpKind.Register) return 0;
+        var value = (long)host.Gpr[instruction.Op1Register.GetFullRegister() - Register.RAX];
+        return instruction.Op1Register.GetSize() switch { 2 => (short)value, 4 => (int)value, _ => value };
     }
 
     private static bool IsCanonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;
