@@ -10,7 +10,11 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class CodeBuffer : IDisposable
 {
-    private const int ColdChunk = 1 << 20, GranuleShift = 8;
+    private const int ColdChunk = 1 << 20, HotStep = 1 << 18, GranuleShift = 8;
+
+    // How many bytes a list may have for each of the code: most entries stand for some bytes of it, but a block of many NOPs
+    // takes no more than the five that every block has.
+    private const ulong MostListBytes = 128;
 
     private readonly SharedMemory _memory;
     private readonly HostReservation _writable, _executable;
@@ -19,7 +23,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
     private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
     // For each granule of the buffer the number plus one of the first block of which a part begins in it, or 0.
     private readonly int[] _firstInGranule;
-    private int _used, _floor, _coldFloor, _coldUsed, _coldEnd;
+    private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldEnd;
 
     public CodeBuffer(int capacity)
     {
@@ -33,6 +37,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
         _executable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadExecute);
         _base = (byte*)_writable.Address;
         _coldUsed = _coldEnd = _coldFloor = capacity;
+        Sites = new GrowingList<Site>(MostListBytes * (ulong)capacity);
+        Instructions = new GrowingList<(int Host, ushort Guest, bool Parked)>(MostListBytes * (ulong)capacity);
+        SystemInstructions = new GrowingList<Instruction>(MostListBytes * (ulong)capacity);
     }
 
     /// <summary>Size in bytes.</summary>
@@ -45,13 +52,13 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public ulong ExecutableBase => (ulong)_executable.Address;
 
     /// <summary>Sites of all blocks, by growing return address within a block.</summary>
-    public GrowingList<Site> Sites { get; } = new();
+    public GrowingList<Site> Sites { get; }
 
     /// <summary>Host start and guest offset of all instructions, in order, and whether flags were parked before each.</summary>
-    public GrowingList<(int Host, ushort Guest, bool Parked)> Instructions { get; } = new();
+    public GrowingList<(int Host, ushort Guest, bool Parked)> Instructions { get; }
 
     /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
-    public GrowingList<Instruction> SystemInstructions { get; } = new();
+    public GrowingList<Instruction> SystemInstructions { get; }
 
     /// <summary>Where the next code goes. Its first five bytes lie within a word of eight.</summary>
     /// <param name="continues">What was emitted last runs into it.</param>
@@ -63,7 +70,22 @@ internal sealed unsafe class CodeBuffer : IDisposable
         return asm;
     }
 
-    public int End(byte* cursor) => _used = OffsetOf(cursor);
+    public int End(byte* cursor)
+    {
+        _used = OffsetOf(cursor);
+        while (_used > _populated - HotStep / 4 && _populated + HotStep <= _coldFloor)
+        {
+            Populate(_populated, HotStep);
+            _populated += HotStep;
+        }
+        return _used;
+    }
+
+    private void Populate(int offset, int length)
+    {
+        _writable.Populate((ulong)offset, (ulong)length, write: true);
+        _executable.Populate((ulong)offset, (ulong)length, write: false);
+    }
 
     /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
     public bool HasRoom(int bytes) => _coldFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
@@ -76,6 +98,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         {
             _coldEnd = _coldFloor;
             _coldUsed = _coldFloor = _coldEnd - ColdChunk;
+            Populate(_coldFloor, ColdChunk);
         }
         return _base + _coldUsed;
     }
@@ -102,6 +125,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
         _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
+        _populated = (int)kept;
         _coldUsed = _coldEnd = _coldFloor = Capacity;
         _blocks.Clear();
         Array.Clear(_firstInGranule);
@@ -188,6 +212,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
 
     public void Dispose()
     {
+        Sites.Dispose();
+        Instructions.Dispose();
+        SystemInstructions.Dispose();
         _executable.Dispose();
         _writable.Dispose();
         _memory.Dispose();
