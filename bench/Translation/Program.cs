@@ -25,6 +25,7 @@ var model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, VcpuCo
 for (var round = 1; round <= rounds; round++)
 {
     var (decoded, decoding) = Decode();
+    var before = GC.GetTotalMemory(forceFullCollection: true);
     using var store = new TranslationStore(memory, settings, model);
     var start = Stopwatch.GetTimestamp();
     for (var at = 0ul; at < (ulong)code.Length;)
@@ -34,7 +35,7 @@ for (var round = 1; round <= rounds; round++)
     }
     var whole = Stopwatch.GetElapsedTime(start);
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"round {round}: decode {decoding.TotalNanoseconds / decoded:0} ns an instruction, all {whole.TotalNanoseconds / store.InstructionsTranslated:0} ns; {store.InstructionsTranslated} instructions in {store.BlocksTranslated} blocks, {(double)store.Buffer.Used / store.InstructionsTranslated:0.0} bytes of code each"));
+        $"round {round}: decode {decoding.TotalNanoseconds / decoded:0} ns an instruction, all {whole.TotalNanoseconds / store.InstructionsTranslated:0} ns; {store.InstructionsTranslated} instructions in {store.BlocksTranslated} blocks, {(double)store.Buffer.Used / store.InstructionsTranslated:0.0} bytes of code each, {(double)(GC.GetTotalMemory(forceFullCollection: true) - before) / store.InstructionsTranslated:0.0} on the managed heap"));
 }
 
 unsafe (int Count, TimeSpan Time) Decode()

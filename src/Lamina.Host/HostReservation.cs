@@ -78,10 +78,11 @@ public sealed unsafe class HostReservation : IDisposable
     /// </summary>
     /// <param name="offset">Offset in bytes; it and the address are multiples of <see cref="HugePageSize"/>.</param>
     /// <param name="length">Length in bytes, a multiple of <see cref="HugePageSize"/>.</param>
-    public void Collapse(ulong offset, ulong length)
+    /// <returns>Whether the host did.</returns>
+    public bool Collapse(ulong offset, ulong length)
     {
         CheckRange(offset, length);
-        _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_COLLAPSE);
+        return Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_COLLAPSE) == 0;
     }
 
     /// <summary>Returns a part's pages to the host; it reads as zeros afterwards.</summary>
@@ -90,6 +91,19 @@ public sealed unsafe class HostReservation : IDisposable
         CheckRange(offset, length);
         if (Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_DONTNEED) != 0)
             throw HostException.FromErrno("cannot return memory to the host");
+    }
+
+    /// <summary>
+    /// Takes memory for a part that is about to be touched, at once instead of page by page. A hint: kernels before 5.14 do
+    /// not know it, and what is missing comes as it is touched.
+    /// </summary>
+    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
+    /// <param name="length">Length in bytes.</param>
+    /// <param name="write">The part will be written; else it is read or executed.</param>
+    public void Populate(ulong offset, ulong length, bool write)
+    {
+        CheckRange(offset, length);
+        _ = Libc.madvise(Address + (nint)offset, (nuint)length, write ? Libc.MADV_POPULATE_WRITE : Libc.MADV_POPULATE_READ);
     }
 
     /// <summary>How many bytes of a part the host holds memory for. Man page mincore(2).</summary>

@@ -164,6 +164,31 @@ public sealed class SystemTests
     }
 
     [Theory]
+    [InlineData("default", 0x8000_0000_0000)] // the operand's first byte is at the first offset that is not canonical
+    [InlineData("default", 0x7fff_ffff_fffd)] // its last byte is
+    [InlineData("single", 0x8000_0000_0000)]
+    public void A_linear_address_is_to_be_canonical_and_not_the_offset_in_its_segment(string profile, ulong offset)
+    {
+        const ulong segmentBase = 0xffff_8000_0000_0000 + First + 8;
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            c.mov(rcx, segmentBase);
+            c.wrgsbase(rcx);
+            c.mov(rax, offset);
+            c.mov(rdx, offset + segmentBase);
+            c.mov(__dword_ptr[rdx], 7);
+            c.mov(ebx, __dword_ptr.gs[rax]);
+            c.inc(__dword_ptr.gs[rax]);
+            c.mov(esi, __dword_ptr[rdx]);
+            c.mov(rcx, 0x7fff_ffff_f000);
+            c.wrgsbase(rcx);
+            c.mov(edi, __dword_ptr.gs[0x1000]);
+        });
+        Assert.Equal((13, 0ul, 7ul, 8ul), (result.Vector, result.Error, result.Gpr[3], result.Gpr[6]));
+    }
+
+    [Theory]
     [MemberData(nameof(Profiles))]
     public void Reads_set_the_accessed_bit_and_writes_the_dirty_bit(string profile)
     {

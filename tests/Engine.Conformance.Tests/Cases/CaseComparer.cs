@@ -87,9 +87,9 @@ internal static class CaseComparer
         if ((host.Vector, guest.Vector) is (PageFault or 12, 13) && there.Mnemonic == Iced.Intel.Mnemonic.Call) return true;
         // Bytes that are no instruction whichever follow, at the end of what can be fetched.
         if ((host.Vector, guest.Vector) is (6, PageFault) or (PageFault, 6) && (host.Error | guest.Error) >> 4 != 0) return true;
-        // Ten bytes that are partly behind the end of all addresses, and what is there only by the base of FS or GS.
+        // Ten bytes that are partly behind the end of all addresses.
         if (host.Vector != guest.Vector && Iced.Intel.MemorySizeExtensions.GetSize(there.MemorySize) == 10) return true;
-        if ((host.Vector, guest.Vector) is (13, PageFault) && there.SegmentPrefix is Iced.Intel.Register.FS or Iced.Intel.Register.GS) return true;
+        if (host.Vector == 13 && SegmentOffset.IsNonCanonicalAlone(test, host)) return true;
         // How much of the destination's upper part a gather has zeroed when it faults.
         if (there.IsVsib && host.Vector == guest.Vector && host.Vector != End && host.Rip == guest.Rip && host.Memory.AsSpan().SequenceEqual(guest.Memory)) return true;
         // Misaligned and outside the segment at once: #GP or #SS.

@@ -143,8 +143,8 @@ internal sealed class Block
     /// <summary>Its code runs into that of the block behind it.</summary>
     public bool FallsThrough;
 
-    /// <summary>The next one in the same place of the index.</summary>
-    public Block? NextInBucket;
+    /// <summary>Its place among the code buffer's blocks.</summary>
+    public int Number;
 
     /// <summary>The instruction crosses into <see cref="SecondPage"/>.</summary>
     public bool CrossesPage => SecondPage != ulong.MaxValue;

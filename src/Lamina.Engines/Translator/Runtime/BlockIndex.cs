@@ -1,5 +1,6 @@
-// The blocks of a machine by what makes each the right one. A hash table of its own and not the framework's, since that
-// one, over a struct of ours, is compiled at run time, slowly at first, just when a boot looks up most.
+// The blocks of a machine by what makes each the right one: an open hash table of words, each with the hash and the number
+// of a block, so that most of what is not there is found not to be with one look into memory, and growing looks at no
+// block.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Emit;
 
@@ -13,80 +14,83 @@ internal readonly record struct BlockIdentity(ulong Physical, ulong Linear, ulon
         new(block.Physical, (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : block.Linear, block.CodeBase, block.Key);
 }
 
-internal sealed class BlockIndex
+internal sealed class BlockIndex(CodeBuffer buffer)
 {
-    private const int FirstSize = 1 << 14;
+    private const int FirstSize = 1 << 15;
 
-    private Block?[] _buckets = new Block?[FirstSize];
-    private int _count;
+    // In the place of a block's number plus one, which is never that large.
+    private const uint Removed = uint.MaxValue;
+
+    // The hash above 32 bits; below, the block's number plus one. 0: nothing was ever here.
+    private ulong[] _words = new ulong[FirstSize];
+    private int _taken;
 
     /// <summary>The valid block of an identity, or null.</summary>
     public Block? Find(in BlockIdentity identity)
     {
-        var block = _buckets[BucketOf(identity)];
-        while (block != null && !Is(block, identity)) block = block.NextInBucket;
-        return block;
+        var hash = HashOf(identity.Physical, identity.Key);
+        var words = _words;
+        for (var at = hash; ; at++)
+        {
+            var word = words[at & (uint)(words.Length - 1)];
+            if (word == 0) return null;
+            if (word >> 32 != hash || (uint)word == Removed) continue;
+            var block = buffer.BlockAt((int)(uint)word - 1);
+            if (Is(block, identity)) return block;
+        }
     }
 
     /// <summary>Adds a block that is not there.</summary>
     public void Add(Block block)
     {
-        if (_count == _buckets.Length) Grow();
-        _count++;
-        Insert(block);
+        if (++_taken > _words.Length / 2) Grow();
+        Put((ulong)HashOf(block.Physical, block.Key) << 32 | (uint)block.Number + 1);
     }
 
     /// <summary>Takes a block out.</summary>
     public void Remove(Block block)
     {
-        ref var place = ref _buckets[BucketOf(BlockIdentity.Of(block))];
-        while (place != block)
+        var hash = HashOf(block.Physical, block.Key);
+        var wanted = (ulong)hash << 32 | (uint)block.Number + 1;
+        for (var at = hash; ; at++)
         {
-            if (place == null) return;
-            place = ref place.NextInBucket;
+            ref var word = ref _words[at & (uint)(_words.Length - 1)];
+            if (word == 0) return;
+            if (word != wanted) continue;
+            word = (ulong)hash << 32 | Removed;
+            return;
         }
-        place = block.NextInBucket;
-        block.NextInBucket = null;
-        _count--;
     }
 
     /// <summary>Forgets all.</summary>
     public void Clear()
     {
-        _buckets = new Block?[FirstSize];
-        _count = 0;
+        _words = new ulong[FirstSize];
+        _taken = 0;
     }
 
     private static bool Is(Block block, in BlockIdentity identity) =>
         block.Physical == identity.Physical && block.Key == identity.Key && block.CodeBase == identity.CodeBase
         && ((identity.Key & ModeKey.PositionIndependent) != 0 || block.Linear == identity.Linear);
 
-    private int BucketOf(in BlockIdentity identity)
+    // Not by the linear address: kernels map memory so that the two would cancel each other out.
+    private static uint HashOf(ulong physical, ModeKey key) => (uint)((physical ^ (ulong)key << 32) * 0x9e37_79b9_7f4a_7c15 >> 32);
+
+    private void Put(ulong word)
     {
-        // Not by the linear address: kernels map memory so that the two would cancel each other out.
-        var hash = (identity.Physical ^ (ulong)identity.Key << 32) * 0x9e37_79b9_7f4a_7c15;
-        return (int)(hash >> 40) & (_buckets.Length - 1);
+        var at = (uint)(word >> 32);
+        while (_words[at & (uint)(_words.Length - 1)] != 0) at++;
+        _words[at & (uint)(_words.Length - 1)] = word;
     }
 
-    private void Insert(Block block)
-    {
-        ref var bucket = ref _buckets[BucketOf(BlockIdentity.Of(block))];
-        block.NextInBucket = bucket;
-        bucket = block;
-    }
-
+    // Where much was removed the size stays.
     private void Grow()
     {
-        var old = _buckets;
-        _buckets = new Block?[old.Length * 2];
-        foreach (var first in old)
-        {
-            for (var block = first; block != null;)
-            {
-                var next = block.NextInBucket;
-                Insert(block);
-                block = next;
-            }
-        }
+        var old = _words;
+        var live = old.Count(static word => word != 0 && (uint)word != Removed);
+        _words = new ulong[live > old.Length / 4 ? old.Length * 2 : old.Length];
+        _taken = live + 1;
+        foreach (var word in old)
+            if (word != 0 && (uint)word != Removed) Put(word);
     }
 }

@@ -1,9 +1,8 @@
 // Generated code: a memory file mapped twice, so that no page is writable and executable at once. Code is appended; what
 // is stale stays until the whole buffer is started over. What runs often grows from the bottom; what rarely does (the
-// cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other, and huge
-// pages need not hold both (a compiler runs code from 5,000 small pages, more than a processor keeps translations of). Beside
+// cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other. The former
+// is put into huge pages (a compiler runs code from 5,000 small pages, more than a processor keeps translations of). Beside
 // the bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
-using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Host;
@@ -12,49 +11,55 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class CodeBuffer : IDisposable
 {
-    private const int ColdChunk = 1 << 20;
+    private const int ColdChunk = 1 << 20, HotStep = 1 << 18, GranuleShift = 8;
+
+    // How many bytes a list may have for each of the code: most entries stand for some bytes of it, but a block of many NOPs
+    // takes no more than the five that every block has.
+    private const ulong MostListBytes = 128;
 
     private readonly SharedMemory _memory;
     private readonly HostReservation _writable, _executable;
     private readonly byte* _base;
     private readonly List<Block> _blocks = [];
     private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
-    // Where chunks of cold parts start, each with the number of blocks there were before it: from the top down.
-    private readonly List<(int Start, int FirstBlock)> _coldChunks = [];
-    private int _used, _floor, _coldUsed, _coldEnd, _hugeEnd;
+    // For each granule of the buffer the number plus one of the first block of which a part begins in it, or 0.
+    private readonly int[] _firstInGranule;
+    private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldEnd;
 
     public CodeBuffer(int capacity)
     {
+        capacity &= ~(HostReservation.PageSize - 1);
         Capacity = capacity;
+        _firstInGranule = new int[capacity >> GranuleShift];
         _memory = SharedMemory.Create("lamina-code", (ulong)capacity);
         _writable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
         _executable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
         _writable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadWrite);
         _executable.MapShared(0, (ulong)capacity, _memory, 0, MappingAccess.ReadExecute);
         _base = (byte*)_writable.Address;
-        _coldUsed = _coldEnd = capacity;
+        _coldUsed = _coldEnd = _coldFloor = capacity;
+        Sites = new GrowingList<Site>(MostListBytes * (ulong)capacity);
+        Instructions = new GrowingList<(int Host, ushort Guest, bool Parked)>(MostListBytes * (ulong)capacity);
+        SystemInstructions = new GrowingList<Instruction>(MostListBytes * (ulong)capacity);
     }
 
     /// <summary>Size in bytes.</summary>
     public int Capacity { get; }
 
     /// <summary>Bytes taken.</summary>
-    public int Used => _used + Capacity - ColdFloor;
+    public int Used => _used + Capacity - _coldFloor;
 
     /// <summary>First executable address.</summary>
     public ulong ExecutableBase => (ulong)_executable.Address;
 
     /// <summary>Sites of all blocks, by growing return address within a block.</summary>
-    public GrowingList<Site> Sites { get; } = new();
+    public GrowingList<Site> Sites { get; }
 
     /// <summary>Host start and guest offset of all instructions, in order, and whether flags were parked before each.</summary>
-    public GrowingList<(int Host, ushort Guest, bool Parked)> Instructions { get; } = new();
+    public GrowingList<(int Host, ushort Guest, bool Parked)> Instructions { get; }
 
     /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
-    public GrowingList<Instruction> SystemInstructions { get; } = new();
-
-    /// <summary>Blocks in order of their code.</summary>
-    public IReadOnlyList<Block> Blocks => _blocks;
+    public GrowingList<Instruction> SystemInstructions { get; }
 
     /// <summary>Where the next code goes. Its first five bytes lie within a word of eight.</summary>
     /// <param name="continues">What was emitted last runs into it.</param>
@@ -69,19 +74,31 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public int End(byte* cursor)
     {
         _used = OffsetOf(cursor);
-        while (_used > _hugeEnd && _hugeEnd + HostReservation.HugePageSize <= Capacity)
-        {
-            _writable.Collapse((ulong)_hugeEnd, HostReservation.HugePageSize);
-            _executable.Collapse((ulong)_hugeEnd, HostReservation.HugePageSize);
-            _hugeEnd += HostReservation.HugePageSize;
-        }
+        while (_used > _populated - HotStep / 4 && _populated + HotStep <= _coldFloor) _populated += PopulateHot();
         return _used;
     }
 
-    /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
-    public bool HasRoom(int bytes) => ColdFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
+    // A huge page where one begins and the host gives one, else some small ones.
+    private int PopulateHot()
+    {
+        const int HugePage = HostReservation.HugePageSize;
+        if (_populated % HugePage == 0 && _populated + HugePage <= _coldFloor)
+        {
+            Populate(_populated, HostReservation.PageSize);
+            if (_writable.Collapse((ulong)_populated, HugePage) && _executable.Collapse((ulong)_populated, HugePage)) return HugePage;
+        }
+        Populate(_populated, HotStep);
+        return HotStep;
+    }
 
-    private int ColdFloor => _coldChunks.Count == 0 ? Capacity : _coldChunks[^1].Start;
+    private void Populate(int offset, int length)
+    {
+        _writable.Populate((ulong)offset, (ulong)length, write: true);
+        _executable.Populate((ulong)offset, (ulong)length, write: false);
+    }
+
+    /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
+    public bool HasRoom(int bytes) => _coldFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
 
     /// <summary>Where the cold part of the block that is being emitted goes.</summary>
     /// <param name="most">The most bytes it takes.</param>
@@ -89,9 +106,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
     {
         if (_coldEnd - _coldUsed <= most)
         {
-            _coldEnd = ColdFloor;
-            _coldUsed = _coldEnd - ColdChunk;
-            _coldChunks.Add((_coldUsed, _blocks.Count));
+            _coldEnd = _coldFloor;
+            _coldUsed = _coldFloor = _coldEnd - ColdChunk;
+            Populate(_coldFloor, ColdChunk);
         }
         return _base + _coldUsed;
     }
@@ -118,17 +135,33 @@ internal sealed unsafe class CodeBuffer : IDisposable
         var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
         _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
-        _hugeEnd = 0;
-        _coldUsed = _coldEnd = Capacity;
-        _coldChunks.Clear();
+        _populated = 0;
+        _coldUsed = _coldEnd = _coldFloor = Capacity;
         _blocks.Clear();
+        Array.Clear(_firstInGranule);
         Sites.Clear();
         Instructions.Clear();
         SystemInstructions.Clear();
         _borrowed.Clear();
     }
 
-    public void Add(Block block) => _blocks.Add(block);
+    /// <summary>Takes a block that was emitted; tells it its number.</summary>
+    public void Add(Block block)
+    {
+        block.Number = _blocks.Count;
+        _blocks.Add(block);
+        NoteStart(block.HostStart);
+        NoteStart(block.ColdStart);
+
+        void NoteStart(int offset)
+        {
+            ref var first = ref _firstInGranule[offset >> GranuleShift];
+            if (first == 0) first = block.Number + 1;
+        }
+    }
+
+    /// <summary>A block by its number.</summary>
+    public Block BlockAt(int number) => _blocks[number];
 
     /// <summary>The instruction being emitted borrows a guest's host register into a temporary slot (0: Temporary1, 1: Temporary2).</summary>
     public void NoteBorrowed(int register, int slot)
@@ -143,24 +176,25 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>The block whose code, cold or not, contains an offset; null if there is none.</summary>
     public Block? FindBlock(int offset)
     {
-        var cold = offset >= ColdFloor;
-        int low = 0, high = _blocks.Count - 1;
-        if (cold)
+        var granule = offset >> GranuleShift;
+        while (granule >= 0 && _firstInGranule[granule] == 0) granule--;
+        if (granule < 0) return null;
+        var cold = offset >= _coldFloor;
+        var number = _firstInGranule[granule] - 1;
+        // What begins before the first one that begins here is in the one before it, if in any.
+        if (RangeOf(number, cold).Start > offset && number > 0) number--;
+        for (; number < _blocks.Count; number++)
         {
-            var chunk = _coldChunks.FindIndex(chunk => chunk.Start <= offset);
-            low = _coldChunks[chunk].FirstBlock;
-            if (chunk + 1 < _coldChunks.Count) high = _coldChunks[chunk + 1].FirstBlock - 1;
-        }
-        var blocks = CollectionsMarshal.AsSpan(_blocks);
-        while (low <= high)
-        {
-            var middle = (low + high) >>> 1;
-            var block = blocks[middle];
-            if (offset < (cold ? block.ColdStart : block.HostStart)) high = middle - 1;
-            else if (offset >= (cold ? block.ColdEnd : block.HostEnd)) low = middle + 1;
-            else return block;
+            var (start, end) = RangeOf(number, cold);
+            if (offset < end) return offset >= start ? _blocks[number] : null;
         }
         return null;
+    }
+
+    private (int Start, int End) RangeOf(int number, bool cold)
+    {
+        var block = _blocks[number];
+        return cold ? (block.ColdStart, block.ColdEnd) : (block.HostStart, block.HostEnd);
     }
 
     /// <summary>The index in <see cref="Sites"/> of a block's site with a return address; -1 if there is none.</summary>
@@ -188,6 +222,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
 
     public void Dispose()
     {
+        Sites.Dispose();
+        Instructions.Dispose();
+        SystemInstructions.Dispose();
         _executable.Dispose();
         _writable.Dispose();
         _memory.Dispose();

@@ -18,7 +18,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private const int MostFollowers = 2;
 
     private readonly GuestMemory _memory;
-    private readonly BlockIndex _index = new();
+    private readonly BlockIndex _index;
     private readonly Dictionary<(int, ulong), ulong> _furtherPads = [];
     private readonly GuestBlock _guest = new();
     private readonly BlockEmitter _emitter;
@@ -30,6 +30,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         _memory = memory;
         _precise = settings.Precise;
         Buffer = new CodeBuffer(settings.CodeBufferBytes);
+        _index = new BlockIndex(Buffer);
         Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
         _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, (model.Cr4Mask & Cr4.SMAP) != 0);
