@@ -90,7 +90,9 @@ public sealed class ReferenceTests
     public void Every_project_of_the_house_is_in_the_solution(string project) =>
         Assert.Contains(project, House.Read("Lamina.slnx"), StringComparison.Ordinal);
 
-    [Fact]
-    public void Every_test_project_is_in_the_solution() =>
-        House.AssertNone(House.Files("tests", "*.csproj").Where(project => !House.Read("Lamina.slnx").Contains(project, StringComparison.Ordinal)));
+    [Theory]
+    [InlineData("tests")]
+    [InlineData("bench")]
+    public void Every_project_that_uses_the_house_is_in_the_solution(string folder) =>
+        House.AssertNone(House.Files(folder, "*.csproj").Where(project => !House.Read("Lamina.slnx").Contains(project, StringComparison.Ordinal)));
 }

@@ -1,5 +1,6 @@
 // All interrupt controllers in the kernel (KVM_CREATE_IRQCHIP): I/O APIC, 8259 pair and local APICs. Devices' lines are driven by
 // KVM_IRQ_LINE: an irqfd would have a worker of the kernel's do later what that does at once, and nothing in the kernel drives our lines.
+// Nor is its 8254 used (KVM_CREATE_PIT2): its state does not tell how far counter 0 has come, so that no pause could be exact.
 // The kernel does not lead the 8259 pair's output to input 0 of the I/O APIC as well. api.rst, 4.24 to 4.27, 4.52.
 using Lamina.Core.Interrupts;
 using Lamina.Host;

@@ -6,6 +6,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
+using Lamina.Engines.X86;
 using Xunit;
 
 namespace Lamina.EngineTests.Guest;
@@ -95,6 +96,9 @@ internal sealed class SmallMachine : IDisposable
     internal VcpuState Run()
     {
         var exit = RunTo();
+        // The CPU was asked to leave by the watchdog, asleep with its interrupts on: what should have woken it came before it slept.
+        if (exit == VcpuExit.Kicked && !_ended && EngineKind.IsKvm(EngineName) && State() is { Activity: VcpuActivity.Halted } asleep && (asleep.Rflags & Rflags.IF) != 0)
+            EngineKind.SkipInQemu("lets interrupts in between STI and HLT, because VMRUN forgets the interrupt shadow (before QEMU 9.1)");
         Assert.True(exit == VcpuExit.Kicked && _ended, $"the program did not come to its end: {exit} {Vcpu.Failure} at {State().Rip:x}");
         return State();
     }
