@@ -135,7 +135,7 @@ public class WorkerThreadsTests
         for (var n = 0; n < 3; n++)
         {
             Assert.Equal(8, HostIo.Write(descriptor, BitConverter.GetBytes(1ul)));
-            Assert.True(ran.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+            Assert.True(ran.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
         }
 
     }
