@@ -17,6 +17,7 @@ public sealed record DiskSpec
         ("serial=TEXT", "what the guest finds it by, at most 20 bytes"),
         ("cache=MODE", "writeback (the default), writethrough, or unsafe: the host is never asked to write"),
         ("direct", "go past the host's page cache"),
+        ("aio=auto|io_uring|threads", "what carries out requests that wait for the host's disk"),
         ("queues=N", "request queues; one for each CPU by default"),
         ("discard=off", "ignore what the guest gives up"),
         ("on-full=error|pause", "what the guest gets when the host's disk is full: an I/O error (the default), or a pause until there is space"),
@@ -41,6 +42,9 @@ public sealed record DiskSpec
 
     /// <summary>Whether to go past the host's page cache.</summary>
     public bool Direct { get; init; }
+
+    /// <summary>What carries out requests that wait for the host's disk.</summary>
+    public DiskAio Aio { get; init; }
 
     /// <summary>Request queues, or null for one a vCPU.</summary>
     public int? Queues { get; init; }
@@ -87,6 +91,9 @@ public sealed record DiskSpec
             ("cache", "writeback") => disk with { Cache = DiskCache.WriteBack },
             ("cache", "writethrough") => disk with { Cache = DiskCache.WriteThrough },
             ("cache", "unsafe") => disk with { Cache = DiskCache.Unsafe },
+            ("aio", "auto") => disk with { Aio = DiskAio.Auto },
+            ("aio", "io_uring") => disk with { Aio = DiskAio.IoUring },
+            ("aio", "threads") => disk with { Aio = DiskAio.Threads },
             ("discard", "on" or "off") => disk with { Discard = value == "on" },
             ("on-full", "error" or "pause") => disk with { PausesWhenFull = value == "pause" },
             ("queues", not null) when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) => disk with { Queues = count },

@@ -35,6 +35,7 @@ internal static class Disks
             Format = disk.Format,
             ReadOnly = disk.ReadOnly,
             Direct = disk.Direct,
+            Aio = disk.Aio,
             Cache = disk.Cache,
             Backing = disk.Backing,
             TrustsBacking = disk.TrustsBacking,

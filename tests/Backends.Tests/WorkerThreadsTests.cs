@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Lamina.Backends.Entropy;
 using Lamina.Backends.Work;
 using Lamina.Host.Io;
@@ -134,8 +135,73 @@ public class WorkerThreadsTests
         for (var n = 0; n < 3; n++)
         {
             Assert.Equal(8, HostIo.Write(descriptor, BitConverter.GetBytes(1ul)));
-            Assert.True(ran.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+            Assert.True(ran.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
         }
 
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Work_that_throws_is_told_of_in_a_sentence_and_the_worker_goes_on(bool byDescriptor)
+    {
+        using var said = new BlockingCollection<string>();
+        var runs = 0;
+        using var worker = new WorkerThreads(byDescriptor, said.Add).Create("queue", () => throw new InvalidOperationException($"run {++runs} failed"));
+
+        for (var run = 1; run <= 2; run++)
+        {
+            worker.Wake();
+            Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+            Assert.Equal($"the thread queue stopped: run {run} failed", sentence);
+        }
+    }
+
+    [Fact]
+    public void Polled_work_sleeps_at_the_place_that_it_names()
+    {
+        var place = new Place();
+        using var ran = new SemaphoreSlim(0);
+        using (var worker = new WorkerThreads().Create("test", new PlacedWork(place, () => ran.Release())))
+        {
+            worker.Wake();
+            Assert.True(ran.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+            place.Wake();
+            Assert.True(ran.Wait(Waiting.Limit, TestContext.Current.CancellationToken));
+            Assert.Equal(Place.Descriptor, Assert.IsAssignableFrom<IWokenByDescriptor>(worker).WakeDescriptor);
+        }
+        Assert.Equal(0, ran.CurrentCount);
+    }
+
+    private sealed class Place : IWorkerPlace
+    {
+        public const int Descriptor = 77;
+
+        private readonly SemaphoreSlim _wakes = new(0);
+
+        public int WakeDescriptor => Descriptor;
+
+        public void Sleep() => _wakes.Wait();
+
+        public void Wake() => _wakes.Release();
+    }
+
+    private sealed class PlacedWork(IWorkerPlace place, Action run) : IPolledWork
+    {
+        public bool IsWaiting => false;
+
+        public IWorkerPlace? Place => place;
+
+        public bool Run()
+        {
+            run();
+            return false;
+        }
+
+        public void Tell()
+        {
+        }
+
+        public bool Rest() => true;
     }
 }

@@ -18,11 +18,12 @@ public sealed class DiskSpecTests
     [Fact]
     public void Every_option_is_understood()
     {
-        var disk = DiskSpec.Parse("a,,b.img,ro,format=raw,serial=x=1,cache=writethrough,direct,queues=4,discard=off,on-full=pause,temporary,backing=c,,d,backing=e,backing=any");
+        var disk = DiskSpec.Parse("a,,b.img,ro,format=raw,serial=x=1,cache=writethrough,direct,aio=io_uring,queues=4,discard=off,on-full=pause,temporary,backing=c,,d,backing=e,backing=any");
 
         Assert.Equal(("a,b.img", DiskFormat.Raw, true, DiskCache.WriteThrough, false, 4), (disk.Path, disk.Format, disk.ReadOnly, disk.Cache, disk.Discard, disk.Queues));
         Assert.Equal(("x=1", true, true, true, true), (disk.Serial, disk.Direct, disk.Temporary, disk.TrustsBacking, disk.PausesWhenFull));
         Assert.Equal(["c,d", "e"], disk.Backing);
+        Assert.Equal(DiskAio.IoUring, disk.Aio);
     }
 
     [Fact]
@@ -30,7 +31,7 @@ public sealed class DiskSpecTests
     {
         foreach (var (word, _) in DiskSpec.Words)
         {
-            var value = word.Replace("raw|qcow2", "raw", StringComparison.Ordinal).Replace("error|pause", "pause", StringComparison.Ordinal).Replace("MODE", "unsafe", StringComparison.Ordinal).Replace("N", "2", StringComparison.Ordinal);
+            var value = word.Replace("raw|qcow2", "raw", StringComparison.Ordinal).Replace("error|pause", "pause", StringComparison.Ordinal).Replace("auto|io_uring|threads", "threads", StringComparison.Ordinal).Replace("MODE", "unsafe", StringComparison.Ordinal).Replace("N", "2", StringComparison.Ordinal);
             Assert.Equal("disk", DiskSpec.Parse($"disk,{value}").Path);
         }
     }
@@ -42,6 +43,7 @@ public sealed class DiskSpecTests
     [InlineData("disk,ro=1", "\"ro=1\" is no option")]
     [InlineData("disk,format=vhd", "\"format=vhd\" is no option")]
     [InlineData("disk,queues=many", "\"queues=many\" is no option")]
+    [InlineData("disk,aio=native", "\"aio=native\" is no option")]
     [InlineData("disk,on-full=stop", "\"on-full=stop\" is no option")]
     [InlineData("disk,serial=", "\"serial=\" is no option")]
     [InlineData("disk,backing=", "\"backing=\" is no option")]

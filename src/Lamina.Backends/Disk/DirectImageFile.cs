@@ -1,6 +1,7 @@
 // A file that is read and written past the host's page cache (O_DIRECT, open(2)): what is aligned goes straight through,
 // the rest by way of an aligned buffer, a write with reading first where it begins or ends within a block.
-using Lamina.Host;
+using System.Diagnostics.CodeAnalysis;
+using Lamina.Core.Block;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
@@ -17,7 +18,7 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
 
     // Unaligned writes are made with the lock held alone; aligned ones share it, so that none is undone by a block that
     // was read before it.
-    private readonly ReaderWriterLockSlim _order = new();
+    private readonly SharedOrder _order = new();
 
     /// <inheritdoc/>
     public string Name => file.Name;
@@ -69,14 +70,14 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     /// <inheritdoc/>
     public void Write(ulong offset, ReadOnlySpan<byte> from)
     {
-        _order.EnterWriteLock();
+        _order.EnterAlone();
         try
         {
             lock (_gate) WriteBounced(offset, from);
         }
         finally
         {
-            _order.ExitWriteLock();
+            _order.ExitAlone();
         }
     }
 
@@ -92,14 +93,14 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
             }
             return;
         }
-        _order.EnterReadLock();
+        _order.EnterShared();
         try
         {
             file.Write(offset, from);
         }
         finally
         {
-            _order.ExitReadLock();
+            _order.ExitShared();
         }
     }
 
@@ -112,14 +113,14 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     /// <inheritdoc/>
     public bool TryZero(ulong offset, ulong length, bool release)
     {
-        _order.EnterReadLock();
+        _order.EnterShared();
         try
         {
             return file.TryZero(offset, length, release);
         }
         finally
         {
-            _order.ExitReadLock();
+            _order.ExitShared();
         }
     }
 
@@ -130,11 +131,13 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     public (bool IsHole, ulong End) Extent(ulong offset) => file.Extent(offset);
 
     /// <inheritdoc/>
+    public IBlockRing? OpenRing() => file.OpenRing() is { } ring ? new AlignedRing(ring, _order) : null;
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         file.Dispose();
         _bounce.Dispose();
-        _order.Dispose();
     }
 
     private void WriteBounced(ulong offset, ReadOnlySpan<byte> from)
@@ -169,4 +172,35 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     private static int RoundUp(int length) => (length + Alignment - 1) & -Alignment;
 
     private static ulong RoundUp(ulong length) => (length + Alignment - 1) & ~(ulong)(Alignment - 1);
+
+    /// <summary>A ring for what is aligned, which has its place in the order from begin to end.</summary>
+    private sealed class AlignedRing(IBlockRing ring, SharedOrder order) : IBlockRing
+    {
+        public bool HasEnded => ring.HasEnded;
+
+        public int WakeDescriptor => ring.WakeDescriptor;
+
+        public bool TryBegin(bool isWrite, ulong offset, ReadOnlySpan<IoVector> memory, object request)
+        {
+            if (!IsAligned(offset, memory) || (isWrite && !order.TryEnterShared())) return false;
+            if (ring.TryBegin(isWrite, offset, memory, request)) return true;
+            if (isWrite) order.ExitShared();
+            return false;
+        }
+
+        public void Submit() => ring.Submit();
+
+        public bool TryEnd([NotNullWhen(true)] out BlockEnding? ending)
+        {
+            if (!ring.TryEnd(out ending)) return false;
+            if (ending.IsWrite) order.ExitShared();
+            return true;
+        }
+
+        public void Sleep() => ring.Sleep();
+
+        public void Wake() => ring.Wake();
+
+        public void Dispose() => ring.Dispose();
+    }
 }

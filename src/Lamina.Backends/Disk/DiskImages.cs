@@ -21,6 +21,7 @@ public static class DiskImages
     /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
     public static IBlockBackend OpenTemporary(DiskOptions options)
     {
+        if (options.Aio == DiskAio.IoUring) throw new DiskImageException($"io_uring cannot serve what is temporary, which lies in a qcow2 image over {options.Path}; leave out aio=io_uring");
         var backing = Open(options with { ReadOnly = true });
         var path = Path.Combine(Path.GetTempPath(), $"lamina-{Guid.NewGuid():N}.qcow2");
         try
@@ -59,7 +60,9 @@ public static class DiskImages
             disk.Dispose();
             throw;
         }
-        var file = new HostImageFile(disk, syncs: options.Cache != DiskCache.Unsafe);
+        // In the host's page cache there is little to wait for, and what there is threads do as well.
+        var aio = options is { Aio: DiskAio.Auto, Direct: false } ? DiskAio.Threads : options.Aio;
+        var file = new HostImageFile(disk, syncs: options.Cache != DiskCache.Unsafe, aio);
         return options.Direct ? new DirectImageFile(file) : file;
     }
 
@@ -91,6 +94,7 @@ public static class DiskImages
 
     private static Qcow2Disk OpenQcow2(IImageFile file, DiskOptions options, List<string> chain)
     {
+        if (options.Aio == DiskAio.IoUring) throw new DiskImageException($"io_uring serves raw images, and {file.Name} is a qcow2 image; leave out aio=io_uring");
         var header = Qcow2Header.Read(file);
         if (!options.ReadOnly && header.IsCorrupt) throw new DiskImageException($"{file.Name} is marked as damaged; look at it with lamina disk check, then use --repair, or open it for reading only");
         if (!options.ReadOnly && header.IsDirty)
@@ -127,6 +131,6 @@ public static class DiskImages
             "qcow2" => DiskFormat.Qcow2,
             var other => throw new DiskImageException($"the backing file {path} of {options.Path} is said to be of the format \"{other}\", which is not known here; convert it with qemu-img first"),
         };
-        return Open(options with { Path = path, Format = format, ReadOnly = true, Direct = false }, chain);
+        return Open(options with { Path = path, Format = format, ReadOnly = true, Direct = false, Aio = DiskAio.Threads }, chain);
     }
 }

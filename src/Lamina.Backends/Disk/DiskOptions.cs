@@ -24,6 +24,19 @@ public enum DiskCache
     Unsafe,
 }
 
+/// <summary>What carries out requests that wait for the host's disk.</summary>
+public enum DiskAio
+{
+    /// <summary>io_uring where it pays: a raw image past the page cache, on a host that has it; else threads.</summary>
+    Auto,
+
+    /// <summary>io_uring; it is an error where that cannot be.</summary>
+    IoUring,
+
+    /// <summary>Threads.</summary>
+    Threads,
+}
+
 /// <summary>How an image is opened.</summary>
 public sealed record DiskOptions
 {
@@ -38,6 +51,9 @@ public sealed record DiskOptions
 
     /// <summary>Whether to go past the host's page cache.</summary>
     public bool Direct { get; init; }
+
+    /// <summary>What carries out requests that wait for the host's disk.</summary>
+    public DiskAio Aio { get; init; }
 
     /// <summary>When writes become durable.</summary>
     public DiskCache Cache { get; init; } = DiskCache.WriteBack;

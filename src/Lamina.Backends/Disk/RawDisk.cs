@@ -67,6 +67,9 @@ internal sealed class RawDisk : IBlockBackend
     }
 
     /// <inheritdoc/>
+    public IBlockRing? OpenRing() => _file.OpenRing();
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         _file.Dispose();

@@ -12,10 +12,13 @@ public abstract class NetThread : INetBackend
     private volatile bool _stopping;
     private bool _started, _disposed;
 
-    private protected NetThread(string name) => _thread = new Thread(Run) { IsBackground = true, Name = name };
+    private protected NetThread(string name) => _thread = new Thread(RunGuarded) { IsBackground = true, Name = name };
 
     /// <inheritdoc/>
     public event Action? LinkChanged;
+
+    /// <summary>Told in a sentence that the thread has ended because its work threw. Without a listener that ends the process.</summary>
+    public event Action<string>? Failed;
 
     /// <inheritdoc/>
     public abstract int Mtu { get; }
@@ -65,6 +68,18 @@ public abstract class NetThread : INetBackend
         Close();
         Wake.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private void RunGuarded()
+    {
+        try
+        {
+            Run();
+        }
+        catch (Exception e) when (Failed is not null)
+        {
+            Failed($"the thread {_thread.Name} stopped: {e.Message}");
+        }
     }
 
     /// <summary>The thread's work; ends soon after <see cref="IsStopping"/> and <see cref="Wake"/> say so.</summary>

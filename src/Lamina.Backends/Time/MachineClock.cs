@@ -16,11 +16,12 @@ public sealed class MachineClock : IHostTscClock, IDisposable
 
     /// <summary>Makes a clock that runs, or stands at 0 until <see cref="Resume"/>.</summary>
     /// <param name="paused">Whether it begins paused.</param>
+    /// <param name="failed">Told in a sentence of an expiry that threw; without it such an exception ends the process.</param>
     /// <exception cref="Host.HostException">The host forbids generated code, which reading the counter needs.</exception>
-    public MachineClock(bool paused = false)
+    public MachineClock(bool paused = false, Action<string>? failed = null)
     {
         _pace = new Pace(Running: false, 0, 0);
-        _timers = new TimerQueue(() => NowNanoseconds);
+        _timers = new TimerQueue(() => NowNanoseconds, failed);
         if (!paused) Resume();
     }
 

@@ -10,6 +10,7 @@ namespace Lamina.Backends.Time;
 internal sealed class TimerQueue : IDisposable
 {
     private readonly Func<long> _now;
+    private readonly Action<string>? _failed;
     private readonly object _gate = new();
     private readonly List<Timer> _heap = [];
     private readonly ThreadParker _parker = new();
@@ -28,9 +29,10 @@ internal sealed class TimerQueue : IDisposable
 
     /// <summary>Makes an empty, paused queue.</summary>
     /// <param name="now">The machine's monotonic nanoseconds.</param>
-    internal TimerQueue(Func<long> now)
+    /// <param name="failed">Told in a sentence of an expiry that threw, on the thread, which goes on; without it the process ends.</param>
+    internal TimerQueue(Func<long> now, Action<string>? failed = null)
     {
-        _now = now;
+        (_now, _failed) = (now, failed);
         _thread = new Thread(Run) { IsBackground = true, Name = "timers" };
         _thread.Start();
     }
@@ -86,8 +88,20 @@ internal sealed class TimerQueue : IDisposable
                 due = TakeDue(out sleepUntil);
                 _expiring = due is not null;
             }
-            if (due is not null) due.Expire();
+            if (due is not null) Expire(due);
             else _parker.ParkUntil(sleepUntil);
+        }
+    }
+
+    private void Expire(Timer timer)
+    {
+        try
+        {
+            timer.Expire();
+        }
+        catch (Exception e) when (_failed is not null)
+        {
+            _failed($"a device's timer stopped: {e.Message}");
         }
     }
 

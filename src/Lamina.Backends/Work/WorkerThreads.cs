@@ -8,13 +8,37 @@ namespace Lamina.Backends.Work;
 
 /// <summary>Gives every worker a thread of its own, which sleeps while there is nothing to do.</summary>
 /// <param name="byDescriptor">Whether the host's kernel is to be able to wake them; without it a wake is cheaper.</param>
-public sealed class WorkerThreads(bool byDescriptor = false) : IWorkerFactory
+/// <param name="failed">
+/// Told in a sentence of work that threw, on its thread, which goes on; it may come again. Without it such an exception ends the process.
+/// </param>
+public sealed class WorkerThreads(bool byDescriptor = false, Action<string>? failed = null) : IWorkerFactory
 {
     /// <inheritdoc/>
-    public IWorker Create(string name, Action work) => byDescriptor ? new EventWorker(name, work) : new ParkedWorker(name, work);
+    public IWorker Create(string name, Action work)
+    {
+        var guarded = Guard(name, work);
+        return byDescriptor ? new EventWorker(name, guarded) : new ParkedWorker(name, guarded);
+    }
 
     /// <inheritdoc/>
-    public IWorker Create(string name, IPolledWork work) => Create(name, new Polling(work, () => HostTime.MonotonicNanoseconds).Run);
+    public IWorker Create(string name, IPolledWork work)
+    {
+        Action run = new Polling(work, () => HostTime.MonotonicNanoseconds).Run;
+        return work.Place is { } place ? new PlacedWorker(name, Guard(name, run), place) : Create(name, run);
+    }
+
+    // Work that throws has a bug; who owns it ends with its words rather than the process with a stack trace.
+    private Action Guard(string name, Action work) => failed is null ? work : () =>
+    {
+        try
+        {
+            work();
+        }
+        catch (Exception e)
+        {
+            failed($"the thread {name} stopped: {e.Message}");
+        }
+    };
 
     private abstract class Worker : IWorker
     {
@@ -80,5 +104,22 @@ public sealed class WorkerThreads(bool byDescriptor = false) : IWorkerFactory
         }
 
         protected override void Sleep() => _event.Wait();
+    }
+
+    private sealed class PlacedWorker : Worker, IWokenByDescriptor
+    {
+        private readonly IWorkerPlace _place;
+
+        public PlacedWorker(string name, Action work, IWorkerPlace place) : base(name, work)
+        {
+            _place = place;
+            Start();
+        }
+
+        public int WakeDescriptor => _place.WakeDescriptor;
+
+        public override void Wake() => _place.Wake();
+
+        protected override void Sleep() => _place.Sleep();
     }
 }

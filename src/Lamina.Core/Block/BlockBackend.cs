@@ -63,6 +63,9 @@ public interface IBlockBackend : IDisposable
     /// <exception cref="IOException">The host or the image fails; a part may be done.</exception>
     void WriteZeroes(ulong offset, ulong length, bool mayUnmap);
 
+    /// <summary>Makes a ring for one queue of requests; null where requests go by the calls above only. Disposed before this.</summary>
+    IBlockRing? OpenRing() => null;
+
     /// <summary>What lies at an offset below <see cref="Length"/>; at least one byte of it.</summary>
     /// <exception cref="IOException">The host or the image fails.</exception>
     BlockExtent Extent(ulong offset);

@@ -35,6 +35,9 @@ public sealed class BlockBuffer
 /// <summary>Requests whose memory is a <see cref="BlockBuffer"/>.</summary>
 public static class BlockBackendExtensions
 {
+    /// <summary>Prepares a request as long as the buffer; see <see cref="IBlockRing"/>.</summary>
+    public static bool TryBegin(this IBlockRing ring, bool isWrite, ulong offset, BlockBuffer memory, object request) => ring.TryBegin(isWrite, offset, memory.Vectors, request);
+
     /// <summary>Reads as much as the buffer is long.</summary>
     /// <exception cref="IOException">The host or the image fails; the memory's content is not defined.</exception>
     public static void Read(this IBlockBackend disk, ulong offset, BlockBuffer into) => disk.Read(offset, into.Vectors);

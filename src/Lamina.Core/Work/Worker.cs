@@ -1,6 +1,8 @@
 // How a device gets work done outside the vCPU that asked for it. A device owns no thread: it is given a factory, says
 // what is to be done, and wakes the worker whenever there may be something to do. Backends provide threads; tests run
 // the work where and when they like.
+using Lamina.Host.Io;
+
 namespace Lamina.Core.Work;
 
 /// <summary>Runs one piece of work again whenever it is woken.</summary>
@@ -29,6 +31,19 @@ public interface IPolledWork
     /// <summary>Asks the other side to wake the worker when there is something to do.</summary>
     /// <returns>False where there is already.</returns>
     bool Rest();
+
+    /// <summary>Where the worker sleeps, if more than its wakes is to end its sleep; else null. Lives longer than the worker.</summary>
+    IWorkerPlace? Place => null;
+}
+
+/// <summary>Where a worker sleeps that is woken by more than who knows of the worker.</summary>
+public interface IWorkerPlace : IWokenByDescriptor
+{
+    /// <summary>Sleeps until it is woken, or was since the last time, or what it sleeps beside has happened. Only ever one thread.</summary>
+    void Sleep();
+
+    /// <summary>Wakes who sleeps, or the next one to sleep. Any thread.</summary>
+    void Wake();
 }
 
 /// <summary>Creates workers.</summary>
@@ -42,7 +57,7 @@ public interface IWorkerFactory
     /// <param name="work">What to do; must not throw.</param>
     IWorker Create(string name, Action work);
 
-    /// <summary>Creates a worker for work that it may look for by itself. One that never does is right, too.</summary>
+    /// <summary>Creates a worker for work that it may look for by itself. One that never does is right, too, where the work names no place.</summary>
     IWorker Create(string name, IPolledWork work) => Create(name, () =>
     {
         do

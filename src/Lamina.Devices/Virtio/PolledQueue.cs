@@ -3,12 +3,15 @@ using Lamina.Core.Work;
 
 namespace Lamina.Devices.Virtio;
 
-internal sealed class PolledQueue(IVirtioDevice device, Virtqueue queue) : IPolledWork
+internal sealed class PolledQueue(IVirtioDevice device, Virtqueue queue, IUnderWay? underWay) : IPolledWork
 {
-    public bool IsWaiting => queue.HasBuffers;
+    public bool IsWaiting => queue.HasBuffers || underWay is { HasEnded: true };
+
+    public IWorkerPlace? Place => underWay?.Place;
 
     public bool Run()
     {
+        underWay?.End();
         lock (queue.Gate) return queue.IsLive && device.ProcessQueue(queue.Index);
     }
 

@@ -1,5 +1,7 @@
 // The contract between a virtio device (what it does with its queues) and the function that carries it (status, features,
 // rings, transport). A device knows nothing of registers, interrupts, threads or rings.
+using Lamina.Core.Work;
+
 namespace Lamina.Devices.Virtio;
 
 /// <summary>One queue of a device.</summary>
@@ -7,7 +9,21 @@ namespace Lamina.Devices.Virtio;
 /// <param name="Worker">Which of the device's workers serves it, from 0; queues that share one are served in turn.</param>
 /// <param name="Polled">Whether its worker, which serves no other queue, may look for buffers by itself for a moment while they come
 /// fast, which spares the driver notifications and interrupts. Buffers are then taken on that worker only.</param>
-public readonly record struct VirtioQueueSpec(ushort Size, int Worker = 0, bool Polled = false);
+/// <param name="UnderWay">What of a polled queue goes on without its worker; or null.</param>
+public readonly record struct VirtioQueueSpec(ushort Size, int Worker = 0, bool Polled = false, IUnderWay? UnderWay = null);
+
+/// <summary>Buffers of a queue that the host works on by itself. Called on the queue's worker, also after the queue was stopped.</summary>
+public interface IUnderWay
+{
+    /// <summary>Where the worker sleeps: an end wakes it.</summary>
+    IWorkerPlace Place { get; }
+
+    /// <summary>Whether one has ended.</summary>
+    bool HasEnded { get; }
+
+    /// <summary>Gives back what has ended.</summary>
+    void End();
+}
 
 /// <summary>What a device may ask of the function that carries it. Any thread, any lock of the device held.</summary>
 public interface IVirtioHost

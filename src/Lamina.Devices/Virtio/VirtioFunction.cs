@@ -222,7 +222,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     {
         var name = $"virtio-{_device.Type}-{number}";
         var polled = _queues.FirstOrDefault(queue => queue.IsPolled && _specs[queue.Index].Worker == number);
-        return polled is null ? _options.Workers.Create(name, () => Serve(number)) : _options.Workers.Create(name, new PolledQueue(_device, polled));
+        return polled is null ? _options.Workers.Create(name, () => Serve(number)) : _options.Workers.Create(name, new PolledQueue(_device, polled, _specs[polled.Index].UnderWay));
     }
 
     // Before DRIVER_OK a queue is only remembered as ready: its layout depends on features that are not settled yet.

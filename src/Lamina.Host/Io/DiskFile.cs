@@ -286,6 +286,19 @@ public sealed unsafe class DiskFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _descriptor.Dispose();
 
+    /// <summary>The descriptor, for a ring that keeps it open.</summary>
+    internal int Descriptor => (int)_descriptor.DangerousGetHandle();
+
+    /// <summary>Keeps the descriptor open, whatever happens to this, until <see cref="Release"/>.</summary>
+    internal void Keep()
+    {
+        var added = false;
+        _descriptor.DangerousAddRef(ref added);
+    }
+
+    /// <summary>Ends one <see cref="Keep"/>.</summary>
+    internal void Release() => _descriptor.DangerousRelease();
+
     private ulong Ask(nuint request, ulong otherwise)
     {
         ulong answer = 0;

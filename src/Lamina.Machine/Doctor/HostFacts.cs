@@ -2,6 +2,7 @@
 using Lamina.Engines;
 using Lamina.Engines.Translator;
 using Lamina.Host;
+using Lamina.Host.Io.Ring;
 
 namespace Lamina.Doctor;
 
@@ -22,6 +23,9 @@ internal sealed record HostFacts
 
     /// <summary>Times the translator.</summary>
     internal Func<double> MeasureTranslator { get; init; } = () => KernelModeSpeed.Measure(new TranslatorEngine());
+
+    /// <summary>Why disks cannot use io_uring here, or null.</summary>
+    internal Func<string?> WhyNoIoUring { get; init; } = DiskRing.WhyNot;
 
     /// <summary>The processors that this process may use.</summary>
     internal int Processors { get; init; } = Environment.ProcessorCount;

@@ -48,6 +48,15 @@ internal static class ResourceChecks
             : new HostCheck(name, HostCheckStatus.Good, finding, Value: disk.Free);
     }
 
+    // Linux Documentation/admin-guide/sysctl/kernel.rst: 1 leaves it to privileged processes and a group, 2 to nobody.
+    internal static HostCheck IoUring(HostFacts facts)
+    {
+        const string name = "io_uring";
+        if (facts.WhyNoIoUring() is not { } reason) return new HostCheck(name, HostCheckStatus.Good, "disks past the page cache use it");
+        return new HostCheck(name, HostCheckStatus.Limited, $"{reason}; disks use threads",
+            Number(facts.Read("/proc/sys/kernel/io_uring_disabled")) is 1 or 2 ? "sudo sysctl kernel.io_uring_disabled=0" : null);
+    }
+
     internal static HostCheck Tap(HostFacts facts)
     {
         const string name = "tap";

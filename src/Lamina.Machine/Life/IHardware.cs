@@ -39,6 +39,10 @@ internal interface IHardwareEvents
     /// <summary>The machine cannot go on for want of something of the host's, and is paused meanwhile; or it can again.</summary>
     void WaitForHost(bool waits);
 
+    /// <summary>A part of the machine cannot go on, and the machine ends.</summary>
+    /// <param name="message">A sentence that says why.</param>
+    void Fail(string message);
+
     /// <summary>The guest ended the machine with an exit code for the debug exit port.</summary>
     void DebugExit(int code);
 }

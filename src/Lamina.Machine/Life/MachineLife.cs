@@ -103,6 +103,8 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.Panic(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
 
+    void IHardwareEvents.Fail(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.Failed, Message: message)));
+
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
     // Only what was paused for this goes on by itself, and only where nobody decided otherwise since.

@@ -2,6 +2,7 @@
 // virtio over MMIO. It holds the parts and their order; each part's behaviour is its own. MachineLife drives it.
 using Lamina.Backends.Disk;
 using Lamina.Backends.Entropy;
+using Lamina.Backends.Net;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
 using Lamina.Boot;
@@ -61,14 +62,18 @@ internal sealed class MicroMachine : IHardware
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
-        _clock = units.Push(new MachineClock(paused: true));
+        _clock = units.Push(new MachineClock(paused: true, events.Fail));
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
         var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs
         // that their input could have woken.
-        foreach (var network in _networks) units.Push(network.Backend);
+        foreach (var network in _networks)
+        {
+            if (network.Backend is NetThread thread) thread.Failed += events.Fail;
+            units.Push(network.Backend);
+        }
         foreach (var console in _consoles) units.Push(console);
         AddChipset(controllers, options, events);
         AddVirtio(controllers, options, events);
@@ -192,7 +197,7 @@ internal sealed class MicroMachine : IHardware
     private void AddVirtio(InterruptControllers controllers, MicroOptions options, IHardwareEvents events)
     {
         var doorbells = _engine.Doorbells;
-        var workers = new WorkerThreads(byDescriptor: doorbells is not null);
+        var workers = new WorkerThreads(byDescriptor: doorbells is not null, failed: events.Fail);
         var full = _units.Push(new FullDisks(events.WaitForHost, options.Spec.Report, options.Time));
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];

@@ -185,6 +185,19 @@ public sealed class SwitchTests : IDisposable
     }
 
     [Fact]
+    public void Whoever_is_connected_when_a_frame_is_sent_gets_it()
+    {
+        Join();
+        for (var round = 0; round < 20; round++)
+        {
+            // All of them may be waiting still to be accepted when the frame comes.
+            Member sender = Join(), first = Join(), second = Join();
+            sender.Send(Frame(Ethernet.Broadcast, MacA, text: $"round {round}"));
+            foreach (var member in (Member[])[first, second]) Assert.Equal(Frame(Ethernet.Broadcast, MacA, text: $"round {round}"), member.Take());
+        }
+    }
+
+    [Fact]
     public void When_the_switch_ends_another_machine_takes_over()
     {
         Member a = Join(), b = Join(), c = Join();

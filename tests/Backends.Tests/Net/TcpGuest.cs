@@ -7,7 +7,7 @@ using Xunit;
 namespace Lamina.Backends.Tests.Net;
 
 /// <summary>A segment that the guest got.</summary>
-internal sealed record Segment(byte Flags, uint Sequence, uint Acknowledgement, ushort Window, byte[] Data, int? Scale, int Mss)
+internal sealed record Segment(byte Flags, uint Sequence, uint Acknowledgement, ushort Window, byte[] Data, int? Scale, int Mss, bool SackPermitted, (uint Start, uint End)[] Ranges)
 {
     public bool Has(byte flag) => (Flags & flag) != 0;
 }
@@ -33,6 +33,9 @@ internal sealed class TcpGuest(UserLab lab, IpAddr peer, ushort peerPort, ushort
 
     /// <summary>The window scale that the guest tells; negative for none.</summary>
     public int Scale { get; init; } = -1;
+
+    /// <summary>Whether the guest permits selective acknowledgements.</summary>
+    public bool Sack { get; init; }
 
     public static TcpGuest Connect(UserLab lab, IpAddr peer, int port, ushort from = 40000)
     {
@@ -66,7 +69,20 @@ internal sealed class TcpGuest(UserLab lab, IpAddr peer, ushort peerPort, ushort
     public void SendSyn()
     {
         byte[] options = Scale < 0 ? [2, 4, (byte)(Mss >> 8), (byte)Mss] : [2, 4, (byte)(Mss >> 8), (byte)Mss, 1, 3, 3, (byte)Scale];
-        SendRaw(Tcp.Syn, FirstSequence, 0, [], options);
+        SendRaw(Tcp.Syn, FirstSequence, 0, [], Sack ? [.. options, 1, 1, 4, 2] : options);
+    }
+
+    /// <summary>Acknowledges, with ranges of what came behind a gap (RFC 2018).</summary>
+    public void Acknowledge(params (uint Start, uint End)[] ranges)
+    {
+        var options = new byte[ranges.Length == 0 ? 0 : 4 + 8 * ranges.Length];
+        if (ranges.Length != 0) (options[0], options[1], options[2], options[3]) = (1, 1, 5, (byte)(options.Length - 2));
+        for (var i = 0; i < ranges.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(options.AsSpan(4 + 8 * i), ranges[i].Start);
+            BinaryPrimitives.WriteUInt32BigEndian(options.AsSpan(8 + 8 * i), ranges[i].End);
+        }
+        SendRaw(Tcp.Ack, Next, Expected, [], options);
     }
 
     public void Send(byte flags, ReadOnlySpan<byte> data = default, uint? sequence = null) => SendRaw(flags, sequence ?? Next, (flags & Tcp.Ack) != 0 ? Expected : 0, data, []);
@@ -125,7 +141,14 @@ internal sealed class TcpGuest(UserLab lab, IpAddr peer, ushort peerPort, ushort
     {
         UserLab.AssertSums(frame);
         Assert.True(TcpSegment.TryRead(frame.Payload, out var segment));
-        return new Segment(segment.Flags, segment.Sequence, segment.Acknowledgement, segment.Window, segment.Payload.ToArray(), segment.WindowScale, segment.Mss);
+        return new Segment(segment.Flags, segment.Sequence, segment.Acknowledgement, segment.Window, segment.Payload.ToArray(), segment.WindowScale, segment.Mss, segment.SackPermitted, ReadRanges(segment.SackBlocks));
+    }
+
+    private static (uint, uint)[] ReadRanges(ReadOnlySpan<byte> blocks)
+    {
+        var ranges = new (uint, uint)[blocks.Length / 8];
+        for (var i = 0; i < ranges.Length; i++) ranges[i] = (BinaryPrimitives.ReadUInt32BigEndian(blocks[(8 * i)..]), BinaryPrimitives.ReadUInt32BigEndian(blocks[(8 * i + 4)..]));
+        return ranges;
     }
 
     private bool IsOurs(Frame frame) =>

@@ -46,6 +46,21 @@ public class MachineClockTests
     }
 
     [Fact]
+    public void An_expiry_that_throws_is_told_of_in_a_sentence_and_others_come()
+    {
+        using var said = new BlockingCollection<string>();
+        using var clock = new MachineClock(failed: said.Add);
+        using var broken = clock.CreateTimer(() => throw new InvalidOperationException("it broke"));
+
+        for (var i = 0; i < 2; i++)
+        {
+            broken.Arm(0);
+            Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+            Assert.Equal("a device's timer stopped: it broke", sentence);
+        }
+    }
+
+    [Fact]
     public void The_guests_time_stamp_is_the_hosts_plus_the_offset()
     {
         using var clock = new MachineClock();

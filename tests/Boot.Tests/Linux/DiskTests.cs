@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
+using Lamina.Host.Io.Ring;
 using Lamina.Tests.Support;
 using Xunit;
 
@@ -41,6 +42,40 @@ public sealed class DiskTests : IDisposable
         Assert.StartsWith(written, await next.DoAsync("dd if=/dev/vdb bs=4k skip=777 count=1536 2>/dev/null | sha256sum"), StringComparison.Ordinal);
         Assert.StartsWith(written, await next.DoAsync("dd if=/dev/vdc bs=512 skip=99 count=12288 2>/dev/null | sha256sum"), StringComparison.Ordinal);
         Assert.NotEqual(0, (await next.AskAsync("dd if=/tmp/x of=/dev/vda 2>/dev/null")).ExitCode);
+    }
+
+    [Theory]
+    [InlineData(DiskAio.Threads)]
+    [InlineData(DiskAio.Auto)]
+    [InlineData(DiskAio.IoUring)]
+    public async Task Past_the_page_cache_many_requests_at_once_read_what_was_written_and_a_reset_or_the_end_may_come_at_any_time(DiskAio aio)
+    {
+        Assert.SkipWhen(aio == DiskAio.IoUring && DiskRing.WhyNot() is not null, $"no io_uring here: {DiskRing.WhyNot()}");
+        var disk = Create("direct.raw", DiskFormat.Raw) with { Direct = true, Aio = aio };
+        LinuxGuest guest;
+        try
+        {
+            guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), disk);
+        }
+        catch (MachineException refused) when (refused.Message.Contains("direct input and output", StringComparison.Ordinal))
+        {
+            Assert.Skip(refused.Message);
+            return;
+        }
+        await using (guest)
+        {
+            await guest.DoAsync("dd if=/dev/urandom of=/tmp/data bs=1M count=16 2>/dev/null");
+            await guest.DoAsync("for i in 0 4 8 12; do dd if=/tmp/data of=/dev/vda bs=4k skip=$((i*256)) seek=$((i*256)) count=1024 oflag=direct 2>/dev/null & done; wait");
+            Assert.Equal("same\n", await guest.DoAsync("for i in 0 4 8 12; do dd if=/dev/vda of=/tmp/part$i bs=4k skip=$((i*256)) count=1024 iflag=direct 2>/dev/null & done; wait; cat /tmp/part0 /tmp/part4 /tmp/part8 /tmp/part12 | cmp - /tmp/data && echo same"));
+            const string Busy = "for i in 1 2 3 4; do (while true; do dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null; dd if=/dev/zero of=/dev/vda bs=4k count=64 seek=$((i*64)) oflag=direct 2>/dev/null; done) & done";
+            await guest.DoAsync(Busy);
+            await guest.Machine.ResetAsync();
+            await guest.WaitAsync("ends it.");
+            await guest.WaitForPromptAsync();
+            await guest.DoAsync(Busy);
+            await guest.Machine.StopAsync();
+            Assert.Equal(MachineEnd.Stopped, (await guest.EndAsync()).End);
+        }
     }
 
     [Theory]

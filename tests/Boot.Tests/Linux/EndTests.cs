@@ -1,4 +1,5 @@
 // How a Linux guest ends and starts again.
+using Lamina.Core.Net;
 using Lamina.Tests.Support;
 using Xunit;
 
@@ -83,5 +84,58 @@ public sealed class EndTests
         var end = (await guest.EndAsync()).End;
         Assert.Contains(end, (MachineEnd[])[MachineEnd.Reset, MachineEnd.GuestPanic, MachineEnd.TripleFault]);
         Assert.Contains("Kernel panic", guest.Machine.Serial.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_exception_on_a_devices_thread_ends_the_machine_with_a_sentence_and_not_the_process()
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), spec => spec with { Networks = [new NetworkSpec(new NetworkTarget.Backend(new BrokenNetwork()))] });
+
+        await guest.TypeAsync("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2");
+
+        var result = await guest.EndAsync();
+        Assert.Equal(MachineEnd.Failed, result.End);
+        Assert.EndsWith("stopped: the network is broken", result.Message, StringComparison.Ordinal);
+    }
+
+    private sealed class BrokenNetwork : INetBackend
+    {
+        public event Action? LinkChanged
+        {
+            add { }
+            remove { }
+        }
+
+        public int Mtu => 1500;
+
+        public NetOffloads Offloads => NetOffloads.None;
+
+        public bool IsLinkUp => true;
+
+        public void Attach(INetReceiver receiver)
+        {
+        }
+
+        public void Start()
+        {
+        }
+
+        public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload) => throw new InvalidOperationException("the network is broken");
+
+        public void Flush()
+        {
+        }
+
+        public void OffloadsChanged()
+        {
+        }
+
+        public void ReadyToReceive()
+        {
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -64,6 +64,11 @@ internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBacke
 
     public void WriteZeroes(ulong offset, ulong length, bool mayUnmap) => Note(mayUnmap ? "unmap" : "zero", offset, length);
 
+    /// <summary>The ring that the device gets; or null.</summary>
+    public TestRing? Ring { get; init; }
+
+    public IBlockRing? OpenRing() => Ring;
+
     public BlockExtent Extent(ulong offset) => new(false, Length - offset);
 
     public void Dispose()

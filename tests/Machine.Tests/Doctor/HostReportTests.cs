@@ -96,6 +96,19 @@ public sealed class HostReportTests
         Assert.Contains(remedy, check.Remedy!, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("2\n", "sudo sysctl kernel.io_uring_disabled=0")]
+    [InlineData("0\n", null)]
+    [InlineData(null, null)]
+    public void Without_io_uring_disks_use_threads(string? disabled, string? remedy)
+    {
+        var facts = Facts(1e9, new() { ["/proc/sys/kernel/io_uring_disabled"] = disabled }, [], null) with { WhyNoIoUring = () => "the host forbids io_uring" };
+
+        var check = Check(HostReport.Create(facts), "io_uring");
+
+        Assert.Equal((HostCheckStatus.Limited, "the host forbids io_uring; disks use threads", remedy), (check.Status, check.Finding, check.Remedy));
+    }
+
     [Fact]
     public void A_control_groups_limit_is_less_memory_than_the_host_has()
     {
@@ -133,6 +146,7 @@ public sealed class HostReportTests
         },
         WhyNoTranslator = () => whyNoTranslator,
         MeasureTranslator = () => 7e8,
+        WhyNoIoUring = () => null,
         Processors = 4,
         Disk = ("/srv", 50L << 30),
     };

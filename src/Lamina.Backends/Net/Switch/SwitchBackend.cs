@@ -207,7 +207,7 @@ public sealed class SwitchBackend : NetThread
             foreach (var what in _poll!.Wait(unfinished.Count == 0 ? -1 : 0))
             {
                 if (what.Token == WakeToken) Wake.Clear();
-                else if (what.Token == ListenerToken) Accept();
+                else if (what.Token == ListenerToken) AcceptAll();
                 else if (!unfinished.Contains(what.Token)) turns.Add(what.Token);
             }
             unfinished.Clear();
@@ -269,29 +269,36 @@ public sealed class SwitchBackend : NetThread
         return Turn.Unfinished;
     }
 
-    private void Accept()
+    // All at once, and before any frame is looked at: who was connected when a frame was sent is there to get it.
+    private void AcceptAll()
     {
         lock (_gate)
         {
-            Socket socket;
-            try
+            while (TryAccept() is { } socket)
             {
-                socket = _listener!.Accept();
+                var port = new RemotePort(new FrameStream(socket));
+                var token = ++_nextToken;
+                if (!_poll!.AddEdges(port.Stream.Descriptor, token))
+                {
+                    port.Stream.Dispose();
+                    continue;
+                }
+                _ports.Add(token, port);
+                _switch!.Add(port);
             }
-            catch (SocketException)
-            {
-                // It was gone before it was answered.
-                return;
-            }
-            var port = new RemotePort(new FrameStream(socket));
-            var token = ++_nextToken;
-            if (!_poll!.AddEdges(port.Stream.Descriptor, token))
-            {
-                port.Stream.Dispose();
-                return;
-            }
-            _ports.Add(token, port);
-            _switch!.Add(port);
+        }
+    }
+
+    // Null where nobody waits any more, and where one was gone before it was answered, which the listener tells of again.
+    private Socket? TryAccept()
+    {
+        try
+        {
+            return _listener!.Accept();
+        }
+        catch (SocketException)
+        {
+            return null;
         }
     }
 

@@ -66,7 +66,11 @@ internal static class Tcp
 {
     internal const int HeaderLength = 20, ChecksumAt = 16;
     internal const byte Fin = 1, Syn = 2, Rst = 4, Psh = 8, Ack = 16;
-    internal const byte OptionEnd = 0, OptionNop = 1, OptionMss = 2, OptionWindowScale = 3;
+    internal const byte OptionEnd = 0, OptionNop = 1, OptionMss = 2, OptionWindowScale = 3, OptionSackPermitted = 4, OptionSack = 5;
+    internal const int MostOptions = 40;
+
+    /// <summary>RFC 2018, 3: as many as there is room for.</summary>
+    internal const int SackBlockLength = 8, MostSackBlocks = 4;
 
     /// <summary>RFC 7323, 2.3.</summary>
     internal const int MostWindowScale = 14;

@@ -70,9 +70,15 @@ internal sealed class BlockWorkers : IDisposable
     {
         while (TryTake(self, out var request))
         {
-            // A queue that was stopped since does not want it any more.
-            if (request.Queue.IsLive) _carryOut(request.Queue, request.Chain, buffer);
-            Interlocked.Decrement(ref _inFlight[request.Queue.Index]);
+            try
+            {
+                // A queue that was stopped since does not want it any more.
+                if (request.Queue.IsLive) _carryOut(request.Queue, request.Chain, buffer);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _inFlight[request.Queue.Index]);
+            }
         }
     }
 

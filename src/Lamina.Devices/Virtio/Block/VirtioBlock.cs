@@ -53,6 +53,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     private readonly VirtioBlockOptions _options;
     private readonly byte[] _serial;
     private readonly BlockBuffer[] _buffers;
+    private readonly BlockUnderWay?[] _underWay;
     private readonly BlockWorkers? _helpers;
     private readonly StalledRequests? _stalled;
     private readonly ulong _sectors;
@@ -66,6 +67,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     /// <param name="options">What the device is to be.</param>
     /// <param name="workers">Makes workers for requests at once, where the options ask for them.</param>
     /// <exception cref="ArgumentException">The serial number is too long, or there are too many queues.</exception>
+    /// <exception cref="IOException">The host refuses the disk's rings, and nothing else will do; a sentence.</exception>
     public VirtioBlock(IBlockBackend disk, VirtioBlockOptions options, IWorkerFactory? workers = null)
     {
         (_disk, _options) = (disk, options);
@@ -73,9 +75,14 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         if (_serial.Length > BlockSpec.IdLength) throw new ArgumentException($"a serial number has at most {BlockSpec.IdLength} bytes", nameof(options));
         if (options.Queues is < 1 or > BlockSpec.MostQueues) throw new ArgumentException($"a block device has 1 to {BlockSpec.MostQueues} queues, not {options.Queues}", nameof(options));
         _sectors = disk.Length / BlockSpec.SectorSize;
-        Queues = [.. Enumerable.Range(0, options.Queues).Select(i => new VirtioQueueSpec(BlockSpec.QueueSize, i, Polled: true))];
+        _underWay = new BlockUnderWay?[options.Queues];
+        if (options.Parallel > 0 && workers is not null)
+        {
+            _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
+            OpenRings();
+        }
+        Queues = [.. _underWay.Select((requests, i) => new VirtioQueueSpec(BlockSpec.QueueSize, i, Polled: true, requests))];
         _buffers = [.. Queues.Select(_ => new BlockBuffer())];
-        if (options.Parallel > 0 && workers is not null) _helpers = new BlockWorkers(workers, options.Parallel, options.Queues, CarryOutAndSignal);
         if (_helpers is not null && options.WaitsForSpace is not null) _stalled = new StalledRequests(_helpers, options.WaitsForSpace);
         Reset();
     }
@@ -163,13 +170,16 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     public bool ProcessQueue(int index)
     {
         var queue = _host!.Queues[index];
-        for (var i = 0; i < BlockSpec.RequestsAtOnce; i++)
+        var underWay = _underWay[index];
+        var taken = 0;
+        for (; taken < BlockSpec.RequestsAtOnce && queue.TryTake(out var chain); taken++)
         {
-            if (!queue.TryTake(out var chain)) return false;
-            // One request alone is done here, where no time is lost for handing it over.
-            CarryOut(queue, chain, _buffers[index], mayHandOver: _helpers is not null && (i > 0 || queue.HasBuffers));
+            // One request alone is done here, where no time is lost for handing it over. A worker with others under way
+            // must not wait, since it is they that it might wait for.
+            CarryOut(queue, chain, _buffers[index], mayHandOver: _helpers is not null && (taken > 0 || underWay is { Any: true } || queue.HasBuffers));
         }
-        return true;
+        underWay?.Submit();
+        return taken == BlockSpec.RequestsAtOnce;
     }
 
     /// <inheritdoc/>
@@ -177,6 +187,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
     {
         // Those that are tried again by now may stall once more.
         _stalled?.Forget(index);
+        _underWay[index]?.Wait();
         _helpers?.WaitFor(index);
         _stalled?.Forget(index);
     }
@@ -192,8 +203,26 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         _state = new BlockState { Writeback = !_options.WriteThrough };
     }
 
-    /// <summary>Stops the workers that it made for itself.</summary>
-    public void Dispose() => _helpers?.Dispose();
+    /// <summary>Stops the workers that it made for itself, and gives rings back.</summary>
+    public void Dispose()
+    {
+        _helpers?.Dispose();
+        foreach (var requests in _underWay) requests?.Dispose();
+    }
+
+    private void OpenRings()
+    {
+        try
+        {
+            for (var i = 0; i < _underWay.Length; i++)
+                if (_disk.OpenRing() is { } ring) _underWay[i] = new BlockUnderWay(ring, EndOf(i));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
 
     private void CarryOutAndSignal(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer)
     {
@@ -216,7 +245,7 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         uint written = 0;
         if (mayHandOver && TakesLong(type, room))
         {
-            _helpers!.Add(queue, chain);
+            HandOver(queue, chain, buffer, type, sector);
             return;
         }
         BlockStatus? status;
@@ -232,28 +261,70 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
                 _ => BlockStatus.Unsupported,
             };
         }
-        catch (IOException failure) when (_stalled is not null && failure.IsDiskFull())
+        catch (IOException failure)
+        {
+            Fail(queue, chain, failure, written);
+            return;
+        }
+        if (status is { } known) Complete(queue, chain, known, written);
+        else HandOver(queue, chain, buffer, type, sector);
+    }
+
+    private void Fail(Virtqueue queue, DescriptorChain chain, IOException failure, uint written)
+    {
+        if (_stalled is not null && failure.IsDiskFull())
         {
             _stalled.Add(queue, chain);
             return;
         }
-        catch (IOException failure)
-        {
-            status = BlockStatus.IoError;
-            Report(failure.Message);
-        }
-        if (status is not { } known)
-        {
-            _helpers!.Add(queue, chain);
-            return;
-        }
+        Report(failure.Message);
+        Complete(queue, chain, BlockStatus.IoError, written);
+    }
+
+    private void Complete(Virtqueue queue, DescriptorChain chain, BlockStatus status, uint written)
+    {
         _stalled?.Remove(chain);
         Interlocked.Increment(ref _state.Requests);
         if (status != BlockStatus.Ok) Interlocked.Increment(ref _state.Failures);
         // The status is the last byte, wherever the data ended.
-        chain.Write(room, [(byte)known]);
+        var room = chain.WritableLength - BlockSpec.StatusLength;
+        chain.Write(room, [(byte)status]);
         queue.Complete(chain, status == BlockStatus.Ok && written == room ? chain.WritableLength : written + BlockSpec.StatusLength);
     }
+
+    // To the disk's ring where it takes the request, else to a worker. What is not as it should be is found by the worker.
+    private void HandOver(Virtqueue queue, DescriptorChain chain, BlockBuffer buffer, BlockRequestType type, ulong sector)
+    {
+        if (_underWay[queue.Index] is { } ring && TryCollect(chain, buffer, type, sector)
+            && ring.TryBegin(type == BlockRequestType.Out, sector * BlockSpec.SectorSize, buffer, chain)) return;
+        _helpers!.Add(queue, chain);
+    }
+
+    private bool TryCollect(DescriptorChain chain, BlockBuffer buffer, BlockRequestType type, ulong sector)
+    {
+        var readable = chain.ReadableLength - BlockSpec.HeaderLength;
+        var writable = chain.WritableLength - BlockSpec.StatusLength;
+        return type switch
+        {
+            BlockRequestType.In => IsInside(sector, writable) && chain.TryCollectWritable(0, writable, buffer),
+            // A write that is to be durable when it ends takes a flush.
+            BlockRequestType.Out => Volatile.Read(ref _state.Writeback) && !_disk.IsReadOnly && IsInside(sector, readable) && chain.TryCollectReadable(BlockSpec.HeaderLength, readable, buffer),
+            _ => false,
+        };
+    }
+
+    private Action<DescriptorChain, BlockEnding> EndOf(int index) => (chain, ending) =>
+    {
+        var length = ending.IsWrite ? chain.ReadableLength - BlockSpec.HeaderLength : chain.WritableLength - BlockSpec.StatusLength;
+        if (!ending.IsWrite) chain.NotifyWritten(0, length);
+        if (ending.Failure is { } failure)
+        {
+            Fail(_host!.Queues[index], chain, failure, 0);
+            return;
+        }
+        Interlocked.Add(ref ending.IsWrite ? ref _state.BytesWritten : ref _state.BytesRead, length);
+        Complete(_host!.Queues[index], chain, BlockStatus.Ok, ending.IsWrite ? 0 : length);
+    };
 
     // Whether other requests should not wait for this one, as far as its kind says.
     private bool TakesLong(BlockRequestType type, uint room) => type switch

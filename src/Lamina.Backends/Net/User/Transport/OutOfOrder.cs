@@ -36,4 +36,27 @@ internal sealed class OutOfOrder
         }
         return default;
     }
+
+    /// <summary>The ranges that are kept, each with the first number behind it; the one with a certain number in it comes first.</summary>
+    /// <param name="next">What comes before is no longer of interest.</param>
+    /// <param name="newest">The number.</param>
+    /// <param name="into">Filled from its start.</param>
+    /// <returns>How many there are, at most as many as there is room for.</returns>
+    internal int Ranges(uint next, uint newest, Span<(uint Start, uint End)> into)
+    {
+        // The first place is the newest one's.
+        var (count, hasNewest) = (1, false);
+        for (var i = 0; i < _segments.Count;)
+        {
+            var (start, data) = _segments[i];
+            var end = start + (uint)data.Length;
+            for (i++; i < _segments.Count && SequenceNumber.IsAtMost(_segments[i].Sequence, end); i++) end = SequenceNumber.Later(end, _segments[i].Sequence + (uint)_segments[i].Data.Length);
+            if (!SequenceNumber.IsBefore(next, start)) continue;
+            if (newest - start < end - start) (into[0], hasNewest) = ((start, end), true);
+            else if (count < into.Length) into[count++] = (start, end);
+        }
+        if (hasNewest) return count;
+        into[1..count].CopyTo(into);
+        return count - 1;
+    }
 }

@@ -18,6 +18,9 @@ internal sealed partial class TcpConnection
     private bool _finReceived, _ackDue;
     private uint? _earlyFin;
 
+    // Where the segment begins that came last behind a gap.
+    private uint _earlyNewest;
+
     /// <summary>Takes a segment of the guest's.</summary>
     internal void Receive(in TcpSegment segment)
     {
@@ -77,6 +80,7 @@ internal sealed partial class TcpConnection
         if (syn.Mss != 0) _mss = Math.Clamp((int)syn.Mss, LeastMss, _ourMss);
         // RFC 7323, 2.2: in force only where both say so; a SYN's own window is not scaled.
         (_sndScale, _rcvScale) = syn.WindowScale is { } scale ? (scale, OurWindowScale) : (0, 0);
+        _sackPermitted = syn.SackPermitted;
         (_sndWnd, _sndWl1, _sndWl2) = (syn.Window, syn.Sequence, syn.Acknowledgement);
         _cwnd = InitialWindow(_mss);
     }
@@ -135,6 +139,7 @@ internal sealed partial class TcpConnection
             if (sequence != _rcvNxt)
             {
                 _early.Add(sequence, data, _table.BufferLimit);
+                _earlyNewest = sequence;
                 // RFC 5681, 4.2: at once, so that the guest learns of the gap.
                 SendAcknowledgement();
                 return;

@@ -1,5 +1,5 @@
-// Segments to the guest: within its window and a congestion window (RFC 5681, RFC 6582), measured, timed and sent again
-// (RFC 6298). Data stays in the buffer until it is acknowledged. Large segments are left to the guest to cut.
+// Segments to the guest: within its window and a congestion window (RFC 5681), measured and timed (RFC 6298); what is sent
+// again is in TcpConnection.Recovery. Data stays in the buffer until it is acknowledged. Large segments are left to the guest to cut.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
 
@@ -9,16 +9,16 @@ internal sealed partial class TcpConnection
 {
     private const int LeastMss = 64, MostSegment = 65160, MostCongestionWindow = 8 << 20;
     private const long FirstTimeout = 1000, LeastTimeout = 200, MostTimeout = 60_000;
-    private const int MostRetries = 10, MostSynRetries = 6, DuplicatesForRetransmit = 3;
+    private const int MostRetries = 10, MostSynRetries = 6;
 
     private readonly ByteRing _toGuest = new();
     private readonly uint _iss;
     private readonly int _ourMss;
 
     // _sndMax: the highest sequence number that was ever sent; _sndNxt goes back when segments are sent again.
-    private uint _sndUna, _sndNxt, _sndMax, _sndWnd, _sndWl1, _sndWl2, _recover;
-    private int _sndScale, _mss, _cwnd, _ssthresh = MostCongestionWindow, _duplicates, _retries;
-    private bool _finAcknowledged, _finishedFirst, _isRecovering;
+    private uint _sndUna, _sndNxt, _sndMax, _sndWnd, _sndWl1, _sndWl2;
+    private int _sndScale, _mss, _cwnd, _ssthresh = MostCongestionWindow, _retries;
+    private bool _finAcknowledged, _finishedFirst;
 
     // RFC 6298: smoothed time, variation; the segment that is being timed.
     private long _srtt = -1, _rttvar, _timeout = FirstTimeout, _timedAt;
@@ -39,7 +39,7 @@ internal sealed partial class TcpConnection
             var unsent = (int)(DataEnd - _sndNxt);
             if (unsent < 0 || (unsent == 0 && !_hostEnded)) return;
             var inFlight = (int)(_sndNxt - _sndUna);
-            var window = (int)Math.Min(_sndWnd, (uint)_cwnd) - inFlight;
+            var window = (int)Math.Min((long)_sndWnd - inFlight, (long)_cwnd - UnderWay);
             var length = Math.Min(unsent, Math.Min(window, LongestSegment));
             if (unsent != 0 && length <= 0)
             {
@@ -73,7 +73,7 @@ internal sealed partial class TcpConnection
         _timeout = Math.Min(_timeout * 2, MostTimeout);
         if (State is TcpState.SynSent or TcpState.SynReceived) SendSyn();
         else if (_sndWnd == 0 && _toGuest.Count != 0) Probe();
-        else if (_sndUna != _sndMax) SendAgain();
+        else if (_sndUna != _sndMax) SendAllAgain();
     }
 
     /// <summary>A neighbour is known now that was not: the SYN that was lost is sent again at once.</summary>
@@ -106,18 +106,6 @@ internal sealed partial class TcpConnection
         return true;
     }
 
-    // RFC 5681, 3.1 (a time-out) and RFC 6582, 4.
-    private void SendAgain()
-    {
-        _ssthresh = Math.Max((int)(_sndMax - _sndUna) / 2, 2 * _mss);
-        _cwnd = _mss;
-        _recover = _sndMax;
-        (_isRecovering, _duplicates) = (false, 0);
-        _sndNxt = _sndUna;
-        Output();
-        if (Deadline == long.MaxValue) StartTimer();
-    }
-
     private void Probe()
     {
         if (Emit(Tcp.Ack, _sndUna, 1, mayWait: true)) _sndMax = SequenceNumber.Later(_sndMax, _sndUna + 1);
@@ -142,8 +130,9 @@ internal sealed partial class TcpConnection
             Establish();
         }
         var window = (uint)segment.Window << _sndScale;
+        var tellsNews = ReadBlocks(segment.SackBlocks);
         if (SequenceNumber.IsBefore(_sndUna, ack)) Advance(ack);
-        else if (ack == _sndUna && segment.Length == 0 && window == _sndWnd && _sndUna != _sndNxt) ReceiveDuplicate();
+        else if (ack == _sndUna && _sndUna != _sndNxt && (_sackPermitted ? tellsNews : segment.Length == 0 && window == _sndWnd)) ReceiveDuplicate();
         if (SequenceNumber.IsBefore(_sndWl1, segment.Sequence) || (_sndWl1 == segment.Sequence && SequenceNumber.IsAtMost(_sndWl2, ack)))
         {
             // A guest that answers with a window of zero is there, and will be asked for as long as it is.
@@ -162,6 +151,7 @@ internal sealed partial class TcpConnection
         _toGuest.Drop((int)Math.Min(count, (uint)_toGuest.Count));
         _sndUna = ack;
         _sndNxt = SequenceNumber.Later(_sndNxt, ack);
+        _sacked.Advance(ack);
         _retries = 0;
         if (_isRecovering) Recover(ack, count);
         else
@@ -172,41 +162,6 @@ internal sealed partial class TcpConnection
         }
         StopTimer();
         if (_sndUna != _sndMax) StartTimer();
-    }
-
-    // RFC 6582, 3.2
-    private void ReceiveDuplicate()
-    {
-        if (_isRecovering)
-        {
-            _cwnd = Math.Min(MostCongestionWindow, _cwnd + _mss);
-            return;
-        }
-        if (++_duplicates != DuplicatesForRetransmit || SequenceNumber.IsBefore(_sndUna, _recover)) return;
-        _recover = _sndMax;
-        _ssthresh = Math.Max((int)(_sndMax - _sndUna) / 2, 2 * _mss);
-        _cwnd = _ssthresh + DuplicatesForRetransmit * _mss;
-        _isRecovering = true;
-        SendFirstAgain();
-    }
-
-    private void Recover(uint ack, uint count)
-    {
-        if (!SequenceNumber.IsBefore(ack, _recover))
-        {
-            (_isRecovering, _duplicates, _cwnd) = (false, 0, _ssthresh);
-            return;
-        }
-        _cwnd = Math.Max(_mss, _cwnd - (int)Math.Min(count, (uint)_cwnd) + _mss);
-        SendFirstAgain();
-    }
-
-    private void SendFirstAgain()
-    {
-        _isTiming = false;
-        var length = Math.Min(_mss, _toGuest.Count);
-        var isFin = _hostEnded && length == _toGuest.Count;
-        _ = Emit((byte)(Tcp.Ack | (isFin ? Tcp.Fin : 0)), _sndUna, length, mayWait: true);
     }
 
     // RFC 6298, 2, in milliseconds.
@@ -239,23 +194,52 @@ internal sealed partial class TcpConnection
     private bool Emit(byte flags, uint sequence, int length, bool mayWait)
     {
         var isSyn = (flags & Tcp.Syn) != 0;
-        // A SYN has the MSS, and a window scale where the other has not gone without.
-        var withScale = isSyn && (State == TcpState.SynSent || _rcvScale != 0);
-        var header = Tcp.HeaderLength + (isSyn ? 4 : 0) + (withScale ? 4 : 0);
+        Span<byte> options = stackalloc byte[Tcp.MostOptions];
+        options = options[..(isSyn ? WriteSynOptions(options) : length == 0 && (flags & Tcp.Rst) == 0 ? WriteBlocks(options) : 0)];
+        var header = Tcp.HeaderLength + options.Length;
         var segment = _context.Link.Payload(_key.Guest.IsV4, header + length);
         TcpHeader.Write(segment, _key, sequence, (flags & Tcp.Ack) != 0 ? _rcvNxt : 0, flags, header);
         BinaryPrimitives.WriteUInt16BigEndian(segment[14..], TellWindow(isSyn));
-        if (isSyn)
-        {
-            (segment[20], segment[21]) = (Tcp.OptionMss, 4);
-            BinaryPrimitives.WriteUInt16BigEndian(segment[22..], (ushort)_ourMss);
-        }
-        if (withScale) (segment[24], segment[25], segment[26], segment[27]) = (Tcp.OptionNop, Tcp.OptionWindowScale, 3, OurWindowScale);
+        options.CopyTo(segment[Tcp.HeaderLength..]);
         if (length != 0) _toGuest.CopyTo((int)(sequence - _sndUna), segment[header..]);
-        var options = new SendOptions(Tcp.ChecksumAt, length > _mss ? _mss : 0, header, MayWait: mayWait);
-        if (!_context.Link.Send(_key.Peer, _key.Guest, IpProtocol.Tcp, header + length, options)) return false;
+        var how = new SendOptions(Tcp.ChecksumAt, length > _mss ? _mss : 0, header, MayWait: mayWait);
+        if (!_context.Link.Send(_key.Peer, _key.Guest, IpProtocol.Tcp, header + length, how)) return false;
         if ((flags & Tcp.Ack) != 0) _ackDue = false;
         return true;
+    }
+
+    // A SYN has the MSS, and what else the other has not gone without.
+    private int WriteSynOptions(Span<byte> options)
+    {
+        (options[0], options[1]) = (Tcp.OptionMss, 4);
+        BinaryPrimitives.WriteUInt16BigEndian(options[2..], (ushort)_ourMss);
+        var length = 4;
+        if (State == TcpState.SynSent || _rcvScale != 0) length += Put(options[length..], Tcp.OptionNop, Tcp.OptionWindowScale, 3, OurWindowScale);
+        if (State == TcpState.SynSent || _sackPermitted) length += Put(options[length..], Tcp.OptionNop, Tcp.OptionNop, Tcp.OptionSackPermitted, 2);
+        return length;
+    }
+
+    // What came behind a gap. RFC 2018, 3 and 4: the range of the newest segment first.
+    private int WriteBlocks(Span<byte> options)
+    {
+        if (!_sackPermitted || _early.Bytes == 0) return 0;
+        Span<(uint Start, uint End)> ranges = stackalloc (uint, uint)[Tcp.MostSackBlocks];
+        ranges = ranges[.._early.Ranges(_rcvNxt, _earlyNewest, ranges)];
+        if (ranges.IsEmpty) return 0;
+        var length = Put(options, Tcp.OptionNop, Tcp.OptionNop, Tcp.OptionSack, (byte)(2 + ranges.Length * Tcp.SackBlockLength));
+        foreach (var (start, end) in ranges)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(options[length..], start);
+            BinaryPrimitives.WriteUInt32BigEndian(options[(length + 4)..], end);
+            length += Tcp.SackBlockLength;
+        }
+        return length;
+    }
+
+    private static int Put(Span<byte> options, byte first, byte second, byte third, byte fourth)
+    {
+        (options[0], options[1], options[2], options[3]) = (first, second, third, fourth);
+        return 4;
     }
 
     private ushort TellWindow(bool isSyn)

@@ -1,4 +1,4 @@
-// A segment of the guest's, read (RFC 9293, 3.1 and 3.2; RFC 7323, 2). Options that are malformed end the reading of
+// A segment of the guest's, read (RFC 9293, 3.1 and 3.2; RFC 7323, 2; RFC 2018). Options that are malformed end the reading of
 // options, as they do elsewhere; a header that does not fit makes the segment none.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
@@ -21,6 +21,12 @@ internal ref struct TcpSegment
 
     /// <summary>The window scale it tells, or null.</summary>
     internal int? WindowScale;
+
+    /// <summary>Whether selective acknowledgements are permitted. RFC 2018, 2.</summary>
+    internal bool SackPermitted;
+
+    /// <summary>The blocks of a selective acknowledgement, 8 bytes each. RFC 2018, 3.</summary>
+    internal ReadOnlySpan<byte> SackBlocks;
 
     internal ReadOnlySpan<byte> Payload;
 
@@ -60,6 +66,8 @@ internal ref struct TcpSegment
             if (length < 2 || length > options.Length) return;
             if (options[0] == Tcp.OptionMss && length == 4) Mss = BinaryPrimitives.ReadUInt16BigEndian(options[2..]);
             if (options[0] == Tcp.OptionWindowScale && length == 3) WindowScale = Math.Min((int)options[2], Tcp.MostWindowScale);
+            if (options[0] == Tcp.OptionSackPermitted && length == 2) SackPermitted = true;
+            if (options[0] == Tcp.OptionSack) SackBlocks = options[2..length];
             options = options[length..];
         }
     }
