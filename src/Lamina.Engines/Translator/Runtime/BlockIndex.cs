@@ -43,7 +43,7 @@ internal sealed class BlockIndex(CodeBuffer buffer)
     /// <summary>Adds a block that is not there.</summary>
     public void Add(Block block)
     {
-        if (++_taken > _words.Length / 2) Grow();
+        if (_taken >= _words.Length / 2) Grow();
         Put((ulong)HashOf(block.Physical, block.Key) << 32 | (uint)block.Number + 1);
     }
 
@@ -76,11 +76,14 @@ internal sealed class BlockIndex(CodeBuffer buffer)
     // Not by the linear address: kernels map memory so that the two would cancel each other out.
     private static uint HashOf(ulong physical, ModeKey key) => (uint)((physical ^ (ulong)key << 32) * 0x9e37_79b9_7f4a_7c15 >> 32);
 
+    // The place of what was removed is taken again: code that changes itself makes and drops the same block over and over.
     private void Put(ulong word)
     {
         var at = (uint)(word >> 32);
-        while (_words[at & (uint)(_words.Length - 1)] != 0) at++;
-        _words[at & (uint)(_words.Length - 1)] = word;
+        while (_words[at & (uint)(_words.Length - 1)] is not 0 and var other && (uint)other != Removed) at++;
+        ref var place = ref _words[at & (uint)(_words.Length - 1)];
+        if (place == 0) _taken++;
+        place = word;
     }
 
     // Where much was removed the size stays.
@@ -89,7 +92,7 @@ internal sealed class BlockIndex(CodeBuffer buffer)
         var old = _words;
         var live = old.Count(static word => word != 0 && (uint)word != Removed);
         _words = new ulong[live > old.Length / 4 ? old.Length * 2 : old.Length];
-        _taken = live + 1;
+        _taken = 0;
         foreach (var word in old)
             if (word != 0 && (uint)word != Removed) Put(word);
     }
