@@ -242,6 +242,22 @@ public sealed class PagingTests
     }
 
     [Fact]
+    public void AStoreThatWasPlacedIsMadeThereWhateverBecomesOfThePageTables()
+    {
+        using var machine = new TestMachine();
+        machine.EnterLong();
+        Assert.True(machine.Processor.TryPlaceStore(0x1f_fffc, 8, out var place));
+        machine.Write(TestMachine.PageTables + 0x2000, 0ul); // as another CPU would
+        machine.Write(TestMachine.PageTables + 0x2000 + 8, 0ul);
+
+        machine.Processor.StoreAt(place, 0, [1, 2, 3, 4, 5, 6]);
+        machine.Processor.StoreAt(place, 6, [7, 8]);
+
+        Assert.False(machine.Processor.TryPlaceStore(0x1f_fffc, 8, out _));
+        Assert.Equal(0x0807_0605_0403_0201ul, machine.Read<ulong>(0x1f_fffc));
+    }
+
+    [Fact]
     public void AccessesOutsideRamReachTheBusInPiecesAndTheOwnLocalApic()
     {
         using var machine = new TestMachine();

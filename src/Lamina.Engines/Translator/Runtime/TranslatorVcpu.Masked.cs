@@ -51,7 +51,9 @@ internal sealed unsafe partial class TranslatorVcpu
             _ => WindowBehind,
         };
         var from = firstIsThere ? 0 : first;
-        PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, secondIsThere ? site.Size : first);
+        var to = secondIsThere ? site.Size : first;
+        if (kind == AccessKind.Write && to > from && !_processor.TryPlaceStore(Linear(linear + (ulong)from), to - from, out _storePlace)) to = from;
+        PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, to);
         _windowDistance = (ulong)_masked - linear;
         _windowKind = kind;
         _area->Scratch1 = _windowDistance;
@@ -107,7 +109,7 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             var start = i;
             while (i < _maskedTo && _masked[i] != _before[i]) i++;
-            if (i > start) _ = _processor.TryWriteLinear(Linear(_storeLinear + (ulong)start), new ReadOnlySpan<byte>(_masked + start, i - start));
+            if (i > start) _processor.StoreAt(_storePlace, start - _maskedFrom, new ReadOnlySpan<byte>(_masked + start, i - start));
         }
         _masked = null;
     }

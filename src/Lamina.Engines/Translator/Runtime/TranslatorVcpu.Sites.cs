@@ -11,6 +11,7 @@ namespace Lamina.Engines.Translator.Runtime;
 internal sealed unsafe partial class TranslatorVcpu
 {
     private ulong _storeLinear;
+    private StorePlace _storePlace;
     private bool _debugStop;
 
     /// <summary>Handles an exit. False: triple fault.</summary>
@@ -166,14 +167,9 @@ internal sealed unsafe partial class TranslatorVcpu
                 if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
             }
         }
-        else if (!_processor.TryProbe(linear, size, AccessKind.Write))
-        {
-            return HandleWriteFault(site, linear);
-        }
-        else if (block.InstructionCount > 1 && CrossingTouches(block, linear, size))
-        {
-            return StepOver();
-        }
+        // Found once: another CPU may take the page's rights away before the store is made, as it may behind a processor's TLB.
+        if (!_processor.TryPlaceStore(linear, size, out _storePlace)) return HandleWriteFault(site, linear);
+        if (!InOnePage(linear, size) && block.InstructionCount > 1 && CrossingTouches(block, linear, size)) return StepOver();
         if (site.Reads && _store.World.Vcpus.Count > 1 && IsLocked()) HoldWorld();
         var bounce = BounceFor(linear);
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
@@ -198,8 +194,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleCommit(in Site site)
     {
         if (_masked != null) CommitMasked();
-        else if (!_processor.TryWriteLinear(_storeLinear, new ReadOnlySpan<byte>(BounceFor(_storeLinear), site.Size)))
-            throw new InvalidOperationException("a store that was probed cannot be made");
+        else _processor.StoreAt(_storePlace, 0, new ReadOnlySpan<byte>(BounceFor(_storeLinear), site.Size));
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
         ResumeWithin(_area->ExitAddress);
         return true;

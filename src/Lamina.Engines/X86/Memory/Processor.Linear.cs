@@ -48,19 +48,39 @@ internal sealed unsafe partial class Processor
 
     private bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data, AccessMode mode)
     {
-        address &= LinearMask;
-        if (!CheckSystemAddress(address, data.Length, mode) || !TryTranslate(address, AccessKind.Write, mode, out var first)) return false;
-        var offset = address & 0xfff;
-        var inFirst = (int)Math.Min(PageSize - offset, (ulong)data.Length);
-        if (inFirst == data.Length) WritePhysical(first.PhysicalPage | offset, data);
-        else
-        {
-            if (!TryTranslate((address + (ulong)inFirst) & LinearMask, AccessKind.Write, mode, out var second)) return false;
-            WritePhysical(first.PhysicalPage | offset, data[..inFirst]);
-            WritePhysical(second.PhysicalPage, data[inFirst..]);
-        }
-        if (HasDataBreakpoints && mode != AccessMode.Implicit) NoteDataAccess(address, data.Length, write: true);
+        if (!TryPlaceStore(address, data.Length, mode, out var place)) return false;
+        StoreAt(place, 0, data, mode);
         return true;
+    }
+
+    /// <summary>Finds out where a store of at most 4 KiB goes, with the current rights; accessed and dirty bits are set as if it were made.</summary>
+    public bool TryPlaceStore(ulong address, int length, out StorePlace place) => TryPlaceStore(address, length, AccessMode.Current, out place);
+
+    private bool TryPlaceStore(ulong address, int length, AccessMode mode, out StorePlace place)
+    {
+        place = default;
+        address &= LinearMask;
+        if (!CheckSystemAddress(address, length, mode) || !TryTranslate(address, AccessKind.Write, mode, out var first)) return false;
+        var inFirst = PageSize - (address & 0xfff);
+        Translation second = default;
+        if (inFirst < (ulong)length && !TryTranslate((address + inFirst) & LinearMask, AccessKind.Write, mode, out second)) return false;
+        place = new StorePlace(address, first.PhysicalPage, second.PhysicalPage);
+        return true;
+    }
+
+    /// <summary>Makes a store, or a part of it.</summary>
+    /// <param name="place">Where it goes.</param>
+    /// <param name="offset">Where in it the data begin.</param>
+    /// <param name="data">Bytes, within what the place was found for.</param>
+    public void StoreAt(in StorePlace place, int offset, ReadOnlySpan<byte> data) => StoreAt(place, offset, data, AccessMode.Current);
+
+    private void StoreAt(in StorePlace place, int offset, ReadOnlySpan<byte> data, AccessMode mode)
+    {
+        var at = (place.Linear & 0xfff) + (ulong)offset;
+        var inFirst = at >= PageSize ? 0 : (int)Math.Min(PageSize - at, (ulong)data.Length);
+        if (inFirst > 0) WritePhysical(place.FirstPage | at, data[..inFirst]);
+        if (inFirst < data.Length) WritePhysical(place.SecondPage + (at + (ulong)inFirst - PageSize), data[inFirst..]);
+        if (HasDataBreakpoints && mode != AccessMode.Implicit) NoteDataAccess((place.Linear + (ulong)offset) & LinearMask, data.Length, write: true);
     }
 
     /// <summary>System structures have no segment whose check would have caught a non-canonical address.</summary>

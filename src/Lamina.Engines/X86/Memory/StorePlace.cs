@@ -1,0 +1,7 @@
+namespace Lamina.Engines.X86;
+
+/// <summary>Where a store goes that was found to be allowed and is made later.</summary>
+/// <param name="Linear">Linear address of its first byte.</param>
+/// <param name="FirstPage">Guest-physical address of the page that the first byte lies in.</param>
+/// <param name="SecondPage">Of the page behind, where the store crosses into it.</param>
+public readonly record struct StorePlace(ulong Linear, ulong FirstPage, ulong SecondPage);
