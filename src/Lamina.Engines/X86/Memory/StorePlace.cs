@@ -1,3 +1,4 @@
+// Another CPU may change the page tables between the moment when an instruction may store and the one when it has what it stores.
 namespace Lamina.Engines.X86;
 
 /// <summary>Where a store goes that was found to be allowed and is made later.</summary>
