@@ -1,8 +1,6 @@
 // Cases that access memory at constant distances from a few registers, as functions do with what is on their stack and
 // with structures: with other instructions between, flags that are live across accesses, and the registers anywhere,
 // across the edges of pages that can be written, that cannot, that are not there, and where addresses are not canonical.
-using Lamina.Conformance.Oracle;
-
 namespace Lamina.Conformance.Cases;
 
 /// <summary>The generator of groups of accesses by the same registers; 64-bit code.</summary>
@@ -25,20 +23,11 @@ internal static class AccessGroupGenerator
         foreach (var register in bases) test.Gpr[register] = ChoosePlace(random);
         List<byte> code = [];
         for (var n = 2 + random.Below(12); n > 0; n--) AddInstruction(random, code, bases);
-        var start = random.Chance(20) ? CaseLayout.PageSize - random.Below(code.Count) : random.Below(CaseLayout.CodeSize - code.Count - 16);
-        test.SetCode(CaseLayout.CodeInImage + start, [.. code]);
+        test.SetCode(CasePlaces.Code(random, code.Count), [.. code]);
     }
 
-    private static ulong ChoosePlace(CaseRandom random)
-    {
-        var near = (ulong)random.Below(65) * 8 - 256 + (random.Chance(30) ? (ulong)random.Below(8) : 0);
-        return random.Below(10) switch
-        {
-            < 5 => CaseLayout.Data + (ulong)random.Below(5) * CaseLayout.PageSize + near,
-            < 9 => CaseLayout.Data + 0x400 + (ulong)random.Below(0x2000),
-            _ => random.Pick<ulong>([0, 1ul << 47, ulong.MaxValue << 46, random.Next()]) + near,
-        };
-    }
+    private static ulong ChoosePlace(CaseRandom random) =>
+        CasePlaces.Data(random, (ulong)random.Below(65) * 8 - 256 + (random.Chance(30) ? (ulong)random.Below(8) : 0));
 
     private static void AddInstruction(CaseRandom random, List<byte> code, byte[] bases)
     {

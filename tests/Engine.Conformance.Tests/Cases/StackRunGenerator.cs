@@ -1,7 +1,5 @@
 // Cases that push and pop registers one after the other, as functions do at their ends, with the stack anywhere: across
 // the edges of pages that can be written, that cannot, that are not there, and where addresses are not canonical.
-using Lamina.Conformance.Oracle;
-
 namespace Lamina.Conformance.Cases;
 
 /// <summary>The generator of runs of PUSH and POP; 64-bit code.</summary>
@@ -24,20 +22,11 @@ internal static class StackRunGenerator
                 AddRun(random, code, push: random.Chance(50), random.Below(MostRegisters));
                 AddArithmetic(random, code);
             }
-        var start = random.Chance(20) ? CaseLayout.PageSize - random.Below(code.Count) : random.Below(CaseLayout.CodeSize - code.Count - 16);
-        test.SetCode(CaseLayout.CodeInImage + start, [.. code]);
+        test.SetCode(CasePlaces.Code(random, code.Count), [.. code]);
     }
 
-    private static ulong ChooseStack(CaseRandom random)
-    {
-        var near = (ulong)random.Below(17) * 8 - 64 + (random.Chance(20) ? (ulong)random.Below(8) : 0);
-        return random.Below(10) switch
-        {
-            < 6 => CaseLayout.Data + (ulong)random.Below(5) * CaseLayout.PageSize + near,
-            < 9 => CaseLayout.Data + 0x400 + (ulong)random.Below(0x2000),
-            _ => random.Pick<ulong>([0, 1ul << 47, ulong.MaxValue << 46, random.Next()]) + near,
-        };
-    }
+    private static ulong ChooseStack(CaseRandom random) =>
+        CasePlaces.Data(random, (ulong)random.Below(17) * 8 - 64 + (random.Chance(20) ? (ulong)random.Below(8) : 0));
 
     // A call, and behind a breakpoint what it calls: it pops as much as it has pushed, so that the return finds its way.
     private static void AddFunction(CaseRandom random, List<byte> code)

@@ -2,9 +2,8 @@
 // them changes, as functions do with what they keep on the stack, and with the fields of a structure. One look at the
 // table serves all of them, provided that everything lies in one page, and alignment does not matter then. The addend
 // waits in the frame, since scratch registers are needed in between. It cannot grow stale, because nothing in a group
-// leaves generated code: the same instructions stand once more in the cold part (see StackRuns), and where the group's
-// look-up fails, or that of an access between its members, they go on there.
-using Lamina.Engines.Translator.Analyse;
+// leaves generated code: where the group's look-up fails, or that of an access between its members, the instructions go
+// on in the cold part (see Stretches).
 using Lamina.Engines.Translator.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
@@ -28,7 +27,7 @@ internal sealed unsafe partial class BlockEmitter
     /// <param name="poll">The instruction that a test for exit requests comes before.</param>
     private int GroupLength(int poll)
     {
-        if (!_long || (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0) return 0;
+        if (!SharesLookUps) return 0;
         ref readonly var first = ref _block.Instructions[_index];
         if (!IsGroupable(first)) return 0;
         _group = new Group { Base = first.Base, Least = int.MaxValue, Most = int.MinValue };
@@ -90,38 +89,21 @@ internal sealed unsafe partial class BlockEmitter
     /// <summary>Emits the group that <see cref="GroupLength"/> found; the walk goes on behind it.</summary>
     private void EmitGroup(int count)
     {
-        ParkFlags(LiveBefore);
-        ref var run = ref _runs[_runCount++];
-        run = new StackRun { First = _index, Count = count, Flags = _flags, FirstCold = _coldCount };
-        // Once more: by now the flags may be parked.
-        NoteInstruction();
+        ref var group = ref BeginStretch(count);
         var register = HostOf(_group.Base);
         _asm.Rm(Op.Lea, S0, register, _group.Least);
         _asm.Rm(Op.Lea, S1, register, _group.Most - 1);
-        BeginRun(ref run, S0, _group.Writes);
+        LookUpOnce(ref group, S0, _group.Writes);
         _asm.Frame(Op.MovStore, S1, Frame.Addend);
         _group.Active = _group.AddendAtHand = true;
-        for (; _index < run.First + count; _index++)
+        for (; _index < group.First + count; _index++)
         {
-            if (_index != run.First) NoteInstruction();
+            if (_index != group.First) NoteInstruction();
             EmitInstruction(_block.Instructions[_index]);
             _group.AddendAtHand = false;
         }
         _group.Active = false;
-        run.FlagsAfter = _flags;
-        run.PastCold = _coldCount;
-        run.Resume = _asm.Cursor;
-        _index = run.First + count - 1;
-    }
-
-    // In the cold part, before an instruction: is it where an access between a group's members goes on that is not in the table?
-    private void EnterFromGroup(ref StackRun run)
-    {
-        if (run.FirstCold == run.PastCold || _cold[run.FirstCold].Index != _index) return;
-        ref readonly var cold = ref _cold[run.FirstCold++];
-        ParkFlags(LiveBefore);
-        if (cold.Jump0 != null) _asm.Bind(cold.Jump0);
-        _asm.Bind(cold.Jump1);
+        EndStretch(ref group);
     }
 
     private bool IsMember(in Instruction instruction) => _group.Active && instruction.Base == _group.Base && IsGroupable(instruction);

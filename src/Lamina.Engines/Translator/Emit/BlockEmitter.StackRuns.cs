@@ -1,8 +1,6 @@
 // Runs of PUSH or POP of registers, as functions begin and end with (and RET behind a run of POP): the addresses are known
-// distances apart, so that one look at the table serves all of them, provided that they lie in one page. Where they do
-// not, or the entry is missing, the same instructions stand once more in the cold part, each with its own check. Only the
-// first instruction's access can fault, before anything has changed.
-using Lamina.Engines.Translator.Analyse;
+// distances apart, so that one look at the table serves all of them (see Stretches). Only the first instruction's access
+// can fault, before anything has changed.
 using Lamina.Engines.Translator.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
@@ -13,22 +11,11 @@ internal sealed unsafe partial class BlockEmitter
     // Shorter ones do not make up for standing there twice.
     private const int ShortestRun = 3;
 
-    /// <summary>A run, or a group, that stands in the straight part, for the way around it.</summary>
-    private struct StackRun
-    {
-        public int First, Count, FirstCold, PastCold;
-        public byte* Crosses, Missing, Resume;
-        public FlagPlace Flags, FlagsAfter;
-    }
-
-    private readonly StackRun[] _runs = new StackRun[GuestBlock.MaxInstructions / 2 + 1];
-    private int _runCount;
-
     /// <summary>How many instructions from here on are a run, 0 if they are none worth it.</summary>
     /// <param name="poll">The instruction that a test for exit requests comes before.</param>
     private int StackRunLength(int poll)
     {
-        if (!_long || (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0) return 0;
+        if (!SharesLookUps) return 0;
         var id = _block.Instructions[_index].Id;
         var end = _index;
         while (end < _block.Count && (end == _index || end != poll) && IsStackRegister(_block.Instructions[end], id)) end++;
@@ -49,34 +36,28 @@ internal sealed unsafe partial class BlockEmitter
     /// <summary>Emits a run; the walk goes on behind it.</summary>
     private void EmitStackRun(int count)
     {
-        ParkFlags(LiveBefore);
-        ref var run = ref _runs[_runCount++];
-        run = new StackRun { First = _index, Count = count, Flags = _flags };
-        // Once more: by now the flags may be parked.
-        NoteInstruction();
+        ref var run = ref BeginStretch(count);
         if (_block.Instructions[_index].Id == InstructionId.Push) EmitPushRun(ref run);
         else EmitPopRun(ref run);
-        run.FlagsAfter = _flags;
-        run.Resume = _asm.Cursor;
-        _index = run.First + count - 1;
+        EndStretch(ref run);
     }
 
-    private void EmitPushRun(ref StackRun run)
+    private void EmitPushRun(ref Stretch run)
     {
         var bytes = run.Count * 8;
         _asm.Rm(Op.Lea, S0, StackPointer, -bytes);
         _asm.Rm(Op.Lea, S1, StackPointer, -1);
-        BeginRun(ref run, S0, write: true);
+        LookUpOnce(ref run, S0, write: true);
         _asm.Rx(Op.Lea, S0, S0, S1, 0, 0);
         for (var n = 0; n < run.Count; n++)
             _asm.Rm(Op.MovStore, LoadGuest(StackRegister(_block.Instructions[run.First + n]), S1), S0, bytes - 8 * (n + 1));
         AdjustStack(-bytes);
     }
 
-    private void EmitPopRun(ref StackRun run)
+    private void EmitPopRun(ref Stretch run)
     {
         _asm.Rm(Op.Lea, S1, StackPointer, run.Count * 8 - 1);
-        BeginRun(ref run, StackPointer, write: false);
+        LookUpOnce(ref run, StackPointer, write: false);
         var released = 0;
         for (var n = 0; n < run.Count; n++)
         {
@@ -92,48 +73,4 @@ internal sealed unsafe partial class BlockEmitter
         _index = run.First + run.Count - 1;
         if (_block.Instructions[_index].Id == InstructionId.Ret) EmitIndirectEnd();
     }
-
-    // In S1, the last byte's address on entry: it differs from the first's in the offset within the page alone.
-    private void BeginRun(ref StackRun run, int first, bool write)
-    {
-        _asm.Rr(Op.Xor, first, S1);
-        _asm.RegImmediate(7, S1, 4095);
-        run.Crosses = _asm.JccForward(Cond.A);
-        _asm.LoadAddend(S1, first, write);
-        _asm.Rr(Op.Test, S1, S1);
-        run.Missing = _asm.JccForward(Cond.E);
-    }
-
-    /// <summary>The instructions of runs one by one, in the cold part.</summary>
-    private void EmitRunsOneByOne()
-    {
-        for (var n = 0; n < _runCount; n++)
-        {
-            var run = _runs[n];
-            _asm.Bind(run.Crosses);
-            _asm.Bind(run.Missing);
-            _flags = run.Flags;
-            for (_index = run.First; _index < run.First + run.Count; _index++)
-            {
-                EnterFromGroup(ref run);
-                NoteInstruction();
-                EmitInstruction(_block.Instructions[_index]);
-            }
-            _index--;
-            if (_block.Instructions[_index].Id == InstructionId.Ret) continue;
-            PlaceFlags(run.FlagsAfter);
-            _asm.JmpBack(run.Resume);
-        }
-    }
-
-    // Live flags to where the straight part has them at this point.
-    private void PlaceFlags(FlagPlace place)
-    {
-        if (LiveAfter == Flags.None || _flags == place || _flags == FlagPlace.Both) return;
-        if (place != FlagPlace.Parked && _flags == FlagPlace.Parked) UnparkFlags();
-        else if (_flags == FlagPlace.Host) CopyFlags(LiveAfter);
-    }
-
-    private void NoteInstruction() =>
-        buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index], _flags == FlagPlace.Parked));
 }

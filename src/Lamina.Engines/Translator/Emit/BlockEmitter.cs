@@ -1,6 +1,6 @@
 // Turns a decoded block into host code. This file: the walk over the instructions, flags, and what happens at the end.
 // The other parts: Memory (addresses and checked accesses), Plain (instructions re-encoded from their own bytes),
-// Slots, Stack, StackRuns, Groups, Control, System.
+// Slots, Stack, Stretches, StackRuns, Groups, Control, System.
 //
 // Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
 // host's flags or parked (Frame.ParkedFlags), as _flags says, unless they are dead; no architectural write has
@@ -77,7 +77,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _fallsThrough = result.FallsThrough;
         _flags = FlagPlace.Host;
         _coldCount = 0;
-        _runCount = 0;
+        _stretchCount = 0;
         _long = _key.CodeSize() == CodeSize.Code64;
         Begin(result);
         if (block.End == BlockEnd.Undecodable)
@@ -91,7 +91,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         End(result);
         _asm.Cursor = buffer.BeginCold(MaxBlockBytes);
         result.ColdStart = buffer.OffsetOf(_asm.Cursor);
-        EmitRunsOneByOne();
+        EmitStretchesOneByOne();
         EmitCold();
         result.ColdEnd = buffer.EndCold(_asm.Cursor);
         result.InstructionCount = block.Count;
@@ -145,6 +145,9 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             else EmitJump(_block.Length, _block.LiveAfter[_index]);
         }
     }
+
+    private void NoteInstruction() =>
+        buffer.Instructions.Add((buffer.OffsetOf(_asm.Cursor), (ushort)_block.Offsets[_index], _flags == FlagPlace.Parked));
 
     private void EmitInstruction(in Instruction instruction)
     {

@@ -52,7 +52,8 @@ internal sealed unsafe partial class TranslatorVcpu
         };
         var from = firstIsThere ? 0 : first;
         var to = secondIsThere ? site.Size : first;
-        if (kind == AccessKind.Write && to > from && !_processor.TryPlaceStore(Linear(linear + (ulong)from), to - from, out _storePlace)) to = from;
+        // Another CPU took the page away since it was there.
+        if (kind == AccessKind.Write && to > from && !_processor.TryPlaceStore(Linear(linear + (ulong)from), to - from, out _storePlace)) return TryMaskedWindow(site, linear, kind);
         PrepareMasked(linear, (byte*)_window.Address + page * PageBytes + offset, from, to);
         _windowDistance = (ulong)_masked - linear;
         _windowKind = kind;

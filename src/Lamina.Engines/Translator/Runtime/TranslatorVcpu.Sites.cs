@@ -166,10 +166,17 @@ internal sealed unsafe partial class TranslatorVcpu
                 }
                 if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
             }
+            // Found once: another CPU may take the page's rights away before the store is made, as it may behind a processor's TLB.
+            _storePlace = new StorePlace(linear, page.PhysicalPage, 0);
         }
-        // Found once: another CPU may take the page's rights away before the store is made, as it may behind a processor's TLB.
-        if (!_processor.TryPlaceStore(linear, size, out _storePlace)) return HandleWriteFault(site, linear);
-        if (!InOnePage(linear, size) && block.InstructionCount > 1 && CrossingTouches(block, linear, size)) return StepOver();
+        else if (!_processor.TryPlaceStore(linear, size, out _storePlace))
+        {
+            return HandleWriteFault(site, linear);
+        }
+        else if (block.InstructionCount > 1 && CrossingTouches(block, linear, size))
+        {
+            return StepOver();
+        }
         if (site.Reads && _store.World.Vcpus.Count > 1 && IsLocked()) HoldWorld();
         var bounce = BounceFor(linear);
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
