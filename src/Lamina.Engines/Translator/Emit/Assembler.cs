@@ -333,6 +333,16 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         return Cursor - 4;
     }
 
+    /// <summary>lea reg, [rip + …] with the displacement left open.</summary>
+    public byte* LeaForward(int reg)
+    {
+        Byte(0x48 | (reg >> 3) << 2);
+        Byte(0x8d);
+        Byte((reg & 7) << 3 | 5);
+        Int32(0);
+        return Cursor - 4;
+    }
+
     /// <summary>Pads until the displacement of a jump with so many opcode bytes lies in one cache line, so that it can be changed while others run.</summary>
     public void AlignDisplacement(int opcodeBytes)
     {

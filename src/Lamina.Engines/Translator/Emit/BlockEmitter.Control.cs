@@ -2,6 +2,7 @@
 // cache: the linear target in S0, flags parked if live, and an indirect jump by a hash of the target. The entry is a
 // landing pad, which knows its own address, compares it with S0, and brings flags back if the block wants them. Direct
 // jumps to other pages get a far link: it makes sure that the cache still has the pad, and jumps to the block itself.
+// Calls and returns are in BlockEmitter.Calls.cs.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
@@ -98,42 +99,6 @@ internal sealed unsafe partial class BlockEmitter
         EmitJump(NextOffset, LiveAfter);
     }
 
-    // ---- calls and returns ----
-
-    private void EmitPushReturnAddress()
-    {
-        var operand = BeginPush();
-        if (PositionIndependent)
-        {
-            Fold(ref operand);
-            EmitCodeAddress(S1, NextOffset);
-            OperandOp(Op.MovStore, S1, operand, _long);
-        }
-        else
-        {
-            var address = _linear + (ulong)NextOffset - _codeBase;
-            if (!_long || (long)address == (int)address)
-            {
-                OperandOp(0xc7, 0, operand, _long);
-                _asm.Int32((int)address);
-            }
-            else
-            {
-                Fold(ref operand);
-                _asm.MovImmediate(S1, address);
-                OperandOp(Op.MovStore, S1, operand, _long);
-            }
-        }
-        AdjustStack(-StackWidth);
-        EndAccess(operand);
-    }
-
-    private void EmitCallRelative(in Instruction instruction)
-    {
-        EmitPushReturnAddress();
-        EmitJump(NextOffset + instruction.Immediate, LiveAfter);
-    }
-
     private void EmitJumpIndirect(in Instruction instruction)
     {
         if (instruction.HasMemory)
@@ -153,30 +118,5 @@ internal sealed unsafe partial class BlockEmitter
     {
         CopyFlags(LiveAfter);
         _asm.JumpThroughCache();
-    }
-
-    private void EmitCallIndirect(in Instruction instruction)
-    {
-        if (instruction.HasMemory)
-        {
-            EmitLoadTemporary(instruction);
-        }
-        else
-        {
-            var register = LoadGuest(instruction.Rm, S0);
-            _asm.Frame(Op.MovStore, register, Frame.Temporary0, _long);
-        }
-        EmitPushReturnAddress();
-        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
-        EmitIndirectEnd();
-    }
-
-    private void EmitReturn(in Instruction instruction)
-    {
-        var operand = BeginPop();
-        OperandOp(Op.MovLoad, S0, operand, _long);
-        AdjustStack(StackWidth + (ushort)instruction.Immediate);
-        EndAccess(operand);
-        EmitIndirectEnd();
     }
 }

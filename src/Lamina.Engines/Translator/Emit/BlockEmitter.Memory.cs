@@ -246,7 +246,7 @@ internal sealed unsafe partial class BlockEmitter
                     _asm.JmpBack(cold.Resume);
                     break;
                 case ColdKind.Link:
-                    LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
+                    LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, cold.Parked, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
                     break;
                 case ColdKind.FarLink:
                     LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0), buffer.OffsetOf(cold.Resume));

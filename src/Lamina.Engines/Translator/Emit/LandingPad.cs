@@ -14,15 +14,16 @@ internal static unsafe class LandingPad
     private const int MaxBytes = 128;
 
     /// <summary>
-    /// Emits the way from a direct jump within a page to a block that reaches into the next page: such a block depends on
-    /// two translations of addresses, so it is only entered through the jump cache. Returns the executable address, or 0.
+    /// Emits the way from a direct jump within a page, or from where a call returns to, to a block through the jump cache: to one
+    /// that reaches into the next page, and so depends on two translations of addresses, or that wants flags that are
+    /// <paramref name="parked"/>. Returns the executable address, or 0.
     /// </summary>
-    public static ulong EmitDetour(CodeBuffer buffer, Block target, ulong linear)
+    public static ulong EmitDetour(CodeBuffer buffer, Block target, ulong linear, bool parked)
     {
         if (!buffer.HasRoom(MaxBytes)) return 0;
         var asm = buffer.Begin();
         var start = asm.Here;
-        asm.ParkFlags();
+        if (!parked) asm.ParkFlags();
         if ((target.Key & ModeKey.PositionIndependent) != 0)
         {
             asm.Frame(Op.MovLoad, S0, Frame.CodePage);

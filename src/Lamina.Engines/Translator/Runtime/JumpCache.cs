@@ -28,6 +28,7 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly ulong* _linears;
     private readonly Known* _known;
     private readonly int* _set;
+    private readonly ulong* _returns;
     private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
     private bool _hasLocalCode, _knowsPages;
@@ -46,7 +47,9 @@ internal sealed unsafe class JumpCache : IDisposable
         _linears = (ulong*)(_second + Slot.SecondEntries);
         _known = (Known*)(_linears + Slot.JumpCacheEntries);
         _set = (int*)(_known + Slot.KnownPages);
+        _returns = (ulong*)(_set + Slot.SetLogEntries);
         ClearSecond();
+        ClearReturns();
     }
 
     /// <summary>The entries, for the regions to map.</summary>
@@ -74,6 +77,15 @@ internal sealed unsafe class JumpCache : IDisposable
         else if (_linears[index] != linear) GiveWay(_linears[index], entry);
         entry = pad;
         _linears[index] = linear;
+        NoteCode(linear, crossesPage, global);
+    }
+
+    /// <summary>Code at an address is about to run: what it notes here depends on its page.</summary>
+    /// <param name="linear">The address.</param>
+    /// <param name="crossesPage">The code reaches into the next page.</param>
+    /// <param name="global">The page's translation survives <see cref="ClearLocal"/>.</param>
+    public void NoteCode(ulong linear, bool crossesPage, bool global)
+    {
         NotePage(linear >> 12);
         if (crossesPage) NotePage((linear >> 12) + 1);
         if (!global) _hasLocalCode = true;
@@ -122,6 +134,7 @@ internal sealed unsafe class JumpCache : IDisposable
         if (_knowsPages) new Span<Known>(_known, Slot.KnownPages).Clear();
         _knowsPages = false;
         if (_secondSet.Count > 0) ClearSecond();
+        ClearReturns();
         _codePages.Clear();
         _codeLargePages.Clear();
         _hasLocalCode = false;
@@ -153,6 +166,12 @@ internal sealed unsafe class JumpCache : IDisposable
         _secondSet.Clear();
         // Address 0 belongs to entry 0, and finds it empty.
         _second[0].Pad = _miss;
+    }
+
+    // Address 0 finds that its way is not known.
+    private void ClearReturns()
+    {
+        for (var i = 0; i < Slot.ReturnEntries; i++) (_returns[2 * i], _returns[2 * i + 1]) = (0, _miss);
     }
 
     private void NotePage(ulong page)

@@ -189,10 +189,10 @@ internal sealed unsafe class TranslationStore : IDisposable
         return pad;
     }
 
-    /// <summary>Offset in the code buffer of a detour to a block that crosses a page; 0 where there is no room.</summary>
-    public int DetourTo(Block block, ulong linear)
+    /// <summary>Offset in the code buffer of a detour (see <see cref="LandingPad.EmitDetour"/>); 0 where there is no room.</summary>
+    public int DetourTo(Block block, ulong linear, bool parked)
     {
-        var at = LandingPad.EmitDetour(Buffer, block, linear);
+        var at = LandingPad.EmitDetour(Buffer, block, linear, parked);
         return at == 0 ? 0 : Buffer.OffsetOfExecutable(at);
     }
 

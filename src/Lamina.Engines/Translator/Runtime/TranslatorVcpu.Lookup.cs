@@ -97,6 +97,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private void Enter(Block block, ulong linear)
     {
+        if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block.CrossesPage, _lastFetchGlobal);
         _area->EnterAddress = _store.Buffer.Executable(block.HostStart);
         _area->CodePage = linear & ~0xffful;
         _area->HostFlags = Park(_cpu->ArithmeticFlags);

@@ -408,9 +408,9 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         // A page that went away under us is fetched from elsewhere now.
         if ((target.Physical ^ block.Physical) >= 4096) return 0;
-        if (!target.CrossesPage) return target.HostStart;
+        if (!target.CrossesPage && !(site.Parked && target.LiveIn != Flags.None)) return target.HostStart;
         Remember(target, linear);
-        lock (_store.Gate) return _store.DetourTo(target, linear);
+        lock (_store.Gate) return _store.DetourTo(target, linear, site.Parked);
     }
 
     private bool HandleSystem(Block block, in Site site)

@@ -146,8 +146,14 @@ internal static unsafe class Slot
     /// <summary>Entries of the list of what was set in a jump cache, 4 bytes each; one less, the number of them comes first.</summary>
     public const int SetLogEntries = 16 * 1024;
 
-    /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list.</summary>
-    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * 16 + KnownPages * 16 + SetLogEntries * 4;
+    /// <summary>Entries of the notes of calls, 16 bytes each: a return address, and where in generated code a return to it goes.</summary>
+    public const int ReturnEntries = 1024;
+
+    /// <summary>An entry is found by these bits of the stack slot's address, times two.</summary>
+    public const int ReturnMask = (ReturnEntries - 1) << 3;
+
+    /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list, calls.</summary>
+    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * 16 + KnownPages * 16 + SetLogEntries * 4 + ReturnEntries * 16;
 
     /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
@@ -172,6 +178,9 @@ internal static unsafe class Slot
 
     /// <summary>Displacement of the list of what was set in the first level.</summary>
     public const int SetLog = KnownCodePages + KnownPages * 16;
+
+    /// <summary>Displacement of the notes of calls.</summary>
+    public const int Returns = SetLog + SetLogEntries * 4;
 
     /// <summary>Displacement of the <see cref="RegionHead"/>.</summary>
     public const int Head = JumpCache + JumpBytes;

@@ -1,0 +1,118 @@
+// Calls and returns. A call notes, by the address of the stack slot that it fills, where its return will lead: the address,
+// and a landing right behind the call. A return that finds its address noted for its slot goes there; any other goes through
+// the jump cache. What the notes say is true as long as what the jump cache says is, and they are emptied together. They are
+// not used up, so a landing looks whether anybody wants the vCPU out, as a pad does: a guest may loop over returns alone.
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Runtime;
+using static Lamina.Engines.Translator.Emit.GuestRegisters;
+
+namespace Lamina.Engines.Translator.Emit;
+
+internal sealed unsafe partial class BlockEmitter
+{
+    private void EmitPushReturnAddress()
+    {
+        var operand = BeginPush();
+        if (PositionIndependent)
+        {
+            Fold(ref operand);
+            EmitCodeAddress(S1, NextOffset);
+            OperandOp(Op.MovStore, S1, operand, _long);
+        }
+        else
+        {
+            var address = _linear + (ulong)NextOffset - _codeBase;
+            if (!_long || (long)address == (int)address)
+            {
+                OperandOp(0xc7, 0, operand, _long);
+                _asm.Int32((int)address);
+            }
+            else
+            {
+                Fold(ref operand);
+                _asm.MovImmediate(S1, address);
+                OperandOp(Op.MovStore, S1, operand, _long);
+            }
+        }
+        AdjustStack(-StackWidth);
+        EndAccess(operand);
+    }
+
+    /// <summary>
+    /// Notes where the return of the call leads whose return address was just pushed. Returns the field of the landing's
+    /// address, for <see cref="EmitLanding"/>, or null where the landing would be in another page. Clobbers both scratch registers.
+    /// </summary>
+    private byte* NoteReturn()
+    {
+        if (!InPage(NextOffset) || _codeBase != 0) return null;
+        // What was pushed is still there, also when the store was made elsewhere.
+        if (!PositionIndependent) _asm.MovImmediate(S1, _linear + (ulong)NextOffset);
+        _asm.Mov(S0, StackPointer, wide: false);
+        _asm.RegImmediate(4, S0, Slot.ReturnMask, wide: false);
+        _asm.GsIndex(Op.MovStore, S1, S0, 1, Slot.Returns);
+        var landing = _asm.LeaForward(S1);
+        _asm.GsIndex(Op.MovStore, S1, S0, 1, Slot.Returns + 8);
+        return landing;
+    }
+
+    /// <summary>Emits what a return goes to: its address is in S0, flags are parked.</summary>
+    private void EmitLanding(byte* landing)
+    {
+        if (landing == null) return;
+        _asm.Bind(landing);
+        _asm.GsCompare8(Slot.ExitRequest, 0);
+        _asm.Jcc(Cond.NE, stubs.JumpMiss);
+        if (PositionIndependent)
+        {
+            _asm.RegImmediate(4, S0, -4096);
+            _asm.Frame(Op.MovStore, S0, Frame.CodePage);
+        }
+        var next = neighbour(_identity, _linear, NextOffset);
+        if (next is { LiveIn: not Flags.None }) _asm.UnparkFlags();
+        var field = PatchableJump();
+        if (next != null) Assembler.Bind(field, buffer.At(next.HostStart));
+        else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = NextOffset, GuestOffset = GuestOffset, Parked = true };
+    }
+
+    private void EmitCallRelative(in Instruction instruction)
+    {
+        EmitPushReturnAddress();
+        var landing = NoteReturn();
+        EmitJump(NextOffset + instruction.Immediate, LiveAfter);
+        EmitLanding(landing);
+    }
+
+    private void EmitCallIndirect(in Instruction instruction)
+    {
+        if (instruction.HasMemory)
+        {
+            EmitLoadTemporary(instruction);
+        }
+        else
+        {
+            var register = LoadGuest(instruction.Rm, S0);
+            _asm.Frame(Op.MovStore, register, Frame.Temporary0, _long);
+        }
+        EmitPushReturnAddress();
+        var landing = NoteReturn();
+        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
+        EmitIndirectEnd();
+        EmitLanding(landing);
+    }
+
+    private void EmitReturn(in Instruction instruction)
+    {
+        var popped = StackWidth + (ushort)instruction.Immediate;
+        var operand = BeginPop();
+        OperandOp(Op.MovLoad, S0, operand, _long);
+        AdjustStack(popped);
+        EndAccess(operand);
+        CopyFlags(LiveAfter);
+        _asm.Rm(Op.Lea, S1, StackPointer, -popped, wide: false);
+        _asm.RegImmediate(4, S1, Slot.ReturnMask, wide: false);
+        _asm.GsIndex(Op.CmpLoad, S0, S1, 1, Slot.Returns);
+        _asm.Jcc(Cond.NE, stubs.Jump);
+        _asm.GsIndex(0xff, 4, S1, 1, Slot.Returns + 8, wide: false);
+    }
+}
