@@ -127,6 +127,9 @@ internal sealed unsafe class GuestBlock
     /// <summary>Whether what follows is reached from here unless a jump is taken.</summary>
     public bool MayContinue => End == BlockEnd.FallThrough || End == BlockEnd.Terminator && Instructions[Count - 1].Id is InstructionId.JumpConditional or InstructionId.Loop or InstructionId.JumpCxZero;
 
+    /// <summary>Whether what follows is where a call returns to.</summary>
+    public bool Calls => End == BlockEnd.Terminator && Instructions[Count - 1].Id is InstructionId.CallRelative or InstructionId.CallIndirect;
+
     /// <summary>Makes the block end before an instruction.</summary>
     public void Truncate(int count)
     {

@@ -343,6 +343,12 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         return Cursor - 4;
     }
 
+    /// <summary>Pads until the five bytes that follow lie in one aligned word, so that they can be changed while others run.</summary>
+    public void AlignEntry()
+    {
+        if ((int)((long)Cursor & 7) is var at and > 3) Nop(8 - at);
+    }
+
     /// <summary>Pads until the displacement of a jump with so many opcode bytes lies in one cache line, so that it can be changed while others run.</summary>
     public void AlignDisplacement(int opcodeBytes)
     {

@@ -56,11 +56,27 @@ internal sealed unsafe partial class BlockEmitter
         return landing;
     }
 
+    // Where returns to the block that is emitted next are to go, see NoteReturn; null: nowhere.
+    private byte* _landing;
+
     /// <summary>Emits what a return goes to: its address is in S0, flags are parked.</summary>
     private void EmitLanding(byte* landing)
     {
-        if (landing == null) return;
-        _asm.Bind(landing);
+        _landing = landing;
+        if (landing == null || _fallsThrough) return;
+        var next = neighbour(_identity, _linear, NextOffset);
+        BeginLanding(next?.LiveIn ?? Flags.None);
+        var field = PatchableJump();
+        if (next != null) Assembler.Bind(field, buffer.At(next.HostStart));
+        else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = NextOffset, GuestOffset = GuestOffset, Parked = true };
+    }
+
+    /// <summary>Emits a landing, if there is one to be emitted, in front of a block, or of a jump to one, that wants these flags.</summary>
+    private void BeginLanding(Flags live)
+    {
+        if (_landing == null) return;
+        _asm.Bind(_landing);
+        _landing = null;
         _asm.GsCompare8(Slot.ExitRequest, 0);
         _asm.Jcc(Cond.NE, stubs.JumpMiss);
         if (PositionIndependent)
@@ -68,18 +84,14 @@ internal sealed unsafe partial class BlockEmitter
             _asm.RegImmediate(4, S0, -4096);
             _asm.Frame(Op.MovStore, S0, Frame.CodePage);
         }
-        var next = neighbour(_identity, _linear, NextOffset);
-        if (next is { LiveIn: not Flags.None }) _asm.UnparkFlags();
-        var field = PatchableJump();
-        if (next != null) Assembler.Bind(field, buffer.At(next.HostStart));
-        else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = NextOffset, GuestOffset = GuestOffset, Parked = true };
+        if (live != Flags.None) _asm.UnparkFlags();
     }
 
     private void EmitCallRelative(in Instruction instruction)
     {
         EmitPushReturnAddress();
         var landing = NoteReturn();
-        EmitJump(NextOffset + instruction.Immediate, LiveAfter);
+        EmitJump(NextOffset + instruction.Immediate, LiveAfter, mayFall: false);
         EmitLanding(landing);
     }
 

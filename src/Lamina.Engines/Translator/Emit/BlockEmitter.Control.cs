@@ -26,12 +26,12 @@ internal sealed unsafe partial class BlockEmitter
     private bool InPage(long guestOffset) => !_block.CrossesPage && _pageOffset + guestOffset is >= 0 and < 4096;
 
     /// <summary>Jumps to an offset from the block's start, linked or through the jump cache.</summary>
-    private void EmitJump(long target, Flags live)
+    private void EmitJump(long target, Flags live, bool mayFall = true)
     {
         if (InPage(target))
         {
             if (live != Flags.None) UnparkFlags();
-            if (!_fallsThrough || target != _block.Length) AddLink(PatchableJump(), target);
+            if (!_fallsThrough || !mayFall || target != _block.Length) AddLink(PatchableJump(), target);
         }
         else
         {

@@ -79,7 +79,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _coldCount = 0;
         _stretchCount = 0;
         _long = _key.CodeSize() == CodeSize.Code64;
-        Begin(result);
+        Begin(result, block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn);
         if (block.End == BlockEnd.Undecodable)
         {
             LeaveInline(SiteKind.Undecodable, stubs.Undecodable, 0, target: (int)block.Undecodable);
@@ -105,15 +105,17 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     public void EmitStale(Block result)
     {
         _fallsThrough = false;
-        Begin(result);
+        Begin(result, Flags.None);
         _asm.Call(stubs.Stale);
         End(result);
         result.ColdStart = result.ColdEnd = buffer.EndCold(buffer.BeginCold(MaxBlockBytes));
     }
 
-    private void Begin(Block result)
+    private void Begin(Block result, Flags live)
     {
         _asm = buffer.Begin(continues: _continues);
+        BeginLanding(live);
+        _asm.AlignEntry();
         result.HostStart = buffer.OffsetOf(_asm.Cursor);
         result.FirstSite = buffer.Sites.Count;
         result.FirstInstruction = buffer.Instructions.Count;

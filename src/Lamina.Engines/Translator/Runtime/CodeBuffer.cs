@@ -67,7 +67,6 @@ internal sealed unsafe class CodeBuffer : IDisposable
     {
         var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base);
         if (!continues) asm.Cursor = _base + ((_used + 15) & ~15);
-        else if ((_used & 7) > 3) asm.Nop(8 - (_used & 7));
         return asm;
     }
 

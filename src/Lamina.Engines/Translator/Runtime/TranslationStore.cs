@@ -81,8 +81,10 @@ internal sealed unsafe class TranslationStore : IDisposable
         {
             linear += (uint)block.Length;
             var next = BlockIdentity.Of(block) with { Physical = block.Physical + (uint)block.Length, Linear = (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : linear };
+            var afterCall = _guest.Calls;
+            if (!afterCall) followers--;
             // Another vCPU may have changed the bytes since they were looked at: what runs into that looks again.
-            block = TranslateOne(next, linear, static _ => ulong.MaxValue, --followers) ?? EmitStale(next, linear);
+            block = TranslateOne(next, linear, static _ => ulong.MaxValue, followers) ?? EmitStale(next, linear, afterCall);
         }
         return first;
     }
@@ -120,9 +122,10 @@ internal sealed unsafe class TranslationStore : IDisposable
         return block;
     }
 
-    private Block EmitStale(in BlockIdentity identity, ulong linear)
+    private Block EmitStale(in BlockIdentity identity, ulong linear, bool afterCall)
     {
-        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, LiveIn = Flags.All, Valid = false };
+        // A jump's flags are in the host's flags or dead, a call's are parked.
+        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, LiveIn = afterCall ? Flags.None : Flags.All, Valid = false };
         _emitter.EmitStale(block);
         Buffer.Add(block);
         return block;
@@ -133,7 +136,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private bool CanFallThrough(in BlockIdentity identity, ulong linear, in CodeSource source)
     {
         var next = source.Offset + _guest.Length;
-        if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || next >= 4096 || !_guest.MayContinue || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return false;
+        if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || next >= 4096 || !(_guest.MayContinue || _guest.Calls) || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return false;
         return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), out _) == DecodeResult.Ok
             && Neighbour(identity, linear, _guest.Length) == null;
     }
