@@ -73,8 +73,10 @@ internal sealed class BlockIndex(CodeBuffer buffer)
         block.Physical == identity.Physical && block.Key == identity.Key && block.CodeBase == identity.CodeBase
         && ((identity.Key & ModeKey.PositionIndependent) != 0 || block.Linear == identity.Linear);
 
-    // Not by the linear address: kernels map memory so that the two would cancel each other out.
-    private static uint HashOf(ulong physical, ModeKey key) => (uint)((physical ^ (ulong)key << 32) * 0x9e37_79b9_7f4a_7c15 >> 32);
+    // Not by the linear address: kernels map memory so that the two would cancel each other out. A page's blocks lie beside each
+    // other, since one is looked for after the other.
+    private static uint HashOf(ulong physical, ModeKey key) =>
+        (uint)((physical >> 12 ^ (ulong)key << 32) * 0x9e37_79b9_7f4a_7c15 >> 32) + ((uint)physical >> 2 & 0x3ff);
 
     // The place of what was removed is taken again: code that changes itself makes and drops the same block over and over.
     private void Put(ulong word)
