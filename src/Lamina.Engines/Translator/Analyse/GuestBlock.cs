@@ -130,6 +130,12 @@ internal sealed unsafe class GuestBlock
     /// <summary>Whether what follows is where a call returns to.</summary>
     public bool Calls => End == BlockEnd.Terminator && Instructions[Count - 1].Id is InstructionId.CallRelative or InstructionId.CallIndirect;
 
+    /// <summary>Whether all that can follow is the target of a jump.</summary>
+    private bool Jumps => End == BlockEnd.Terminator && Instructions[Count - 1].Id == InstructionId.JmpRelative;
+
+    /// <summary>The distance from the block's start to the code that is likely to run next, or to be returned to; null where that is unknown.</summary>
+    public long? LikelyNext => MayContinue || Calls ? Length : Jumps ? Length + Instructions[Count - 1].Immediate : null;
+
     /// <summary>Makes the block end before an instruction.</summary>
     public void Truncate(int count)
     {

@@ -184,6 +184,14 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         Byte(0xd8 | (reg & 7));
     }
 
+    /// <summary>dec byte gs:[disp].</summary>
+    public void GsDecrementByte(int disp)
+    {
+        Byte(0x65);
+        Byte(0xfe);
+        GsAddress(1, disp);
+    }
+
     /// <summary>cmp dword or qword gs:[disp], imm8.</summary>
     public void GsCompare8(int disp, int immediate, bool wide = false)
     {

@@ -63,7 +63,7 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitLanding(byte* landing)
     {
         _landing = landing;
-        if (landing == null || _fallsThrough) return;
+        if (landing == null || _follower != null) return;
         var next = neighbour(_identity, _linear, NextOffset);
         BeginLanding(next?.LiveIn ?? Flags.None);
         var field = PatchableJump();

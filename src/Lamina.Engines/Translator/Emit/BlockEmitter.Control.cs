@@ -31,7 +31,7 @@ internal sealed unsafe partial class BlockEmitter
         if (InPage(target))
         {
             if (live != Flags.None) UnparkFlags();
-            if (!_fallsThrough || !mayFall || target != _block.Length) AddLink(PatchableJump(), target);
+            if (!mayFall || target != _follower) AddLink(PatchableJump(), target);
         }
         else
         {
@@ -56,15 +56,23 @@ internal sealed unsafe partial class BlockEmitter
     private void EmitFarJump(int target, int guestOffset, Flags live)
     {
         CopyFlags(live);
-        var field = PatchableJump();
-        _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = field, Resume = _asm.Cursor, Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
-        EmitCodeAddress(S0, target);
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = PatchableJump(), Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
+    }
+
+    // Goes through the jump cache, and now and then leaves for a link: most of such jumps are too rare to be worth one.
+    private void EmitColdFarLink(in Cold cold)
+    {
+        _asm.GsDecrementByte(Slot.FarJumps + (buffer.Sites.Count & (Slot.FarJumpCounts - 1)));
+        var rare = _asm.JccShort(Cond.NE);
+        LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0));
+        _asm.BindShort(rare);
+        EmitCodeAddress(S0, cold.Target);
         if (PositionIndependent)
         {
             _asm.JumpThroughCache();
             return;
         }
-        var address = _linear + (ulong)(long)target;
+        var address = _linear + (ulong)(long)cold.Target;
         _asm.Byte(0x65);
         _asm.Byte(0xff);
         _asm.GsAddress(4, Slot.JumpCache + Slot.JumpCacheHash(address) * 2);

@@ -249,7 +249,7 @@ internal sealed unsafe partial class BlockEmitter
                     LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, cold.Parked, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
                     break;
                 case ColdKind.FarLink:
-                    LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0), buffer.OffsetOf(cold.Resume));
+                    EmitColdFarLink(cold);
                     break;
                 case ColdKind.System:
                     LeaveInline(SiteKind.System, stubs.System, cold.GuestOffset, cold.Parked, cold.Target);

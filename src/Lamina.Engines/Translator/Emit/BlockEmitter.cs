@@ -56,7 +56,8 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private int _pageOffset;
     private FlagPlace _flags;
     private int _index;
-    private bool _long, _fallsThrough, _continues;
+    private bool _long, _continues;
+    private int? _follower;
     private BlockIdentity _identity;
 
     private bool PositionIndependent => (_key & ModeKey.PositionIndependent) != 0;
@@ -74,7 +75,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _linear = linear;
         _codeBase = identity.CodeBase;
         _pageOffset = (int)(linear & 0xfff);
-        _fallsThrough = result.FallsThrough;
+        _follower = result.Follower;
         _flags = FlagPlace.Host;
         _coldCount = 0;
         _stretchCount = 0;
@@ -104,7 +105,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     /// <summary>Emits the entry of a block that is stale from the start, where a block that falls through ends and its follower cannot be made.</summary>
     public void EmitStale(Block result)
     {
-        _fallsThrough = false;
+        _follower = null;
         Begin(result, Flags.None);
         _asm.Call(stubs.Stale);
         End(result);
@@ -126,7 +127,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         // An invalidated block is entered over a call that replaces its first bytes: there must be room for it.
         if (buffer.OffsetOf(_asm.Cursor) - result.HostStart is var length and < 5) _asm.Nop(5 - length);
         result.HostEnd = buffer.End(_asm.Cursor);
-        _continues = _fallsThrough;
+        _continues = _follower != null;
     }
 
     private void EmitInstructions()

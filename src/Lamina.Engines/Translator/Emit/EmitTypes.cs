@@ -30,7 +30,7 @@ internal enum SiteKind : byte
     /// <summary>A direct jump within the page that is not linked yet.</summary>
     Link,
 
-    /// <summary>A direct jump to another page that has no link yet.</summary>
+    /// <summary>A direct jump to another page that has no link yet, and is used so often that it should have one. Its way through the jump cache is where it returns to.</summary>
     FarLink,
 
     /// <summary>The block was invalidated or is a stale entry.</summary>
@@ -58,7 +58,7 @@ internal struct Site
     /// <summary>Where to resume (Read, Write, Segment), or the jump's displacement field to patch (Link); from the code buffer's start.</summary>
     public int Resume;
 
-    /// <summary>The out-of-line copy of a store (Write), or the way through the jump cache (FarLink).</summary>
+    /// <summary>The out-of-line copy of a store (Write).</summary>
     public int Copy;
 
     /// <summary>Target of a link, from the block's start in guest bytes; the segment of a Segment site.</summary>
@@ -140,8 +140,8 @@ internal sealed class Block
     /// <summary>Executable address of the pad for <see cref="PadLinear"/>, or 0.</summary>
     public ulong Pad;
 
-    /// <summary>Its code runs into that of the block behind it.</summary>
-    public bool FallsThrough;
+    /// <summary>What of the guest's code, by the distance from its start, lies behind its code: control runs into that. Null: nothing does.</summary>
+    public int? Follower;
 
     /// <summary>Its place among the code buffer's blocks.</summary>
     public int Number;

@@ -77,12 +77,12 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         var first = TranslateOne(identity, linear, nextPhysical, MostFollowers);
         var followers = MostFollowers;
-        for (var block = first; block is { FallsThrough: true };)
+        for (var block = first; block?.Follower is { } distance;)
         {
-            linear += (uint)block.Length;
-            var next = BlockIdentity.Of(block) with { Physical = block.Physical + (uint)block.Length, Linear = (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : linear };
+            linear += (ulong)(long)distance;
+            var next = BlockIdentity.Of(block) with { Physical = block.Physical + (ulong)(long)distance, Linear = (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : linear };
             var afterCall = _guest.Calls;
-            if (!afterCall) followers--;
+            if (_guest.MayContinue) followers--;
             // Another vCPU may have changed the bytes since they were looked at: what runs into that looks again.
             block = TranslateOne(next, linear, static _ => ulong.MaxValue, followers) ?? EmitStale(next, linear, afterCall);
         }
@@ -112,7 +112,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (Breakpoints.Count > 0) StopAtBreakpoints(linear);
         var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, SecondPage = second };
         if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
-        block.FallsThrough = followers > 0 && CanFallThrough(identity, linear, source);
+        block.Follower = followers > 0 ? FollowerOf(identity, linear, source) : null;
         _emitter.Emit(_guest, identity, linear, block);
         Buffer.Add(block);
         _index.Add(block);
@@ -131,14 +131,15 @@ internal sealed unsafe class TranslationStore : IDisposable
         return block;
     }
 
-    // Whether the code behind a block is to be translated right away, to lie behind it here, too: the side of a conditional
-    // jump that compilers take for the likelier one. What is there already is jumped to.
-    private bool CanFallThrough(in BlockIdentity identity, ulong linear, in CodeSource source)
+    // The code that is to be translated right away, to lie behind a block's: the side of a conditional jump that compilers take
+    // for the likelier one, where a call returns to, where a jump goes. What is there already is jumped to.
+    private int? FollowerOf(in BlockIdentity identity, ulong linear, in CodeSource source)
     {
-        var next = source.Offset + _guest.Length;
-        if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || next >= 4096 || !(_guest.MayContinue || _guest.Calls) || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return false;
+        if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return null;
+        if (_guest.LikelyNext is not { } distance || source.Offset + distance is not (>= 0 and < 4096) || distance == 0) return null;
+        var next = source.Offset + (int)distance;
         return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), out _) == DecodeResult.Ok
-            && Neighbour(identity, linear, _guest.Length) == null;
+            && Neighbour(identity, linear, (int)distance) == null ? (int)distance : null;
     }
 
     /// <summary>The block at a distance from another in the same page, if it may be jumped to directly.</summary>

@@ -404,7 +404,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (site.Kind == SiteKind.FarLink)
         {
             Remember(target, linear);
-            lock (_store.Gate) return _store.FarLinkTo(target, linear, _area->CodePage, site.Copy) is var link and not 0 ? link : site.Copy;
+            lock (_store.Gate) return _store.FarLinkTo(target, linear, _area->CodePage, site.Return);
         }
         // A page that went away under us is fetched from elsewhere now.
         if ((target.Physical ^ block.Physical) >= 4096) return 0;

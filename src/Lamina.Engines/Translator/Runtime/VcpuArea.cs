@@ -103,6 +103,9 @@ internal unsafe struct VcpuArea
     /// <summary>Spare registers of stubs.</summary>
     public ulong Save0, Save1, Save2;
 
+    /// <summary>Counts of jumps to other pages that have no link (see <see cref="Emit.SiteKind.FarLink"/>); some share one.</summary>
+    public fixed byte FarJumps[Slot.FarJumpCounts];
+
     /// <summary>Where accesses go that cannot be made in place: crossing pages, MMIO, watched pages.</summary>
     public fixed byte Bounce[4096];
 }
@@ -115,6 +118,9 @@ internal static unsafe class Slot
 
     /// <summary>Offset of the XSAVE image in the shared object (64-byte aligned; room for 12 KiB).</summary>
     public const int XsaveOffset = 0x3000;
+
+    /// <summary>Number of counts in <see cref="VcpuArea.FarJumps"/>.</summary>
+    public const int FarJumpCounts = 2048;
 
     /// <summary>Entries of the jump cache, 8 bytes each.</summary>
     public const int JumpCacheEntries = 131072;
@@ -256,6 +262,7 @@ internal static unsafe class Slot
         LargeMap = At(&Model->LargeMap),
         FastFills = At(&Model->FastFills),
         SharedPads = At(&Model->SharedPads),
+        FarJumps = At(Model->FarJumps),
         Save0 = At(&Model->Save0),
         Save1 = At(&Model->Save1),
         Save2 = At(&Model->Save2),
