@@ -230,6 +230,74 @@ public sealed class SystemTests
 
     [Theory]
     [MemberData(nameof(Profiles))]
+    public void A_return_goes_to_what_its_page_leads_to_by_then(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        guest.SetEntry(First, PageOf(First) | Present | Writable);
+        var result = guest.Run(c =>
+        {
+            var helper = c.CreateLabel();
+            var plain = c.CreateLabel();
+            var once = c.CreateLabel();
+            var done = c.CreateLabel();
+            // In each page: CALL RBX; MOV EAX, number; JMP RBP.
+            foreach (var (page, number) in ((ulong, ulong)[])[(First, 1), (Second, 2)])
+            {
+                c.mov(rax, 0xff00_0000_00b8_d3ff | number << 24);
+                c.mov(__[page], rax);
+                c.mov(__byte_ptr[page + 8], 0xe5);
+            }
+            c.lea(rbx, __[helper]);
+            c.lea(rbp, __[once]);
+            c.mov(eax, (uint)First);
+            c.jmp(rax);
+            c.Label(ref once);
+            c.mov(ecx, eax);
+            c.mov(rsi, Tables + GuestTables.EntryOf(GuestTables.SupervisorRoot, First));
+            c.mov(rdi, PageOf(Second) | Present | Writable);
+            c.lea(rbp, __[done]);
+            c.mov(eax, (uint)First);
+            c.jmp(rax);
+            c.Label(ref helper);
+            c.test(rsi, rsi);
+            c.je(plain);
+            c.mov(__[rsi], rdi);
+            c.invlpg(__byte_ptr[First]);
+            c.Label(ref plain);
+            c.ret();
+            c.Label(ref done);
+        });
+        Assert.Equal((Breakpoint, 1ul, 2ul), (result.Vector, result.Gpr[1], result.Gpr[0]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_return_goes_to_what_the_called_code_has_made_of_its_caller(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        guest.SetEntry(Second, GuestTables.Image + CaseLayout.CodeInImage | Present | Writable | NoExecute);
+        var result = guest.Run(c =>
+        {
+            var loop = c.CreateLabel();
+            var function = c.CreateLabel();
+            var end = c.CreateLabel();
+            c.mov(ecx, 5);
+            c.Label(ref loop);
+            c.call(function);
+            c.add(eax, 0x1000_0000); // 05 imm32: its lowest byte is at offset 5 + 5 + 1
+            c.dec(ecx);
+            c.jne(loop);
+            c.jmp(end);
+            c.Label(ref function);
+            c.inc(__byte_ptr[Second + 11]);
+            c.ret();
+            c.Label(ref end);
+        });
+        Assert.Equal((Breakpoint, 0x5000_000ful), (result.Vector, result.Gpr[0]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
     public void The_trap_flag_stops_after_every_instruction(string profile)
     {
         using var guest = new SystemGuest(profile);

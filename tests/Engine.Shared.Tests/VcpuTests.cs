@@ -47,6 +47,33 @@ public sealed class VcpuTests
         Assert.Equal(Layout.Code, machine.State().Rip);
     }
 
+    // One return address, taken from the same slot again and again: no branch goes backwards.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Kicks_from_another_thread_end_a_loop_of_nothing_but_returns(string engine)
+    {
+        using var machine = new SmallMachine(engine);
+        machine.Load(Layout.Code, Modes.Assemble(64, Layout.Code, c =>
+        {
+            var function = c.CreateLabel();
+            c.call(function);
+            c.lea(rsp, __[rsp - 8]);
+            c.Label(ref function);
+            c.ret();
+        }));
+        machine.Vcpu.SetState(machine.Start(GuestMode.LongUser));
+        for (var n = 0; n < 50; n++)
+        {
+            var kick = new Thread(machine.Vcpu.Kick);
+            kick.Start();
+
+            Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+
+            kick.Join();
+        }
+        Assert.InRange(machine.State().Rip, Layout.Code, Layout.Code + 16ul);
+    }
+
     [Theory]
     [MemberData(nameof(Engines))]
     public void A_halted_vCPU_is_kicked_and_stays_halted(string engine)

@@ -69,9 +69,7 @@ internal static class CallGenerator
         if (skew != 0) MoveStack(c, -skew);
         if (random.Chance(75)) c.call(target);
         else CallByRegister(c, target);
-        // What a function may skip: three bytes.
-        c.add(edx, 5);
-        if (random.Chance(40)) ReadFlags(random, c);
+        AddThreeBytes(random, c);
         if (random.Chance(15)) ReturnAgain(c);
         if (skew != 0) MoveStack(c, skew);
     }
@@ -103,14 +101,15 @@ internal static class CallGenerator
         c.Label(ref enough);
     }
 
-    private static void ReadFlags(CaseRandom random, Assembler c)
+    // What a function may skip, and what may read the flags that it returns.
+    private static void AddThreeBytes(CaseRandom random, Assembler c)
     {
-        switch (random.Below(4))
+        switch (random.Below(5))
         {
             case 0: c.adc(ebx, 0); break;
             case 1: c.setl(dl); break;
-            case 2: c.lahf(); break;
-            default: c.cmovo(ebx, edx); break;
+            case 2: c.cmovo(ebx, edx); break;
+            default: c.add(edx, 5); break;
         }
     }
 
