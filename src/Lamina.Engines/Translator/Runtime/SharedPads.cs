@@ -7,8 +7,16 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class SharedPads : IDisposable
 {
-    /// <summary>Bits of an index.</summary>
-    public const int Bits = 18;
+    /// <summary>Entries that an address may be in: as many as a cache line has room for.</summary>
+    public const int Ways = 4;
+
+    /// <summary>Bytes of an entry.</summary>
+    public const int EntryBytes = 16;
+
+    /// <summary>Bits of the number of a set of ways.</summary>
+    public const int SetBits = 16;
+
+    private const ulong Bytes = (ulong)(Ways * EntryBytes) << SetBits;
 
     // Where and Pad are read and written as one, without a lock: a pad that is found belongs to the page that stands beside it.
     private struct Entry
@@ -18,11 +26,12 @@ internal sealed unsafe class SharedPads : IDisposable
 
     private readonly HostReservation _memory;
     private readonly Entry* _entries;
+    private uint _victim;
 
     public SharedPads()
     {
-        _memory = HostReservation.Reserve((ulong)sizeof(Entry) << Bits);
-        _memory.MapAnonymous(0, (ulong)sizeof(Entry) << Bits);
+        _memory = HostReservation.Reserve(Bytes);
+        _memory.MapAnonymous(0, Bytes);
         _entries = (Entry*)_memory.Address;
     }
 
@@ -35,14 +44,27 @@ internal sealed unsafe class SharedPads : IDisposable
     /// <summary>Enters a pad. The caller holds the store's gate.</summary>
     public void Set(ulong linear, ulong physical, int pad)
     {
-        ref var entry = ref _entries[Slot.MultipliedHash(linear, Bits)];
+        var entry = PlaceOf(linear);
         // A reader may see the new address with the old pad: the pad compares the address for itself.
-        Volatile.Write(ref entry.PageAndPad, (ulong)PageTag(physical) << 32 | (uint)pad);
-        Volatile.Write(ref entry.Linear, linear);
+        Volatile.Write(ref entry->PageAndPad, (ulong)PageTag(physical) << 32 | (uint)pad);
+        Volatile.Write(ref entry->Linear, linear);
+    }
+
+    // Where the address is already, else where nothing is, else one after the other.
+    private Entry* PlaceOf(ulong linear)
+    {
+        var set = _entries + Ways * Slot.MultipliedHash(linear, SetBits);
+        Entry* free = null;
+        for (var way = set; way < set + Ways; way++)
+        {
+            if (way->Linear == linear) return way;
+            if (way->PageAndPad == 0) free = way;
+        }
+        return free != null ? free : set + _victim++ % Ways;
     }
 
     /// <summary>Forgets all.</summary>
-    public void Clear() => _memory.Discard(0, (ulong)sizeof(Entry) << Bits);
+    public void Clear() => _memory.Discard(0, Bytes);
 
     public void Dispose() => _memory.Dispose();
 }

@@ -1,4 +1,5 @@
 // The machine code that all blocks share: the way in, the ways out, and the way from address to code.
+using System.Numerics;
 using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
@@ -120,19 +121,19 @@ internal sealed unsafe class Stubs
     private static ulong EmitJumpSecond(ref Assembler asm, ulong miss)
     {
         var start = asm.Here;
-        EmitMultipliedHash(ref asm, S1, Slot.SecondBits);
+        EmitMultipliedHash(ref asm, S1, Slot.SecondBits, 16);
         asm.GsIndex(Op.CmpLoad, S0, S1, 0, Slot.SecondCache);
         asm.Jcc(Cond.NE, miss);
         asm.GsIndex(0xff, 4, S1, 0, Slot.SecondCache + 8, wide: false);
         return start;
     }
 
-    // The bytes to S0's entry.
-    private static void EmitMultipliedHash(ref Assembler asm, int register, int bits)
+    // The bytes to what S0 has its place in, of a size that is a power of two.
+    private static void EmitMultipliedHash(ref Assembler asm, int register, int bits, int size)
     {
         asm.MultiplyImmediate(register, S0, Slot.SecondFactor);
-        asm.Shift(5, register, 32 - bits - 4, wide: false);
-        asm.RegImmediate(4, register, -16, wide: false);
+        asm.Shift(5, register, 32 - bits - BitOperations.Log2((uint)size), wide: false);
+        asm.RegImmediate(4, register, -size, wide: false);
     }
 
     // What an empty entry leads to, and where the second level does not have S0: takes a pad that another address space uses if
@@ -153,10 +154,17 @@ internal sealed unsafe class Stubs
         asm.GsIndex(Op.CmpLoad, Pad, Other, 0, Slot.KnownCodePages);
         fails[0] = asm.JccForward(Cond.NE);
         asm.GsIndex(Op.MovLoad, Other, Other, 0, Slot.KnownCodePages + 8);
-        EmitMultipliedHash(ref asm, Pad, SharedPads.Bits);
+        EmitMultipliedHash(ref asm, Pad, SharedPads.SetBits, SharedPads.Ways * SharedPads.EntryBytes);
         asm.Gs(Op.AddLoad, Pad, Slot.SharedPads);
-        asm.Rm(Op.CmpLoad, S0, Pad, 0);
-        fails[1] = asm.JccForward(Cond.NE);
+        var ways = stackalloc byte*[SharedPads.Ways];
+        for (var way = 0; way < SharedPads.Ways; way++)
+        {
+            if (way > 0) asm.RegImmediate(0, Pad, SharedPads.EntryBytes);
+            asm.Rm(Op.CmpLoad, S0, Pad, 0);
+            ways[way] = asm.JccShort(Cond.E);
+        }
+        fails[1] = asm.JmpForward();
+        for (var way = 0; way < SharedPads.Ways; way++) asm.BindShort(ways[way]);
         asm.Rm(Op.MovLoad, Pad, Pad, 8);
         asm.Mov(S1, Pad);
         asm.Shift(5, S1, 32);

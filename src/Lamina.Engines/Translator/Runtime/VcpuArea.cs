@@ -147,7 +147,7 @@ internal static unsafe class Slot
     public static int MultipliedHash(ulong linear, int bits) => (int)((uint)linear * (uint)SecondFactor >> (32 - bits));
 
     /// <summary>Entries of a jump cache's list of code pages that are known to be where they were, 16 bytes each (see <see cref="JumpCache.KnownPage"/>).</summary>
-    public const int KnownPages = 1024;
+    public const int KnownPages = 8192;
 
     /// <summary>Entries of the list of what was set in a jump cache, 4 bytes each; one less, the number of them comes first.</summary>
     public const int SetLogEntries = 16 * 1024;
