@@ -1,6 +1,6 @@
 // Turns a decoded block into host code. This file: the walk over the instructions, flags, and what happens at the end.
 // The other parts: Memory (addresses and checked accesses), Plain (instructions re-encoded from their own bytes),
-// Slots, Stack, Stretches, StackRuns, Groups, Control, System.
+// Slots, Stack, Stretches, StackRuns, Groups, Control, Calls, System.
 //
 // Invariants at every instruction boundary: guest registers are where GuestRegisters says; arithmetic flags are in the
 // host's flags or parked (Frame.ParkedFlags), as _flags says, unless they are dead; no architectural write has
