@@ -90,6 +90,8 @@ internal static class CaseComparer
         // Ten bytes that are partly behind the end of all addresses.
         if (host.Vector != guest.Vector && Iced.Intel.MemorySizeExtensions.GetSize(there.MemorySize) == 10) return true;
         if (host.Vector == 13 && SegmentOffset.IsNonCanonicalAlone(test, host)) return true;
+        // A host that is a guest itself: its hypervisor looks at VMCALL and VMMCALL before it looks at their prefixes.
+        if ((host.Vector, guest.Vector) == (13, 6) && host.Rip == guest.Rip && IsHypercall(CaseReport.BytesAt(test, host.Rip))) return true;
         // How much of the destination's upper part a gather has zeroed when it faults.
         if (there.IsVsib && host.Vector == guest.Vector && host.Vector != End && host.Rip == guest.Rip && host.Memory.AsSpan().SequenceEqual(guest.Memory)) return true;
         // Misaligned and outside the segment at once: #GP or #SS.
@@ -112,6 +114,15 @@ internal static class CaseComparer
         for (var rip = test.Rip; rip < end; rip += (ulong)Math.Max(1, CaseReport.InstructionAt(test, rip).Length))
             if (rip == at) return false;
         return at != end;
+    }
+
+    private static bool IsHypercall(ReadOnlySpan<byte> code)
+    {
+        var at = code.IndexOfAnyExcept<byte>([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3]);
+        if (at < 0) return false;
+        code = code[at..];
+        if ((code[0] & 0xf0) == 0x40) code = code[1..];
+        return code is [0x0f, 0x01, 0xc1 or 0xd9, ..];
     }
 
     private static bool IsMaskedMove(Iced.Intel.Mnemonic mnemonic) =>

@@ -11,13 +11,19 @@ internal static class CaseReport
     /// <summary>The instruction of the case's code at an offset in the code segment, as it stood at the start.</summary>
     public static Instruction InstructionAt(TestCase test, ulong rip)
     {
-        var at = rip + test.CodeBase - CaseLayout.Code;
-        if (at >= CaseLayout.CodeSize) return default;
-        var code = test.Memory[(CaseLayout.CodeInImage + (int)at)..];
+        var code = BytesAt(test, rip).ToArray();
+        if (code.Length == 0) return default;
         var instruction = Iced.Intel.Decoder.Create(test.Bits, code).Decode();
         if (!instruction.IsInvalid) return instruction;
         ClearUnused(code, test.Bits);
         return Iced.Intel.Decoder.Create(test.Bits, code).Decode();
+    }
+
+    /// <summary>The code from an address on; nothing where there is none.</summary>
+    public static ReadOnlySpan<byte> BytesAt(TestCase test, ulong rip)
+    {
+        var at = rip + test.CodeBase - CaseLayout.Code;
+        return at < CaseLayout.CodeSize ? test.Memory.AsSpan(CaseLayout.CodeInImage + (int)at) : [];
     }
 
     // The fields of EVEX that AMD's processors ignore and Iced does not: V' outside 64-bit mode, z without an opmask, b of registers.

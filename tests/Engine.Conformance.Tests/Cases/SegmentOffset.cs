@@ -1,6 +1,7 @@
 // Offsets into FS and GS in 64-bit code that are not canonical although the linear addresses are. The manuals check linear
 // addresses (Intel SDM vol. 1, 3.3.7.1; AMD APM vol. 1, 2.2.2, as virtual ones), and so does the engine. AMD's processors
-// (seen on Zen 4) raise #GP for the offset of any byte of the operand, before they have added the base.
+// (seen on Zen 4) raise #GP for the offset of any byte of the operand, before they have added the base; and for an operand that
+// reaches over the last offset and the last address at once, though not for one that reaches over either alone.
 using Iced.Intel;
 
 namespace Lamina.Conformance.Cases;
@@ -22,7 +23,8 @@ internal static class SegmentOffset
             offset += (ulong)(BitOffset(there, host) >> int.Log2(size * 8)) * (ulong)size;
             var last = (ulong)size - 1;
             var address = offset + (memory.Segment == Register.FS ? test.FsBase : test.GsBase);
-            if (IsCanonical(address) && IsCanonical(address + last) && !(IsCanonical(offset) && IsCanonical(offset + last))) return true;
+            if (!IsCanonical(address) || !IsCanonical(address + last)) continue;
+            if (!IsCanonical(offset) || !IsCanonical(offset + last) || offset + last < offset && address + last < address) return true;
         }
         return false;
 
