@@ -23,14 +23,17 @@ internal sealed unsafe class CodeBuffer : IDisposable
     private readonly List<Block> _blocks = [];
     private readonly Dictionary<int, (byte Register, byte Slot)[]> _borrowed = [];
     // For each granule of the buffer the number plus one of the first block of which a part begins in it, or 0.
-    private readonly int[] _firstInGranule;
+    private readonly HostReservation _granules;
+    private readonly int* _firstInGranule;
     private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldEnd;
 
     public CodeBuffer(int capacity)
     {
         capacity &= ~(HostReservation.PageSize - 1);
         Capacity = capacity;
-        _firstInGranule = new int[capacity >> GranuleShift];
+        _granules = HostReservation.Reserve((ulong)(capacity >> GranuleShift) * sizeof(int));
+        _granules.MapAnonymous(0, _granules.Length);
+        _firstInGranule = (int*)_granules.Address;
         _memory = SharedMemory.Create("lamina-code", (ulong)capacity);
         _writable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
         _executable = HostReservation.Reserve((ulong)capacity, HostReservation.HugePageSize);
@@ -137,7 +140,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         _populated = 0;
         _coldUsed = _coldEnd = _coldFloor = Capacity;
         _blocks.Clear();
-        Array.Clear(_firstInGranule);
+        _granules.Discard(0, _granules.Length);
         Sites.Clear();
         Instructions.Clear();
         SystemInstructions.Clear();
@@ -224,6 +227,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         Sites.Dispose();
         Instructions.Dispose();
         SystemInstructions.Dispose();
+        _granules.Dispose();
         _executable.Dispose();
         _writable.Dispose();
         _memory.Dispose();

@@ -140,6 +140,16 @@ internal sealed unsafe class JumpCache : IDisposable
         _hasLocalCode = false;
     }
 
+    /// <summary>Empties the cache and gives back what its tables have taken, but for the first level.</summary>
+    public void Release()
+    {
+        Clear();
+        const ulong first = Slot.JumpCacheEntries * 8;
+        Memory.Discard(first, Slot.JumpBytes - first);
+        ClearSecond();
+        ClearReturns();
+    }
+
     public void Dispose()
     {
         _view.Dispose();

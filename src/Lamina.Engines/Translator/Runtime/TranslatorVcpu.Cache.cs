@@ -106,8 +106,8 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>No address in generated code is valid any more.</summary>
     public void TranslationsDropped()
     {
-        _closed.Jumps.Clear();
-        _user.Jumps.Clear();
+        _closed.Jumps.Release();
+        _user.Jumps.Release();
         // Those that are wanted again come back empty, as they would be now, but without the memory that they had.
         for (var i = 0; i < _users.Length; i++)
         {
