@@ -125,6 +125,10 @@ public static class KernelModeSpeed
 
         public bool TryWriteMsr(uint index, ulong value) => false;
 
+        public void Init()
+        {
+        }
+
         public void Reset()
         {
         }

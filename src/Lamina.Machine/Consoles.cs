@@ -53,21 +53,22 @@ internal static class Consoles
     /// <param name="target">Where it goes.</param>
     /// <param name="quit">Called when the user asks for the machine's end at its terminal.</param>
     /// <param name="report">Told in a sentence when output is being lost, or null.</param>
+    /// <param name="failed">Told in a sentence that a channel cannot go on.</param>
     /// <param name="units">Give it back at the end.</param>
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
-    internal static ConsoleChannel Open(SerialTarget target, Action quit, Action<string>? report, UnitStack units) => units.Push(target switch
+    internal static ConsoleChannel Open(SerialTarget target, Action quit, Action<string>? report, Action<string> failed, UnitStack units) => units.Push(target switch
     {
-        SerialTarget.Stdio => OpenStdio(quit),
+        SerialTarget.Stdio => OpenStdio(quit, failed),
         SerialTarget.Memory memory => OpenMemory(memory.Capacity),
-        SerialTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: report)),
-        SerialTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path)),
+        SerialTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: report, failed: failed)),
+        SerialTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, failed)),
         SerialTarget.Backend backend => new ConsoleChannel(backend.Channel),
         _ => new ConsoleChannel(new NullCharBackend()),
     });
 
-    private static ConsoleChannel OpenStdio(Action quit)
+    private static ConsoleChannel OpenStdio(Action quit, Action<string> failed)
     {
-        var stdio = new StdioCharBackend(new StdioOptions { Quit = quit });
+        var stdio = new StdioCharBackend(new StdioOptions { Quit = quit, Failed = failed });
         return new ConsoleChannel(stdio, terminal: stdio.Terminal);
     }
 

@@ -54,11 +54,12 @@ internal static class MachineBuilder
         {
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
-            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, units);
-            var console = Consoles.Open(spec.Console, Quit, spec.Trace, units);
+            Action<string> fail = ((IHardwareEvents)life).Fail;
+            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, fail, units);
+            var console = Consoles.Open(spec.Console, Quit, spec.Trace, fail, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
             var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path)) : null;
+            var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open(spec.Networks, units);
             var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, services.Time), life, units);
             life.Own(hardware);

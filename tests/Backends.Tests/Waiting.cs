@@ -67,6 +67,12 @@ internal sealed class TestReceiver : ICharReceiver
     }
 }
 
+/// <summary>A device with a bug.</summary>
+internal sealed class BrokenReceiver : ICharReceiver
+{
+    public int Receive(ReadOnlySpan<byte> data) => throw new InvalidOperationException("the device is broken");
+}
+
 /// <summary>A folder that goes with the test.</summary>
 internal sealed class TestFolder : IDisposable
 {

@@ -17,10 +17,10 @@ public sealed class KvmEndTests : IDisposable
     [Fact]
     public async Task Without_the_device_it_is_told_what_brings_it_and_auto_takes_the_translator()
     {
-        await SkipWithoutNamespacesAsync();
+        await DeviceNamespace.SkipWithoutAsync();
 
-        var refused = await RunWithDevicesAsync("mount -t tmpfs none /dev", "--engine", "kvm");
-        var other = await RunWithDevicesAsync("mount -t tmpfs none /dev", "--engine", "auto");
+        var refused = await DeviceNamespace.RunAsync(_folder, "mount -t tmpfs none /dev", "--engine", "kvm");
+        var other = await DeviceNamespace.RunAsync(_folder, "mount -t tmpfs none /dev", "--engine", "auto");
 
         Assert.Equal(1, refused.ExitCode);
         Assert.StartsWith("lamina: there is no /dev/kvm: load the module kvm_intel or kvm_amd", Assert.Single(refused.ErrorLines), StringComparison.Ordinal);
@@ -31,10 +31,10 @@ public sealed class KvmEndTests : IDisposable
     [Fact]
     public async Task A_device_of_another_kind_in_its_place_is_told()
     {
-        await SkipWithoutNamespacesAsync();
+        await DeviceNamespace.SkipWithoutAsync();
         Assert.SkipUnless(File.Exists(KvmSupport.DefaultPath), $"there is no {KvmSupport.DefaultPath}");
 
-        var refused = await RunWithDevicesAsync("mount --bind /dev/null /dev/kvm", "--engine", "kvm");
+        var refused = await DeviceNamespace.RunAsync(_folder, "mount --bind /dev/null /dev/kvm", "--engine", "kvm");
 
         Assert.Equal(1, refused.ExitCode);
         Assert.StartsWith("lamina: /dev/kvm is not the kernel's virtualization device", Assert.Single(refused.ErrorLines), StringComparison.Ordinal);
@@ -47,7 +47,7 @@ public sealed class KvmEndTests : IDisposable
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can run as another user");
         Assert.SkipWhen((File.GetUnixFileMode(KvmSupport.DefaultPath) & UnixFileMode.OtherRead) != 0, $"every user may open {KvmSupport.DefaultPath} here");
         // Where that user can reach them: the program's folder may lie in one of root's.
-        var outcome = await HostProcess.RunAsync("setpriv", ["--reuid", Nobody, "--regid", Nobody, "--clear-groups", Program, "run", "--engine", "kvm", "--kernel", "/proc/self/exe"]);
+        var outcome = await HostProcess.RunAsync("setpriv", ["--reuid", Nobody, "--regid", Nobody, "--clear-groups", DeviceNamespace.Program, "run", "--engine", "kvm", "--kernel", "/proc/self/exe"]);
         Assert.SkipWhen(outcome.ExitCode is 126 or 127, $"another user cannot run the program here: {outcome.Errors}");
 
         Assert.Equal(1, outcome.ExitCode);
@@ -88,21 +88,9 @@ public sealed class KvmEndTests : IDisposable
         Assert.Equal("lamina: the guest's CPU gave up (triple fault)", outcome.ErrorLines[^1]);
     }
 
-    private static string Program => Path.Combine(AppContext.BaseDirectory, "lamina");
-
     private static void SkipWithoutKvm()
     {
         var missing = KvmSupport.WhyNot();
         Assert.SkipWhen(missing is not null, missing ?? "");
     }
-
-    private static async Task SkipWithoutNamespacesAsync()
-    {
-        var trial = await HostProcess.RunAsync("unshare", ["--mount", "--map-root-user", "mount", "-t", "tmpfs", "none", "/dev"]);
-        Assert.SkipUnless(trial.ExitCode == 0, $"this host makes no mount namespaces: {trial.Errors}");
-    }
-
-    // The program in a mount namespace of its own, after a command that changes what is in /dev.
-    private Task<Outcome> RunWithDevicesAsync(string change, params string[] words) => HostProcess.RunAsync("unshare",
-        ["--mount", "--map-root-user", "sh", "-c", $"{change} && exec \"$@\"", "sh", Program, "run", "--kernel", Guest.In(_folder, Guest.Writes(0xf4, 0x10)), "--debug-exit", "0xf4", .. words]);
 }

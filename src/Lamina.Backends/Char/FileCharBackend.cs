@@ -17,8 +17,9 @@ public sealed class FileCharBackend : ICharBackend
     /// <param name="path">The file.</param>
     /// <param name="append">Whether to keep what it holds.</param>
     /// <param name="report">Told once, in a sentence, when writing fails; on a thread of the backend's.</param>
+    /// <param name="failed">Told in a sentence that the backend's thread has ended because its work threw; without it that ends the process.</param>
     /// <exception cref="HostException">The file cannot be opened for writing.</exception>
-    public FileCharBackend(string path, bool append = false, Action<string>? report = null)
+    public FileCharBackend(string path, bool append = false, Action<string>? report = null, Action<string>? failed = null)
     {
         try
         {
@@ -30,7 +31,7 @@ public sealed class FileCharBackend : ICharBackend
             throw new HostException($"cannot open {path} for the guest's output: {failure.Message}", failure);
         }
         _report = report;
-        _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024);
+        _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, failed);
     }
 
     /// <inheritdoc/>

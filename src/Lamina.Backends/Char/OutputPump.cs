@@ -1,5 +1,7 @@
 // Carries a queue of output to where it goes, on a thread of its own, and sees to it that the last bytes get there when
 // the backend is disposed of or the process ends in order.
+using Lamina.Backends.Work;
+
 namespace Lamina.Backends.Char;
 
 /// <summary>Takes output.</summary>
@@ -25,13 +27,13 @@ internal sealed class OutputPump : IDisposable
     private volatile bool _abandoned;
     private bool _disposed;
 
-    internal OutputPump(string name, OutputSink sink, int pieceLength, int capacity = DefaultCapacity, TimeSpan? patience = null)
+    internal OutputPump(string name, OutputSink sink, int pieceLength, Action<string>? failed = null, int capacity = DefaultCapacity, TimeSpan? patience = null)
     {
         _sink = sink;
         _pieceLength = pieceLength;
         _patience = patience ?? DefaultPatience;
         _queue = new OutputQueue(capacity, _patience);
-        _thread = new Thread(Run) { IsBackground = true, Name = name };
+        _thread = Guard.Thread(name, Run, failed);
         _thread.Start();
         AppDomain.CurrentDomain.ProcessExit += OnExit;
     }

@@ -2,6 +2,7 @@
 // key reaches the guest but those behind Ctrl-A; pipes and files pass unchanged.
 // One thread reads, one writes (OutputPump). Reading goes on while the guest takes nothing, so that Ctrl-A X always
 // works; a pipe instead is left alone until there is room, so that nothing of it is lost.
+using Lamina.Backends.Work;
 using Lamina.Core.Char;
 using Lamina.Host.Io;
 using Lamina.Host.Terminals;
@@ -22,6 +23,9 @@ public sealed record StdioOptions
 
     /// <summary>Called on a thread of the backend's when the user asks for the machine's end (Ctrl-A X).</summary>
     public Action? Quit { get; init; }
+
+    /// <summary>Told in a sentence that a thread of the backend's has ended because its work threw; without it that ends the process.</summary>
+    public Action<string>? Failed { get; init; }
 }
 
 /// <summary>The process's terminal or pipes.</summary>
@@ -49,7 +53,7 @@ public sealed class StdioCharBackend : ICharBackend
         _options = options ?? new StdioOptions();
         Terminal = Terminal.TryOpen(_options.Input);
         _escape = _options.Escape ?? Terminal is not null ? new EscapeFilter() : null;
-        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite);
+        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options.Failed);
     }
 
     /// <summary>The terminal that input comes from, for its size; null where it is none.</summary>
@@ -66,7 +70,7 @@ public sealed class StdioCharBackend : ICharBackend
     {
         _receiver = receiver;
         Terminal?.EnterRaw();
-        _reader = new Thread(ReadInput) { IsBackground = true, Name = "char-stdin" };
+        _reader = Guard.Thread("char-stdin", ReadInput, _options.Failed);
         _reader.Start();
     }
 

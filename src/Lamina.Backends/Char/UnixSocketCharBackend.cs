@@ -3,6 +3,7 @@
 // What a client sent stays for the guest when the client goes, up to the room there is; so a command can be piped in.
 // One thread does everything: it waits for the listener or the client, and for a wake-up.
 using System.Net.Sockets;
+using Lamina.Backends.Work;
 using Lamina.Core.Char;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -31,13 +32,14 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     /// <summary>Listens, replacing a socket that a process left behind; the socket is for its owner alone.</summary>
     /// <param name="path">Where the socket is made.</param>
+    /// <param name="failed">Told in a sentence that the backend's thread has ended because its work threw; without it that ends the process.</param>
     /// <exception cref="HostException">The path is in use, cannot be created, or is too long for a socket.</exception>
-    public UnixSocketCharBackend(string path)
+    public UnixSocketCharBackend(string path, Action<string>? failed = null)
     {
         _path = Path.GetFullPath(path);
         _listener = Listen(_path);
         _output.SetWhenFull(WhenFull.DropOldest);
-        _thread = new Thread(Run) { IsBackground = true, Name = "char-unix" };
+        _thread = Guard.Thread("char-unix", Run, failed);
         _thread.Start();
         AppDomain.CurrentDomain.ProcessExit += OnExit;
     }

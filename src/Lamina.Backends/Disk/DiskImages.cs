@@ -26,7 +26,8 @@ public static class DiskImages
         var path = Path.Combine(Path.GetTempPath(), $"lamina-{Guid.NewGuid():N}.qcow2");
         try
         {
-            var file = new HostImageFile(DiskFile.Open(path, DiskFileMode.CreateNew), syncs: false);
+            // Until its name is gone it can be found, and who had opened it by then could go on reading.
+            var file = new HostImageFile(DiskFile.Open(path, DiskFileMode.CreatePrivate), syncs: false);
             try
             {
                 File.Delete(path);

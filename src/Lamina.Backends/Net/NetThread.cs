@@ -1,5 +1,6 @@
 // What network backends with a thread of their own share: the thread's life, from Start to Dispose, and the event that
 // wakes it. What the thread waits for beside it, and what it does, is each backend's own.
+using Lamina.Backends.Work;
 using Lamina.Core.Net;
 using Lamina.Host.Io;
 
@@ -12,7 +13,8 @@ public abstract class NetThread : INetBackend
     private volatile bool _stopping;
     private bool _started, _disposed;
 
-    private protected NetThread(string name) => _thread = new Thread(RunGuarded) { IsBackground = true, Name = name };
+    // Who wants to be told has said so by the time the thread starts.
+    private protected NetThread(string name) => _thread = new Thread(() => Guard.Around(name, Run, Failed)()) { IsBackground = true, Name = name };
 
     /// <inheritdoc/>
     public event Action? LinkChanged;
@@ -68,18 +70,6 @@ public abstract class NetThread : INetBackend
         Close();
         Wake.Dispose();
         GC.SuppressFinalize(this);
-    }
-
-    private void RunGuarded()
-    {
-        try
-        {
-            Run();
-        }
-        catch (Exception e) when (Failed is not null)
-        {
-            Failed($"the thread {_thread.Name} stopped: {e.Message}");
-        }
     }
 
     /// <summary>The thread's work; ends soon after <see cref="IsStopping"/> and <see cref="Wake"/> say so.</summary>

@@ -26,6 +26,9 @@ internal sealed class FuseNode(ulong id)
 /// <summary>The places that a guest knows.</summary>
 internal sealed class FuseNodes
 {
+    // A path has at most 4096 bytes (path_resolution(7)): half as many names.
+    private const int MostNames = 2048;
+
     private readonly Dictionary<ulong, FuseNode> _byId = [];
     private readonly Dictionary<(ulong Parent, string Name), FuseNode> _byName = [];
     private ulong _nextId = FuseSpec.RootNode + 1;
@@ -38,13 +41,16 @@ internal sealed class FuseNodes
     /// <summary>A place by its number, or null.</summary>
     internal FuseNode? Find(ulong id) => _byId.GetValueOrDefault(id);
 
-    /// <summary>The path of a place below the root; null where it was removed, or lies in what was.</summary>
+    /// <summary>
+    /// The path of a place below the root; null where it was removed, or lies in what was, or in itself: what somebody else moves at the
+    /// moment of a renaming may make it seem so.
+    /// </summary>
     internal static byte[]? PathOf(FuseNode node)
     {
         var names = new Stack<string>();
         for (; node.Id != FuseSpec.RootNode; node = node.Parent)
         {
-            if (node.Parent is null) return null;
+            if (node.Parent is null || names.Count == MostNames) return null;
             names.Push(node.Name);
         }
         return Encoding.Latin1.GetBytes(string.Join('/', names));

@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Net.Switch;
+using Lamina.Backends.Work;
 using Lamina.Core.Sockets;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -23,6 +24,7 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly string _path;
+    private readonly Action<string>? _failed;
     private readonly UnixSocketPath _socketPath;
     private readonly FileStream _lock;
     private readonly Socket _listener;
@@ -31,10 +33,12 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     private ISocketGuest? _guest;
 
     /// <summary>Listens at a path, replacing a socket that a process left behind; the socket is for its owner alone.</summary>
+    /// <param name="path">Where the socket is made.</param>
+    /// <param name="failed">Told in a sentence that work of the backend's has ended because it threw; without it nobody is.</param>
     /// <exception cref="HostException">The path is in use, or there can be no socket.</exception>
-    public UnixSocketHost(string path)
+    public UnixSocketHost(string path, Action<string>? failed = null)
     {
-        _path = Path.GetFullPath(path);
+        (_path, _failed) = (Path.GetFullPath(path), failed);
         _socketPath = new UnixSocketPath(path);
         _lock = _socketPath.TryLock() ?? throw new HostException($"the socket {_path} is in use by another machine; choose another path or end that machine");
         try
@@ -52,7 +56,7 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     public void Attach(ISocketGuest guest)
     {
         _guest = guest;
-        _ = Task.Run(ListenAsync);
+        _ = Begin(ListenAsync);
     }
 
     /// <inheritdoc/>
@@ -84,9 +88,12 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     private UnixStream Start(Socket socket)
     {
         var stream = new UnixStream(socket, _guest!.Ready);
-        stream.Start();
+        _ = Begin(stream.ReceiveAsync);
+        _ = Begin(stream.SendAsync);
         return stream;
     }
+
+    private Task Begin(Func<Task> work) => Task.Run(() => Guard.AroundAsync("vsock", work, _failed));
 
     private async Task ListenAsync()
     {
@@ -96,7 +103,7 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
             {
                 await _greetings.WaitAsync(_end.Token).ConfigureAwait(false);
                 var client = await _listener.AcceptAsync(_end.Token).ConfigureAwait(false);
-                _ = GreetAsync(client);
+                _ = Begin(() => GreetAsync(client));
             }
             catch (SocketException)
             {

@@ -54,13 +54,6 @@ internal sealed class UnixStream(Socket socket, Action ready) : IHostStream
         }
     }
 
-    /// <summary>Begins to read and to write.</summary>
-    internal void Start()
-    {
-        _ = Task.Run(ReceiveAsync);
-        _ = Task.Run(SendAsync);
-    }
-
     /// <inheritdoc/>
     public void Accept(uint port)
     {
@@ -121,7 +114,8 @@ internal sealed class UnixStream(Socket socket, Action ready) : IHostStream
         _toSend.Release();
     }
 
-    private async Task ReceiveAsync()
+    /// <summary>The loop that reads, until there is nothing more to read.</summary>
+    internal async Task ReceiveAsync()
     {
         var buffer = new byte[MostRead / 2];
         try
@@ -146,7 +140,8 @@ internal sealed class UnixStream(Socket socket, Action ready) : IHostStream
         ready();
     }
 
-    private async Task SendAsync()
+    /// <summary>The loop that writes, until there is nothing more to write.</summary>
+    internal async Task SendAsync()
     {
         var buffer = new byte[MostRead / 2];
         try

@@ -16,7 +16,7 @@ public sealed class WorkerThreads(bool byDescriptor = false, Action<string>? fai
     /// <inheritdoc/>
     public IWorker Create(string name, Action work)
     {
-        var guarded = Guard(name, work);
+        var guarded = Guard.Around(name, work, failed);
         return byDescriptor ? new EventWorker(name, guarded) : new ParkedWorker(name, guarded);
     }
 
@@ -24,21 +24,8 @@ public sealed class WorkerThreads(bool byDescriptor = false, Action<string>? fai
     public IWorker Create(string name, IPolledWork work)
     {
         Action run = new Polling(work, () => HostTime.MonotonicNanoseconds).Run;
-        return work.Place is { } place ? new PlacedWorker(name, Guard(name, run), place) : Create(name, run);
+        return work.Place is { } place ? new PlacedWorker(name, Guard.Around(name, run, failed), place) : Create(name, run);
     }
-
-    // Work that throws has a bug; who owns it ends with its words rather than the process with a stack trace.
-    private Action Guard(string name, Action work) => failed is null ? work : () =>
-    {
-        try
-        {
-            work();
-        }
-        catch (Exception e)
-        {
-            failed($"the thread {name} stopped: {e.Message}");
-        }
-    };
 
     private abstract class Worker : IWorker
     {

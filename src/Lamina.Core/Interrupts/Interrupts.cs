@@ -45,6 +45,12 @@ public interface ILocalInterruptController
     /// <summary>The xAPIC register page; offsets 0 to 0xFFF. The engine routes the vCPU's own accesses at <see cref="MmioBase"/> here.</summary>
     Bus.IBusDevice Mmio { get; }
 
+    /// <summary>
+    /// The vCPU takes an INIT, which stops it: forgets everything but the identity, the base and the mode (SDM vol. 3, 11.4.7.3). What the
+    /// vCPU did to the registers before it stopped is forgotten with the rest.
+    /// </summary>
+    void Init();
+
     /// <summary>Forgets everything but the identity, as RESET does.</summary>
     void Reset();
 }
@@ -58,7 +64,7 @@ public interface IVcpuSignal
     /// <summary>A non-maskable interrupt.</summary>
     void NonMaskableInterrupt();
 
-    /// <summary>INIT: the vCPU stops and waits for start-up.</summary>
+    /// <summary>INIT: the vCPU stops, tells its local interrupt controller, and waits for start-up.</summary>
     void Init();
 
     /// <summary>Start-up IPI with a vector (SDM vol. 3, 9.4.4).</summary>

@@ -138,6 +138,16 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
         return _bus.AcknowledgeExternal();
     }
 
+    /// <summary>As after power-up but for the ID, IA32_APIC_BASE and with it the mode (11.4.7.3, 11.12.5.1).</summary>
+    public void Init()
+    {
+        lock (_gate)
+        {
+            ClearRegisters();
+            Update();
+        }
+    }
+
     /// <inheritdoc/>
     public void Reset()
     {
@@ -202,7 +212,7 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
                     _signal?.NonMaskableInterrupt();
                     return true;
                 case InterruptDeliveryMode.Init:
-                    AcceptInit();
+                    _signal?.Init();
                     return true;
                 case InterruptDeliveryMode.StartUp:
                     _signal?.StartUp(vector);
@@ -235,14 +245,6 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
         return true;
     }
 
-    /// <summary>INIT: as after power-up but for the ID, IA32_APIC_BASE and with it the mode (11.4.7.3, 11.12.5.1).</summary>
-    private void AcceptInit()
-    {
-        ClearRegisters();
-        Update();
-        _signal?.Init();
-    }
-
     /// <summary>The state after power-up (11.4.7.1); pins keep their levels.</summary>
     private void ClearRegisters()
     {
@@ -273,7 +275,7 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
                 _signal?.NonMaskableInterrupt();
                 break;
             case InterruptDeliveryMode.Init:
-                AcceptInit();
+                _signal?.Init();
                 break;
         }
     }

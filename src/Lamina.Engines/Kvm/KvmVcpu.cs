@@ -273,6 +273,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
 
     private void AcceptInit()
     {
+        _apic?.Init();
         var state = new VcpuState();
         GetState(state);
         ResetStates.Init(state, _model, Index);

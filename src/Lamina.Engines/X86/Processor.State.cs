@@ -22,12 +22,18 @@ internal sealed unsafe partial class Processor
         _paravirtualClock.Reset();
         _specCtrl = 0;
         Vectors.Reset(_mxcsrMask);
-        Init();
+        ResetRegisters();
         _cache.Flush(global: true);
     }
 
     /// <summary>INIT: as RESET, but vector state, MSRs (except EFER), the TSC and the cache bits of CR0 stay.</summary>
     public void Init()
+    {
+        _apic.Init();
+        ResetRegisters();
+    }
+
+    private void ResetRegisters()
     {
         var cr0 = Context->Cr0;
         for (var n = 0; n < 16; n++) Context->Gpr[n] = 0;

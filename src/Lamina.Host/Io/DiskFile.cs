@@ -20,6 +20,9 @@ public enum DiskFileMode
 
     /// <summary>Past the host's page cache (O_DIRECT): offsets, lengths and addresses must be aligned.</summary>
     Direct = 4,
+
+    /// <summary>A new file, which nobody but its owner may open.</summary>
+    CreatePrivate = 11,
 }
 
 /// <summary>An open disk file. Any thread may call; calls may overlap.</summary>
@@ -79,7 +82,7 @@ public sealed unsafe class DiskFile : IDisposable
             | (mode.HasFlag(DiskFileMode.Write) ? Libc.O_RDWR : Libc.O_RDONLY)
             | (mode.HasFlag(DiskFileMode.CreateNew) ? Libc.O_CREAT | Libc.O_EXCL : 0)
             | (mode.HasFlag(DiskFileMode.Direct) ? Libc.O_DIRECT : 0);
-        var descriptor = Libc.open(path, flags, 0b110_100_100);
+        var descriptor = Libc.open(path, flags, mode.HasFlag(DiskFileMode.CreatePrivate) ? 0b110_000_000 : 0b110_100_100);
         if (descriptor < 0) throw CannotOpen(path, mode);
         var handle = new SafeDescriptor(descriptor);
         try

@@ -34,6 +34,8 @@ public sealed unsafe class TapInterface : IDisposable
     /// <summary>The length of the header before each frame: struct virtio_net_hdr without num_buffers.</summary>
     public const int HeaderLength = 10;
 
+    private const string Device = "/dev/net/tun";
+
     // IFNAMSIZ with its terminating zero; struct ifreq is 40 bytes with a union behind the name.
     private const int LongestName = 15, RequestLength = 40, RequestValue = 16;
 
@@ -55,16 +57,16 @@ public sealed unsafe class TapInterface : IDisposable
     {
         if (name is not null) CheckName(name);
         if (bridge is not null) CheckName(bridge);
-        var descriptor = Libc.open("/dev/net/tun", Libc.O_RDWR | Libc.O_CLOEXEC | Libc.SOCK_NONBLOCK);
-        if (descriptor < 0) throw HostException.FromErrno("cannot open /dev/net/tun, which tap interfaces need");
+        var descriptor = Libc.open(Device, Libc.O_RDWR | Libc.O_CLOEXEC | Libc.SOCK_NONBLOCK);
+        if (descriptor < 0) throw TellDevice(Marshal.GetLastPInvokeError());
         var request = stackalloc byte[RequestLength];
         Prepare(request, name ?? "tap%d");
         BinaryPrimitives.WriteInt16LittleEndian(new Span<byte>(request + RequestValue, 2), Libc.IFF_TAP | Libc.IFF_NO_PI | Libc.IFF_VNET_HDR);
         if (Libc.ioctl_pointer(descriptor, Libc.TUNSETIFF, request) != 0)
         {
-            var failure = TellOpen(name ?? "tap");
+            var error = Marshal.GetLastPInvokeError();
             _ = Libc.close(descriptor);
-            throw failure;
+            throw TellOpen(error, name, exists: name is not null && Libc.if_nametoindex(name) != 0);
         }
         var tap = new TapInterface(descriptor, Marshal.PtrToStringUTF8((nint)request)!);
         try
@@ -129,13 +131,22 @@ public sealed unsafe class TapInterface : IDisposable
         if (!control.Do(Libc.SIOCSIFFLAGS, request)) throw new HostException($"the tap interface {Name} is down and this user may not change that; as root: ip link set {Name} up");
     }
 
-    private static HostException TellOpen(string name) => Marshal.GetLastPInvokeError() switch
+    private static HostException TellDevice(int error) => new(error switch
     {
-        Libc.EPERM or Libc.EACCES => new HostException($"the tap interface {name} cannot be made or used without privilege; as root, once: ip tuntap add {name} mode tap user $USER"),
-        Libc.EBUSY => new HostException($"the tap interface {name} is in use by another program; choose another one"),
-        Libc.EINVAL => new HostException($"{name} exists and is no tap interface, or one of another kind (multi_queue); choose another name"),
-        _ => HostException.FromErrno($"cannot open the tap interface {name}"),
-    };
+        Libc.ENOENT or Libc.ENODEV => $"there is no {Device}, which tap interfaces need; as root: modprobe tun",
+        Libc.EPERM or Libc.EACCES => $"this user may not open {Device}, which tap interfaces need; as root: chmod 0666 {Device}",
+        _ => $"cannot open {Device}, which tap interfaces need ({Marshal.GetPInvokeErrorMessage(error)})",
+    });
+
+    private static HostException TellOpen(int error, string? name, bool exists) => new(error switch
+    {
+        Libc.EPERM or Libc.EACCES when exists => $"the tap interface {name} is not this user's; choose another one",
+        Libc.EPERM or Libc.EACCES when name is null => "no tap interface can be made without privilege; as root, once: ip tuntap add tap0 mode tap user $USER && ip link set tap0 up; then use tap=tap0",
+        Libc.EPERM or Libc.EACCES => $"the tap interface {name} cannot be made without privilege; as root, once: ip tuntap add {name} mode tap user $USER && ip link set {name} up",
+        Libc.EBUSY => $"the tap interface {name} is in use by another program; choose another one",
+        Libc.EINVAL => $"{name} exists and is no tap interface, or one of another kind (multi_queue); choose another name",
+        _ => $"cannot open the tap interface {name} ({Marshal.GetPInvokeErrorMessage(error)})",
+    });
 
     private HostException TellBridge(string bridge, int error) => error switch
     {

@@ -66,7 +66,7 @@ internal static class ResourceChecks
         if (error != 0) return new HostCheck(name, HostCheckStatus.Missing, $"{Tun} cannot be opened ({DeviceFile.Describe(error)})");
         return HasCapability(facts, CapabilityNetAdmin)
             ? new HostCheck(name, HostCheckStatus.Good, "interfaces can be made")
-            : new HostCheck(name, HostCheckStatus.Limited, "only interfaces that an administrator made for this user can be used", "sudo ip tuntap add lamina0 mode tap user $USER");
+            : new HostCheck(name, HostCheckStatus.Limited, "only interfaces that an administrator made for this user can be used", "sudo ip tuntap add lamina0 mode tap user $USER && sudo ip link set lamina0 up");
     }
 
     internal static HostCheck UserNamespaces(HostFacts facts)

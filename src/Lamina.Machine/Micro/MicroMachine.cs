@@ -43,6 +43,7 @@ internal sealed class MicroMachine : IHardware
     private readonly ConsoleChannel[] _consoles;
     private readonly VirtioConsole _virtioConsole;
     private readonly IReadOnlyList<NetworkCard> _networks;
+    private readonly IHardwareEvents _events;
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
     private readonly IEngineMachine _engine;
@@ -57,7 +58,7 @@ internal sealed class MicroMachine : IHardware
     /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
     internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitStack units)
     {
-        (_units, _boot, _consoles, _networks) = (units, options.Boot, [options.Serial, options.Console], options.Networks);
+        (_units, _boot, _events, _consoles, _networks) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks);
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
@@ -125,7 +126,7 @@ internal sealed class MicroMachine : IHardware
         foreach (var network in _networks) network.Backend.Start();
         if (_consoles[1].Terminal is not { } terminal) return;
         void TellSize() => _virtioConsole.Resize(0, terminal.Size.Columns, terminal.Size.Rows);
-        terminal.Resized += TellSize;
+        terminal.Resized += Guard.Around("terminal", TellSize, _events.Fail);
         TellSize();
     }
 
@@ -227,7 +228,7 @@ internal sealed class MicroMachine : IHardware
             Discard = disk.Spec.Discard,
             Parallel = DiskRequests,
             WritesWait = disk.Spec.Direct,
-            WaitsForSpace = disk.Spec.PausesWhenFull ? waits => full.Change(disk.Spec.Path, waits, () => device!.Retry()) : null,
+            WaitsForSpace = disk.Spec.PausesWhenFull ? waits => full.Change(disk.Spec.Path, waits, Guard.Around("full disks", () => device!.Retry(), _events.Fail)) : null,
             Report = spec.Report,
         }, workers));
     }

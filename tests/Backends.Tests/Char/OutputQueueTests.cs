@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Lamina.Backends.Char;
 using Xunit;
@@ -165,6 +166,18 @@ public class OutputQueueTests
         pump.Dispose();
 
         Assert.Equal(text, received);
+    }
+
+    [Fact]
+    public void A_pump_whose_sink_throws_says_so_and_ends()
+    {
+        using var said = new BlockingCollection<string>();
+        using var pump = new OutputPump("test", _ => throw new InvalidOperationException("it broke"), pieceLength: 16, said.Add);
+
+        pump.Write("a"u8);
+
+        Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal("the thread test stopped: it broke", sentence);
     }
 
     [Fact]

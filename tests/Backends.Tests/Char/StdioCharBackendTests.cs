@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -74,6 +75,19 @@ public class StdioCharBackendTests
         var bytes = new byte[length];
         stream.ReadExactly(bytes);
         return Encoding.ASCII.GetString(bytes);
+    }
+
+    [Fact]
+    public void A_device_that_throws_is_told_of_in_a_sentence()
+    {
+        using var said = new BlockingCollection<string>();
+        using var pipes = new Pipes(new StdioOptions { Failed = said.Add });
+        pipes.Backend.Attach(new BrokenReceiver());
+
+        pipes.Keyboard.Write("x"u8);
+
+        Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal("the thread char-stdin stopped: the device is broken", sentence);
     }
 
     [Fact]

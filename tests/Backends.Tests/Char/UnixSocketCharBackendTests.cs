@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Char;
@@ -55,6 +56,21 @@ public class UnixSocketCharBackendTests : IDisposable
 
         Assert.Equal("world", Receive(client, 5));
         Waiting.Until(() => receiver.Text == "hello");
+    }
+
+    [Fact]
+    public void A_device_that_throws_is_told_of_in_a_sentence_and_the_client_sees_the_end()
+    {
+        using var said = new BlockingCollection<string>();
+        using var backend = new UnixSocketCharBackend(Place, said.Add);
+        backend.Attach(new BrokenReceiver());
+        using var client = Connect();
+
+        client.Send("x"u8);
+
+        Assert.Equal("", Receive(client, 1));
+        Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal("the thread char-unix stopped: the device is broken", sentence);
     }
 
     [Fact]

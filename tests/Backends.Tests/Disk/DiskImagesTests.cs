@@ -226,6 +226,19 @@ public sealed class DiskImagesTests : IDisposable
     }
 
     [Fact]
+    public void Temporary_writes_are_their_owners_alone()
+    {
+        using var disk = DiskImages.OpenTemporary(new DiskOptions { Path = Raw("disk.raw", 1 << 20) });
+
+        // The file has no name any more; proc(5) still leads to it.
+        var open = Directory.GetFiles("/proc/self/fd").Where(path => File.ResolveLinkTarget(path, returnFinalTarget: false)?.Name is { } name
+            && name.StartsWith("lamina-", StringComparison.Ordinal) && name.EndsWith(".qcow2 (deleted)", StringComparison.Ordinal)).ToArray();
+
+        Assert.NotEmpty(open);
+        Assert.All(open, path => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path)));
+    }
+
+    [Fact]
     public void A_full_disk_is_an_error_and_nothing_that_was_flushed_is_lost()
     {
         var file = new RecordingFile();

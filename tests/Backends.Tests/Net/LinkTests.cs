@@ -94,6 +94,16 @@ public sealed class LinkTests : IDisposable
     }
 
     [Fact]
+    public void DHCP_in_a_small_network_gives_none_of_its_own_addresses_and_none_twice()
+    {
+        using var lab = new UserLab(new UserNetOptions { Network4 = new IPNetwork(IPAddress.Parse("10.0.2.32"), 27) });
+
+        var given = Enumerable.Range(0, 40).Select(i => TryAsk(lab, 1, [], UserLab.GuestMac + (ulong)i)).OfType<DhcpAnswer>().Select(answer => answer.Yours[3]);
+
+        Assert.Equal(Enumerable.Range(47, 16), given.Select(last => (int)last));
+    }
+
+    [Fact]
     public void DHCP_leaves_out_a_name_server_that_is_not_there()
     {
         using var lab = new UserLab(new UserNetOptions { Allowed = [] });

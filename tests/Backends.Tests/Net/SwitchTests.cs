@@ -185,6 +185,19 @@ public sealed class SwitchTests : IDisposable
     }
 
     [Fact]
+    public void A_frame_that_is_too_long_with_its_tag_is_dropped_and_costs_nobody_the_connection()
+    {
+        Member five = Join(new VlanMembership(5)), alsoFive = Join(new VlanMembership(5));
+
+        foreach (var (sender, receiver) in (((Member, Member)[])[(five, alsoFive), (alsoFive, five)]))
+        {
+            sender.Send(Frame(Ethernet.Broadcast, MacA, length: Ethernet.LongestFrame));
+            sender.Send(Frame(Ethernet.Broadcast, MacA, length: Ethernet.LongestFrame - Ethernet.VlanTagLength));
+            Assert.Equal(Ethernet.LongestFrame - Ethernet.VlanTagLength, receiver.Take().Length);
+        }
+    }
+
+    [Fact]
     public void Whoever_is_connected_when_a_frame_is_sent_gets_it()
     {
         Join();

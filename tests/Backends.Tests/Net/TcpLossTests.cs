@@ -113,6 +113,22 @@ public sealed class TcpLossTests : IDisposable
     }
 
     [Fact]
+    public void What_is_sent_again_is_no_more_than_was_sent_before()
+    {
+        var (guest, host) = Connect();
+        guest.Window = 100;
+        guest.Send(Tcp.Ack);
+        host.Send(HostPeers.Pattern(3000));
+        _lab.Settle();
+        Assert.Equal(100, Assert.Single(guest.TakeAll()).Data.Length);
+
+        for (var i = 0; i < 3; i++) guest.Send(Tcp.Ack);
+
+        var again = Assert.Single(guest.TakeAll());
+        Assert.Equal((guest.Expected, 100), (again.Sequence, again.Data.Length));
+    }
+
+    [Fact]
     public void Sending_again_waits_longer_each_time_and_ends()
     {
         var (guest, host) = Connect();

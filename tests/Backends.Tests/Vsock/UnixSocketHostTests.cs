@@ -1,4 +1,5 @@
 // The host's ends of a guest's sockets, with real Unix sockets at one side and a guest of the test's at the other.
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Vsock;
@@ -11,12 +12,13 @@ namespace Lamina.Backends.Tests.Vsock;
 public sealed class UnixSocketHostTests : IDisposable
 {
     private readonly TestFolder _folder = new();
+    private readonly BlockingCollection<string> _said = [];
     private readonly Guest _guest = new();
     private readonly UnixSocketHost _host;
 
     public UnixSocketHostTests()
     {
-        _host = new UnixSocketHost(Path);
+        _host = new UnixSocketHost(Path, _said.Add);
         _host.Attach(_guest);
     }
 
@@ -26,6 +28,7 @@ public sealed class UnixSocketHostTests : IDisposable
     {
         _host.Dispose();
         _folder.Dispose();
+        _said.Dispose();
     }
 
     private sealed class Guest : ISocketGuest
@@ -36,8 +39,11 @@ public sealed class UnixSocketHostTests : IDisposable
 
         public bool Refuses { get; set; }
 
+        public bool IsBroken { get; set; }
+
         public bool Connect(uint port, IHostStream stream)
         {
+            if (IsBroken) throw new InvalidOperationException("the device is broken");
             if (Refuses) return false;
             lock (Asked) Asked.Add((port, stream));
             Ready();
@@ -99,6 +105,18 @@ public sealed class UnixSocketHostTests : IDisposable
         Assert.Equal("hello"u8.ToArray(), Take(stream));
         Assert.Equal("OK 1073741825\nguest", Read(client, 19));
         _guest.Until(() => stream.Unsent == 0);
+    }
+
+    [Fact]
+    public void A_device_that_throws_is_told_of_in_a_sentence()
+    {
+        _guest.IsBroken = true;
+        using var client = Client(Path);
+
+        client.Send("CONNECT 52\n"u8);
+
+        Assert.True(_said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal("the thread vsock stopped: the device is broken", sentence);
     }
 
     [Theory]

@@ -46,5 +46,7 @@ internal sealed class GatedApic(ILocalInterruptController inner, Action<uint, ul
         return inner.TryWriteMsr(index, value);
     }
 
+    public void Init() => inner.Init();
+
     public void Reset() => inner.Reset();
 }

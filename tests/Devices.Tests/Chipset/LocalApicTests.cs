@@ -314,6 +314,21 @@ public sealed class LocalApicTests
     }
 
     [Fact]
+    public void An_init_resets_nothing_before_the_vcpu_takes_it_and_then_what_the_vcpu_wrote_meanwhile_too()
+    {
+        _machine.Enabled();
+
+        _machine.Send(InterruptDeliveryMode.Init, 0);
+        var before = Apic.Get(0xf0);
+        Apic.Set(0xf0, 0x1fe);
+        Apic.Set(0x80, 0x20);
+        Apic.Init();
+
+        Assert.Equal((1, 0x1ffu), (_machine.Signals[0].Inits, before));
+        Assert.Equal((0u, 0xffu), (Apic.Get(0x80), Apic.Get(0xf0)));
+    }
+
+    [Fact]
     public void Init_resets_all_but_the_base()
     {
         _machine.Enabled();
@@ -321,9 +336,8 @@ public sealed class LocalApicTests
         Send(0x41);
         Apic.Set(0x80, 0x20);
 
-        _machine.Send(InterruptDeliveryMode.Init, 0);
+        Apic.Init();
 
-        Assert.Equal(1, _machine.Signals[0].Inits);
         Assert.False(Apic.HasInterrupt);
         Assert.Equal((0u, 0xffu, Masked), (Apic.Get(0x80), Apic.Get(0xf0), Apic.Get(0x350)));
         Assert.Equal(0xfed0_0900ul, Apic.ReadMsr(0x1b));

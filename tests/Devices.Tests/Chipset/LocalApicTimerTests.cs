@@ -268,7 +268,7 @@ public sealed class LocalApicTimerTests
     {
         Apic.Set(Lvt, TscDeadline | 0x40);
         Apic.WriteMsr(TscDeadlineMsr, 1_000_000);
-        _machine.Send(Lamina.Core.Interrupts.InterruptDeliveryMode.Init, 0);
+        Apic.Init();
         Assert.Null(Clock.NextDeadline);
     }
 }

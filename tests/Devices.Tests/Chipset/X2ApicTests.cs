@@ -147,7 +147,7 @@ public sealed class X2ApicTests
     public void Init_leaves_the_mode()
     {
         var apic = Enter(3);
-        _machine.Send(InterruptDeliveryMode.Init, 0, destination: 3);
+        apic.Init();
         Assert.Equal((3ul, 0xfful), (apic.ReadMsr(0x802), apic.ReadMsr(0x80f)));
     }
 }

@@ -14,6 +14,9 @@ internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBacke
 
     public Exception? Failure { get; set; }
 
+    /// <summary>Called as each request begins.</summary>
+    public Action? Beginning { get; set; }
+
     public ulong Length => (ulong)Content.Length;
 
     public BlockLimits Limits { get; } = new(512, 4096, 65536, 65536);
@@ -77,6 +80,7 @@ internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBacke
 
     private void Note(string what, ulong offset, ulong length)
     {
+        Beginning?.Invoke();
         lock (Calls) Calls.Add(length == 0 ? what : $"{what} {offset / 512}+{length / 512}");
         if (Failure is not null) throw Failure;
     }

@@ -293,6 +293,24 @@ public sealed class VirtioBlockTests : IDisposable
         Assert.Equal(60, _disk.Calls.Count);
     }
 
+    [Theory]
+    [InlineData(In, 512, 0)]
+    [InlineData(Out, 512, 0)]
+    [InlineData(In, 512 << 10, 1)]
+    [InlineData(Out, 512 << 10, 1)]
+    public void The_driver_is_told_of_a_large_request_before_the_next_one_begins(uint type, uint length, int interrupts)
+    {
+        _disk = new TestDisk(2048);
+        Start();
+        var seen = new List<int>();
+        _disk.Beginning = () => seen.Add(_guest.Line.Rises);
+
+        Assert.Equal([Ok, Ok], Answers((type, 0, length), (type, 1024, length)));
+
+        Assert.Equal([0, interrupts], seen);
+        Assert.Equal(1, _guest.Line.Rises);
+    }
+
     [Fact]
     public void Requests_at_once_are_answered_each_and_a_reset_waits_for_them()
     {

@@ -56,6 +56,8 @@ internal sealed class FakeApic : ILocalInterruptController, IBusDevice
 
     public bool TryWriteMsr(uint index, ulong value) => index == 0x1b;
 
+    public void Init() => _pending.Clear();
+
     public void Reset() => _pending.Clear();
 
     public AccessResult Read(ulong offset, Span<byte> data) => AccessResult.Unclaimed;

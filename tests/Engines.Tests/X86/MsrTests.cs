@@ -237,9 +237,10 @@ public sealed unsafe class MsrTests
         machine.Processor.Init();
         Assert.Equal((0xfff0ul, 0xffff_0000ul, (ushort)0xf000, 0x6000_0010ul, 5ul, 7ul), (machine.Context->Rip, machine.Context->Cs.Base, machine.Context->Cs.Selector, machine.Context->Cr0, machine.Context->TscAux, machine.Context->Xcr0));
         Assert.Equal(TestMachine.SharedModel.Query(1, 0, 0, 0, 1, true).Eax, (uint)machine.Rdx);
+        Assert.Equal(1, machine.Apic.Inits);
         machine.Processor.StartUp(0x9a);
         Assert.Equal((0x9_a000ul, 0ul, (ushort)0x9a00), (machine.Context->Cs.Base, machine.Context->Rip, machine.Context->Cs.Selector));
         machine.Processor.Reset();
-        Assert.Equal((0ul, 1ul), (machine.Context->TscAux, machine.Context->Xcr0));
+        Assert.Equal((0ul, 1ul, 1), (machine.Context->TscAux, machine.Context->Xcr0, machine.Apic.Inits));
     }
 }

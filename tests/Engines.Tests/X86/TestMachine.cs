@@ -291,6 +291,10 @@ internal sealed class FakeApic : ILocalInterruptController, IBusDevice
         return true;
     }
 
+    public int Inits { get; private set; }
+
+    public void Init() => Inits++;
+
     public void Reset() => Msrs.Clear();
 
     public AccessResult Read(ulong offset, Span<byte> data)

@@ -106,6 +106,18 @@ public sealed class SerialConsoleTests : IDisposable
     }
 
     [Fact]
+    public async Task An_exception_on_a_consoles_thread_ends_the_machine_with_a_sentence_and_not_the_process()
+    {
+        // Every write to this file finds its disk full, which is reported on the console's thread.
+        var spec = Spec(_folder) with { Serial = new SerialTarget.File("/dev/full"), Trace = _ => throw new InvalidOperationException("the report is broken") };
+        await using var machine = Create(spec, Do(vcpu => Print(vcpu, "hello\n")));
+
+        var result = await machine.RunAsync(Token);
+
+        Assert.Equal((MachineEnd.Failed, "the thread char-file stopped: the report is broken"), (result.End, result.Message));
+    }
+
+    [Fact]
     public void A_file_that_cannot_be_written_is_refused_in_a_sentence() =>
         Assert.Contains("none", Assert.Throws<MachineException>(() => Create(Spec(_folder) with { Serial = new SerialTarget.File(_folder.In("none/log")) }, Forever)).Message, StringComparison.Ordinal);
 

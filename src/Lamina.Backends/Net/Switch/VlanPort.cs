@@ -21,7 +21,7 @@ internal sealed class VlanPort(VlanMembership membership)
 {
     private const int AddressesLength = 2 * Ethernet.MacLength;
 
-    private readonly byte[] _buffer = new byte[Ethernet.LongestFrame + Ethernet.VlanTagLength];
+    private readonly byte[] _buffer = new byte[Ethernet.LongestFrame];
 
     /// <summary>A frame's VLAN; 0 where it has no tag, or one with a priority only.</summary>
     internal static int IdOf(ReadOnlySpan<byte> frame) =>
@@ -35,6 +35,8 @@ internal sealed class VlanPort(VlanMembership membership)
         if (membership.Id is null) return frame;
         if (IdOf(frame) != 0 || (membership.Id != 0 && BinaryPrimitives.ReadUInt16BigEndian(frame[Ethernet.TypeAt..]) == Ethernet.Vlan)) return default;
         if (membership.Id == 0) return frame;
+        // With the tag it would be longer than what others take for a frame.
+        if (frame.Length > Ethernet.LongestFrame - Ethernet.VlanTagLength) return default;
         frame[..AddressesLength].CopyTo(_buffer);
         BinaryPrimitives.WriteUInt16BigEndian(_buffer.AsSpan(AddressesLength), Ethernet.Vlan);
         BinaryPrimitives.WriteUInt16BigEndian(_buffer.AsSpan(AddressesLength + 2), (ushort)membership.Id.Value);

@@ -48,7 +48,7 @@ internal sealed class Dhcp(GuestLink link, Addresses addresses, bool forwardsNam
     private IpAddr? LeaseOf(ulong mac)
     {
         if (_leases.TryGetValue(mac, out var lease)) return lease;
-        if (_leases.Count == MostLeases || Ethernet.IsGroup(mac)) return null;
+        if (_leases.Count == MostLeases || FirstHost + _leases.Count >= (int)~addresses.Mask4 || Ethernet.IsGroup(mac)) return null;
         return _leases[mac] = addresses.In4(FirstHost + (uint)_leases.Count);
     }
 

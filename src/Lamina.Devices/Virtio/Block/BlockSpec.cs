@@ -35,8 +35,10 @@ internal static class BlockSpec
     internal const uint MostRanges = 32;
     internal const uint MostRangeSectors = 1 << 21;
 
-    // After so many requests the driver is told of what is done, and other queues of the worker have their turn.
+    // After so many requests, or so many bytes, the driver is told of what is done: of large requests it has the next one ready
+    // while one is carried out.
     internal const int RequestsAtOnce = 16;
+    internal const ulong BytesAtOnce = 512 << 10;
 
     // From so many bytes on, reads are copied by several processors at once. (Writes to one file exclude each other on the host.)
     internal const uint LongRead = 128 << 10;

@@ -172,14 +172,17 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         var queue = _host!.Queues[index];
         var underWay = _underWay[index];
         var taken = 0;
-        for (; taken < BlockSpec.RequestsAtOnce && queue.TryTake(out var chain); taken++)
+        ulong bytes = 0;
+        while (taken < BlockSpec.RequestsAtOnce && bytes < BlockSpec.BytesAtOnce && queue.TryTake(out var chain))
         {
+            bytes += (ulong)chain.ReadableLength + chain.WritableLength;
             // One request alone is done here, where no time is lost for handing it over. A worker with others under way
             // must not wait, since it is they that it might wait for.
             CarryOut(queue, chain, _buffers[index], mayHandOver: _helpers is not null && (taken > 0 || underWay is { Any: true } || queue.HasBuffers));
+            taken++;
         }
         underWay?.Submit();
-        return taken == BlockSpec.RequestsAtOnce;
+        return taken == BlockSpec.RequestsAtOnce || bytes >= BlockSpec.BytesAtOnce;
     }
 
     /// <inheritdoc/>

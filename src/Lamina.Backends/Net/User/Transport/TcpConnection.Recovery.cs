@@ -89,9 +89,10 @@ internal sealed partial class TcpConnection
     private bool SendAgain(uint start, int length)
     {
         _isTiming = false;
-        // The FIN's number lies behind the data, and may be all that is asked for.
-        length = (int)Math.Min((uint)length, DataEnd - start);
-        var isFin = _hostEnded && start + (uint)length == DataEnd;
+        // The FIN's number lies behind the data, and may be all that is asked for. What was never sent is not sent here: the window may
+        // be shut for it, and an acknowledgement of it would not be believed.
+        length = (int)Math.Min((uint)length, Math.Min(DataEnd - start, _sndMax - start));
+        var isFin = _hostEnded && start + (uint)length == DataEnd && SequenceNumber.IsBefore(DataEnd, _sndMax);
         return Emit((byte)(Tcp.Ack | (isFin ? Tcp.Fin : 0)), start, length, mayWait: true);
     }
 
