@@ -12,7 +12,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class TranslationStore : IDisposable
 {
-    private const int MaxAge = 16;
+    private const int MaxAge = 16, MuchCode = 64 << 20;
 
     // How many blocks are translated ahead of being reached. What never runs costs time and room.
     private const int MostFollowers = 2;
@@ -241,7 +241,12 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>Drops all translations if that is still necessary. To be called while all vCPUs are parked.</summary>
     public void DropIfNearlyFull()
     {
-        if (IsNearlyFull) DropAll();
+        if (!IsNearlyFull) return;
+        var used = Buffer.Used;
+        DropAll();
+        // What described the translations is garbage now, more than the code itself: the collector would let it lie while as much
+        // again is made. That takes seconds at least; smaller buffers fill faster, and leave less behind.
+        if (used >= MuchCode) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     /// <summary>Drops all translations. To be called while all vCPUs are parked.</summary>
