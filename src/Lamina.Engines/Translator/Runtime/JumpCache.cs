@@ -2,6 +2,7 @@
 // knows its address; where that is not the one that was asked for, generated code looks into the second level, which
 // holds what gave way in the first. What is in neither may be in the machine's SharedPads, if the page is known here. The
 // two supervisor regions of a vCPU share a cache; every user region has its own. Like the tables it may forget anything.
+// The notes of calls, which machine code alone writes and reads (see BlockEmitter.Calls), lie here since they are void when it is.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Host;
 

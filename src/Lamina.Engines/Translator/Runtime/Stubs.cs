@@ -121,7 +121,7 @@ internal sealed unsafe class Stubs
     private static ulong EmitJumpSecond(ref Assembler asm, ulong miss)
     {
         var start = asm.Here;
-        EmitMultipliedHash(ref asm, S1, Slot.SecondBits, 16);
+        EmitMultipliedHash(ref asm, S1, Slot.SecondBits, Slot.SecondEntryBytes);
         asm.GsIndex(Op.CmpLoad, S0, S1, 0, Slot.SecondCache);
         asm.Jcc(Cond.NE, miss);
         asm.GsIndex(0xff, 4, S1, 0, Slot.SecondCache + 8, wide: false);

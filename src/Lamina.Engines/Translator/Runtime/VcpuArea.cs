@@ -137,6 +137,9 @@ internal static unsafe class Slot
     /// <summary>Entries of the second level of the jump cache, 16 bytes each: a code address and its landing pad.</summary>
     public const int SecondEntries = 1 << SecondBits;
 
+    /// <summary>Bytes of an entry of the second level.</summary>
+    public const int SecondEntryBytes = 16;
+
     /// <summary>The hash of the second level, and of the table of shared pads, is the upper bits of the lower half of an address times this.</summary>
     public const int SecondFactor = 0x61c8_8647;
 
@@ -159,7 +162,7 @@ internal static unsafe class Slot
     public const int ReturnMask = (ReturnEntries - 1) << 3;
 
     /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list, calls.</summary>
-    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * 16 + KnownPages * 16 + SetLogEntries * 4 + ReturnEntries * 16;
+    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * SecondEntryBytes + KnownPages * 16 + SetLogEntries * 4 + ReturnEntries * 16;
 
     /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
@@ -177,7 +180,7 @@ internal static unsafe class Slot
     public const int SecondCache = JumpCache + JumpCacheEntries * 8;
 
     /// <summary>Displacement of the addresses that the first level's entries are for.</summary>
-    public const int JumpLinears = SecondCache + SecondEntries * 16;
+    public const int JumpLinears = SecondCache + SecondEntries * SecondEntryBytes;
 
     /// <summary>Displacement of the known code pages.</summary>
     public const int KnownCodePages = JumpLinears + JumpCacheEntries * 8;
