@@ -115,13 +115,21 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitReturn(in Instruction instruction)
     {
-        var popped = StackWidth + (ushort)instruction.Immediate;
         var operand = BeginPop();
         OperandOp(Op.MovLoad, S0, operand, _long);
-        AdjustStack(popped);
+        AdjustStack(ReleasedBy(instruction));
         EndAccess(operand);
+        EmitReturnEnd(instruction);
+    }
+
+    /// <summary>What RET takes from the stack, its operand's bytes with it.</summary>
+    private int ReleasedBy(in Instruction instruction) => StackWidth + (ushort)instruction.Immediate;
+
+    /// <summary>Goes to the return address in S0, which was popped.</summary>
+    private void EmitReturnEnd(in Instruction instruction)
+    {
         CopyFlags(LiveAfter);
-        _asm.Rm(Op.Lea, S1, StackPointer, -popped, wide: false);
+        _asm.Rm(Op.Lea, S1, StackPointer, -ReleasedBy(instruction), wide: false);
         _asm.RegImmediate(4, S1, Slot.ReturnMask, wide: false);
         _asm.GsIndex(Op.CmpLoad, S0, S1, 1, Slot.Returns);
         _asm.Jcc(Cond.NE, stubs.Jump);

@@ -67,10 +67,10 @@ internal sealed unsafe partial class BlockEmitter
             var direct = !isReturn && !IsDisplaced(guest);
             _asm.Rx(Op.MovLoad, direct ? HostOf(guest) : S0, StackPointer, S1, 0, n * 8);
             if (!direct && !isReturn) _asm.Frame(Op.MovStore, S0, Frame.Of(guest));
-            released += isReturn ? 8 + (ushort)instruction.Immediate : 8;
+            released += isReturn ? ReleasedBy(instruction) : 8;
         }
         AdjustStack(released);
         _index = run.First + run.Count - 1;
-        if (_block.Instructions[_index].Id == InstructionId.Ret) EmitIndirectEnd();
+        if (_block.Instructions[_index].Id == InstructionId.Ret) EmitReturnEnd(_block.Instructions[_index]);
     }
 }
