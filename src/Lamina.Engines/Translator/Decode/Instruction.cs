@@ -329,4 +329,7 @@ public struct Instruction
 
     /// <summary>Condition code 0 to 15 of Jcc (SETcc and CMOVcc are Plain).</summary>
     public byte Condition;
+
+    /// <summary>Whether a store may leave some of its bytes as they are: a masked one, or one of the x87 that raises an exception which is reported later.</summary>
+    public readonly bool MayStoreLess => (Traits & InstructionTraits.MaskedMemory) != 0 || State == StateClass.X87;
 }

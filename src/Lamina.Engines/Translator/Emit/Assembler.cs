@@ -379,6 +379,21 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         return Cursor - 1;
     }
 
+    /// <summary>jrcxz rel8 with the displacement left open.</summary>
+    public byte* JumpIfRcxZero()
+    {
+        Byte(0xe3);
+        Byte(0);
+        return Cursor - 1;
+    }
+
+    /// <summary>rep movsb.</summary>
+    public void RepeatMoveBytes()
+    {
+        Byte(0xf3);
+        Byte(0xa4);
+    }
+
     /// <summary>Makes an open rel32 jump to the cursor.</summary>
     public readonly void Bind(byte* field) => Unsafe.WriteUnaligned(field, (int)(Cursor - (field + 4)));
 
@@ -407,6 +422,9 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
         if (distance is < 0 or > 127) throw new InvalidOperationException("short jump out of range");
         *field = (byte)distance;
     }
+
+    /// <summary>Bytes of a jump with a rel32.</summary>
+    public const int JumpBytes = 5;
 
     /// <summary>Jumps back (rel32) to a place in the writable view of this buffer.</summary>
     public void JmpBack(byte* target)

@@ -7,6 +7,7 @@
 //     op   [S0 + S1]
 // A non-canonical address indexes the entry of its low 48 bits, and differs from that page's address by a multiple of
 // 2^48; so does the sum from a host address below 2^47: the host faults, and the fault is the guest's #GP.
+using System.Numerics;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
@@ -167,7 +168,6 @@ internal sealed unsafe partial class BlockEmitter
             Parked = live != Flags.None,
             Reads = (access & OperandAccess.Read) != 0,
             Writes = writes,
-            ExactCheck = exact,
             InGroup = _group.Active,
             Index = _index,
         };
@@ -268,11 +268,11 @@ internal sealed unsafe partial class BlockEmitter
         // The stubs take scratch 1 = 0 for "not in the table": then a page walk may help. Anything else is for C#.
         var mustBeAligned = (_key & ModeKey.AlignmentCheck) != 0 || cold.Alignment != 0;
         if (mustBeAligned && cold.Jump0 != null) _asm.MovImmediate(S1, 1);
-        // Misaligned, or missing: what does not cross the page goes on.
-        var sized = !cold.ExactCheck && cold.Size > 1 && !mustBeAligned;
+        // Misaligned, missing, or crossing a page: most of it goes on without C#.
+        var sized = cold.Size is > 1 and <= 64 && BitOperations.IsPow2(cold.Size) && !mustBeAligned;
         _asm.Bind(cold.Jump1);
         _asm.Mov(S0, address);
-        if (sized) _asm.Call((cold.Writes ? stubs.WriteSized : stubs.ReadSized)[System.Numerics.BitOperations.Log2((uint)cold.Size)]);
+        if (sized) _asm.Call(SizedStubs(cold)[BitOperations.Log2((uint)cold.Size)]);
         else _asm.Call(cold.Writes ? stubs.Write : stubs.Read);
         var site = buffer.Sites.Count;
         buffer.Sites.Add(new Site
@@ -304,6 +304,11 @@ internal sealed unsafe partial class BlockEmitter
         _asm.JmpBack(cold.ResumeEnd);
         buffer.Sites[site].Copy = copy;
     }
+
+    private ulong[] SizedStubs(in Cold cold) =>
+        !cold.Writes ? stubs.ReadSized
+        : cold.Reads || _block.Instructions[cold.Index].MayStoreLess ? stubs.WriteSized
+        : stubs.StoreSized;
 
     private void EmitColdSegment(in Cold cold)
     {

@@ -41,7 +41,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         public byte* Jump0, Jump1;
         public byte* Resume, ResumeEnd;
         public int GuestOffset, Size, Alignment, AddressRegister, Target, Segment, Index;
-        public bool Reads, Writes, ExactCheck, Parked, FlagsLive, InGroup;
+        public bool Reads, Writes, Parked, FlagsLive, InGroup;
     }
 
     /// <summary>The most bytes a block's code can take, with room to spare; the buffer is asked for it beforehand.</summary>

@@ -164,8 +164,11 @@ internal sealed class StubAddresses
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;
 
-    /// <summary>As Read and Write, for accesses of 2 to 64 bytes (by the logarithm) that may just be misaligned.</summary>
-    public readonly ulong[] ReadSized = new ulong[7], WriteSized = new ulong[7];
+    /// <summary>
+    /// As Read and Write, for accesses of 2 to 64 bytes (by the logarithm) that may be misaligned or cross a page; Store is
+    /// for those that read nothing and store all of their bytes.
+    /// </summary>
+    public readonly ulong[] ReadSized = new ulong[7], WriteSized = new ulong[7], StoreSized = new ulong[7];
 
     /// <summary>Page walks: from S0 to the addend in S1, or 0.</summary>
     public ulong WalkRead, WalkWrite;

@@ -17,7 +17,7 @@ internal sealed unsafe class Stubs
         Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
         Addresses = new StubAddresses
         {
-            Commit = EmitExit(ref asm, SiteKind.Commit, common),
+            Commit = WalkStub.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
             Segment = EmitExit(ref asm, SiteKind.Segment, common),
             System = EmitExit(ref asm, SiteKind.System, common),
             Poll = EmitExit(ref asm, SiteKind.Poll, common),
@@ -35,8 +35,9 @@ internal sealed unsafe class Stubs
         Addresses.Write = WalkStub.EmitMiss(ref asm, Addresses.WalkWrite, writeExit);
         for (var size = 1; size < Addresses.ReadSized.Length; size++)
         {
-            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, Addresses.WalkRead, readExit);
-            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, Addresses.WalkWrite, writeExit);
+            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, bounces: true, Addresses.WalkRead, readExit);
+            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, Addresses.WalkWrite, writeExit);
+            Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, Addresses.WalkWrite, writeExit);
         }
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
         Addresses.JumpEmpty = EmitJumpEmpty(ref asm, Addresses.JumpMiss, buffer.ExecutableBase);

@@ -84,13 +84,11 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <summary>
-    /// A store that is bounced may store less than all: a masked one, or one of the x87 that raises an exception which is
-    /// reported later. The bounce then holds what is in memory now.
+    /// Where a store that is bounced may store less than all, the bounce holds what is in memory now.
     /// </summary>
     private void PreparePartialStore(ulong linear, int size)
     {
-        if (TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.MaskedMemory) != 0 || instruction.State == StateClass.X87))
-            PrepareMasked(linear, BounceFor(linear), 0, size);
+        if (TryDecodeCurrent(out var instruction) && instruction.MayStoreLess) PrepareMasked(linear, BounceFor(linear), 0, size);
     }
 
     private void PrepareMasked(ulong linear, byte* at, int from, int to)

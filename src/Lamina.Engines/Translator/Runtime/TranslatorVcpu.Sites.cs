@@ -119,7 +119,7 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <summary>The place in the bounce buffer that is aligned as the operand is: an instruction that insists on alignment is pleased, or faults, as it would be there.</summary>
-    private byte* BounceFor(ulong linear) => (byte*)((((ulong)&_area->Bounce[0] + 63) & ~63ul) + (linear & 63));
+    private byte* BounceFor(ulong linear) => (byte*)(_area->BounceStart + (linear & (VcpuArea.BounceAlignment - 1)));
 
     private bool HandleReadFault(in Site site, ulong linear)
     {
@@ -150,6 +150,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleWrite(Block block, in Site site)
     {
         var linear = _area->Scratch0;
+        _area->BounceFirstBytes = 0;
         if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
         if (InOnePage(linear, size))

@@ -85,6 +85,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->HostMxcsr = DefaultMxcsr;
         _area->RamBase = (ulong)_memory.HostBase;
         _area->PageInfo = store.Pages.Table;
+        _area->BounceStart = ((ulong)&_area->Bounce[0] + VcpuArea.BounceAlignment - 1) & ~(VcpuArea.BounceAlignment - 1ul);
         _area->PageCount = store.Pages.Count;
         _area->LargeMap = (ulong)_largeMap.Address;
         _area->WriteHints = _writeHints.Table;

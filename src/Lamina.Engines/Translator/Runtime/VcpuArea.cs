@@ -106,6 +106,18 @@ internal unsafe struct VcpuArea
     /// <summary>Counts of jumps to other pages that have no link (see <see cref="Emit.SiteKind.FarLink"/>); some share one.</summary>
     public fixed byte FarJumps[Slot.FarJumpCounts];
 
+    /// <summary>Host address of the first place in <see cref="Bounce"/> that is aligned for any operand.</summary>
+    public ulong BounceStart;
+
+    /// <summary>A store across pages on its way by machine code: from where in the bounce buffer, to which two places in the host.</summary>
+    public ulong BounceFrom, BounceFirst, BounceSecond;
+
+    /// <summary>How much goes to which of them; 0: no such store is on its way.</summary>
+    public ulong BounceFirstBytes, BounceSecondBytes;
+
+    /// <summary>Bytes to which <see cref="BounceStart"/> is aligned.</summary>
+    public const int BounceAlignment = 64;
+
     /// <summary>Where accesses go that cannot be made in place: crossing pages, MMIO, watched pages.</summary>
     public fixed byte Bounce[4096];
 }
@@ -269,6 +281,12 @@ internal static unsafe class Slot
         Save0 = At(&Model->Save0),
         Save1 = At(&Model->Save1),
         Save2 = At(&Model->Save2),
+        BounceStart = At(&Model->BounceStart),
+        BounceFrom = At(&Model->BounceFrom),
+        BounceFirst = At(&Model->BounceFirst),
+        BounceSecond = At(&Model->BounceSecond),
+        BounceFirstBytes = At(&Model->BounceFirstBytes),
+        BounceSecondBytes = At(&Model->BounceSecondBytes),
         Xsave = XsaveOffset - Middle;
 
     // The head is found from GS directly.
