@@ -20,7 +20,7 @@ public sealed class SystemTests
 
     public static TheoryData<string> Profiles => ["default", "precise", "single"];
 
-    private static ulong PageOf(ulong linear) => GuestTables.Image + (linear - CaseLayout.Data);
+    private static ulong PageOf(ulong linear) => GuestTables.PhysicalOf((int)(linear - CaseLayout.Data));
 
     [Theory]
     [MemberData(nameof(Profiles))]
@@ -210,7 +210,7 @@ public sealed class SystemTests
     public void A_store_through_another_address_of_the_code_takes_effect(string profile)
     {
         using var guest = new SystemGuest(profile);
-        guest.SetEntry(Second, GuestTables.Image + CaseLayout.CodeInImage | Present | Writable | NoExecute);
+        guest.SetEntry(Second, GuestTables.PhysicalOf(CaseLayout.CodeInImage) | Present | Writable | NoExecute);
         var result = guest.Run(c =>
         {
             var loop = c.CreateLabel();
@@ -275,7 +275,7 @@ public sealed class SystemTests
     public void A_return_goes_to_what_the_called_code_has_made_of_its_caller(string profile)
     {
         using var guest = new SystemGuest(profile);
-        guest.SetEntry(Second, GuestTables.Image + CaseLayout.CodeInImage | Present | Writable | NoExecute);
+        guest.SetEntry(Second, GuestTables.PhysicalOf(CaseLayout.CodeInImage) | Present | Writable | NoExecute);
         var result = guest.Run(c =>
         {
             var loop = c.CreateLabel();

@@ -122,7 +122,10 @@ internal sealed class GuestMachine : IDisposable
             RealTables.Write(_memory);
             RealTables.WriteImage(_memory, test.Memory);
         }
-        else if (!_memory.TryWrite(GuestTables.Image, test.Memory)) throw new InvalidOperationException("the case does not fit the guest's memory");
+        else
+        {
+            GuestTables.WriteImage(_memory, test.Memory);
+        }
         Continue(result);
     }
 
@@ -192,7 +195,7 @@ internal sealed class GuestMachine : IDisposable
             if (ended) RealTables.TakeFrame(_after, result);
             return;
         }
-        if (!_memory.TryRead(GuestTables.Image, result.Memory)) throw new InvalidOperationException("the guest's memory is gone");
+        GuestTables.ReadImage(_memory, result.Memory);
         if (!ended) return;
         var high = Profile.Mode == GuestMode.Legacy ? LegacyTables.High : GuestTables.High;
         result.Vector = (int)((_after.Rip - (high + GuestTables.Handlers)) / GuestTables.HandlerStride);

@@ -15,7 +15,7 @@ internal static class GuestTables
     /// <summary>Guest-physical 0 to 2 MiB as the handlers see it.</summary>
     public const ulong High = 0xffff_8000_0000_0000;
 
-    /// <summary>Guest-physical address of the case's image, data then code.</summary>
+    /// <summary>Guest-physical address of the case's image, whose pages <see cref="PhysicalOf"/> puts in order.</summary>
     public const ulong Image = 0x20_0000;
 
     /// <summary>Handlers: <see cref="HandlerStride"/> bytes a vector.</summary>
@@ -45,6 +45,26 @@ internal static class GuestTables
 
     private const ulong Gdt = 0x3_0000, Idt = 0x3_2000, Tss = 0x3_4000;
     private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100, NoExecute = 1ul << 63;
+
+    // Of all pages but two, the next one lies elsewhere: what crosses their end cannot be done as if they were one.
+    private static ReadOnlySpan<byte> Places => [2, 0, 1, 5, 4, 3];
+
+    /// <summary>Guest-physical address of a byte of the image, where there is paging.</summary>
+    public static ulong PhysicalOf(int imageOffset) =>
+        Image + (ulong)(Places[imageOffset / CaseLayout.PageSize] * CaseLayout.PageSize + imageOffset % CaseLayout.PageSize);
+
+    /// <summary>Writes a case's image.</summary>
+    public static void WriteImage(GuestMemory memory, ReadOnlySpan<byte> image)
+    {
+        for (var at = 0; at < image.Length; at += CaseLayout.PageSize) Put(memory, PhysicalOf(at), image.Slice(at, CaseLayout.PageSize));
+    }
+
+    /// <summary>Reads it back.</summary>
+    public static void ReadImage(GuestMemory memory, Span<byte> image)
+    {
+        for (var at = 0; at < image.Length; at += CaseLayout.PageSize)
+            if (!memory.TryRead(PhysicalOf(at), image.Slice(at, CaseLayout.PageSize))) throw new InvalidOperationException("the guest's memory is gone");
+    }
 
     public static DescriptorTableState GdtRegister => new() { Base = High + Gdt, Limit = 0xff };
 
@@ -131,7 +151,7 @@ internal static class GuestTables
             var linear = CaseLayout.LinearOf(page * CaseLayout.PageSize);
             var writable = page * CaseLayout.PageSize is >= CaseLayout.WritableData and < CaseLayout.DataSize ? 0 : Writable;
             var noExecute = page * CaseLayout.PageSize < CaseLayout.DataSize ? NoExecute : 0;
-            Put(memory, table + (linear >> 12 & 511) * 8, Image + (ulong)page * CaseLayout.PageSize | Present | owner | writable | noExecute);
+            Put(memory, table + (linear >> 12 & 511) * 8, PhysicalOf(page * CaseLayout.PageSize) | Present | owner | writable | noExecute);
         }
         Put(memory, root + 256 * 8, highPointers | Present | Writable);
         Put(memory, highPointers, highDirectory | Present | Writable);
