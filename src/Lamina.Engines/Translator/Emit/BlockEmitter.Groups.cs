@@ -100,8 +100,8 @@ internal sealed unsafe partial class BlockEmitter
         {
             if (_index != group.First) NoteInstruction();
             EmitInstruction(_block.Instructions[_index]);
-            _group.AddendAtHand = false;
         }
+        DropHeld();
         _group.Active = false;
         EndStretch(ref group);
     }
@@ -112,6 +112,7 @@ internal sealed unsafe partial class BlockEmitter
     private HostOperand BeginMember(in Instruction instruction)
     {
         if (!_group.AddendAtHand) _asm.Frame(Op.MovLoad, S1, Frame.Addend);
+        _group.AddendAtHand = true;
         return new HostOperand { Base = HostOf(_group.Base), Displacement = (int)instruction.Displacement, Cold = NotPresent };
     }
 }

@@ -29,6 +29,8 @@ internal sealed unsafe partial class BlockEmitter
     private int LoadGuest(int guest, int scratch)
     {
         if (!IsDisplaced(guest)) return HostOf(guest);
+        if (guest == _held) return S0;
+        if (scratch == S1) _group.AddendAtHand = false;
         _asm.Frame(Op.MovLoad, scratch, Frame.Of(guest));
         return scratch;
     }
@@ -194,6 +196,7 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitTableLoad(int address, bool write, bool narrow)
     {
+        _group.AddendAtHand = false;
         if (!narrow)
         {
             _asm.LoadAddend(S1, address, write);

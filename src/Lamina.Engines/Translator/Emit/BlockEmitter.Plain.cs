@@ -70,6 +70,7 @@ internal sealed unsafe partial class BlockEmitter
         }
         if (NeedsHostFlags(instruction)) UnparkFlags();
         _usedHost = UsedHostRegisters(instruction);
+        BeginHeld(instruction, KeepsHeld(instruction));
         _scratch0Free = _scratch1Free = true;
         if (EmitOnSlot(instruction))
         {
@@ -92,6 +93,7 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitPlainMemory(in Instruction instruction, Fields fields)
     {
+        BeginHeld(instruction, KeepsHeld(instruction));
         var operand = IsMember(instruction) ? BeginMember(instruction) : BeginOperand(instruction);
         var unpark = NeedsHostFlags(instruction);
         _usedHost = UsedHostRegisters(instruction) | 1 << operand.Base;
@@ -130,11 +132,13 @@ internal sealed unsafe partial class BlockEmitter
     private static bool HasHighByteSource(in Instruction instruction) =>
         instruction.Encoding == EncodingKind.Legacy && !instruction.HasRex && !instruction.HasMemory && instruction.RmClass == FieldClass.Gpr8 && instruction.Rm is >= 4 and < 8;
 
-    /// <summary>Whether a displaced register has to be held in a register besides the address.</summary>
-    private static bool NeedsRegister(in Instruction instruction) =>
-        (IsGpr(instruction.RegClass) && IsDisplaced(instruction.Reg) && !IsPureDestination(instruction, instruction.RegAccess, instruction.RegClass))
-        || (IsGpr(instruction.VvvvClass) && IsDisplaced(instruction.Vvvv))
-        || (IsGpr(instruction.OpcodeRegClass) && IsDisplaced(instruction.OpcodeReg));
+    /// <summary>Whether a displaced register has to be loaded into a register besides the address.</summary>
+    private bool NeedsRegister(in Instruction instruction) =>
+        (IsGpr(instruction.RegClass) && IsInSlot(instruction.Reg) && !IsPureDestination(instruction, instruction.RegAccess, instruction.RegClass))
+        || (IsGpr(instruction.VvvvClass) && IsInSlot(instruction.Vvvv))
+        || (IsGpr(instruction.OpcodeRegClass) && IsInSlot(instruction.OpcodeReg));
+
+    private bool IsInSlot(int guest) => IsDisplaced(guest) && guest != _held;
 
     private static bool IsGpr(FieldClass field) => field is FieldClass.Gpr or FieldClass.Gpr8;
 
@@ -165,6 +169,11 @@ internal sealed unsafe partial class BlockEmitter
         if (field == FieldClass.Gpr8 && guest is >= 4 and < 8 && !instruction.HasRex && instruction.Encoding == EncodingKind.Legacy) return guest;
         if (!IsDisplaced(guest)) return HostOf(guest);
         var writes = (access & OperandAccess.Write) != 0;
+        if (guest == _held)
+        {
+            _heldChanged |= writes;
+            return S0;
+        }
         for (var i = 0; i < _loanCount; i++)
         {
             if (_loans[i].Guest != guest || _loans[i].Borrowed && _loans[i].Guest < 0) continue;
@@ -172,13 +181,22 @@ internal sealed unsafe partial class BlockEmitter
             return _loans[i].Host;
         }
         var pure = IsPureDestination(instruction, access, field);
+        // A register that is only written may still be named by another field as a source. XOR of a register with itself does not care.
+        var needed = (!pure || IsNamedTwice(instruction, guest)) && !(instruction.Id == InstructionId.ZeroRegister && instruction.OperandSize >= 4);
+        if (_mayHold && !_heldNamed)
+        {
+            Hold(guest, needed);
+            _heldChanged = writes;
+            return S0;
+        }
         int host;
         if (_scratch1Free)
         {
             host = S1;
             _scratch1Free = false;
+            _group.AddendAtHand = false;
         }
-        else if (_scratch0Free || pure)
+        else if (_held == NotPresent && (_scratch0Free || pure))
         {
             host = S0;
             _scratch0Free = false;
@@ -187,8 +205,6 @@ internal sealed unsafe partial class BlockEmitter
         {
             host = Borrow(lowOnly: false);
         }
-        // A register that is only written may still be named by another field as a source. XOR of a register with itself does not care.
-        var needed = (!pure || IsNamedTwice(instruction, guest)) && !(instruction.Id == InstructionId.ZeroRegister && instruction.OperandSize >= 4);
         if (needed) _asm.Frame(Op.MovLoad, host, Frame.Of(guest));
         _loans[_loanCount++] = new Loan { Guest = guest, Host = host, Store = writes };
         return host;
@@ -353,6 +369,13 @@ internal sealed unsafe partial class BlockEmitter
         if (!displaced && instruction.OperandSize != 2 && instruction.AddressSize != 2)
         {
             EmitAddress(instruction, 0, HostOf(instruction.Reg), wide && instruction.AddressSize == 8);
+            return;
+        }
+        if (displaced && KeepsHeld(instruction))
+        {
+            if (_held != instruction.Reg) DropHeld();
+            EmitAddress(instruction, 0, S0, wide);
+            (_held, _heldChanged) = (instruction.Reg, true);
             return;
         }
         var register = EmitEffectiveAddress(instruction);

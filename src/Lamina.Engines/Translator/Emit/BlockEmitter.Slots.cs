@@ -15,13 +15,13 @@ internal sealed unsafe partial class BlockEmitter
         if (instruction.Id is not (InstructionId.Plain or InstructionId.Mov or InstructionId.ShiftByCl)) return false;
         var names = instruction.RegClass == FieldClass.Gpr;
         if (names && instruction.RmClass == FieldClass.Gpr && instruction.Reg == instruction.Rm) return false;
-        if (IsGpr(instruction.RmClass) && IsDisplaced(instruction.Rm) && TakesSlotAsRm(instruction))
+        if (IsGpr(instruction.RmClass) && IsInSlot(instruction.Rm) && TakesSlotAsRm(instruction))
         {
             var reg = names ? MapField(instruction, instruction.Reg, instruction.RegClass, instruction.RegAccess) : instruction.ModRm >> 3 & 7;
             EncodeOnSlot(instruction, instruction.Opcode, reg, instruction.Rm);
             return true;
         }
-        if (names && IsDisplaced(instruction.Reg) && HasReverse(instruction))
+        if (names && IsInSlot(instruction.Reg) && HasReverse(instruction))
         {
             var reg = MapField(instruction, instruction.Rm, instruction.RmClass, instruction.RmAccess);
             EncodeOnSlot(instruction, instruction.Opcode == 0x85 ? 0x85 : instruction.Opcode | 2, reg, instruction.Reg);

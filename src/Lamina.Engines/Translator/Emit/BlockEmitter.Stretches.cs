@@ -25,6 +25,7 @@ internal sealed unsafe partial class BlockEmitter
 
     private ref Stretch BeginStretch(int count)
     {
+        DropHeld();
         ParkFlags(LiveBefore);
         ref var stretch = ref _stretches[_stretchCount++];
         stretch = new Stretch { First = _index, Count = count, Flags = _flags, FirstCold = _coldCount };
@@ -69,6 +70,7 @@ internal sealed unsafe partial class BlockEmitter
             }
             _index--;
             if (_block.Instructions[_index].Id == InstructionId.Ret) continue;
+            DropHeld();
             PlaceFlags(stretch.FlagsAfter);
             _asm.JmpBack(stretch.Resume);
         }
@@ -81,6 +83,7 @@ internal sealed unsafe partial class BlockEmitter
         ref readonly var cold = ref _cold[stretch.FirstCold];
         if (!cold.InGroup || cold.Index != _index) return;
         stretch.FirstCold++;
+        DropHeld();
         ParkFlags(LiveBefore);
         if (cold.Jump0 != null) _asm.Bind(cold.Jump0);
         _asm.Bind(cold.Jump1);

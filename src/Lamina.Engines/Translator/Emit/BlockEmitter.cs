@@ -79,6 +79,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _flags = FlagPlace.Host;
         _coldCount = 0;
         _stretchCount = 0;
+        _held = NotPresent;
         _long = _key.CodeSize() == CodeSize.Code64;
         Begin(result, block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn);
         if (block.End == BlockEnd.Undecodable)
@@ -141,6 +142,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             else if (GroupLength(poll) is var group and > 0) EmitGroup(group);
             else EmitInstruction(_block.Instructions[_index]);
         }
+        DropHeld();
         if (_block.End == BlockEnd.FallThrough)
         {
             _index = _block.Count - 1;
@@ -154,6 +156,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     private void EmitInstruction(in Instruction instruction)
     {
+        if (!KeepsHeld(instruction)) DropHeld();
         if (!StateEnabled(instruction.State) || (_key & ModeKey.AlignmentCheck) != 0 && NeedsExecutor(instruction))
         {
             EmitSystem();
@@ -298,7 +301,11 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private void ParkFlags(Flags live)
     {
         if (live == Flags.None) return;
-        if (_flags == FlagPlace.Host) _asm.ParkFlags();
+        if (_flags == FlagPlace.Host)
+        {
+            _asm.ParkFlags();
+            _group.AddendAtHand = false;
+        }
         _flags = FlagPlace.Parked;
     }
 
@@ -315,6 +322,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     {
         if (_flags != FlagPlace.Parked) return;
         _asm.UnparkFlags();
+        _group.AddendAtHand = false;
         _flags = FlagPlace.Both;
     }
 
@@ -376,6 +384,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
     private void EmitPoll()
     {
         var live = LiveBefore;
+        DropHeld();
         ParkFlags(live);
         _asm.GsCompare8(Slot.ExitRequest, 0);
         _cold[_coldCount++] = new Cold { Kind = ColdKind.Poll, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = live != Flags.None };
