@@ -250,6 +250,8 @@ internal sealed unsafe partial class BlockEmitter
                     break;
                 case ColdKind.Link:
                     LeaveInline(SiteKind.Link, stubs.Link, cold.GuestOffset, cold.Parked, target: cold.Target, resume: buffer.OffsetOf(cold.Jump0));
+                    // Nothing returns there; whoever left finds the block at once.
+                    _asm.Int32(buffer.BlockCount);
                     break;
                 case ColdKind.FarLink:
                     EmitColdFarLink(cold);

@@ -27,6 +27,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
     private readonly int* _firstInGranule;
     private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldEnd;
 
+    // What comes behind the populated part of the hot code, being populated by another thread: a huge page takes milliseconds.
+    private Task<int>? _ahead;
+
     public CodeBuffer(int capacity)
     {
         capacity &= ~(HostReservation.PageSize - 1);
@@ -76,20 +79,31 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public int End(byte* cursor)
     {
         _used = OffsetOf(cursor);
-        while (_used > _populated - HotStep / 4 && _populated + HotStep <= _coldFloor) _populated += PopulateHot();
+        while (_used > _populated - HotStep / 4 && _populated + HotStep <= _coldFloor)
+        {
+            _populated += _ahead?.GetAwaiter().GetResult() ?? PopulateHot(_populated);
+            _ahead = null;
+        }
+        // Not for the little that a quiet machine needs.
+        if (_ahead == null && _used > _populated - HostReservation.HugePageSize / 2 && _populated > HostReservation.HugePageSize && _populated + HotStep <= _coldFloor)
+        {
+            var at = _populated;
+            _ahead = Task.Run(() => PopulateHot(at));
+        }
         return _used;
     }
 
-    // A huge page where one begins and the host gives one, else some small ones.
-    private int PopulateHot()
+    // A huge page where one begins and the host gives one, else some small ones. The cold part may grow into it meanwhile: that
+    // is populated twice then, which harms nothing.
+    private int PopulateHot(int at)
     {
         const int HugePage = HostReservation.HugePageSize;
-        if (_populated % HugePage == 0 && _populated + HugePage <= _coldFloor)
+        if (at % HugePage == 0 && at + HugePage <= _coldFloor)
         {
-            Populate(_populated, HostReservation.PageSize);
-            if (_writable.Collapse((ulong)_populated, HugePage) && _executable.Collapse((ulong)_populated, HugePage)) return HugePage;
+            Populate(at, HostReservation.PageSize);
+            if (_writable.Collapse((ulong)at, HugePage) && _executable.Collapse((ulong)at, HugePage)) return HugePage;
         }
-        Populate(_populated, HotStep);
+        Populate(at, HotStep);
         return HotStep;
     }
 
@@ -134,6 +148,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Forgets all blocks; their memory goes back to the host.</summary>
     public void Clear()
     {
+        FinishAhead();
         var kept = (ulong)(_floor + HostReservation.PageSize - 1) & ~(ulong)(HostReservation.PageSize - 1);
         _memory.Discard(kept, (ulong)Capacity - kept);
         _used = _floor;
@@ -161,6 +176,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
             if (first == 0) first = block.Number + 1;
         }
     }
+
+    /// <summary>How many blocks there are: the number of the one that is being emitted.</summary>
+    public int BlockCount => _blocks.Count;
 
     /// <summary>A block by its number.</summary>
     public Block BlockAt(int number) => _blocks[number];
@@ -222,8 +240,15 @@ internal sealed unsafe class CodeBuffer : IDisposable
         return found;
     }
 
+    private void FinishAhead()
+    {
+        if (_ahead != null) Task.WaitAny(_ahead);
+        _ahead = null;
+    }
+
     public void Dispose()
     {
+        FinishAhead();
         Sites.Dispose();
         Instructions.Dispose();
         SystemInstructions.Dispose();

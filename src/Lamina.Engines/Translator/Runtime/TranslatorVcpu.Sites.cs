@@ -49,22 +49,31 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>.</summary>
     private Site FindSite(SiteKind kind, out Block block)
     {
-        var buffer = _store.Buffer;
         var address = _area->ExitAddress;
+        // A jump that is linked does not leave again.
+        if (kind == SiteKind.Link) return LookUpSite(kind, address, out block);
         ref var recent = ref _recentSites[(int)(address ^ address >> 10) & (_recentSites.Length - 1)];
         if (recent.Address != address || recent.Generation != _store.Generation)
         {
-            lock (_store.Gate)
-            {
-                var offset = buffer.OffsetOfExecutable(address);
-                var found = buffer.FindBlock(offset - 1) ?? throw new InvalidOperationException($"generated code left from {address:x}, which is in no block");
-                var index = kind == SiteKind.Stale ? 0 : buffer.FindSite(found, offset);
-                if (index < 0) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
-                recent = (address, _store.Generation, found, buffer.Sites[index]);
-            }
+            var site = LookUpSite(kind, address, out var found);
+            recent = (address, _store.Generation, found, site);
         }
         block = recent.Block;
         return recent.Site;
+    }
+
+    private Site LookUpSite(SiteKind kind, ulong address, out Block block)
+    {
+        var buffer = _store.Buffer;
+        lock (_store.Gate)
+        {
+            var offset = buffer.OffsetOfExecutable(address);
+            block = (kind == SiteKind.Link ? buffer.BlockAt(*(int*)buffer.At(offset)) : buffer.FindBlock(offset - 1))
+                ?? throw new InvalidOperationException($"generated code left from {address:x}, which is in no block");
+            var index = kind == SiteKind.Stale ? 0 : buffer.FindSite(block, offset);
+            if (index < 0) throw new InvalidOperationException($"generated code left by {kind} from a place that is no site");
+            return buffer.Sites[index];
+        }
     }
 
     private ulong RipOf(Block block, int offset)
