@@ -1,4 +1,5 @@
 // What the processor says has changed, and what that makes stale here.
+using System.Numerics;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.X86;
 
@@ -91,16 +92,22 @@ internal sealed unsafe partial class TranslatorVcpu
     public void ProtectPage(ulong physical)
     {
         var host = _area->RamBase + physical;
-        var hint = _writeHints.Take(physical, out var number, out var page);
-        if (hint == 0) return;
-        if (hint != WriteHints.Many)
+        var hints = _writeHints.Of(physical);
+        if (hints[0] == WriteHints.Many)
         {
-            RegionOf(number)?.Protect(page, host);
-            return;
+            _closed.ProtectAll(host);
+            _open.ProtectAll(host);
+            foreach (var region in _users) region?.ProtectAll(host);
         }
-        _closed.ProtectAll(host);
-        _open.ProtectAll(host);
-        foreach (var region in _users) region?.ProtectAll(host);
+        else
+        {
+            foreach (var hint in hints)
+            {
+                var (page, regions) = WriteHints.Read(hint);
+                for (; regions != 0; regions &= regions - 1) RegionOf(BitOperations.TrailingZeroCount(regions))?.Protect(page, host);
+            }
+        }
+        hints.Clear();
     }
 
     /// <summary>No address in generated code is valid any more.</summary>

@@ -286,20 +286,26 @@ internal static unsafe class WalkStub
     {
         asm.Mov(Index, Table);
         asm.Shift(5, Index, 12);
-        asm.Shift(4, Index, 3);
+        asm.Shift(4, Index, WriteHints.PageShift);
         asm.Gs(Op.AddLoad, Index, Slot.WriteHints);
         asm.Mov(Both, Temporary);
         asm.Gs(Op.OrLoad, Both, Slot.HintTag);
-        asm.Byte(0x48);                                     // cmp qword [index], 0
-        asm.Byte(0x83);
-        asm.ModRmBase(7, Index, 0);
-        asm.Byte(0);
-        var first = asm.JccShort(Cond.E);
-        asm.Rm(Op.Cmp, Both, Index, 0);
-        var same = asm.JccShort(Cond.E);
+        byte** first = stackalloc byte*[WriteHints.PerPage], same = stackalloc byte*[WriteHints.PerPage];
+        for (var n = 0; n < WriteHints.PerPage; n++)
+        {
+            if (n > 0) asm.RegImmediate(0, Index, sizeof(ulong));
+            asm.Rm(Op.MovLoad, S1, Index, 0);
+            asm.Rr(Op.Test, S1, S1);
+            first[n] = asm.JccShort(Cond.E);
+            asm.Rr(Op.Xor, Both, S1);
+            asm.Shift(4, S1, 64 - WriteHints.RegionShift);
+            same[n] = asm.JccShort(Cond.E);
+        }
+        asm.RegImmediate(0, Index, -(WriteHints.PerPage - 1) * sizeof(ulong));
         asm.MovImmediate(Both, WriteHints.Many);
-        asm.BindShort(first);
-        asm.BindShort(same);
+        for (var n = 0; n < WriteHints.PerPage; n++) asm.BindShort(same[n]);
+        asm.Rm(Op.OrLoad, Both, Index, 0);
+        for (var n = 0; n < WriteHints.PerPage; n++) asm.BindShort(first[n]);
         asm.Rm(Op.MovStore, Both, Index, 0);
     }
 

@@ -1,4 +1,4 @@
-// Where a vCPU's regions may hold the right to store to a guest-physical page in place: a word a page, so that the
+// Where a vCPU's regions may hold the right to store to a guest-physical page in place: two words a page, so that the
 // right can be taken away without looking through every fill log. A hint may be out of date; none is never wrong.
 using Lamina.Host;
 
@@ -6,38 +6,44 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class WriteHints(ulong pages) : IDisposable
 {
-    private const int RegionShift = 40;
-    private const ulong Present = 1ul << 62, PageMask = (1ul << Slot.PageNumberBits) - 1;
+    /// <summary>Hints that a page has; logarithm of their bytes.</summary>
+    public const int PerPage = 2, PageShift = 4;
 
-    /// <summary>More than one region or linear page.</summary>
+    /// <summary>A hint is a linear page's number, and from this bit on one for each region in which it is.</summary>
+    public const int RegionShift = 40;
+
+    /// <summary>In the place of a page's first hint: more linear pages than it has hints.</summary>
     public const ulong Many = ulong.MaxValue;
 
-    private readonly HostReservation _table = Reserve(pages * 8);
+    private const ulong Present = 1ul << 62, PageMask = (1ul << Slot.PageNumberBits) - 1;
+
+    private readonly HostReservation _table = Reserve(pages << PageShift);
 
     /// <summary>The table, for the page-walk stub.</summary>
     public ulong Table => (ulong)_table.Address;
 
     /// <summary>What a hint is besides the linear page's number.</summary>
-    public static ulong TagOf(int region) => (ulong)region << RegionShift | Present;
+    public static ulong TagOf(int region) => 1ul << RegionShift + region | Present;
 
     /// <summary>Records that a region may store to a page in place.</summary>
     public void Note(ulong physical, int region, ulong linearPage)
     {
-        ref var hint = ref ((ulong*)_table.Address)[physical >> 12];
         var mine = TagOf(region) | linearPage;
-        hint = hint == 0 || hint == mine ? mine : Many;
+        var hints = Of(physical);
+        foreach (ref var hint in hints)
+        {
+            if (hint != 0 && ((hint ^ mine) & PageMask) != 0) continue;
+            hint |= mine;
+            return;
+        }
+        hints[0] = Many;
     }
 
-    /// <summary>Takes a page's hint: 0, <see cref="Many"/>, or one region and linear page.</summary>
-    public ulong Take(ulong physical, out int region, out ulong linearPage)
-    {
-        ref var hint = ref ((ulong*)_table.Address)[physical >> 12];
-        var was = hint;
-        hint = 0;
-        region = (int)(was >> RegionShift & 0xff);
-        linearPage = was & PageMask;
-        return was;
-    }
+    /// <summary>A page's hints, 0 where there is none.</summary>
+    public Span<ulong> Of(ulong physical) => new((ulong*)(_table.Address + (nint)(physical >> 12 << PageShift)), PerPage);
+
+    /// <summary>The linear page of a hint that is not <see cref="Many"/>, and its regions, a bit each.</summary>
+    public static (ulong LinearPage, uint Regions) Read(ulong hint) => (hint & PageMask, (uint)(hint >> RegionShift & 0xffff));
 
     public void Dispose() => _table.Dispose();
 
