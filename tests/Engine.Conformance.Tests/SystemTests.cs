@@ -228,6 +228,44 @@ public sealed class SystemTests
         Assert.Equal((Breakpoint, 0x5000_000aul), (result.Vector, result.Gpr[0]));
     }
 
+    // Entries that have their bits already are walked by machine code, others by the executor.
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(3, false)]
+    [InlineData(4, false)]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    [InlineData(3, true)]
+    [InlineData(4, true)]
+    public void A_page_that_was_written_at_some_addresses_becomes_code_for_stores_at_all_of_them(int addresses, bool used)
+    {
+        ulong[] places = [First, Second, ReadOnly, CaseLayout.Base + 0x6000];
+        using var guest = new SystemGuest("default");
+        foreach (var place in places) guest.SetEntry(place, PageOf(First) | Present | Writable | (used ? Accessed | Dirty : 0));
+        var result = guest.Run(c =>
+        {
+            // MOV EAX, number; RET.
+            c.mov(rax, 0xc3_0000_0000b8);
+            foreach (var place in places[..addresses])
+            {
+                c.mov(ebx, (uint)place);
+                c.mov(__qword_ptr[rbx], rax);
+            }
+            c.mov(ebp, (uint)First);
+            c.call(rbp);
+            for (var n = 0; n < addresses; n++)
+            {
+                c.mov(ebx, (uint)places[n]);
+                c.mov(__dword_ptr[rbx + 1], n + 1);
+                c.call(rbp);
+                c.shl(ecx, 4);
+                c.add(ecx, eax);
+            }
+        });
+        Assert.Equal((Breakpoint, new ulong[] { 0x1, 0x12, 0x123, 0x1234 }[addresses - 1]), (result.Vector, result.Gpr[1]));
+    }
+
     [Theory]
     [MemberData(nameof(Profiles))]
     public void A_return_goes_to_what_its_page_leads_to_by_then(string profile)
