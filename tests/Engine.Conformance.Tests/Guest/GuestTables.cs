@@ -15,9 +15,6 @@ internal static class GuestTables
     /// <summary>Guest-physical 0 to 2 MiB as the handlers see it.</summary>
     public const ulong High = 0xffff_8000_0000_0000;
 
-    /// <summary>Guest-physical address of the case's image, whose pages <see cref="PhysicalOf"/> puts in order.</summary>
-    public const ulong Image = 0x20_0000;
-
     /// <summary>Handlers: <see cref="HandlerStride"/> bytes a vector.</summary>
     public const ulong Handlers = 0x4_0000;
 
@@ -46,7 +43,10 @@ internal static class GuestTables
     private const ulong Gdt = 0x3_0000, Idt = 0x3_2000, Tss = 0x3_4000;
     private const ulong Present = 1, Writable = 2, User = 4, Large = 0x80, Global = 0x100, NoExecute = 1ul << 63;
 
-    // Of all pages but two, the next one lies elsewhere: what crosses their end cannot be done as if they were one.
+    // Guest-physical address of the case's image, and the order of its pages there. Of all pages but one the next one lies
+    // elsewhere: what crosses their end cannot be done as if they were one.
+    private const ulong Image = 0x20_0000;
+
     private static ReadOnlySpan<byte> Places => [2, 0, 1, 5, 4, 3];
 
     /// <summary>Guest-physical address of a byte of the image, where there is paging.</summary>

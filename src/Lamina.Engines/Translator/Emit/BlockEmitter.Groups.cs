@@ -18,7 +18,10 @@ internal sealed unsafe partial class BlockEmitter
     private struct Group
     {
         public int Base, Least, Most;
-        public bool Writes, Active, AddendAtHand;
+        public bool Writes, Active;
+
+        /// <summary>Scratch 1 holds the addend: not for longer than until something else is written there.</summary>
+        public bool AddendAtHand;
     }
 
     private Group _group;
@@ -101,7 +104,6 @@ internal sealed unsafe partial class BlockEmitter
             if (_index != group.First) NoteInstruction();
             EmitInstruction(_block.Instructions[_index]);
         }
-        DropHeld();
         _group.Active = false;
         EndStretch(ref group);
     }

@@ -21,18 +21,22 @@ internal sealed unsafe partial class BlockEmitter
         _held = NotPresent;
     }
 
-    private void Hold(int guest, bool load)
+    private void Hold(int guest, bool load, bool changed)
     {
         DropHeld();
         if (load) _asm.Frame(Op.MovLoad, S0, Frame.Of(guest));
-        (_held, _heldChanged, _heldNamed) = (guest, false, true);
+        (_held, _heldChanged, _heldNamed) = (guest, changed, true);
     }
 
-    private void BeginHeld(in Instruction instruction, bool mayHold)
+    /// <summary>Before each instruction: makes way for it, unless it leaves scratch 0 alone.</summary>
+    private void BeginHeld(in Instruction instruction)
     {
-        _mayHold = mayHold;
-        _heldNamed = _held != NotPresent && Names(instruction, _held);
+        _mayHold = KeepsHeld(instruction);
+        if (!_mayHold) DropHeld();
+        _heldNamed = _held != NotPresent && TimesNamed(instruction, _held) > 0;
     }
+
+    private bool IsInSlot(int guest) => IsDisplaced(guest) && guest != _held;
 
     /// <summary>Whether an instruction leaves scratch 0 to the guest's register that is there, or will be.</summary>
     private bool KeepsHeld(in Instruction instruction)
@@ -45,10 +49,4 @@ internal sealed unsafe partial class BlockEmitter
         if (!instruction.HasMemory) return true;
         return IsMember(instruction) && !NeedsHostFlags(instruction) && !HasHighByteRegister(instruction) && !NeedsRegister(instruction);
     }
-
-    private static bool Names(in Instruction instruction, int guest) =>
-        (IsGpr(instruction.RegClass) && instruction.Reg == guest)
-        || (IsGpr(instruction.VvvvClass) && instruction.Vvvv == guest)
-        || (IsGpr(instruction.OpcodeRegClass) && instruction.OpcodeReg == guest)
-        || (!instruction.HasMemory && IsGpr(instruction.RmClass) && instruction.Rm == guest);
 }

@@ -70,7 +70,6 @@ internal sealed unsafe partial class BlockEmitter
         }
         if (NeedsHostFlags(instruction)) UnparkFlags();
         _usedHost = UsedHostRegisters(instruction);
-        BeginHeld(instruction, KeepsHeld(instruction));
         _scratch0Free = _scratch1Free = true;
         if (EmitOnSlot(instruction))
         {
@@ -93,7 +92,6 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitPlainMemory(in Instruction instruction, Fields fields)
     {
-        BeginHeld(instruction, KeepsHeld(instruction));
         var operand = IsMember(instruction) ? BeginMember(instruction) : BeginOperand(instruction);
         var unpark = NeedsHostFlags(instruction);
         _usedHost = UsedHostRegisters(instruction) | 1 << operand.Base;
@@ -138,8 +136,6 @@ internal sealed unsafe partial class BlockEmitter
         || (IsGpr(instruction.VvvvClass) && IsInSlot(instruction.Vvvv))
         || (IsGpr(instruction.OpcodeRegClass) && IsInSlot(instruction.OpcodeReg));
 
-    private bool IsInSlot(int guest) => IsDisplaced(guest) && guest != _held;
-
     private static bool IsGpr(FieldClass field) => field is FieldClass.Gpr or FieldClass.Gpr8;
 
     // A 32- or 64-bit register that is written as a whole, whatever happens.
@@ -147,13 +143,14 @@ internal sealed unsafe partial class BlockEmitter
         access == OperandAccess.Write && field == FieldClass.Gpr && instruction.OperandSize >= 4
         && (instruction.Traits & InstructionTraits.ConditionalWrite) == 0 && instruction.VvvvClass != FieldClass.Gpr;
 
-    private static bool IsNamedTwice(in Instruction instruction, int guest)
+    private static int TimesNamed(in Instruction instruction, int guest)
     {
         var names = 0;
         if (IsGpr(instruction.RegClass) && instruction.Reg == guest) names++;
+        if (IsGpr(instruction.VvvvClass) && instruction.Vvvv == guest) names++;
         if (IsGpr(instruction.OpcodeRegClass) && instruction.OpcodeReg == guest) names++;
         if (!instruction.HasMemory && IsGpr(instruction.RmClass) && instruction.Rm == guest) names++;
-        return names > 1;
+        return names;
     }
 
     private void MapFields(in Instruction instruction, ref Fields fields)
@@ -182,11 +179,10 @@ internal sealed unsafe partial class BlockEmitter
         }
         var pure = IsPureDestination(instruction, access, field);
         // A register that is only written may still be named by another field as a source. XOR of a register with itself does not care.
-        var needed = (!pure || IsNamedTwice(instruction, guest)) && !(instruction.Id == InstructionId.ZeroRegister && instruction.OperandSize >= 4);
+        var needed = (!pure || TimesNamed(instruction, guest) > 1) && !(instruction.Id == InstructionId.ZeroRegister && instruction.OperandSize >= 4);
         if (_mayHold && !_heldNamed)
         {
-            Hold(guest, needed);
-            _heldChanged = writes;
+            Hold(guest, needed, writes);
             return S0;
         }
         int host;
@@ -371,7 +367,7 @@ internal sealed unsafe partial class BlockEmitter
             EmitAddress(instruction, 0, HostOf(instruction.Reg), wide && instruction.AddressSize == 8);
             return;
         }
-        if (displaced && KeepsHeld(instruction))
+        if (displaced && _mayHold)
         {
             if (_held != instruction.Reg) DropHeld();
             EmitAddress(instruction, 0, S0, wide);

@@ -36,6 +36,7 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EndStretch(ref Stretch stretch)
     {
+        DropHeld();
         stretch.FlagsAfter = _flags;
         stretch.PastCold = _coldCount;
         stretch.Resume = _asm.Cursor;
@@ -70,7 +71,6 @@ internal sealed unsafe partial class BlockEmitter
             }
             _index--;
             if (_block.Instructions[_index].Id == InstructionId.Ret) continue;
-            DropHeld();
             PlaceFlags(stretch.FlagsAfter);
             _asm.JmpBack(stretch.Resume);
         }

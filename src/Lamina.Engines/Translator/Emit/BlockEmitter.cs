@@ -156,7 +156,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     private void EmitInstruction(in Instruction instruction)
     {
-        if (!KeepsHeld(instruction)) DropHeld();
+        BeginHeld(instruction);
         if (!StateEnabled(instruction.State) || (_key & ModeKey.AlignmentCheck) != 0 && NeedsExecutor(instruction))
         {
             EmitSystem();

@@ -27,7 +27,7 @@ internal enum SiteKind : byte
     /// <summary>An exit request was seen before an instruction.</summary>
     Poll,
 
-    /// <summary>A direct jump within the page that is not linked yet.</summary>
+    /// <summary>A direct jump within the page that is not linked yet. The number of its block follows the call that leaves.</summary>
     Link,
 
     /// <summary>A direct jump to another page that has no link yet, and is used so often that it should have one. Its way through the jump cache is where it returns to.</summary>

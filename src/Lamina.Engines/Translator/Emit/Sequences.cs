@@ -91,4 +91,16 @@ internal static unsafe class Sequences
         asm.Rr(Op.Test, addend, addend);
         asm.BindShort(found);
     }
+
+    /// <summary>Pushes registers.</summary>
+    public static void PushAll(this ref Assembler asm, ReadOnlySpan<int> registers)
+    {
+        foreach (var register in registers) asm.Push(register);
+    }
+
+    /// <summary>Pops what <see cref="PushAll"/> has pushed.</summary>
+    public static void PopAll(this ref Assembler asm, ReadOnlySpan<int> registers)
+    {
+        for (var i = registers.Length - 1; i >= 0; i--) asm.Pop(registers[i]);
+    }
 }

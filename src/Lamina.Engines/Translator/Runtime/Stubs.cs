@@ -17,7 +17,7 @@ internal sealed unsafe class Stubs
         Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
         Addresses = new StubAddresses
         {
-            Commit = WalkStub.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
+            Commit = CrossingStubs.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
             Segment = EmitExit(ref asm, SiteKind.Segment, common),
             System = EmitExit(ref asm, SiteKind.System, common),
             Poll = EmitExit(ref asm, SiteKind.Poll, common),

@@ -159,6 +159,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleWrite(Block block, in Site site)
     {
         var linear = _area->Scratch0;
+        // What machine code may have prepared did not come about if its copy faulted.
         _area->BounceFirstBytes = 0;
         if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;

@@ -79,7 +79,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
-        _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, settings.UserRegions)];
+        _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2))];
         _user = _region = NewUserRegion(0);
         _nextPhysical = NextPhysical;
         _area->HostMxcsr = DefaultMxcsr;

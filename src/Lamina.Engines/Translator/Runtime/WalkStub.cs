@@ -30,10 +30,8 @@ internal static unsafe class WalkStub
     }
 
     /// <summary>
-    /// As <see cref="EmitMiss"/>, whatever S1 is: the access may miss the table, be misaligned, or cross a page. Two pages
-    /// that follow one another in the host, too, are as good as one. Else the bounce buffer stands for them: what is read is
-    /// put together there; a store is made to it by the copy behind the jump that the stub returns to, and
-    /// <see cref="EmitCommit"/> takes it over.
+    /// As <see cref="EmitMiss"/>, whatever S1 is: the access may miss the table, be misaligned, or cross a page (see
+    /// <see cref="CrossingStubs"/>).
     /// </summary>
     /// <param name="asm">Where.</param>
     /// <param name="size">Bytes, a power of two.</param>
@@ -57,120 +55,8 @@ internal static unsafe class WalkStub
         asm.BindShort(found);
         asm.Ret();
         asm.Bind(crosses);
-        EmitCrossing(ref asm, size, write, bounces, walk, exit);
+        CrossingStubs.Emit(ref asm, size, write, bounces, walk, exit);
         return start;
-    }
-
-    private static void EmitCrossing(ref Assembler asm, int size, bool write, bool bounces, ulong walk, ulong exit)
-    {
-        const int Second = HostReg.Rax, Count = HostReg.Rcx, From = HostReg.Rsi, To = HostReg.Rdi;
-        Span<int> saved = [Second, Count, From, To];
-        var fails = stackalloc byte*[5];
-        var failCount = 0;
-        foreach (var register in saved) asm.Push(register);
-        asm.TestCanonical(S0, Second);
-        fails[failCount++] = asm.JccForward(Cond.A);
-        // Neither at the end of the canonical addresses nor at that of a segment of 4 GiB.
-        asm.Rm(Op.Lea, Second, S0, size - 1);
-        asm.Mov(Count, Second);
-        asm.Rr(Op.Xor, S0, Count);
-        asm.Shift(5, Count, 32);
-        fails[failCount++] = asm.JccForward(Cond.NE);
-        asm.RegImmediate(4, Second, -4096);
-        asm.LoadAddendOrWalk(Count, Second, write, walk);
-        fails[failCount++] = asm.JccForward(Cond.E);
-        asm.LoadAddendOrWalk(S1, S0, write, walk);
-        fails[failCount++] = asm.JccForward(Cond.E);
-        asm.Rr(Op.Cmp, Count, S1);
-        if (bounces)
-        {
-            var adjacent = asm.JccForward(Cond.E);
-            // From, Count: the addends of both pages. In the buffer the operand is as misaligned as it is in memory.
-            asm.Mov(From, S1);
-            asm.Mov(To, S0, wide: false);
-            asm.RegImmediate(4, To, VcpuArea.BounceAlignment - 1, wide: false);
-            asm.Gs(Op.AddLoad, To, Slot.BounceStart);
-            asm.Mov(S1, To);
-            asm.Rr(Op.Sub, S0, S1);
-            asm.Rr(Op.Add, S0, From);
-            asm.Rr(Op.Add, Count, Second);
-            if (write) EmitPrepareCommit(ref asm, size, From, Count, Second, To);
-            else EmitBounceRead(ref asm, size, From, Count, Second);
-            asm.Bind(adjacent);
-        }
-        else
-        {
-            fails[failCount++] = asm.JccForward(Cond.NE);
-        }
-        EmitPops(ref asm, saved);
-        asm.Ret();
-        for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
-        EmitPops(ref asm, saved);
-        asm.Jmp(exit);
-    }
-
-    // Reads from both places in the host to RDI.
-    private static void EmitBounceRead(ref Assembler asm, int size, int first, int count, int second)
-    {
-        asm.Mov(count, first, wide: false);
-        asm.Unary(3, count, wide: false);
-        asm.RegImmediate(4, count, 0xfff, wide: false);     // to the page's end
-        asm.Push(count);
-        asm.RepeatMoveBytes();
-        asm.Pop(count);
-        asm.Mov(first, second);
-        asm.Unary(3, count, wide: false);
-        asm.RegImmediate(0, count, size, wide: false);
-        asm.RepeatMoveBytes();
-    }
-
-    // Notes where the copied store is to go, and returns to the copy.
-    private static void EmitPrepareCommit(ref Assembler asm, int size, int first, int count, int second, int bounce)
-    {
-        asm.Gs(Op.MovStore, bounce, Slot.BounceFrom);
-        asm.Gs(Op.MovStore, first, Slot.BounceFirst);
-        asm.Gs(Op.MovStore, second, Slot.BounceSecond);
-        asm.Mov(count, first, wide: false);
-        asm.Unary(3, count, wide: false);
-        asm.RegImmediate(4, count, 0xfff, wide: false);
-        asm.Gs(Op.MovStore, count, Slot.BounceFirstBytes);
-        asm.Unary(3, count, wide: false);
-        asm.RegImmediate(0, count, size, wide: false);
-        asm.Gs(Op.MovStore, count, Slot.BounceSecondBytes);
-        asm.Rm(Op.MovLoad, count, HostReg.Rsp, 4 * 8);      // behind the four that were saved
-        asm.Rm(Op.Lea, count, count, Assembler.JumpBytes);
-        asm.Rm(Op.MovStore, count, HostReg.Rsp, 4 * 8);
-    }
-
-    /// <summary>The stub behind a store's copy: takes over what <see cref="EmitSizedMiss"/> has prepared; anything else is for C#. Changes no flags.</summary>
-    public static ulong EmitCommit(ref Assembler asm, ulong exit)
-    {
-        var start = asm.Here;
-        asm.Push(HostReg.Rcx);
-        asm.Gs(Op.MovLoad, HostReg.Rcx, Slot.BounceFirstBytes);
-        var none = asm.JumpIfRcxZero();
-        asm.Push(HostReg.Rsi);
-        asm.Push(HostReg.Rdi);
-        asm.Gs(Op.MovLoad, HostReg.Rsi, Slot.BounceFrom);
-        asm.Gs(Op.MovLoad, HostReg.Rdi, Slot.BounceFirst);
-        asm.RepeatMoveBytes();
-        asm.Gs(Op.MovStore, HostReg.Rcx, Slot.BounceFirstBytes);
-        asm.Gs(Op.MovLoad, HostReg.Rcx, Slot.BounceSecondBytes);
-        asm.Gs(Op.MovLoad, HostReg.Rdi, Slot.BounceSecond);
-        asm.RepeatMoveBytes();
-        asm.Pop(HostReg.Rdi);
-        asm.Pop(HostReg.Rsi);
-        asm.Pop(HostReg.Rcx);
-        asm.Ret();
-        asm.BindShort(none);
-        asm.Pop(HostReg.Rcx);
-        asm.Jmp(exit);
-        return start;
-    }
-
-    private static void EmitPops(ref Assembler asm, ReadOnlySpan<int> saved)
-    {
-        for (var i = saved.Length - 1; i >= 0; i--) asm.Pop(saved[i]);
     }
 
     /// <summary>
@@ -183,7 +69,7 @@ internal static unsafe class WalkStub
         var start = asm.Here;
         var fails = stackalloc byte*[32];
         var failCount = 0;
-        foreach (var register in Saved) asm.Push(register);
+        asm.PushAll(Saved);
         asm.GsCompare8(Slot.FastWalk, 0);
         fails[failCount++] = asm.JccForward(Cond.E);
         asm.TestCanonical(S0, Entry);
@@ -213,7 +99,7 @@ internal static unsafe class WalkStub
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
         asm.Rr(Op.Xor, S1, S1, wide: false);
         asm.BindShort(done);
-        EmitPops(ref asm, Saved);
+        asm.PopAll(Saved);
         asm.Ret();
         return start;
     }

@@ -12,10 +12,13 @@ internal sealed unsafe class WriteHints(ulong pages) : IDisposable
     /// <summary>A hint is a linear page's number, and from this bit on one for each region in which it is.</summary>
     public const int RegionShift = 40;
 
+    /// <summary>How many regions a vCPU may have.</summary>
+    public const int MostRegions = 16;
+
     /// <summary>In the place of a page's first hint: more linear pages than it has hints.</summary>
     public const ulong Many = ulong.MaxValue;
 
-    private const ulong Present = 1ul << 62, PageMask = (1ul << Slot.PageNumberBits) - 1;
+    private const ulong PageMask = (1ul << Slot.PageNumberBits) - 1;
 
     private readonly HostReservation _table = Reserve(pages << PageShift);
 
@@ -23,7 +26,7 @@ internal sealed unsafe class WriteHints(ulong pages) : IDisposable
     public ulong Table => (ulong)_table.Address;
 
     /// <summary>What a hint is besides the linear page's number.</summary>
-    public static ulong TagOf(int region) => 1ul << RegionShift + region | Present;
+    public static ulong TagOf(int region) => 1ul << RegionShift + region;
 
     /// <summary>Records that a region may store to a page in place.</summary>
     public void Note(ulong physical, int region, ulong linearPage)
@@ -43,7 +46,7 @@ internal sealed unsafe class WriteHints(ulong pages) : IDisposable
     public Span<ulong> Of(ulong physical) => new((ulong*)(_table.Address + (nint)(physical >> 12 << PageShift)), PerPage);
 
     /// <summary>The linear page of a hint that is not <see cref="Many"/>, and its regions, a bit each.</summary>
-    public static (ulong LinearPage, uint Regions) Read(ulong hint) => (hint & PageMask, (uint)(hint >> RegionShift & 0xffff));
+    public static (ulong LinearPage, uint Regions) Read(ulong hint) => (hint & PageMask, (uint)(hint >> RegionShift & (1 << MostRegions) - 1));
 
     public void Dispose() => _table.Dispose();
 
