@@ -13,8 +13,9 @@ public sealed class AccessRunTests
     [MemberData(nameof(Profiles))]
     public void Runs_of_push_and_pop_agree_with_the_host_cpu(string profileName)
     {
-        using var run = new CaseRun(GuestProfile.All.First(candidate => candidate.Name == profileName));
-        var cases = RunLength.Cases / 2;
+        var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
+        using var run = new CaseRun(profile);
+        var cases = profile.Cases / 2;
 
         run.Do(cases, 0x57ac, (test, seed, _) => StackRunGenerator.Generate(test, seed));
 
@@ -25,8 +26,9 @@ public sealed class AccessRunTests
     [MemberData(nameof(Profiles))]
     public void Groups_of_accesses_by_one_register_agree_with_the_host_cpu(string profileName)
     {
-        using var run = new CaseRun(GuestProfile.All.First(candidate => candidate.Name == profileName));
-        var cases = RunLength.Cases;
+        var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
+        using var run = new CaseRun(profile);
+        var cases = profile.Cases;
 
         run.Do(cases, 0x6309, (test, seed, _) => AccessGroupGenerator.Generate(test, seed));
 

@@ -23,9 +23,10 @@ public sealed class CallTests
     [MemberData(nameof(Runs))]
     public void Calls_and_returns_agree_with_the_host_cpu(string profileName, string modeName)
     {
-        using var run = new CaseRun(GuestProfile.All.First(candidate => candidate.Name == profileName));
+        var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
+        using var run = new CaseRun(profile);
         var mode = Enum.Parse<CodeMode>(modeName);
-        var cases = RunLength.Cases / 2;
+        var cases = profile.Cases / 2;
 
         run.Do(cases, 0xca11, (test, seed, _) => CallGenerator.Generate(test, seed, mode));
 

@@ -15,7 +15,7 @@ public sealed class SelfModifyingTests
         var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
         using var run = new CaseRun(profile);
         var generator = new SelfModifyingGenerator { MayReadFlags = profile.Settings.Precise };
-        var cases = RunLength.Cases / 4;
+        var cases = profile.Cases / 4;
 
         run.Do(cases, 0x5e1f, (test, seed, _) => generator.Generate(test, seed, mode));
 

@@ -2,6 +2,7 @@
 // and no privilege needed.
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Host;
@@ -27,6 +28,20 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
         catch (HostException missing)
         {
             return missing.Message;
+        }
+    }
+
+    /// <summary>Whether translations can be kept in a folder, which is made if need be: null, or a sentence that says why not.</summary>
+    public static string? WhyNotKeptIn(string folder)
+    {
+        try
+        {
+            TranslationArchive.OpenFolder(folder).Dispose();
+            return null;
+        }
+        catch (HostException refused)
+        {
+            return refused.Message;
         }
     }
 
@@ -72,10 +87,20 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
                 ["drops of all translations"] = _store.Generation,
                 ["drops of all translations, for quiet"] = _trimmer.Trims,
             };
+            if (_store.Archivist is { } archivist)
+            {
+                statistics["blocks from the archive"] = archivist.BlocksAdopted;
+                statistics["pages from the archive"] = archivist.PagesAdopted;
+                statistics["pages to the archive"] = archivist.PagesAdded;
+                statistics["bytes: read from the archive"] = archivist.BytesRead;
+            }
             foreach (var vcpu in _store.World.Vcpus) vcpu.AddStatistics(statistics);
             return statistics;
         }
     }
+
+    /// <summary>Drops all translations, as a machine does that has become quiet.</summary>
+    public void GiveTranslationsBack() => _store.GiveBack();
 
     /// <inheritdoc/>
     public IVcpu CreateVcpu(VcpuOptions options)
@@ -92,6 +117,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     public void Dispose()
     {
         _trimmer.Dispose();
+        _store.Archivist?.Save();
         foreach (var vcpu in _store.World.Vcpus) vcpu.Dispose();
         _store.Dispose();
     }

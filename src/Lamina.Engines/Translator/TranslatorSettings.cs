@@ -20,6 +20,16 @@ public sealed record TranslatorSettings
     /// <summary>How much generated code a machine keeps that has been quiet for a while; where it has more, all is dropped and made again as needed.</summary>
     public int QuietCodeBytes { get; init; } = 6 << 20;
 
+    /// <summary>A folder in which translations are kept from one run to the next; null: they are not.</summary>
+    /// <remarks>Nobody but the user of this process may be able to write to it: what lies there is executed.</remarks>
+    public string? ArchiveFolder { get; init; }
+
+    /// <summary>The most bytes of files in <see cref="ArchiveFolder"/>.</summary>
+    public long ArchiveBytes { get; init; } = 1L << 30;
+
+    /// <summary>How many bytes of new code there have to be for something to be put there.</summary>
+    public int ArchiveWorthwhileBytes { get; init; } = 1 << 20;
+
     /// <summary>Says when the machine has been quiet for long enough to give translations back.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 

@@ -16,6 +16,7 @@ public readonly record struct HostFileSystem(ulong BlockSize, ulong FragmentSize
 public readonly unsafe record struct HostStatus
 {
     private const int Length = 256;
+    private const uint OthersWrite = 0b010_010; // write permission of the group and of others, stat(2)
 
     /// <summary>Its device and its number there: what makes it the same file.</summary>
     public (ulong Device, ulong Inode) Identity { get; private init; }
@@ -49,6 +50,9 @@ public readonly unsafe record struct HostStatus
 
     /// <summary>Whether it is a folder.</summary>
     public bool IsFolder => (Mode & Libc.S_IFMT) == Libc.S_IFDIR;
+
+    /// <summary>Whether the user whose rights this process has owns it, and nobody else may write to it.</summary>
+    public bool IsOnlyOurs => User == Libc.geteuid() && (Mode & OthersWrite) == 0;
 
     internal static int Of(int descriptor, out HostStatus status)
     {

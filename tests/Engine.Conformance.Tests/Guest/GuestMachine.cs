@@ -28,7 +28,8 @@ internal enum GuestMode
 /// <param name="Name">For reports and the corpus.</param>
 /// <param name="Settings">The translator's.</param>
 /// <param name="Mode">The CPU's mode.</param>
-internal sealed record GuestProfile(string Name, TranslatorSettings Settings, GuestMode Mode = GuestMode.User)
+/// <param name="Archived">Each case runs twice: what counts is the second time, with the translations of the first out of an archive.</param>
+internal sealed record GuestProfile(string Name, TranslatorSettings Settings, GuestMode Mode = GuestMode.User, bool Archived = false)
 {
     private const int CodeBytes = 16 << 20;
 
@@ -39,8 +40,12 @@ internal sealed record GuestProfile(string Name, TranslatorSettings Settings, Gu
         new("single", new TranslatorSettings { CodeBufferBytes = CodeBytes, Precise = true, SingleInstructionBlocks = true }),
         new("supervisor", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Supervisor),
         new("legacy", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Legacy),
+        new("archived", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Archived: true),
         new("real", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Real),
     ];
+
+    /// <summary>How many cases a run has. To give translations back after each takes milliseconds.</summary>
+    public long Cases => Archived ? RunLength.Cases / 5 : RunLength.Cases;
 
     /// <summary>Whether cases may do what users may not.</summary>
     public bool IsPrivileged => Mode is GuestMode.Supervisor or GuestMode.Real;
@@ -67,13 +72,16 @@ internal sealed class GuestMachine : IDisposable
     private readonly VcpuState _state = new();
     private readonly VcpuState _after = new();
     private readonly Watchdog _watchdog;
+    private readonly DirectoryInfo? _archive;
     private volatile bool _ended;
 
     public GuestMachine(GuestProfile profile, ulong vectorMask)
     {
         Profile = profile;
         _memory = new GuestMemory([new MemoryRange(0, GuestTables.RamSize), .. profile.Mode == GuestMode.Real ? RealTables.Ranges : []]);
-        _machine = new TranslatorEngine(profile.Settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
+        _archive = profile.Archived ? Directory.CreateTempSubdirectory("lamina-archive-") : null;
+        var settings = profile.Settings with { ArchiveFolder = _archive?.FullName, ArchiveWorthwhileBytes = 0 };
+        _machine = new TranslatorEngine(settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
         Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
         GuestTables.Write(_memory);
         LegacyTables.Write(_memory);
@@ -114,6 +122,16 @@ internal sealed class GuestMachine : IDisposable
     /// <param name="adjust">Changes the starting state beyond what a case says.</param>
     public void Run(TestCase test, CaseResult result, Action<VcpuState>? adjust = null)
     {
+        if (Profile.Archived)
+        {
+            RunOnce(test, result, adjust);
+            ((TranslatorMachine)_machine).GiveTranslationsBack();
+        }
+        RunOnce(test, result, adjust);
+    }
+
+    private void RunOnce(TestCase test, CaseResult result, Action<VcpuState>? adjust)
+    {
         Load(test);
         adjust?.Invoke(_state);
         Vcpu.SetState(_state);
@@ -146,6 +164,7 @@ internal sealed class GuestMachine : IDisposable
         _watchdog.Dispose();
         _machine.Dispose();
         _memory.Dispose();
+        _archive?.Delete(recursive: true);
     }
 
     private void SetMode(GuestMode mode)

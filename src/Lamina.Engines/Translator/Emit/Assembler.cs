@@ -2,6 +2,7 @@
 // as bytes, without an object per instruction. Guest instructions are not written here but by BlockEmitter, from their
 // own bytes. The caller makes sure that there is room (CodeBuffer.Reserve).
 using System.Runtime.CompilerServices;
+using Lamina.Engines.Translator.Runtime;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -26,7 +27,10 @@ internal static class Op
 }
 
 /// <summary>A cursor in the writable view of the code buffer, with the address at which the code will run.</summary>
-internal unsafe struct Assembler(byte* cursor, long executeDelta)
+/// <param name="cursor">Where the first byte goes.</param>
+/// <param name="executeDelta">What to add to a writable address to get the address at which the byte executes.</param>
+/// <param name="distances">Receives where the displacements of 32 bits to other code are, for who moves the code; null: nobody does.</param>
+internal unsafe struct Assembler(byte* cursor, long executeDelta, CodeDistances? distances = null)
 {
     /// <summary>Where the next byte goes, in the writable view.</summary>
     public byte* Cursor = cursor;
@@ -306,14 +310,14 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     public void Jmp(ulong target)
     {
         Byte(0xe9);
-        Int32((int)(target - (Here + 4)));
+        Distance((byte*)((long)target - ExecuteDelta));
     }
 
     /// <summary>call rel32 to an executable address.</summary>
     public void Call(ulong target)
     {
         Byte(0xe8);
-        Int32((int)(target - (Here + 4)));
+        Distance((byte*)((long)target - ExecuteDelta));
     }
 
     /// <summary>jcc rel32 with the displacement left open; returns where it is for <see cref="Bind"/>.</summary>
@@ -330,7 +334,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     {
         Byte(0x0f);
         Byte(0x80 | condition);
-        Int32((int)(target - (Here + 4)));
+        Distance((byte*)((long)target - ExecuteDelta));
     }
 
     /// <summary>jmp rel32 with the displacement left open.</summary>
@@ -395,10 +399,21 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     }
 
     /// <summary>Makes an open rel32 jump to the cursor.</summary>
-    public readonly void Bind(byte* field) => Unsafe.WriteUnaligned(field, (int)(Cursor - (field + 4)));
+    public readonly void Bind(byte* field) => Bind(field, Cursor);
 
     /// <summary>Makes an open rel32 jump to a place in the writable view of this buffer.</summary>
-    public static void Bind(byte* field, byte* target) => Unsafe.WriteUnaligned(field, (int)(target - (field + 4)));
+    public readonly void Bind(byte* field, byte* target)
+    {
+        Unsafe.WriteUnaligned(field, (int)(target - (field + 4)));
+        distances?.Add(field);
+    }
+
+    // The field of a displacement to a place in the writable view.
+    private void Distance(byte* target)
+    {
+        Bind(Cursor, target);
+        Cursor += 4;
+    }
 
     /// <summary>One instruction of up to five bytes that does nothing (SDM vol. 2, NOP).</summary>
     public void Nop(int bytes)
@@ -430,7 +445,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     public void JmpBack(byte* target)
     {
         Byte(0xe9);
-        Int32((int)(target - (Cursor + 4)));
+        Distance(target);
     }
 
     /// <summary>jcc back (rel32) to a place in the writable view of this buffer.</summary>
@@ -438,7 +453,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta)
     {
         Byte(0x0f);
         Byte(0x80 | condition);
-        Int32((int)(target - (Cursor + 4)));
+        Distance(target);
     }
 
     public void Ret() => Byte(0xc3);

@@ -67,7 +67,7 @@ internal sealed unsafe partial class BlockEmitter
         var next = neighbour(_identity, _linear, NextOffset);
         BeginLanding(next?.LiveIn ?? Flags.None);
         var field = PatchableJump();
-        if (next != null) Assembler.Bind(field, buffer.At(next.HostStart));
+        if (next != null) _asm.Bind(field, buffer.At(next.HostStart));
         else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = NextOffset, GuestOffset = GuestOffset, Parked = true };
     }
 

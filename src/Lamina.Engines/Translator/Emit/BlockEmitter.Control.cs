@@ -48,7 +48,7 @@ internal sealed unsafe partial class BlockEmitter
     // What is there already is jumped to at once.
     private void AddLink(byte* field, long target)
     {
-        if (neighbour(_identity, _linear, (int)target) is { } block) Assembler.Bind(field, buffer.At(block.HostStart));
+        if (neighbour(_identity, _linear, (int)target) is { } block) _asm.Bind(field, buffer.At(block.HostStart));
         else _cold[_coldCount++] = new Cold { Kind = ColdKind.Link, Jump0 = field, Target = (int)target, GuestOffset = GuestOffset };
     }
 
@@ -58,6 +58,9 @@ internal sealed unsafe partial class BlockEmitter
         CopyFlags(live);
         _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = PatchableJump(), Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
     }
+
+    /// <summary>From where a far jump that has no link goes to the end of the call that leaves: DEC of a byte at GS, JNE, CALL.</summary>
+    public const int FarLinkCallEnd = 8 + 2 + Assembler.JumpBytes;
 
     // Goes through the jump cache, and now and then leaves for a link: most of such jumps are too rare to be worth one.
     private void EmitColdFarLink(in Cold cold)

@@ -99,23 +99,15 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         result.InstructionCount = block.Count;
         result.StartCount = buffer.Instructions.Count - result.FirstInstruction;
         result.SiteCount = buffer.Sites.Count - result.FirstSite;
+        result.DistanceCount = (buffer.Distances?.Count ?? 0) - result.FirstDistance;
         result.LiveIn = block.End == BlockEnd.Undecodable ? Flags.All : block.LiveIn;
         result.Length = block.Length;
-    }
-
-    /// <summary>Emits the entry of a block that is stale from the start, where a block that falls through ends and its follower cannot be made.</summary>
-    public void EmitStale(Block result)
-    {
-        _follower = null;
-        Begin(result, Flags.None);
-        _asm.Call(stubs.Stale);
-        End(result);
-        result.ColdStart = result.ColdEnd = buffer.EndCold(buffer.BeginCold(MaxBlockBytes));
     }
 
     private void Begin(Block result, Flags live)
     {
         _asm = buffer.Begin(continues: _continues);
+        result.FirstDistance = buffer.Distances?.Count ?? 0;
         BeginLanding(live);
         _asm.AlignEntry();
         result.HostStart = buffer.OffsetOf(_asm.Cursor);

@@ -84,6 +84,9 @@ internal struct Site
 
     /// <summary>Why.</summary>
     public SiteKind Kind;
+
+    /// <summary>Where a direct jump goes that is not linked (Link, FarLink); from the code buffer's start.</summary>
+    public readonly int UnlinkedTarget => Return - (Kind == SiteKind.FarLink ? BlockEmitter.FarLinkCallEnd : Assembler.JumpBytes);
 }
 
 /// <summary>A translated block.</summary>
@@ -121,6 +124,15 @@ internal sealed class Block
 
     /// <summary>Where its instructions start in host code: a range of the code buffer's list, in order of the code. Some stand there twice.</summary>
     public int FirstInstruction, StartCount;
+
+    /// <summary>Its displacements, where the code buffer keeps them: a range of its list.</summary>
+    public int FirstDistance, DistanceCount;
+
+    /// <summary>What its guest bytes and those that it relied on come to; see <see cref="Archive.ByteFingerprint"/>.</summary>
+    public ulong Fingerprint;
+
+    /// <summary>It was not translated here, but comes from the archive.</summary>
+    public bool Adopted;
 
     /// <summary>Flags that may be read before they are written.</summary>
     public Flags LiveIn;

@@ -51,7 +51,7 @@ internal sealed class CacheTrimmer : IDisposable
             if (_quiet < _enough || _store.Buffer.Used <= _worthwhile) return;
             _quiet = 0;
             _enough = Math.Min(_enough * 2, MostQuietLooks);
-            _store.World.WhileParked(self: null, _store.DropAll);
+            _store.GiveBack();
             Trims++;
         }
         // What described the translations is garbage now, and the collector would keep its room for the next.

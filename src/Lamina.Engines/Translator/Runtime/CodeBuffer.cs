@@ -11,7 +11,9 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class CodeBuffer : IDisposable
 {
-    private const int ColdChunk = 1 << 20, HotStep = 1 << 18, GranuleShift = 8;
+    public const int CacheLine = 64, ColdChunk = 1 << 20;
+
+    private const int HotStep = 1 << 18, GranuleShift = 8;
 
     // How many bytes a list may have for each of the code: most entries stand for some bytes of it, but a block of many NOPs
     // takes no more than the five that every block has.
@@ -30,7 +32,10 @@ internal sealed unsafe class CodeBuffer : IDisposable
     // What comes behind the populated part of the hot code, being populated by another thread: a huge page takes milliseconds.
     private Task<int>? _ahead;
 
-    public CodeBuffer(int capacity)
+    /// <summary>Reserves room.</summary>
+    /// <param name="capacity">For so many bytes.</param>
+    /// <param name="movable">Code will be taken out, and put back elsewhere.</param>
+    public CodeBuffer(int capacity, bool movable = false)
     {
         capacity &= ~(HostReservation.PageSize - 1);
         Capacity = capacity;
@@ -47,6 +52,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         Sites = new GrowingList<Site>(MostListBytes * (ulong)capacity);
         Instructions = new GrowingList<(int Host, ushort Guest, bool Parked)>(MostListBytes * (ulong)capacity);
         SystemInstructions = new GrowingList<Instruction>(MostListBytes * (ulong)capacity);
+        Distances = movable ? new CodeDistances(_base, MostListBytes * (ulong)capacity) : null;
     }
 
     /// <summary>Size in bytes.</summary>
@@ -67,11 +73,14 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Copies of the instructions that System sites hand to the executor.</summary>
     public GrowingList<Instruction> SystemInstructions { get; }
 
+    /// <summary>Where the code has displacements, if it is movable.</summary>
+    public CodeDistances? Distances { get; }
+
     /// <summary>Where the next code goes. Its first five bytes lie within a word of eight.</summary>
     /// <param name="continues">What was emitted last runs into it.</param>
     public Assembler Begin(bool continues = false)
     {
-        var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base);
+        var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base, Distances);
         if (!continues) asm.Cursor = _base + ((_used + 15) & ~15);
         return asm;
     }
@@ -113,6 +122,16 @@ internal sealed unsafe class CodeBuffer : IDisposable
         _executable.Populate((ulong)offset, (ulong)length, write: false);
     }
 
+    /// <summary>Takes room for code that comes from elsewhere, and for its cold part, each from a cache line's start.</summary>
+    public (int Hot, int Cold) Take(int hotBytes, int coldBytes)
+    {
+        var hot = (_used + CacheLine - 1) & -CacheLine;
+        var cold = (OffsetOf(BeginCold(coldBytes + CacheLine)) + CacheLine - 1) & -CacheLine;
+        _coldUsed = cold + coldBytes;
+        _ = End(_base + hot + hotBytes);
+        return (hot, cold);
+    }
+
     /// <summary>Whether there is room for code and a cold part of so many bytes each.</summary>
     public bool HasRoom(int bytes) => _coldFloor - _used > bytes + 16 + (_coldEnd - _coldUsed > bytes ? 0 : ColdChunk);
 
@@ -145,6 +164,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>What was written so far (stubs) survives <see cref="Clear"/>.</summary>
     public void KeepAllSoFar() => _floor = _used;
 
+    /// <summary>Where the stubs end.</summary>
+    public int Floor => _floor;
+
     /// <summary>Forgets all blocks; their memory goes back to the host.</summary>
     public void Clear()
     {
@@ -159,6 +181,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         Sites.Clear();
         Instructions.Clear();
         SystemInstructions.Clear();
+        Distances?.Clear();
         _borrowed.Clear();
     }
 
@@ -184,9 +207,11 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public Block BlockAt(int number) => _blocks[number];
 
     /// <summary>The instruction being emitted borrows a guest's host register into a temporary slot (0: Temporary1, 1: Temporary2).</summary>
-    public void NoteBorrowed(int register, int slot)
+    public void NoteBorrowed(int register, int slot) => NoteBorrowed(Instructions.Count - 1, register, slot);
+
+    /// <summary>As above, for an instruction that was not just emitted.</summary>
+    public void NoteBorrowed(int key, int register, int slot)
     {
-        var key = Instructions.Count - 1;
         _borrowed[key] = _borrowed.TryGetValue(key, out var known) ? [.. known, ((byte)register, (byte)slot)] : [((byte)register, (byte)slot)];
     }
 
@@ -252,6 +277,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         Sites.Dispose();
         Instructions.Dispose();
         SystemInstructions.Dispose();
+        Distances?.Dispose();
         _granules.Dispose();
         _executable.Dispose();
         _writable.Dispose();

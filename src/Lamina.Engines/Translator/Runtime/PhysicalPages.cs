@@ -10,6 +10,9 @@ internal sealed unsafe class PhysicalPages : IDisposable
 {
     private const byte Ram = 1, Code = 2;
 
+    // What is changed more often is made anew each time.
+    private const int MostSeeks = 16;
+
     private readonly HostReservation _info;
     private readonly byte* _bytes;
     private readonly Dictionary<ulong, CodePage> _code = [];
@@ -18,6 +21,11 @@ internal sealed unsafe class PhysicalPages : IDisposable
     {
         public readonly List<Block> Blocks = [];
         public ulong Granules;
+
+        /// <summary>Its translations have been looked for elsewhere since it was last changed.</summary>
+        public bool Sought;
+
+        public int Seeks;
     }
 
     public PhysicalPages(GuestMemory memory)
@@ -51,12 +59,30 @@ internal sealed unsafe class PhysicalPages : IDisposable
         return true;
     }
 
-    /// <summary>Records that a block depends on a range of bytes in one page, which is marked.</summary>
-    public void Add(Block block, ulong physical, int length)
+    /// <summary>Whether translations of a marked page are to be looked for elsewhere, which is done now.</summary>
+    public bool IsToBeSought(ulong physical)
     {
         var page = _code[physical >> 12];
-        page.Blocks.Add(block);
-        page.Granules |= GranuleMask((int)(physical & 0xfff), length);
+        if (page.Sought || page.Seeks >= MostSeeks) return false;
+        page.Seeks++;
+        return page.Sought = true;
+    }
+
+    /// <summary>Whether blocks depend on a marked page.</summary>
+    public bool HasBlocks(ulong physical) => _code[physical >> 12].Blocks.Count > 0;
+
+    /// <summary>Records a block with all that it depends on, in pages that are marked.</summary>
+    public void Add(Block block)
+    {
+        Add(block, block.Physical & ~0xffful);
+        if (block.CrossesPage) Add(block, block.SecondPage);
+    }
+
+    private void Add(Block block, ulong page)
+    {
+        var code = _code[page >> 12];
+        code.Blocks.Add(block);
+        code.Granules |= GranulesOf(block, page);
     }
 
     /// <summary>Whether any page of a range is marked; takes no lock.</summary>
@@ -114,6 +140,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
             invalidate(block);
             return true;
         });
+        page.Sought = false;
         page.Granules = 0;
         foreach (var block in page.Blocks) page.Granules |= GranulesOf(block, physical & ~0xffful);
         // A page that is used for something else by now may be stored to in place again.
@@ -137,8 +164,9 @@ internal sealed unsafe class PhysicalPages : IDisposable
 
     private static ulong GranulesOf(Block block, ulong page)
     {
-        if (page == block.SecondPage) return GranuleMask(0, 16);
-        return GranuleMask((int)(block.Physical & 0xfff), block.Length) | GranuleMask(block.First.Start, block.First.Length) | GranuleMask(block.Second.Start, block.Second.Length);
+        // Both where two linear pages are one physical page.
+        var mask = page == block.SecondPage ? GranuleMask(0, 16) : 0;
+        return page != (block.Physical & ~0xffful) ? mask : mask | GranuleMask((int)(block.Physical & 0xfff), block.Length) | GranuleMask(block.First.Start, block.First.Length) | GranuleMask(block.Second.Start, block.Second.Length);
     }
 
     private static bool Overlaps(int start, int length, int otherStart, int otherLength) =>

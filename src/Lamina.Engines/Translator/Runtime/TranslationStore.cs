@@ -1,8 +1,10 @@
 // All translations of one machine: finds a block for an address and modes, makes it if there is none, and drops what a
 // store has made stale. One thread at a time translates or invalidates (the store's gate); running takes no lock. The
 // gate comes before the world's stop, never the other way round.
+using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
@@ -12,7 +14,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class TranslationStore : IDisposable
 {
-    private const int MaxAge = 16, MuchCode = 64 << 20;
+    private const int MaxAge = 16, MuchCode = 64 << 20, PageSize = 4096;
 
     // How many blocks are translated ahead of being reached. What never runs costs time and room.
     private const int MostFollowers = 2;
@@ -21,6 +23,9 @@ internal sealed unsafe class TranslationStore : IDisposable
     private readonly BlockIndex _index;
     private readonly Dictionary<(int, ulong), ulong> _furtherPads = [];
     private readonly GuestBlock _guest = new();
+
+    // Copies of the page that is being translated and of the one behind it.
+    private readonly byte* _pages = (byte*)NativeMemory.AlignedAlloc(2 * PageSize, PageSize);
     private readonly BlockEmitter _emitter;
     private readonly bool _precise;
     private ModeKey _sharedKey;
@@ -29,11 +34,13 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         _memory = memory;
         _precise = settings.Precise;
-        Buffer = new CodeBuffer(settings.CodeBufferBytes);
+        Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: settings.ArchiveFolder != null);
         _index = new BlockIndex(Buffer);
         Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
-        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, (model.Cr4Mask & Cr4.SMAP) != 0);
+        var hasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
+        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, hasSmap);
+        if (settings.ArchiveFolder != null) Archivist = new Archivist(this, memory, settings, hasSmap);
     }
 
     /// <summary>Guards translation and invalidation.</summary>
@@ -47,6 +54,9 @@ internal sealed unsafe class TranslationStore : IDisposable
     public Stubs Stubs { get; }
 
     public PhysicalPages Pages { get; }
+
+    /// <summary>Keeps translations from one run to the next; null: nobody does.</summary>
+    public Archivist? Archivist { get; }
 
     /// <summary>Counts how often everything was dropped: addresses in generated code kept across a change are void.</summary>
     public int Generation { get; private set; }
@@ -75,28 +85,48 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <returns>Null: the first instruction crosses into a page that cannot be fetched.</returns>
     public Block? Translate(in BlockIdentity identity, ulong linear, Func<ulong, ulong> nextPhysical)
     {
-        var first = TranslateOne(identity, linear, nextPhysical, MostFollowers);
         var followers = MostFollowers;
+        CopyPage(identity.Physical, 0);
+        if (TryAdoptPage(identity) && _index.Find(identity) is { } adopted) return adopted;
+        var first = TranslateOne(identity, linear, nextPhysical, followers);
         for (var block = first; block?.Follower is { } distance;)
         {
             linear += (ulong)(long)distance;
             var next = BlockIdentity.Of(block) with { Physical = block.Physical + (ulong)(long)distance, Linear = (block.Key & ModeKey.PositionIndependent) != 0 ? 0 : linear };
-            var afterCall = _guest.Calls;
             if (_guest.MayContinue) followers--;
-            // Another vCPU may have changed the bytes since they were looked at: what runs into that looks again.
-            block = TranslateOne(next, linear, static _ => ulong.MaxValue, followers) ?? EmitStale(next, linear, afterCall);
+            block = TranslateOne(next, linear, nextPhysical, followers);
         }
         return first;
     }
 
+    // What is translated is a copy: another vCPU, or a device, may change the page meanwhile, and what was decoded has to be what
+    // is emitted. A page that was marked before it was copied is one whose later stores make the blocks stale.
+    private void CopyPage(ulong physical, int place)
+    {
+        AnnounceCode(physical);
+        new ReadOnlySpan<byte>((byte*)_memory.HostBase + (physical & ~0xffful), PageSize).CopyTo(new Span<byte>(_pages + place * PageSize, PageSize));
+    }
+
+    // What the archive has of the page that was copied.
+    private bool TryAdoptPage(in BlockIdentity identity) =>
+        Archivist != null && Archivist.Keeps(identity.Key) && Breakpoints.Count == 0 && Pages.IsToBeSought(identity.Physical)
+        && Archivist.TryAdopt(identity.Physical & ~0xffful, new ReadOnlySpan<byte>(_pages, PageSize), Pages.HasBlocks(identity.Physical) ? AdoptBesideOthers : Adopt);
+
+    private void Adopt(Block block)
+    {
+        _index.Add(block);
+        Pages.Add(block);
+    }
+
+    private void AdoptBesideOthers(Block block)
+    {
+        if (_index.Find(BlockIdentity.Of(block)) == null) _index.Add(block);
+        Pages.Add(block);
+    }
+
     private Block? TranslateOne(in BlockIdentity identity, ulong linear, Func<ulong, ulong> nextPhysical, int followers)
     {
-        AnnounceCode(identity.Physical);
-        var source = new CodeSource
-        {
-            Page = (byte*)_memory.HostBase + (identity.Physical & ~0xffful),
-            Offset = (int)(identity.Physical & 0xfff),
-        };
+        var source = new CodeSource { Page = _pages, Offset = (int)(identity.Physical & 0xfff) };
         var limit = (identity.Key & ModeKey.SingleStep) != 0 ? 1 : GuestBlock.MaxInstructions;
         _guest.Read(source, identity.Key, limit);
         var second = ulong.MaxValue;
@@ -104,8 +134,8 @@ internal sealed unsafe class TranslationStore : IDisposable
         {
             second = nextPhysical(linear);
             if (second == ulong.MaxValue || !Pages.IsRam(second)) return null;
-            AnnounceCode(second);
-            source.NextPage = (byte*)_memory.HostBase + second;
+            CopyPage(second, 1);
+            source.NextPage = _pages + PageSize;
             _guest.Read(source, identity.Key, limit);
             if (!_guest.CrossesPage) second = ulong.MaxValue;
         }
@@ -114,20 +144,12 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
         block.Follower = followers > 0 ? FollowerOf(identity, linear, source) : null;
         _emitter.Emit(_guest, identity, linear, block);
+        if (Archivist != null && second == ulong.MaxValue) block.Fingerprint = Archivist.Fingerprint.Of(new ReadOnlySpan<byte>(_pages, PageSize), block);
         Buffer.Add(block);
         _index.Add(block);
         BlocksTranslated++;
         InstructionsTranslated += block.InstructionCount;
-        Register(block);
-        return block;
-    }
-
-    private Block EmitStale(in BlockIdentity identity, ulong linear, bool afterCall)
-    {
-        // A jump's flags are in the host's flags or dead, a call's are parked.
-        var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, LiveIn = afterCall ? Flags.None : Flags.All, Valid = false };
-        _emitter.EmitStale(block);
-        Buffer.Add(block);
+        Pages.Add(block);
         return block;
     }
 
@@ -236,17 +258,28 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     /// <summary>Whether all translations have to be dropped before long.</summary>
-    public bool IsNearlyFull => !Buffer.HasRoom(BlockEmitter.MaxBlockBytes * 2 * (World.Vcpus.Count + 1));
+    public bool IsNearlyFull => !HasRoomBeside(0);
+
+    /// <summary>Whether there is room for so many bytes of code, and a cold part as large, besides what there must always be.</summary>
+    public bool HasRoomBeside(int bytes) => Buffer.HasRoom(bytes + BlockEmitter.MaxBlockBytes * 2 * (World.Vcpus.Count + 1));
 
     /// <summary>Drops all translations if that is still necessary. To be called while all vCPUs are parked.</summary>
     public void DropIfNearlyFull()
     {
         if (!IsNearlyFull) return;
+        Archivist?.Save();
         var used = Buffer.Used;
         DropAll();
         // What described the translations is garbage now, more than the code itself: the collector would let it lie while as much
         // again is made. That takes seconds at least; smaller buffers fill faster, and leave less behind.
         if (used >= MuchCode) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    }
+
+    /// <summary>Puts what is new into the archive and drops all translations. To be called from no vCPU's thread.</summary>
+    public void GiveBack()
+    {
+        Archivist?.Save();
+        World.WhileParked(self: null, DropAll);
     }
 
     /// <summary>Drops all translations. To be called while all vCPUs are parked.</summary>
@@ -263,9 +296,11 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public void Dispose()
     {
+        Archivist?.Dispose();
         Buffer.Dispose();
         Pages.Dispose();
         SharedPads.Dispose();
+        NativeMemory.AlignedFree(_pages);
     }
 
     // Before the bytes of a page are read for the first time: from now on stores to it are seen.
@@ -278,15 +313,6 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         foreach (var vcpu in World.Vcpus) vcpu.ProtectPage(page);
     });
-
-    private void Register(Block block)
-    {
-        Pages.Add(block, block.Physical, Math.Min(block.Length, 4096 - (int)(block.Physical & 0xfff)));
-        var page = block.Physical & ~0xffful;
-        if (block.First.Length > 0) Pages.Add(block, page + (ulong)block.First.Start, block.First.Length);
-        if (block.Second.Length > 0) Pages.Add(block, page + (ulong)block.Second.Start, block.Second.Length);
-        if (block.CrossesPage) Pages.Add(block, block.SecondPage, 16);
-    }
 
     // The entry becomes a call that leaves; whoever jumps there finds out that the block is stale.
     private void Retire(Block block)

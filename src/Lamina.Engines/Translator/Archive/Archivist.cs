@@ -1,0 +1,137 @@
+// Between a machine's translations and the archive: takes from there what was made of a page before, and puts there what is
+// new. A page is the unit: jumps within it are direct, so its blocks come and go together.
+using Lamina.Core.Memory;
+using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Runtime;
+
+namespace Lamina.Engines.Translator.Archive;
+
+internal sealed unsafe class Archivist : IDisposable
+{
+    private readonly TranslationStore _store;
+    private readonly GuestMemory _memory;
+    private readonly TranslationArchive _archive;
+    private readonly PageCollector _collector;
+    private readonly PageAdopter _adopter;
+    private readonly int _worthwhile;
+    private readonly Lock _saving = new();
+    private byte[] _image = new byte[1 << 16];
+
+    /// <summary>Opens the archive.</summary>
+    /// <exception cref="Lamina.Host.HostException">It cannot be used.</exception>
+    public Archivist(TranslationStore store, GuestMemory memory, TranslatorSettings settings, bool hasSmap)
+    {
+        (_store, _memory, _worthwhile) = (store, memory, settings.ArchiveWorthwhileBytes);
+        _archive = TranslationArchive.Open(settings.ArchiveFolder!, settings.ArchiveBytes, ArchiveKey.Of(settings, hasSmap));
+        _collector = new PageCollector(store.Buffer, Fingerprint, store.Stubs.Addresses.Stale);
+        _adopter = new PageAdopter(store.Buffer, Fingerprint);
+    }
+
+    /// <summary>What blocks' bytes come to in this machine.</summary>
+    public ByteFingerprint Fingerprint { get; } = new();
+
+    /// <summary>Pages and blocks that were taken from the archive, and bytes.</summary>
+    public long PagesAdopted { get; private set; }
+
+    /// <summary>See <see cref="PagesAdopted"/>.</summary>
+    public long BlocksAdopted { get; private set; }
+
+    /// <summary>See <see cref="PagesAdopted"/>.</summary>
+    public long BytesRead { get; private set; }
+
+    /// <summary>Pages that were put there.</summary>
+    public long PagesAdded { get; private set; }
+
+    /// <summary>Whether a block is of the kind that is kept: one that can run wherever its page is mapped. Kernels lie elsewhere at each boot.</summary>
+    public static bool Keeps(ModeKey key) => (key & (ModeKey.PositionIndependent | ModeKey.SingleStep)) == ModeKey.PositionIndependent;
+
+    /// <summary>Takes what there is of a page. The caller holds the store's gate.</summary>
+    /// <param name="physical">Guest-physical address of the page.</param>
+    /// <param name="page">A copy of the page's bytes, made after the page was marked.</param>
+    /// <param name="adopt">Takes the blocks.</param>
+    public bool TryAdopt(ulong physical, ReadOnlySpan<byte> page, Action<Block> adopt)
+    {
+        var bytes = _archive.Read(PageHash.Of(page), ref _image);
+        if (!PageImage.TryRead(bytes, out var image) || !page.SequenceEqual(image.Page)) return false;
+        if (!_store.HasRoomBeside(Math.Max(image.Header.HotBytes, image.Header.ColdBytes) + 2 * CodeBuffer.CacheLine)) return false;
+        _adopter.Adopt(image, physical, adopt);
+        PagesAdopted++;
+        BlocksAdopted += image.Blocks.Length;
+        BytesRead += bytes.Length;
+        return true;
+    }
+
+    /// <summary>Puts what is new into the archive, if it is much. Guests go on meanwhile, but for moments.</summary>
+    public void Save()
+    {
+        lock (_saving)
+        {
+            int generation;
+            Dictionary<ulong, List<Block>> pages;
+            lock (_store.Gate)
+            {
+                // Where a debugger stops, blocks end that would not.
+                if (_store.Breakpoints.Count > 0) return;
+                generation = _store.Generation;
+                pages = FindPages();
+            }
+            _ = pages.Count > 0 && _archive.TryAdd(_store.Gate, writer => Write(writer, pages, generation));
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _archive.NoteUse();
+        _archive.Dispose();
+    }
+
+    // The pages of which there is more than was taken from the archive; none where all that is not much.
+    private Dictionary<ulong, List<Block>> FindPages()
+    {
+        var pages = new Dictionary<ulong, List<Block>>();
+        var fresh = 0L;
+        for (var i = 0; i < _store.Buffer.BlockCount; i++)
+        {
+            var block = _store.Buffer.BlockAt(i);
+            if (block.CrossesPage || !Keeps(block.Key)) continue;
+            var page = block.Physical & ~0xffful;
+            if (!pages.TryGetValue(page, out var blocks)) pages[page] = blocks = [];
+            blocks.Add(block);
+            if (IsFresh(block)) fresh += block.HostEnd - block.HostStart + block.ColdEnd - block.ColdStart;
+        }
+        if (fresh < _worthwhile) return [];
+        foreach (var (page, blocks) in pages)
+        {
+            var count = blocks.Count(IsFresh);
+            if (count == 0 || count < blocks.Count / 8) _ = pages.Remove(page);
+        }
+        return pages;
+    }
+
+    private static bool IsFresh(Block block) => block.Valid && !block.Adopted;
+
+    private bool Write(SegmentWriter writer, Dictionary<ulong, List<Block>> pages, int generation)
+    {
+        var page = new byte[PageImage.PageSize];
+        var added = new HashSet<ulong>();
+        foreach (var (physical, blocks) in pages)
+        {
+            if (writer.Failed || _archive.IsFull(writer)) break;
+            // Page by page: who needs the gate meanwhile does not wait for long.
+            lock (_store.Gate)
+            {
+                if (_store.Generation != generation) break;
+                new ReadOnlySpan<byte>((byte*)_memory.HostBase + physical, page.Length).CopyTo(page);
+                var hash = PageHash.Of(page);
+                if (_archive.CountBlocks(hash) >= blocks.Count || !added.Add(hash)) continue;
+                if (!_collector.TryCollect(page, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(blocks), out var image)) continue;
+                writer.Add(hash, image, blocks.Count);
+                foreach (var block in blocks) block.Adopted = true;
+            }
+        }
+        PagesAdded += added.Count;
+        return added.Count > 0;
+    }
+}
