@@ -104,12 +104,15 @@ internal sealed class RunOptions
     /// <summary>--stats.</summary>
     public Option<bool> Stats { get; } = new("--stats") { Description = "Say at the end where the time and the memory went." };
 
+    /// <summary>--code-archive.</summary>
+    public Option<string?> CodeArchive { get; } = new("--code-archive") { HelpName = "FOLDER|off", Description = "Where the translator keeps its code for the next run. Default: below the user's cache folder." };
+
     /// <summary>Adds all of them to a verb.</summary>
     public void AddTo(Verb verb)
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, Disks, Shares, Vsock, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, CodeArchive, Disks, Shares, Vsock, Balloon, Serial);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
@@ -121,11 +124,21 @@ internal sealed class RunOptions
     public static ulong? ReadSize(string option, string? text, string example) =>
         text is null ? null : ByteSize.TryParse(text, out var bytes) ? bytes : throw Refuse(option, text, "a size", example);
 
-    /// <summary>Reads --code-cache and --stats.</summary>
-    /// <exception cref="UsageException">It is not a size.</exception>
-    public static TranslatorSettings ReadTranslator(string? codeCache, bool stats)
+    /// <summary>Reads --code-cache, --code-archive and --stats.</summary>
+    /// <exception cref="UsageException">Not a size, or a folder where no code can be kept.</exception>
+    public static TranslatorSettings ReadTranslator(string? codeCache, string? codeArchive, bool stats)
     {
-        var settings = new TranslatorSettings { MeasureTime = stats };
+        var settings = new TranslatorSettings
+        {
+            MeasureTime = stats,
+            ArchiveFolder = codeArchive switch
+            {
+                "off" => null,
+                null => TranslatorArchive.FolderOfUser(),
+                "" => throw Refuse("--code-archive", codeArchive, "a folder", "off or /var/tmp/code"),
+                _ => TranslatorEngine.WhyNotKeptIn(codeArchive) is { } reason ? throw new UsageException($"--code-archive: {reason}") : codeArchive,
+            },
+        };
         if (codeCache is null) return settings;
         if (!ByteSize.TryParse(codeCache, out var bytes)) throw Refuse("--code-cache", codeCache, "a size", "64M");
         return settings with { CodeBufferBytes = (int)Math.Min(bytes, int.MaxValue) };

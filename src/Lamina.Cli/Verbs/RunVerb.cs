@@ -56,7 +56,7 @@ internal static class RunVerb
             Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
             Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
             Irqchip = RunOptions.ReadIrqchip(parsed.GetValue(options.Irqchip)),
-            Translator = RunOptions.ReadTranslator(parsed.GetValue(options.CodeCache), parsed.GetValue(options.Stats)),
+            Translator = RunOptions.ReadTranslator(parsed.GetValue(options.CodeCache), parsed.GetValue(options.CodeArchive), parsed.GetValue(options.Stats)),
             Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
             Disks = [.. (parsed.GetValue(options.Disks) ?? []).Select(DiskSpec.Parse)],
             Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
