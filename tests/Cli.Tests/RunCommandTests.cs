@@ -198,6 +198,50 @@ public sealed class RunCommandTests : IDisposable
     public Task A_switch_in_a_folder_that_does_not_exist_is_refused() =>
         Refused("does not exist", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--net", "switch=/nonexistent/lan");
 
+    [Theory]
+    [InlineData(0b111_111_000, "others may write to it")]
+    [InlineData(0b111_000_010, "others may write to it")]
+    public Task A_folder_for_code_that_others_may_write_to_is_refused(int mode, string sentence)
+    {
+        File.SetUnixFileMode(Directory.CreateDirectory(_folder.File("code")).FullName, (UnixFileMode)mode);
+
+        return Refused(sentence, "--kernel", Guest.In(_folder, Guest.Halts), "--code-archive", _folder.File("code"));
+    }
+
+    [Fact]
+    public Task A_folder_for_code_that_cannot_be_made_is_refused()
+    {
+        File.WriteAllText(_folder.File("file"), "");
+
+        return Refused("name another folder", "--kernel", Guest.In(_folder, Guest.Halts), "--code-archive", _folder.File("file/code"));
+    }
+
+    [Fact]
+    public async Task Without_a_folder_for_code_that_can_be_used_nothing_is_kept_and_nothing_is_said()
+    {
+        File.SetUnixFileMode(Directory.CreateDirectory(_folder.File("lamina/code")).FullName, (UnixFileMode)0b111_111_111);
+
+        var outcome = await LaminaProgram.RunAsync(["run", "--engine", "translator", "--stats", "--debug-exit", "0xf4", "--kernel", Guest.In(_folder, Guest.Writes(0xf4, 1))],
+            new Dictionary<string, string?> { ["XDG_CACHE_HOME"] = _folder.Path });
+
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.DoesNotContain("archive", outcome.Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("off", false)]
+    [InlineData("code", true)]
+    public async Task Code_is_kept_where_the_user_says(string folder, bool kept)
+    {
+        if (kept) folder = _folder.File(folder);
+
+        var outcome = await Run(Guest.Writes(0xf4, 1), "--engine", "translator", "--stats", "--debug-exit", "0xf4", "--code-archive", folder);
+
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.Equal(kept, outcome.Errors.Contains("from the archive", StringComparison.Ordinal));
+        Assert.Equal(kept, Directory.Exists(folder));
+    }
+
     private Task<Outcome> Run(byte[] guest, params string[] words) => LaminaProgram.RunAsync(["run", "--kernel", Guest.In(_folder, guest), .. words]);
 
     private HostProcess Start(byte[] guest, params string[] words) => LaminaProgram.Start(["run", "--kernel", Guest.In(_folder, guest), .. words]);

@@ -136,7 +136,7 @@ internal sealed class RunOptions
                 "off" => null,
                 null => TranslatorArchive.FolderOfUser(),
                 "" => throw Refuse("--code-archive", codeArchive, "a folder", "off or /var/tmp/code"),
-                _ => TranslatorEngine.WhyNotKeptIn(codeArchive) is { } reason ? throw new UsageException($"--code-archive: {reason}") : codeArchive,
+                _ => TranslatorEngine.WhyNotKeptIn(codeArchive) is { } reason ? throw new UsageException($"--code-archive: {reason}") : Path.GetFullPath(codeArchive),
             },
         };
         if (codeCache is null) return settings;

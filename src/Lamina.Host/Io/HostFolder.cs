@@ -46,7 +46,7 @@ public sealed unsafe class HostFolder : IDisposable
         var folder = new HostFolder(root);
         if (folder.Status([], out _) != -Libc.ENOSYS) return folder;
         folder.Dispose();
-        throw new HostException("sharing a folder needs Linux 5.6 or later on the host");
+        throw new HostException("a shared folder, and an archive of code, need Linux 5.6 or later on the host");
     }
 
     /// <summary>Attributes of what lies at a path; a symbolic link's own.</summary>

@@ -33,6 +33,9 @@ internal sealed record HostFacts
     /// <summary>Where images are kept and how many bytes are free there; null where neither can be told.</summary>
     internal (string Folder, long Free)? Disk { get; init; } = CacheDisk();
 
+    /// <summary>Where the translator's code is kept, or null; and why it cannot be kept there, or null.</summary>
+    internal (string? Folder, string? WhyNot) CodeArchive { get; init; } = FindCodeArchive();
+
     private static string? ReadFile(string path)
     {
         try
@@ -50,6 +53,10 @@ internal sealed record HostFacts
         using var file = DeviceFile.TryOpen(path, out var error);
         return error;
     }
+
+    // A folder that is still to be made will be the user's.
+    private static (string?, string?) FindCodeArchive() =>
+        TranslatorArchive.Folder is { } folder ? (folder, Directory.Exists(folder) ? TranslatorEngine.WhyNotKeptIn(folder) : null) : (null, null);
 
     private static (string, long)? CacheDisk()
     {

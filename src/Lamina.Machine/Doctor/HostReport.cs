@@ -48,6 +48,7 @@ public sealed record HostReport(string? AutoEngine, IReadOnlyList<HostCheck> Che
             ResourceChecks.Memory(facts),
             ResourceChecks.Overcommit(facts),
             ResourceChecks.Disk(facts),
+            ResourceChecks.CodeArchive(facts),
             ResourceChecks.IoUring(facts),
             ResourceChecks.Tap(facts),
             ResourceChecks.UserNamespaces(facts),

@@ -48,6 +48,17 @@ internal static class ResourceChecks
             : new HostCheck(name, HostCheckStatus.Good, finding, Value: disk.Free);
     }
 
+    internal static HostCheck CodeArchive(HostFacts facts)
+    {
+        const string name = "code-archive";
+        return facts.CodeArchive switch
+        {
+            (null, _) => new HostCheck(name, HostCheckStatus.Limited, "there is no folder for the translator's code", "set HOME or XDG_CACHE_HOME"),
+            (_, { } reason) => new HostCheck(name, HostCheckStatus.Limited, reason),
+            var (folder, _) => new HostCheck(name, HostCheckStatus.Good, $"the translator's code is kept in {folder}"),
+        };
+    }
+
     // Linux Documentation/admin-guide/sysctl/kernel.rst: 1 leaves it to privileged processes and a group, 2 to nobody.
     internal static HostCheck IoUring(HostFacts facts)
     {

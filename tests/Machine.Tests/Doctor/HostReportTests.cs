@@ -128,6 +128,18 @@ public sealed class HostReportTests
         Assert.Equal(HostCheckStatus.Limited, Check(report, "memory").Status);
     }
 
+    [Theory]
+    [InlineData("/srv/code", null, HostCheckStatus.Good, "kept in /srv/code")]
+    [InlineData("/srv/code", "others may write to it", HostCheckStatus.Limited, "others may write to it")]
+    [InlineData(null, null, HostCheckStatus.Limited, "no folder")]
+    public void The_folder_for_the_translators_code_is_looked_at(string? folder, string? reason, HostCheckStatus status, string finding)
+    {
+        var check = Check(HostReport.Create(Facts(1e9, [], [], null) with { CodeArchive = (folder, reason) }), "code-archive");
+
+        Assert.Equal(status, check.Status);
+        Assert.Contains(finding, check.Finding, StringComparison.Ordinal);
+    }
+
     private static HostCheck Check(HostReport report, string name) => report.Checks.Single(check => check.Name == name);
 
     private static HostReport Report(double speed = 3e9, Dictionary<string, string?>? files = null, Dictionary<string, int>? errors = null, string? whyNoTranslator = null) =>
@@ -149,5 +161,6 @@ public sealed class HostReportTests
         WhyNoIoUring = () => null,
         Processors = 4,
         Disk = ("/srv", 50L << 30),
+        CodeArchive = ("/srv/code", null),
     };
 }

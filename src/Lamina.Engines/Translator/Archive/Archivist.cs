@@ -1,5 +1,6 @@
 // Between a machine's translations and the archive: takes from there what was made of a page before, and puts there what is
 // new. A page is the unit: jumps within it are direct, so its blocks come and go together.
+using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Emit;
@@ -12,19 +13,19 @@ internal sealed unsafe class Archivist : IDisposable
     private readonly TranslationStore _store;
     private readonly GuestMemory _memory;
     private readonly TranslationArchive _archive;
-    private readonly PageCollector _collector;
     private readonly PageAdopter _adopter;
     private readonly int _worthwhile;
     private readonly Lock _saving = new();
     private byte[] _image = new byte[1 << 16];
 
-    /// <summary>Opens the archive.</summary>
-    /// <exception cref="Lamina.Host.HostException">It cannot be used.</exception>
-    public Archivist(TranslationStore store, GuestMemory memory, TranslatorSettings settings, bool hasSmap)
+    /// <summary>Works for a store; the archive is its own from now on.</summary>
+    /// <param name="store">Whose translations these are.</param>
+    /// <param name="memory">The guest's memory.</param>
+    /// <param name="archive">Where they are kept.</param>
+    /// <param name="worthwhile">How many bytes of new code there have to be for something to be put there.</param>
+    public Archivist(TranslationStore store, GuestMemory memory, TranslationArchive archive, int worthwhile)
     {
-        (_store, _memory, _worthwhile) = (store, memory, settings.ArchiveWorthwhileBytes);
-        _archive = TranslationArchive.Open(settings.ArchiveFolder!, settings.ArchiveBytes, ArchiveKey.Of(settings, hasSmap));
-        _collector = new PageCollector(store.Buffer, Fingerprint, store.Stubs.Addresses.Stale);
+        (_store, _memory, _archive, _worthwhile) = (store, memory, archive, worthwhile);
         _adopter = new PageAdopter(store.Buffer, Fingerprint);
     }
 
@@ -81,11 +82,7 @@ internal sealed unsafe class Archivist : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _archive.NoteUse();
-        _archive.Dispose();
-    }
+    public void Dispose() => _archive.Dispose();
 
     // The pages of which there is more than was taken from the archive; none where all that is not much.
     private Dictionary<ulong, List<Block>> FindPages()
@@ -114,6 +111,7 @@ internal sealed unsafe class Archivist : IDisposable
 
     private bool Write(SegmentWriter writer, Dictionary<ulong, List<Block>> pages, int generation)
     {
+        var collector = new PageCollector(_store.Buffer, Fingerprint, _store.Stubs.Addresses.Stale);
         var page = new byte[PageImage.PageSize];
         var added = new HashSet<ulong>();
         foreach (var (physical, blocks) in pages)
@@ -126,7 +124,7 @@ internal sealed unsafe class Archivist : IDisposable
                 new ReadOnlySpan<byte>((byte*)_memory.HostBase + physical, page.Length).CopyTo(page);
                 var hash = PageHash.Of(page);
                 if (_archive.CountBlocks(hash) >= blocks.Count || !added.Add(hash)) continue;
-                if (!_collector.TryCollect(page, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(blocks), out var image)) continue;
+                if (!collector.TryCollect(page, CollectionsMarshal.AsSpan(blocks), out var image)) continue;
                 writer.Add(hash, image, blocks.Count);
                 foreach (var block in blocks) block.Adopted = true;
             }

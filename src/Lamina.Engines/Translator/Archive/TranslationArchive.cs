@@ -102,17 +102,10 @@ internal sealed class TranslationArchive : IDisposable
     /// <summary>Whether a segment has become as large as the whole archive may be.</summary>
     public bool IsFull(SegmentWriter writer) => writer.Length >= (ulong)_mostBytes;
 
-    /// <summary>Says that what was read was of use.</summary>
-    public void NoteUse()
-    {
-        var now = new HostFileTime(0, 0, IsNow: true);
-        foreach (var segment in _segments)
-            if (segment.Used) _ = _folder.SetTimes(Encoding.UTF8.GetBytes(segment.Name), now, now);
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
+        NoteUse();
         foreach (var segment in _segments) segment.Dispose();
         _folder.Dispose();
     }
@@ -154,6 +147,14 @@ internal sealed class TranslationArchive : IDisposable
         {
             return [];
         }
+    }
+
+    // The time of a file says when something of it was last of use.
+    private void NoteUse()
+    {
+        var now = new HostFileTime(0, 0, IsNow: true);
+        foreach (var segment in _segments)
+            if (segment.Used) _ = _folder.SetTimes(Encoding.UTF8.GetBytes(segment.Name), now, now);
     }
 
     private void RemoveOldest(string added)

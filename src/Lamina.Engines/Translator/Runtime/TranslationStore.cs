@@ -32,15 +32,16 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public TranslationStore(GuestMemory memory, TranslatorSettings settings, CpuModel model)
     {
+        var hasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
+        var archive = settings.ArchiveFolder is { } folder ? TranslationArchive.Open(folder, settings.ArchiveBytes, ArchiveKey.Of(settings, hasSmap)) : null;
         _memory = memory;
         _precise = settings.Precise;
-        Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: settings.ArchiveFolder != null);
+        Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: archive != null);
         _index = new BlockIndex(Buffer);
         Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
-        var hasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
         _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, hasSmap);
-        if (settings.ArchiveFolder != null) Archivist = new Archivist(this, memory, settings, hasSmap);
+        if (archive != null) Archivist = new Archivist(this, memory, archive, settings.ArchiveWorthwhileBytes);
     }
 
     /// <summary>Guards translation and invalidation.</summary>

@@ -1,0 +1,231 @@
+// Translations that one machine leaves to the next.
+using System.Runtime.InteropServices;
+using Lamina.Core.Engine;
+using Lamina.Engines.Translator;
+using Lamina.EngineTests.Guest;
+using Lamina.Host;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.EngineTests;
+
+public sealed class ArchiveTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lamina-archive-");
+
+    [Fact]
+    public void What_one_machine_has_translated_another_one_takes_from_the_archive()
+    {
+        var first = Run(Sum(GuestMode.LongUser, 1));
+
+        var second = Run(Sum(GuestMode.LongUser, 1));
+
+        Assert.Equal((0, 0), (first.Pages, first.Blocks));
+        Assert.Equal(1, second.Pages);
+        Assert.True(second.Blocks >= 4, $"{second.Blocks} blocks from the archive");
+        Assert.True(second.Translated < first.Translated - 3, $"{second.Translated} blocks translated, {first.Translated} before");
+    }
+
+    [Fact]
+    public void Another_machine_may_have_the_page_elsewhere()
+    {
+        const uint distance = 0x10_0000;
+        _ = Run(Sum(GuestMode.LongUser, 1));
+        using var machine = NewMachine();
+        var program = Sum(GuestMode.LongUser, 1);
+        var state = program.Load(machine);
+        var page = new byte[4096];
+        Assert.True(machine.Memory.TryRead(Layout.Code, page));
+        machine.Load(Layout.Code + distance, page);
+        state.Rip += distance;
+
+        program.Check(machine, machine.Run(state));
+
+        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+    }
+
+    [Fact]
+    public void A_page_of_which_one_byte_differs_is_translated()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1));
+
+        var second = Run(Sum(GuestMode.LongUser, 2));
+
+        Assert.Equal(0, second.Pages);
+    }
+
+    [Fact]
+    public void What_a_supervisor_runs_is_not_kept()
+    {
+        _ = Run(Sum(GuestMode.Long, 1));
+
+        Assert.Equal(0, Run(Sum(GuestMode.Long, 1)).Pages);
+        Assert.Empty(Segments());
+    }
+
+    [Fact]
+    public void Little_that_is_new_is_not_kept()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1), worthwhile: 1 << 20);
+
+        Assert.Empty(Segments());
+    }
+
+    [Fact]
+    public void What_is_known_already_is_not_kept_twice()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1));
+        _ = Run(Sum(GuestMode.LongUser, 1));
+
+        Assert.Single(Segments());
+    }
+
+    // As when a device has written to the page but the blocks are not yet stale: the archive would say that the new bytes mean
+    // what the old ones did.
+    [Fact]
+    public void Bytes_that_have_changed_unnoticed_are_not_taken_for_those_that_were_translated()
+    {
+        using (var machine = NewMachine())
+        {
+            var program = Sum(GuestMode.LongUser, 1);
+            program.Check(machine, program.Run(machine));
+            using var other = new SmallMachine(new TranslatorEngine());
+            _ = Sum(GuestMode.LongUser, 2).Load(other);
+            var page = new byte[4096];
+            Assert.True(other.Memory.TryRead(Layout.Code, page));
+            Marshal.Copy(page, 0, machine.Memory.HostBase + (nint)Layout.Code, page.Length);
+        }
+
+        _ = Run(Sum(GuestMode.LongUser, 2));
+    }
+
+    [Fact]
+    public void Code_that_was_changed_is_kept_as_it_was_at_last()
+    {
+        using (var machine = NewMachine())
+        {
+            for (var step = 1; step <= 2; step++)
+            {
+                var program = Sum(GuestMode.LongUser, step);
+                program.Check(machine, program.Run(machine));
+            }
+        }
+
+        Assert.Equal(0, Run(Sum(GuestMode.LongUser, 1)).Pages);
+        Assert.Equal(1, Run(Sum(GuestMode.LongUser, 2)).Pages);
+    }
+
+    [Fact]
+    public void Code_in_which_a_debugger_stops_is_not_kept()
+    {
+        using (var machine = NewMachine())
+        {
+            var program = Sum(GuestMode.LongUser, 1);
+            machine.Vcpu.SetDebug(new HashSet<ulong> { Layout.Code + 0x800 }, singleStep: false);
+            program.Check(machine, program.Run(machine));
+        }
+
+        Assert.Empty(Segments());
+    }
+
+    [Fact]
+    public void A_damaged_archive_costs_a_translation_and_nothing_else()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1));
+        var path = Assert.Single(Segments());
+        var bytes = File.ReadAllBytes(path);
+        for (var at = 7; at < bytes.Length; at += bytes.Length / 40)
+        {
+            var damaged = bytes.ToArray();
+            damaged[at] ^= 0x10;
+            File.WriteAllBytes(path, damaged);
+
+            _ = Run(Sum(GuestMode.LongUser, 1));
+
+            foreach (var segment in Segments()) File.Delete(segment);
+        }
+    }
+
+    [Fact]
+    public void A_folder_that_others_may_write_to_is_refused()
+    {
+        File.SetUnixFileMode(_folder.FullName, (UnixFileMode)0b111_111_000);
+
+        var refused = Assert.Throws<HostException>(NewMachine);
+
+        Assert.Contains("others may write to it", refused.Message, StringComparison.Ordinal);
+    }
+
+    // Jumps to other pages get their links anew: the conditional one's lies in the cold part.
+    [Fact]
+    public void Jumps_to_other_pages_are_linked_again()
+    {
+        var program = new GuestProgram(GuestMode.LongUser, c =>
+        {
+            var (again, far, end) = (c.CreateLabel(), c.CreateLabel(), c.CreateLabel());
+            c.xor(eax, eax);
+            c.mov(ecx, 5000);
+            c.Label(ref again);
+            c.inc(eax);
+            c.dec(ecx);
+            c.jnz(far);
+            c.jmp(end);
+            for (var i = 0; i < 4096; i++) c.int3();
+            c.Label(ref far);
+            c.inc(eax);
+            c.test(eax, eax);
+            c.jnz(again);
+            c.ud2();
+            c.Label(ref end);
+        }, (_, state) => Assert.Equal(9999ul, state.Gpr[GprIndex.Rax]));
+        _ = Run(program);
+
+        using var machine = NewMachine();
+        program.Check(machine, program.Run(machine));
+
+        Assert.Equal(2, Statistic(machine, "pages from the archive"));
+        Assert.True(Statistic(machine, "exits: farlink") >= 2);
+    }
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    // A loop with a call, so that there are jumps and returns between blocks, and accesses to memory with their cold parts.
+    private static GuestProgram Sum(GuestMode mode, int step) => new(mode, c =>
+    {
+        var (again, add, end) = (c.CreateLabel(), c.CreateLabel(), c.CreateLabel());
+        c.mov(rsp, Layout.UserStack);
+        c.mov(rbx, Layout.Data);
+        c.mov(__qword_ptr[rbx], 0);
+        c.mov(ecx, 1000);
+        c.Label(ref again);
+        c.call(add);
+        c.dec(ecx);
+        c.jnz(again);
+        c.mov(rax, __qword_ptr[rbx]);
+        c.jmp(end);
+        c.Label(ref add);
+        c.add(__qword_ptr[rbx], step);
+        c.ret();
+        c.Label(ref end);
+    }, (_, state) => Assert.Equal(1000ul * (ulong)step, state.Gpr[GprIndex.Rax]));
+
+    private (long Pages, long Blocks, long Translated) Run(GuestProgram program, int worthwhile = 0)
+    {
+        using var machine = NewMachine(worthwhile);
+        program.Check(machine, program.Run(machine));
+        return (Statistic(machine, "pages from the archive"), Statistic(machine, "blocks from the archive"), Statistic(machine, "translated blocks"));
+    }
+
+    private static long Statistic(SmallMachine machine, string name) => machine.Machine.Statistics[name];
+
+    private SmallMachine NewMachine() => NewMachine(worthwhile: 0);
+
+    private SmallMachine NewMachine(int worthwhile) => new(new TranslatorEngine(new TranslatorSettings
+    {
+        CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes,
+        ArchiveFolder = _folder.FullName,
+        ArchiveWorthwhileBytes = worthwhile,
+    }));
+
+    private string[] Segments() => Directory.GetFiles(_folder.FullName, "*.translations");
+}
