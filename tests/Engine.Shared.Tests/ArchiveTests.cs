@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Archive;
 using Lamina.EngineTests.Guest;
 using Lamina.Host;
 using Xunit;
@@ -52,6 +53,33 @@ public sealed class ArchiveTests : IDisposable
         var second = Run(Sum(GuestMode.LongUser, 2));
 
         Assert.Equal(0, second.Pages);
+    }
+
+    // A guest can make such a page on purpose.
+    [Fact]
+    public void A_page_that_only_has_the_same_hash_is_translated()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1));
+        using var machine = NewMachine();
+        var (kept, program) = (Page(Sum(GuestMode.LongUser, 1)), Sum(GuestMode.LongUser, 2));
+        var forged = Page(program);
+        foreach (var spare in (int[])[510, 511]) forged[spare] = kept[spare] ^ StateBefore(kept, spare) ^ StateBefore(forged, spare);
+        Assert.Equal(PageHash.Of(MemoryMarshal.AsBytes(kept.AsSpan())), PageHash.Of(MemoryMarshal.AsBytes(forged.AsSpan())));
+        var state = program.Load(machine);
+        machine.Load(Layout.Code, MemoryMarshal.AsBytes(forged.AsSpan()));
+
+        program.Check(machine, machine.Run(state));
+
+        Assert.Equal(0, Statistic(machine, "pages from the archive"));
+
+        // Of that half of the hash which takes in a word of the page, by XOR.
+        static ulong StateBefore(ulong[] page, int word)
+        {
+            var (factor, turn) = word % 2 == 0 ? (0x9e37_79b9_7f4a_7c15, 29) : (0xc2b2_ae3d_27d4_eb4f, 31);
+            var state = factor;
+            for (var i = word % 2; i < word; i += 2) state = ulong.RotateLeft((state ^ page[i]) * factor, turn);
+            return state;
+        }
     }
 
     [Fact]
@@ -156,6 +184,50 @@ public sealed class ArchiveTests : IDisposable
         Assert.Contains("others may write to it", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_came_from_the_archive_grows_stale_with_its_bytes()
+    {
+        _ = Run(Sum(GuestMode.LongUser, 1));
+        using var machine = NewMachine();
+
+        for (var step = 1; step <= 3; step++)
+        {
+            var program = Sum(GuestMode.LongUser, step);
+            program.Check(machine, program.Run(machine));
+        }
+
+        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+    }
+
+    // A page that has become what the archive knows again, while some of its blocks are there: both kinds grow stale with its bytes.
+    [Fact]
+    public void Blocks_that_came_beside_others_grow_stale_like_them()
+    {
+        const int second = 0x400;
+        _ = Run(Sum(GuestMode.LongUser, 1), also: (second, 3));
+        using var machine = NewMachine();
+        var program = Sum(GuestMode.LongUser, 1);
+        var state = program.Load(machine);
+        RunSecond(4);
+        program.Check(machine, machine.Run(state));
+        Assert.Equal(0, Statistic(machine, "pages from the archive"));
+
+        RunSecond(3);
+
+        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+        program.Check(machine, machine.Run(state));
+        RunSecond(5);
+        RunSecond(6);
+
+        void RunSecond(byte value)
+        {
+            LoadSecond(machine, second, value);
+            state.Rip = Layout.Code + second;
+            Assert.Equal(value, machine.Run(state).Gpr[GprIndex.Rbx]);
+            state.Rip = Layout.Code;
+        }
+    }
+
     // Jumps to other pages get their links anew: the conditional one's lies in the cold part.
     [Fact]
     public void Jumps_to_other_pages_are_linked_again()
@@ -209,9 +281,36 @@ public sealed class ArchiveTests : IDisposable
         c.Label(ref end);
     }, (_, state) => Assert.Equal(1000ul * (ulong)step, state.Gpr[GprIndex.Rax]));
 
-    private (long Pages, long Blocks, long Translated) Run(GuestProgram program, int worthwhile = 0)
+    // The page of a program's code.
+    private ulong[] Page(GuestProgram program)
+    {
+        using var machine = new SmallMachine(new TranslatorEngine());
+        _ = program.Load(machine);
+        var page = new ulong[512];
+        Assert.True(machine.Memory.TryRead(Layout.Code, MemoryMarshal.AsBytes(page.AsSpan())));
+        return page;
+    }
+
+    // Another program in the page of the first: it gives a value in RBX.
+    private static void LoadSecond(SmallMachine machine, int offset, byte value) => machine.Load(Layout.Code + (ulong)offset, Modes.Assemble(64, Layout.Code + (ulong)offset, c =>
+    {
+        var end = c.CreateLabel();
+        c.mov(ebx, value);
+        c.mov(__byte_ptr[Layout.EndDevice], al);
+        c.Label(ref end);
+        c.jmp(end);
+    }));
+
+    private (long Pages, long Blocks, long Translated) Run(GuestProgram program, int worthwhile = 0, (int Offset, byte Value)? also = null)
     {
         using var machine = NewMachine(worthwhile);
+        if (also is { } second)
+        {
+            LoadSecond(machine, second.Offset, second.Value);
+            var state = program.Load(machine);
+            state.Rip += (ulong)second.Offset;
+            Assert.Equal(second.Value, machine.Run(state).Gpr[GprIndex.Rbx]);
+        }
         program.Check(machine, program.Run(machine));
         return (Statistic(machine, "pages from the archive"), Statistic(machine, "blocks from the archive"), Statistic(machine, "translated blocks"));
     }

@@ -34,6 +34,7 @@ internal sealed class LockstepMachine : IDisposable
     private readonly VirtualClock _clock = new();
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private readonly GatedApic _apic;
+    private readonly IEngineMachine _engine;
     private readonly IVcpu _vcpu;
     private readonly Queue<string> _events = [];
     private volatile bool _running;
@@ -49,7 +50,7 @@ internal sealed class LockstepMachine : IDisposable
         Memory = _units.Push(new GuestMemory(map.Ram));
         var controllers = _units.Push(new InterruptControllers(_clock, 1, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
-        var engine = _units.Push(new TranslatorEngine(spec.Settings).CreateMachine(new EngineMachineOptions(Memory, _clock, 1)));
+        var engine = _engine = _units.Push(new TranslatorEngine(spec.Settings).CreateMachine(new EngineMachineOptions(Memory, _clock, 1)));
         var local = controllers.LocalApics[0];
         _apic = new GatedApic(local, (index, value, write) => Meet(write ? $"wrmsr {index:x} {value:x}" : $"rdmsr {index:x}"), new Told(this, "apic", local.Mmio));
         _vcpu = engine.CreateVcpu(new VcpuOptions(0, new ToldBus(this), _apic));
@@ -71,6 +72,9 @@ internal sealed class LockstepMachine : IDisposable
     public GuestMemory Memory { get; }
 
     public ScriptedConsole Console { get; }
+
+    /// <summary>The engine's counters.</summary>
+    public IReadOnlyDictionary<string, long> Statistics => _engine.Statistics;
 
     /// <summary>The vCPU's state at the last stop.</summary>
     public VcpuState State { get; } = new();

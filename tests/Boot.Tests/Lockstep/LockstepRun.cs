@@ -11,7 +11,8 @@ namespace Lamina.Tests.Lockstep;
 /// <param name="End">How the guest ended its machine, or null where the run was cut.</param>
 /// <param name="Output">What it printed.</param>
 /// <param name="Divergence">The first difference, or null.</param>
-internal sealed record LockstepResult(long Stops, string? End, string Output, string? Divergence);
+/// <param name="Statistics">Counters of the second machine's engine.</param>
+internal sealed record LockstepResult(long Stops, string? End, string Output, string? Divergence, IReadOnlyDictionary<string, long> Statistics);
 
 /// <summary>Runs two machines side by side.</summary>
 internal static class LockstepRun
@@ -53,8 +54,8 @@ internal static class LockstepRun
             difference += StateDifference.Of(plain.State, optimised.State);
             var ends = plain.End != null || optimised.End != null || stop >= mostStops;
             if (difference.Length != 0 || ends || stop % MemoryInterval == 0) difference += StateDifference.Of(plain.Memory, optimised.Memory);
-            if (difference.Length != 0) return new LockstepResult(stop, plain.End, plain.Console.Output, Report(plain, optimised, stop, rip, difference, last));
-            if (ends) return new LockstepResult(stop, plain.End, plain.Console.Output, null);
+            if (difference.Length != 0) return new LockstepResult(stop, plain.End, plain.Console.Output, Report(plain, optimised, stop, rip, difference, last), optimised.Statistics);
+            if (ends) return new LockstepResult(stop, plain.End, plain.Console.Output, null, optimised.Statistics);
             rip = plain.State.Rip;
         }
     }

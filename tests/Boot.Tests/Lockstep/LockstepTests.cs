@@ -13,13 +13,30 @@ public sealed class LockstepTests(ITestOutputHelper output)
     private static readonly TranslatorSettings Optimised = new();
 
     [Fact]
-    public Task A_boot_and_commands_are_the_same_with_precise_flags() => Compare("precise", new TranslatorSettings { Precise = true });
+    public async Task A_boot_and_commands_are_the_same_with_precise_flags_and_with_code_from_an_archive()
+    {
+        var folder = Directory.CreateTempSubdirectory("lamina-archive-");
+        try
+        {
+            var archived = Optimised with { ArchiveFolder = folder.FullName, ArchiveWorthwhileBytes = 0 };
+
+            var first = await Compare("precise", new TranslatorSettings { Precise = true }, archived);
+            var second = await Compare("default", Optimised, archived);
+
+            Assert.Equal(0, first["pages from the archive"]);
+            Assert.InRange(second["pages from the archive"], 100, long.MaxValue);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
 
     [Fact]
     public Task A_boot_and_commands_are_the_same_one_instruction_a_block()
     {
         AllTests.SkipUnlessAsked("a boot of one instruction at a time takes minutes");
-        return Compare("single", new TranslatorSettings { Precise = true, SingleInstructionBlocks = true });
+        return Compare("single", new TranslatorSettings { Precise = true, SingleInstructionBlocks = true }, Optimised);
     }
 
     // Writes a word of memory to a port, byte by byte, and counts in another; for ever.
@@ -46,7 +63,16 @@ public sealed class LockstepTests(ITestOutputHelper output)
         Assert.Contains(difference, other.Divergence, StringComparison.Ordinal);
     }
 
-    private async Task Compare(string name, TranslatorSettings plain)
+    private async Task<IReadOnlyDictionary<string, long>> Compare(string name, TranslatorSettings plain, TranslatorSettings optimised)
+    {
+        var result = LockstepRun.Run(await SpecAsync(name, plain), await SpecAsync("optimised", optimised));
+        output.WriteLine($"{result.Stops} stops, end: {result.End}\n{result.Output}");
+        Assert.True(result.Divergence == null, result.Divergence);
+        Assert.Equal("powered off", result.End);
+        return result.Statistics;
+    }
+
+    private static async Task<LockstepSpec> SpecAsync(string name, TranslatorSettings settings)
     {
         Assert.SkipUnless(TestEngine.Default == EngineChoice.Translator, "two settings of the translator are compared; another engine was asked for");
         var image = await TinyImage.GetAsync();
@@ -58,10 +84,6 @@ public sealed class LockstepTests(ITestOutputHelper output)
             CommandLine = image.CommandLine + " nokaslr clearcpuid=rdrand,rdseed",
         };
         string[] script = ["seq 1 3000 | sort -r | sha256sum", "for i in 1 2 3 4 5 6 7 8 9 10; do sh -c :; done", "dmesg | tail -n 3", "poweroff"];
-        LockstepSpec Spec(string which, TranslatorSettings settings) => new(which, settings, boot, Memory, script);
-        var result = LockstepRun.Run(Spec(name, plain), Spec("default", Optimised));
-        output.WriteLine($"{result.Stops} stops, end: {result.End}\n{result.Output}");
-        Assert.True(result.Divergence == null, result.Divergence);
-        Assert.Equal("powered off", result.End);
+        return new LockstepSpec(name, settings, boot, Memory, script);
     }
 }
