@@ -29,7 +29,6 @@ internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fi
     private readonly List<Instruction> _systemInstructions = [];
     private readonly List<StoredLoan> _loans = [];
     private readonly List<int> _distances = [];
-    private readonly List<int> _ofBlock = [];
     private readonly Dictionary<int, int> _unlinked = [];
     private byte[] _code = [];
     private Moved[] _moved = [];
@@ -209,20 +208,12 @@ internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fi
 
     private bool TryStoreDistances(ReadOnlySpan<Block> blocks, Block block, in Moved moved, int coldStart)
     {
-        _ofBlock.Clear();
         for (var i = block.FirstDistance; i < block.FirstDistance + block.DistanceCount; i++)
         {
             var field = buffer.Distances![i];
             // Nothing of a stale block runs but what leads to its entry.
-            if (moved.Valid || field >= moved.ChainStart && field < block.HostStart) _ofBlock.Add(field);
-        }
-        _ofBlock.Sort();
-        var previous = -1;
-        foreach (var field in _ofBlock)
-        {
-            if (field == previous) continue;
-            previous = field;
-            if (!TryStoreDistance(blocks, block, field, moved, coldStart)) return false;
+            var runs = moved.Valid || field >= moved.ChainStart && field < block.HostStart;
+            if (runs && !TryStoreDistance(blocks, block, field, moved, coldStart)) return false;
         }
         if (!moved.Valid) StoreStaleEntry(block.HostStart + moved.Hot);
         return true;
