@@ -12,9 +12,6 @@ namespace Lamina.Engines.Translator.Archive;
 
 internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fingerprint, ulong stale)
 {
-    // Larger pages are left out: a page of the guest's code has mostly less than a tenth of it.
-    private const int MostCode = CodeBuffer.ColdChunk / 2;
-
     /// <summary>Where a block goes: what to add to offsets in the buffer, and the chain that it belongs to.</summary>
     private struct Moved
     {
@@ -108,7 +105,7 @@ internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fi
             hot = LikeIn(hot, start);
             for (; first <= last; first++) (_moved[first].Hot, _moved[first].ChainStart, _moved[first].ChainEnd) = (hot - start, start, end);
             hot += end - start;
-            if (hot > MostCode) return false;
+            if (hot > PageImage.MostCode) return false;
         }
         // What lies at the very end of one part does not lie in the other.
         hotBytes = (hot + CodeBuffer.CacheLine & -CodeBuffer.CacheLine) - PageImage.Origin;
@@ -119,7 +116,7 @@ internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fi
             cold = LikeIn(cold, blocks[i].ColdStart);
             _moved[i].Cold = cold - blocks[i].ColdStart;
             if (_moved[i].Valid) cold += blocks[i].ColdEnd - blocks[i].ColdStart;
-            if (cold - coldStart > MostCode) return false;
+            if (cold - coldStart > PageImage.MostCode) return false;
         }
         coldBytes = cold - coldStart;
         return true;

@@ -4,6 +4,7 @@
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Runtime;
 
 namespace Lamina.Engines.Translator.Archive;
 
@@ -63,6 +64,9 @@ internal readonly ref struct PageImage
     public const int OffsetBits = 28;
 
     public const int PageSize = 4096;
+
+    /// <summary>The most bytes of either part of the code: a page of the guest's has mostly less than a tenth of it.</summary>
+    public const int MostCode = CodeBuffer.ColdChunk / 2;
 
     private PageImage(PageImageHeader header, ReadOnlySpan<byte> rest)
     {
@@ -129,7 +133,7 @@ internal readonly ref struct PageImage
     private bool IsSound()
     {
         var (pastHot, pastCold) = (Origin + Header.HotBytes, Origin + Code.Length);
-        if (Header.HotBytes % CodeAlignment != 0) return false;
+        if (Header.HotBytes % CodeBuffer.CacheLine != 0 || Header.HotBytes > MostCode || Header.ColdBytes > MostCode) return false;
         foreach (ref readonly var block in Blocks)
         {
             if (!Within(block.HotStart, block.HotEnd, Origin, pastHot) || !Within(block.ColdStart, block.ColdEnd, pastHot, pastCold)) return false;
@@ -144,14 +148,13 @@ internal readonly ref struct PageImage
         foreach (ref readonly var site in Sites)
         {
             if (site.Kind == SiteKind.Link && !Counts(site.Return - Origin, sizeof(int), Code.Length)) return false;
+            if (site.Kind == SiteKind.System && !Counts(site.Target, 1, SystemInstructions.Length)) return false;
         }
         return true;
 
         static bool Within(int start, int end, int from, int past) => start >= from && start <= end && end <= past;
         static bool Counts(int first, int count, int all) => first >= 0 && count >= 0 && first <= all - count;
     }
-
-    private const int CodeAlignment = 64;
 
     private static ReadOnlySpan<byte> Take(scoped ref ReadOnlySpan<byte> rest, int count)
     {
