@@ -52,9 +52,12 @@ internal sealed class TranslationArchive : IDisposable
             throw new HostException($"translations cannot be kept in {path} ({failure.Message.TrimEnd('.')}); name another folder, or none");
         }
         var folder = HostFolder.Open(path);
-        if (folder.Status([], out var status) >= 0 && status.IsOnlyOurs) return folder;
+        var result = folder.Status([], out var status);
+        if (result >= 0 && status.IsOnlyOurs) return folder;
         folder.Dispose();
-        throw new HostException($"translations cannot be kept in {path}: it belongs to another user, or others may write to it, and could have their code executed; make it your own (chmod go-w), or name another folder");
+        throw new HostException(result < 0
+            ? $"translations cannot be kept in {path}: this host does not let programs look below a folder (openat2: {DeviceFile.Describe(-result)}); name another folder, or none"
+            : $"translations cannot be kept in {path}: it belongs to another user, or others may write to it, and could have their code executed; make it your own (chmod go-w), or name another folder");
     }
 
     /// <summary>How many blocks there are of a page of this hash; 0: none.</summary>
