@@ -134,7 +134,7 @@ internal sealed class RunOptions
             ArchiveFolder = codeArchive switch
             {
                 "off" => null,
-                null => TranslatorArchive.FolderOfUser(),
+                null => CodeArchiveFolder.OfUser(),
                 "" => throw Refuse("--code-archive", codeArchive, "a folder", "off or /var/tmp/code"),
                 _ => TranslatorEngine.WhyNotKeptIn(codeArchive) is { } reason ? throw new UsageException($"--code-archive: {reason}") : Path.GetFullPath(codeArchive),
             },

@@ -56,7 +56,7 @@ internal sealed record HostFacts
 
     // A folder that is still to be made will be the user's.
     private static (string?, string?) FindCodeArchive() =>
-        TranslatorArchive.Folder is { } folder ? (folder, Directory.Exists(folder) ? TranslatorEngine.WhyNotKeptIn(folder) : null) : (null, null);
+        CodeArchiveFolder.Place is { } folder ? (folder, Directory.Exists(folder) ? TranslatorEngine.WhyNotKeptIn(folder) : null) : (null, null);
 
     private static (string, long)? CacheDisk()
     {

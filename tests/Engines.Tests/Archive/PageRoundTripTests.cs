@@ -1,12 +1,15 @@
 // A page's translations before they were put into the archive and after they have come back, elsewhere in another buffer:
 // all that is known of them, and every byte but those that say how far it is to other code.
+using System.Buffers.Binary;
 using Iced.Intel;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
@@ -49,6 +52,71 @@ public sealed unsafe class PageRoundTripTests : IDisposable
         Assert.Contains(old, block => !block.Valid);
         Assert.Contains(old, block => block.First.Length > 0 && block.Second.Length > 0);
         Assert.Contains(Enumerable.Range(0, before.Buffer.Instructions.Count), i => before.Buffer.BorrowedBy(i).Length > 0);
+    }
+
+    [Fact]
+    public void A_page_whose_code_is_too_large_is_left_out()
+    {
+        // ADD [RAX], AL, two bytes each, at each of which a block of many begins.
+        using (var side = new Side(_folder.FullName, First, new byte[4096]))
+        {
+            for (var offset = 0ul; offset < 4096; offset += 2)
+                if (side.Store.Find(Side.Identity(First + offset, Key)) == null) Assert.NotNull(side.Translate(First + offset));
+            Assert.InRange(side.Blocks().Sum(block => block.HostEnd - block.HostStart), PageImage.MostCode + 1, int.MaxValue);
+
+            side.Store.Archivist!.Save();
+        }
+
+        Assert.Empty(_folder.GetFiles("*.translations"));
+    }
+
+    [Fact]
+    public void A_page_that_is_written_anew_all_the_time_is_left_out()
+    {
+        using (var side = new Side(_folder.FullName, First, _page))
+        {
+            side.TranslateAll(_offsets);
+            var all = side.Blocks();
+            foreach (var block in all.Where(block => (block.Physical & 0xfff) < 3 * (all.Max(last => last.Physical) & 0xfff) / 4)) side.Store.NoteWritten(block.Physical, 1);
+            Assert.InRange(all.Count(block => block.Valid), all.Count / 8 + 1, all.Count / 2 - 1);
+
+            side.Store.Archivist!.Save();
+        }
+
+        Assert.Empty(_folder.GetFiles("*.translations"));
+    }
+
+    // Each number of an image, but those of code, made another: it is refused, or put where there is room for it.
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(0)]
+    [InlineData(5000)]
+    [InlineData(int.MaxValue)]
+    public void An_image_with_a_wrong_number_is_refused_or_does_no_harm(int wrong)
+    {
+        using (var before = new Side(_folder.FullName, First, _page))
+        {
+            before.TranslateAll(_offsets);
+            before.Store.Archivist!.Save();
+        }
+        using var after = new Side(_folder.FullName, Second, _page);
+        Assert.NotNull(after.Translate(Second));
+        var adopter = new PageAdopter(after.Buffer, new ByteFingerprint());
+        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.HasSmap));
+        var bytes = Array.Empty<byte>();
+        bytes = archive.Read(PageHash.Of(_page), ref bytes).ToArray();
+        Assert.True(PageImage.TryRead(bytes, out var sound));
+        var (refused, taken) = (0, 0);
+        for (var at = 0; at + 4 <= bytes.Length - sound.Code.Length; at += 4)
+        {
+            if (at == 32) at += 4096; // behind the header comes the page
+            var damaged = bytes.ToArray();
+            BinaryPrimitives.WriteInt32LittleEndian(damaged.AsSpan(at), wrong);
+            if (!PageImage.TryRead(damaged, out var image)) refused++;
+            else if (taken++ % 50 == 0) adopter.Adopt(image, Second, static _ => { });
+        }
+
+        Assert.True(refused > 0 && taken > 50, $"{refused} refused, {taken} taken");
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -201,9 +269,15 @@ public sealed unsafe class PageRoundTripTests : IDisposable
         {
             _physical = physical;
             Write(physical, page);
-            var settings = new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes, ArchiveFolder = folder, ArchiveWorthwhileBytes = 0 };
-            Store = new TranslationStore(_memory, settings, CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, VcpuCount = 1 }));
+            Settings = new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes, ArchiveFolder = folder, ArchiveWorthwhileBytes = 0 };
+            var model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, VcpuCount = 1 });
+            HasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
+            Store = new TranslationStore(_memory, Settings, model);
         }
+
+        public TranslatorSettings Settings { get; }
+
+        public bool HasSmap { get; }
 
         public TranslationStore Store { get; }
 
@@ -231,6 +305,6 @@ public sealed unsafe class PageRoundTripTests : IDisposable
             _memory.Dispose();
         }
 
-        private static BlockIdentity Identity(ulong physical, ModeKey key) => new(physical, (key & ModeKey.PositionIndependent) != 0 ? 0 : physical, 0, key);
+        public static BlockIdentity Identity(ulong physical, ModeKey key) => new(physical, (key & ModeKey.PositionIndependent) != 0 ? 0 : physical, 0, key);
     }
 }

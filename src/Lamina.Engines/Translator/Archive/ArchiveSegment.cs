@@ -2,6 +2,7 @@
 // name, and never changed; each image has its sum (CRC-32C), and so has the table. Only what the user of this process owns,
 // and nobody else may write to, is read.
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Lamina.Host.Io;
@@ -17,7 +18,7 @@ internal struct ImageEntry
 
     public long Offset;
     public int Length, Blocks;
-    public uint Sum, Reserved;
+    public uint Sum;
 }
 
 /// <summary>A file that is complete.</summary>
@@ -69,7 +70,7 @@ internal sealed class ArchiveSegment : IDisposable
         if (size < SegmentHeader.Bytes || !TryRead(file, 0, start)) return null;
         var header = MemoryMarshal.Read<SegmentHeader>(start);
         if (header.Magic != SegmentHeader.Expected || header.Images is < 0 or > MostImages || header.KeyBytes != Encoding.UTF8.GetByteCount(key)) return null;
-        var table = new byte[header.Images * Marshal.SizeOf<ImageEntry>() + header.KeyBytes];
+        var table = new byte[header.Images * Unsafe.SizeOf<ImageEntry>() + header.KeyBytes];
         if (header.Table > size || size - header.Table != (ulong)table.Length || !TryRead(file, header.Table, table) || SumOf(table) != header.Sum) return null;
         if (Encoding.UTF8.GetString(table.AsSpan(^header.KeyBytes..)) != key) return null;
         var entries = MemoryMarshal.Cast<byte, ImageEntry>(table.AsSpan(..^header.KeyBytes)).ToArray();
@@ -90,7 +91,7 @@ internal sealed class ArchiveSegment : IDisposable
 }
 
 /// <summary>What a file begins with.</summary>
-[StructLayout(LayoutKind.Sequential)]
+[StructLayout(LayoutKind.Sequential, Size = Bytes)]
 internal struct SegmentHeader
 {
     /// <summary>"lamina", and the number of this format.</summary>
@@ -100,6 +101,5 @@ internal struct SegmentHeader
 
     public ulong Magic, Table;
     public int Images, KeyBytes;
-    public uint Sum, Reserved;
-    private ulong _a, _b, _c, _d;
+    public uint Sum;
 }

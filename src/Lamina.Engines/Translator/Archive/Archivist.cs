@@ -77,7 +77,10 @@ internal sealed unsafe class Archivist : IDisposable
                 generation = _store.Generation;
                 pages = FindPages();
             }
-            _ = pages.Count > 0 && _archive.TryAdd(_store.Gate, writer => Write(writer, pages, generation));
+            var written = new List<Block>();
+            if (pages.Count == 0 || !_archive.TryAdd(_store.Gate, writer => Write(writer, pages, generation, written))) return;
+            foreach (var block in written) block.Adopted = true;
+            PagesAdded += written.Select(block => block.Physical >> 12).Distinct().Count();
         }
     }
 
@@ -99,6 +102,7 @@ internal sealed unsafe class Archivist : IDisposable
             if (IsFresh(block)) fresh += block.HostEnd - block.HostStart + block.ColdEnd - block.ColdStart;
         }
         if (fresh < _worthwhile) return [];
+        // Where little of a page is new, all of it is not written again.
         foreach (var (page, blocks) in pages)
         {
             var count = blocks.Count(IsFresh);
@@ -109,7 +113,7 @@ internal sealed unsafe class Archivist : IDisposable
 
     private static bool IsFresh(Block block) => block.Valid && !block.Adopted;
 
-    private bool Write(SegmentWriter writer, Dictionary<ulong, List<Block>> pages, int generation)
+    private bool Write(SegmentWriter writer, Dictionary<ulong, List<Block>> pages, int generation, List<Block> written)
     {
         var collector = new PageCollector(_store.Buffer, Fingerprint, _store.Stubs.Addresses.Stale);
         var page = new byte[PageImage.PageSize];
@@ -126,10 +130,10 @@ internal sealed unsafe class Archivist : IDisposable
                 if (_archive.CountBlocks(hash) >= blocks.Count || !added.Add(hash)) continue;
                 if (!collector.TryCollect(page, CollectionsMarshal.AsSpan(blocks), out var image)) continue;
                 writer.Add(hash, image, blocks.Count);
-                foreach (var block in blocks) block.Adopted = true;
+                written.AddRange(blocks);
             }
         }
-        PagesAdded += added.Count;
-        return added.Count > 0;
+        // Of what looked new much may be there already, or not be worth keeping.
+        return written.Count > 0 && writer.Length >= (ulong)_worthwhile;
     }
 }

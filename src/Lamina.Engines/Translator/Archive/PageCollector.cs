@@ -59,7 +59,7 @@ internal sealed unsafe class PageCollector(CodeBuffer buffer, ByteFingerprint fi
             Sites = _sites.Count,
             Starts = _starts.Count,
             SystemInstructions = _systemInstructions.Count,
-            Borrowed = _loans.Count,
+            Loans = _loans.Count,
             Distances = _distances.Count,
             HotBytes = hotBytes,
             ColdBytes = coldBytes,

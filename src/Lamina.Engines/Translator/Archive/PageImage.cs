@@ -1,6 +1,7 @@
 // The translations of one page of guest code as they lie in the archive: numbers in the byte order and with the layouts of
 // this build, which is the only one that reads them. Code is addressed by offsets into the image's own code, which begin
 // at Origin, so that 0 still says "nowhere": first what runs often, from a cache line's start, then the cold part, from another.
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
@@ -25,7 +26,7 @@ internal enum DistanceKind
 [StructLayout(LayoutKind.Sequential)]
 internal struct PageImageHeader
 {
-    public int Blocks, Sites, Starts, SystemInstructions, Borrowed, Distances, HotBytes, ColdBytes;
+    public int Blocks, Sites, Starts, SystemInstructions, Loans, Distances, HotBytes, ColdBytes;
 }
 
 /// <summary>A block of an image; ranges as <see cref="Block"/> has them, from the image's first site, start and displacement.</summary>
@@ -76,7 +77,7 @@ internal readonly ref struct PageImage
         Sites = Take<Site>(ref rest, header.Sites);
         Starts = Take<(int, ushort, bool)>(ref rest, header.Starts);
         SystemInstructions = Take<Instruction>(ref rest, header.SystemInstructions);
-        Loans = Take<StoredLoan>(ref rest, header.Borrowed);
+        Loans = Take<StoredLoan>(ref rest, header.Loans);
         Distances = Take<int>(ref rest, header.Distances);
         Code = rest;
     }
@@ -105,10 +106,10 @@ internal readonly ref struct PageImage
     public static bool TryRead(ReadOnlySpan<byte> bytes, out PageImage image)
     {
         image = default;
-        if (bytes.Length < Marshal.SizeOf<PageImageHeader>()) return false;
+        if (bytes.Length < Unsafe.SizeOf<PageImageHeader>()) return false;
         var header = MemoryMarshal.Read<PageImageHeader>(bytes);
         if (SizeOf(header) is not { } size || size != bytes.Length) return false;
-        image = new PageImage(header, bytes[Marshal.SizeOf<PageImageHeader>()..]);
+        image = new PageImage(header, bytes[Unsafe.SizeOf<PageImageHeader>()..]);
         return image.IsSound();
     }
 
@@ -118,9 +119,9 @@ internal readonly ref struct PageImage
         ReadOnlySpan<(int Count, int Size)> parts =
         [
             (header.Blocks, sizeof(StoredBlock)), (header.Sites, sizeof(Site)), (header.Starts, sizeof((int, ushort, bool))), (header.SystemInstructions, sizeof(Instruction)),
-            (header.Borrowed, sizeof(StoredLoan)), (header.Distances, sizeof(int)), (header.HotBytes, 1), (header.ColdBytes, 1),
+            (header.Loans, sizeof(StoredLoan)), (header.Distances, sizeof(int)), (header.HotBytes, 1), (header.ColdBytes, 1),
         ];
-        long size = Marshal.SizeOf<PageImageHeader>() + PageSize;
+        long size = Unsafe.SizeOf<PageImageHeader>() + PageSize;
         foreach (var (count, each) in parts)
         {
             if (count < 0) return null;
@@ -139,7 +140,7 @@ internal readonly ref struct PageImage
             if (!Within(block.HotStart, block.HotEnd, Origin, pastHot) || !Within(block.ColdStart, block.ColdEnd, pastHot, pastCold)) return false;
             if (!Counts(block.FirstSite, block.SiteCount, Sites.Length) || !Counts(block.FirstStart, block.StartCount, Starts.Length)
                 || !Counts(block.FirstDistance, block.DistanceCount, Distances.Length)) return false;
-            if (!Counts(block.Offset, block.Length, PageSize) || !Counts(block.FirstLookStart, block.FirstLookLength, PageSize) || !Counts(block.SecondLookStart, block.SecondLookLength, PageSize)) return false;
+            if (block.Length < 1 || !Counts(block.Offset, block.Length, PageSize) || !Counts(block.FirstLookStart, block.FirstLookLength, PageSize) || !Counts(block.SecondLookStart, block.SecondLookLength, PageSize)) return false;
         }
         foreach (var distance in Distances)
         {

@@ -117,25 +117,19 @@ internal sealed class TranslationArchive : IDisposable
     private void ReadSegments()
     {
         var names = Names(_prefix).Where(name => name.EndsWith(Suffix, StringComparison.Ordinal)).ToHashSet();
-        foreach (var gone in _segments.Where(segment => !names.Contains(segment.Name)).ToList()) Forget(gone);
+        foreach (var gone in _segments.Where(segment => !names.Contains(segment.Name))) gone.Dispose();
+        _ = _segments.RemoveAll(segment => !names.Contains(segment.Name));
         foreach (var name in names.Except(_segments.Select(segment => segment.Name)).ToList())
+            if (ArchiveSegment.TryOpen(_folder, name, _key) is { } come) _segments.Add(come);
+        _images.Clear();
+        foreach (var segment in _segments)
         {
-            if (ArchiveSegment.TryOpen(_folder, name, _key) is not { } segment) continue;
-            _segments.Add(segment);
             foreach (ref readonly var entry in segment.Entries)
             {
                 ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_images, entry.Hash, out var exists);
                 if (!exists || known.Entry.Blocks < entry.Blocks) known = (segment, entry);
             }
         }
-    }
-
-    private void Forget(ArchiveSegment segment)
-    {
-        foreach (ref readonly var entry in segment.Entries)
-            if (_images.TryGetValue(entry.Hash, out var found) && found.Segment == segment) _ = _images.Remove(entry.Hash);
-        _ = _segments.Remove(segment);
-        segment.Dispose();
     }
 
     private IEnumerable<string> Names(string prefix) => Files().Select(file => file.Name).Where(name => name.StartsWith(prefix, StringComparison.Ordinal));

@@ -106,7 +106,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
 
     private void Begin(Block result, Flags live)
     {
-        _asm = buffer.Begin(continues: _continues);
+        _asm = buffer.BeginBlock(_continues);
         result.FirstDistance = buffer.Distances?.Count ?? 0;
         BeginLanding(live);
         _asm.AlignEntry();

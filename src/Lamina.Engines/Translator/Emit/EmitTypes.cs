@@ -131,7 +131,7 @@ internal sealed class Block
     /// <summary>What its guest bytes and those that it relied on come to; see <see cref="Archive.ByteFingerprint"/>.</summary>
     public ulong Fingerprint;
 
-    /// <summary>It was not translated here, but comes from the archive.</summary>
+    /// <summary>It is in the archive: it comes from there, or was put there.</summary>
     public bool Adopted;
 
     /// <summary>Flags that may be read before they are written.</summary>

@@ -40,7 +40,7 @@ internal sealed class BlockIndex(CodeBuffer buffer)
         }
     }
 
-    /// <summary>Adds a block that is not there.</summary>
+    /// <summary>Adds a block. Of several valid ones of an identity (one may have come with its page from the archive) any is found.</summary>
     public void Add(Block block)
     {
         if (_taken >= _words.Length / 2) Grow();

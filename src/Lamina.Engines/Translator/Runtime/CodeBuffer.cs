@@ -76,14 +76,14 @@ internal sealed unsafe class CodeBuffer : IDisposable
     /// <summary>Where the code has displacements, if it is movable.</summary>
     public CodeDistances? Distances { get; }
 
-    /// <summary>Where the next code goes. Its first five bytes lie within a word of eight.</summary>
+    /// <summary>Where the next code goes that belongs to no block, and is never moved.</summary>
+    public Assembler Begin() => AssemblerAt((_used + 15) & ~15, null);
+
+    /// <summary>Where the next block's code goes. Its first five bytes lie within a word of eight.</summary>
     /// <param name="continues">What was emitted last runs into it.</param>
-    public Assembler Begin(bool continues = false)
-    {
-        var asm = new Assembler(_base + _used, (long)_executable.Address - (long)_base, Distances);
-        if (!continues) asm.Cursor = _base + ((_used + 15) & ~15);
-        return asm;
-    }
+    public Assembler BeginBlock(bool continues) => AssemblerAt(continues ? _used : (_used + 15) & ~15, Distances);
+
+    private Assembler AssemblerAt(int offset, CodeDistances? distances) => new(_base + offset, (long)_executable.Address - (long)_base, distances);
 
     public int End(byte* cursor)
     {

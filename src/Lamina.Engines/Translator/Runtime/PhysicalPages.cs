@@ -68,9 +68,6 @@ internal sealed unsafe class PhysicalPages : IDisposable
         return page.Sought = true;
     }
 
-    /// <summary>Whether blocks depend on a marked page.</summary>
-    public bool HasBlocks(ulong physical) => _code[physical >> 12].Blocks.Count > 0;
-
     /// <summary>Records a block with all that it depends on, in pages that are marked.</summary>
     public void Add(Block block)
     {
@@ -166,7 +163,8 @@ internal sealed unsafe class PhysicalPages : IDisposable
     {
         // Both where two linear pages are one physical page.
         var mask = page == block.SecondPage ? GranuleMask(0, 16) : 0;
-        return page != (block.Physical & ~0xffful) ? mask : mask | GranuleMask((int)(block.Physical & 0xfff), block.Length) | GranuleMask(block.First.Start, block.First.Length) | GranuleMask(block.Second.Start, block.Second.Length);
+        if (page != (block.Physical & ~0xffful)) return mask;
+        return mask | GranuleMask((int)(block.Physical & 0xfff), block.Length) | GranuleMask(block.First.Start, block.First.Length) | GranuleMask(block.Second.Start, block.Second.Length);
     }
 
     private static bool Overlaps(int start, int length, int otherStart, int otherLength) =>

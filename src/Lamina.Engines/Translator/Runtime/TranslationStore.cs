@@ -111,17 +111,11 @@ internal sealed unsafe class TranslationStore : IDisposable
     // What the archive has of the page that was copied.
     private bool TryAdoptPage(in BlockIdentity identity) =>
         Archivist != null && Archivist.Keeps(identity.Key) && Breakpoints.Count == 0 && Pages.IsToBeSought(identity.Physical)
-        && Archivist.TryAdopt(identity.Physical & ~0xffful, new ReadOnlySpan<byte>(_pages, PageSize), Pages.HasBlocks(identity.Physical) ? AdoptBesideOthers : Adopt);
+        && Archivist.TryAdopt(identity.Physical & ~0xffful, new ReadOnlySpan<byte>(_pages, PageSize), Adopt);
 
     private void Adopt(Block block)
     {
         _index.Add(block);
-        Pages.Add(block);
-    }
-
-    private void AdoptBesideOthers(Block block)
-    {
-        if (_index.Find(BlockIdentity.Of(block)) == null) _index.Add(block);
         Pages.Add(block);
     }
 
