@@ -28,6 +28,21 @@ public sealed class ArchiveTests : IDisposable
     }
 
     [Fact]
+    public void What_a_machine_keeps_at_its_end_is_kept_once_and_told()
+    {
+        using var machine = NewMachine();
+        var program = Sum(GuestMode.LongUser, 1);
+        program.Check(machine, program.Run(machine));
+        Assert.Equal(0, Statistic(machine, "pages to the archive"));
+
+        machine.Machine.Conclude();
+        machine.Machine.Conclude();
+
+        Assert.Equal(1, Statistic(machine, "pages to the archive"));
+        _ = Assert.Single(Segments());
+    }
+
+    [Fact]
     public void Another_machine_may_have_the_page_elsewhere()
     {
         const uint distance = 0x10_0000;

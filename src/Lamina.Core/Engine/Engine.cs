@@ -97,6 +97,11 @@ public interface IEngineMachine : IDisposable
 
     /// <summary>The engine's counters for --stats, by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }
+
+    /// <summary>Keeps what is to outlast the machine. Called when its vCPUs will not run again; its counters may be asked for afterwards.</summary>
+    void Conclude()
+    {
+    }
 }
 
 /// <summary>What a machine asks of its engine.</summary>

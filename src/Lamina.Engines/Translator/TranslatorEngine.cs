@@ -114,10 +114,12 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     public void Written(ulong address, ulong length) => _store.NoteWritten(address, length);
 
     /// <inheritdoc/>
+    public void Conclude() => _store.Archivist?.Save();
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         _trimmer.Dispose();
-        _store.Archivist?.Save();
         foreach (var vcpu in _store.World.Vcpus) vcpu.Dispose();
         _store.Dispose();
     }

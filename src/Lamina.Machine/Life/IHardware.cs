@@ -22,6 +22,9 @@ internal interface IHardware : IDisposable
 
     /// <summary>Counters by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }
+
+    /// <summary>Keeps what is to outlast the machine. Called when the vCPUs will not run again, before the counters are read for the last time.</summary>
+    void Conclude();
 }
 
 /// <summary>What devices tell the machine. Any thread, with no lock held; returns at once.</summary>

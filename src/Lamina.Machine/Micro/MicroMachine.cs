@@ -147,6 +147,9 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public void Conclude() => _engine.Conclude();
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         // No timer reaches a part that is gone.

@@ -189,7 +189,8 @@ public sealed class SwitchTests : IDisposable
     {
         Member five = Join(new VlanMembership(5)), alsoFive = Join(new VlanMembership(5));
 
-        foreach (var (sender, receiver) in (((Member, Member)[])[(five, alsoFive), (alsoFive, five)]))
+        // The first member is the switch: only when a frame of the second has come is it known to have been let in.
+        foreach (var (sender, receiver) in (((Member, Member)[])[(alsoFive, five), (five, alsoFive)]))
         {
             sender.Send(Frame(Ethernet.Broadcast, MacA, length: Ethernet.LongestFrame));
             sender.Send(Frame(Ethernet.Broadcast, MacA, length: Ethernet.LongestFrame - Ethernet.VlanTagLength));

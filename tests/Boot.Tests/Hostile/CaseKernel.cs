@@ -63,6 +63,7 @@ internal static class CaseKernel
             .With32([0xB8], PageTables).Raw(0x0F, 0x22, 0xD8)           //          mov cr3, rax
             .With32([0x0F, 0x01, 0x14, 0x25], GdtPointer)               //          lgdt
             .With32([0xB8], TssSelector).Raw(0x0F, 0x00, 0xD8)          //          ltr ax
+            .With32([0x0F, 0x01, 0x1C, 0x25], IdtPointer)               //          lidt; from now on an NMI may come
             .Out8(0x43, 0x34).Out8(0x40, 0x00).Out8(0x40, 0x0A)         //          timer 0, mode 2, about 2.1 ms
             .Store32(0xFEC0_0000, 0x15).Store32(0xFEC0_0010, 0)         //          I/O APIC input 2: to APIC 0
             .Store32(0xFEC0_0000, 0x14).Store32(0xFEC0_0010, 0x400);    //          as NMI, by edge

@@ -145,6 +145,7 @@ internal sealed class LockstepMachine : IDisposable
 
     public void Dispose()
     {
+        _engine.Conclude();
         _vcpu.Dispose();
         _units.Dispose();
     }

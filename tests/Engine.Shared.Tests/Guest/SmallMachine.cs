@@ -145,6 +145,7 @@ internal sealed class SmallMachine : IDisposable
     {
         _clock.Pause();
         _pit.Dispose();
+        _machine.Conclude();
         _machine.Dispose();
         Controllers.Dispose();
         Memory.Dispose();

@@ -32,17 +32,26 @@ internal sealed class FakeEngine(Func<FakeVcpu, IEnumerable<FakeStep>> script) :
 
 internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, IEnumerable<FakeStep>> script) : IEngineMachine
 {
+    private long _kept;
+
     internal List<FakeVcpu> Vcpus { get; } = [];
 
     internal bool IsDisposed { get; private set; }
 
-    public IReadOnlyDictionary<string, long> Statistics => new Dictionary<string, long> { ["fake.steps"] = Vcpus.Sum(v => v.Steps) };
+    public IReadOnlyDictionary<string, long> Statistics => new Dictionary<string, long> { ["fake.steps"] = Vcpus.Sum(v => v.Steps), ["fake.kept"] = _kept };
 
     public IVcpu CreateVcpu(VcpuOptions vcpu)
     {
         var created = new FakeVcpu(vcpu, options, script);
         Vcpus.Add(created);
         return created;
+    }
+
+    public void Conclude()
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        foreach (var vcpu in Vcpus) vcpu.GetState(new VcpuState());
+        _kept = Vcpus.Sum(v => v.Steps);
     }
 
     public void Dispose() => IsDisposed = true;

@@ -114,6 +114,10 @@ public sealed class FullDisksTests : IDisposable
         {
         }
 
+        public void Conclude()
+        {
+        }
+
         public void Dispose()
         {
         }

@@ -81,6 +81,18 @@ public sealed class MachineLifeTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_to_outlast_the_machine_is_kept_when_its_vcpus_have_ended_and_its_counters_tell_of_it()
+    {
+        await using var machine = Create(Spec(_folder) with { Cpus = 2 }, Do(vcpu => _ = vcpu.In(Com1), PowerOff));
+
+        var result = await machine.RunAsync(Token);
+
+        Assert.Equal(MachineEnd.PoweredOff, result.End);
+        Assert.InRange(machine.Statistics["fake.kept"], 1, long.MaxValue);
+        Assert.Equal(machine.Statistics["fake.steps"], machine.Statistics["fake.kept"]);
+    }
+
+    [Fact]
     public async Task A_reset_puts_the_devices_back()
     {
         var seen = new List<byte>();
