@@ -15,7 +15,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 {
     // sun_path of sockaddr_un, with its terminating zero. unix(7).
     private const int LongestPath = 107;
-    private const int Capacity = 64 * 1024;
+    private const int Capacity = 64 * 1024, RetryMilliseconds = 50;
 
     private readonly string _path;
     private readonly Socket _listener;
@@ -159,6 +159,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
             if (ready == HostPoll.None || _stopping) continue;
             using var client = Accept();
             if (client is not null) Serve(client);
+            else _ = HostIo.Wait((_wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), RetryMilliseconds);
         }
     }
 
@@ -172,7 +173,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
         }
         catch (SocketException)
         {
-            // It was gone before it was answered.
+            // It was gone before it was answered; or no descriptor is left, and it is let in later.
             return null;
         }
     }

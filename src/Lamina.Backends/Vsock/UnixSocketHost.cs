@@ -22,6 +22,7 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     // Clients that have not yet said what they want; and how long they have for it.
     private const int MostGreetings = 64;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private const int RetryMilliseconds = 50;
 
     private readonly string _path;
     private readonly Action<string>? _failed;
@@ -62,16 +63,17 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
     /// <inheritdoc/>
     public IHostStream? Connect(uint port)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        Socket? socket = null;
         try
         {
+            socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
             // A listener whose line is full refuses, rather than to keep the guest's other connections waiting.
             socket.Connect(new UnixDomainSocketEndPoint(string.Create(CultureInfo.InvariantCulture, $"{_path}_{port}")));
             return Start(socket);
         }
         catch (Exception refused) when (refused is SocketException or ArgumentException)
         {
-            socket.Dispose();
+            socket?.Dispose();
             return null;
         }
     }
@@ -97,23 +99,34 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
 
     private async Task ListenAsync()
     {
-        while (!_end.IsCancellationRequested)
+        try
+        {
+            while (true)
+            {
+                await _greetings.WaitAsync(_end.Token).ConfigureAwait(false);
+                var client = await AcceptAsync().ConfigureAwait(false);
+                _ = Begin(() => GreetAsync(client));
+            }
+        }
+        catch (Exception over) when (over is OperationCanceledException or ObjectDisposedException)
+        {
+            // The machine has ended.
+        }
+    }
+
+    private async Task<Socket> AcceptAsync()
+    {
+        while (true)
         {
             try
             {
-                await _greetings.WaitAsync(_end.Token).ConfigureAwait(false);
-                var client = await _listener.AcceptAsync(_end.Token).ConfigureAwait(false);
-                _ = Begin(() => GreetAsync(client));
+                return await _listener.AcceptAsync(_end.Token).ConfigureAwait(false);
             }
             catch (SocketException)
             {
-                // It was gone before it was answered.
-                _greetings.Release();
+                // It was gone before it was answered; or no descriptor is left, and it is let in later.
             }
-            catch (Exception over) when (over is OperationCanceledException or ObjectDisposedException)
-            {
-                return;
-            }
+            await Task.Delay(RetryMilliseconds, _end.Token).ConfigureAwait(false);
         }
     }
 

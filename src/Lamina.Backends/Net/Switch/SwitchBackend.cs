@@ -173,7 +173,7 @@ public sealed class SwitchBackend : NetThread
                 _lock = held;
                 _listener = _path.Listen();
                 _listener.Blocking = false;
-                _poll.AddReadable((int)_listener.SafeHandle.DangerousGetHandle(), ListenerToken);
+                _poll.AddEdges((int)_listener.SafeHandle.DangerousGetHandle(), ListenerToken);
                 _switch = new VirtualSwitch(static () => HostTime.MonotonicNanoseconds / 1_000_000);
                 _switch.Add(_local);
                 return;
@@ -201,16 +201,19 @@ public sealed class SwitchBackend : NetThread
         // Streams that were not read empty in their turn: no edge will tell of what is left there.
         var unfinished = new HashSet<ulong>();
         var turns = new List<ulong>();
+        var someWait = false;
         while (!IsStopping)
         {
             turns.AddRange(unfinished);
-            foreach (var what in _poll!.Wait(unfinished.Count == 0 ? -1 : 0))
+            foreach (var what in _poll!.Wait(unfinished.Count != 0 ? 0 : someWait ? RetryMilliseconds : -1))
             {
                 if (what.Token == WakeToken) Wake.Clear();
-                else if (what.Token == ListenerToken) AcceptAll();
+                else if (what.Token == ListenerToken) someWait = true;
                 else if (!unfinished.Contains(what.Token)) turns.Add(what.Token);
             }
             unfinished.Clear();
+            // All at once, and before any frame is looked at: who was connected when a frame was sent is there to get it.
+            if (someWait) someWait = !TryAcceptAll();
             foreach (var token in turns)
             {
                 switch (Serve(token))
@@ -269,13 +272,22 @@ public sealed class SwitchBackend : NetThread
         return Turn.Unfinished;
     }
 
-    // All at once, and before any frame is looked at: who was connected when a frame was sent is there to get it.
-    private void AcceptAll()
+    // False: some may still wait, because one was gone before it was answered, or no descriptor is left.
+    private bool TryAcceptAll()
     {
         lock (_gate)
         {
-            while (TryAccept() is { } socket)
+            while (true)
             {
+                Socket socket;
+                try
+                {
+                    socket = _listener!.Accept();
+                }
+                catch (SocketException none)
+                {
+                    return none.SocketErrorCode == SocketError.WouldBlock;
+                }
                 var port = new RemotePort(new FrameStream(socket));
                 var token = ++_nextToken;
                 if (!_poll!.AddEdges(port.Stream.Descriptor, token))
@@ -286,19 +298,6 @@ public sealed class SwitchBackend : NetThread
                 _ports.Add(token, port);
                 _switch!.Add(port);
             }
-        }
-    }
-
-    // Null where nobody waits any more, and where one was gone before it was answered, which the listener tells of again.
-    private Socket? TryAccept()
-    {
-        try
-        {
-            return _listener!.Accept();
-        }
-        catch (SocketException)
-        {
-            return null;
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed class UnixSocketPath
     public override string ToString() => _path;
 
     /// <summary>Connects; null where nobody listens.</summary>
-    /// <exception cref="HostException">It is not allowed.</exception>
+    /// <exception cref="HostException">It is not allowed, or the process has no descriptor left.</exception>
     internal Socket? TryConnect()
     {
         var socket = NewSocket();
@@ -97,5 +97,15 @@ internal sealed class UnixSocketPath
         if (HostPath.IsSocket(_path)) File.Delete(_path);
     }
 
-    private static Socket NewSocket() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private Socket NewSocket()
+    {
+        try
+        {
+            return new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        }
+        catch (SocketException refused)
+        {
+            throw new HostException($"cannot make a socket for {_path}: {refused.Message}; raise the limit on open files (ulimit -n)", refused);
+        }
+    }
 }

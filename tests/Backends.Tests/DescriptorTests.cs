@@ -1,0 +1,178 @@
+// What waits for clients when the process has no descriptor left: it goes on, costs no time, and lets them in later. Run
+// alone, since the limit is the process's.
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using Lamina.Backends.Char;
+using Lamina.Backends.Net.Switch;
+using Lamina.Backends.Vsock;
+using Lamina.Core.Net;
+using Lamina.Core.Sockets;
+using Xunit;
+
+namespace Lamina.Backends.Tests;
+
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class Alone
+{
+    public const string Name = "alone";
+}
+
+[Collection(Alone.Name)]
+public sealed class DescriptorTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+    private readonly List<string> _failures = [];
+
+    private string Path => _folder["socket"];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_console_lets_its_client_in_later()
+    {
+        using var backend = new UnixSocketCharBackend(Path, _failures.Add);
+        using var client = NewSocket();
+
+        using (new NoDescriptors())
+        {
+            client.Connect(new UnixDomainSocketEndPoint(Path));
+            AssertQuiet();
+            Assert.False(backend.IsConnected);
+        }
+
+        Waiting.Until(() => backend.IsConnected);
+        backend.Write("hello"u8);
+        Assert.Equal("hello", Read(client, 5));
+        Assert.Empty(_failures);
+    }
+
+    [Fact]
+    public void A_vsock_lets_its_client_in_later_and_refuses_its_guest()
+    {
+        using var host = new UnixSocketHost(Path, _failures.Add);
+        host.Attach(new Guest());
+        using var client = NewSocket();
+        using var listener = NewSocket();
+        listener.Bind(new UnixDomainSocketEndPoint(Path + "_7"));
+        listener.Listen();
+        // What the runtime needs once for sockets that wait.
+        var before = host.Connect(7);
+        Assert.NotNull(before);
+
+        using (new NoDescriptors())
+        {
+            client.Connect(new UnixDomainSocketEndPoint(Path));
+            client.Send("CONNECT 5\n"u8);
+            AssertQuiet();
+            Assert.Null(host.Connect(7));
+        }
+
+        Assert.Equal("OK 1024\n", Read(client, 8));
+        var after = host.Connect(7);
+        Assert.NotNull(after);
+        after.Dispose();
+        before.Dispose();
+        Assert.Empty(_failures);
+    }
+
+    [Fact]
+    public void A_switch_lets_its_client_in_later()
+    {
+        using var backend = new SwitchBackend(Path, VlanMembership.Untagged);
+        backend.Attach(new Card());
+        backend.Start();
+        using var client = NewSocket();
+
+        using (new NoDescriptors())
+        {
+            client.Connect(new UnixDomainSocketEndPoint(Path));
+            AssertQuiet();
+        }
+
+        var frame = new byte[60];
+        frame.AsSpan(0, 6).Fill(0xff);
+        Waiting.Until(() =>
+        {
+            backend.Send(frame, default);
+            backend.Flush();
+            return client.Available >= 4 + frame.Length;
+        });
+    }
+
+    private static Socket NewSocket() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Waiting.Limit.TotalMilliseconds };
+
+    private static string Read(Socket socket, int length)
+    {
+        var bytes = new byte[length];
+        for (var done = 0; done < length;)
+        {
+            var count = socket.Receive(bytes.AsSpan(done));
+            Assert.NotEqual(0, count);
+            done += count;
+        }
+        return Encoding.ASCII.GetString(bytes);
+    }
+
+    // A thread that tries again and again takes all the time that it gets.
+    private static void AssertQuiet()
+    {
+        var wall = TimeSpan.FromMilliseconds(400);
+        var before = Environment.CpuUsage.TotalTime;
+        Thread.Sleep(wall);
+        Assert.InRange(Environment.CpuUsage.TotalTime - before, TimeSpan.Zero, wall / 4);
+    }
+
+    private sealed class Guest : ISocketGuest
+    {
+        public bool Connect(uint port, IHostStream stream)
+        {
+            stream.Accept(1024);
+            return true;
+        }
+
+        public void Ready()
+        {
+        }
+    }
+
+    private sealed class Card : INetReceiver
+    {
+        public NetOffloads Offloads => NetOffloads.None;
+
+        public bool Receive(ReadOnlySpan<byte> frame, in FrameOffload offload) => true;
+    }
+}
+
+/// <summary>As long as it lives the process can open nothing. getrlimit(2).</summary>
+internal sealed partial class NoDescriptors : IDisposable
+{
+    private const int RLIMIT_NOFILE = 7, StandardDescriptors = 3;
+
+    private readonly Limit _before;
+
+    public NoDescriptors()
+    {
+        // The runtime's timers begin with the first one.
+        Task.Delay(1).Wait();
+        Check(getrlimit(RLIMIT_NOFILE, out _before));
+        // What is open stays so, and no number below is free.
+        Check(setrlimit(RLIMIT_NOFILE, new Limit { Soft = StandardDescriptors, Hard = _before.Hard }));
+        Assert.ThrowsAny<IOException>(() => File.OpenHandle("/dev/null"));
+    }
+
+    public void Dispose() => Check(setrlimit(RLIMIT_NOFILE, _before));
+
+    private static void Check(int result) => Assert.True(result == 0, $"errno {Marshal.GetLastPInvokeError()}");
+
+    private struct Limit
+    {
+        public ulong Soft, Hard;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int getrlimit(int resource, out Limit limit);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int setrlimit(int resource, in Limit limit);
+}
