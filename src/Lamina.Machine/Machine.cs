@@ -104,6 +104,7 @@ public sealed class Machine : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _life.DisposeAsync().ConfigureAwait(false);
+        if (_built.Debugger is { } debugger) await debugger.Closed.ConfigureAwait(false);
     }
 
     private async Task EndAsync(MachineResult result)

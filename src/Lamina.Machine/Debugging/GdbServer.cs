@@ -22,11 +22,14 @@ internal sealed class GdbServer : IDebugExits
         Port = ((IPEndPoint)listener.LocalEndpoint).Port;
         life.Debugger = this;
         _ = ServeAsync();
-        _ = life.Result.ContinueWith(_ => EndAsync(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        Closed = CloseAfterAsync(life.Result);
     }
 
     /// <summary>The port that it listens on.</summary>
     internal int Port { get; }
+
+    /// <summary>Completes when the machine has ended and the port has been given back.</summary>
+    internal Task Closed { get; }
 
     /// <summary>Listens for debuggers of a machine whose vCPUs are held from the start.</summary>
     /// <exception cref="MachineException">The port cannot be had.</exception>
@@ -48,8 +51,9 @@ internal sealed class GdbServer : IDebugExits
 
     void IDebugExits.Stopped(int vcpu) => _session?.TryWrite(new GdbEvent.Stopped(vcpu));
 
-    private async Task EndAsync()
+    private async Task CloseAfterAsync(Task end)
     {
+        await end.ConfigureAwait(false);
         _session?.TryWrite(new GdbEvent.Ended());
         _listener.Dispose();
         await _ended.CancelAsync().ConfigureAwait(false);

@@ -29,6 +29,21 @@ public sealed class GdbServerTests : IDisposable
     }
 
     [Fact]
+    public async Task The_port_is_free_as_soon_as_the_machine_is_gone()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            var machine = Create(Spec(_folder) with { GdbPort = 0 }, Forever);
+            var port = machine.GdbPort!.Value;
+
+            await machine.DisposeAsync();
+
+            using var next = new TcpListener(IPAddress.Loopback, port);
+            next.Start();
+        }
+    }
+
+    [Fact]
     public async Task A_step_executes_one_instruction()
     {
         await using var session = await Session.StartAsync(_folder, Forever);
