@@ -9,6 +9,7 @@ using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Vsock;
 using Lamina.Core.Net;
 using Lamina.Core.Sockets;
+using Lamina.Host;
 using Xunit;
 
 namespace Lamina.Backends.Tests;
@@ -95,6 +96,17 @@ public sealed class DescriptorTests : IDisposable
         });
     }
 
+    [Fact]
+    public void A_switch_that_cannot_be_joined_is_told_of_in_a_sentence()
+    {
+        var path = new UnixSocketPath(Path);
+        HostException refused;
+
+        using (new NoDescriptors()) refused = Assert.Throws<HostException>(path.TryConnect);
+
+        Assert.Contains("raise the limit on open files", refused.Message, StringComparison.Ordinal);
+    }
+
     private static Socket NewSocket() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Waiting.Limit.TotalMilliseconds };
 
     private static string Read(Socket socket, int length)
@@ -159,7 +171,6 @@ internal sealed class NoDescriptors : IDisposable
         Check(getrlimit(RLIMIT_NOFILE, out _before));
         // What is open stays so, and no number below is free.
         Check(setrlimit(RLIMIT_NOFILE, new Limit { Soft = StandardDescriptors, Hard = _before.Hard }));
-        Assert.ThrowsAny<IOException>(() => File.OpenHandle("/dev/null"));
     }
 
     public void Dispose() => Check(setrlimit(RLIMIT_NOFILE, _before));

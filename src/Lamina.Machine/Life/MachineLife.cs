@@ -226,9 +226,11 @@ internal sealed class MachineLife : IHardwareEvents
         {
             await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
             if (_hardware is not { } hardware) return;
-            hardware.Conclude();
-            lock (_statisticsGate) _lastStatistics = hardware.Statistics;
-            hardware.Dispose();
+            using (hardware)
+            {
+                hardware.Conclude();
+                lock (_statisticsGate) _lastStatistics = hardware.Statistics;
+            }
         }
         finally
         {

@@ -232,7 +232,7 @@ public sealed class DiskImagesTests : IDisposable
         using var disk = DiskImages.OpenTemporary(new DiskOptions { Path = Raw("disk.raw", 1 << 20) });
 
         // The file has no name any more; proc(5) still leads to it.
-        var open = Directory.GetFiles("/proc/self/fd").Where(path => new FileInfo(path).LinkTarget is { } target && Path.GetFileName(target) is var name
+        var open = Directory.GetFiles("/proc/self/fd").Where(path => Path.GetFileName(new FileInfo(path).LinkTarget) is { } name
             && name.StartsWith("lamina-", StringComparison.Ordinal) && name.EndsWith(".qcow2 (deleted)", StringComparison.Ordinal)).ToArray();
 
         Assert.NotEmpty(open);

@@ -38,6 +38,9 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
 
     internal bool IsDisposed { get; private set; }
 
+    /// <summary>Nothing can be kept.</summary>
+    internal bool FailsToConclude { get; set; }
+
     public IReadOnlyDictionary<string, long> Statistics => new Dictionary<string, long> { ["fake.steps"] = Vcpus.Sum(v => v.Steps), ["fake.kept"] = _kept };
 
     public IVcpu CreateVcpu(VcpuOptions vcpu)
@@ -50,6 +53,7 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
     public void Conclude()
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
+        if (FailsToConclude) throw new InvalidOperationException("a bug");
         foreach (var vcpu in Vcpus) vcpu.GetState(new VcpuState());
         _kept = Vcpus.Sum(v => v.Steps);
     }

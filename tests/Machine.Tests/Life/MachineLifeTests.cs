@@ -93,6 +93,19 @@ public sealed class MachineLifeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_machine_of_which_nothing_can_be_kept_ends_and_gives_back_all_the_same()
+    {
+        var engine = new FakeEngine(Do(PowerOff));
+        await using var machine = Create(Spec(_folder), engine);
+        engine.Machines[0].FailsToConclude = true;
+
+        var result = await machine.RunAsync(Token);
+
+        Assert.Equal(MachineEnd.PoweredOff, result.End);
+        Assert.True(engine.Machines[0].IsDisposed);
+    }
+
+    [Fact]
     public async Task A_reset_puts_the_devices_back()
     {
         var seen = new List<byte>();
