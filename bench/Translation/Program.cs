@@ -7,9 +7,10 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
-using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86.Cpuid;
 
 var file = args.Length > 0 ? args[0] : Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "libcoreclr.so");

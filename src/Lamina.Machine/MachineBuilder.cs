@@ -4,12 +4,12 @@ using Lamina.Backends.Net.User;
 using Lamina.Backends.Share;
 using Lamina.Backends.Vsock;
 using Lamina.Boot;
+using Lamina.Choice;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
-using Lamina.Engines;
-using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -46,7 +46,7 @@ internal static class MachineBuilder
     internal static BuiltMachine Build(MachineSpec spec, MachineServices services)
     {
         Check(spec);
-        var map = MemoryMap.Create(spec.MemoryBytes);
+        var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm);
         var units = new UnitStack();
         var life = new MachineLife(spec.NoReboot, spec.Trace);

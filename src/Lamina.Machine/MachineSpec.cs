@@ -1,5 +1,6 @@
 // What a machine is to be: values only, nothing is opened or checked here. Machine.Create validates a spec as a whole.
-using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
+using Lamina.Networks;
 
 namespace Lamina;
 

@@ -74,22 +74,6 @@ public sealed partial class SourceTests
                          select $"{file}: {line.Trim()}");
 
     [Fact]
-    public void Namespaces_are_those_of_their_project_and_file_scoped()
-    {
-        var wrong = from project in House.Files("src", "*.csproj")
-                    let name = Path.GetFileNameWithoutExtension(project)
-                    // The library's public face has the product's own namespace.
-                    let root = name == "Lamina.Machine" ? "Lamina" : name
-                    from file in House.Sources(Path.GetDirectoryName(project)!)
-                    let space = Namespace().Match(House.Read(file))
-                    where House.Read(file).Contains("namespace ", StringComparison.Ordinal)
-                    where !space.Success || (space.Groups[1].Value != root && !space.Groups[1].Value.StartsWith(root + ".", StringComparison.Ordinal))
-                    select file;
-
-        House.AssertNone(wrong);
-    }
-
-    [Fact]
     public void No_static_field_can_be_changed()
     {
         var found = from project in ProcessWide
@@ -112,9 +96,6 @@ public sealed partial class SourceTests
     public void The_rule_for_static_fields_knows_one(string line, bool isOne) => Assert.Equal(isOne, MutableStatic().IsMatch(line));
 
     private static bool IsThisFile(string file) => Path.GetFileName(file) == $"{nameof(SourceTests)}.cs";
-
-    [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
-    private static partial Regex Namespace();
 
     [GeneratedRegex(@"Unsafe\.(AsPointer|As<|AddByteOffset|Read<|Write<)|Marshal\.(AllocHGlobal|ReadInt|WriteInt|PtrToStructure)|MemoryMarshal\.CreateSpan")]
     private static partial Regex BackDoor();

@@ -1,7 +1,7 @@
 // Tests that look at, or change, what is the whole process's: its descriptors, its limits, its temporary files.
 using Xunit;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class Alone

@@ -12,7 +12,7 @@ using Lamina.Core.Sockets;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 [Collection(Alone.Name)]
 public sealed class DescriptorTests : IDisposable

@@ -1,7 +1,7 @@
 // How long the tests with random input run: LAMINA_FUZZ_CASES and LAMINA_FUZZ_SEED, or as long as each does by itself.
 using System.Globalization;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 internal static class FuzzLength
 {

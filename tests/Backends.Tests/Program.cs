@@ -1,10 +1,10 @@
 // The tests' entry. Signals and exits cannot be tried on the process that runs the tests, so it also starts itself as a
 // program at a terminal (Host/TerminalProgram.cs).
-using Lamina.Backends.Tests.Host;
+using Lamina.Tests.Backends.Host;
 using Xunit.MicrosoftTestingPlatform;
 using Xunit.Runner.InProc.SystemConsole;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 internal static class Program
 {

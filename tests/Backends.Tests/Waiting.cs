@@ -3,7 +3,7 @@ using Lamina.Core.Char;
 using Lamina.Host.Io;
 using Xunit;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 internal static class Waiting
 {

@@ -5,7 +5,7 @@ using Lamina.Host.Io;
 using Lamina.Core.Work;
 using Xunit;
 
-namespace Lamina.Backends.Tests;
+namespace Lamina.Tests.Backends;
 
 public class WorkerThreadsTests
 {

@@ -1,12 +1,13 @@
 // The bus: which device an access reaches, and what becomes of one that reaches none.
 using Lamina.Core.Bus;
 using Xunit;
+using Bus = Lamina.Core.Bus.Bus;
 
-namespace Lamina.Core.Tests;
+namespace Lamina.Tests.Core;
 
 public sealed class BusTests
 {
-    private readonly Bus.Bus _bus = new("port");
+    private readonly Bus _bus = new("port");
     private readonly Recorder _first = new(0x11), _second = new(0x22);
 
     [Fact]

@@ -3,7 +3,7 @@ using Lamina.Core.Block;
 using Lamina.Core.Memory;
 using Xunit;
 
-namespace Lamina.Core.Tests;
+namespace Lamina.Tests.Core;
 
 public sealed class GuestMemoryTests : IDisposable
 {

@@ -2,7 +2,7 @@
 using Lamina.Core.Work;
 using Xunit;
 
-namespace Lamina.Core.Tests;
+namespace Lamina.Tests.Core;
 
 public sealed class PolledWorkTests
 {

@@ -1,9 +1,9 @@
 // Calls and returns, on the host CPU and in the engine.
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 public sealed class CallTests
 {

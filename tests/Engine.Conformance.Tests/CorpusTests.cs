@@ -1,10 +1,10 @@
 // Every case that ever differed, in every setting of the engine.
 using System.Text;
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 public sealed class CorpusTests
 {

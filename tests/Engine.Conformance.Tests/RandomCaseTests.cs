@@ -1,11 +1,11 @@
 // Random cases on the host CPU and in the engine. A run is its seed and its length: LAMINA_CONFORMANCE_SEED and
 // LAMINA_CONFORMANCE_CASES choose others than the short standard one.
 using Iced.Intel;
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 public sealed class RandomCaseTests
 {

@@ -1,7 +1,7 @@
 // How long a run is, and which.
 using System.Globalization;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 /// <summary>LAMINA_CONFORMANCE_CASES, _SEED, _ONLY and _REPORTED; without them a short run that is the same every time.</summary>
 internal static class RunLength

@@ -1,14 +1,14 @@
 // Paging, protection, traps and interrupts as the manual has them, where the engine caches and chains: translations of
 // addresses that change under it, code that is reached and changed by several addresses, events in the middle of loops.
 using Iced.Intel;
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Guest;
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Oracle;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 public sealed class SystemTests
 {

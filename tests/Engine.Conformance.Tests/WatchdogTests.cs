@@ -1,10 +1,10 @@
 // What ends a case that does not end by itself.
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Guest;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Oracle;
 using Xunit;
 
-namespace Lamina.Conformance;
+namespace Lamina.Tests.Engine.Conformance;
 
 public sealed class WatchdogTests
 {

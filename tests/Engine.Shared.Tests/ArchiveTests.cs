@@ -3,12 +3,13 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Archive;
-using Lamina.EngineTests.Guest;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Host;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class ArchiveTests : IDisposable
 {

@@ -1,11 +1,11 @@
 // Stores that wake a worker of a device by the kernel's hand: the vCPU does not leave the guest, and the bus sees only the others.
 using Lamina.Backends.Work;
 using Lamina.Core.Work;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class DoorbellTests
 {

@@ -1,11 +1,11 @@
 // What real KVM gives up over, provoked: each ends the run in one sentence, with a report of the vCPU's state beside it.
 using System.Text.RegularExpressions;
 using Lamina.Core.Engine;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed partial class KvmFailureTests
 {

@@ -2,11 +2,11 @@
 // released, and what one of them remembers goes on on another.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class LocalApicTests
 {

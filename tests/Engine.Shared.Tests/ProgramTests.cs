@@ -1,10 +1,10 @@
 // One set of programs for all engines: each must come to what the manual says on every engine, and all that the architecture
 // shows at the end (registers, memory, what devices saw) must be the same on all of them.
 using Lamina.Core.Engine;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class ProgramTests
 {

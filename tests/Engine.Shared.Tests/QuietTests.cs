@@ -1,12 +1,13 @@
 // What the translator gives back when its machine is quiet.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator;
-using Lamina.EngineTests.Guest;
-using Lamina.Tests.Life;
+using Lamina.Engines.Translator.Settings;
+using Lamina.Tests.Engine.Shared.Guest;
+using Lamina.Tests.Machines.Life;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class QuietTests : IDisposable
 {

@@ -1,11 +1,11 @@
 // A state that one engine saved goes on on the other as if nothing had happened: in the middle of loops, with vector registers
 // live, between STI and the instruction behind it.
 using Lamina.Core.Engine;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class TransferTests
 {

@@ -2,11 +2,11 @@
 // another.
 using Lamina.Core.Engine;
 using Lamina.Engines.Kvm;
-using Lamina.EngineTests.Guest;
+using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests;
+namespace Lamina.Tests.Engine.Shared;
 
 public sealed class VcpuTests
 {

@@ -2,7 +2,7 @@
 using Lamina.Backends.Disk;
 using Xunit;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 public sealed class DiskSpecTests
 {

@@ -1,8 +1,8 @@
 // A guest of a few bytes that answers on the serial port as a shell would: it prints "# ", repeats what is typed, and
 // answers each line with "Lamina". A flat Multiboot image, so that it shows boot, execution, output and input at once.
-using Lamina.Tests.Boot;
+using Lamina.Tests.Machines.Boot;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 internal static class EchoGuest
 {

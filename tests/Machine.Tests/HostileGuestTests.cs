@@ -1,10 +1,10 @@
 // Guests that do all they can do wrong, on the real engine: whatever they do ends in an orderly report. Each is a flat
 // Multiboot image of a few instructions; its source stands beside the bytes (assembled with NASM, org 0x200040).
-using Lamina.Tests.Boot;
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Boot;
+using Lamina.Tests.Machines.Life;
 using Xunit;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 public sealed class HostileGuestTests : IDisposable
 {

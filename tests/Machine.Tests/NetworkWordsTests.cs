@@ -2,9 +2,10 @@
 using System.Net;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
+using Lamina.Networks;
 using Xunit;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 public class NetworkWordsTests
 {

@@ -1,10 +1,10 @@
 // The library's example in README.md, compiled and run as it stands there: the lines between the two markers below are the
 // README's, letter by letter. The guest is the tests' own; the example does not know.
 using System.Text.RegularExpressions;
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Life;
 using Xunit;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 public sealed partial class ReadmeExampleTests : IDisposable
 {

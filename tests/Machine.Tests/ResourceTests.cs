@@ -1,8 +1,8 @@
 // What machines take from the process they give back: descriptors, threads, address space. Run alone, since it counts.
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Life;
 using Xunit;
 
-namespace Lamina.Tests;
+namespace Lamina.Tests.Machines;
 
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class Alone

@@ -3,8 +3,11 @@
 // milliseconds at every start, since the runtime compiles System.CommandLine anew for it.
 using System.CommandLine;
 using System.Globalization;
+using Lamina.Choice;
 using Lamina.Cli.Values;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
+using Lamina.Networks;
 
 namespace Lamina.Cli.Verbs;
 

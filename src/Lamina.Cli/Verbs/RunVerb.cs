@@ -3,6 +3,7 @@
 using System.CommandLine;
 using Lamina.Backends.Net.User;
 using Lamina.Cli.Output;
+using Lamina.Networks;
 
 namespace Lamina.Cli.Verbs;
 

@@ -1,6 +1,7 @@
 // The architectural state between the kernel's structures and the engines' common one.
 using Lamina.Core.Engine;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Msr;
 using Lamina.Host;
 using static Lamina.Engines.Kvm.KvmApi;

@@ -4,6 +4,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Host;
 

@@ -1,6 +1,7 @@
 // What the translator's runtime asks of the processor besides executing instructions: fetch rights, which segments
 // generated code can check by a limit alone, and faults that generated code found.
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
 

@@ -1,6 +1,7 @@
 // The whole state at once: RESET, INIT, start-up, and copies in and out for snapshots, debuggers and loaders.
 // SDM vol. 3, 9.1 (table 9-1) and 9.4.4.
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Memory;
 
 namespace Lamina.Engines.X86;
 

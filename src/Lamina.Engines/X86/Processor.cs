@@ -7,6 +7,7 @@ using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Msr;
 
 namespace Lamina.Engines.X86;

@@ -10,6 +10,9 @@ namespace Lamina.Boot;
 /// <summary>The content of guest memory and of vCPU 0 before the first instruction.</summary>
 internal sealed class BootPlan(MemoryMap map)
 {
+    /// <summary>The board's addresses.</summary>
+    internal BootLayout Layout => map.Layout;
+
     private readonly record struct Claim(MemoryRange Range, string What);
 
     private readonly record struct Piece(ulong Address, ReadOnlyMemory<byte> Bytes, BootFile? File, ulong Offset, ulong Length, bool Random);

@@ -1,7 +1,6 @@
 // What a loader works from: the files, the texts and the machine's memory and firmware tables. Also the parts of a plan
 // that every protocol shares: the firmware tables, the BIOS data area, the command line's checks.
 using System.Text;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -20,11 +19,11 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
         var plan = new BootPlan(Map);
         plan.Reserve(Firmware.Address, (ulong)Firmware.Bytes.Length, "the ACPI tables", reservedToo: true);
         plan.Place(Firmware.Address, Firmware.Bytes);
-        plan.Reserve(0, MicroLayout.BiosDataArea + 0x100, "the BIOS data area");
-        plan.Place(MicroLayout.BiosDataArea, BiosDataArea());
+        plan.Reserve(0, BootLayout.BiosDataArea + 0x100, "the BIOS data area");
+        plan.Place(BootLayout.BiosDataArea, BiosDataArea());
         var gdt = CpuEntry.Gdt(longMode);
-        plan.Reserve(MicroLayout.Gdt, (ulong)gdt.Length, "the first descriptor table");
-        plan.Place(MicroLayout.Gdt, gdt);
+        plan.Reserve(BootLayout.Gdt, (ulong)gdt.Length, "the first descriptor table");
+        plan.Place(BootLayout.Gdt, gdt);
         return plan;
     }
 
@@ -44,8 +43,8 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
     internal ulong PlaceInitrd(BootPlan plan, BootFile initrd, ulong end)
     {
         // Below the hole where it fits, since every kernel can reach that.
-        var address = plan.FindHighest(initrd.Length, 4096, MicroLayout.HighMemory, Math.Min(end, MicroLayout.HoleStart))
-            ?? plan.FindHighest(initrd.Length, 4096, MicroLayout.HoleEnd, end)
+        var address = plan.FindHighest(initrd.Length, 4096, BootLayout.HighMemory, Math.Min(end, Map.Layout.HoleStart))
+            ?? plan.FindHighest(initrd.Length, 4096, Map.Layout.HoleEnd, end)
             ?? throw new MachineException($"the initrd {initrd.Path} ({Sizes.Text(initrd.Length)}) does not fit beside the kernel; give the machine more memory");
         plan.Reserve(address, initrd.Length, "the initrd");
         plan.Place(address, initrd, 0, initrd.Length);
@@ -60,12 +59,12 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
 
     // The few words that operating systems read without a BIOS being there: COM1's port, the EBDA's segment, the size
     // of conventional memory in KiB.
-    private static byte[] BiosDataArea()
+    private byte[] BiosDataArea()
     {
         var area = new GuestWriter(0x100);
-        area.U16(0x00, MicroLayout.Com1);
-        area.U16(0x0E, (ushort)(MicroLayout.Ebda >> 4));
-        area.U16(0x13, (ushort)(MicroLayout.Ebda >> 10));
+        area.U16(0x00, Map.Layout.SerialPort);
+        area.U16(0x0E, (ushort)(Map.Layout.Ebda >> 4));
+        area.U16(0x13, (ushort)(Map.Layout.Ebda >> 10));
         return area.Bytes;
     }
 }

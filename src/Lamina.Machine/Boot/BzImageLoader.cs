@@ -3,7 +3,6 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Engine;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -43,7 +42,7 @@ internal static class BzImageLoader
         var plan = request.NewPlan(longMode: is64);
         var load = header.Version >= InitSizeVersion ? header.U64(LinuxSpec.PrefAddress) : DefaultLoadAddress;
         var needed = header.Version >= InitSizeVersion ? Math.Max(header.U32(LinuxSpec.InitSize), codeLength) : codeLength;
-        if (load >= MicroLayout.HoleStart || load + needed > request.Map.LowEnd)
+        if (load >= request.Map.Layout.HoleStart || load + needed > request.Map.LowEnd)
             throw new MachineException($"the kernel {kernel.Path} needs memory from {Sizes.Text(load)} to {Sizes.Text(load + needed)}, and the machine's ends at {Sizes.Text(request.Map.LowEnd)}; give the machine more memory");
         plan.Reserve(load, needed, "the kernel");
         plan.Place(load, kernel, setupLength, codeLength);
@@ -54,21 +53,21 @@ internal static class BzImageLoader
         page.U32(LinuxSpec.Code32Start, (uint)load);
         var lineLimit = header.Version >= CommandLineVersion ? header.U32(LinuxSpec.CmdlineSize) : DefaultCommandLineLimit;
         var initrdMax = header.Version >= InitrdMaxVersion ? header.U32(LinuxSpec.InitrdAddrMax) : LinuxSpec.DefaultInitrdAddrMax;
-        if (is64 && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfCanBeLoadedAbove4G) != 0) initrdMax = MicroLayout.MaximumMemory;
+        if (is64 && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfCanBeLoadedAbove4G) != 0) initrdMax = request.Map.Layout.MaximumMemory;
         LinuxBootParams.Place(request, plan, page, lineLimit, initrdMax + 1);
 
         if (is64)
         {
-            plan.Reserve(MicroLayout.PageTables, CpuEntry.PageTablesLength, "the first page tables");
-            plan.Place(MicroLayout.PageTables, CpuEntry.IdentityPageTables());
+            plan.Reserve(BootLayout.PageTables, CpuEntry.PageTablesLength, "the first page tables");
+            plan.Place(BootLayout.PageTables, CpuEntry.IdentityPageTables());
         }
-        plan.Reserve(MicroLayout.Stack, MicroLayout.StackEnd - MicroLayout.Stack, "the first stack");
+        plan.Reserve(BootLayout.Stack, BootLayout.StackEnd - BootLayout.Stack, "the first stack");
         plan.Description = $"Linux {KernelVersion(kernel, header.U16(LinuxSpec.KernelVersion))} by the {(is64 ? 64 : 32)}-bit boot protocol {header.Version >> 8}.{header.Version & 0xFF:00}";
         plan.Enter = state =>
         {
             if (is64) CpuEntry.LongMode(state, load + Entry64Offset);
             else CpuEntry.Protected(state, (uint)load);
-            state.Gpr[GprIndex.Rsi] = MicroLayout.BootParams;
+            state.Gpr[GprIndex.Rsi] = BootLayout.BootParams;
         };
         return plan;
     }

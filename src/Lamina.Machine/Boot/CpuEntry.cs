@@ -1,7 +1,6 @@
 // The entry states that boot protocols ask for, written into a vCPU's architectural state: 64-bit mode with identity
 // page tables (Linux), flat 32-bit protected mode (PVH, Multiboot, Linux's 32-bit protocol).
 using Lamina.Core.Engine;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -38,14 +37,14 @@ internal static class CpuEntry
         return gdt.Bytes;
     }
 
-    /// <summary>Page tables that map the first 4 GiB to themselves by 2 MiB pages; they lie at <see cref="MicroLayout.PageTables"/>. SDM vol. 3, 4.5.</summary>
+    /// <summary>Page tables that map the first 4 GiB to themselves by 2 MiB pages; they lie at <see cref="BootLayout.PageTables"/>. SDM vol. 3, 4.5.</summary>
     internal static byte[] IdentityPageTables()
     {
         var tables = new GuestWriter((int)PageTablesLength);
-        tables.U64(0, (MicroLayout.PageTables + 0x1000) | PagePresentWritable);
+        tables.U64(0, (BootLayout.PageTables + 0x1000) | PagePresentWritable);
         for (var gib = 0; gib < 4; gib++)
         {
-            tables.U64(0x1000 + (gib * 8), (MicroLayout.PageTables + 0x2000 + ((ulong)gib * 0x1000)) | PagePresentWritable);
+            tables.U64(0x1000 + (gib * 8), (BootLayout.PageTables + 0x2000 + ((ulong)gib * 0x1000)) | PagePresentWritable);
             for (var entry = 0; entry < 512; entry++)
                 tables.U64(0x2000 + (gib * 0x1000) + (entry * 8), (((ulong)gib << 30) + ((ulong)entry << 21)) | PagePresentWritable | PageLarge);
         }
@@ -59,9 +58,9 @@ internal static class CpuEntry
     internal static void LongMode(VcpuState state, ulong entry)
     {
         Common(state, entry, Code64);
-        state.Gpr[GprIndex.Rsp] = MicroLayout.StackEnd - 16;
+        state.Gpr[GprIndex.Rsp] = BootLayout.StackEnd - 16;
         state.Cr0 = Cr0Pe | Cr0Et | Cr0Pg;
-        state.Cr3 = MicroLayout.PageTables;
+        state.Cr3 = BootLayout.PageTables;
         state.Cr4 = Cr4Pae;
         state.Efer = EferLme | EferLma;
     }
@@ -70,7 +69,7 @@ internal static class CpuEntry
     internal static void Protected(VcpuState state, uint entry)
     {
         Common(state, entry, Code32);
-        state.Gpr[GprIndex.Rsp] = MicroLayout.StackEnd - 16;
+        state.Gpr[GprIndex.Rsp] = BootLayout.StackEnd - 16;
         state.Cr0 = Cr0Pe | Cr0Et;
         state.Cr3 = 0;
         state.Cr4 = 0;
@@ -82,7 +81,7 @@ internal static class CpuEntry
         Array.Clear(state.Gpr);
         state.Rip = entry;
         state.Rflags = RflagsFixed;
-        state.Gdtr = new DescriptorTableState { Base = MicroLayout.Gdt, Limit = 47 };
+        state.Gdtr = new DescriptorTableState { Base = BootLayout.Gdt, Limit = 47 };
         state.Idtr = default;
         state.Segments[SegmentIndex.Cs] = Segment(CodeSelector, uint.MaxValue, code);
         foreach (var index in (ReadOnlySpan<int>)[SegmentIndex.Es, SegmentIndex.Ss, SegmentIndex.Ds, SegmentIndex.Fs, SegmentIndex.Gs])

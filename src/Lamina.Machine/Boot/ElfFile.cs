@@ -2,7 +2,6 @@
 // notes. Nothing of the file is trusted: each number is checked against the file and against the others before it is used.
 // System V ABI, gABI chapters 4 and 5.
 using System.Buffers.Binary;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -79,7 +78,7 @@ internal sealed class ElfFile
     {
         foreach (var segment in Segments)
         {
-            if (segment.PhysicalAddress >= MicroLayout.HoleStart)
+            if (segment.PhysicalAddress >= plan.Layout.HoleStart)
                 throw new MachineException($"the kernel {_path} is linked to run at physical address 0x{segment.PhysicalAddress:x}, where a machine has no memory to load it to; link it below 3 GiB");
             plan.Reserve(segment.PhysicalAddress, segment.MemoryLength, $"the kernel {_path}", reservedToo: true);
             plan.Place(segment.PhysicalAddress, file, segment.FileOffset, segment.FileLength);

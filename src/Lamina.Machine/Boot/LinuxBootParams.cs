@@ -1,6 +1,5 @@
 // Linux's boot_params ("zero page"): the structure that both the 32-bit and the 64-bit boot protocol hand to the kernel.
 // Offsets: Documentation/arch/x86/boot.rst and zero-page.rst.
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -41,10 +40,10 @@ internal static class LinuxBootParams
         page.U8(LinuxSpec.TypeOfLoader, LinuxSpec.LoaderUnassigned);
         page.U64(LinuxSpec.AcpiRsdpAddr, request.Firmware.RsdpAddress);
 
-        var line = request.CommandLineBytes(request.CommandLine, Math.Min(commandLineLimit, MicroLayout.BootStringsEnd - MicroLayout.BootStrings - 1));
-        plan.Reserve(MicroLayout.BootStrings, (ulong)line.Length, "the command line");
-        plan.Place(MicroLayout.BootStrings, line);
-        page.U32(LinuxSpec.CmdLinePtr, (uint)MicroLayout.BootStrings);
+        var line = request.CommandLineBytes(request.CommandLine, Math.Min(commandLineLimit, BootLayout.BootStringsEnd - BootLayout.BootStrings - 1));
+        plan.Reserve(BootLayout.BootStrings, (ulong)line.Length, "the command line");
+        plan.Place(BootLayout.BootStrings, line);
+        page.U32(LinuxSpec.CmdLinePtr, (uint)BootLayout.BootStrings);
 
         PlaceSeed(plan, page);
         if (request.Initrd is { } initrd)
@@ -65,8 +64,8 @@ internal static class LinuxBootParams
             page.U64(at + 8, entries[i].Range.Length);
             page.U32(at + 16, (uint)entries[i].Type);
         }
-        plan.Reserve(MicroLayout.BootParams, LinuxSpec.ZeroPageSize, "the boot parameters");
-        plan.Place(MicroLayout.BootParams, page.Bytes);
+        plan.Reserve(BootLayout.BootParams, LinuxSpec.ZeroPageSize, "the boot parameters");
+        plan.Place(BootLayout.BootParams, page.Bytes);
     }
 
     // A setup_data node with a fresh seed at each start: the guest's random numbers are ready from its first instruction.
@@ -75,9 +74,9 @@ internal static class LinuxBootParams
         var node = new GuestWriter(16);
         node.U32(8, LinuxSpec.SetupRngSeed);
         node.U32(12, LinuxSpec.RngSeedLength);
-        plan.Reserve(MicroLayout.SetupData, 16 + LinuxSpec.RngSeedLength, "the random seed");
-        plan.Place(MicroLayout.SetupData, node.Bytes);
-        plan.PlaceRandom(MicroLayout.SetupData + 16, LinuxSpec.RngSeedLength);
-        page.U64(LinuxSpec.SetupDataPointer, MicroLayout.SetupData);
+        plan.Reserve(BootLayout.SetupData, 16 + LinuxSpec.RngSeedLength, "the random seed");
+        plan.Place(BootLayout.SetupData, node.Bytes);
+        plan.PlaceRandom(BootLayout.SetupData + 16, LinuxSpec.RngSeedLength);
+        page.U64(LinuxSpec.SetupDataPointer, BootLayout.SetupData);
     }
 }

@@ -1,7 +1,6 @@
 // 64-bit ELF kernels without a PVH note, taken for a Linux vmlinux and entered by the 64-bit boot protocol at their ELF
 // entry, as other monitors that boot vmlinux do. The setup header, which vmlinux does not carry, is made up.
 using Lamina.Core.Engine;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -31,16 +30,16 @@ internal static class LinuxElfLoader
         page.U16(LinuxSpec.XloadFlags, LinuxSpec.XlfKernel64);
         page.U32(LinuxSpec.CmdlineSize, (uint)LinuxSpec.KernelCommandLineLimit);
         LinuxBootParams.Place(request, plan, page, LinuxSpec.KernelCommandLineLimit, LinuxSpec.ModernInitrdAddrMax + 1);
-        plan.Reserve(MicroLayout.PageTables, CpuEntry.PageTablesLength, "the first page tables");
-        plan.Place(MicroLayout.PageTables, CpuEntry.IdentityPageTables());
-        plan.Reserve(MicroLayout.Stack, MicroLayout.StackEnd - MicroLayout.Stack, "the first stack");
+        plan.Reserve(BootLayout.PageTables, CpuEntry.PageTablesLength, "the first page tables");
+        plan.Place(BootLayout.PageTables, CpuEntry.IdentityPageTables());
+        plan.Reserve(BootLayout.Stack, BootLayout.StackEnd - BootLayout.Stack, "the first stack");
 
         plan.Description = "an ELF kernel by Linux's 64-bit boot protocol";
         var entry = elf.Entry;
         plan.Enter = state =>
         {
             CpuEntry.LongMode(state, entry);
-            state.Gpr[GprIndex.Rsi] = MicroLayout.BootParams;
+            state.Gpr[GprIndex.Rsi] = BootLayout.BootParams;
         };
         return plan;
     }

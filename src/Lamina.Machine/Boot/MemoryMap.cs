@@ -1,7 +1,6 @@
 // The guest's view of its RAM: where it lies and what of it an operating system may use (the E820 map).
 // One value per machine, made from the size; loaders hand it to the guest in their own formats.
 using Lamina.Core.Memory;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -21,19 +20,20 @@ internal readonly record struct MemoryMapEntry(MemoryRange Range, MemoryMapType 
 /// <summary>RAM and its uses.</summary>
 internal sealed class MemoryMap
 {
-    private MemoryMap(ulong size)
+    private MemoryMap(BootLayout layout, ulong size)
     {
-        var low = Math.Min(size, MicroLayout.HoleStart);
+        Layout = layout;
+        var low = Math.Min(size, layout.HoleStart);
         var high = size - low;
-        Ram = high == 0 ? [new(0, low)] : [new(0, low), new(MicroLayout.HoleEnd, high)];
+        Ram = high == 0 ? [new(0, low)] : [new(0, low), new(layout.HoleEnd, high)];
         var entries = new List<MemoryMapEntry>
         {
-            new(new(0, MicroLayout.Ebda), MemoryMapType.Usable),
-            new(new(MicroLayout.Ebda, MicroLayout.EbdaLength), MemoryMapType.Reserved),
-            new(new(MicroLayout.AcpiTables, MicroLayout.AcpiTablesEnd - MicroLayout.AcpiTables), MemoryMapType.Reserved),
-            new(new(MicroLayout.HighMemory, low - MicroLayout.HighMemory), MemoryMapType.Usable),
+            new(new(0, layout.Ebda), MemoryMapType.Usable),
+            new(new(layout.Ebda, BootLayout.EbdaLength), MemoryMapType.Reserved),
+            new(new(layout.AcpiTables, layout.AcpiTablesEnd - layout.AcpiTables), MemoryMapType.Reserved),
+            new(new(BootLayout.HighMemory, low - BootLayout.HighMemory), MemoryMapType.Usable),
         };
-        if (high != 0) entries.Add(new(new(MicroLayout.HoleEnd, high), MemoryMapType.Usable));
+        if (high != 0) entries.Add(new(new(layout.HoleEnd, high), MemoryMapType.Usable));
         Entries = entries;
     }
 
@@ -46,16 +46,19 @@ internal sealed class MemoryMap
     /// <summary>The end of RAM below the hole.</summary>
     internal ulong LowEnd => Ram[0].End;
 
+    /// <summary>The board's addresses.</summary>
+    internal BootLayout Layout { get; }
+
     /// <summary>Lays out RAM of a size in bytes.</summary>
     /// <exception cref="MachineException">The size is not one that the machine takes.</exception>
-    internal static MemoryMap Create(ulong size)
+    internal static MemoryMap Create(BootLayout layout, ulong size)
     {
         if (size % 4096 != 0) throw new MachineException($"{size} bytes of memory are no whole number of 4 KiB pages; round the size to one");
-        if (size < MicroLayout.MinimumMemory)
-            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(MicroLayout.MinimumMemory)}");
-        if (size > MicroLayout.MaximumMemory)
-            throw new MachineException($"{Sizes.Text(size)} of memory is more than a guest can address; the most is {Sizes.Text(MicroLayout.MaximumMemory)}");
-        return new MemoryMap(size);
+        if (size < layout.MinimumMemory)
+            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(layout.MinimumMemory)}");
+        if (size > layout.MaximumMemory)
+            throw new MachineException($"{Sizes.Text(size)} of memory is more than a guest can address; the most is {Sizes.Text(layout.MaximumMemory)}");
+        return new MemoryMap(layout, size);
     }
 
     /// <summary>Whether the whole range is RAM, usable or not.</summary>

@@ -2,7 +2,6 @@
 // 32-bit protected mode. Multiboot Specification 0.6.96, 3.2 (machine state) and 3.3 (boot information).
 // Video modes are not set: the information says that there is none, as the specification lets a loader do.
 using Lamina.Core.Engine;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -32,8 +31,8 @@ internal static class MultibootLoader
         if (PlaceModules(request, plan, strings, info, end)) flags |= HasModules;
         PlaceMemory(request, strings, info);
         info.U32(0, flags);
-        plan.Reserve(MicroLayout.BootInfo, InfoLength, "the Multiboot information");
-        plan.Place(MicroLayout.BootInfo, info.Bytes);
+        plan.Reserve(BootLayout.BootInfo, InfoLength, "the Multiboot information");
+        plan.Place(BootLayout.BootInfo, info.Bytes);
         strings.Place(plan);
 
         plan.Description = header.Addresses is null ? "an ELF image by Multiboot 1" : "an image with address fields by Multiboot 1";
@@ -41,7 +40,7 @@ internal static class MultibootLoader
         {
             CpuEntry.Protected(state, entry);
             state.Gpr[GprIndex.Rax] = BootMagic;
-            state.Gpr[GprIndex.Rbx] = MicroLayout.BootInfo;
+            state.Gpr[GprIndex.Rbx] = BootLayout.BootInfo;
         };
         return plan;
     }
@@ -88,7 +87,7 @@ internal static class MultibootLoader
         for (var i = 0; i < modules.Count; i++)
         {
             var file = modules[i].File;
-            var address = plan.FindLowest(file.Length, 4096, Math.Max(kernelEnd, MicroLayout.HighMemory), MicroLayout.HoleStart)
+            var address = plan.FindLowest(file.Length, 4096, Math.Max(kernelEnd, BootLayout.HighMemory), request.Map.Layout.HoleStart)
                 ?? throw new MachineException($"the module {file.Path} ({Sizes.Text(file.Length)}) does not fit beside the kernel; give the machine more memory");
             plan.Reserve(address, file.Length, $"the module {file.Path}");
             plan.Place(address, file, 0, file.Length);
@@ -103,8 +102,8 @@ internal static class MultibootLoader
 
     private static void PlaceMemory(BootRequest request, BootStrings strings, GuestWriter info)
     {
-        info.U32(4, (uint)(MicroLayout.Ebda >> 10));
-        info.U32(8, (uint)((request.Map.LowEnd - MicroLayout.HighMemory) >> 10));
+        info.U32(4, (uint)(request.Map.Layout.Ebda >> 10));
+        info.U32(8, (uint)((request.Map.LowEnd - BootLayout.HighMemory) >> 10));
         var entries = request.Map.Entries;
         var map = new GuestWriter(entries.Count * MapEntryLength);
         for (var i = 0; i < entries.Count; i++)

@@ -3,7 +3,6 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Engine;
-using Lamina.Micro;
 
 namespace Lamina.Boot;
 
@@ -43,16 +42,16 @@ internal static class PvhLoader
         info.U64(32, request.Firmware.RsdpAddress);
         PlaceModules(request, plan, strings, info);
         PlaceMap(request, strings, info);
-        plan.Reserve(MicroLayout.BootInfo, StartInfoLength, "the start information");
-        plan.Place(MicroLayout.BootInfo, info.Bytes);
+        plan.Reserve(BootLayout.BootInfo, StartInfoLength, "the start information");
+        plan.Place(BootLayout.BootInfo, info.Bytes);
         strings.Place(plan);
-        plan.Reserve(MicroLayout.Stack, MicroLayout.StackEnd - MicroLayout.Stack, "the first stack");
+        plan.Reserve(BootLayout.Stack, BootLayout.StackEnd - BootLayout.Stack, "the first stack");
 
         plan.Description = $"a {(elf.Is64 ? 64 : 32)}-bit ELF kernel by its PVH entry";
         plan.Enter = state =>
         {
             CpuEntry.Protected(state, entry);
-            state.Gpr[GprIndex.Rbx] = MicroLayout.BootInfo;
+            state.Gpr[GprIndex.Rbx] = BootLayout.BootInfo;
         };
         return plan;
     }
@@ -116,15 +115,15 @@ internal sealed class BootStrings(BootRequest request)
     private readonly MemoryStream _bytes = new();
 
     /// <summary>Adds a zero-terminated string and returns its address.</summary>
-    internal ulong Add(string text) => Add(request.CommandLineBytes(text, MicroLayout.BootStringsEnd - MicroLayout.BootStrings));
+    internal ulong Add(string text) => Add(request.CommandLineBytes(text, BootLayout.BootStringsEnd - BootLayout.BootStrings));
 
     /// <summary>Adds a table, 8-byte aligned, and returns its address.</summary>
     internal ulong Add(ReadOnlySpan<byte> bytes)
     {
         while (_bytes.Length % 8 != 0) _bytes.WriteByte(0);
-        var address = MicroLayout.BootStrings + (ulong)_bytes.Length;
-        if (address + (ulong)bytes.Length > MicroLayout.BootStringsEnd)
-            throw new MachineException($"the command lines and the modules' strings take more than {Sizes.Text(MicroLayout.BootStringsEnd - MicroLayout.BootStrings)}; shorten them");
+        var address = BootLayout.BootStrings + (ulong)_bytes.Length;
+        if (address + (ulong)bytes.Length > BootLayout.BootStringsEnd)
+            throw new MachineException($"the command lines and the modules' strings take more than {Sizes.Text(BootLayout.BootStringsEnd - BootLayout.BootStrings)}; shorten them");
         _bytes.Write(bytes);
         return address;
     }
@@ -132,7 +131,7 @@ internal sealed class BootStrings(BootRequest request)
     /// <summary>Puts all of it into the plan.</summary>
     internal void Place(BootPlan plan)
     {
-        plan.Reserve(MicroLayout.BootStrings, (ulong)_bytes.Length, "the boot strings");
-        plan.Place(MicroLayout.BootStrings, _bytes.ToArray());
+        plan.Reserve(BootLayout.BootStrings, (ulong)_bytes.Length, "the boot strings");
+        plan.Place(BootLayout.BootStrings, _bytes.ToArray());
     }
 }

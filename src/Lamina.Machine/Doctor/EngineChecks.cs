@@ -1,5 +1,5 @@
 // The engines: whether each can be used here, and how fast it runs a guest's kernel.
-using Lamina.Engines;
+using Lamina.Choice;
 using Lamina.Engines.Kvm;
 using Lamina.Host;
 

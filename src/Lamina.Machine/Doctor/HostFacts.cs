@@ -1,4 +1,5 @@
 // What the checks of a host look at: files of the kernel, devices, the two engines. Tests describe other hosts with it.
+using Lamina.Choice;
 using Lamina.Engines;
 using Lamina.Engines.Translator;
 using Lamina.Host;

@@ -1,6 +1,5 @@
 // What this host offers to machines: a list of checks, each with what was found and, where something is missing, the command
 // that mends it. It looks and measures; it changes nothing but the memory of the measured engine.
-using Lamina.Engines;
 
 namespace Lamina.Doctor;
 

@@ -65,7 +65,7 @@ internal sealed class MicroMachine : IHardware
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true, events.Fail));
         _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
-        var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
+        var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs

@@ -4,7 +4,7 @@ using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 using Lamina.Core.Net;
 
-namespace Lamina;
+namespace Lamina.Networks;
 
 /// <summary>What a network card is plugged into.</summary>
 public abstract record NetworkTarget

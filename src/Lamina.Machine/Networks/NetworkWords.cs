@@ -6,7 +6,7 @@ using System.Net.Sockets;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 
-namespace Lamina;
+namespace Lamina.Networks;
 
 /// <summary>Networks in words.</summary>
 public static class NetworkWords

@@ -2,7 +2,7 @@ using Lamina.Backends.Char;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Char;
+namespace Lamina.Tests.Backends.Char;
 
 public class FileCharBackendTests : IDisposable
 {

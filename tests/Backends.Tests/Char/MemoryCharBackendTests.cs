@@ -2,7 +2,7 @@ using System.Text;
 using Lamina.Backends.Char;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Char;
+namespace Lamina.Tests.Backends.Char;
 
 public class MemoryCharBackendTests
 {

@@ -7,7 +7,7 @@ using Lamina.Host.Io;
 using Lamina.Host.Terminals;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Char;
+namespace Lamina.Tests.Backends.Char;
 
 public class StdioCharBackendTests
 {

@@ -2,7 +2,7 @@
 using Lamina.Backends.Disk;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 public sealed class CompressedImageTests : IDisposable
 {

@@ -5,7 +5,7 @@ using Lamina.Host;
 using Lamina.Host.Io;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 [Collection(Alone.Name)]
 public sealed class DiskImagesTests : IDisposable

@@ -5,7 +5,7 @@ using Lamina.Core.Block;
 using Lamina.Host.Io;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 internal static class BlockBackendExtensions
 {

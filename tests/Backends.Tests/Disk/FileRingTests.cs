@@ -7,7 +7,7 @@ using Lamina.Host.Io;
 using Lamina.Host.Io.Ring;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 public sealed class FileRingTests : IDisposable
 {

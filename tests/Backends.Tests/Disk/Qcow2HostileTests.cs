@@ -5,7 +5,7 @@ using Lamina.Backends.Disk;
 using Lamina.Backends.Disk.Qcow2;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 public sealed class Qcow2HostileTests
 {

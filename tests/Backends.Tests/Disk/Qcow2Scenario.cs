@@ -4,7 +4,7 @@ using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
 using Lamina.Host;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 /// <summary>The shape of an image.</summary>
 internal sealed record ImageShape(int ClusterBits, int Version, int RefcountOrder, bool Lazy, ulong Size, bool HasBacking)

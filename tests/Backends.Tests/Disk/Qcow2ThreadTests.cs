@@ -4,7 +4,7 @@ using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 public sealed class Qcow2ThreadTests
 {

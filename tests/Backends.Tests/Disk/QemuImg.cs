@@ -3,7 +3,7 @@
 using System.Diagnostics;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 internal static class QemuImg
 {

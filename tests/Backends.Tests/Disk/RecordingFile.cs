@@ -3,7 +3,7 @@
 using Lamina.Backends.Disk;
 using Lamina.Host.Io;
 
-namespace Lamina.Backends.Tests.Disk;
+namespace Lamina.Tests.Backends.Disk;
 
 internal sealed class RecordingFile : IImageFile
 {

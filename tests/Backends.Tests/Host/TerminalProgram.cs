@@ -8,7 +8,7 @@ using Lamina.Host.Io;
 using Lamina.Host.Terminals;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Host;
+namespace Lamina.Tests.Backends.Host;
 
 internal sealed class TerminalProgram : IDisposable
 {

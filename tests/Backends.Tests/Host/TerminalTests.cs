@@ -1,6 +1,6 @@
 using Xunit;
 
-namespace Lamina.Backends.Tests.Host;
+namespace Lamina.Tests.Backends.Host;
 
 /// <summary>The terminal is as it was, whatever way the process goes.</summary>
 public class TerminalTests

@@ -2,7 +2,7 @@ using Lamina.Host.Threads;
 using Lamina.Host.Time;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Host;
+namespace Lamina.Tests.Backends.Host;
 
 public class ThreadParkerTests
 {

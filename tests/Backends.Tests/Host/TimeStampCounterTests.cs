@@ -1,7 +1,7 @@
 using Lamina.Host.Time;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Host;
+namespace Lamina.Tests.Backends.Host;
 
 public class TimeStampCounterTests
 {

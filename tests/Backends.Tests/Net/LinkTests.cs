@@ -5,7 +5,7 @@ using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class LinkTests : IDisposable
 {

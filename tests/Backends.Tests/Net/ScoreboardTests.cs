@@ -2,7 +2,7 @@
 using Lamina.Backends.Net.User.Transport;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class ScoreboardTests
 {

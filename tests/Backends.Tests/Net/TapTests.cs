@@ -9,7 +9,7 @@ using Lamina.Core.Net;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class TapTests
 {

@@ -4,7 +4,7 @@ using Lamina.Backends.Net.User.Transport;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 /// <summary>A segment that the guest got.</summary>
 internal sealed record Segment(byte Flags, uint Sequence, uint Acknowledgement, ushort Window, byte[] Data, int? Scale, int Mss, bool SackPermitted, (uint Start, uint End)[] Ranges)

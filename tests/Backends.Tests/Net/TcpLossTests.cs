@@ -4,7 +4,7 @@ using System.Net.Sockets;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class TcpLossTests : IDisposable
 {

@@ -6,7 +6,7 @@ using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class UdpTests : IDisposable
 {

@@ -7,7 +7,7 @@ using Lamina.Backends.Net.Wire;
 using Lamina.Core.Net;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public sealed class UserNetBackendTests
 {

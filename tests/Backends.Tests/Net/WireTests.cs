@@ -5,7 +5,7 @@ using Lamina.Backends.Net.User.Transport;
 using Lamina.Backends.Net.Wire;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Net;
+namespace Lamina.Tests.Backends.Net;
 
 public class WireTests
 {

@@ -4,7 +4,7 @@ using System.Text;
 using Lamina.Backends.Share;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Share;
+namespace Lamina.Tests.Backends.Share;
 
 internal sealed class FuseClient : IDisposable
 {

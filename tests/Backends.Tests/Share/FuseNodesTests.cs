@@ -2,7 +2,7 @@
 using Lamina.Backends.Share;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Share;
+namespace Lamina.Tests.Backends.Share;
 
 public class FuseNodesTests
 {

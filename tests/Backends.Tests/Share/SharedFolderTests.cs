@@ -1,9 +1,9 @@
 // A shared folder from the guest's side: files made, read, renamed and removed, and every way out of the folder tried.
 using System.Text;
 using Xunit;
-using static Lamina.Backends.Tests.Share.FuseClient;
+using static Lamina.Tests.Backends.Share.FuseClient;
 
-namespace Lamina.Backends.Tests.Share;
+namespace Lamina.Tests.Backends.Share;
 
 public sealed class SharedFolderTests : IDisposable
 {

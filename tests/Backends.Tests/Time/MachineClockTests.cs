@@ -3,7 +3,7 @@ using Lamina.Backends.Time;
 using Lamina.Core.Time;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Time;
+namespace Lamina.Tests.Backends.Time;
 
 public class MachineClockTests
 {

@@ -7,7 +7,7 @@ using Lamina.Core.Sockets;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Vsock;
+namespace Lamina.Tests.Backends.Vsock;
 
 public sealed class UnixSocketHostTests : IDisposable
 {

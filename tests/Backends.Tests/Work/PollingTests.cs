@@ -3,7 +3,7 @@ using Lamina.Backends.Work;
 using Lamina.Core.Work;
 using Xunit;
 
-namespace Lamina.Backends.Tests.Work;
+namespace Lamina.Tests.Backends.Work;
 
 public sealed class PollingTests
 {

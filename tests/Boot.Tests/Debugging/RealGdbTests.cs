@@ -2,10 +2,11 @@
 // registers; single steps, also over HLT; registers and memory that it changes.
 using System.Globalization;
 using Lamina.Engines.Kvm;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
+using Lamina.Tests.Machines.Debugging;
 using Xunit;
 
-namespace Lamina.Tests.Debugging;
+namespace Lamina.Tests.Boot.Debugging;
 
 public sealed class RealGdbTests
 {

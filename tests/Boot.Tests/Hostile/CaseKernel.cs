@@ -1,9 +1,9 @@
 // A guest that runs many short pieces of code, each from the same fresh processor state, and goes on with the next one
 // whatever the piece did: every exception and interrupt leads back into its loop, and a timer's NMI ends pieces that never
 // end. A piece that destroys the loop itself (its tables, its code) ends the guest early, which is an orderly end too.
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 
-namespace Lamina.Tests.Hostile;
+namespace Lamina.Tests.Boot.Hostile;
 
 /// <summary>The processor mode that a piece runs in.</summary>
 internal enum CaseMode

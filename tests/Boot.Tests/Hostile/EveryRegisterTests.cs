@@ -1,9 +1,9 @@
 // Guests that touch everything there is: every port, every byte of the device pages by every kind of access, every MSR of
 // the ranges that processors and hypervisors use, and virtio queues that hold anything.
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Hostile;
+namespace Lamina.Tests.Boot.Hostile;
 
 public sealed class EveryRegisterTests
 {

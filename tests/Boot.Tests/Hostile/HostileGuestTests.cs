@@ -1,9 +1,9 @@
 // Guests that do one hostile or odd thing each. Whatever it is, the machine ends in an orderly way: as the guest's CPU
 // would (triple fault), by the guest's own exit, or stopped from outside; never by a failure of the VMM.
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Hostile;
+namespace Lamina.Tests.Boot.Hostile;
 
 public sealed class HostileGuestTests
 {

@@ -1,8 +1,7 @@
 // Random code from a seed: instruction bytes that mostly decode (prefixes, REX, the opcode maps, VEX, EVEX), in every mode,
 // with registers that point to memory of every kind, and with code that lies across pages of different rights.
-using Lamina.Tests.Support;
 
-namespace Lamina.Tests.Hostile;
+namespace Lamina.Tests.Boot.Hostile;
 
 internal static class RandomCode
 {

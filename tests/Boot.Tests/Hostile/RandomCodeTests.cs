@@ -1,9 +1,9 @@
 // Guests of random code: a run from a fixed seed, or from LAMINA_TORTURE_SEED for LAMINA_TORTURE_SECONDS.
 using System.Globalization;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Hostile;
+namespace Lamina.Tests.Boot.Hostile;
 
 public sealed class RandomCodeTests(ITestOutputHelper output)
 {

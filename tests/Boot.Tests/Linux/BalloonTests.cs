@@ -2,10 +2,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using Lamina.Devices.Virtio.Balloon;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class BalloonTests
 {

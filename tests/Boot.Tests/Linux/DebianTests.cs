@@ -5,10 +5,10 @@ using Lamina.Backends.Net.User;
 using Lamina.Images;
 using Lamina.Networks;
 using Lamina.Stored;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class DebianTests(ITestOutputHelper output) : IDisposable
 {

@@ -5,10 +5,10 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
 using Lamina.Host.Io.Ring;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class DiskTests : IDisposable
 {

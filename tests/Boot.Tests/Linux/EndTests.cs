@@ -1,9 +1,10 @@
 // How a Linux guest ends and starts again.
 using Lamina.Core.Net;
-using Lamina.Tests.Support;
+using Lamina.Networks;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class EndTests
 {

@@ -1,5 +1,5 @@
 // What must not stand in a guest kernel's log.
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 internal static class KernelLog
 {

@@ -1,9 +1,9 @@
 // Boots in a row: none may fail, hang or complain. Takes minutes, so it is run on request.
 using System.Globalization;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class ManyBootsTests(ITestOutputHelper output)
 {

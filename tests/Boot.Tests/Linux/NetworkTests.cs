@@ -4,10 +4,11 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Backends.Net.User;
-using Lamina.Tests.Support;
+using Lamina.Networks;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 /// <summary>A guest on a network, and the servers that it finds there.</summary>
 public sealed class NetworkedGuest : IAsyncDisposable

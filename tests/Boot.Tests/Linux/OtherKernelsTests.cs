@@ -3,10 +3,10 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Lamina.Images;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class OtherKernelsTests
 {

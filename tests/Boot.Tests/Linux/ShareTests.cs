@@ -1,9 +1,9 @@
 // A folder of the host's in a guest: what one side writes the other reads.
 using System.Security.Cryptography;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class ShareTests : IDisposable
 {

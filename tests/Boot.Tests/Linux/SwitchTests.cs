@@ -1,9 +1,10 @@
 // Two guests on one switch reach one another, also over a VLAN; and a guest on another VLAN does not reach them.
 using Lamina.Backends.Net.Switch;
-using Lamina.Tests.Support;
+using Lamina.Networks;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class SwitchTests : IDisposable
 {

@@ -2,10 +2,10 @@
 // One boot serves the questions that leave the guest as it was.
 using System.Globalization;
 using System.Security.Cryptography;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 /// <summary>The booted guests of a class of tests, one of each configuration.</summary>
 public sealed class BootedGuests : IAsyncDisposable

@@ -3,7 +3,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>A local APIC behind a gate.</summary>
 /// <param name="inner">The machine's.</param>

@@ -8,11 +8,12 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Life;
 using Lamina.Micro;
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Life;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>What a machine in lockstep is made from.</summary>
 /// <param name="Name">For reports.</param>
@@ -52,10 +53,10 @@ internal sealed class LockstepMachine : IDisposable
         Name = spec.Name;
         _dropInterval = spec.DropInterval;
         Console = new ScriptedConsole(Prompt, spec.Script);
-        var map = MemoryMap.Create(spec.MemoryBytes);
+        var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(1, 0), _units);
         Memory = _units.Push(new GuestMemory(map.Ram));
-        var controllers = _units.Push(new InterruptControllers(_clock, 1, MicroLayout.PhysicalAddressBits));
+        var controllers = _units.Push(new InterruptControllers(_clock, 1, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         // By the host's time, a machine that waits for the other may look quiet, and drop its translations: that comes when the spec says so.
         var settings = spec.Settings with { Time = new ManualTime() };

@@ -4,7 +4,7 @@ using System.Globalization;
 using System.Text;
 using Lamina.Core.Memory;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>How a lockstep went.</summary>
 /// <param name="Stops">How many stops were compared.</param>

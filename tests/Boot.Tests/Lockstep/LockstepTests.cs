@@ -1,9 +1,9 @@
 // A whole boot on the plain and on the optimised settings of the translator, which must not differ anywhere.
-using Lamina.Engines.Translator;
-using Lamina.Tests.Support;
+using Lamina.Engines.Translator.Settings;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 public sealed class LockstepTests(ITestOutputHelper output)
 {

@@ -3,7 +3,7 @@
 using System.Text;
 using Lamina.Core.Char;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>A console with a script.</summary>
 internal sealed class ScriptedConsole(string prompt, IEnumerable<string> lines) : ICharBackend

@@ -6,7 +6,7 @@ using System.Text;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>Compares states and memories.</summary>
 internal static class StateDifference

@@ -3,7 +3,7 @@
 // guests do the same have the same time at every such place, whatever the host does.
 using Lamina.Core.Time;
 
-namespace Lamina.Tests.Lockstep;
+namespace Lamina.Tests.Boot.Lockstep;
 
 /// <summary>A machine's clock that is a function of what its guest has done.</summary>
 internal sealed class VirtualClock : IMachineClock

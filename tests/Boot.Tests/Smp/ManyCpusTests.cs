@@ -1,11 +1,11 @@
 // Machines with several virtual CPUs: a guest of a few instructions starts them as the manual says (INIT, start-up), and the
 // machine is paused, reset and stopped while all of them run or halt.
-using Lamina.Engines;
+using Lamina.Choice;
 using Lamina.Engines.Kvm;
-using Lamina.Tests.Support;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
-namespace Lamina.Tests.Smp;
+namespace Lamina.Tests.Boot.Smp;
 
 public sealed class ManyCpusTests
 {

@@ -1,7 +1,7 @@
 // Tests that take long or fetch more than the rest are run on request only.
 using Xunit;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal static class AllTests
 {

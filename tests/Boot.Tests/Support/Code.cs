@@ -2,7 +2,7 @@
 // mean stands beside them where they are used.
 using System.Buffers.Binary;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 /// <summary>Machine code that is put together at a known address.</summary>
 internal sealed class Code(uint origin)

@@ -1,8 +1,8 @@
 // The configurations that one body of a boot test is run over: engine × machine × guest.
-using Lamina.Engines;
+using Lamina.Choice;
 using Xunit;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 /// <summary>An engine, a machine, a memory size and a number of virtual CPUs.</summary>
 internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machine, ulong MemoryBytes, int Cpus = 1)

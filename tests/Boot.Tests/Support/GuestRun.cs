@@ -1,9 +1,9 @@
 // Runs a small guest to its end on one machine, and says how it ended. Whatever the guest does, the machine must end in
 // one of its orderly ways; a failure of the engine or a machine that does not end is the test's failure.
-using Lamina.Engines;
+using Lamina.Choice;
 using Xunit;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal static class GuestRun
 {

@@ -3,7 +3,7 @@
 using System.Globalization;
 using Xunit;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 /// <summary>What a command printed, and its exit code.</summary>
 internal readonly record struct ShellAnswer(string Output, int ExitCode);

@@ -1,6 +1,6 @@
 // The engine that tests run on where they do not choose one, and the only one where somebody asked for just that: as the nested
 // test does, which runs these tests in a guest of its own.
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal static class TestEngine
 {

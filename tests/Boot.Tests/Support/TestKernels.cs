@@ -2,7 +2,7 @@
 // Multiboot image that starts in 32-bit protected mode.
 using System.Buffers.Binary;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal static class TestKernels
 {

@@ -7,7 +7,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal sealed class TestServers : IDisposable
 {

@@ -3,7 +3,7 @@
 using Lamina.Images;
 using Xunit;
 
-namespace Lamina.Tests.Support;
+namespace Lamina.Tests.Boot.Support;
 
 internal static class TinyImage
 {

@@ -4,7 +4,7 @@ using Lamina.Core.Interrupts;
 using Lamina.Devices.Chipset;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Chipset;
+namespace Lamina.Tests.Devices.Chipset;
 
 public sealed class LocalApicTests
 {

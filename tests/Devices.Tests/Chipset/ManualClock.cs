@@ -2,7 +2,7 @@
 // deadlines, with the clock showing exactly the deadline.
 using Lamina.Core.Time;
 
-namespace Lamina.Devices.Tests.Chipset;
+namespace Lamina.Tests.Devices.Chipset;
 
 internal sealed class ManualClock : IMachineClock
 {

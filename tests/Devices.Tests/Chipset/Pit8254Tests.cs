@@ -2,7 +2,7 @@
 using Lamina.Devices.Chipset;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Chipset;
+namespace Lamina.Tests.Devices.Chipset;
 
 public sealed class Pit8254Tests
 {

@@ -4,7 +4,7 @@ using Lamina.Core.Char;
 using Lamina.Core.Interrupts;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Chipset;
+namespace Lamina.Tests.Devices.Chipset;
 
 internal sealed class RecordingLine : IInterruptLine
 {

@@ -5,9 +5,10 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Rings;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class QueueFuzzTests
 {

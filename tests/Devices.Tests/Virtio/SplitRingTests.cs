@@ -1,7 +1,8 @@
 using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Rings;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public class SplitRingTests : IDisposable
 {

@@ -2,7 +2,7 @@
 using Lamina.Core.Block;
 using Lamina.Host.Io;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBackend
 {

@@ -1,7 +1,7 @@
 // The driver's side of virtqueues in guest memory, as a kernel writes it: split and packed.
-using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Rings;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 /// <summary>A descriptor to be written.</summary>
 internal readonly record struct Part(ulong Address, uint Length, bool Writable = false);

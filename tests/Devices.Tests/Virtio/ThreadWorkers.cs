@@ -1,6 +1,6 @@
 using Lamina.Core.Work;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 /// <summary>Workers with threads.</summary>
 internal sealed class ThreadWorkers : IWorkerFactory

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using Lamina.Devices.Virtio.Balloon;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class VirtioBalloonTests : IDisposable
 {

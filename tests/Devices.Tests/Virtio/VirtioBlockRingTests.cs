@@ -6,7 +6,7 @@ using Lamina.Host;
 using Lamina.Host.Io;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class VirtioBlockRingTests : IDisposable
 {

@@ -6,7 +6,7 @@ using Lamina.Devices.Virtio.Block;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class VirtioBlockTests : IDisposable
 {

@@ -1,10 +1,9 @@
 using System.Text;
 using Lamina.Core.Bus;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Console;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public class VirtioConsoleTests : IDisposable
 {

@@ -4,7 +4,7 @@ using Lamina.Core.Share;
 using Lamina.Devices.Virtio.FileSystem;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class VirtioFileSystemTests : IDisposable
 {

@@ -10,7 +10,7 @@ using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 internal sealed class TestLine : IInterruptLine
 {

@@ -1,9 +1,9 @@
 using Lamina.Core.Bus;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
+using Lamina.Devices.Virtio.Rings;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public class VirtioMmioTests
 {

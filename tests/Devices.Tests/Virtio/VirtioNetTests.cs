@@ -2,11 +2,11 @@
 // break every rule.
 using System.Buffers.Binary;
 using Lamina.Core.Net;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Net;
+using Lamina.Devices.Virtio.Rings;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 /// <summary>Keeps what the guest sends.</summary>
 internal sealed class TestNet : INetBackend

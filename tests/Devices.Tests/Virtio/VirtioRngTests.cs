@@ -2,7 +2,7 @@ using Lamina.Core.Entropy;
 using Lamina.Devices.Virtio.Rng;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public class VirtioRngTests : IDisposable
 {

@@ -6,7 +6,7 @@ using Lamina.Devices.Virtio.Console;
 using Lamina.Devices.Virtio.Mmio;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 /// <summary>Registers, workers and backends at once, as on a machine with several vCPUs.</summary>
 public class VirtioThreadTests

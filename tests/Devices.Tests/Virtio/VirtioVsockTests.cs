@@ -1,10 +1,9 @@
 // The socket device against drivers that keep to the rules and such that do not.
 using Lamina.Core.Sockets;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Vsock;
 using Xunit;
 
-namespace Lamina.Devices.Tests.Virtio;
+namespace Lamina.Tests.Devices.Virtio;
 
 public sealed class VirtioVsockTests : IDisposable
 {

@@ -1,7 +1,7 @@
 // Cases that access memory at constant distances from a few registers, as functions do with what is on their stack and
 // with structures: with other instructions between, flags that are live across accesses, and the registers anywhere,
 // across the edges of pages that can be written, that cannot, that are not there, and where addresses are not canonical.
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of groups of accesses by the same registers; 64-bit code.</summary>
 internal static class AccessGroupGenerator

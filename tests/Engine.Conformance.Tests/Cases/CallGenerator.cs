@@ -1,10 +1,10 @@
 // Cases that call and return: a loop over calls of a few functions that return as compilers have them do it, or by a jump, or
 // to another place than they were called from, or twice; with the stack aligned or not, and flags that are read behind a return.
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of calls and returns; 64-bit and flat 32-bit code.</summary>
 internal static class CallGenerator

@@ -1,9 +1,9 @@
 // Where two ends of one case differ, as text. Empty means they agree in everything that is defined.
 using System.Buffers.Binary;
 using System.Text;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>What counts besides the state itself.</summary>
 /// <param name="FlagsAtFaults">Flags are compared where the case ended in a fault, too.</param>

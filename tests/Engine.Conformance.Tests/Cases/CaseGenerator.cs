@@ -2,9 +2,9 @@
 // what is not mapped, and the code placed in a page, at its end or across it.
 using System.Buffers.Binary;
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of random cases.</summary>
 internal sealed class CaseGenerator

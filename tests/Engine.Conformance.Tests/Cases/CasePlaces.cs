@@ -1,7 +1,7 @@
 // Where cases of several instructions have their data and their code.
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Places that are worth meeting.</summary>
 internal static class CasePlaces

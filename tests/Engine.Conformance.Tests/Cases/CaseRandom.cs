@@ -1,5 +1,5 @@
 // The random numbers of case generation: a fixed algorithm (splitmix64), so that a seed means the same case for ever.
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>A reproducible source of random numbers.</summary>
 internal sealed class CaseRandom(ulong seed)

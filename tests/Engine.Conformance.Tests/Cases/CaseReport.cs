@@ -1,9 +1,9 @@
 // A case for people to read.
 using System.Text;
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Describes cases.</summary>
 internal static class CaseReport

@@ -1,7 +1,7 @@
 // The state in which one side ended a case.
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>How a case ended. The object is used again.</summary>
 internal sealed class CaseResult(int xsaveSize)

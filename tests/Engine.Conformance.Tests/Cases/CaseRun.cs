@@ -1,9 +1,9 @@
 // A run of generated cases: has both sides do them, and fails with the first of those that differ.
 using System.Text;
-using Lamina.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>A run in one of the guest's settings.</summary>
 internal sealed class CaseRun : IDisposable

@@ -1,8 +1,8 @@
 // Runs cases on both sides and compares: batches go to the oracle's process while the guest runs the same ones here.
-using Lamina.Conformance.Guest;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Guest;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>One case on which the sides disagree.</summary>
 /// <param name="Profile">The guest's.</param>

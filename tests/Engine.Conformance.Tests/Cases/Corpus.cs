@@ -2,9 +2,9 @@
 // the same case as long as TestCase.Reset does; changing that voids the corpus.
 using System.Globalization;
 using System.Text;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Reads and writes corpus lines.</summary>
 internal static class Corpus

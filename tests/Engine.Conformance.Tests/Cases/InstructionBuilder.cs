@@ -1,9 +1,8 @@
 // One instruction of a given kind with random operands, encoded. Memory operands are built backwards: first the address
 // that is to be met, then registers and a displacement that give it.
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Builds instructions.</summary>
 internal sealed class InstructionBuilder

@@ -2,7 +2,7 @@
 // must not run on the host, what differs by design, and what reads things that the two sides cannot have in common.
 using Iced.Intel;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Iced's codes by group.</summary>
 internal static class InstructionTable

@@ -2,7 +2,7 @@
 using System.Buffers.Binary;
 using Iced.Intel;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Builds memory operands.</summary>
 internal sealed class MemoryOperandBuilder

@@ -4,7 +4,7 @@
 // reaches over the last offset and the last address at once, though not for one that reaches over either alone.
 using Iced.Intel;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Looks at operands by FS and GS.</summary>
 internal static class SegmentOffset

@@ -2,9 +2,9 @@
 // into those instructions: before or behind the store, in its own block or in one that a jump leads to, in the next page,
 // across the page's end. What is stored is always another instruction of the same form, so the host is the judge as ever.
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of self-modifying cases.</summary>
 internal sealed class SelfModifyingGenerator

@@ -1,6 +1,6 @@
 // Cases that push and pop registers one after the other, as functions do at their ends, with the stack anywhere: across
 // the edges of pages that can be written, that cannot, that are not there, and where addresses are not canonical.
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of runs of PUSH and POP; 64-bit code.</summary>
 internal static class StackRunGenerator

@@ -2,9 +2,9 @@
 // operand pointers (addresses of the engine in a guest, and written by AMD's processors only with a pending exception), and whether
 // a component in its initial state is told as such, or saved as what it is (SDM vol. 1, 13.6).
 using System.Buffers.Binary;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>How an image of state is laid out (SDM vol. 1, 10.5 and 13.4).</summary>
 internal enum ImageFormat

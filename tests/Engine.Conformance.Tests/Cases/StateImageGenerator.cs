@@ -3,9 +3,9 @@
 // registers in between; some at the end of what may be written.
 using System.Buffers.Binary;
 using Iced.Intel;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of cases about images of state.</summary>
 internal sealed class StateImageGenerator(ulong components)

@@ -2,9 +2,9 @@
 // was chosen on purpose is noted as patches, so that a case can be written down in a line (see Corpus).
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using Lamina.Conformance.Oracle;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>What kind of code segment a case runs in. All are user mode.</summary>
 internal enum CodeMode

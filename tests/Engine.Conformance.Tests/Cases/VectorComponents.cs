@@ -1,7 +1,7 @@
 // Where the host's CPUID puts the components of the standard XSAVE image; the guest's is the same.
 using System.Runtime.Intrinsics.X86;
 
-namespace Lamina.Conformance.Cases;
+namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>Places of components in the XSAVE image.</summary>
 internal static class VectorComponents

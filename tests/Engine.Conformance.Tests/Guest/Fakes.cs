@@ -5,7 +5,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>Ports and memory where nothing is, but for one port whose writes are told.</summary>
 internal sealed class FakeBus : IVcpuBus

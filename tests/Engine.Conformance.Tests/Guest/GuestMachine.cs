@@ -1,12 +1,12 @@
 // The engine's side: a machine of one vCPU without devices, which runs a case from a given state to the exception that
 // ends it. One thread only.
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
+using Lamina.Tests.Engine.Conformance.Cases;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>What mode the guest runs cases in.</summary>
 internal enum GuestMode

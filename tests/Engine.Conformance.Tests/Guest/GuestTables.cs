@@ -1,11 +1,11 @@
 // What a guest of one case needs in its memory besides the case: page tables, descriptor tables, a handler for each
 // vector that tells its number by where it is, and a stack for them. Long mode; 32- and 16-bit cases run in
 // compatibility mode, as they do on the host.
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>Builds the tables.</summary>
 internal static class GuestTables

@@ -1,10 +1,10 @@
 // The tables of a guest in legacy protected mode, beside those of long mode in the same memory: PAE paging over the same page
 // table of the case's image, a GDT and a TSS of 32 bits, gates of 32 bits to the same handlers.
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>Builds the tables of legacy protected mode.</summary>
 internal static class LegacyTables

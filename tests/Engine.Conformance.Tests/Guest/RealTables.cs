@@ -3,12 +3,12 @@
 // mode and goes back ("unreal mode"). Interrupts push their frame on the case's own stack.
 using System.Buffers.Binary;
 using Iced.Intel;
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Oracle;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>What real mode needs.</summary>
 internal static class RealTables

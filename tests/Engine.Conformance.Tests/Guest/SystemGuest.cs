@@ -1,12 +1,12 @@
 // A guest at privilege level 0 that runs a few lines of assembly: what the host CPU cannot be asked about from a program,
 // and the manual has to judge.
 using Iced.Intel;
-using Lamina.Conformance.Cases;
-using Lamina.Conformance.Oracle;
 using Lamina.Core.Engine;
+using Lamina.Tests.Engine.Conformance.Cases;
+using Lamina.Tests.Engine.Conformance.Oracle;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>Runs assembly in the guest, from the start of the case's code to INT3 or an exception.</summary>
 internal sealed class SystemGuest : IDisposable

@@ -2,7 +2,7 @@
 // machine a case may be kept from running for long. A thread that sleeps instead computes nothing, and hangs as well.
 using System.Globalization;
 
-namespace Lamina.Conformance.Guest;
+namespace Lamina.Tests.Engine.Conformance.Guest;
 
 /// <summary>Watches the cases of one thread.</summary>
 internal sealed class Watchdog : IDisposable

@@ -2,7 +2,7 @@
 // oracle's process shares with the test. Everything of a case is within 64 KiB of Base, so that 16-bit segments reach it.
 using System.Runtime.InteropServices;
 
-namespace Lamina.Conformance.Oracle;
+namespace Lamina.Tests.Engine.Conformance.Oracle;
 
 /// <summary>Addresses of a case.</summary>
 internal static class CaseLayout

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Lamina.Host;
 
-namespace Lamina.Conformance.Oracle;
+namespace Lamina.Tests.Engine.Conformance.Oracle;
 
 /// <summary>The oracle's process.</summary>
 internal sealed unsafe partial class NativeOracle : IDisposable

@@ -6,7 +6,7 @@
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.Conformance.Oracle;
+namespace Lamina.Tests.Engine.Conformance.Oracle;
 
 /// <summary>Where the oracle's parts lie in its one range of addresses.</summary>
 internal sealed record OracleRange(ulong Start)

@@ -1,7 +1,7 @@
 // The words by which the test and the oracle's process hand batches of cases to each other.
 using System.Runtime.InteropServices;
 
-namespace Lamina.Conformance.Oracle;
+namespace Lamina.Tests.Engine.Conformance.Oracle;
 
 /// <summary>Control words in shared memory.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 4096)]

@@ -4,9 +4,10 @@ using Lamina.Core.Engine;
 using Lamina.Engines;
 using Lamina.Engines.Kvm;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
 using Xunit;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal static class EngineKind
 {

@@ -3,7 +3,7 @@
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal static class FaultLog
 {

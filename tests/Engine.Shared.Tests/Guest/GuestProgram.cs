@@ -3,7 +3,7 @@ using Iced.Intel;
 using Lamina.Core.Engine;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 /// <summary>A program.</summary>
 /// <param name="Mode">Where it starts.</param>

@@ -2,7 +2,7 @@
 using Iced.Intel;
 using Lamina.Core.Engine;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal enum GuestMode
 {

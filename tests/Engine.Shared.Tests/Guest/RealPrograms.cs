@@ -4,7 +4,7 @@ using Lamina.Core.Engine;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal static class RealPrograms
 {

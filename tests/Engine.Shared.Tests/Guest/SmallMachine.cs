@@ -9,7 +9,7 @@ using Lamina.Devices.Chipset;
 using Lamina.Engines.X86;
 using Xunit;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal sealed class SmallMachine : IDisposable
 {

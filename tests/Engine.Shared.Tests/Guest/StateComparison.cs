@@ -4,7 +4,7 @@
 using System.Buffers.Binary;
 using Lamina.Core.Engine;
 
-namespace Lamina.EngineTests.Guest;
+namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal static class StateComparison
 {

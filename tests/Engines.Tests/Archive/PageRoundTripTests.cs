@@ -3,12 +3,12 @@
 using System.Buffers.Binary;
 using Iced.Intel;
 using Lamina.Core.Memory;
-using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Xunit;
@@ -16,7 +16,7 @@ using static Iced.Intel.AssemblerRegisters;
 using Assembler = Iced.Intel.Assembler;
 using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
 
-namespace Lamina.Engines.Tests.Archive;
+namespace Lamina.Tests.Engines.Archive;
 
 public sealed unsafe class PageRoundTripTests : IDisposable
 {

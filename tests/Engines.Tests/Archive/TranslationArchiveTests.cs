@@ -5,7 +5,7 @@ using Lamina.Engines.Translator.Archive;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Engines.Tests.Archive;
+namespace Lamina.Tests.Engines.Archive;
 
 public sealed class TranslationArchiveTests : IDisposable
 {

@@ -2,7 +2,7 @@
 using Lamina.Engines.Translator.Decode;
 using Xunit;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 public sealed class DecoderTests
 {

@@ -5,7 +5,7 @@ using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
 using Instruction = Lamina.Engines.Translator.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 internal static class Expectations
 {

@@ -4,7 +4,7 @@ using Lamina.Engines.Translator.Decode;
 using Instruction = Lamina.Engines.Translator.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 internal static class ImmediateComparison
 {

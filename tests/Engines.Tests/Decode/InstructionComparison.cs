@@ -5,7 +5,7 @@ using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
 using Instruction = Lamina.Engines.Translator.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 internal sealed class InstructionComparison(Oracle.Check check, Instruction ours, Theirs theirs, InstructionInfo info, int bits)
 {

@@ -5,7 +5,7 @@ using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
 using EncodingKind = Iced.Intel.EncodingKind;
 using Theirs = Iced.Intel.Instruction;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 internal static class IntendedDifferences
 {

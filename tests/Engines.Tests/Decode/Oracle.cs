@@ -8,7 +8,7 @@ using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
 using Instruction = Lamina.Engines.Translator.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 /// <summary>Compares one decoded instruction with Iced's view of the same bytes.</summary>
 internal sealed class Oracle(CodeSize size)

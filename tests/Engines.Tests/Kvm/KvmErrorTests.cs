@@ -6,7 +6,7 @@ using Lamina.Engines.Kvm;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Engines.Tests.Kvm;
+namespace Lamina.Tests.Engines.Kvm;
 
 public sealed class KvmErrorTests
 {

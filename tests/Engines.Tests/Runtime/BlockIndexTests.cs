@@ -1,10 +1,10 @@
 // Blocks by identity and by an address in their code, against plain dictionaries and ranges.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.Translator.Runtime;
 using Xunit;
 
-namespace Lamina.Engines.Tests.Runtime;
+namespace Lamina.Tests.Engines.Runtime;
 
 public sealed unsafe class BlockIndexTests
 {

@@ -3,7 +3,7 @@ using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class DebugTests
 {

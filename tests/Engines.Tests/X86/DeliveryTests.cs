@@ -1,8 +1,9 @@
 // Exceptions and interrupts: frames byte by byte in every mode, error codes, nesting up to shutdown, and IRET back.
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Segmentation;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class DeliveryTests
 {

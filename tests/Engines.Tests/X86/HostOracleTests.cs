@@ -2,9 +2,10 @@
 using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Memory;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class HostOracleTests : IDisposable
 {

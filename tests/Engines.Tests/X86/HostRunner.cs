@@ -7,7 +7,7 @@ using Lamina.Engines.X86.Cpuid;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 internal sealed unsafe class HostRunner : IDisposable
 {

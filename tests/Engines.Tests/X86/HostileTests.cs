@@ -3,9 +3,10 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Segmentation;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class HostileTests
 {

@@ -2,7 +2,7 @@
 using Lamina.Engines.X86;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class LegacyInstructionTests
 {

@@ -2,10 +2,11 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Msr;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class MsrTests
 {

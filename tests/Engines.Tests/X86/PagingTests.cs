@@ -1,8 +1,10 @@
 // Page walks in every mode, against the rules of SDM vol. 3, 4.6.1 written down once more, independently.
+using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Paging;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed class PagingTests
 {
@@ -210,7 +212,7 @@ public sealed class PagingTests
         machine.Context->Cr0 |= Cr0.PG;
         machine.Context->Cr4 = Cr4.PAE;
         machine.Write(TestMachine.PageTables, 1ul | 2); // R/W is reserved in a PDPTE
-        var execute = new Translator.Decode.Instruction { Id = Translator.Decode.InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
+        var execute = new Instruction { Id = InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
         machine.Rax = TestMachine.PageTables;
 
         machine.AssertFault(machine.Processor.Execute(in execute), Vector.GeneralProtection, 0);

@@ -1,7 +1,7 @@
 // CPUID of processors that tests need without having them: what real ones report, cut to the leaves in question.
 using Lamina.Engines.X86.Cpuid;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 internal static class SampleHosts
 {

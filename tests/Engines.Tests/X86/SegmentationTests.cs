@@ -1,9 +1,10 @@
 // Segment loads, far transfers, call gates, and the fast system calls, with their checks and error codes.
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Segmentation;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class SegmentationTests
 {

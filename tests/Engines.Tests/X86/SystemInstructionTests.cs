@@ -1,9 +1,10 @@
 // System instructions: control and debug registers, ports, flags, invalidation, and what is known but not offered.
 using System.Runtime.InteropServices;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Memory;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class SystemInstructionTests
 {

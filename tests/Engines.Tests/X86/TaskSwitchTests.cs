@@ -1,8 +1,9 @@
 // Hardware task switches by JMP, CALL and IRET, with 32- and 16-bit TSSs. SDM vol. 3, 7.3.
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Segmentation;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 public sealed unsafe class TaskSwitchTests
 {

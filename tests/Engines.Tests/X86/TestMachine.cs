@@ -9,9 +9,10 @@ using Lamina.Core.Time;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Segmentation;
 using Xunit;
 
-namespace Lamina.Engines.Tests.X86;
+namespace Lamina.Tests.Engines.X86;
 
 internal sealed unsafe class TestMachine : IDisposable
 {

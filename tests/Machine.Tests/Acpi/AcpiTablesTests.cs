@@ -5,7 +5,7 @@ using System.Text;
 using Lamina.Acpi;
 using Xunit;
 
-namespace Lamina.Tests.Acpi;
+namespace Lamina.Tests.Machines.Acpi;
 
 public sealed class AcpiTablesTests
 {

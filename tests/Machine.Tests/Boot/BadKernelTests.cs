@@ -3,7 +3,7 @@
 using Lamina.Boot;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class BadKernelTests
 {

@@ -4,7 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Memory;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class BootFileTests : IDisposable
 {

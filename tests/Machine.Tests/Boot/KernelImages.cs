@@ -7,7 +7,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Micro;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 internal static class KernelImages
 {
@@ -144,7 +144,7 @@ internal sealed class Booted : IDisposable
     internal VcpuState State { get; } = new();
 
     internal static BootRequest Request(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules) =>
-        new(MemoryMap.Create(memory), new FirmwareTables(MicroLayout.AcpiTables, [1, 2, 3, 4], MicroLayout.AcpiTables),
+        new(MemoryMap.Create(MicroLayout.Boot, memory), new FirmwareTables(MicroLayout.Boot.AcpiTables, [1, 2, 3, 4], MicroLayout.Boot.AcpiTables),
             BootFile.FromBytes("kernel", "vmlinuz", kernel), initrd is null ? null : BootFile.FromBytes("initrd", "initrd.img", initrd), commandLine, modules);
 
     internal static Booted Load(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules)

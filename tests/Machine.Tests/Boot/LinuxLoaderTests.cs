@@ -1,10 +1,11 @@
 // Linux images: what the boot protocol asks for lies in memory and in the registers (Documentation/arch/x86/boot.rst).
 
+using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Micro;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class LinuxLoaderTests
 {
@@ -14,7 +15,7 @@ public sealed class LinuxLoaderTests
         using var booted = Booted.Load(KernelImages.BzImage());
 
         Assert.Equal(0x100_0200ul, booted.State.Rip);
-        Assert.Equal(MicroLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
+        Assert.Equal(BootLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
         Assert.Equal(0x8000_0011ul, booted.State.Cr0);
         Assert.Equal(0x20ul, booted.State.Cr4);
         Assert.Equal(0x500ul, booted.State.Efer);
@@ -61,12 +62,12 @@ public sealed class LinuxLoaderTests
     {
         using var booted = Booted.Load(KernelImages.BzImage(), initrd: new byte[5000]);
 
-        var page = MicroLayout.BootParams;
+        var page = BootLayout.BootParams;
         Assert.Equal("HdrS"u8.ToArray(), booted.Bytes(page + 0x202, 4));
         Assert.Equal(0xFF, booted.Bytes(page + 0x210, 1)[0]);
         Assert.Equal(0, booted.Bytes(page + 0x1EF, 1)[0]);
         Assert.Equal("console=ttyS0", booted.Text(booted.U32(page + 0x228)));
-        Assert.Equal(MicroLayout.AcpiTables, booted.U64(page + 0x70));
+        Assert.Equal(MicroLayout.Boot.AcpiTables, booted.U64(page + 0x70));
         Assert.Equal(5000u, booted.U32(page + 0x21C));
         var initrd = booted.U32(page + 0x218);
         Assert.Equal(0u, initrd % 4096);
@@ -79,8 +80,8 @@ public sealed class LinuxLoaderTests
     {
         using var booted = Booted.Load(KernelImages.BzImage());
 
-        var entries = booted.Bytes(MicroLayout.BootParams + 0x1E8, 1)[0];
-        var read = Enumerable.Range(0, entries).Select(i => MicroLayout.BootParams + 0x2D0 + ((ulong)i * 20))
+        var entries = booted.Bytes(BootLayout.BootParams + 0x1E8, 1)[0];
+        var read = Enumerable.Range(0, entries).Select(i => BootLayout.BootParams + 0x2D0 + ((ulong)i * 20))
             .Select(at => (booted.U64(at), booted.U64(at + 8), booted.U32(at + 16))).ToArray();
         Assert.Equal([(0ul, 0x9FC00ul, 1u), (0x9FC00ul, 0x400ul, 2u), (0xE0000ul, 0x20000ul, 2u), (0x10_0000ul, 63ul << 20, 1u)], read);
     }
@@ -90,7 +91,7 @@ public sealed class LinuxLoaderTests
     {
         using var booted = Booted.Load(KernelImages.BzImage());
 
-        var node = booted.U64(MicroLayout.BootParams + 0x250);
+        var node = booted.U64(BootLayout.BootParams + 0x250);
         Assert.Equal((0ul, 9u, 32u), (booted.U64(node), booted.U32(node + 8), booted.U32(node + 12)));
         var first = booted.Bytes(node + 16, 32);
         booted.Plan.Load(booted.Memory);
@@ -107,7 +108,7 @@ public sealed class LinuxLoaderTests
         Assert.Equal(0x11ul, booted.State.Cr0);
         Assert.Equal((0ul, 0ul), (booted.State.Cr4, booted.State.Efer));
         Assert.Equal(0xC09Bu, booted.State.Segments[SegmentIndex.Cs].Attributes);
-        Assert.Equal(MicroLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
+        Assert.Equal(BootLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
         Assert.Equal(0x00CF_9B00_0000_FFFFul, booted.U64(booted.State.Gdtr.Base + 0x10));
     }
 
@@ -131,7 +132,7 @@ public sealed class LinuxLoaderTests
 
         using var memory = new Lamina.Core.Memory.GuestMemory(request.Map.Ram);
         plan.Load(memory);
-        Assert.True(memory.TryRead<uint>(MicroLayout.BootParams + 0xC0, out var high));
+        Assert.True(memory.TryRead<uint>(BootLayout.BootParams + 0xC0, out var high));
         Assert.Equal(1u, high);
     }
 
@@ -142,8 +143,8 @@ public sealed class LinuxLoaderTests
 
         Assert.Equal(0x20_0010ul, booted.State.Rip);
         Assert.Equal(0x8000_0011ul, booted.State.Cr0);
-        Assert.Equal(MicroLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
-        Assert.Equal("HdrS"u8.ToArray(), booted.Bytes(MicroLayout.BootParams + 0x202, 4));
+        Assert.Equal(BootLayout.BootParams, booted.State.Gpr[GprIndex.Rsi]);
+        Assert.Equal("HdrS"u8.ToArray(), booted.Bytes(BootLayout.BootParams + 0x202, 4));
         Assert.Equal([.. Enumerable.Repeat((byte)0xF4, 32), 0], booted.Bytes(0x20_0000, 33));
     }
 

@@ -1,9 +1,10 @@
 // The layout of RAM from the smallest machine to the largest.
 
 using Lamina.Boot;
+using Lamina.Micro;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class MemoryMapTests
 {
@@ -16,7 +17,7 @@ public sealed class MemoryMapTests
     [InlineData((1ul << 46) - (1ul << 30))]
     public void All_of_the_memory_is_there_and_none_of_it_in_the_hole(ulong size)
     {
-        var map = MemoryMap.Create(size);
+        var map = MemoryMap.Create(MicroLayout.Boot, size);
 
         Assert.Equal(size, map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length));
         Assert.All(map.Ram, range => Assert.True(range.End <= 0xC000_0000 || range.Start >= 0x1_0000_0000));
@@ -28,7 +29,7 @@ public sealed class MemoryMapTests
     [InlineData(64ul << 30)]
     public void The_entries_are_sorted_apart_and_inside_RAM(ulong size)
     {
-        var map = MemoryMap.Create(size);
+        var map = MemoryMap.Create(MicroLayout.Boot, size);
 
         ulong end = 0;
         foreach (var entry in map.Entries)
@@ -47,5 +48,5 @@ public sealed class MemoryMapTests
     [InlineData(1ul << 46, "64 TiB")]
     [InlineData(1ul << 50, "1 PiB")]
     public void A_size_that_is_not_to_be_had_is_refused_in_a_sentence(ulong size, string word) =>
-        Assert.Contains(word, Assert.Throws<MachineException>(() => MemoryMap.Create(size)).Message, StringComparison.Ordinal);
+        Assert.Contains(word, Assert.Throws<MachineException>(() => MemoryMap.Create(MicroLayout.Boot, size)).Message, StringComparison.Ordinal);
 }

@@ -4,7 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Engine;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class MultibootLoaderTests
 {

@@ -4,7 +4,7 @@ using Lamina.Core.Engine;
 using Lamina.Micro;
 using Xunit;
 
-namespace Lamina.Tests.Boot;
+namespace Lamina.Tests.Machines.Boot;
 
 public sealed class PvhLoaderTests
 {
@@ -19,7 +19,7 @@ public sealed class PvhLoaderTests
         Assert.Equal(0ul, booted.State.Cr4);
         Assert.Equal((0x336E_C578u, 1u, 0u), (booted.U32(info), booted.U32(info + 4), booted.U32(info + 12)));
         Assert.Equal("quiet", booted.Text(booted.U64(info + 24)));
-        Assert.Equal(MicroLayout.AcpiTables, booted.U64(info + 32));
+        Assert.Equal(MicroLayout.Boot.AcpiTables, booted.U64(info + 32));
         var task = booted.State.Segments[SegmentIndex.Tr];
         Assert.Equal((0x67u, 0x8Bu), (task.Limit, task.Attributes));
     }

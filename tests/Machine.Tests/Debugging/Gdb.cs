@@ -2,7 +2,7 @@
 using System.Diagnostics;
 using Xunit;
 
-namespace Lamina.Tests.Debugging;
+namespace Lamina.Tests.Machines.Debugging;
 
 internal static class Gdb
 {

@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Lamina.Tests.Debugging;
+namespace Lamina.Tests.Machines.Debugging;
 
 internal sealed class GdbClient : IDisposable
 {

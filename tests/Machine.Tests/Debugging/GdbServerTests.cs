@@ -2,11 +2,11 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Life;
 using Xunit;
-using static Lamina.Tests.Life.TestMachines;
+using static Lamina.Tests.Machines.Life.TestMachines;
 
-namespace Lamina.Tests.Debugging;
+namespace Lamina.Tests.Machines.Debugging;
 
 public sealed class GdbServerTests : IDisposable
 {

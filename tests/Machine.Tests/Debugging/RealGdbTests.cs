@@ -1,10 +1,10 @@
 // GDB itself, where it is installed: it accepts the target description, and its commands do what they say.
 using System.Globalization;
-using Lamina.Tests.Life;
+using Lamina.Tests.Machines.Life;
 using Xunit;
-using static Lamina.Tests.Life.TestMachines;
+using static Lamina.Tests.Machines.Life.TestMachines;
 
-namespace Lamina.Tests.Debugging;
+namespace Lamina.Tests.Machines.Debugging;
 
 public sealed class RealGdbTests : IDisposable
 {

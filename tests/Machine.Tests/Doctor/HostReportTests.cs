@@ -1,10 +1,10 @@
 // What doctor says of hosts of all kinds.
+using Lamina.Choice;
 using Lamina.Doctor;
-using Lamina.Engines;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Tests.Doctor;
+namespace Lamina.Tests.Machines.Doctor;
 
 public sealed class HostReportTests
 {

@@ -2,7 +2,7 @@
 // same promises about kicks, halts and states as a real one.
 using Lamina.Core.Engine;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 /// <summary>What a step of a script ends with.</summary>
 internal enum FakeStep

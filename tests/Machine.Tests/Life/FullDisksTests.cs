@@ -2,7 +2,7 @@
 using Lamina.Life;
 using Xunit;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 public sealed class FullDisksTests : IDisposable
 {

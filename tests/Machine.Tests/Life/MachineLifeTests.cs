@@ -1,8 +1,8 @@
 // A machine's life from start to end: how it ends, what may be done when, and that nothing is left behind.
 using Xunit;
-using static Lamina.Tests.Life.TestMachines;
+using static Lamina.Tests.Machines.Life.TestMachines;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 public sealed class MachineLifeTests : IDisposable
 {

@@ -1,5 +1,5 @@
 // A time provider whose one timer fires when the test says so.
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 internal sealed class ManualTime : TimeProvider
 {

@@ -1,9 +1,9 @@
 // The program's end of a guest's console, through the real serial port.
 using System.Net.Sockets;
 using Xunit;
-using static Lamina.Tests.Life.TestMachines;
+using static Lamina.Tests.Machines.Life.TestMachines;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 public sealed class SerialConsoleTests : IDisposable
 {

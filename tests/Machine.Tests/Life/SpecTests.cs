@@ -1,8 +1,8 @@
 // Specs that cannot be: each is refused in one sentence before anything is made.
 using Xunit;
-using static Lamina.Tests.Life.TestMachines;
+using static Lamina.Tests.Machines.Life.TestMachines;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 public sealed class SpecTests : IDisposable
 {

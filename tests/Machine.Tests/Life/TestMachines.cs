@@ -1,7 +1,7 @@
 // Machines for the tests of their lives: a tiny kernel in memory, a fake engine with a script, everything else real.
-using Lamina.Tests.Boot;
+using Lamina.Tests.Machines.Boot;
 
-namespace Lamina.Tests.Life;
+namespace Lamina.Tests.Machines.Life;
 
 /// <summary>A folder with a kernel in it, for as long as a test.</summary>
 internal sealed class KernelFolder : IDisposable

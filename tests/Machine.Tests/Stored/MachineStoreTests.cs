@@ -6,7 +6,7 @@ using Lamina.Images;
 using Lamina.Stored;
 using Xunit;
 
-namespace Lamina.Tests.Stored;
+namespace Lamina.Tests.Machines.Stored;
 
 public sealed class MachineStoreTests : IDisposable
 {

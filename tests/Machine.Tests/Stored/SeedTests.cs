@@ -4,7 +4,7 @@ using System.Text;
 using Lamina.Stored;
 using Xunit;
 
-namespace Lamina.Tests.Stored;
+namespace Lamina.Tests.Machines.Stored;
 
 public sealed class SeedTests : IDisposable
 {

@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Balloon;
 

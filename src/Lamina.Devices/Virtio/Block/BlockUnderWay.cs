@@ -2,6 +2,7 @@
 // that a queue is not stopped while the host may still write into its buffers.
 using Lamina.Core.Block;
 using Lamina.Core.Work;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Block;
 

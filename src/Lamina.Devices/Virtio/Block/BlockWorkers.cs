@@ -3,6 +3,7 @@
 // worker from hand-over to completion.
 using Lamina.Core.Block;
 using Lamina.Core.Work;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Block;
 

@@ -1,4 +1,6 @@
 // Requests of a device that found the host's disk full and wait for space. A guest sees that they take long, no more.
+using Lamina.Devices.Virtio.Rings;
+
 namespace Lamina.Devices.Virtio.Block;
 
 /// <summary>Keeps requests until they are tried again.</summary>

@@ -6,6 +6,7 @@ using System.Numerics;
 using System.Text;
 using Lamina.Core.Block;
 using Lamina.Core.Work;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Block;
 

@@ -4,6 +4,7 @@
 // worker; a frame for the guest is written to its buffers on the backend's thread.
 using System.Buffers.Binary;
 using Lamina.Core.Net;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Net;
 

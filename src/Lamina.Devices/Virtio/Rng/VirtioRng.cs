@@ -1,5 +1,6 @@
 // The virtio entropy device (virtio 1.2, 5.4): fills the driver's buffers from the host's random number generator.
 using Lamina.Core.Entropy;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Rng;
 

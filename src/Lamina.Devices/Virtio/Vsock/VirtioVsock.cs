@@ -2,6 +2,7 @@
 // Streams only. All queues are served by one worker; the backend's threads only wake it.
 using System.Buffers.Binary;
 using Lamina.Core.Sockets;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Vsock;
 

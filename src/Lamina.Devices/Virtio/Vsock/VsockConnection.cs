@@ -1,6 +1,7 @@
 // One connection of the socket device: what each side has said, how much each may send (5.10.6.3), and which packet the guest
 // is to get next.
 using Lamina.Core.Sockets;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Vsock;
 

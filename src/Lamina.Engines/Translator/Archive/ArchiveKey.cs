@@ -2,6 +2,7 @@
 // runtime, which lays out some of what is stored, the host's processor, and the settings that emitted code depends on.
 using System.Runtime.Intrinsics.X86;
 using System.Text;
+using Lamina.Engines.Translator.Settings;
 
 namespace Lamina.Engines.Translator.Archive;
 

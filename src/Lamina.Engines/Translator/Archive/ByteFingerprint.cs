@@ -3,7 +3,7 @@
 // block being stale yet. Guests could make two texts of bytes with one fingerprint if they knew the key: it is drawn anew for
 // each machine. Polynomial hashing modulo 2^61 - 1: for any two texts of n words one key in 2^61/n does that.
 using System.Buffers.Binary;
-using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Code;
 
 namespace Lamina.Engines.Translator.Archive;
 

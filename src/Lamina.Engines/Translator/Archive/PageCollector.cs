@@ -4,9 +4,8 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.Translator.Runtime;
 
 namespace Lamina.Engines.Translator.Archive;
 

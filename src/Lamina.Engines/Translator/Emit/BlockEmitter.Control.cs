@@ -4,9 +4,10 @@
 // jumps to other pages get a far link: it makes sure that the cache still has the pad, and jumps to the block itself.
 // Calls and returns are in BlockEmitter.Calls.cs.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -58,9 +59,6 @@ internal sealed unsafe partial class BlockEmitter
         CopyFlags(live);
         _cold[_coldCount++] = new Cold { Kind = ColdKind.FarLink, Jump0 = PatchableJump(), Target = target, GuestOffset = guestOffset, Parked = live != Flags.None };
     }
-
-    /// <summary>From where a far jump that has no link goes to the end of the call that leaves: DEC of a byte at GS, JNE, CALL.</summary>
-    public const int FarLinkCallEnd = 8 + 2 + Assembler.JumpBytes;
 
     // Goes through the jump cache, and now and then leaves for a link: most of such jumps are too rare to be worth one.
     private void EmitColdFarLink(in Cold cold)

@@ -4,8 +4,9 @@
 // waits in the frame, since scratch registers are needed in between. It cannot grow stale, because nothing in a group
 // leaves generated code: where the group's look-up fails, or that of an access between its members, the instructions go
 // on in the cold part (see Stretches).
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 

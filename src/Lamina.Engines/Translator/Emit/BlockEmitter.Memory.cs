@@ -10,9 +10,9 @@
 using System.Numerics;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 

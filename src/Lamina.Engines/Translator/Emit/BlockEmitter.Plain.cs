@@ -1,8 +1,8 @@
 // Plain instructions: re-encoded from their own bytes with renamed registers and a rewritten memory operand. Nothing
 // here knows what an instruction does, only its shape.
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -11,7 +11,7 @@ internal sealed unsafe partial class BlockEmitter
     private const int NotPresent = -1;
 
     // Registers that may be borrowed for a moment, those that need no REX prefix first.
-    private static ReadOnlySpan<byte> Borrowable => [Host.Rsi, Host.Rdi, Host.Rbp, Host.Rbx, Host.R12, Host.R13, Host.R14, Host.R8];
+    private static ReadOnlySpan<byte> Borrowable => [HostRegister.Rsi, HostRegister.Rdi, HostRegister.Rbp, HostRegister.Rbx, HostRegister.R12, HostRegister.R13, HostRegister.R14, HostRegister.R8];
 
     /// <summary>Host registers of one instruction's fields while it is encoded.</summary>
     private struct Fields
@@ -245,7 +245,7 @@ internal sealed unsafe partial class BlockEmitter
         if (!instruction.HasMemory) used |= Bit(instruction.RmClass, instruction.Rm);
         if (instruction.RegClass == FieldClass.Gpr8 && instruction.Reg is >= 4 and < 8) used |= 1 << (instruction.Reg - 4);
         if (HasHighByteSource(instruction)) used |= 1 << (instruction.Rm - 4);
-        return used | 1 << Host.Rax | 1 << Host.Rcx | 1 << Host.Rdx;
+        return used | 1 << HostRegister.Rax | 1 << HostRegister.Rcx | 1 << HostRegister.Rdx;
 
         static int Bit(FieldClass field, int guest) => IsGpr(field) && !IsDisplaced(guest) ? 1 << HostOf(guest) : 0;
     }
@@ -389,7 +389,7 @@ internal sealed unsafe partial class BlockEmitter
         var store = (instruction.RmAccess & OperandAccess.Write) != 0;
         if (instruction.OperandSize == 2) _asm.Byte(0x66);
         var opcode = (store ? 0x88 : 0x8a) | (instruction.OperandSize == 1 ? 0 : 1);
-        OperandOp(opcode, Host.Rax, operand, instruction.OperandSize == 8);
+        OperandOp(opcode, HostRegister.Rax, operand, instruction.OperandSize == 8);
         EndAccess(operand);
     }
 

@@ -1,8 +1,9 @@
 // Instructions between registers that name one of the guest's registers that live in memory: where the instruction has a
 // form with a memory operand in that register's place, it works on the slot itself. (Elsewhere the register is loaded,
 // used and stored: Plain.)
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -54,7 +55,7 @@ internal sealed unsafe partial class BlockEmitter
         if (rex != 0x40) _asm.Byte(rex);
         if (instruction.Map == 1) _asm.Byte(0x0f);
         _asm.Byte(opcode);
-        _asm.ModRmBase(reg, Host.Rsp, Frame.Of(guest));
+        _asm.ModRmBase(reg, HostRegister.Rsp, Frame.Of(guest));
         EncodeImmediate(instruction);
     }
 }

@@ -1,9 +1,9 @@
 // PUSH, POP, LEAVE and the stack side of CALL and RET, for the stacks that all current code has: 64-bit, or flat 32-bit
 // with operands of the stack's width. The rest goes to the executor.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -142,17 +142,17 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitLeave()
     {
-        int address = Host.Rbp;
+        int address = HostRegister.Rbp;
         if (!_long)
         {
-            _asm.Mov(S0, Host.Rbp, wide: false);
+            _asm.Mov(S0, HostRegister.Rbp, wide: false);
             address = S0;
         }
         var operand = BeginAccess(address, StackWidth, OperandAccess.Read, 0, !_long);
         Fold(ref operand);
         OperandOp(Op.MovLoad, S1, operand, _long);
-        _asm.Rm(Op.Lea, StackPointer, Host.Rbp, StackWidth, _long);
-        _asm.Mov(Host.Rbp, S1, _long);
+        _asm.Rm(Op.Lea, StackPointer, HostRegister.Rbp, StackWidth, _long);
+        _asm.Mov(HostRegister.Rbp, S1, _long);
         EndAccess(operand);
     }
 }

@@ -2,8 +2,9 @@
 // lie in one page, the same instructions stand once more in the cold part, each with its own check. What makes a stretch:
 // StackRuns, Groups.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 

@@ -1,10 +1,10 @@
 // System instructions that need no C#: those that kernels execute all the time and whose checks the block's modes have
 // done already. What they cannot decide by themselves goes to the executor.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
@@ -87,12 +87,12 @@ internal sealed unsafe partial class BlockEmitter
         ParkFlags(LiveBefore);
         _asm.Byte(0x0f);
         _asm.Byte(0x31);
-        _asm.Shift(4, Host.Rdx, 32);
-        _asm.Rr(Op.Or, Host.Rdx, Host.Rax);
-        _asm.Gs(Op.AddLoad, Host.Rax, Slot.TscOffset);
-        _asm.Mov(Host.Rdx, Host.Rax);
-        _asm.Shift(5, Host.Rdx, 32);
-        _asm.Mov(Host.Rax, Host.Rax, wide: false);
+        _asm.Shift(4, HostRegister.Rdx, 32);
+        _asm.Rr(Op.Or, HostRegister.Rdx, HostRegister.Rax);
+        _asm.Gs(Op.AddLoad, HostRegister.Rax, Slot.TscOffset);
+        _asm.Mov(HostRegister.Rdx, HostRegister.Rax);
+        _asm.Shift(5, HostRegister.Rdx, 32);
+        _asm.Mov(HostRegister.Rax, HostRegister.Rax, wide: false);
     }
 
     private bool Supervisor64 => _long && (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
@@ -126,7 +126,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Shift(5, S1, 8, wide: false);
         _asm.RegImmediate(4, S1, 0xd5, wide: false);
         _asm.Byte(0xf6);                            // test byte [parked], 1
-        _asm.ModRmBase(0, Host.Rsp, Frame.ParkedFlags);
+        _asm.ModRmBase(0, HostRegister.Rsp, Frame.ParkedFlags);
         _asm.Byte(1);
         var noOverflow = _asm.JccShort(Cond.E);
         _asm.RegImmediate(1, S1, (int)Flags.OF, wide: false);
@@ -174,7 +174,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Byte(0xae);
         _asm.Byte(0xe8);
         EmitRdtsc();
-        _asm.Gs(Op.MovLoad, Host.Rcx, Slot.TscAux, wide: false);
+        _asm.Gs(Op.MovLoad, HostRegister.Rcx, Slot.TscAux, wide: false);
     }
 
     private bool NativeBitTest(in Instruction instruction) => _long && instruction.OperandSize >= 4 && instruction.AddressSize == 8;

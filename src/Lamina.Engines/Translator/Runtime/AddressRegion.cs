@@ -1,32 +1,9 @@
 // One address-translation region of a vCPU (see VcpuArea): the flat read and write tables of one address space at one
 // kind of privilege, and the log of what was filled in. It is a TLB: anything may be dropped from it at any time.
-using System.Runtime.InteropServices;
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
-
-/// <summary>What a region tells generated code about itself.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct RegionHead
-{
-    /// <summary>Entries in the fill log that are not global: page numbers, from its start on.</summary>
-    public ulong LocalCount;
-
-    /// <summary>Those that are global, from its end downwards.</summary>
-    public ulong GlobalCount;
-
-    /// <summary>Which region of the vCPU this is.</summary>
-    public ulong Number;
-
-    /// <summary>What <see cref="WriteHints"/> gets or'ed to a page number here.</summary>
-    public ulong HintTag;
-
-    /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>
-    public ulong WalkRead, WalkWrite;
-
-    /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
-    public ulong WalkForbidden;
-}
 
 /// <summary>Who a region's entries are for.</summary>
 internal enum RegionKind

@@ -1,6 +1,8 @@
 // Gives back what a machine that has become quiet does not need. Most of what a boot translates never runs again: after a
 // while of quiet everything is dropped, and what the machine still does is translated anew. So that a machine which rests
 // between bursts of the same work does not pay for it each time, the quiet that it takes doubles with every turn.
+using Lamina.Engines.Translator.Settings;
+
 namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed class CacheTrimmer : IDisposable

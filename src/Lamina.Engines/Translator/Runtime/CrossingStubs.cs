@@ -2,9 +2,9 @@
 // one. Else the bounce buffer stands for them: what is read is put together there; a store is made there by the copy that
 // lies behind the jump that such a stub otherwise returns to, and the stub behind the copy takes it over. What is not RAM,
 // or would fault, is for C#, and so is a store that reads or that may leave bytes as they are.
-using Lamina.Engines.Translator.Emit;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
-using HostReg = Lamina.Engines.Translator.Emit.Host;
+using Lamina.Engines.Translator.Code;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
 namespace Lamina.Engines.Translator.Runtime;
 

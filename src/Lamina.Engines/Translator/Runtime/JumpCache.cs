@@ -4,6 +4,7 @@
 // two supervisor regions of a vCPU share a cache; every user region has its own. Like the tables it may forget anything.
 // The notes of calls, which machine code alone writes and reads (see BlockEmitter.Calls), lie here since they are void when it is.
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;

@@ -1,7 +1,7 @@
 // What the translator knows of guest-physical pages: which are RAM (a byte each, read by the page-walk stub) and which
 // hold translated code, down to granules of 64 bytes, so that stores beside code in one page do not cost translations.
 using Lamina.Core.Memory;
-using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;

@@ -1,10 +1,10 @@
 // SYSCALL, SYSRET and IRETQ between 64-bit user and supervisor code in machine code, for the plain case: no tracing, no
 // debugger, no interrupt waiting, the flat segments that STAR names. Whatever is not plain goes to the executor.
 // Called by a block with flags parked; the return address tells the executor's exit where; a stub that succeeds drops it.
-using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
-using HostReg = Lamina.Engines.Translator.Emit.Host;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -1,6 +1,7 @@
 // The machine's landing pads by linear address, for all user address spaces: when a process starts or forks, its jump cache
 // is empty, but the code is mostly there. Machine code may take a pad from here if it knows that the address is in the same
 // physical page as when the pad was entered (JumpCache.KnownPage); else, and where the pad is missing, C# finds out.
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;

@@ -1,8 +1,8 @@
 // REP MOVS and REP STOS in 64-bit mode as runs of the host's own instruction, each as long as source and destination
 // stay in their pages. What the tables do not know, elements that cross pages, DF, and pending exits are left to C#.
-using Lamina.Engines.Translator.Emit;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
-using HostReg = Lamina.Engines.Translator.Emit.Host;
+using Lamina.Engines.Translator.Code;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
 namespace Lamina.Engines.Translator.Runtime;
 

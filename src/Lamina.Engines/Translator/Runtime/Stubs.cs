@@ -1,10 +1,10 @@
 // The machine code that all blocks share: the way in, the ways out, and the way from address to code.
 using System.Numerics;
 using System.Runtime.Intrinsics.X86;
-using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.X86;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
-using HostReg = Lamina.Engines.Translator.Emit.Host;
+using Lamina.Engines.Translator.Code;
+using Lamina.Engines.X86.Memory;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
 namespace Lamina.Engines.Translator.Runtime;
 

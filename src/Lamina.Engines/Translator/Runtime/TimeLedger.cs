@@ -1,7 +1,7 @@
 // Where a vCPU's time goes, for --stats: generated code, waiting, and by kind of exit the handling of it. Kept only where
 // it is asked for, since two looks at the clock cost a tenth of an exit.
 using System.Diagnostics;
-using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Code;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -1,7 +1,6 @@
 // What the processor says has changed, and what that makes stale here.
 using System.Numerics;
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -1,7 +1,7 @@
 // From RIP to code, and from modes to the region and key that code runs with.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Emit;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Runtime;

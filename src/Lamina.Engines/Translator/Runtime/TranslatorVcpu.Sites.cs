@@ -2,9 +2,11 @@
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Memory;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -1,8 +1,8 @@
 // The page walk in machine code, for accesses that miss the tables: 4-level paging as it usually is. Everything else is
 // left to the executor.
-using Lamina.Engines.Translator.Emit;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
-using HostReg = Lamina.Engines.Translator.Emit.Host;
+using Lamina.Engines.Translator.Code;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
+using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -1,5 +1,6 @@
 // Where a vCPU's regions may hold the right to store to a guest-physical page in place: two words a page, so that the
 // right can be taken away without looking through every fill log. A hint may be out of date; none is never wrong.
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;

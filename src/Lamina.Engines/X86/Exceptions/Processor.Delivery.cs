@@ -1,6 +1,8 @@
 // Delivery of exceptions and interrupts through the IDT or the real-mode vector table, and what happens when delivery
 // itself faults: double fault, shutdown. SDM vol. 3, chapter 6 (6.12 legacy, 6.14 IA-32e); real mode: 21.1.4.
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Paging;
+using Lamina.Engines.X86.Segmentation;
 
 namespace Lamina.Engines.X86;
 

@@ -3,6 +3,8 @@
 // SDM vol. 1, 10.5 and chapter 13.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Memory;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
 

@@ -2,6 +2,7 @@
 // that interrupts are seen; registers are exact after every element. SDM vol. 2, MOVS and on, REP.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
 

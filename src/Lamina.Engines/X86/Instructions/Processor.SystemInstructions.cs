@@ -3,6 +3,7 @@
 using System.Security.Cryptography;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Memory;
 
 namespace Lamina.Engines.X86;
 

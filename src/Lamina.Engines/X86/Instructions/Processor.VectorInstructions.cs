@@ -3,6 +3,8 @@
 // VPGATHERDD and on, VPSCATTERDD and on, MASKMOVDQU, MASKMOVQ, VMASKMOV, VPMASKMOV; vol. 1, 15.6.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Memory;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
 

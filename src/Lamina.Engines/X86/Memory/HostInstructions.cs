@@ -2,7 +2,7 @@
 // that the host knows. They are a few dozen bytes of machine code in a page of their own.
 using Lamina.Host;
 
-namespace Lamina.Engines.X86;
+namespace Lamina.Engines.X86.Memory;
 
 /// <summary>CMPXCHG16B and FXSAVE on the host.</summary>
 internal sealed unsafe class HostInstructions : IDisposable

@@ -1,5 +1,8 @@
 // Accesses at linear addresses: paging, page crossings, devices, data breakpoints. A store that crosses a page checks
 // both before a byte is written. The runtime calls the public part for operands that generated code cannot reach.
+using Lamina.Engines.X86.Memory;
+using Lamina.Engines.X86.Paging;
+
 namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor

@@ -1,5 +1,5 @@
 // Another CPU may change the page tables between the moment when an instruction may store and the one when it has what it stores.
-namespace Lamina.Engines.X86;
+namespace Lamina.Engines.X86.Memory;
 
 /// <summary>Where a store goes that was found to be allowed and is made later.</summary>
 /// <param name="Linear">Linear address of its first byte.</param>

@@ -3,7 +3,7 @@
 // initial state whatever the bytes say.
 using Lamina.Engines.X86.Cpuid;
 
-namespace Lamina.Engines.X86;
+namespace Lamina.Engines.X86.Memory;
 
 /// <summary>A view of an XSAVE image.</summary>
 internal readonly unsafe struct XsaveImage(byte* area, CpuModel model)

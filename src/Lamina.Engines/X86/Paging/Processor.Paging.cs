@@ -1,6 +1,7 @@
 // Page walks: from linear to guest-physical addresses with every permission check, and accessed and dirty bits.
 // No result is cached here: the translator's tables do that. SDM vol. 3, chapter 4; APM vol. 2, chapter 5.
 using System.Threading;
+using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
 

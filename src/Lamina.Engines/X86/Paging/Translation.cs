@@ -1,5 +1,5 @@
 // What a page walk finds out, for the processor's own accesses and for the translator's tables.
-namespace Lamina.Engines.X86;
+namespace Lamina.Engines.X86.Paging;
 
 /// <summary>What an access does.</summary>
 internal enum AccessKind : byte

@@ -1,5 +1,5 @@
 // Segment and gate descriptors as they lie in memory. SDM vol. 3, 3.4.5, 5.8.3, 6.11, 7.2.
-namespace Lamina.Engines.X86;
+namespace Lamina.Engines.X86.Segmentation;
 
 /// <summary>One 8-byte descriptor, with the upper half of a 16-byte one where the mode has them.</summary>
 /// <param name="Raw">The first 8 bytes.</param>

@@ -1,5 +1,6 @@
 // Far JMP, CALL and RET: through code segments, call gates, TSSs and task gates. SDM vol. 3, 5.8; vol. 2, JMP, CALL, RET.
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Segmentation;
 
 namespace Lamina.Engines.X86;
 

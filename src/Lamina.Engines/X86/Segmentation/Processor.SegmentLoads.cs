@@ -1,6 +1,8 @@
 // Reading descriptors and loading segment registers, with every check. SDM vol. 3, 3.4, 5.5, 5.6 and 5.7;
 // vol. 2, MOV, POP, LLDT, LTR.
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Paging;
+using Lamina.Engines.X86.Segmentation;
 
 namespace Lamina.Engines.X86;
 

@@ -2,6 +2,8 @@
 // Up to the commit point a fault belongs to the old task; from there on the new task's state is in place and a fault is
 // raised in it (SDM vol. 3, 7.3, step 12 and table 7-1).
 using Lamina.Core.Engine;
+using Lamina.Engines.X86.Paging;
+using Lamina.Engines.X86.Segmentation;
 
 namespace Lamina.Engines.X86;
 

@@ -1,4 +1,6 @@
 // A stack that is being built before SS and RSP are loaded: for interrupt frames and call gates.
+using Lamina.Engines.X86.Paging;
+
 namespace Lamina.Engines.X86;
 
 /// <summary>Where a frame is written.</summary>

@@ -4,10 +4,9 @@
 // is put into huge pages (a compiler runs code from 5,000 small pages, more than a processor keeps translations of). Beside
 // the bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Host;
 
-namespace Lamina.Engines.Translator.Runtime;
+namespace Lamina.Engines.Translator.Code;
 
 internal sealed unsafe class CodeBuffer : IDisposable
 {

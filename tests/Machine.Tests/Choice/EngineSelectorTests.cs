@@ -1,11 +1,11 @@
 // Which engine is chosen on which host, what is said of it, and how long a measurement is believed.
+using Lamina.Choice;
 using Lamina.Core.Engine;
-using Lamina.Engines;
 using Lamina.Engines.Kvm;
 using Lamina.Host;
 using Xunit;
 
-namespace Lamina.Tests.Engines;
+namespace Lamina.Tests.Machines.Choice;
 
 public sealed class EngineSelectorTests : IDisposable
 {

@@ -1,6 +1,6 @@
 // Where generated code has displacements of 32 bits to other code (jumps, calls, addresses of landings): what there is to
 // change when code is put somewhere else.
-namespace Lamina.Engines.Translator.Runtime;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>Offsets of displacements from the code buffer's start, in the order in which they were set.</summary>
 internal sealed unsafe class CodeDistances(byte* origin, ulong mostBytes) : IDisposable

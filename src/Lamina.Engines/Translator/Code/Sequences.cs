@@ -1,29 +1,29 @@
 // The sequences that stand in more than one place of generated code: flags to and from memory, and the jump cache.
 using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
-namespace Lamina.Engines.Translator.Emit;
+namespace Lamina.Engines.Translator.Code;
 
 internal static unsafe class Sequences
 {
     /// <summary>Copies the host's arithmetic flags to <see cref="Frame.ParkedFlags"/>. Changes no flag; clobbers S1.</summary>
     public static void ParkFlags(this ref Assembler asm)
     {
-        asm.Mov(S1, Host.Rax);
+        asm.Mov(S1, HostRegister.Rax);
         asm.Byte(0x9f);                             // lahf
-        asm.Rr0F(0x90, 0, Host.Rax, false);         // seto al
-        asm.Frame(Op.MovStore, Host.Rax, Frame.ParkedFlags, wide: false);
-        asm.Mov(Host.Rax, S1);
+        asm.Rr0F(0x90, 0, HostRegister.Rax, false);         // seto al
+        asm.Frame(Op.MovStore, HostRegister.Rax, Frame.ParkedFlags, wide: false);
+        asm.Mov(HostRegister.Rax, S1);
     }
 
     /// <summary>Brings parked flags into the host's. Clobbers S1.</summary>
     public static void UnparkFlags(this ref Assembler asm)
     {
-        asm.Mov(S1, Host.Rax);
-        asm.Frame(Op.MovLoad, Host.Rax, Frame.ParkedFlags, wide: false);
+        asm.Mov(S1, HostRegister.Rax);
+        asm.Frame(Op.MovLoad, HostRegister.Rax, Frame.ParkedFlags, wide: false);
         asm.FlagsFromRax();
-        asm.Mov(Host.Rax, S1);
+        asm.Mov(HostRegister.Rax, S1);
     }
 
     /// <summary>Host flags from AX as LAHF and SETO left it.</summary>

@@ -1,5 +1,5 @@
 // Options of the translator that a user or a test may set.
-namespace Lamina.Engines.Translator;
+namespace Lamina.Engines.Translator.Settings;
 
 /// <summary>How the translator works.</summary>
 public sealed record TranslatorSettings

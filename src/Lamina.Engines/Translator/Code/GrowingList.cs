@@ -2,7 +2,7 @@
 // and lives until all of it is dropped; a collector would move and mark it for nothing.
 using Lamina.Host;
 
-namespace Lamina.Engines.Translator.Runtime;
+namespace Lamina.Engines.Translator.Code;
 
 internal sealed unsafe class GrowingList<T> : IDisposable
     where T : unmanaged

@@ -7,10 +7,9 @@
 //         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
 //                                                                               GS
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 
-namespace Lamina.Engines.Translator.Runtime;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>What generated code keeps besides the architectural state.</summary>
 [StructLayout(LayoutKind.Sequential)]

@@ -2,23 +2,22 @@
 // stack for signal frames, so the guest's RSP lives in R9; R10 and R11 are scratch; R15 holds a constant that every access
 // to memory needs. The guest's R9, R10, R11 and R15, which compilers use least, live in memory (Frame) and are loaded and
 // stored around the instructions that name them.
-using Lamina.Engines.Translator.Runtime;
 
-namespace Lamina.Engines.Translator.Emit;
+namespace Lamina.Engines.Translator.Code;
 
 internal static class GuestRegisters
 {
     /// <summary>Scratch 0: the linear address of an access, the target of an indirect jump.</summary>
-    public const int S0 = Host.R10;
+    public const int S0 = HostRegister.R10;
 
     /// <summary>Scratch 1: the addend of an access.</summary>
-    public const int S1 = Host.R11;
+    public const int S1 = HostRegister.R11;
 
     /// <summary>The guest's RSP.</summary>
-    public const int StackPointer = Host.R9;
+    public const int StackPointer = HostRegister.R9;
 
     /// <summary>Which bits of an address are the number of its page, as BEXTR takes it: 12 and up, <see cref="Slot.PageNumberBits"/> of them.</summary>
-    public const int PageField = Host.R15;
+    public const int PageField = HostRegister.R15;
 
     /// <summary>The guest registers that live in memory.</summary>
     public static ReadOnlySpan<byte> Displaced => [9, 10, 11, 15];

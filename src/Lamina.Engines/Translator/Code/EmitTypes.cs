@@ -2,9 +2,8 @@
 // it left, and blocks.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Decode;
-using Lamina.Engines.Translator.Runtime;
 
-namespace Lamina.Engines.Translator.Emit;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>Why generated code leaves at a site.</summary>
 internal enum SiteKind : byte
@@ -85,8 +84,11 @@ internal struct Site
     /// <summary>Why.</summary>
     public SiteKind Kind;
 
+    // From where a far jump that has no link goes to the end of the call that leaves: DEC of a byte at GS, JNE, CALL.
+    private const int FarLinkCallEnd = 8 + 2 + Assembler.JumpBytes;
+
     /// <summary>Where a direct jump goes that is not linked (Link, FarLink); from the code buffer's start.</summary>
-    public readonly int UnlinkedTarget => Return - (Kind == SiteKind.FarLink ? BlockEmitter.FarLinkCallEnd : Assembler.JumpBytes);
+    public readonly int UnlinkedTarget => Return - (Kind == SiteKind.FarLink ? FarLinkCallEnd : Assembler.JumpBytes);
 }
 
 /// <summary>A translated block.</summary>

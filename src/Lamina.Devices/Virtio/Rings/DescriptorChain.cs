@@ -4,7 +4,7 @@
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
 
-namespace Lamina.Devices.Virtio;
+namespace Lamina.Devices.Virtio.Rings;
 
 /// <summary>A piece of guest RAM that belongs to a buffer; the whole of it, if it is not empty, is known to be RAM.</summary>
 /// <param name="Address">Guest-physical address.</param>

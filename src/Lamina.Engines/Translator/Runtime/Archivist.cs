@@ -3,10 +3,10 @@
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.Translator.Archive;
+using Lamina.Engines.Translator.Code;
 
-namespace Lamina.Engines.Translator.Archive;
+namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class Archivist : IDisposable
 {

@@ -1,10 +1,9 @@
 // What generated code keeps on the host's stack rather than at GS: processors rename stores and loads at [rsp + constant]
 // (measured on Zen 4: a read-modify-write loop through such a slot runs at a register's speed, 0.27 against 1.46 ns
 // through GS). RSP does not move while blocks run; a stub that was called sees the slots one word higher.
-using Lamina.Engines.Translator.Runtime;
-using static Lamina.Engines.Translator.Emit.GuestRegisters;
+using static Lamina.Engines.Translator.Code.GuestRegisters;
 
-namespace Lamina.Engines.Translator.Emit;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>Offsets from RSP.</summary>
 internal static class Frame

@@ -1,7 +1,7 @@
 // Where a user's archive of translated code lies. What is in it is the engine's matter (Translator/Archive).
 using Lamina.Engines.Translator;
 
-namespace Lamina;
+namespace Lamina.Choice;
 
 /// <summary>The folder in which the translator's code is kept from one run to the next.</summary>
 public static class CodeArchiveFolder

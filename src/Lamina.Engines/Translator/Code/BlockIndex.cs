@@ -2,9 +2,8 @@
 // of a block, so that most of what is not there is found not to be with one look into memory, and growing looks at no
 // block.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Emit;
 
-namespace Lamina.Engines.Translator.Runtime;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>What makes a block the right one: where it lies, and, unless its code is independent of it, where it runs.</summary>
 internal readonly record struct BlockIdentity(ulong Physical, ulong Linear, ulong CodeBase, ModeKey Key)

@@ -4,7 +4,7 @@ using Lamina.Engines.Kvm;
 using Lamina.Engines.Translator;
 using Lamina.Host;
 
-namespace Lamina.Engines;
+namespace Lamina.Choice;
 
 /// <summary>An engine that was chosen.</summary>
 /// <param name="Engine">The engine.</param>

@@ -1,9 +1,10 @@
 // What a host's /dev/kvm is worth, and the memory of it: the timed run is made once for each boot of the host and each set
 // of virtualization modules, and its result kept in the user's cache. Where it cannot be kept it is made again.
 using System.Globalization;
+using Lamina.Engines;
 using Lamina.Engines.Kvm;
 
-namespace Lamina.Engines;
+namespace Lamina.Choice;
 
 /// <summary>What was found.</summary>
 /// <param name="WhyNot">Why the engine cannot be used, as a sentence; null where it can.</param>

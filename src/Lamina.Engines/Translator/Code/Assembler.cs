@@ -2,12 +2,11 @@
 // as bytes, without an object per instruction. Guest instructions are not written here but by BlockEmitter, from their
 // own bytes. The caller makes sure that there is room (CodeBuffer.Reserve).
 using System.Runtime.CompilerServices;
-using Lamina.Engines.Translator.Runtime;
 
-namespace Lamina.Engines.Translator.Emit;
+namespace Lamina.Engines.Translator.Code;
 
 /// <summary>Host general registers by number.</summary>
-internal static class Host
+internal static class HostRegister
 {
     public const int Rax = 0, Rcx = 1, Rdx = 2, Rbx = 3, Rsp = 4, Rbp = 5, Rsi = 6, Rdi = 7,
         R8 = 8, R9 = 9, R10 = 10, R11 = 11, R12 = 12, R13 = 13, R14 = 14, R15 = 15;
@@ -166,7 +165,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta, CodeDistances?
     }
 
     /// <summary>op reg, [rsp + slot] (see <see cref="Frame"/>).</summary>
-    public void Frame(int opcode, int reg, int slot, bool wide = true) => Rm(opcode, reg, Host.Rsp, slot, wide);
+    public void Frame(int opcode, int reg, int slot, bool wide = true) => Rm(opcode, reg, HostRegister.Rsp, slot, wide);
 
     /// <summary>movzx reg, byte gs:[disp], or a word.</summary>
     public void GsLoadShort(int reg, int disp, int bytes)

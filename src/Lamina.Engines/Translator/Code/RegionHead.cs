@@ -1,0 +1,28 @@
+// What lies before the tables of an address-translation region (Runtime/AddressRegion) for generated code to read: how much
+// was filled in, and what the page walker is to ask of an entry.
+using System.Runtime.InteropServices;
+
+namespace Lamina.Engines.Translator.Code;
+
+/// <summary>What a region tells generated code about itself.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct RegionHead
+{
+    /// <summary>Entries in the fill log that are not global: page numbers, from its start on.</summary>
+    public ulong LocalCount;
+
+    /// <summary>Those that are global, from its end downwards.</summary>
+    public ulong GlobalCount;
+
+    /// <summary>Which region of the vCPU this is.</summary>
+    public ulong Number;
+
+    /// <summary>What <see cref="WriteHints"/> gets or'ed to a page number here.</summary>
+    public ulong HintTag;
+
+    /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>
+    public ulong WalkRead, WalkWrite;
+
+    /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
+    public ulong WalkForbidden;
+}
