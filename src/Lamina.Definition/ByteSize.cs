@@ -1,10 +1,10 @@
 // Sizes as people write them: 16M, 1G, 512MiB, 4096. Every unit is a power of 1024, as memory is counted.
 using System.Globalization;
 
-namespace Lamina.Cli.Values;
+namespace Lamina.Definition;
 
 /// <summary>Reads and writes sizes in bytes.</summary>
-internal static class ByteSize
+public static class ByteSize
 {
     private const string Units = "KMGTPE";
 
@@ -26,6 +26,13 @@ internal static class ByteSize
         if (bytes < 1024) return $"{bytes} B";
         var unit = (63 - (int)ulong.LeadingZeroCount(bytes)) / 10;
         return string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1ul << (unit * 10)):0.#} {Units[unit - 1]}iB");
+    }
+
+    /// <summary>Writes a size as <see cref="TryParse"/> reads it, exactly: 512M, 1G, 1000.</summary>
+    public static string Exact(ulong bytes)
+    {
+        var unit = bytes == 0 ? 0 : Math.Min(System.Numerics.BitOperations.TrailingZeroCount(bytes) / 10, Units.Length);
+        return string.Create(CultureInfo.InvariantCulture, $"{bytes >> (unit * 10)}{(unit == 0 ? "" : Units[unit - 1])}");
     }
 
     private static bool TryParseUnit(ReadOnlySpan<char> unit, out int shift)

@@ -1,10 +1,10 @@
-// Durations as people write them: 90s, 5m, 500ms, 1.5h, 90 (seconds).
+// Durations as people write them: 90s, 5m, 500ms, 1.5h, 90 (seconds). Used by the command line and by definition files.
 using System.Globalization;
 
-namespace Lamina.Cli.Values;
+namespace Lamina.Definition;
 
-/// <summary>Reads durations.</summary>
-internal static class Duration
+/// <summary>Reads and writes durations.</summary>
+public static class Duration
 {
     // Far more than any machine takes, and far from what a TimeSpan cannot hold.
     private static readonly TimeSpan Longest = TimeSpan.FromDays(10_000);
@@ -29,4 +29,9 @@ internal static class Duration
         duration = TimeSpan.FromMilliseconds(total);
         return true;
     }
+
+    /// <summary>Writes a duration as <see cref="TryParse"/> reads it, to the millisecond.</summary>
+    public static string Exact(TimeSpan duration) => duration.TotalMilliseconds % 1000 == 0
+        ? string.Create(CultureInfo.InvariantCulture, $"{duration.TotalSeconds:0}s")
+        : string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0}ms");
 }

@@ -1,0 +1,124 @@
+// What can be said of a definition without asking the host: values that no machine can have, and parts of one definition that are
+// in each other's way. Whoever reads a definition calls it before anything is fetched or opened; the machine calls it again.
+using System.Net;
+using System.Net.Sockets;
+
+namespace Lamina.Definition;
+
+/// <summary>Checks definitions.</summary>
+public static class MachineCheck
+{
+    /// <summary>The bounds of <see cref="MachineDefinition.CodeCacheBytes"/>.</summary>
+    public const ulong LeastCodeCache = 16ul << 20, MostCodeCache = 1ul << 30;
+
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
+
+    /// <summary>Refuses what cannot be.</summary>
+    /// <exception cref="MachineException">The first thing that is wrong.</exception>
+    public static void Check(MachineDefinition machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {Property.Enumerate([.. MachineShape.Types.Select(type => type.Word)])}");
+        if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
+        if (machine.CodeCacheBytes is < LeastCodeCache or > MostCodeCache)
+            throw new MachineException($"the translator's code cannot have {machine.CodeCacheBytes >> 20} MiB; give it {LeastCodeCache >> 20} to {MostCodeCache >> 20}");
+        if (machine.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
+            throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
+        if (machine.GdbPort is < 0 or > ushort.MaxValue) throw new MachineException($"{machine.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
+        // What is read from words was checked then; what a program made is checked by the same tables.
+        foreach (var device in machine.Devices)
+        {
+            CheckWhole(device);
+            var kind = DeviceKind.Of(device);
+            foreach (var property in kind.Write(device))
+                foreach (var value in property.Values) _ = kind.With(device, property.Name, value);
+        }
+        CheckOnly<SerialDevice>(machine, "serial port");
+        CheckOnly<ConsoleDevice>(machine, "virtio console");
+        CheckOnly<RngDevice>(machine, "source of entropy");
+        CheckOnly<BalloonDevice>(machine, "balloon");
+        CheckOnly<VsockDevice>(machine, "socket device (vsock)");
+        CheckConflicts(machine);
+    }
+
+    // What a device cannot be without.
+    private static void CheckWhole(DeviceDefinition device)
+    {
+        switch (device)
+        {
+            case DiskDevice { Path: "" }:
+                throw new MachineException("a disk needs the path of its image");
+            case ShareDevice { Path: "" } or ShareDevice { Tag: "" }:
+                throw new MachineException("a shared folder needs the path of the folder and a tag by which the guest mounts it");
+            case VsockDevice { Path: "" }:
+                throw new MachineException("a socket device (vsock) needs the path of a Unix socket");
+            case NetworkDevice { Link: NetworkLink.Switch { Path: "" } or NetworkLink.Socket { Path: "" } } card:
+                throw new MachineException($"a network of the kind {(card.Link is NetworkLink.Switch ? "switch" : "socket")} needs the path of a Unix socket");
+            case SerialDevice { To: ConsoleTarget.Memory { Capacity: < 1 and var capacity } }:
+                throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
+            case ConsoleDevice { To: ConsoleTarget.Memory { Capacity: < 1 and var capacity } }:
+                throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
+            default:
+                break;
+        }
+    }
+
+    private static void CheckOnly<T>(MachineDefinition machine, string what) where T : DeviceDefinition
+    {
+        if (machine.DevicesOf<T>().Skip(1).Any()) throw new MachineException($"a machine has one {what}; leave out the others");
+    }
+
+    private static void CheckConflicts(MachineDefinition machine)
+    {
+        if (machine.DevicesOf<SerialDevice>().Any(serial => serial.To is ConsoleTarget.Stdio) && machine.DevicesOf<ConsoleDevice>().Any(console => console.To is ConsoleTarget.Stdio))
+            throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
+        Once(machine.Devices.Select(device => device.Name).Where(name => name.Length > 0), name => $"two devices have the name {name}; give each its own");
+        Once(machine.DevicesOf<ShareDevice>().Select(share => share.Tag), tag => $"two shared folders have the same tag, {tag}; give each its own");
+        Once(machine.DevicesOf<DiskDevice>().Select(disk => disk.Serial).Where(serial => serial.Length > 0), serial => $"two disks have the same serial number, {serial}; give each its own");
+        Once(machine.DevicesOf<NetworkDevice>().Select(card => card.Mac).OfType<string>(), mac => $"two network cards have the address {mac}; give each its own");
+        Once(machine.DevicesOf<NetworkDevice>().Select(card => (card.Link as NetworkLink.Tap)?.Interface).OfType<string>(), name => $"two network cards use the interface {name}; give each its own");
+        Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
+        CheckDisks(machine);
+        CheckPorts(machine);
+    }
+
+    // Files and sockets that a device makes for itself. A switch's socket may be used by several cards.
+    private static IEnumerable<string> OwnFiles(MachineDefinition machine) => machine.Devices.Select(device => device switch
+    {
+        SerialDevice { To: ConsoleTarget.Unix unix } => unix.Path,
+        SerialDevice { To: ConsoleTarget.File file } => file.Path,
+        ConsoleDevice { To: ConsoleTarget.Unix unix } => unix.Path,
+        ConsoleDevice { To: ConsoleTarget.File file } => file.Path,
+        VsockDevice vsock => vsock.Path,
+        _ => null,
+    }).OfType<string>().Where(path => path.Length > 0 && path != "/dev/null");
+
+    // The same file by another name is found when it is opened.
+    private static void CheckDisks(MachineDefinition machine)
+    {
+        foreach (var disks in machine.DevicesOf<DiskDevice>().GroupBy(disk => Path.GetFullPath(disk.Path)).Where(disks => disks.Count() > 1))
+            if (disks.Any(disk => !disk.ReadOnly && !disk.Temporary)) throw new MachineException($"the disk {disks.First().Path} is given twice; a machine can share an image with itself only where both are read only");
+    }
+
+    private static void CheckPorts(MachineDefinition machine)
+    {
+        var ports = machine.DevicesOf<NetworkDevice>().Select(card => card.Link).OfType<NetworkLink.User>().SelectMany(link => link.Published).Where(port => port.Host.Port != 0).ToList();
+        for (var i = 0; i < ports.Count; i++)
+            if (ports.Take(i).FirstOrDefault(other => Overlap(ports[i], other)) is { } other)
+                throw new MachineException($"the {(other.IsUdp ? "UDP" : "TCP")} port {other.Host.Port} of the host is published twice, to the guest's ports {other.GuestPort} and {ports[i].GuestPort}; give each a port of its own");
+        if (machine.GdbPort is { } gdb and not 0 && ports.Any(port => Overlap(port, new PublishedPort(new IPEndPoint(IPAddress.Loopback, gdb), 0))))
+            throw new MachineException($"the TCP port {gdb} of the host is both published and gdb's; give each a port of its own");
+    }
+
+    private static bool Overlap(PublishedPort a, PublishedPort b) => a.IsUdp == b.IsUdp && a.Host.Port == b.Host.Port && a.Host.AddressFamily == b.Host.AddressFamily
+        && (a.Host.Address.Equals(b.Host.Address) || IsAny(a.Host.Address) || IsAny(b.Host.Address));
+
+    private static bool IsAny(IPAddress address) => address.Equals(address.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any);
+
+    private static void Once(IEnumerable<string> values, Func<string, string> sentence)
+    {
+        var seen = new HashSet<string>();
+        foreach (var value in values)
+            if (!seen.Add(value)) throw new MachineException(sentence(value));
+    }
+}

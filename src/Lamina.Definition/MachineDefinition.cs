@@ -1,0 +1,183 @@
+// What a machine is to be: values only, which can be written to a file and read back (DefinitionJson). Nothing is opened here, and
+// the host is not asked; MachineCheck says what can be said without it. What is alive (who is told of events, channels and
+// networks of the program's own, its clock) is not part of it: MachineHooks of Lamina.Machine.
+namespace Lamina.Definition;
+
+/// <summary>The kinds of machine.</summary>
+public enum MachineType
+{
+    /// <summary>No firmware and no PCI: a kernel is booted directly; serial port and virtio over MMIO.</summary>
+    Micro,
+}
+
+/// <summary>Which CPU engine runs the guest.</summary>
+public enum EngineChoice
+{
+    /// <summary>The best that this host offers; the machine says which and why.</summary>
+    Auto,
+
+    /// <summary>The binary translator: needs no hardware support and no privilege.</summary>
+    Translator,
+
+    /// <summary>The host's hardware virtualization through /dev/kvm.</summary>
+    Kvm,
+}
+
+/// <summary>Where the interrupt controllers of a machine on KVM are.</summary>
+public enum IrqchipChoice
+{
+    /// <summary>As many in the host's kernel as it offers.</summary>
+    Auto,
+
+    /// <summary>The local APICs in the host's kernel, the I/O APIC and the 8259 pair in the machine.</summary>
+    Split,
+
+    /// <summary>All in the host's kernel.</summary>
+    Kernel,
+
+    /// <summary>All in the machine.</summary>
+    User,
+}
+
+/// <summary>A file that is handed to a Multiboot kernel beside the kernel.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="CommandLine">Arguments. The module's string is the path, a space and these, as GRUB legacy and QEMU write it.</param>
+public sealed record BootModule(string Path, string CommandLine = "")
+{
+    /// <summary>Reads "FILE" or "FILE ARGS".</summary>
+    public static BootModule Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return space < 0 ? new BootModule(text) : new BootModule(text[..space], text[(space + 1)..]);
+    }
+
+    /// <summary>The text that <see cref="Parse"/> reads.</summary>
+    public override string ToString() => CommandLine.Length == 0 ? Path : $"{Path} {CommandLine}";
+}
+
+/// <summary>What the machine boots.</summary>
+public sealed record BootSource
+{
+    /// <summary>A bzImage, an ELF kernel (PVH note or 64-bit vmlinux) or a Multiboot 1 image, told apart by content; null where it is not said.</summary>
+    public string? KernelPath { get; init; }
+
+    /// <summary>The initial RAM disk, or null. A Multiboot kernel gets it as its first module.</summary>
+    public string? InitrdPath { get; init; }
+
+    /// <summary>The kernel's command line, passed on as it is; null for <see cref="DefaultCommandLine"/>. A Multiboot kernel gets the kernel's path and a space before it.</summary>
+    public string? CommandLine { get; init; }
+
+    /// <summary>Multiboot modules, in order; PVH kernels get them after the initrd. Other kernels take none.</summary>
+    public IReadOnlyList<BootModule> Modules { get; init; } = [];
+
+    /// <summary>The command line where none is given: Linux's console on the first serial port.</summary>
+    public const string DefaultCommandLine = "console=ttyS0";
+}
+
+/// <summary>The definition of one machine.</summary>
+public sealed record MachineDefinition
+{
+    /// <summary>Memory where nothing is said.</summary>
+    public const ulong UsualMemory = 256ul << 20;
+
+    /// <summary>Its name: lower-case letters, digits and hyphens; null for one that has none.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The image that it was made of, or null.</summary>
+    public string? Image { get; init; }
+
+    /// <summary>That image's version, or null.</summary>
+    public string? ImageVersion { get; init; }
+
+    /// <summary>When it was made of that image, or null.</summary>
+    public DateTimeOffset? Made { get; init; }
+
+    /// <summary>The kind of machine.</summary>
+    public MachineType Type { get; init; } = MachineType.Micro;
+
+    /// <summary>What it boots.</summary>
+    public BootSource Boot { get; init; } = new();
+
+    /// <summary>RAM in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
+    public ulong MemoryBytes { get; init; } = UsualMemory;
+
+    /// <summary>Virtual CPUs.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>The CPU that the guest sees, in words; null for the host's.</summary>
+    public string? Cpu { get; init; }
+
+    /// <summary>Which engine runs the guest.</summary>
+    public EngineChoice Engine { get; init; } = EngineChoice.Auto;
+
+    /// <summary>Where the interrupt controllers are.</summary>
+    public IrqchipChoice Irqchip { get; init; } = IrqchipChoice.Auto;
+
+    /// <summary>The most memory for the translator's code, in bytes; null for the usual.</summary>
+    public ulong? CodeCacheBytes { get; init; }
+
+    /// <summary>The folder in which the translator keeps code from one run to the next, or "off"; null where it is not said, and nothing is kept.</summary>
+    public string? CodeArchive { get; init; }
+
+    /// <summary>Ends the machine where it would otherwise start again: on a guest's reset and on a triple fault.</summary>
+    public bool NoReboot { get; init; }
+
+    /// <summary>Ends the machine after this time of running, or null.</summary>
+    public TimeSpan? Timeout { get; init; }
+
+    /// <summary>A port where a write of v ends the machine with exit code (v &lt;&lt; 1) | 1, or null.</summary>
+    public ushort? DebugExitPort { get; init; }
+
+    /// <summary>A TCP port on 127.0.0.1 where a debugger is waited for before the guest's first instruction; 0 picks one; null for none.</summary>
+    public int? GdbPort { get; init; }
+
+    /// <summary>Its devices; those of one kind in the order in which the guest finds them. What every machine has need not be in it (<see cref="Complete"/>).</summary>
+    public IReadOnlyList<DeviceDefinition> Devices { get; init; } = [];
+
+    /// <summary>The devices of a kind.</summary>
+    public IEnumerable<T> DevicesOf<T>() where T : DeviceDefinition => Devices.OfType<T>();
+
+    /// <summary>The same machine with more devices.</summary>
+    public MachineDefinition With(params IEnumerable<DeviceDefinition> devices) => this with { Devices = [.. Devices, .. devices] };
+
+    /// <summary>The same machine without the devices of a kind.</summary>
+    public MachineDefinition Without<T>() where T : DeviceDefinition => this with { Devices = [.. Devices.Where(device => device is not T)] };
+
+    /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
+    public MachineDefinition Complete()
+    {
+        var devices = Devices.ToList();
+        if (!devices.OfType<SerialDevice>().Any()) devices.Add(new SerialDevice());
+        if (!devices.OfType<ConsoleDevice>().Any()) devices.Add(new ConsoleDevice());
+        if (!devices.OfType<RngDevice>().Any()) devices.Add(new RngDevice());
+        var taken = devices.Select(device => device.Name).ToHashSet();
+        for (var i = 0; i < devices.Count; i++)
+        {
+            var device = devices[i];
+            if (device.Name.Length > 0) continue;
+            var number = 0;
+            while (!taken.Add($"{device.Kind}{number}")) number++;
+            devices[i] = device with { Name = $"{device.Kind}{number}" };
+        }
+        return this with { Devices = devices };
+    }
+
+    /// <summary>The same machine with every path of the host's changed, as from one folder's point of view to another's.</summary>
+    public MachineDefinition MapPaths(Func<string, string> map) => MachineShape.Shape.MapPaths(this, map) with
+    {
+        Boot = Boot with
+        {
+            KernelPath = Boot.KernelPath is { } kernel ? map(kernel) : null,
+            InitrdPath = Boot.InitrdPath is { } initrd ? map(initrd) : null,
+            Modules = [.. Boot.Modules.Select(module => module with { Path = map(module.Path) })],
+        },
+        Devices = [.. Devices.Select(device => device switch
+        {
+            DiskDevice disk => disk with { Path = map(disk.Path), Backing = [.. disk.Backing.Select(path => path == DiskDevice.AnyBacking ? path : map(path))] },
+            SerialDevice serial => serial with { To = serial.To.MapPath(map) },
+            ConsoleDevice console => console with { To = console.To.MapPath(map) },
+            _ => DeviceKind.Of(device).MapPaths(device, map),
+        })],
+    };
+}

@@ -1,0 +1,92 @@
+// What is found in a definition before anything is opened: what no machine can have, and what is in its own way.
+using Lamina.Definition;
+using Xunit;
+
+namespace Lamina.Tests.Definition;
+
+public sealed class MachineCheckTests
+{
+    private static readonly MachineDefinition Good = new();
+
+    private static NetworkDevice Net(string words) => NetworkDevice.Parse(words)!;
+
+    public static TheoryData<MachineDefinition, string> Wrong => new()
+    {
+        { Good with { Type = (MachineType)7 }, "there is no machine type 7; use micro" },
+        { Good with { Cpus = 0 }, "at least one" },
+        { Good with { CodeCacheBytes = 1 }, "give it 16 to 1024" },
+        { Good with { Timeout = TimeSpan.Zero }, "time-out" },
+        { Good with { GdbPort = 70000 }, "70000 is no TCP port" },
+        { Good.With(new DiskDevice()), "needs the path of its image" },
+        { Good.With(new DiskDevice { Path = "a", Queues = 17 }), "from 1 to 16" },
+        { Good.With(new DiskDevice { Path = "a", Serial = new string('x', 21) }), "longer than 20 bytes" },
+        { Good.With(new DiskDevice { Path = "a", Name = "A" }), "cannot be a device's name" },
+        { Good.With(new ShareDevice { Path = "/" }), "a tag by which" },
+        { Good.With(new ShareDevice { Path = "/", Tag = new string('x', 37) }), "longer than 36 bytes" },
+        { Good.With(new VsockDevice { Cid = 2, Path = "s" }), "3 to 4294967294" },
+        { Good.With(new VsockDevice()), "path of a Unix socket" },
+        { Good.With(new NetworkDevice { Link = new NetworkLink.Switch("") }), "path of a Unix socket" },
+        { Good.With(new NetworkDevice { Mac = "x" }), "is no network card's address" },
+        { Good.With(new SerialDevice { To = new ConsoleTarget.Memory(0) }), "keeps nothing" },
+        { Good.With(new SerialDevice(), new SerialDevice()), "has one serial port" },
+        { Good.With(new BalloonDevice(), new BalloonDevice()), "has one balloon" },
+        { Good.With(new SerialDevice { To = new ConsoleTarget.Stdio() }, new ConsoleDevice { To = new ConsoleTarget.Stdio() }), "cannot both use the standard input" },
+        { Good.With(new DiskDevice { Path = "a", Name = "x" }, new DiskDevice { Path = "b", Name = "x" }), "two devices have the name x" },
+        { Good.With(new ShareDevice { Path = "/", Tag = "a" }, new ShareDevice { Path = "/tmp", Tag = "a" }), "have the same tag, a" },
+        { Good.With(new DiskDevice { Path = "a", Serial = "s" }, new DiskDevice { Path = "b", Serial = "s" }), "same serial number, s" },
+        { Good.With(new DiskDevice { Path = "a" }, new DiskDevice { Path = "./a", ReadOnly = true }), "is given twice" },
+        { Good.With(Net("user,mac=02:00:00:00:00:01"), Net("user,mac=02:00:00:00:00:01")), "the address 02:00:00:00:00:01" },
+        { Good.With(Net("tap=tap0"), Net("tap=tap0")), "use the interface tap0" },
+        { Good.With(new SerialDevice { To = new ConsoleTarget.Unix("/tmp/x") }, new VsockDevice { Path = "/tmp/../tmp/x" }), "two devices use /tmp/x" },
+        { Good.With(Net("user,publish=8081:80,publish=8081:81")), "the TCP port 8081 of the host is published twice, to the guest's ports 80 and 81" },
+        { Good.With(Net("user,publish=8081:80"), Net("user,publish=0.0.0.0:8081:80")), "the TCP port 8081 of the host is published twice" },
+        { Good.With(Net("user,publish=[::1]:53:53/udp,publish=[::]:53:53/udp")), "the UDP port 53 of the host is published twice" },
+        { Good.With(Net("user,publish=1234:80")) with { GdbPort = 1234 }, "both published and gdb's" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void What_cannot_be_is_refused_in_a_sentence(MachineDefinition machine, string sentence)
+    {
+        var refusal = Assert.Throws<MachineException>(() => MachineCheck.Check(machine));
+
+        Assert.Contains(sentence, refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refusal.Message);
+    }
+
+    public static TheoryData<MachineDefinition> Right => new(
+        Good,
+        Good.With(Net("user,publish=8081:80,publish=8081:80/udp,publish=127.0.0.2:8081:80,publish=[::1]:8081:80")),
+        Good.With(Net("user,publish=0:80,publish=0:80")) with { GdbPort = 0 },
+        Good.With(Net("switch=/run/lan"), Net("switch=/run/lan"), Net("tap"), Net("tap")),
+        Good.With(new DiskDevice { Path = "a", ReadOnly = true }, new DiskDevice { Path = "a", Temporary = true }),
+        Good.With(new SerialDevice { To = new ConsoleTarget.File("/dev/null") }, new ConsoleDevice { To = new ConsoleTarget.File("/dev/null") }));
+
+    [Theory]
+    [MemberData(nameof(Right))]
+    public void What_can_be_is_let_through(MachineDefinition machine) => MachineCheck.Check(machine);
+
+    [Fact]
+    public void A_complete_machine_has_names_for_all_and_what_every_machine_has()
+    {
+        var machine = Good.With(new DiskDevice { Path = "a" }, new DiskDevice { Path = "b", Name = "disk0" }, new NetworkDevice(), new SerialDevice { Name = "com" }).Complete();
+
+        Assert.Equal(["disk1", "disk0", "network0", "com", "console0", "rng0"], machine.Devices.Select(device => device.Name));
+        Assert.Equal(machine.Devices, machine.Complete().Devices);
+        MachineCheck.Check(machine);
+    }
+
+    [Fact]
+    public void Every_path_of_the_host_can_be_changed()
+    {
+        var machine = new MachineDefinition { Boot = new BootSource { KernelPath = "k", InitrdPath = "i", Modules = [new BootModule("m", "x y")] } }
+            .With(DiskDevice.Parse("d,backing=b,backing=any"), ShareDevice.Parse("s:t"), Net("switch=w"), Net("user"), Net("socket=o"), VsockDevice.Parse("3,path=v"),
+                new SerialDevice { To = new ConsoleTarget.File("f") }, new ConsoleDevice { To = new ConsoleTarget.Unix("u") }, new BalloonDevice());
+
+        var moved = machine.MapPaths(path => $"/r/{path}");
+
+        Assert.Equal(["/r/k", "/r/i", "/r/m x y"], [moved.Boot.KernelPath!, moved.Boot.InitrdPath!, moved.Boot.Modules[0].ToString()]);
+        Assert.Equal(["/r/d,backing=/r/b,backing=any", "/r/s,tag=t", "switch=/r/w", "user", "socket=/r/o", "3,path=/r/v"], moved.Devices.Take(6).Select(device => $"{device}"));
+        Assert.Equal(["file:/r/f", "unix:/r/u"], [moved.DevicesOf<SerialDevice>().Single().To.ToString(), moved.DevicesOf<ConsoleDevice>().Single().To.ToString()]);
+    }
+}
