@@ -3,7 +3,6 @@
 using System.Diagnostics;
 using Lamina.Backends.Disk;
 using Lamina.Cli.Output;
-using Lamina.Host;
 
 namespace Lamina.Cli;
 
@@ -24,7 +23,7 @@ internal static class Failures
     /// <summary>The exit code of a failure.</summary>
     internal static int CodeOf(Exception failure) => failure switch
     {
-        MachineException { InnerException: HostException } => ExitCode.Host,
+        MachineException { Error: MachineError.Host or MachineError.Busy } => ExitCode.Host,
         UsageException or MachineException or DiskImageException or FileNotFoundException => ExitCode.Usage,
         IOException or UnauthorizedAccessException or OutOfMemoryException => ExitCode.Host,
         EndedBySignalException ended => ended.ExitCode,

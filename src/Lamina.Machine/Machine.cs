@@ -1,7 +1,8 @@
-// One virtual machine, as a program uses it: created from a spec, run once to its end, and meanwhile stopped, reset,
+// One virtual machine, as a program uses it: created from a definition, run once to its end, and meanwhile stopped, reset,
 // paused, watched and typed to. Any number of machines live in one process; they share nothing.
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
-using Lamina.Backends.Net.User;
+using Lamina.Consoles;
+using Lamina.Control;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
 
@@ -10,21 +11,31 @@ namespace Lamina;
 /// <summary>A virtual machine.</summary>
 public sealed class Machine : IAsyncDisposable
 {
-    private readonly MachineSpec _spec;
+    private readonly MachineDefinition _definition;
+    private readonly TimeProvider _time;
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
     private int _disposed;
 
-    private Machine(MachineSpec spec, BuiltMachine built) => (_spec, _built, _life) = (spec, built, built.Life);
+    private Machine(MachineDefinition definition, MachineHooks hooks, BuiltMachine built) => (_definition, _time, _built, _life) = (definition, hooks.Time, built, built.Life);
 
-    /// <summary>Checks a spec, opens and checks what it names, and builds the machine. Nothing runs yet.</summary>
-    /// <exception cref="MachineException">Something in the spec, in its files or on the host is not as it must be.</exception>
-    public static Machine Create(MachineSpec spec) => Create(spec, new MachineServices());
-
-    internal static Machine Create(MachineSpec spec, MachineServices services)
+    /// <summary>Checks a definition, opens and checks what it names, and builds the machine. Nothing runs yet.</summary>
+    /// <param name="definition">What the machine is to be.</param>
+    /// <param name="hooks">What the program connects it with; nothing by default.</param>
+    /// <exception cref="MachineException">Something in the definition, in its files or on the host is not as it must be.</exception>
+    public static Machine Create(MachineDefinition definition, MachineHooks? hooks = null)
     {
-        ArgumentNullException.ThrowIfNull(spec);
-        return new Machine(spec, MachineBuilder.Build(spec, services));
+        return Create(definition, hooks ?? new MachineHooks(), new MachineServices());
+    }
+
+    /// <summary>Refuses a definition that no machine on this host can have, without opening or making anything that it names.</summary>
+    /// <exception cref="MachineException">The first thing that is wrong.</exception>
+    public static void Check(MachineDefinition definition) => MachineBuilder.Check(definition);
+
+    internal static Machine Create(MachineDefinition definition, MachineHooks hooks, MachineServices services)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services));
     }
 
     /// <summary>Which engine runs the guest, and why, on one line.</summary>
@@ -37,19 +48,19 @@ public sealed class Machine : IAsyncDisposable
     public MachineState State => _life.State;
 
     /// <summary>The guest's first serial port.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Serial"/> is no <see cref="SerialTarget.Memory"/>.</exception>
-    public SerialConsole Serial => _built.Serial ?? throw new InvalidOperationException("the machine's serial port is not kept in memory; use SerialTarget.Memory");
+    /// <exception cref="InvalidOperationException">The port does not lead to <see cref="ConsoleTarget.Memory"/>.</exception>
+    public SerialConsole Serial => _built.Serial ?? throw new InvalidOperationException("the machine's serial port is not kept in memory; let it lead to ConsoleTarget.Memory");
 
     /// <summary>The guest's virtio console.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Console"/> is no <see cref="SerialTarget.Memory"/>.</exception>
-    public SerialConsole Console => _built.Console ?? throw new InvalidOperationException("the machine's virtio console is not kept in memory; use SerialTarget.Memory");
+    /// <exception cref="InvalidOperationException">The console does not lead to <see cref="ConsoleTarget.Memory"/>.</exception>
+    public SerialConsole Console => _built.Console ?? throw new InvalidOperationException("the machine's virtio console is not kept in memory; let it lead to ConsoleTarget.Memory");
 
     /// <summary>The TCP port on which the debugger's server listens, or null where there is none.</summary>
     public int? GdbPort => _built.Debugger?.Port;
 
     /// <summary>The guest's memory balloon: how much it is to do without, what it says of its memory.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="MachineSpec.Balloon"/> is not set.</exception>
-    public VirtioBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; set MachineSpec.Balloon");
+    /// <exception cref="InvalidOperationException">There is no <see cref="BalloonDevice"/>.</exception>
+    public VirtioBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; add a BalloonDevice");
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => _built.Published;
@@ -59,7 +70,7 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>
     /// Runs the machine to its end, once. Cancelling it is the same as <see cref="StopAsync"/>: the result then says
-    /// <see cref="MachineEnd.Stopped"/>. With <see cref="MachineSpec.GdbPort"/> the guest waits for a debugger first.
+    /// <see cref="MachineEnd.Stopped"/>. With <see cref="MachineDefinition.GdbPort"/> the guest waits for a debugger first.
     /// </summary>
     /// <exception cref="MachineException">It has run before, or ended before it could start.</exception>
     public async Task<MachineResult> RunAsync(CancellationToken ct = default)
@@ -67,10 +78,10 @@ public sealed class Machine : IAsyncDisposable
         if (ct.IsCancellationRequested) await StopAsync().ConfigureAwait(false);
         else await _life.DoAsync(new MachineAction.Start()).ConfigureAwait(false);
         await using var cancellation = ct.UnsafeRegister(static machine => _ = ((Machine)machine!).StopAsync(), this).ConfigureAwait(false);
-        if (_spec.Timeout is not { } timeout) return await _life.Result.ConfigureAwait(false);
+        if (_definition.Timeout is not { } timeout) return await _life.Result.ConfigureAwait(false);
 
         using var ended = new CancellationTokenSource();
-        var first = await Task.WhenAny(_life.Result, Task.Delay(timeout, _built.Time, ended.Token)).ConfigureAwait(false);
+        var first = await Task.WhenAny(_life.Result, Task.Delay(timeout, _time, ended.Token)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         if (first != _life.Result) await EndAsync(new MachineResult(MachineEnd.TimedOut, Message: $"the machine's time of {timeout.TotalSeconds:0.###} s is over")).ConfigureAwait(false);
         return await _life.Result.ConfigureAwait(false);

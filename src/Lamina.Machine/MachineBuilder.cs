@@ -1,36 +1,35 @@
-// Makes a machine from its spec: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
+// Makes a machine from its definition: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
-using Lamina.Backends.Net.User;
 using Lamina.Backends.Share;
 using Lamina.Backends.Vsock;
 using Lamina.Boot;
 using Lamina.Choice;
+using Lamina.Consoles;
+using Lamina.Control;
 using Lamina.Core.Engine;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
-using Lamina.Engines.Translator.Settings;
+using Lamina.Disks;
+using Lamina.Host;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
 
 namespace Lamina;
 
-/// <summary>What a machine takes from outside besides its spec; tests put their own in.</summary>
+/// <summary>What a machine finds on the host; tests put their own in.</summary>
 internal sealed record MachineServices
 {
-    /// <summary>The engine, or null for what the spec chooses.</summary>
+    /// <summary>The engine, or null for what the definition chooses.</summary>
     internal IEngine? Engine { get; init; }
 
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
-
-    /// <summary>Measures <see cref="MachineSpec.Timeout"/>.</summary>
-    internal TimeProvider Time { get; init; } = TimeProvider.System;
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, TimeProvider Time, VirtioBalloon? Balloon)
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, VirtioBalloon? Balloon)
 {
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
@@ -39,62 +38,63 @@ internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
 {
-    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
+    private const string HostCpu = "host";
 
-    /// <summary>Builds what a spec asks for.</summary>
+    /// <summary>Builds what a definition asks for.</summary>
     /// <exception cref="MachineException">Something is not as it must be.</exception>
-    internal static BuiltMachine Build(MachineSpec spec, MachineServices services)
+    internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services)
     {
-        Check(spec);
+        Check(definition);
+        var spec = definition.Complete();
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
-        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm);
+        var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         var units = new UnitStack();
-        var life = new MachineLife(spec.NoReboot, spec.Trace);
+        var life = new MachineLife(spec.NoReboot, hooks.Trace);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
-            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, fail, units);
-            var console = Consoles.Open(spec.Console, Quit, spec.Trace, fail, units);
-            var disks = Disks.Open(spec.Disks, spec.Report, units);
-            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path, fail)) : null;
-            var networks = NetworkBackends.Open(spec.Networks, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, services.Time), life, units);
+            var (port1, hvc) = (spec.DevicesOf<SerialDevice>().Single(), spec.DevicesOf<ConsoleDevice>().Single());
+            var serial = ConsoleBackends.Open(port1.Name, port1.To, Quit, hooks, fail, units);
+            var console = ConsoleBackends.Open(hvc.Name, hvc.To, Quit, hooks, fail, units);
+            var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
+            var shares = spec.DevicesOf<ShareDevice>().Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
+            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.Push(new UnixSocketHost(vsock.Path, fail)) : null;
+            var networks = NetworkBackends.Open([.. spec.DevicesOf<NetworkDevice>()], hooks, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, hardware.Balloon)
             {
-                Published = [.. networks.Select(network => network.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published)],
+                Published = NetworkBackends.Published(networks),
             };
         }
         catch (Exception e)
         {
             life.DisposeAsync().GetAwaiter().GetResult();
             units.Dispose();
-            if (e is IOException) throw new MachineException(e.Message, e);
+            if (e is IOException) throw new MachineException(ErrorOf(e), e.Message, e);
             throw;
         }
     }
 
-    private static void Check(MachineSpec spec)
+    /// <summary>Refuses what no machine can be on this host, before anything is opened or made.</summary>
+    /// <exception cref="MachineException">The first thing that is wrong.</exception>
+    internal static void Check(MachineDefinition definition)
     {
-        if (spec.Type != MachineType.Micro) throw new MachineException($"there is no machine type {spec.Type}; use micro");
-        if (spec.Cpus < 1) throw new MachineException($"a machine cannot have {spec.Cpus} CPUs; give it at least one");
+        MachineCheck.Check(definition);
+        var spec = definition.Complete();
         if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
-        if (spec.Translator.CodeBufferBytes is < TranslatorSettings.LeastCodeBufferBytes or > TranslatorSettings.MostCodeBufferBytes)
-            throw new MachineException($"the translator's code cannot have {spec.Translator.CodeBufferBytes >> 20} MiB; give it {TranslatorSettings.LeastCodeBufferBytes >> 20} to {TranslatorSettings.MostCodeBufferBytes >> 20}");
-        if (spec.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
-            throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
-        if (spec.GdbPort is < 0 or > 65535) throw new MachineException($"{spec.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
+        if (spec.Cpu is not (null or HostCpu)) throw new MachineException($"there is no CPU model '{spec.Cpu}' in this build; leave it out, or say {HostCpu}");
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
-        foreach (var share in spec.Shares) share.Check();
-        spec.Vsock?.Check();
-        if (spec.Shares.DistinctBy(share => share.Tag).Count() != spec.Shares.Count) throw new MachineException("two shared folders have the same tag; give each its own");
         if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
             throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");
-        if (spec.Serial is SerialTarget.Stdio && spec.Console is SerialTarget.Stdio)
-            throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
+        _ = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
+        foreach (var share in spec.DevicesOf<ShareDevice>())
+            if (!Directory.Exists(share.Path)) throw new MachineException(MachineError.File, $"there is no folder {share.Path} to share");
+        CodeArchiveFolder.Check(spec);
     }
+
+    private static MachineError ErrorOf(Exception failure) => failure is HostException ? MachineError.Host : MachineError.File;
 }

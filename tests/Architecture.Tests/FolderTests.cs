@@ -16,7 +16,6 @@ public sealed partial class FolderTests
         ("Lamina.Engines", ["Translator/Decode", "Translator/Decode/Tables"], "tables are written in the decoder's words and read by it alone"),
         ("Lamina.Engines", ["X86", "X86/Cpuid", "X86/Memory", "X86/Msr", "X86/Paging"], "chapters of one class, Processor, and the values that it is made of"),
         ("Lamina.Host", [".", "Interop", "Io"], "native declarations take the structures of the parts that call them"),
-        ("Lamina.Machine", [".", "Acpi", "Boot", "Choice", "Debugging", "Life", "Micro", "Networks"], "the definition of a machine lies in the project's root, beside what builds from it"),
         ("Lamina.Machine", ["Images", "Images/Debian", "Images/Imported", "Images/Tiny"], "ImageRecipes lists its implementations"),
     ];
 

@@ -11,7 +11,7 @@ public sealed partial class SourceTests
 
     private static readonly string[] UnsafeProjects = ["src/Lamina.Host/", "src/Lamina.Engines/", "tests/Engines.Tests/", "tests/Engine.Conformance.Tests/", "bench/", "fuzz/"];
 
-    private static readonly string[] ProcessWide = ["Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends", "Lamina.Machine"];
+    private static readonly string[] ProcessWide = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends", "Lamina.Machine"];
 
     // A signal handler is the process's own: what it needs cannot belong to an instance.
     private static readonly string[] SignalHandlers = ["src/Lamina.Host/GeneratedCodeFaults.cs"];

@@ -58,7 +58,7 @@ public sealed class DoctorCommandTests
     [Theory]
     [InlineData("--engine", "translator", "--cpus", "33", "the translator runs at most 32 virtual CPUs a machine, not 33")]
     [InlineData("--engine", "qemu", "--cpus", "1", "there are auto, kvm and translator")]
-    [InlineData("--irqchip", "host", "--cpus", "1", "--irqchip: interrupt controllers cannot be in 'host'; there are auto, kernel, split and user")]
+    [InlineData("--irqchip", "host", "--cpus", "1", "--irqchip: there is no 'host'; there are auto, kernel, split and user")]
     [InlineData("--engine", "auto", "--cpus", "256", "at most 255 CPUs, not 256")]
     public async Task An_engine_that_cannot_be_is_refused_in_a_sentence(string engine, string name, string cpus, string count, string words)
     {

@@ -30,7 +30,10 @@ public sealed class ExitCodeTests
     {
         { new UsageException("x"), 2 },
         { new MachineException("x"), 2 },
-        { new MachineException("x", new HostException("x")), 1 },
+        { new MachineException(MachineError.Host, "x"), 1 },
+        { new MachineException(MachineError.Busy, "x"), 1 },
+        { new MachineException(MachineError.File, "x"), 2 },
+        { new MachineException(MachineError.State, "x"), 2 },
         { new ImageException("x"), 1 },
         { new HostException("x"), 1 },
         { new UnauthorizedAccessException("x"), 1 },

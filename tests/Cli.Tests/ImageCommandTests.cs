@@ -160,10 +160,23 @@ public sealed class ImageCommandTests : IDisposable
     [Fact]
     public async Task Two_first_uses_at_once_fetch_once()
     {
-        var runs = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => LaminaProgram.RunAsync(["run", "--memory", "1M"], _apt.Environment)));
+        var runs = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => LaminaProgram.RunAsync(["run"], _apt.Environment)));
 
         Assert.All(runs, run => Assert.Equal(2, run.ExitCode));
         Assert.Equal(2, _apt.Downloads);
+    }
+
+    [Theory]
+    [InlineData("--memory", "1M")]
+    [InlineData("--cpus", "1000")]
+    [InlineData("--net", "user,mtu=1")]
+    [InlineData("--gdb", "x")]
+    [InlineData("--share", "/nonexistent:a")]
+    public async Task Nothing_is_fetched_for_a_machine_that_cannot_be(params string[] words)
+    {
+        Assert.Equal(2, (await Lamina(["run", .. words])).ExitCode);
+
+        Assert.Equal(0, _apt.Downloads);
     }
 
     private Task<Outcome> Lamina(params string[] words) => LaminaProgram.RunAsync(words, _apt.Environment);

@@ -167,7 +167,7 @@ public sealed class RunCommandTests : IDisposable
     [InlineData("has no option \"vlan=3\"", "--net", "user,vlan=3")]
     [InlineData("is no published port", "--publish", "eighty:80")]
     [InlineData("--publish needs a network card", "--net", "none", "--publish", "8080:80")]
-    [InlineData("MTU of 100 is not possible", "--net", "user,mtu=100")]
+    [InlineData("--net: mtu: '100' is not possible", "--net", "user,mtu=100")]
     public Task Networks_that_cannot_be_are_refused(string sentence, params string[] words) =>
         Refused(sentence, ["--kernel", Guest.In(_folder, Guest.Halts), .. words]);
 

@@ -1,6 +1,4 @@
 using Lamina.Cli;
-using Lamina.Cli.Values;
-using Lamina.Cli.Verbs;
 using Xunit;
 
 namespace Lamina.Tests.Cli;
@@ -78,41 +76,6 @@ public sealed class ValuesTests
     public void What_is_no_duration_is_refused(string text) => Assert.False(Duration.TryParse(text, out _));
 
     [Theory]
-    [InlineData("0xf4", 0xf4)]
-    [InlineData("0XF4", 0xf4)]
-    [InlineData("244", 0xf4)]
-    [InlineData("65535", 0xffff)]
-    public void Ports_are_read_as_decimal_or_hexadecimal(string text, int port) => Assert.Equal(port, RunOptions.ReadDebugExit(text)!.Value);
-
-    [Theory]
-    [InlineData("65536")]
-    [InlineData("0x10000")]
-    [InlineData("0x")]
-    [InlineData("-1")]
-    [InlineData("f4")]
-    [InlineData("")]
-    public void What_is_no_port_is_refused(string text) => Assert.Throws<UsageException>(() => RunOptions.ReadDebugExit(text));
-
-    [Fact]
-    public void A_machine_that_nothing_is_said_of_has_the_defaults_of_the_help_page()
-    {
-        Assert.Null(RunOptions.ReadSize("--memory", null, ""));
-        Assert.Equal(1, RunOptions.ReadCpus(null));
-        Assert.Equal(EngineChoice.Auto, RunOptions.ReadEngine(null));
-        Assert.Equal(MachineType.Micro, RunOptions.ReadType(null));
-        Assert.IsType<SerialTarget.Stdio>(RunOptions.ReadSerial(null));
-        Assert.Null(RunOptions.ReadTimeout(null));
-        Assert.Null(RunOptions.ReadDebugExit(null));
-        Assert.Null(RunOptions.ReadGdb(null));
-    }
-
-    [Theory]
-    [InlineData("kernel.elf", "kernel.elf", "")]
-    [InlineData("module arg1 arg2", "module", "arg1 arg2")]
-    public void A_module_is_a_file_and_its_arguments(string text, string path, string arguments) =>
-        Assert.Equal(new BootModule(path, arguments), RunOptions.ReadModule(text));
-
-    [Theory]
     [InlineData("xterm-256color", 24, 80, " TERM=xterm-256color LINES=24 COLUMNS=80")]
     [InlineData("xterm", 0, 0, " TERM=xterm")]
     [InlineData(null, 24, 80, " LINES=24 COLUMNS=80")]
@@ -126,5 +89,5 @@ public sealed class ValuesTests
     [InlineData("--memry", "--memory", 1)]
     [InlineData("", "run", 3)]
     [InlineData("image", "run", 5)]
-    public void The_distance_of_words_counts_slips_of_the_hand(string a, string b, int distance) => Assert.Equal(distance, Suggestions.Distance(a, b));
+    public void The_distance_of_words_counts_slips_of_the_hand(string a, string b, int distance) => Assert.Equal(distance, Spelling.Distance(a, b));
 }

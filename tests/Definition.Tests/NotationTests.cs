@@ -176,6 +176,22 @@ public sealed class NotationTests
         Assert.Equal(bytes, read);
     }
 
+    [Theory]
+    [InlineData("0xf4", 0xf4)]
+    [InlineData("0XF4", 0xf4)]
+    [InlineData("244", 0xf4)]
+    [InlineData("65535", 0xffff)]
+    public void Ports_are_read_as_decimal_or_hexadecimal(string text, int port) => Assert.Equal(port, MachineShape.Shape.With(new MachineDefinition(), "debug-exit", text).DebugExitPort!.Value);
+
+    [Theory]
+    [InlineData("65536")]
+    [InlineData("0x10000")]
+    [InlineData("0x")]
+    [InlineData("-1")]
+    [InlineData("f4")]
+    [InlineData("")]
+    public void What_is_no_port_is_refused(string text) => Assert.Throws<MachineException>(() => MachineShape.Shape.With(new MachineDefinition(), "debug-exit", text));
+
     private static DeviceDefinition Parse(string kind, string words) => kind switch
     {
         "disk" => DiskDevice.Parse(words),

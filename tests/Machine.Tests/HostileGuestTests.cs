@@ -93,12 +93,12 @@ public sealed class HostileGuestTests : IDisposable
         return await machine.RunAsync(Token);
     }
 
-    private MachineSpec Spec(string code)
+    private MachineDefinition Spec(string code)
     {
         var image = KernelImages.MultibootFlat();
         Convert.FromHexString(code).CopyTo(image, Code);
         File.WriteAllBytes(_folder.Kernel, image);
-        return new MachineSpec
+        return new MachineDefinition
         {
             Boot = new BootSource { KernelPath = _folder.Kernel },
             MemoryBytes = 64 << 20,

@@ -41,7 +41,7 @@ public sealed partial class ReadmeExampleTests : IDisposable
     private static async Task ExampleAsync(string kernel, string initrd, TextWriter Console)
     {
         // README
-        await using var machine = Machine.Create(new MachineSpec
+        await using var machine = Machine.Create(new MachineDefinition
         {
             Boot = new BootSource { KernelPath = kernel, InitrdPath = initrd },
             MemoryBytes = 512ul << 20,

@@ -34,12 +34,11 @@ public sealed class ResourceTests : IDisposable
 
     private async Task LiveAsync()
     {
-        await using var machine = Machine.Create(new MachineSpec
+        await using var machine = Machine.Create(new MachineDefinition
         {
             Boot = new BootSource { KernelPath = _folder.Kernel },
             MemoryBytes = 32 << 20,
-            Serial = new SerialTarget.Memory(),
-            Console = new SerialTarget.Unix(_folder.In("console")),
+            Devices = [new ConsoleDevice { To = new ConsoleTarget.Unix(_folder.In("console")) }],
             GdbPort = 0,
         });
         var run = machine.RunAsync(Token);

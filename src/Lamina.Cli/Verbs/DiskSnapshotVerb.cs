@@ -2,7 +2,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Lamina.Backends.Disk;
-using Lamina.Cli.Values;
 
 namespace Lamina.Cli.Verbs;
 

@@ -2,7 +2,6 @@
 using System.CommandLine;
 using Lamina.Backends.Disk;
 using Lamina.Cli.Output;
-using Lamina.Cli.Values;
 
 namespace Lamina.Cli.Verbs;
 

@@ -1,7 +1,6 @@
 // "lamina image": images of guests, which are built on this host or imported, and kept in the user's cache.
 using System.CommandLine;
 using Lamina.Cli.Output;
-using Lamina.Cli.Values;
 using Lamina.Images;
 using Lamina.Images.Imported;
 using Lamina.Stored;

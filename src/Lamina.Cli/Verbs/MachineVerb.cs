@@ -1,7 +1,6 @@
 // "lamina machine": the machines with disks of their own, which "lamina run" makes and keeps.
 using System.CommandLine;
 using Lamina.Cli.Output;
-using Lamina.Cli.Values;
 using Lamina.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -21,16 +20,25 @@ internal static class MachineVerb
         var verb = new Verb("list", "Shows the machines there are.");
         verb.SetAction(parsed =>
         {
-            string[][] rows = [["NAME", "IMAGE", "STATE", "DISK", "PATH"], .. MachineStore.OfUser().List().Select(Row)];
+            var machines = MachineStore.OfUser().List();
+            string[][] rows = [["NAME", "IMAGE", "STATE", "DISK", "PATH"], .. machines.Select(Row)];
             int[] widths = [.. Enumerable.Range(0, 4).Select(column => rows.Max(row => row[column].Length))];
             foreach (var row in rows)
                 parsed.InvocationConfiguration.Output.WriteLine($"{row[0].PadRight(widths[0])}  {row[1].PadRight(widths[1])}  {row[2].PadRight(widths[2])}  {row[3].PadLeft(widths[3])}  {row[4]}");
+            foreach (var machine in machines)
+                if (machine.Problem is { } problem) Stderr.Say(problem);
             return ExitCode.Success;
         });
         return verb;
 
         static string[] Row(MachineListing machine) =>
-            [machine.Name, $"{machine.Description.Image} {machine.Description.Version}", machine.IsRunning ? "running" : "off", ByteSize.Format((ulong)machine.Size), machine.Folder];
+        [
+            machine.Name,
+            machine.Definition is { } definition ? $"{definition.Image} {definition.ImageVersion}" : "-",
+            machine.IsRunning ? "running" : machine.Problem is null ? "off" : "damaged",
+            ByteSize.Format((ulong)machine.Size),
+            machine.Folder,
+        ];
     }
 
     private static Command CreateRemove()

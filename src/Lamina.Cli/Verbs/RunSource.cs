@@ -6,49 +6,48 @@ using Lamina.Stored;
 
 namespace Lamina.Cli.Verbs;
 
-/// <summary>What is booted, with what it adds to a machine.</summary>
+/// <summary>What is booted, as the definition of a machine to which the words of the command line are then added.</summary>
 internal sealed class RunSource : IDisposable
 {
-    private const ulong DefaultMemory = 256ul << 20;
     private const string DefaultUser = "debian";
 
-    private readonly BootSource _boot;
-    private readonly ulong _memory;
     private readonly StoredMachine? _machine;
 
-    private RunSource(BootSource boot, ulong memory, StoredMachine? machine = null) => (_boot, _memory, _machine) = (boot, memory, machine);
+    private RunSource(MachineDefinition definition, StoredMachine? machine = null) => (Definition, _machine) = (definition, machine);
+
+    /// <summary>What the machine is where the words say nothing else.</summary>
+    public MachineDefinition Definition { get; }
 
     /// <summary>Finds what the words name; builds an image on its first use.</summary>
     /// <exception cref="UsageException">Words do not go together.</exception>
     /// <exception cref="IOException">An image cannot be built, or a machine not made.</exception>
     public static RunSource Open(ParseResult parsed, RunOptions options)
     {
-        var kernel = parsed.GetValue(options.Kernel);
-        var initrd = parsed.GetValue(options.Initrd);
-        var commandLine = parsed.GetValue(options.CommandLine);
-        BootModule[] modules = [.. (parsed.GetValue(options.Modules) ?? []).Select(RunOptions.ReadModule)];
         var name = parsed.GetValue(options.Image);
-        if (kernel is not null)
+        if (parsed.GetValue(options.Kernel) is not null)
         {
             if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
             RefuseDiskWords(parsed, options, "a --kernel of your own");
-            return new RunSource(new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = commandLine ?? BootSource.DefaultCommandLine, Modules = modules }, DefaultMemory);
+            return new RunSource(new MachineDefinition());
         }
-        if (modules.Length > 0) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
         name ??= ImageVerb.DefaultImage;
         if (ImageStore.OfUser().HasDisk(name)) return OpenMachine(parsed, options, name);
         RefuseDiskWords(parsed, options, $"the image {name}, which lives in memory");
         var image = ImageOf(name);
-        return new RunSource(new BootSource { KernelPath = image.KernelPath, InitrdPath = initrd ?? image.InitrdPath, CommandLine = commandLine ?? WithTerminal(image.CommandLine) }, image.Memory);
+        return new RunSource(new MachineDefinition
+        {
+            MemoryBytes = image.Memory,
+            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = WithTerminal(image.CommandLine) },
+        });
     }
 
-    /// <summary>Puts what is booted into a machine's definition, and the memory that it wants.</summary>
-    public MachineSpec Complete(MachineSpec spec)
+    /// <summary>Adds what is the machine's own: its disk, which the guest is to find first, and its settings, last. What was said at its making is kept for later runs.</summary>
+    public MachineDefinition Complete(MachineDefinition definition)
     {
-        spec = spec with { Boot = _boot, MemoryBytes = _memory };
-        if (_machine is null) return spec;
-        DiskSpec[] seed = _machine.SeedDisk is { } disk ? [disk] : [];
-        return spec with { Disks = [_machine.Disk, .. spec.Disks, .. seed] };
+        if (_machine is null) return definition;
+        if (_machine.IsNew) _machine.Keep(Kept(definition));
+        return definition with { Devices = [_machine.Disk, .. definition.Devices, .. _machine.SeedDisk is { } seed ? [seed] : Array.Empty<DiskDevice>()] };
     }
 
     /// <summary>To be called when the machine has its files open: what is to be forgotten leaves no names behind, however the program ends.</summary>
@@ -56,6 +55,20 @@ internal sealed class RunSource : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _machine?.Dispose();
+
+    // What a run is to do with the machine is said at each run; what the machine is, once.
+    private MachineDefinition Kept(MachineDefinition definition)
+    {
+        var made = _machine!.Definition;
+        return made with
+        {
+            MemoryBytes = definition.MemoryBytes,
+            Cpus = definition.Cpus,
+            Cpu = definition.Cpu,
+            Type = definition.Type,
+            Devices = [.. definition.Without<SerialDevice>().Without<ConsoleDevice>().Devices],
+        };
+    }
 
     private static RunSource OpenMachine(ParseResult parsed, RunOptions options, string image)
     {
@@ -72,14 +85,13 @@ internal sealed class RunSource : IDisposable
         {
             if (size is { } bytes) machine.Grow(bytes);
             // Said nothing, a machine stays what it was made.
-            if (machine.IsNew || AreGiven(parsed, [options.HostName, options.User, options.SshKeys, options.UserData]).Any()) machine.SetSeed(seed);
-            var boot = new BootSource
+            if (machine.IsNew || RunOptions.AreGiven(parsed, options.HostName, options.User, options.SshKeys, options.UserData).Any()) machine.SetSeed(seed);
+            var made = machine.Definition;
+            if (machine.IsNew) made = made.With(new NetworkDevice());
+            return new RunSource(made with
             {
-                KernelPath = machine.KernelPath,
-                InitrdPath = parsed.GetValue(options.Initrd) ?? machine.InitrdPath,
-                CommandLine = parsed.GetValue(options.CommandLine) ?? WithTerminal(machine.Description.CommandLine),
-            };
-            return new RunSource(boot, machine.Description.Memory, machine);
+                Boot = made.Boot with { KernelPath = machine.KernelPath, InitrdPath = machine.InitrdPath, CommandLine = WithTerminal(made.Boot.CommandLine ?? BootSource.DefaultCommandLine) },
+            }, machine);
         }
         catch
         {
@@ -109,12 +121,9 @@ internal sealed class RunSource : IDisposable
 
     private static void RefuseDiskWords(ParseResult parsed, RunOptions options, string what)
     {
-        var given = AreGiven(parsed, [options.Name, options.Ephemeral, options.DiskSize, options.HostName, options.User, options.SshKeys, options.UserData]).FirstOrDefault();
+        var given = RunOptions.AreGiven(parsed, options.Name, options.Ephemeral, options.DiskSize, options.HostName, options.User, options.SshKeys, options.UserData).FirstOrDefault();
         if (given is not null) throw new UsageException($"{given} is for an image with a disk, such as debian, and not for {what}");
     }
-
-    private static IEnumerable<string> AreGiven(ParseResult parsed, Option[] options) =>
-        options.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name);
 
     private static string WithTerminal(string commandLine) => $"{commandLine}{TerminalWords.ForGuest()}";
 

@@ -1,9 +1,9 @@
-// "lamina run": words → MachineSpec → Machine → exit code. How the machine is attached to the terminal is the library's
+// "lamina run": words → MachineDefinition → Machine → exit code. How the machine is attached to the terminal is the library's
 // work; what is booted is RunSource's.
 using System.CommandLine;
-using Lamina.Backends.Net.User;
+using Lamina.Choice;
 using Lamina.Cli.Output;
-using Lamina.Networks;
+using Lamina.Control;
 
 namespace Lamina.Cli.Verbs;
 
@@ -13,7 +13,8 @@ internal static class RunVerb
     private static HelpSection[] Sections() =>
     [
         new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
-        new("Options of --disk", [.. DiskSpec.Words]),
+        new("Options of --disk", Options(DiskDevice.Shape, "path")),
+        new("Options of --net", Options(NetworkDevice.Shape, "link")),
         new("Exit codes",
         [
             ("0", "the guest powered off, or was reset with --no-reboot"),
@@ -37,6 +38,10 @@ internal static class RunVerb
         ]),
     ];
 
+    // What stands first is told beside the option itself.
+    private static (string, string)[] Options<T>(Shape<T> shape, string first) =>
+        [.. shape.Properties.Where(property => property.Name != first && !property.IsShort).DistinctBy(property => property.Name).Select(property => (property.Usage, property.Meaning))];
+
     /// <summary>Builds the command.</summary>
     public static Command Create()
     {
@@ -49,45 +54,29 @@ internal static class RunVerb
 
     private static int Run(ParseResult parsed, RunOptions options)
     {
-        // Words are read before anything is fetched or opened.
-        var spec = new MachineSpec
-        {
-            Type = RunOptions.ReadType(parsed.GetValue(options.Type)),
-            Boot = new BootSource { KernelPath = "" },
-            Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
-            Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
-            Irqchip = RunOptions.ReadIrqchip(parsed.GetValue(options.Irqchip)),
-            Translator = RunOptions.ReadTranslator(parsed.GetValue(options.CodeCache), parsed.GetValue(options.CodeArchive), parsed.GetValue(options.Stats)),
-            Serial = RunOptions.ReadSerial(parsed.GetValue(options.Serial)),
-            Disks = [.. (parsed.GetValue(options.Disks) ?? []).Select(DiskSpec.Parse)],
-            Shares = [.. (parsed.GetValue(options.Shares) ?? []).Select(ShareSpec.Parse)],
-            Vsock = parsed.GetValue(options.Vsock) is { } vsock ? VsockSpec.Parse(vsock) : null,
-            Balloon = parsed.GetValue(options.Balloon),
-            Report = Stderr.Say,
-            Networks = RunOptions.ReadNetworks(parsed.GetValue(options.Networks), parsed.GetValue(options.Published)),
-            NoReboot = parsed.GetValue(options.NoReboot),
-            DebugExitPort = RunOptions.ReadDebugExit(parsed.GetValue(options.DebugExit)),
-            Timeout = RunOptions.ReadTimeout(parsed.GetValue(options.Timeout)),
-            GdbPort = RunOptions.ReadGdb(parsed.GetValue(options.Gdb)),
-        };
-        var memory = RunOptions.ReadSize(options.Memory.Name, parsed.GetValue(options.Memory), "16M, 512MiB or 1G");
+        // All that the words say is checked before anything is fetched, opened or made.
+        Machine.Check(WithRun(parsed, options, options.Apply(parsed, new MachineDefinition())));
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
         using var source = RunSource.Open(parsed, options);
-        spec = source.Complete(spec) with { Trace = trace is null ? null : trace.Write };
-        if (memory is { } bytes) spec = spec with { MemoryBytes = bytes };
-        return RunAsync(spec, source, parsed.GetValue(options.Stats)).GetAwaiter().GetResult();
+        var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
+        var hooks = new MachineHooks { Report = Stderr.Say, Trace = trace is null ? null : trace.Write, MeasuresTime = parsed.GetValue(options.Stats) };
+        return RunAsync(definition, hooks, source).GetAwaiter().GetResult();
     }
 
-    private static async Task<int> RunAsync(MachineSpec spec, RunSource source, bool stats)
+    // What this run does with whatever machine it is.
+    private static MachineDefinition WithRun(ParseResult parsed, RunOptions options, MachineDefinition definition) =>
+        definition.Without<SerialDevice>().With(new SerialDevice { To = options.ReadSerial(parsed) }) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+
+    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source)
     {
         using var signals = new EndingSignals();
-        await using var machine = Machine.Create(spec);
+        await using var machine = Machine.Create(definition, hooks);
         source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
-        foreach (var published in FreelyChosen(spec, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
+        foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
         var result = await machine.RunAsync(signals.Token).ConfigureAwait(false);
-        if (stats)
+        if (hooks.MeasuresTime)
         {
             foreach (var (name, value) in machine.Statistics.OrderBy(counter => counter.Key, StringComparer.Ordinal)) Stderr.Line($"{name,-40} {value,16:N0}");
         }
@@ -95,8 +84,8 @@ internal static class RunVerb
     }
 
     // Only what the user cannot know is told.
-    private static IEnumerable<PublishedPort> FreelyChosen(MachineSpec spec, Machine machine) =>
-        machine.Published.Except(spec.Networks.Select(card => card.Target).OfType<NetworkTarget.User>().SelectMany(target => target.Options.Published));
+    private static IEnumerable<PublishedPort> FreelyChosen(MachineDefinition definition, Machine machine) =>
+        machine.Published.Except(definition.DevicesOf<NetworkDevice>().Select(card => card.Link).OfType<NetworkLink.User>().SelectMany(link => link.Published));
 
     /// <summary>Says how a machine ended, where that is not plain, and gives the exit code.</summary>
     /// <param name="result">The end.</param>

@@ -35,8 +35,8 @@ internal sealed class BootFile : IDisposable
     /// <exception cref="MachineException">It is missing, unreadable, a folder, empty or too large.</exception>
     internal static BootFile Open(string what, string path, ulong limit)
     {
-        if (path.Length == 0) throw new MachineException($"the {what}'s file name is empty");
-        if (Directory.Exists(path)) throw new MachineException($"the {what} {path} is a folder; name a file");
+        if (path.Length == 0) throw new MachineException(MachineError.File, $"the {what}'s file name is empty");
+        if (Directory.Exists(path)) throw new MachineException(MachineError.File, $"the {what} {path} is a folder; name a file");
         SafeFileHandle? handle = null;
         try
         {
@@ -50,21 +50,21 @@ internal sealed class BootFile : IDisposable
             else file = FromBytes(what, path, ReadAll(handle, what, path, limit));
             if (file.Length != 0 && file.Length < limit) return file;
             file.Dispose();
-            throw new MachineException(file.Length == 0
+            throw new MachineException(MachineError.File, file.Length == 0
                 ? $"the {what} {path} is empty"
                 : $"the {what} {path} ({Sizes.Text(file.Length)}) does not fit into {Sizes.Text(limit)} of memory; give the machine more");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new MachineException($"the {what} {path} does not exist", e);
+            throw new MachineException(MachineError.File, $"the {what} {path} does not exist", e);
         }
         catch (UnauthorizedAccessException e)
         {
-            throw new MachineException($"the {what} {path} may not be read; check its permissions", e);
+            throw new MachineException(MachineError.File, $"the {what} {path} may not be read; check its permissions", e);
         }
         catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
         {
-            throw new MachineException($"the {what} {path} cannot be read ({e.Message.TrimEnd('.')})", e);
+            throw new MachineException(MachineError.File, $"the {what} {path} cannot be read ({e.Message.TrimEnd('.')})", e);
         }
         finally
         {
@@ -94,7 +94,7 @@ internal sealed class BootFile : IDisposable
         }
         catch (IOException e)
         {
-            throw new MachineException($"the {What} {Path} cannot be read ({e.Message.TrimEnd('.')})", e);
+            throw new MachineException(MachineError.File, $"the {What} {Path} cannot be read ({e.Message.TrimEnd('.')})", e);
         }
     }
 
@@ -131,7 +131,7 @@ internal sealed class BootFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _handle?.Dispose();
 
-    private MachineException Shrunk() => new($"the {What} {Path} became shorter while it was in use");
+    private MachineException Shrunk() => new(MachineError.File, $"the {What} {Path} became shorter while it was in use");
 
     private static bool IsSeekable(SafeFileHandle handle)
     {
@@ -149,7 +149,7 @@ internal sealed class BootFile : IDisposable
         while ((count = stream.Read(piece)) != 0)
         {
             if ((ulong)kept.Length + (ulong)count >= Math.Min(limit, int.MaxValue / 2))
-                throw new MachineException($"the {what} {path} does not end within {Sizes.Text(Math.Min(limit, int.MaxValue / 2))}; name a smaller file or give the machine more memory");
+                throw new MachineException(MachineError.File, $"the {what} {path} does not end within {Sizes.Text(Math.Min(limit, int.MaxValue / 2))}; name a smaller file or give the machine more memory");
             kept.Write(piece, 0, count);
         }
         return kept.ToArray();

@@ -13,11 +13,11 @@ internal static class BootLoader
     {
         var memory = map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length);
         BootFile Open(string what, string path) => units.Push(BootFile.Open(what, path, memory));
-        var kernel = Open("kernel", source.KernelPath);
+        var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has no kernel to boot; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
         var modules = source.Modules
             .Select(m => new LoadedModule(Open("module", m.Path), m.CommandLine.Length == 0 ? m.Path : $"{m.Path} {m.CommandLine}"))
             .ToArray();
-        return KernelFormat.Plan(new BootRequest(map, firmware, kernel, initrd, source.CommandLine, modules));
+        return KernelFormat.Plan(new BootRequest(map, firmware, kernel, initrd, source.CommandLine ?? BootSource.DefaultCommandLine, modules));
     }
 }

@@ -28,14 +28,14 @@ internal static class BzImageLoader
         var head = kernel.Head(HeadLength);
         var header = new HeaderView(head);
         if (header.Version < OldestVersion || (head[LinuxSpec.LoadFlags] & LinuxSpec.LoadedHigh) == 0)
-            throw new MachineException($"the kernel {kernel.Path} uses a Linux boot protocol that is too old ({header.Version >> 8}.{header.Version & 0xFF:00}, {((head[LinuxSpec.LoadFlags] & LinuxSpec.LoadedHigh) == 0 ? "zImage" : "bzImage")}); use a newer kernel");
+            throw new MachineException(MachineError.File, $"the kernel {kernel.Path} uses a Linux boot protocol that is too old ({header.Version >> 8}.{header.Version & 0xFF:00}, {((head[LinuxSpec.LoadFlags] & LinuxSpec.LoadedHigh) == 0 ? "zImage" : "bzImage")}); use a newer kernel");
 
         var setupLength = (ulong)((head[LinuxSpec.SetupSects] == 0 ? 4 : head[LinuxSpec.SetupSects]) + 1) * 512;
         var codeLength = (ulong)header.U32(LinuxSpec.Syssize) * 16;
         var there = kernel.Length > setupLength ? kernel.Length - setupLength : 0;
         // The size is in paragraphs, so that it may say up to 15 bytes more than the file has.
         if (codeLength == 0 || codeLength > there + 15)
-            throw new MachineException($"the kernel {kernel.Path} is cut off: its header speaks of {Sizes.Text(setupLength + codeLength)} and the file has {Sizes.Text(kernel.Length)}; fetch it again");
+            throw new MachineException(MachineError.File, $"the kernel {kernel.Path} is cut off: its header speaks of {Sizes.Text(setupLength + codeLength)} and the file has {Sizes.Text(kernel.Length)}; fetch it again");
         codeLength = Math.Min(codeLength, there);
 
         var is64 = header.Version >= XloadFlagsVersion && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfKernel64) != 0;
@@ -43,7 +43,7 @@ internal static class BzImageLoader
         var load = header.Version >= InitSizeVersion ? header.U64(LinuxSpec.PrefAddress) : DefaultLoadAddress;
         var needed = header.Version >= InitSizeVersion ? Math.Max(header.U32(LinuxSpec.InitSize), codeLength) : codeLength;
         if (load >= request.Map.Layout.HoleStart || load + needed > request.Map.LowEnd)
-            throw new MachineException($"the kernel {kernel.Path} needs memory from {Sizes.Text(load)} to {Sizes.Text(load + needed)}, and the machine's ends at {Sizes.Text(request.Map.LowEnd)}; give the machine more memory");
+            throw new MachineException(MachineError.File, $"the kernel {kernel.Path} needs memory from {Sizes.Text(load)} to {Sizes.Text(load + needed)}, and the machine's ends at {Sizes.Text(request.Map.LowEnd)}; give the machine more memory");
         plan.Reserve(load, needed, "the kernel");
         plan.Place(load, kernel, setupLength, codeLength);
 

@@ -48,26 +48,26 @@ internal sealed class ElfFile
     {
         var path = file.Path;
         var head = file.Head(Header64);
-        if (head.Length < Header32) throw new MachineException($"the kernel {path} is cut off in its ELF header; fetch it again");
+        if (head.Length < Header32) throw new MachineException(MachineError.File, $"the kernel {path} is cut off in its ELF header; fetch it again");
         var is64 = head[4] == Class64;
-        if (head[5] != LittleEndian || head[4] is not (Class32 or Class64)) throw new MachineException($"the kernel {path} is an ELF file for a big-endian or unknown machine; this machine is an x86-64 one");
-        if (is64 && head.Length < Header64) throw new MachineException($"the kernel {path} is cut off in its ELF header; fetch it again");
+        if (head[5] != LittleEndian || head[4] is not (Class32 or Class64)) throw new MachineException(MachineError.File, $"the kernel {path} is an ELF file for a big-endian or unknown machine; this machine is an x86-64 one");
+        if (is64 && head.Length < Header64) throw new MachineException(MachineError.File, $"the kernel {path} is cut off in its ELF header; fetch it again");
         var (type, machine) = (U16(head, 16), U16(head, 18));
-        if (machine is not (Machine386 or MachineX8664)) throw new MachineException($"the kernel {path} is an ELF file for another processor (machine {machine}); this machine is an x86-64 one");
-        if (type is not (TypeExecutable or TypeShared)) throw new MachineException($"the kernel {path} is an ELF file that is no executable (type {type}); name a linked kernel");
+        if (machine is not (Machine386 or MachineX8664)) throw new MachineException(MachineError.File, $"the kernel {path} is an ELF file for another processor (machine {machine}); this machine is an x86-64 one");
+        if (type is not (TypeExecutable or TypeShared)) throw new MachineException(MachineError.File, $"the kernel {path} is an ELF file that is no executable (type {type}); name a linked kernel");
 
         var (tableOffset, entrySize, count) = is64
             ? (U64(head, 32), U16(head, 54), U16(head, 56))
             : (U32(head, 28), U16(head, 42), U16(head, 44));
         var expected = is64 ? ProgramHeader64 : ProgramHeader32;
-        if (count == 0 || entrySize != expected) throw new MachineException($"the kernel {path} is an ELF file without a program header table; it cannot be loaded");
-        if (count > MaximumProgramHeaders) throw new MachineException($"the kernel {path} has {count} ELF program headers; at most {MaximumProgramHeaders} are taken");
+        if (count == 0 || entrySize != expected) throw new MachineException(MachineError.File, $"the kernel {path} is an ELF file without a program header table; it cannot be loaded");
+        if (count > MaximumProgramHeaders) throw new MachineException(MachineError.File, $"the kernel {path} has {count} ELF program headers; at most {MaximumProgramHeaders} are taken");
         var table = new byte[count * expected];
-        if (!file.TryRead(tableOffset, table)) throw new MachineException($"the kernel {path} is cut off in its ELF program headers; fetch it again");
+        if (!file.TryRead(tableOffset, table)) throw new MachineException(MachineError.File, $"the kernel {path} is cut off in its ELF program headers; fetch it again");
 
         var elf = new ElfFile(path, is64, type == TypeShared);
         for (var i = 0; i < count; i++) elf.AddProgramHeader(file, table.AsSpan(i * expected, expected));
-        if (elf.Segments.Count == 0) throw new MachineException($"the kernel {path} is an ELF file without anything to load");
+        if (elf.Segments.Count == 0) throw new MachineException(MachineError.File, $"the kernel {path} is an ELF file without anything to load");
         elf.Entry = elf.ToPhysical(is64 ? U64(head, 24) : U32(head, 24));
         return elf;
     }
@@ -79,7 +79,7 @@ internal sealed class ElfFile
         foreach (var segment in Segments)
         {
             if (segment.PhysicalAddress >= plan.Layout.HoleStart)
-                throw new MachineException($"the kernel {_path} is linked to run at physical address 0x{segment.PhysicalAddress:x}, where a machine has no memory to load it to; link it below 3 GiB");
+                throw new MachineException(MachineError.File, $"the kernel {_path} is linked to run at physical address 0x{segment.PhysicalAddress:x}, where a machine has no memory to load it to; link it below 3 GiB");
             plan.Reserve(segment.PhysicalAddress, segment.MemoryLength, $"the kernel {_path}", reservedToo: true);
             plan.Place(segment.PhysicalAddress, file, segment.FileOffset, segment.FileLength);
         }
@@ -95,9 +95,9 @@ internal sealed class ElfFile
             ? (U64(header, 8), U64(header, 16), U64(header, 24), U64(header, 32), U64(header, 40))
             : (U32(header, 4), U32(header, 8), U32(header, 12), U32(header, 16), (ulong)U32(header, 20));
         if (type is not (PtLoad or PtNote or PtInterp)) return;
-        if (type == PtInterp) throw new MachineException($"the kernel {_path} is a program for a running operating system (it asks for an interpreter), no kernel");
+        if (type == PtInterp) throw new MachineException(MachineError.File, $"the kernel {_path} is a program for a running operating system (it asks for an interpreter), no kernel");
         if (offset > file.Length || fileLength > file.Length - offset)
-            throw new MachineException($"the kernel {_path} is cut off: an ELF segment ends behind the file's end; fetch it again");
+            throw new MachineException(MachineError.File, $"the kernel {_path} is cut off: an ELF segment ends behind the file's end; fetch it again");
         if (type == PtNote)
         {
             Notes.Add(new ElfNotes(offset, fileLength));
@@ -105,7 +105,7 @@ internal sealed class ElfFile
         }
         if (memoryLength == 0) return;
         if (fileLength > memoryLength || memoryLength > ulong.MaxValue - physicalAddress)
-            throw new MachineException($"the kernel {_path} has an ELF segment whose sizes contradict each other");
+            throw new MachineException(MachineError.File, $"the kernel {_path} has an ELF segment whose sizes contradict each other");
         Segments.Add(new ElfSegment(offset, fileLength, virtualAddress, physicalAddress, memoryLength));
     }
 
@@ -115,7 +115,7 @@ internal sealed class ElfFile
         foreach (var segment in Segments)
             if (entry >= segment.VirtualAddress && entry - segment.VirtualAddress < segment.MemoryLength)
                 return segment.PhysicalAddress + (entry - segment.VirtualAddress);
-        throw new MachineException($"the kernel {_path} has its entry at 0x{entry:x}, outside all it loads");
+        throw new MachineException(MachineError.File, $"the kernel {_path} has its entry at 0x{entry:x}, outside all it loads");
     }
 
     private static ushort U16(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[offset..]);

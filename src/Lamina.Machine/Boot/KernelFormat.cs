@@ -16,7 +16,7 @@ internal static class KernelFormat
         var head = request.Kernel.Head(HeadLength);
         if (BzImageLoader.Matches(head)) return BzImageLoader.Plan(request);
         if (MultibootHeader.Find(head) is { } multiboot) return MultibootLoader.Plan(request, multiboot);
-        if (!ElfFile.Matches(head)) throw new MachineException($"the kernel {request.Kernel.Path} is no kernel: it {Describe(head)}");
+        if (!ElfFile.Matches(head)) throw new MachineException(MachineError.File, $"the kernel {request.Kernel.Path} is no kernel: it {Describe(head)}");
         var elf = ElfFile.Parse(request.Kernel);
         return PvhLoader.FindEntry(request.Kernel, elf) is { } entry
             ? PvhLoader.Plan(request, elf, entry)

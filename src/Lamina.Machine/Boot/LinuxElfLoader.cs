@@ -16,8 +16,8 @@ internal static class LinuxElfLoader
     {
         var path = request.Kernel.Path;
         request.RefuseModules();
-        if (!elf.Is64) throw new MachineException($"the kernel {path} is a 32-bit ELF file with neither a Multiboot 1 header nor a PVH note; it does not say how it wants to be started");
-        if (elf.IsPositionIndependent) throw new MachineException($"the kernel {path} is a position-independent ELF program without a PVH note; it does not say how it wants to be started");
+        if (!elf.Is64) throw new MachineException(MachineError.File, $"the kernel {path} is a 32-bit ELF file with neither a Multiboot 1 header nor a PVH note; it does not say how it wants to be started");
+        if (elf.IsPositionIndependent) throw new MachineException(MachineError.File, $"the kernel {path} is a position-independent ELF program without a PVH note; it does not say how it wants to be started");
         var plan = request.NewPlan(longMode: true);
         elf.Place(plan, request.Kernel);
 

@@ -49,13 +49,16 @@ internal sealed class MemoryMap
     /// <summary>The board's addresses.</summary>
     internal BootLayout Layout { get; }
 
+    // A number below it is one of MiB that was written without a unit.
+    private const ulong LeastMeant = 1 << 20;
+
     /// <summary>Lays out RAM of a size in bytes.</summary>
     /// <exception cref="MachineException">The size is not one that the machine takes.</exception>
     internal static MemoryMap Create(BootLayout layout, ulong size)
     {
-        if (size % 4096 != 0) throw new MachineException($"{size} bytes of memory are no whole number of 4 KiB pages; round the size to one");
         if (size < layout.MinimumMemory)
-            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(layout.MinimumMemory)}");
+            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(layout.MinimumMemory)}{(size < LeastMeant ? $"; for MiB write {size}M" : "")}");
+        if (size % 4096 != 0) throw new MachineException($"{size} bytes of memory are no whole number of 4 KiB pages; round the size to one");
         if (size > layout.MaximumMemory)
             throw new MachineException($"{Sizes.Text(size)} of memory is more than a guest can address; the most is {Sizes.Text(layout.MaximumMemory)}");
         return new MemoryMap(layout, size);

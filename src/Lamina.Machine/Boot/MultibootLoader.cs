@@ -19,7 +19,7 @@ internal static class MultibootLoader
     {
         var kernel = request.Kernel;
         var unknown = header.Flags & 0xFFFF & ~MultibootHeader.Understood;
-        if (unknown != 0) throw new MachineException($"the Multiboot kernel {kernel.Path} requires features that no loader here knows (flags 0x{unknown:x})");
+        if (unknown != 0) throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} requires features that no loader here knows (flags 0x{unknown:x})");
         var plan = request.NewPlan(longMode: false);
         var (entry, end) = header.Addresses is { } addresses ? PlaceByAddresses(kernel, plan, header, addresses) : PlaceElf(kernel, plan);
 
@@ -50,17 +50,17 @@ internal static class MultibootLoader
     {
         var lead = (long)addresses.Header - addresses.Load;
         if (lead < 0 || lead > header.FileOffset)
-            throw new MachineException($"the Multiboot kernel {kernel.Path} has address fields that contradict each other (load 0x{addresses.Load:x}, header 0x{addresses.Header:x})");
+            throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} has address fields that contradict each other (load 0x{addresses.Load:x}, header 0x{addresses.Header:x})");
         var offset = header.FileOffset - (ulong)lead;
         var length = addresses.LoadEnd == 0 ? kernel.Length - offset : (ulong)addresses.LoadEnd - addresses.Load;
         if (addresses.LoadEnd != 0 && addresses.LoadEnd < addresses.Load)
-            throw new MachineException($"the Multiboot kernel {kernel.Path} has address fields that contradict each other (load 0x{addresses.Load:x}, end 0x{addresses.LoadEnd:x})");
+            throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} has address fields that contradict each other (load 0x{addresses.Load:x}, end 0x{addresses.LoadEnd:x})");
         if (length > kernel.Length - offset)
-            throw new MachineException($"the Multiboot kernel {kernel.Path} is cut off: it speaks of {Sizes.Text(offset + length)} and has {Sizes.Text(kernel.Length)}; fetch it again");
+            throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} is cut off: it speaks of {Sizes.Text(offset + length)} and has {Sizes.Text(kernel.Length)}; fetch it again");
         var loadEnd = addresses.Load + length;
         var end = Math.Max(loadEnd, addresses.BssEnd);
         if (addresses.Entry < addresses.Load || addresses.Entry >= end)
-            throw new MachineException($"the Multiboot kernel {kernel.Path} has its entry at 0x{addresses.Entry:x}, outside all it loads");
+            throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} has its entry at 0x{addresses.Entry:x}, outside all it loads");
         plan.Reserve(addresses.Load, end - addresses.Load, $"the kernel {kernel.Path}", reservedToo: true);
         plan.Place(addresses.Load, kernel, offset, length);
         return (addresses.Entry, end);
@@ -69,10 +69,10 @@ internal static class MultibootLoader
     private static (uint Entry, ulong End) PlaceElf(BootFile kernel, BootPlan plan)
     {
         if (!ElfFile.Matches(kernel.Head(4)))
-            throw new MachineException($"the kernel {kernel.Path} has a Multiboot header without address fields and is no ELF file; it cannot be loaded");
+            throw new MachineException(MachineError.File, $"the kernel {kernel.Path} has a Multiboot header without address fields and is no ELF file; it cannot be loaded");
         var elf = ElfFile.Parse(kernel);
         elf.Place(plan, kernel);
-        if (elf.Entry > uint.MaxValue) throw new MachineException($"the Multiboot kernel {kernel.Path} has its entry above 4 GiB");
+        if (elf.Entry > uint.MaxValue) throw new MachineException(MachineError.File, $"the Multiboot kernel {kernel.Path} has its entry above 4 GiB");
         return ((uint)elf.Entry, elf.Segments.Max(s => s.PhysicalAddress + s.MemoryLength));
     }
 
@@ -88,7 +88,7 @@ internal static class MultibootLoader
         {
             var file = modules[i].File;
             var address = plan.FindLowest(file.Length, 4096, Math.Max(kernelEnd, BootLayout.HighMemory), request.Map.Layout.HoleStart)
-                ?? throw new MachineException($"the module {file.Path} ({Sizes.Text(file.Length)}) does not fit beside the kernel; give the machine more memory");
+                ?? throw new MachineException(MachineError.File, $"the module {file.Path} ({Sizes.Text(file.Length)}) does not fit beside the kernel; give the machine more memory");
             plan.Reserve(address, file.Length, $"the module {file.Path}");
             plan.Place(address, file, 0, file.Length);
             list.U32(i * ModuleLength, (uint)address);

@@ -30,7 +30,7 @@ internal static class PvhLoader
     /// <exception cref="MachineException">The kernel or what goes with it does not fit.</exception>
     internal static BootPlan Plan(BootRequest request, ElfFile elf, uint entry)
     {
-        if (!elf.IsLoaded(entry)) throw new MachineException($"the kernel {request.Kernel.Path} has its PVH entry at 0x{entry:x}, outside all it loads");
+        if (!elf.IsLoaded(entry)) throw new MachineException(MachineError.File, $"the kernel {request.Kernel.Path} has its PVH entry at 0x{entry:x}, outside all it loads");
         var plan = request.NewPlan(longMode: false);
         elf.Place(plan, request.Kernel);
 
@@ -123,7 +123,7 @@ internal sealed class BootStrings(BootRequest request)
         while (_bytes.Length % 8 != 0) _bytes.WriteByte(0);
         var address = BootLayout.BootStrings + (ulong)_bytes.Length;
         if (address + (ulong)bytes.Length > BootLayout.BootStringsEnd)
-            throw new MachineException($"the command lines and the modules' strings take more than {Sizes.Text(BootLayout.BootStringsEnd - BootLayout.BootStrings)}; shorten them");
+            throw new MachineException(MachineError.File, $"the command lines and the modules' strings take more than {Sizes.Text(BootLayout.BootStringsEnd - BootLayout.BootStrings)}; shorten them");
         _bytes.Write(bytes);
         return address;
     }

@@ -2,6 +2,7 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.Kvm;
 using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Host;
 
 namespace Lamina.Choice;
@@ -20,14 +21,15 @@ internal static class EngineSelector
     /// <summary>The engine for a choice.</summary>
     /// <param name="spec">What is asked for.</param>
     /// <param name="host">What the host's virtualization is judged by.</param>
+    /// <param name="measuresTime">Whether the engine measures where the vCPUs' time goes.</param>
     /// <exception cref="MachineException">This host cannot run it.</exception>
-    internal static SelectedEngine Select(MachineSpec spec, KvmHost host)
+    internal static SelectedEngine Select(MachineDefinition spec, KvmHost host, bool measuresTime = false)
     {
         var engine = spec.Engine switch
         {
-            EngineChoice.Auto => Best(spec, host.Judge()),
+            EngineChoice.Auto => Best(spec, host.Judge(), measuresTime),
             EngineChoice.Kvm => Kvm(spec, host.Judge()),
-            EngineChoice.Translator => Translator(spec, "as asked"),
+            EngineChoice.Translator => Translator(spec, "as asked", measuresTime),
             _ => throw new MachineException($"there is no engine {spec.Engine}; use auto, kvm or translator"),
         };
         if (spec.Irqchip is IrqchipChoice.Kernel or IrqchipChoice.Split && engine.Engine is not KvmEngine)
@@ -35,18 +37,18 @@ internal static class EngineSelector
         return engine;
     }
 
-    private static SelectedEngine Best(MachineSpec spec, KvmVerdict verdict)
+    private static SelectedEngine Best(MachineDefinition spec, KvmVerdict verdict, bool measuresTime)
     {
         if (verdict.IsHardware) return new SelectedEngine(CreateKvm(spec), $"kvm (hardware virtualization: guest kernels run at {verdict.Speed})");
         return Translator(spec, verdict.WhyNot is { } reason
             ? $"no hardware virtualization: {Problem(reason)}"
-            : $"{KvmSupport.DefaultPath} is software-assisted here: it runs guest kernels at {verdict.Speed}");
+            : $"{KvmSupport.DefaultPath} is software-assisted here: it runs guest kernels at {verdict.Speed}", measuresTime);
     }
 
     // A reason says what is the matter, and then what to do; where the translator is taken anyway, the first is enough.
     private static string Problem(string reason) => reason.Split((string[])[": ", "; "], 2, StringSplitOptions.None)[0];
 
-    private static KvmEngine CreateKvm(MachineSpec spec) => new(spec.Irqchip switch
+    private static KvmEngine CreateKvm(MachineDefinition spec) => new(spec.Irqchip switch
     {
         IrqchipChoice.Auto => KvmIrqchip.Best,
         IrqchipChoice.Kernel => KvmIrqchip.Kernel,
@@ -55,15 +57,21 @@ internal static class EngineSelector
         _ => throw new MachineException($"there is no place {spec.Irqchip} for interrupt controllers; use auto, kernel, split or user"),
     });
 
-    private static SelectedEngine Kvm(MachineSpec spec, KvmVerdict verdict)
+    private static SelectedEngine Kvm(MachineDefinition spec, KvmVerdict verdict)
     {
-        if (verdict.WhyNot is { } reason) throw new MachineException(reason, new HostException(reason));
+        if (verdict.WhyNot is { } reason) throw new MachineException(MachineError.Host, reason, new HostException(reason));
         return new SelectedEngine(CreateKvm(spec), verdict.IsHardware
             ? $"kvm (as asked; guest kernels run at {verdict.Speed})"
             : $"kvm (as asked; it is software-assisted here and runs guest kernels at {verdict.Speed}, the translator is faster)");
     }
 
-    private static SelectedEngine Translator(MachineSpec spec, string why) => spec.Cpus <= TranslatorCpus
-        ? new SelectedEngine(new TranslatorEngine(spec.Translator), $"translator ({why})")
+    private static SelectedEngine Translator(MachineDefinition spec, string why, bool measuresTime) => spec.Cpus <= TranslatorCpus
+        ? new SelectedEngine(new TranslatorEngine(Settings(spec, measuresTime)), $"translator ({why})")
         : throw new MachineException($"the translator runs at most {TranslatorCpus} virtual CPUs a machine, not {spec.Cpus}; give the machine fewer, or use a host with hardware virtualization ({why})");
+
+    private static TranslatorSettings Settings(MachineDefinition spec, bool measuresTime)
+    {
+        var settings = new TranslatorSettings { MeasureTime = measuresTime, ArchiveFolder = CodeArchiveFolder.Of(spec) };
+        return spec.CodeCacheBytes is { } bytes ? settings with { CodeBufferBytes = (int)bytes } : settings;
+    }
 }

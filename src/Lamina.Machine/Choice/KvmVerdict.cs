@@ -3,6 +3,7 @@
 using System.Globalization;
 using Lamina.Engines;
 using Lamina.Engines.Kvm;
+using Lamina.Folders;
 
 namespace Lamina.Choice;
 

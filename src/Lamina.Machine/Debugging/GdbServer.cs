@@ -43,7 +43,7 @@ internal sealed class GdbServer : IDebugExits
         catch (SocketException e)
         {
             listener.Dispose();
-            throw new MachineException($"port {port} on 127.0.0.1 cannot be used for the debugger ({e.Message}); choose another one", e);
+            throw new MachineException(MachineError.Busy, $"port {port} on 127.0.0.1 cannot be used for the debugger ({e.Message}); choose another one", e);
         }
         life.HoldForDebugger();
         return new GdbServer(listener, life);

@@ -1,5 +1,6 @@
 // What a debugger does to a machine: look at and change parked vCPUs, keep breakpoints, let them run or step. It speaks no
 // protocol. All of it goes through the life's queue, so that it never meets a reset or an end half-way.
+using Lamina.Control;
 using Lamina.Core.Engine;
 using Lamina.Life;
 

@@ -2,6 +2,7 @@
 using Lamina.Choice;
 using Lamina.Engines;
 using Lamina.Engines.Translator;
+using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io.Ring;
 

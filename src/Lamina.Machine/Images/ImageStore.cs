@@ -2,6 +2,7 @@
 // in use. A version's folder is complete from the moment it has its name: it is built aside, flushed to the disk and
 // renamed. A lock keeps builders apart; who merely runs an image takes none.
 using System.Security.Cryptography;
+using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Images.Imported;
 

@@ -2,6 +2,7 @@
 // happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
 // vCPUs run exactly while the state is Running and nobody holds them.
 using System.Threading.Channels;
+using Lamina.Control;
 using Lamina.Core.Engine;
 
 namespace Lamina.Life;
@@ -142,7 +143,7 @@ internal sealed class MachineLife : IHardwareEvents
     private Task Enqueue(Func<Task> run)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (!_queue.Writer.TryWrite(new Work(run, done))) done.SetException(new ObjectDisposedException(nameof(Machine)));
+        if (!_queue.Writer.TryWrite(new Work(run, done))) done.SetException(new ObjectDisposedException("Machine"));
         // An action that nobody waits for may fail; its failure is not an unobserved one.
         _ = done.Task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         return done.Task;
@@ -166,7 +167,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     private async Task CarryOutAsync(MachineAction action)
     {
-        if (!action.IsLegalIn(_state)) throw new MachineException($"a machine that is {Text(_state)} cannot be {action.Verb}");
+        if (!action.IsLegalIn(_state)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be {action.Verb}");
         try
         {
             switch (action)

@@ -1,11 +1,12 @@
 // The micro machine, wired: memory, clock, interrupt controllers, vCPUs, the few devices of a PC that a kernel wants, and
 // virtio over MMIO. It holds the parts and their order; each part's behaviour is its own. MachineLife drives it.
-using Lamina.Backends.Disk;
 using Lamina.Backends.Entropy;
 using Lamina.Backends.Net;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
 using Lamina.Boot;
+using Lamina.Consoles;
+using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
@@ -20,6 +21,7 @@ using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Devices.Virtio.Vsock;
+using Lamina.Disks;
 using Lamina.Life;
 using Lamina.Networks;
 
@@ -29,8 +31,8 @@ namespace Lamina.Micro;
 internal sealed record OpenShare(string Tag, IFileShare Share);
 
 /// <summary>What the micro machine is made from.</summary>
-internal sealed record MicroOptions(MachineSpec Spec, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
-    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks, TimeProvider Time);
+internal sealed record MicroOptions(MachineDefinition Spec, MachineHooks Hooks, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
+    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -62,9 +64,9 @@ internal sealed class MicroMachine : IHardware
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Push(new GuestMemory(options.Map.Ram));
-        Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
+        Balloon = spec.DevicesOf<BalloonDevice>().Any() ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true, events.Fail));
-        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
+        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace)));
         var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
@@ -83,7 +85,7 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, network cards, balloon, sockets.</summary>
-    internal static int CountVirtioDevices(MachineSpec spec) => 2 + spec.Disks.Count + spec.Shares.Count + spec.Networks.Count + (spec.Balloon ? 1 : 0) + (spec.Vsock is null ? 0 : 1);
+    internal static int CountVirtioDevices(MachineDefinition spec) => spec.Devices.Count(device => device is not SerialDevice);
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
@@ -202,14 +204,14 @@ internal sealed class MicroMachine : IHardware
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null, failed: events.Fail);
-        var full = _units.Push(new FullDisks(events.WaitForHost, options.Spec.Report, options.Time));
-        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options.Spec, workers, full)));
+        var full = _units.Push(new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
+        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
         devices.AddRange(_networks.Select(network => network.Device));
         if (Balloon is not null) devices.Add(Balloon);
-        if (options.Sockets is { } sockets) devices.Add(new VirtioVsock(options.Spec.Vsock!.Cid, sockets));
-        var virtio = new VirtioOptions(_memory, workers, options.Spec.Trace);
+        if (options.Sockets is { } sockets) devices.Add(new VirtioVsock(options.Spec.DevicesOf<VsockDevice>().Single().Cid, sockets));
+        var virtio = new VirtioOptions(_memory, workers, options.Hooks.Trace);
         for (var slot = 0; slot < devices.Count; slot++)
         {
             var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
@@ -220,23 +222,23 @@ internal sealed class MicroMachine : IHardware
         }
     }
 
-    private VirtioBlock CreateDisk(OpenDisk disk, MachineSpec spec, WorkerThreads workers, FullDisks full)
+    private VirtioBlock CreateDisk(OpenDisk disk, MicroOptions options, WorkerThreads workers, FullDisks full)
     {
         VirtioBlock? device = null;
         return device = _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
         {
-            Serial = disk.Spec.Serial,
-            Queues = disk.Spec.Queues ?? Math.Min(spec.Cpus, VirtioBlockOptions.MostQueues),
-            WriteThrough = disk.Spec.Cache == DiskCache.WriteThrough,
-            Discard = disk.Spec.Discard,
+            Serial = disk.Definition.Serial,
+            Queues = disk.Definition.Queues ?? Math.Min(options.Spec.Cpus, VirtioBlockOptions.MostQueues),
+            WriteThrough = disk.Definition.Cache == CacheMode.WriteThrough,
+            Discard = disk.Definition.Discard,
             Parallel = DiskRequests,
-            WritesWait = disk.Spec.Direct,
-            WaitsForSpace = disk.Spec.PausesWhenFull ? waits => full.Change(disk.Spec.Path, waits, Guard.Around("full disks", () => device!.Retry(), _events.Fail)) : null,
-            Report = spec.Report,
+            WritesWait = disk.Definition.Direct,
+            WaitsForSpace = disk.Definition.OnFull == FullMode.Pause ? waits => full.Change(disk.Definition.Path, waits, Guard.Around("full disks", () => device!.Retry(), _events.Fail)) : null,
+            Report = options.Hooks.Report,
         }, workers));
     }
 
-    private void AddSmallPorts(MachineSpec spec, IHardwareEvents events)
+    private void AddSmallPorts(MachineDefinition spec, IHardwareEvents events)
     {
         new PostCodePort().MapPorts(_ports);
         new PvPanic(told =>

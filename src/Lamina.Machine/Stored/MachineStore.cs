@@ -1,7 +1,8 @@
-// The user's machines that outlive a run: machines/NAME/ holds what one was made of and the disk that is its own. A machine
+// The user's machines that outlive a run: machines/NAME/ holds its definition (machine.json), the kernel that it boots and the disk that is its own. A machine
 // does not depend on its image any more once it is made: the image may be built anew or removed. machine.json is written last
 // and removed first, so that a folder with it is complete. A lock keeps two runs from one machine.
 using Lamina.Backends.Disk;
+using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Images;
 
@@ -9,19 +10,19 @@ namespace Lamina.Stored;
 
 /// <summary>A machine in the store, for lists.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Description">What it was made of.</param>
+/// <param name="Definition">Its definition; null where the file cannot be used.</param>
+/// <param name="Problem">Why it cannot, as a sentence; null where it can.</param>
 /// <param name="Folder">The folder with its files.</param>
 /// <param name="Size">The length of its own disk's file, in bytes.</param>
 /// <param name="IsRunning">Whether a process runs it.</param>
-public sealed record MachineListing(string Name, MachineDescription Description, string Folder, long Size, bool IsRunning);
+public sealed record MachineListing(string Name, MachineDefinition? Definition, string? Problem, string Folder, long Size, bool IsRunning);
 
 /// <summary>The stored machines of a user.</summary>
 /// <param name="folder">The folder, which need not exist.</param>
 public sealed class MachineStore(string folder)
 {
-    internal const string DiskFile = "disk.qcow2", SeedFile = "seed.img";
+    internal const string DiskFile = "disk.qcow2", SeedFile = "seed.img", RootName = "root", SeedName = "seed";
     private const string BaseFile = "base.qcow2", KernelFile = "kernel", InitrdFile = "initrd", LockFile = "lock";
-    private const int LongestName = 63; // a host name's label: RFC 1123, 2.1
     private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -37,12 +38,11 @@ public sealed class MachineStore(string folder)
     /// <exception cref="MachineException">It is no host name.</exception>
     public static void CheckName(string name)
     {
-        if (!IsHostName(name)) throw new MachineException($"'{name}' cannot be a machine's name; use lower-case letters, digits and hyphens, up to {LongestName}");
+        if (!IsHostName(name)) throw new MachineException($"'{name}' cannot be a machine's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}");
     }
 
     /// <summary>Whether a text can be a host name without a domain.</summary>
-    public static bool IsHostName(string name) =>
-        name.Length is > 0 and <= LongestName && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') && name[0] != '-' && name[^1] != '-';
+    public static bool IsHostName(string name) => DeviceDefinition.IsName(name);
 
     /// <summary>The machines there are, by name.</summary>
     public IReadOnlyList<MachineListing> List()
@@ -51,9 +51,13 @@ public sealed class MachineStore(string folder)
         var machines = new List<MachineListing>();
         foreach (var home in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal))
         {
-            if (MachineDescription.Read(home) is not { } description) continue;
+            var name = Path.GetFileName(home);
+            if (!IsHostName(name) || !File.Exists(MachineFile.PathIn(home))) continue;
             using var gate = TryLock(home);
-            machines.Add(new MachineListing(Path.GetFileName(home), description, home, new FileInfo(Path.Combine(home, DiskFile)).Length, gate is null));
+            var disk = new FileInfo(Path.Combine(home, DiskFile));
+            var (definition, problem) = TryRead(home);
+            problem ??= disk.Exists ? null : Gone(name, disk.FullName);
+            machines.Add(new MachineListing(name, definition, problem, home, disk.Exists ? disk.Length : 0, gate is null));
         }
         return machines;
     }
@@ -69,13 +73,15 @@ public sealed class MachineStore(string folder)
         CheckName(name);
         var home = Path.Combine(Folder, name);
         CreateFolder(home);
-        var gate = TryLock(home) ?? throw new MachineException($"the machine {name} is running already; end it first, give this one a --name of its own, or use --ephemeral");
+        var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running already; end it first, give this one a --name of its own, or use --ephemeral");
         try
         {
-            var description = MachineDescription.Read(home);
-            if (description is null) return Make(name, home, gate, image());
-            if (description.Image != imageName) throw new MachineException($"there is a machine {name} already, and it was made of {description.Image}; give this one another --name, or remove that one: lamina machine rm {name}");
-            return Stored(home, gate, description, isNew: false);
+            var definition = MachineFile.Read(home);
+            if (definition is null) return Make(name, home, gate, image());
+            if (definition.Image != imageName) throw new MachineException($"there is a machine {name} already, and it was made of {definition.Image}; give this one another --name, or remove that one: lamina machine rm {name}");
+            foreach (var file in (string[])[DiskFile, BaseFile, KernelFile])
+                if (!File.Exists(Path.Combine(home, file))) throw new MachineException(MachineError.File, Gone(name, Path.Combine(home, file)));
+            return Stored(name, home, gate, definition, isNew: false);
         }
         catch
         {
@@ -93,11 +99,11 @@ public sealed class MachineStore(string folder)
         {
             var disk = image.DiskPath!;
             DiskTools.Create(new DiskCreation { Path = Path.Combine(home, DiskFile), Backing = disk });
-            return new StoredMachine(home, gate: null, new DiskSpec { Path = Path.Combine(home, DiskFile), Backing = [disk], Cache = DiskCache.Unsafe })
+            return new StoredMachine(home, gate: null, new DiskDevice { Name = RootName, Path = Path.Combine(home, DiskFile), Backing = [disk], Cache = CacheMode.Unsafe })
             {
                 KernelPath = image.KernelPath,
                 InitrdPath = image.InitrdPath,
-                Description = MachineDescription.Of(image),
+                Definition = Of(image),
                 IsNew = true,
             };
         }
@@ -115,8 +121,8 @@ public sealed class MachineStore(string folder)
         CheckName(name);
         var home = Path.Combine(Folder, name);
         if (!Directory.Exists(home)) return null;
-        using var gate = TryLock(home) ?? throw new MachineException($"the machine {name} is running; end it first");
-        File.Delete(MachineDescription.PathIn(home));
+        using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; end it first");
+        File.Delete(MachineFile.PathIn(home));
         Directory.Delete(home, recursive: true);
         return home;
     }
@@ -131,9 +137,9 @@ public sealed class MachineStore(string folder)
             LinkOrCopy(image.KernelPath, Path.Combine(home, KernelFile));
             if (image.InitrdPath is { } initrd) LinkOrCopy(initrd, Path.Combine(home, InitrdFile));
             DiskTools.Create(new DiskCreation { Path = Path.Combine(home, DiskFile), Backing = BaseFile });
-            var description = MachineDescription.Of(image);
-            description.Write(home);
-            return Stored(home, gate, description, isNew: true);
+            var definition = Of(image);
+            MachineFile.Write(home, definition);
+            return Stored(name, home, gate, definition, isNew: true);
         }
         catch (Exception failure)
         {
@@ -144,17 +150,42 @@ public sealed class MachineStore(string folder)
         }
     }
 
-    private static StoredMachine Stored(string home, FileStream gate, MachineDescription description, bool isNew)
+    private static StoredMachine Stored(string name, string home, FileStream gate, MachineDefinition definition, bool isNew)
     {
         var initrd = Path.Combine(home, InitrdFile);
-        return new StoredMachine(home, gate, new DiskSpec { Path = Path.Combine(home, DiskFile), Backing = [Path.Combine(home, BaseFile)] })
+        return new StoredMachine(home, gate, new DiskDevice { Name = RootName, Path = Path.Combine(home, DiskFile), Backing = [Path.Combine(home, BaseFile)] })
         {
             KernelPath = Path.Combine(home, KernelFile),
             InitrdPath = File.Exists(initrd) ? initrd : null,
-            Description = description,
+            Definition = definition with { Name = name },
             IsNew = isNew,
         };
     }
+
+    private static MachineDefinition Of(Image image) => new()
+    {
+        Image = image.Name,
+        ImageVersion = image.Version,
+        Made = DateTimeOffset.UtcNow,
+        MemoryBytes = image.Memory,
+        Boot = new BootSource { CommandLine = image.CommandLine },
+    };
+
+    // One machine that is damaged does not hide the others.
+    private static (MachineDefinition? Definition, string? Problem) TryRead(string home)
+    {
+        try
+        {
+            return (MachineFile.Read(home), null);
+        }
+        catch (MachineException damaged)
+        {
+            return (null, damaged.Message);
+        }
+    }
+
+    private static string Gone(string name, string file) =>
+        $"{file} of the machine {name} is gone; put it back, or remove the machine with 'lamina machine rm {name}', and its next run makes it anew";
 
     private static void CreateFolder(string home)
     {

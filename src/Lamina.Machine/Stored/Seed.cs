@@ -36,13 +36,13 @@ public sealed record Seed
         var text = Read(path);
         if (text.StartsWith("-----BEGIN ", StringComparison.Ordinal))
         {
-            if (!File.Exists(path + ".pub")) throw new MachineException($"{path} is a private key, and there is no {path}.pub beside it; name the public key");
+            if (!File.Exists(path + ".pub")) throw new MachineException(MachineError.File, $"{path} is a private key, and there is no {path}.pub beside it; name the public key");
             text = Read(path + ".pub");
         }
         string[] lines = [.. text.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
-        if (lines.Length == 0) throw new MachineException($"{path} holds no ssh key; name a file that ends in .pub");
+        if (lines.Length == 0) throw new MachineException(MachineError.File, $"{path} holds no ssh key; name a file that ends in .pub");
         var wrong = Array.FindIndex(lines, line => !KeyTypes.Any(type => line.StartsWith(type, StringComparison.Ordinal)) || line.Split(' ').Length < 2);
-        if (wrong >= 0) throw new MachineException($"{path} is not a file of public ssh keys, which begin with ssh- or ecdsa-; name a file that ends in .pub");
+        if (wrong >= 0) throw new MachineException(MachineError.File, $"{path} is not a file of public ssh keys, which begin with ssh- or ecdsa-; name a file that ends in .pub");
         // A key's comment is free text; in the guest it stands between quotes.
         return [.. lines.Select(line => string.Concat(line.Where(character => !char.IsControl(character) && character is not ('"' or '\\'))))];
 
@@ -54,7 +54,7 @@ public sealed record Seed
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
-                throw new MachineException($"the ssh key {path} cannot be read; name a file with a public key", failure);
+                throw new MachineException(MachineError.File, $"the ssh key {path} cannot be read; name a file with a public key", failure);
             }
         }
     }
@@ -65,12 +65,12 @@ public sealed record Seed
     {
         try
         {
-            if (File.Exists(path) && new FileInfo(path).Length > LongestUserData) throw new MachineException($"{path} is larger than {LongestUserData >> 20} MiB, which is the most that a guest is given at its first start; have it fetch the rest");
+            if (File.Exists(path) && new FileInfo(path).Length > LongestUserData) throw new MachineException(MachineError.File, $"{path} is larger than {LongestUserData >> 20} MiB, which is the most that a guest is given at its first start; have it fetch the rest");
             return File.ReadAllBytes(path);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new MachineException($"the file {path} cannot be read; name a script or a file for cloud-init", failure);
+            throw new MachineException(MachineError.File, $"the file {path} cannot be read; name a script or a file for cloud-init", failure);
         }
     }
 

@@ -8,10 +8,10 @@ public sealed class StoredMachine : IDisposable
 {
     private readonly string _folder;
     private readonly FileStream? _gate;
-    private readonly DiskSpec _disk;
+    private readonly DiskDevice _disk;
     private bool _isStarted;
 
-    internal StoredMachine(string folder, FileStream? gate, DiskSpec disk) => (_folder, _gate, _disk) = (folder, gate, disk);
+    internal StoredMachine(string folder, FileStream? gate, DiskDevice disk) => (_folder, _gate, _disk) = (folder, gate, disk);
 
     /// <summary>The kernel.</summary>
     public required string KernelPath { get; init; }
@@ -19,17 +19,17 @@ public sealed class StoredMachine : IDisposable
     /// <summary>The initial RAM disk; null where it has none.</summary>
     public required string? InitrdPath { get; init; }
 
-    /// <summary>What it was made of.</summary>
-    public required MachineDescription Description { get; init; }
+    /// <summary>Its definition, with neither what it boots from its folder nor the disks that are its own.</summary>
+    public required MachineDefinition Definition { get; init; }
 
     /// <summary>Whether it has not run before.</summary>
     public required bool IsNew { get; init; }
 
     /// <summary>Its own disk, which the guest is to find first.</summary>
-    public DiskSpec Disk => _disk;
+    public DiskDevice Disk => _disk;
 
     /// <summary>The disk with its settings, which the guest is to find last; null where it was given none yet.</summary>
-    public DiskSpec? SeedDisk => File.Exists(SeedPath) ? new DiskSpec { Path = SeedPath, ReadOnly = true, Format = DiskFormat.Raw } : null;
+    public DiskDevice? SeedDisk => File.Exists(SeedPath) ? new DiskDevice { Name = MachineStore.SeedName, Path = SeedPath, ReadOnly = true, Format = ImageFormat.Raw } : null;
 
     private string SeedPath => Path.Combine(_folder, MachineStore.SeedFile);
 
@@ -43,6 +43,12 @@ public sealed class StoredMachine : IDisposable
         var old = DiskTools.Inspect(_disk.Path).Size;
         if (size < old) throw new MachineException($"the disk has {old >> 20}M already and cannot become smaller; ask for more, or leave out --disk-size");
         if (size > old) DiskTools.Resize(new DiskOptions { Path = _disk.Path, Backing = _disk.Backing }, size, shrink: false);
+    }
+
+    /// <summary>Keeps a definition for its next starts. What it names by a relative path is found from here as well as from anywhere.</summary>
+    public void Keep(MachineDefinition definition)
+    {
+        if (!IsEphemeral) MachineFile.Write(_folder, definition.MapPaths(Path.GetFullPath) with { Name = null });
     }
 
     /// <summary>Gives it settings for its next start; the same settings again change nothing for the guest.</summary>

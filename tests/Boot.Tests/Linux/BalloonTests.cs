@@ -17,7 +17,7 @@ public sealed class BalloonTests
     [MemberData(nameof(OneOfEach))]
     public async Task What_a_guest_frees_and_what_it_is_asked_for_go_back_to_the_host(string configuration)
     {
-        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { Balloon = true });
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(new BalloonDevice()));
         var balloon = guest.Machine.Balloon;
         Assert.InRange((long)balloon.Statistics[BalloonStatistic.Total], 150 * MiB, 256 * MiB);
 
@@ -45,7 +45,7 @@ public sealed class BalloonTests
     {
         AllTests.SkipUnlessAsked("it takes 3 GiB of the host's memory and a minute");
         const ulong Memory = 3072 * MiB;
-        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { MemoryBytes = Memory, Balloon = true });
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(new BalloonDevice()) with { MemoryBytes = Memory });
         // What the host has given a page to: no zeros, which it might share.
         await guest.DoAsync("mount -o remount,size=95% /tmp; dd if=/dev/urandom of=/tmp/part bs=1M count=64 2>/dev/null");
         await guest.DoAsync("for i in $(seq 32); do cat /tmp/part >>/tmp/big; done");

@@ -1,9 +1,7 @@
 // A whole Debian, as "lamina run debian" runs it: its services, ssh, its package manager, its disk. Installing it takes minutes and
 // a package source, so this runs on request.
 using System.Text;
-using Lamina.Backends.Net.User;
 using Lamina.Images;
-using Lamina.Networks;
 using Lamina.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
@@ -58,13 +56,12 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         Assert.SkipUnless(update.ExitCode == 0, $"all but the package manager was tested: there is no package source here ({string.Join(' ', update.Errors)})");
     }
 
-    private static MachineSpec Spec(StoredMachine stored) => new()
+    private static MachineDefinition Spec(StoredMachine stored) => new()
     {
         Engine = TestEngine.Default,
-        MemoryBytes = stored.Description.Memory,
-        Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Description.CommandLine },
-        Disks = [stored.Disk, stored.SeedDisk!],
-        Networks = [new NetworkSpec(new NetworkTarget.User(new UserNetOptions { Published = [NetworkWords.ParsePublished("0:22")] }))],
+        MemoryBytes = stored.Definition.MemoryBytes,
+        Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
+        Devices = [stored.Disk, stored.SeedDisk!, NetworkDevice.Parse("user,publish=0:22")!],
     };
 
     private static async Task<Image> ImageAsync()

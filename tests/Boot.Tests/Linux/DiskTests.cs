@@ -22,7 +22,7 @@ public sealed class DiskTests : IDisposable
     [MemberData(nameof(OneOfEach))]
     public async Task What_a_guest_writes_another_one_reads(string configuration)
     {
-        DiskSpec[] disks = [Create("a.raw", DiskFormat.Raw), Create("b.qcow2", DiskFormat.Qcow2), Create("c.qcow2", DiskFormat.Qcow2) with { Cache = DiskCache.WriteThrough, Queues = 2 }];
+        DiskDevice[] disks = [Create("a.raw", DiskFormat.Raw), Create("b.qcow2", DiskFormat.Qcow2), Create("c.qcow2", DiskFormat.Qcow2) with { Cache = CacheMode.WriteThrough, Queues = 2 }];
         string written;
         await using (var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), disks))
         {
@@ -45,12 +45,12 @@ public sealed class DiskTests : IDisposable
     }
 
     [Theory]
-    [InlineData(DiskAio.Threads)]
-    [InlineData(DiskAio.Auto)]
-    [InlineData(DiskAio.IoUring)]
-    public async Task Past_the_page_cache_many_requests_at_once_read_what_was_written_and_a_reset_or_the_end_may_come_at_any_time(DiskAio aio)
+    [InlineData(AioMode.Threads)]
+    [InlineData(AioMode.Auto)]
+    [InlineData(AioMode.IoUring)]
+    public async Task Past_the_page_cache_many_requests_at_once_read_what_was_written_and_a_reset_or_the_end_may_come_at_any_time(AioMode aio)
     {
-        Assert.SkipWhen(aio == DiskAio.IoUring && DiskRing.WhyNot() is not null, $"no io_uring here: {DiskRing.WhyNot()}");
+        Assert.SkipWhen(aio == AioMode.IoUring && DiskRing.WhyNot() is not null, $"no io_uring here: {DiskRing.WhyNot()}");
         var disk = Create("direct.raw", DiskFormat.Raw) with { Direct = true, Aio = aio };
         LinuxGuest guest;
         try
@@ -84,7 +84,7 @@ public sealed class DiskTests : IDisposable
     {
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
             Create("a.raw", DiskFormat.Raw) with { Serial = "first-disk", ReadOnly = true },
-            Create("b.qcow2", DiskFormat.Qcow2) with { Discard = false, Cache = DiskCache.WriteThrough });
+            Create("b.qcow2", DiskFormat.Qcow2) with { Discard = false, Cache = CacheMode.WriteThrough });
 
         Assert.Equal("32768\n65536\n", await guest.DoAsync("cat /sys/block/vda/size /sys/block/vdb/size"));
         Assert.Equal("first-disk", await guest.DoAsync("cat /sys/block/vda/serial"));
@@ -130,9 +130,9 @@ public sealed class DiskTests : IDisposable
         Assert.SkipUnless(await MountAsync("-t", "tmpfs", "-o", "size=8m", "tmpfs", small), "a small file system cannot be mounted here (that takes root)");
         try
         {
-            var disk = Create("small/disk.qcow2", DiskFormat.Qcow2) with { PausesWhenFull = true };
+            var disk = Create("small/disk.qcow2", DiskFormat.Qcow2) with { OnFull = FullMode.Pause };
             var said = new BlockingCollection<string>();
-            await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { Disks = [disk], Report = said.Add });
+            await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(disk), new MachineHooks { Report = said.Add });
             await guest.DoAsync("dd if=/dev/urandom of=/tmp/data bs=1M count=12 2>/dev/null");
             var write = guest.DoAsync("dd if=/tmp/data of=/dev/vda bs=64k conv=fsync 2>/dev/null && echo 3 >/proc/sys/vm/drop_caches && dd if=/dev/vda bs=64k count=192 2>/dev/null | cmp - /tmp/data && echo same");
 
@@ -159,7 +159,7 @@ public sealed class DiskTests : IDisposable
     [MemberData(nameof(OneOfEach))]
     public async Task Many_disks_share_interrupts(string configuration)
     {
-        DiskSpec[] disks = [.. Enumerable.Range(0, 20).Select(i => Create($"{i}.qcow2", DiskFormat.Qcow2))];
+        DiskDevice[] disks = [.. Enumerable.Range(0, 20).Select(i => Create($"{i}.qcow2", DiskFormat.Qcow2))];
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), disks);
 
         Assert.Equal("20\n", await guest.DoAsync("ls /sys/block | grep -c ^vd"));
@@ -175,11 +175,11 @@ public sealed class DiskTests : IDisposable
         return mount.ExitCode == 0;
     }
 
-    private DiskSpec Create(string name, DiskFormat format)
+    private DiskDevice Create(string name, DiskFormat format)
     {
         var path = Path.Combine(_folder, name);
         DiskTools.Create(new DiskCreation { Path = path, Format = format, Size = format == DiskFormat.Raw ? 16ul << 20 : 32ul << 20 });
-        return new DiskSpec { Path = path };
+        return new DiskDevice { Path = path };
     }
 
     private static async Task PowerOffAsync(LinuxGuest guest)

@@ -1,6 +1,5 @@
 // How a Linux guest ends and starts again.
 using Lamina.Core.Net;
-using Lamina.Networks;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -38,7 +37,7 @@ public sealed class EndTests
         // Linux admin-guide, kernel-parameters: reboot=t is a triple fault, k the keyboard controller, a ACPI's register.
         foreach (var way in (string[])["t", "k", "a"])
         {
-            await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+            await using var guest = await LinuxGuest.BootAsync(new MachineDefinition
             {
                 Engine = GuestConfiguration.Of(configuration).Engine,
                 Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = $"{image.CommandLine} reboot={way}" },
@@ -73,7 +72,7 @@ public sealed class EndTests
     public async Task A_kernel_panic_is_seen_on_the_console_and_starts_the_guest_again_when_it_is_told_to(string configuration)
     {
         var image = await TinyImage.GetAsync();
-        await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+        await using var guest = await LinuxGuest.BootAsync(new MachineDefinition
         {
             Engine = GuestConfiguration.Of(configuration).Engine,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = $"{image.CommandLine} panic=-1" },
@@ -90,7 +89,8 @@ public sealed class EndTests
     [Fact]
     public async Task An_exception_on_a_devices_thread_ends_the_machine_with_a_sentence_and_not_the_process()
     {
-        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), spec => spec with { Networks = [new NetworkSpec(new NetworkTarget.Backend(new BrokenNetwork()))] });
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), spec => spec.With(new NetworkDevice { Name = "broken", Link = new NetworkLink.Own() }),
+            new MachineHooks { Networks = new Dictionary<string, INetBackend> { ["broken"] = new BrokenNetwork() } });
 
         await guest.TypeAsync("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2");
 

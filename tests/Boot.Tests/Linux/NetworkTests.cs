@@ -3,8 +3,6 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Lamina.Backends.Net.User;
-using Lamina.Networks;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -24,18 +22,10 @@ public sealed class NetworkedGuest : IAsyncDisposable
     {
         if (_guest is not null) return _guest;
         var image = await TinyImage.GetAsync();
-        _guest = await LinuxGuest.BootAsync(new MachineSpec
+        _guest = await LinuxGuest.BootAsync(new MachineDefinition
         {
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
-            Networks =
-            [
-                new NetworkSpec(new NetworkTarget.User(new UserNetOptions
-                {
-                    HostPorts = [Servers.HttpPort],
-                    DnsServers = [Servers.Dns],
-                    Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80), new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 7)],
-                })),
-            ],
+            Devices = [NetworkDevice.Parse($"user,host={Servers.HttpPort},dns={Servers.Dns},publish=0:80,publish=0:7")!],
         });
         // The address comes in the background of the start.
         await _guest.DoAsync("until ip -4 address show dev eth0 | grep -q inet; do sleep 0.1; done");

@@ -63,7 +63,7 @@ public sealed class OtherKernelsTests
 
     private static async Task BootAsync(string kernel, string initrd)
     {
-        await using var guest = await LinuxGuest.BootAsync(new MachineSpec
+        await using var guest = await LinuxGuest.BootAsync(new MachineDefinition
         {
             Boot = new BootSource { KernelPath = kernel, InitrdPath = initrd, CommandLine = "console=ttyS0 quiet" },
             MemoryBytes = 512 << 20,

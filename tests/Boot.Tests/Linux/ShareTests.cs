@@ -24,7 +24,7 @@ public sealed class ShareTests : IDisposable
         File.CreateSymbolicLink(Path.Combine(_folder, "away"), "/etc/passwd");
         var hash = Convert.ToHexStringLower(SHA256.HashData(content));
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
-            spec => spec with { Shares = [new ShareSpec(_folder, "host"), new ShareSpec(_folder, "look", ReadOnly: true)] });
+            spec => spec.With(new ShareDevice { Path = _folder, Tag = "host" }, new ShareDevice { Path = _folder, Tag = "look", ReadOnly = true }));
 
         await guest.DoAsync("mkdir /mnt/rw /mnt/ro; mount -t virtiofs host /mnt/rw && mount -t virtiofs look /mnt/ro && cd /mnt/rw");
         Assert.StartsWith(hash, await guest.DoAsync("sha256sum '/mnt/ro/from host/file'"), StringComparison.Ordinal);

@@ -32,7 +32,7 @@ public sealed class VsockTests : IDisposable
         listener.Bind(new UnixDomainSocketEndPoint($"{path}_77"));
         listener.Listen();
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
-            spec => spec with { Vsock = new VsockSpec(5, path), Shares = [new ShareSpec(Path.Combine(_folder, "bin"), "bin", ReadOnly: true)] });
+            spec => spec.With(new VsockDevice { Cid = 5, Path = path }, new ShareDevice { Path = Path.Combine(_folder, "bin"), Tag = "bin", ReadOnly = true }));
         await guest.DoAsync($"mount -t virtiofs bin /mnt && {{ {InGuest} VSOCK-LISTEN:52,fork EXEC:sha256sum & }}");
 
         // The guest connects, and is sent a file.

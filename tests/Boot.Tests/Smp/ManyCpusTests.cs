@@ -119,7 +119,7 @@ public sealed class ManyCpusTests
         Assert.SkipWhen(missing is not null, $"KVM cannot run here: {missing}");
     }
 
-    private static MachineSpec Spec(EngineChoice engine, string kernel, int cpus) => GuestRun.Spec(kernel) with { Engine = engine, Cpus = cpus, NoReboot = false, Timeout = null };
+    private static MachineDefinition Spec(EngineChoice engine, string kernel, int cpus) => GuestRun.Spec(kernel) with { Engine = engine, Cpus = cpus, NoReboot = false, Timeout = null };
 
     private static byte[] Kernel(int cpus, bool spins) => Kernel(cpus, spins ? s_spin : s_halt);
 

@@ -12,7 +12,7 @@ internal static class GuestRun
     // A guest that never ends is stopped after this time. It is then asked to stop and must do so at once.
     private static readonly TimeSpan Endless = TimeSpan.FromSeconds(2), Hung = TimeSpan.FromSeconds(60);
 
-    internal static MachineSpec Spec(string kernel) => new()
+    internal static MachineDefinition Spec(string kernel) => new()
     {
         Boot = new BootSource { KernelPath = kernel },
         MemoryBytes = Memory,
@@ -21,14 +21,15 @@ internal static class GuestRun
         Timeout = Endless,
         Engine = TestEngine.Default,
         Irqchip = TestEngine.Irqchip,
-        Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine,
     };
+
+    private static readonly MachineHooks s_hooks = new() { Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine };
 
     /// <summary>Runs a kernel; fails the test where the VMM did not end in an orderly way.</summary>
     internal static Task<MachineResult> RunAsync(byte[] kernel) => RunAsync(kernel, spec => spec);
 
     /// <summary>Runs a kernel in a machine that differs from the usual.</summary>
-    internal static async Task<MachineResult> RunAsync(byte[] kernel, Func<MachineSpec, MachineSpec> change)
+    internal static async Task<MachineResult> RunAsync(byte[] kernel, Func<MachineDefinition, MachineDefinition> change)
     {
         var result = await TryAsync(kernel, change);
         Assert.SkipWhen(IsBeyondKvm(result), result.Message ?? "");
@@ -53,10 +54,10 @@ internal static class GuestRun
     /// <summary>Runs a kernel and gives whatever end it had.</summary>
     internal static Task<MachineResult> TryAsync(byte[] kernel) => TryAsync(kernel, spec => spec);
 
-    private static async Task<MachineResult> TryAsync(byte[] kernel, Func<MachineSpec, MachineSpec> change)
+    private static async Task<MachineResult> TryAsync(byte[] kernel, Func<MachineDefinition, MachineDefinition> change)
     {
         using var file = new KernelFile(kernel);
-        await using var machine = Machine.Create(change(Spec(file.Path)));
+        await using var machine = Machine.Create(change(Spec(file.Path)), s_hooks);
         return await machine.RunAsync().WaitAsync(Hung);
     }
 

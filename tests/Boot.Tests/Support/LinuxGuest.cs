@@ -23,14 +23,14 @@ internal sealed class LinuxGuest : IAsyncDisposable
     internal Task<MachineResult> Run { get; }
 
     /// <summary>Boots the image tiny up to its prompt.</summary>
-    internal static Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskSpec[] disks) =>
-        BootAsync(configuration, spec => spec with { Disks = disks });
+    internal static Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskDevice[] disks) =>
+        BootAsync(configuration, spec => spec.With(disks));
 
     /// <summary>Boots the image tiny in a machine that differs from the usual.</summary>
-    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration, Func<MachineSpec, MachineSpec> change)
+    internal static async Task<LinuxGuest> BootAsync(GuestConfiguration configuration, Func<MachineDefinition, MachineDefinition> change, MachineHooks? hooks = null)
     {
         var image = await TinyImage.GetAsync();
-        return await BootAsync(change(new MachineSpec
+        return await BootAsync(change(new MachineDefinition
         {
             Type = configuration.Machine,
             Engine = configuration.Engine,
@@ -38,14 +38,14 @@ internal sealed class LinuxGuest : IAsyncDisposable
             MemoryBytes = configuration.MemoryBytes,
             Cpus = configuration.Cpus,
             Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
-            Console = new SerialTarget.Memory(),
-        }));
+            Devices = [new ConsoleDevice { To = new ConsoleTarget.Memory() }],
+        }), hooks);
     }
 
     /// <summary>Boots any Linux whose initial RAM disk is tiny's, up to the prompt.</summary>
-    internal static async Task<LinuxGuest> BootAsync(MachineSpec spec)
+    internal static async Task<LinuxGuest> BootAsync(MachineDefinition spec, MachineHooks? hooks = null)
     {
-        var machine = Machine.Create(spec);
+        var machine = Machine.Create(spec, hooks);
         var guest = new LinuxGuest(machine, machine.RunAsync());
         try
         {

@@ -127,7 +127,7 @@ public sealed class EngineSelectorTests : IDisposable
         Assert.Equal(2, _measurements);
     }
 
-    private static MachineSpec Spec(EngineChoice engine, int cpus) => new() { Boot = new BootSource { KernelPath = "" }, Engine = engine, Cpus = cpus };
+    private static MachineDefinition Spec(EngineChoice engine, int cpus) => new() { Boot = new BootSource { KernelPath = "" }, Engine = engine, Cpus = cpus };
 
     private KvmHost Host(double speed) => new()
     {

@@ -79,7 +79,7 @@ public sealed class SerialConsoleTests : IDisposable
     [Fact]
     public async Task Output_beyond_the_capacity_drops_the_oldest()
     {
-        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Memory(100) }, Do(vcpu => Print(vcpu, new string('a', 1000) + "end"), PowerOff));
+        await using var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.Memory(100) }), Do(vcpu => Print(vcpu, new string('a', 1000) + "end"), PowerOff));
 
         await machine.RunAsync(Token);
 
@@ -90,7 +90,7 @@ public sealed class SerialConsoleTests : IDisposable
     [Fact]
     public async Task A_console_that_is_not_kept_cannot_be_read()
     {
-        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Null() }, Forever);
+        await using var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.Null() }), Forever);
 
         Assert.Throws<InvalidOperationException>(() => machine.Serial);
     }
@@ -98,7 +98,7 @@ public sealed class SerialConsoleTests : IDisposable
     [Fact]
     public async Task Output_to_a_file_is_there_when_the_machine_has_ended()
     {
-        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.File(_folder.In("log")) }, Do(vcpu => Print(vcpu, "hello\n"), PowerOff));
+        await using var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.File(_folder.In("log")) }), Do(vcpu => Print(vcpu, "hello\n"), PowerOff));
 
         await machine.RunAsync(Token);
 
@@ -109,8 +109,8 @@ public sealed class SerialConsoleTests : IDisposable
     public async Task An_exception_on_a_consoles_thread_ends_the_machine_with_a_sentence_and_not_the_process()
     {
         // Every write to this file finds its disk full, which is reported on the console's thread.
-        var spec = Spec(_folder) with { Serial = new SerialTarget.File("/dev/full"), Trace = _ => throw new InvalidOperationException("the report is broken") };
-        await using var machine = Create(spec, Do(vcpu => Print(vcpu, "hello\n")));
+        var hooks = new MachineHooks { Trace = _ => throw new InvalidOperationException("the report is broken") };
+        await using var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.File("/dev/full") }), hooks, Do(vcpu => Print(vcpu, "hello\n")));
 
         var result = await machine.RunAsync(Token);
 
@@ -119,13 +119,13 @@ public sealed class SerialConsoleTests : IDisposable
 
     [Fact]
     public void A_file_that_cannot_be_written_is_refused_in_a_sentence() =>
-        Assert.Contains("none", Assert.Throws<MachineException>(() => Create(Spec(_folder) with { Serial = new SerialTarget.File(_folder.In("none/log")) }, Forever)).Message, StringComparison.Ordinal);
+        Assert.Contains("none", Assert.Throws<MachineException>(() => Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.File(_folder.In("none/log")) }), Forever)).Message, StringComparison.Ordinal);
 
     [Fact]
     public async Task A_Unix_socket_carries_the_console_and_is_gone_with_the_machine()
     {
         var path = _folder.In("console");
-        var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Unix(path) }, Do(vcpu => Print(vcpu, "hello\n")));
+        var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.Unix(path) }), Do(vcpu => Print(vcpu, "hello\n")));
         var run = machine.RunAsync(Token);
         using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await client.ConnectAsync(new UnixDomainSocketEndPoint(path), Token);
@@ -143,11 +143,16 @@ public sealed class SerialConsoleTests : IDisposable
     public async Task A_channel_of_the_caller_s_own_is_used_and_disposed()
     {
         var channel = new Backends.Char.MemoryCharBackend();
-        await using var machine = Create(Spec(_folder) with { Serial = new SerialTarget.Backend(channel) }, Do(vcpu => Print(vcpu, "hello"), PowerOff));
+        await using var machine = Create(Spec(_folder).With(new SerialDevice { Name = "mine", To = new ConsoleTarget.Own() }),
+            new MachineHooks { Channels = new Dictionary<string, Core.Char.ICharBackend> { ["mine"] = channel } }, Do(vcpu => Print(vcpu, "hello"), PowerOff));
 
         await machine.RunAsync(Token);
 
         Assert.Equal("hello", channel.Text);
         await Assert.ThrowsAsync<EndOfStreamException>(() => channel.WaitForTextAsync("more", Token));
     }
+
+    [Fact]
+    public void A_channel_of_the_caller_s_own_that_is_not_there_is_told_by_the_device_s_name() =>
+        Assert.Contains("serial0", Assert.Throws<MachineException>(() => Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.Own() }), Forever)).Message, StringComparison.Ordinal);
 }

@@ -25,6 +25,11 @@ public sealed class SpecTests : IDisposable
         { "modules", "no modules" },
         { "type", "machine type" },
         { "twoStdio", "both" },
+        { "cpu", "z80" },
+        { "slots", "room for 32 virtio devices" },
+        { "folder", "there is no folder" },
+        { "archive", "name another folder" },
+        { "nothing", "no kernel to boot" },
     };
 
     [Theory]
@@ -46,7 +51,12 @@ public sealed class SpecTests : IDisposable
             "initrd" => good with { Boot = good.Boot with { InitrdPath = _folder.In("none") } },
             "modules" => good with { Boot = good.Boot with { Modules = [new BootModule(_folder.Kernel)] } },
             "type" => good with { Type = (MachineType)7 },
-            _ => good with { Serial = new SerialTarget.Stdio(), Console = new SerialTarget.Stdio() },
+            "cpu" => good with { Cpu = "z80" },
+            "slots" => good.With(Enumerable.Range(0, 31).Select(i => new DiskDevice { Path = $"{i}" })),
+            "folder" => good.With(new ShareDevice { Path = "/nonexistent", Tag = "a" }),
+            "archive" => good with { CodeArchive = _folder.Kernel },
+            "nothing" => good with { Boot = new BootSource() },
+            _ => good.With(new SerialDevice { To = new ConsoleTarget.Stdio() }, new ConsoleDevice { To = new ConsoleTarget.Stdio() }),
         };
 
         var refusal = Assert.Throws<MachineException>(() => Create(spec, Forever));
@@ -54,25 +64,6 @@ public sealed class SpecTests : IDisposable
         Assert.Contains(word, refusal.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refusal.Message);
     }
-
-    [Theory]
-    [InlineData("stdio", typeof(SerialTarget.Stdio))]
-    [InlineData("null", typeof(SerialTarget.Null))]
-    [InlineData("file:/tmp/a:b", typeof(SerialTarget.File))]
-    [InlineData("unix:x", typeof(SerialTarget.Unix))]
-    public void A_serial_target_is_read_from_text(string text, Type type) => Assert.IsType(type, SerialTarget.Parse(text));
-
-    [Fact]
-    public void A_path_with_a_colon_stays_whole() => Assert.Equal(new SerialTarget.File("/tmp/a:b"), SerialTarget.Parse("file:/tmp/a:b"));
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("file")]
-    [InlineData("file:")]
-    [InlineData("stdio:")]
-    [InlineData("tcp:1")]
-    public void Any_other_text_is_refused_with_the_choices(string text) =>
-        Assert.Contains("unix:PATH", Assert.Throws<MachineException>(() => SerialTarget.Parse(text)).Message, StringComparison.Ordinal);
 
     [Fact]
     public async Task A_refused_spec_leaves_no_file_open()

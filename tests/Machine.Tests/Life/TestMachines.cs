@@ -21,17 +21,20 @@ internal static class TestMachines
 {
     internal const ushort Com1 = 0x3F8, DebugExitPort = 0xF4, PowerPort = 0x604, KeyboardCommand = 0x64, PvPanic = 0x505;
 
-    internal static MachineSpec Spec(KernelFolder folder) => new()
+    internal static MachineDefinition Spec(KernelFolder folder) => new()
     {
         Boot = new BootSource { KernelPath = folder.Kernel },
         MemoryBytes = 64 << 20,
         DebugExitPort = DebugExitPort,
     };
 
-    internal static Machine Create(MachineSpec spec, Func<FakeVcpu, IEnumerable<FakeStep>> script) => Create(spec, new FakeEngine(script));
+    internal static Machine Create(MachineDefinition spec, Func<FakeVcpu, IEnumerable<FakeStep>> script) => Create(spec, new FakeEngine(script));
 
-    internal static Machine Create(MachineSpec spec, FakeEngine engine, TimeProvider? time = null) =>
-        Machine.Create(spec, new MachineServices { Engine = engine, Time = time ?? TimeProvider.System });
+    internal static Machine Create(MachineDefinition spec, FakeEngine engine, TimeProvider? time = null) =>
+        Machine.Create(spec, new MachineHooks { Time = time ?? TimeProvider.System }, new MachineServices { Engine = engine });
+
+    internal static Machine Create(MachineDefinition spec, MachineHooks hooks, Func<FakeVcpu, IEnumerable<FakeStep>> script) =>
+        Machine.Create(spec, hooks, new MachineServices { Engine = new FakeEngine(script) });
 
     /// <summary>A script that does things and then halts for good.</summary>
     internal static Func<FakeVcpu, IEnumerable<FakeStep>> Do(params Action<FakeVcpu>[] actions) => vcpu => Run(vcpu, actions);

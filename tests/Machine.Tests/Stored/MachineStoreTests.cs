@@ -43,8 +43,8 @@ public sealed class MachineStoreTests : IDisposable
 
         Assert.Equal((false, 1), (again.IsNew, _asked));
         Assert.Equal(0x5a, ReadFirst(again.Disk));
-        Assert.Equal(("some", "1.0", "root=/dev/vda", 512ul << 20), (again.Description.Image, again.Description.Version, again.Description.CommandLine, again.Description.Memory));
-        Assert.True(again.SeedDisk is { ReadOnly: true, Format: DiskFormat.Raw });
+        Assert.Equal(("some", "1.0", "root=/dev/vda", 512ul << 20), (again.Definition.Image, again.Definition.ImageVersion, again.Definition.Boot.CommandLine, again.Definition.MemoryBytes));
+        Assert.True(again.SeedDisk is { ReadOnly: true, Format: ImageFormat.Raw });
     }
 
     [Fact]
@@ -148,13 +148,61 @@ public sealed class MachineStoreTests : IDisposable
         Assert.Contains("cannot become smaller", Assert.Throws<MachineException>(() => machine.Grow(16 << 20)).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void A_damaged_description_is_told()
+    [Theory]
+    [InlineData("{}", "does not say of which image")]
+    [InlineData("", "no JSON")]
+    [InlineData("{\n \"image\": \"some\",\n \"memroy\": \"1G\" }", "line 3: a machine has no property \"memroy\"; did you mean \"memory\"?")]
+    public void A_damaged_definition_is_told_and_hides_no_other_machine(string text, string sentence)
     {
         Start("web").Dispose();
-        File.WriteAllText(Path.Combine(Store.Folder, "web", "machine.json"), "{}");
+        Start("db").Dispose();
+        File.WriteAllText(Path.Combine(Store.Folder, "web", "machine.json"), text);
 
-        Assert.Contains("machine.json is damaged", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
+        var refusal = Assert.Throws<MachineException>(() => Open("web"));
+
+        Assert.Equal(MachineError.File, refusal.Error);
+        Assert.Contains(sentence, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("lamina machine rm web", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal([("db", true, null), ("web", false, refusal.Message)], Store.List().Select(machine => (machine.Name, machine.Definition is not null, machine.Problem)));
+        Assert.NotNull(Store.Remove("web"));
+    }
+
+    [Fact]
+    public void A_file_of_the_first_version_is_read_and_its_machine_has_the_card_that_it_had()
+    {
+        Start("web").Dispose();
+        File.WriteAllText(Path.Combine(Store.Folder, "web", "machine.json"),
+            """{ "image": "some", "version": "0.9", "commandLine": "root=/dev/vda quiet", "memory": 1073741824, "made": "2026-01-31T12:00:00+00:00" }""");
+
+        using var machine = Open("web");
+
+        Assert.Equal(("web", "some", "0.9", "root=/dev/vda quiet", 1ul << 30), (machine.Definition.Name, machine.Definition.Image, machine.Definition.ImageVersion, machine.Definition.Boot.CommandLine, machine.Definition.MemoryBytes));
+        Assert.Equal(new DateTimeOffset(2026, 1, 31, 12, 0, 0, TimeSpan.Zero), machine.Definition.Made);
+        Assert.Equal(new NetworkDevice(), Assert.Single(machine.Definition.Devices));
+    }
+
+    [Fact]
+    public void A_definition_that_is_kept_is_there_at_the_next_start_with_paths_that_hold_anywhere()
+    {
+        using (var made = Start("web")) made.Keep((made.Definition with { Cpus = 3 }).With(new DiskDevice { Path = "work.img" }, new ShareDevice { Path = "/srv", Tag = "srv" }));
+
+        using var again = Open("web");
+
+        Assert.Equal(("web", 3, "some"), (again.Definition.Name, again.Definition.Cpus, again.Definition.Image));
+        Assert.Equal([Path.GetFullPath("work.img"), "/srv"], [again.Definition.DevicesOf<DiskDevice>().Single().Path, again.Definition.DevicesOf<ShareDevice>().Single().Path]);
+    }
+
+    [Theory]
+    [InlineData("disk.qcow2")]
+    [InlineData("base.qcow2")]
+    [InlineData("kernel")]
+    public void A_machine_whose_file_is_gone_says_so_and_what_to_do(string file)
+    {
+        Start("web").Dispose();
+        File.Delete(Path.Combine(Store.Folder, "web", file));
+
+        Assert.Contains($"{file} of the machine web is gone; put it back, or remove the machine", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
+        Assert.Single(Store.List());
     }
 
     [Theory]
@@ -180,9 +228,9 @@ public sealed class MachineStoreTests : IDisposable
         return machine;
     }
 
-    private static DiskOptions Options(DiskSpec disk) => new() { Path = disk.Path, Backing = disk.Backing };
+    private static DiskOptions Options(DiskDevice disk) => new() { Path = disk.Path, Backing = disk.Backing };
 
-    private static void Write(DiskSpec disk, byte value)
+    private static void Write(DiskDevice disk, byte value)
     {
         using var open = DiskImages.Open(Options(disk));
         using var buffer = new HostBuffer(IBlockBackend.SectorSize);
@@ -191,7 +239,7 @@ public sealed class MachineStoreTests : IDisposable
         open.Flush();
     }
 
-    private static byte ReadFirst(DiskSpec disk)
+    private static byte ReadFirst(DiskDevice disk)
     {
         using var open = DiskImages.Open(Options(disk));
         using var buffer = new HostBuffer(IBlockBackend.SectorSize);

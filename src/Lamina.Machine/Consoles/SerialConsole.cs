@@ -1,7 +1,7 @@
 // A console whose other end is the program: what the guest wrote can be read and waited for, and input can be sent.
 using Lamina.Backends.Char;
 
-namespace Lamina;
+namespace Lamina.Consoles;
 
 /// <summary>The program's end of a guest's console.</summary>
 public sealed class SerialConsole
@@ -27,7 +27,7 @@ public sealed class SerialConsole
         }
         catch (EndOfStreamException e)
         {
-            throw new MachineException($"the machine ended before its console showed \"{text}\"", e);
+            throw new MachineException(MachineError.State, $"the machine ended before its console showed \"{text}\"", e);
         }
     }
 
@@ -42,7 +42,7 @@ public sealed class SerialConsole
         }
         catch (EndOfStreamException e)
         {
-            throw new MachineException("the machine ended before its console took all of its input", e);
+            throw new MachineException(MachineError.State, "the machine ended before its console took all of its input", e);
         }
     }
 

@@ -4,39 +4,53 @@ using Lamina.Core.Block;
 using Lamina.Host.Io;
 using Lamina.Life;
 
-namespace Lamina;
+namespace Lamina.Disks;
 
 /// <summary>A disk that is open, with what was asked of it.</summary>
-internal sealed record OpenDisk(DiskSpec Spec, IBlockBackend Backend);
+internal sealed record OpenDisk(DiskDevice Definition, IBlockBackend Backend);
 
 /// <summary>Opens disks.</summary>
-internal static class Disks
+internal static class DiskBackends
 {
-    /// <summary>Opens all disks of a spec.</summary>
+    /// <summary>Opens all disks of a machine.</summary>
     /// <param name="disks">What to open.</param>
     /// <param name="report">Told of what goes wrong later; or null.</param>
     /// <param name="units">Give them back at the end.</param>
     /// <exception cref="IOException">One cannot be used; the message is a sentence.</exception>
     /// <exception cref="MachineException">One is given twice, or asks for what cannot be.</exception>
-    internal static IReadOnlyList<OpenDisk> Open(IReadOnlyList<DiskSpec> disks, Action<string>? report, UnitStack units)
+    internal static IReadOnlyList<OpenDisk> Open(IReadOnlyList<DiskDevice> disks, Action<string>? report, UnitStack units)
     {
-        foreach (var disk in disks) disk.Check();
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
         return [.. disks.Select(disk => new OpenDisk(disk, units.Push(Open(disk, report))))];
     }
 
-    private static IBlockBackend Open(DiskSpec disk, Action<string>? report)
+    private static IBlockBackend Open(DiskDevice disk, Action<string>? report)
     {
         var options = new DiskOptions
         {
             Path = disk.Path,
-            Format = disk.Format,
+            Format = disk.Format switch
+            {
+                ImageFormat.Raw => DiskFormat.Raw,
+                ImageFormat.Qcow2 => DiskFormat.Qcow2,
+                _ => null,
+            },
             ReadOnly = disk.ReadOnly,
             Direct = disk.Direct,
-            Aio = disk.Aio,
-            Cache = disk.Cache,
+            Aio = disk.Aio switch
+            {
+                AioMode.IoUring => DiskAio.IoUring,
+                AioMode.Threads => DiskAio.Threads,
+                _ => DiskAio.Auto,
+            },
+            Cache = disk.Cache switch
+            {
+                CacheMode.WriteThrough => DiskCache.WriteThrough,
+                CacheMode.Unsafe => DiskCache.Unsafe,
+                _ => DiskCache.WriteBack,
+            },
             Backing = disk.Backing,
             TrustsBacking = disk.TrustsBacking,
             Report = report,

@@ -1,6 +1,6 @@
 // The one type that says what can be done to a machine, and when it is legal. The command line, the service and the
 // debugger make these; Machine.DoAsync carries them out one after another.
-namespace Lamina;
+namespace Lamina.Control;
 
 /// <summary>What a machine is doing.</summary>
 public enum MachineState
@@ -47,7 +47,7 @@ public abstract record MachineAction
     /// <summary>Lets a paused guest go on.</summary>
     public sealed record Resume : MachineAction;
 
-    /// <summary>Starts the guest again from its boot files, or ends the machine where <see cref="MachineSpec.NoReboot"/> asks for it.</summary>
+    /// <summary>Starts the guest again from its boot files, or ends the machine where <see cref="MachineDefinition.NoReboot"/> asks for it.</summary>
     public sealed record Reset(ResetCause Cause) : MachineAction;
 
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>

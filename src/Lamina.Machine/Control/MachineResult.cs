@@ -1,5 +1,5 @@
 // How a machine's run ended.
-namespace Lamina;
+namespace Lamina.Control;
 
 /// <summary>Why a run ended.</summary>
 public enum MachineEnd
@@ -7,22 +7,22 @@ public enum MachineEnd
     /// <summary>The guest powered off.</summary>
     PoweredOff,
 
-    /// <summary>The guest asked for a reset, and <see cref="MachineSpec.NoReboot"/> is set.</summary>
+    /// <summary>The guest asked for a reset, and <see cref="MachineDefinition.NoReboot"/> is set.</summary>
     Reset,
 
     /// <summary>The guest reported a panic (pvpanic device).</summary>
     GuestPanic,
 
-    /// <summary>The guest's CPU gave up (triple fault), and <see cref="MachineSpec.NoReboot"/> is set.</summary>
+    /// <summary>The guest's CPU gave up (triple fault), and <see cref="MachineDefinition.NoReboot"/> is set.</summary>
     TripleFault,
 
-    /// <summary><see cref="MachineSpec.Timeout"/> passed.</summary>
+    /// <summary><see cref="MachineDefinition.Timeout"/> passed.</summary>
     TimedOut,
 
-    /// <summary><see cref="Machine.StopAsync"/>, cancellation, disposal or a debugger's kill.</summary>
+    /// <summary><see cref="Lamina.Machine.StopAsync"/>, cancellation, disposal or a debugger's kill.</summary>
     Stopped,
 
-    /// <summary>The guest wrote to <see cref="MachineSpec.DebugExitPort"/>.</summary>
+    /// <summary>The guest wrote to <see cref="MachineDefinition.DebugExitPort"/>.</summary>
     DebugExit,
 
     /// <summary>The engine or the host failed; <see cref="MachineResult.Message"/> says why.</summary>

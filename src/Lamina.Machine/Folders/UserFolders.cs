@@ -1,5 +1,5 @@
 // The user's folders, as the XDG Base Directory Specification names them.
-namespace Lamina;
+namespace Lamina.Folders;
 
 /// <summary>Where a user's files lie.</summary>
 internal static class UserFolders

@@ -1,11 +1,12 @@
 // Opens what a console of a machine is connected to. A channel takes output from the moment it is made; input flows, and a
 // terminal becomes raw, only when the machine starts.
 using Lamina.Backends.Char;
+using Lamina.Control;
 using Lamina.Core.Char;
 using Lamina.Host.Terminals;
 using Lamina.Life;
 
-namespace Lamina;
+namespace Lamina.Consoles;
 
 /// <summary>A console's channel between the device and what the spec names.</summary>
 /// <param name="inner">The channel to the host.</param>
@@ -47,22 +48,23 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 }
 
 /// <summary>Opens serial targets.</summary>
-internal static class Consoles
+internal static class ConsoleBackends
 {
     /// <summary>The channel for a target; it belongs to the units.</summary>
+    /// <param name="device">The name of the device that it is for.</param>
     /// <param name="target">Where it goes.</param>
     /// <param name="quit">Called when the user asks for the machine's end at its terminal.</param>
-    /// <param name="report">Told in a sentence when output is being lost, or null.</param>
+    /// <param name="hooks">The program's own channels, and who is told when output is being lost.</param>
     /// <param name="failed">Told in a sentence that a channel cannot go on.</param>
     /// <param name="units">Give it back at the end.</param>
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
-    internal static ConsoleChannel Open(SerialTarget target, Action quit, Action<string>? report, Action<string> failed, UnitStack units) => units.Push(target switch
+    internal static ConsoleChannel Open(string device, ConsoleTarget target, Action quit, MachineHooks hooks, Action<string> failed, UnitStack units) => units.Push(target switch
     {
-        SerialTarget.Stdio => OpenStdio(quit, failed),
-        SerialTarget.Memory memory => OpenMemory(memory.Capacity),
-        SerialTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: report, failed: failed)),
-        SerialTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, failed)),
-        SerialTarget.Backend backend => new ConsoleChannel(backend.Channel),
+        ConsoleTarget.Stdio => OpenStdio(quit, failed),
+        ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
+        ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: hooks.Trace, failed: failed)),
+        ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, failed)),
+        ConsoleTarget.Own => new ConsoleChannel(hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
         _ => new ConsoleChannel(new NullCharBackend()),
     });
 
@@ -74,7 +76,6 @@ internal static class Consoles
 
     private static ConsoleChannel OpenMemory(int capacity)
     {
-        if (capacity < 1) throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
         var memory = new MemoryCharBackend(capacity);
         return new ConsoleChannel(memory, new SerialConsole(memory));
     }

@@ -1,0 +1,72 @@
+// machine.json of a stored machine: its definition, which a person may edit. Relative paths in it count from its folder. Files of
+// the first versions, which held five values, are read as well.
+using System.Text;
+using System.Text.Json;
+
+namespace Lamina.Stored;
+
+/// <summary>Reads and writes the definition in a machine's folder.</summary>
+internal static class MachineFile
+{
+    private const string FileName = "machine.json";
+
+    // The names of the first versions' five values.
+    private const string OldCommandLine = "commandLine", OldImage = "image", OldVersion = "version", OldMemory = "memory", OldMade = "made";
+
+    /// <summary>Where the file lies.</summary>
+    internal static string PathIn(string folder) => Path.Combine(folder, FileName);
+
+    /// <summary>Reads a machine's definition; null where there is no machine in the folder, or it is not complete.</summary>
+    /// <exception cref="MachineException">The file cannot be read, or is no machine of this store; the message says where it is wrong.</exception>
+    internal static MachineDefinition? Read(string folder)
+    {
+        var path = PathIn(folder);
+        if (!File.Exists(path)) return null;
+        try
+        {
+            var text = File.ReadAllBytes(path);
+            var machine = ReadOld(text) ?? DefinitionJson.Read(text);
+            return machine.Image is null
+                ? throw new MachineException("it does not say of which image the machine was made: \"image\": \"debian\"")
+                : machine.MapPaths(relative => Path.GetFullPath(relative, folder));
+        }
+        catch (MachineException wrong)
+        {
+            throw new MachineException(MachineError.File, $"{path}, {wrong.Message}; mend it, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", wrong);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException(MachineError.File, $"{path} cannot be read ({failure.Message.TrimEnd('.')}); mend that, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", failure);
+        }
+    }
+
+    /// <summary>Writes it, whole or not at all.</summary>
+    internal static void Write(string folder, MachineDefinition machine)
+    {
+        var path = PathIn(folder);
+        File.WriteAllBytes(path + ".new", DefinitionJson.Write(machine));
+        File.Move(path + ".new", path, overwrite: true);
+    }
+
+    // Null where it is none of them. Those machines had a network card, which was not in the file.
+    private static MachineDefinition? ReadOld(byte[] text)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            var root = document.RootElement;
+            return root.ValueKind == JsonValueKind.Object && root.TryGetProperty(OldCommandLine, out var commandLine) && commandLine.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldImage, out var image) && image.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldVersion, out var version) && version.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldMemory, out var memory) && memory.TryGetUInt64(out var bytes)
+                && root.TryGetProperty(OldMade, out var made) && made.TryGetDateTimeOffset(out var time)
+                ? new MachineDefinition { Image = image.GetString(), ImageVersion = version.GetString(), Made = time, MemoryBytes = bytes, Boot = new BootSource { CommandLine = commandLine.GetString() } }.With(new NetworkDevice())
+                : null;
+        }
+        catch (Exception damaged) when (damaged is JsonException or InvalidOperationException or DecoderFallbackException)
+        {
+            // Whatever is wrong is told by who reads definitions.
+            return null;
+        }
+    }
+}
