@@ -48,6 +48,8 @@ internal static class Commands
             root.Add(MachineVerb.Create());
             root.Add(DoctorVerb.Create());
             root.Add(CompletionVerb.Create());
+            root.Add(CreateHelp(root));
+            root.Add(CreateVersion());
         }
         foreach (var help in root.Options.OfType<HelpOption>())
         {
@@ -55,7 +57,35 @@ internal static class Commands
             help.Action = new HelpPage();
             foreach (var alias in help.Aliases.Where(alias => alias is not "-h").ToArray()) help.Aliases.Remove(alias);
         }
-        foreach (var version in root.Options.OfType<VersionOption>()) version.Description = "Show the program's version.";
+        foreach (var version in root.Options.OfType<VersionOption>())
+        {
+            version.Description = "Show the program's version.";
+            version.Aliases.Add("-V");
+        }
         return root;
+    }
+
+    // Words that people try first; --help and --version are what the pages tell of.
+    private static Command CreateHelp(RootCommand root)
+    {
+        var words = new Argument<string[]>("words") { Arity = ArgumentArity.ZeroOrMore };
+        var help = new Command("help", "Shows the page of a command.") { words };
+        help.Hidden = true;
+        help.SetAction(parsed =>
+        {
+            Command at = root;
+            foreach (var word in parsed.GetValue(words) ?? [])
+                at = at.Subcommands.FirstOrDefault(known => known.Name == word) ?? throw new UsageException($"there is no command '{word}'; 'lamina --help' shows what there is");
+            HelpPage.Write(at, parsed.InvocationConfiguration.Output);
+            return ExitCode.Success;
+        });
+        return help;
+    }
+
+    private static Command CreateVersion()
+    {
+        var version = new Command("version", "Shows the program's version.") { Hidden = true };
+        version.SetAction(parsed => new RootCommand().Parse(["--version"], Parsing).Invoke(parsed.InvocationConfiguration));
+        return version;
     }
 }

@@ -3,6 +3,7 @@
 using System.Diagnostics;
 using Lamina.Backends.Disk;
 using Lamina.Cli.Output;
+using Lamina.Host;
 
 namespace Lamina.Cli;
 
@@ -25,6 +26,7 @@ internal static class Failures
     {
         MachineException { Error: MachineError.Host or MachineError.Busy } => ExitCode.Host,
         UsageException or MachineException or DiskImageException or FileNotFoundException => ExitCode.Usage,
+        HostException { IsOfTheName: true } => ExitCode.Usage,
         IOException or UnauthorizedAccessException or OutOfMemoryException => ExitCode.Host,
         EndedBySignalException ended => ended.ExitCode,
         OperationCanceledException => ExitCode.Interrupted,
@@ -36,7 +38,7 @@ internal static class Failures
         var file = Path.Combine(Path.GetTempPath(), $"lamina-fault-{Environment.ProcessId}-{Stopwatch.GetTimestamp():x}.txt");
         try
         {
-            using var stream = new StreamWriter(new FileStream(file, FileMode.CreateNew, FileAccess.Write));
+            using var stream = new StreamWriter(HostFiles.CreatePrivate(file, FileMode.CreateNew));
             stream.WriteLine($"lamina {typeof(Failures).Assembly.GetName().Version}, {DateTimeOffset.UtcNow:O}, {Environment.CommandLine}");
             stream.WriteLine(failure);
             return $"internal error ({failure.GetType().Name}): this is a fault of lamina's, the details are in {file}";

@@ -16,6 +16,8 @@ internal static class Suggestions
         var words = parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(word => word.Tokens.Select(token => token.Value)).Concat(parsed.UnmatchedTokens);
         if (words.FirstOrDefault(word => word.Length > 1 && word[0] == '-') is { } option)
             return Unknown("option", option, command.Options.Select(known => known.Name), help);
+        if (parsed.UnmatchedTokens.Count > 0 && command.Subcommands.Where(sub => sub.Subcommands.Any(known => known.Name == parsed.UnmatchedTokens[0])).ToList() is { Count: > 0 } owners)
+            return $"there is no command '{parsed.UnmatchedTokens[0]}'; there {(owners.Count == 1 ? "is" : "are")} {Property.Enumerate([.. owners.Select(owner => $"'lamina {Path(owner)}{parsed.UnmatchedTokens[0]}'")])}";
         if (parsed.UnmatchedTokens.Count > 0)
             return command.Subcommands.Count > 0
                 ? Unknown("command", parsed.UnmatchedTokens[0], command.Subcommands.Select(known => known.Name), help)

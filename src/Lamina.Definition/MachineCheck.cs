@@ -24,6 +24,7 @@ public static class MachineCheck
             throw new MachineException($"the translator's code cannot have {machine.CodeCacheBytes >> 20} MiB; give it {LeastCodeCache >> 20} to {MostCodeCache >> 20}");
         if (machine.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
+        if (machine.StopTimeout < TimeSpan.Zero || machine.StopTimeout > LongestTimeout) throw new MachineException($"{machine.StopTimeout.TotalSeconds:0.###} s is no time to wait for a guest's end; give 0 to {LongestTimeout.TotalDays:0} days");
         if (machine.GdbPort is < 0 or > ushort.MaxValue) throw new MachineException($"{machine.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
         // What is read from words was checked then; what a program made is checked by the same tables.
         foreach (var device in machine.Devices)

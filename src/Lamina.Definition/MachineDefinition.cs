@@ -81,6 +81,9 @@ public sealed record MachineDefinition
     /// <summary>Memory where nothing is said.</summary>
     public const ulong UsualMemory = 256ul << 20;
 
+    /// <summary>The time that a guest has to power off where nothing is said.</summary>
+    public static readonly TimeSpan UsualStopTimeout = TimeSpan.FromSeconds(30);
+
     /// <summary>Its name: lower-case letters, digits and hyphens; null for one that has none.</summary>
     public string? Name { get; init; }
 
@@ -125,6 +128,9 @@ public sealed record MachineDefinition
 
     /// <summary>Ends the machine after this time of running, or null.</summary>
     public TimeSpan? Timeout { get; init; }
+
+    /// <summary>How long a guest that is asked to power off may take before the plug is pulled; zero: it is not asked.</summary>
+    public TimeSpan StopTimeout { get; init; } = UsualStopTimeout;
 
     /// <summary>A port where a write of v ends the machine with exit code (v &lt;&lt; 1) | 1, or null.</summary>
     public ushort? DebugExitPort { get; init; }

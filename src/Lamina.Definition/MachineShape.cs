@@ -56,6 +56,12 @@ public static class MachineShape
         Property.Text<MachineDefinition>("code-archive", "FOLDER|off", "where the translator keeps its code for the next run", machine => machine.CodeArchive, (machine, folder) => machine with { CodeArchive = folder }),
         Property.Flag<MachineDefinition>("no-reboot", "end where the guest resets or its CPU triple-faults, instead of starting it again", machine => machine.NoReboot, (machine, on) => machine with { NoReboot = on }),
         Property.Time<MachineDefinition>("timeout", "end after this time: 500ms, 90s, 5m, 2h", "500ms, 90s or 5m", machine => machine.Timeout, (machine, time) => machine with { Timeout = time }),
+        new Property<MachineDefinition>("stop-timeout", ValueKind.Text, "TIME", "how long a guest that is asked to power off (Ctrl-C, SIGTERM, a closed terminal) may take before the plug is pulled; 30s by default, 0: it is not asked")
+        {
+            Read = (machine, text) => text == "0" ? machine with { StopTimeout = TimeSpan.Zero }
+                : Duration.TryParse(text ?? "", out var time) ? machine with { StopTimeout = time } : throw Property.Refuse("stop-timeout", text, "a time", "10s or 0"),
+            Write = machine => machine.StopTimeout == MachineDefinition.UsualStopTimeout ? [] : [machine.StopTimeout == TimeSpan.Zero ? "0" : Duration.Exact(machine.StopTimeout)],
+        },
         new Property<MachineDefinition>("debug-exit", ValueKind.Text, "PORT", "an I/O port where the guest's write of v ends the machine with exit code (v << 1) | 1")
         {
             Read = (machine, text) => machine with { DebugExitPort = ReadPort(text) },

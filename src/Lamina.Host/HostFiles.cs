@@ -1,4 +1,6 @@
-// What .NET's file API leaves out: making a folder's entries durable, second names for files.
+// What .NET's file API leaves out: making a folder's entries durable, second names for files, files that only their owner may
+// read, and reasons in words of its failures.
+using System.ComponentModel;
 using Lamina.Host.Interop;
 
 namespace Lamina.Host;
@@ -6,6 +8,8 @@ namespace Lamina.Host;
 /// <summary>Files on the host.</summary>
 public static class HostFiles
 {
+    private const int LargestErrno = 4096;
+
     /// <summary>Waits until a folder's entries (created, renamed, removed names) are on the disk.</summary>
     /// <exception cref="HostException">The folder cannot be opened or the disk reports an error.</exception>
     public static void SyncDirectory(string path)
@@ -24,4 +28,34 @@ public static class HostFiles
 
     /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
     public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
+
+    /// <summary>Makes a file that only its owner may read, for what may hold a guest's secrets or a user's words. One that is there keeps its permissions.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="mode">Whether there may be one already, and what becomes of it.</param>
+    public static FileStream CreatePrivate(string path, FileMode mode) => new(path, new FileStreamOptions
+    {
+        Mode = mode,
+        Access = FileAccess.Write,
+        // Shared, so that it can be followed.
+        Share = FileShare.ReadWrite | FileShare.Delete,
+        BufferSize = 0,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    });
+
+    /// <summary>Why a file could not be opened, as the end of a sentence.</summary>
+    public static string Reason(Exception failure, string path)
+    {
+        ArgumentNullException.ThrowIfNull(failure);
+        return failure switch
+        {
+            _ when Directory.Exists(path) => "it is a folder",
+            DirectoryNotFoundException => "its folder does not exist",
+            FileNotFoundException => "it does not exist",
+            UnauthorizedAccessException => "permission denied",
+            PathTooLongException => "its name is too long",
+            // .NET keeps errno in it where it has no type for it.
+            IOException { HResult: > 0 and < LargestErrno and var errno } => new Win32Exception(errno).Message,
+            _ => failure.Message.TrimEnd('.'),
+        };
+    }
 }

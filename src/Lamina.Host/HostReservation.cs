@@ -199,6 +199,9 @@ public sealed class HostException(string message, Exception? inner = null) : IOE
     /// <summary>Whether the host has no space left on a disk (ENOSPC), or no more for this user (EDQUOT).</summary>
     public bool IsDiskFull { get; init; }
 
+    /// <summary>Whether the name is to blame, and another would do: what lies there is not what it should be, or may not be used.</summary>
+    public bool IsOfTheName { get; init; }
+
     /// <summary>Adds the text of the last native error to a sentence.</summary>
     public static HostException FromErrno(string what)
     {

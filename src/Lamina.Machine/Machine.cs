@@ -98,6 +98,31 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>Powers the machine off now, as pulling the plug does. Does nothing where it has ended.</summary>
     public Task StopAsync() => EndAsync(new MachineResult(MachineEnd.Stopped));
 
+    /// <summary>Presses the power button: the guest is asked to shut down, and ends as <see cref="MachineEnd.PoweredOff"/> if it does.</summary>
+    /// <returns>Whether the guest listens to the button.</returns>
+    /// <exception cref="MachineException">The machine is not running.</exception>
+    public async Task<bool> PressPowerButtonAsync()
+    {
+        var listens = false;
+        await _life.DoAsync(new MachineAction.PowerButton(pressed => listens = pressed)).ConfigureAwait(false);
+        return listens;
+    }
+
+    /// <summary>Asks the guest to power off by the power button, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
+    /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
+    public async Task ShutDownAsync(Action? asked = null)
+    {
+        if (_definition.StopTimeout > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
+        {
+            asked?.Invoke();
+            using var ended = new CancellationTokenSource();
+            var first = await Task.WhenAny(_life.Result, Task.Delay(_definition.StopTimeout, _time, ended.Token)).ConfigureAwait(false);
+            await ended.CancelAsync().ConfigureAwait(false);
+            if (first == _life.Result) return;
+        }
+        await StopAsync().ConfigureAwait(false);
+    }
+
     /// <summary>Starts the guest again from its boot files.</summary>
     /// <exception cref="MachineException">The machine is not running or paused.</exception>
     public Task ResetAsync() => _life.DoAsync(new MachineAction.Reset(ResetCause.User));
@@ -116,6 +141,23 @@ public sealed class Machine : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _life.DisposeAsync().ConfigureAwait(false);
         if (_built.Debugger is { } debugger) await debugger.Closed.ConfigureAwait(false);
+    }
+
+    // False as well where the machine does not run.
+    private async Task<bool> TryAskAsync()
+    {
+        try
+        {
+            return await PressPowerButtonAsync().ConfigureAwait(false);
+        }
+        catch (MachineException)
+        {
+            return false;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     private async Task EndAsync(MachineResult result)

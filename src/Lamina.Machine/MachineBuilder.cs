@@ -96,5 +96,5 @@ internal static class MachineBuilder
         CodeArchiveFolder.Check(spec);
     }
 
-    private static MachineError ErrorOf(Exception failure) => failure is HostException ? MachineError.Host : MachineError.File;
+    private static MachineError ErrorOf(Exception failure) => failure is HostException { IsOfTheName: false } ? MachineError.Host : MachineError.File;
 }

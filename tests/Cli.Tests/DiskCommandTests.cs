@@ -137,12 +137,12 @@ public sealed class DiskCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task What_the_host_refuses_has_the_hosts_exit_code()
+    public async Task What_the_host_refuses_has_the_hosts_exit_code_and_what_was_named_wrongly_the_users()
     {
         var kernel = Guest.In(_folder, Guest.Halts);
-        await Fail(1, "is a folder", "run", "--kernel", kernel, "--disk", $"{_folder.Path},ro");
+        await Fail(2, "is a folder", "run", "--kernel", kernel, "--disk", $"{_folder.Path},ro");
         await Fail(1, "cannot create", "disk", "create", _folder.File("no/such/folder.qcow2"), "1M");
-        await Fail(1, "is a folder", "disk", "info", _folder.Path);
+        await Fail(2, "is a folder", "disk", "info", _folder.Path);
     }
 
     [Fact]

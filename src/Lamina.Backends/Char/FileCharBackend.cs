@@ -2,6 +2,7 @@
 // reported once and costs the output of that time, never the guest.
 using Lamina.Core.Char;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Backends.Char;
 
@@ -21,14 +22,17 @@ public sealed class FileCharBackend : ICharBackend
     /// <exception cref="HostException">The file cannot be opened for writing.</exception>
     public FileCharBackend(string path, bool append = false, Action<string>? report = null, Action<string>? failed = null)
     {
+        // Opening a pipe waits for who reads it.
+        if (NamedFile.KindOf(path) is { } kind and (NamedKind.Pipe or NamedKind.Socket))
+            throw new HostException($"{path} is {NamedFile.Describe(kind)}, and the guest's output goes to a file; for a program that reads along use unix:PATH");
         try
         {
-            // No buffer of its own, so that what the guest printed is seen at once; shared, so that it can be followed.
-            _file = new FileStream(path, append ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            // No buffer of its own, so that what the guest printed is seen at once.
+            _file = HostFiles.CreatePrivate(path, append ? FileMode.Append : FileMode.Create);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new HostException($"cannot open {path} for the guest's output: {failure.Message}", failure);
+            throw new HostException($"cannot open {path} for the guest's output: {HostFiles.Reason(failure, path)}; name another file", failure);
         }
         _report = report;
         _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, failed);

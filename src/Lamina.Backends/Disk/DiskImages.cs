@@ -84,7 +84,10 @@ public static class DiskImages
         {
             if (chain.Count == LongestChain) throw new DiskImageException($"there are more than {LongestChain} backing files below {options.Path}; put some of them together with lamina disk convert");
             chain.Add(file.Identity);
-            return (options.Format ?? FormatOf(file)) == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
+            var format = options.Format ?? FormatOf(file);
+            if (options is { Format: null, ReadOnly: false } && format == DiskFormat.Raw)
+                options.Report?.Invoke($"{options.Path} is taken for a raw image; say so with format=raw, or what the guest writes at its beginning may have it taken for another kind next time");
+            return format == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
         }
         catch
         {
@@ -123,7 +126,7 @@ public static class DiskImages
         {
             // What is opened is the file by the name that the user gave.
             path = options.Backing.FirstOrDefault(allowed => HostPath.Identity(allowed) == identity)
-                ?? throw new DiskImageException($"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path})");
+                ?? throw new DiskImageException($"{options.Path} has the backing file {path}; name that as its backing file if it may be read (backing={path} with --disk, --backing {path} with lamina disk)");
         }
         DiskFormat? format = header.BackingFormat switch
         {

@@ -1,4 +1,6 @@
 // Where --trace goes. Lines come from any thread; a file gets them buffered and whole.
+using Lamina.Host;
+
 namespace Lamina.Cli.Output;
 
 /// <summary>The receiver of a trace.</summary>
@@ -17,11 +19,11 @@ internal sealed class TraceSink : IDisposable
     {
         try
         {
-            return new TraceSink(path is null ? null : new StreamWriter(path, append: false));
+            return new TraceSink(path is null ? null : new StreamWriter(HostFiles.CreatePrivate(path, FileMode.Create), bufferSize: 1 << 16));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"--trace: {path} cannot be written ({failure.Message.TrimEnd('.')})");
+            throw new UsageException($"--trace: {path} cannot be written ({HostFiles.Reason(failure, path!)}); name another file");
         }
     }
 

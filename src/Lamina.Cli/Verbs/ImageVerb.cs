@@ -31,9 +31,18 @@ internal static class ImageVerb
         argument.Validators.Add(result =>
         {
             if (result.Tokens.Count > 0 && ImageStore.OfUser().Names is var names && !names.Contains(result.Tokens[0].Value))
-                result.AddError($"there is no image '{result.Tokens[0].Value}'; there is {string.Join(", ", names)}");
+                result.AddError(Unknown(result.Tokens[0].Value, names));
         });
         return argument;
+    }
+
+    // What was meant may be a file, or an image of containers.
+    private static string Unknown(string name, IReadOnlyList<string> names)
+    {
+        var there = $"there is no image '{name}'; there is {string.Join(", ", names)}";
+        if (name.StartsWith('.') || name.StartsWith('/') || File.Exists(name)) return $"{there}; to run the file, say 'lamina image import {name}' first, or give it to a machine as a disk: --disk {name}";
+        if (name.Contains('/', StringComparison.Ordinal) || name.Contains(':', StringComparison.Ordinal)) return $"{there}; images of containers cannot be run, images of clouds can: 'lamina image import FILE'";
+        return Spelling.Nearest(name, names) is { } nearest ? $"{there}; did you mean '{nearest}'?" : $"{there}; 'lamina image import FILE --name {name}' makes one of a cloud image";
     }
 
     private static Command CreateList()

@@ -3,6 +3,7 @@
 // is parsed as text: each further type of option costs milliseconds at every start, since the runtime compiles
 // System.CommandLine anew for it.
 using System.CommandLine;
+using Lamina.Stored;
 
 namespace Lamina.Cli.Verbs;
 
@@ -23,8 +24,12 @@ internal sealed class RunOptions
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
         MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
-        Ends = [Flag("no-reboot"), Said("timeout"), Said("debug-exit")];
+        Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
+        Name.CompletionSources.Add(_ => MachineStore.OfUser().List().Select(machine => machine.Name));
+        Serial.CompletionSources.Add("stdio", "null", "file:", "unix:");
+        Networks.CompletionSources.Add(context => Completions(context.WordToComplete, ["user", "tap", "switch=", "socket=", "none"], NetworkDevice.Shape, "link"));
+        Disks.CompletionSources.Add(context => Completions(context.WordToComplete, [], DiskDevice.Shape, "path"));
     }
 
     /// <summary>Which image to boot where no kernel is given.</summary>
@@ -153,6 +158,17 @@ internal sealed class RunOptions
         var first = machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User) ?? throw new UsageException("--publish needs a network card of the kind user; add --net user");
         var link = (NetworkLink.User)first.Link;
         return machine with { Devices = [.. machine.Devices.Select(device => ReferenceEquals(device, first) ? first with { Link = link with { Published = published } } : device)] };
+    }
+
+    // Behind a comma a device's options follow.
+    private static IEnumerable<string> Completions<T>(string word, string[] first, Shape<T> shape, string main)
+    {
+        var comma = word.LastIndexOf(',');
+        if (comma < 0) return first;
+        return from property in shape.Properties
+               where property.Name != main && !property.IsShort
+               from value in property.Choices.Count > 0 ? property.Choices.Select(choice => $"={choice}") : property.Kind is ValueKind.Flag ? [""] : ["="]
+               select $"{word[..(comma + 1)]}{property.Name}{value}";
     }
 
     private static MachineDefinition With(MachineDefinition machine, string property, string? text)

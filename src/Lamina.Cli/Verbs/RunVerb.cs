@@ -24,7 +24,7 @@ internal static class RunVerb
             ("11", "the guest's CPU triple-faulted, with --no-reboot"),
             ("70", "internal error"),
             ("124", "--timeout passed"),
-            ("129, 130, 143", "ended by SIGHUP, by the user, by SIGTERM"),
+            ("129, 130, 143", "ended by SIGHUP, by the user, by SIGTERM, and the guest did not power off when asked"),
             ("(v << 1) | 1", "the guest wrote v to the port of --debug-exit"),
         ]),
         new("Examples",
@@ -69,13 +69,16 @@ internal static class RunVerb
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source)
     {
-        using var signals = new EndingSignals();
+        using var signals = new EndingSignals(takesTwo: true);
         await using var machine = Machine.Create(definition, hooks);
         source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
-        var result = await machine.RunAsync(signals.Token).ConfigureAwait(false);
+        // Who wants the end before the guest has begun gets it at once.
+        var run = machine.RunAsync(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
+        await using var asks = signals.Token.UnsafeRegister(_ => _ = machine.ShutDownAsync(() => Stderr.Say("asked the guest to power off; a second signal pulls the plug")), null).ConfigureAwait(false);
+        var result = await run.ConfigureAwait(false);
         if (hooks.MeasuresTime)
         {
             foreach (var (name, value) in machine.Statistics.OrderBy(counter => counter.Key, StringComparer.Ordinal)) Stderr.Line($"{name,-40} {value,16:N0}");

@@ -79,14 +79,16 @@ public sealed class AcpiPm : IBusDevice, IDisposable
         }
     }
 
-    /// <summary>Presses the power button: the guest is asked to shut down, if it listens.</summary>
-    public void PressPowerButton()
+    /// <summary>Presses the power button: the guest is asked to shut down.</summary>
+    /// <returns>Whether it listens.</returns>
+    public bool PressPowerButton()
     {
         lock (_gate)
         {
             Synchronise();
             _state.Status |= PowerButtonBit;
             Update();
+            return (_state.Enable & PowerButtonBit) != 0;
         }
     }
 

@@ -39,7 +39,7 @@ internal static class FailureReport
         var path = Path.Combine(Path.GetTempPath(), $"lamina-vcpu-{Environment.ProcessId}-{DateTime.UtcNow.Ticks:x}.txt");
         try
         {
-            using var file = new StreamWriter(new FileStream(path, FileMode.CreateNew, FileAccess.Write));
+            using var file = new StreamWriter(HostFiles.CreatePrivate(path, FileMode.CreateNew));
             file.Write(Text(sentence, state, shared));
             return path;
         }

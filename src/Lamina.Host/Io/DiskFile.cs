@@ -43,7 +43,7 @@ public sealed unsafe class DiskFile : IDisposable
         if (Libc.statx((int)descriptor.DangerousGetHandle(), "", Libc.AT_EMPTY_PATH, Libc.STATX_TYPE | Libc.STATX_INO, stat) != 0)
             throw HostException.FromErrno($"cannot examine {path}");
         var kind = *(ushort*)(stat + StatxMode) & Libc.S_IFMT;
-        if (kind is not (Libc.S_IFREG or Libc.S_IFBLK)) throw new HostException($"{path} is {(kind == Libc.S_IFDIR ? "a folder" : "no file and no block device")}, which cannot hold a disk");
+        if (kind is not (Libc.S_IFREG or Libc.S_IFBLK)) throw new HostException($"{path} is no file and no block device, which cannot hold a disk");
         IsBlockDevice = kind == Libc.S_IFBLK;
         Identity = HostPath.Identity(stat);
         SectorSize = IsBlockDevice ? (int)Ask(Libc.BLKSSZGET, DefaultSectorSize) : DefaultSectorSize;
@@ -78,6 +78,9 @@ public sealed unsafe class DiskFile : IDisposable
     /// <exception cref="HostException">It cannot be opened so; the message is a sentence.</exception>
     public static DiskFile Open(string path, DiskFileMode mode)
     {
+        // A pipe or a device would hold who opens it; a folder's error has no sentence.
+        if (!mode.HasFlag(DiskFileMode.CreateNew) && NamedFile.KindOf(path) is not (null or NamedKind.File or NamedKind.BlockDevice) and { } kind)
+            throw new HostException($"{path} is {NamedFile.Describe(kind)}, which cannot hold a disk; name a file or a block device") { IsOfTheName = true };
         var flags = Libc.O_CLOEXEC
             | (mode.HasFlag(DiskFileMode.Write) ? Libc.O_RDWR : Libc.O_RDONLY)
             | (mode.HasFlag(DiskFileMode.CreateNew) ? Libc.O_CREAT | Libc.O_EXCL : 0)
@@ -315,7 +318,8 @@ public sealed unsafe class DiskFile : IDisposable
         if (mode.HasFlag(DiskFileMode.Direct) && error == Libc.EINVAL) return new HostException($"the file system of {path} cannot do direct input and output; leave out direct");
         if (mode.HasFlag(DiskFileMode.CreateNew)) return HostException.FromErrno($"cannot create {path}");
         var hint = mode.HasFlag(DiskFileMode.Write) && error is Libc.EACCES or Libc.EROFS ? " for writing" : "";
-        return HostException.FromErrno($"cannot open the disk {path}{hint}");
+        var failure = HostException.FromErrno($"cannot open the disk {path}{hint}");
+        return error is Libc.EACCES or Libc.ENOTDIR or Libc.ENAMETOOLONG or Libc.ELOOP ? new HostException(failure.Message, failure) { IsOfTheName = true } : failure;
     }
 
     /// <summary>A descriptor that is closed when nobody is in a call on it any more.</summary>

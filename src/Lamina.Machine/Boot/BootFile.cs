@@ -3,6 +3,7 @@
 // in memory as a whole. Copies go straight from the file to guest memory; nothing of the file stays in the process.
 using System.Buffers.Binary;
 using Lamina.Core.Memory;
+using Lamina.Host.Io;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Boot;
@@ -11,6 +12,9 @@ namespace Lamina.Boot;
 internal sealed class BootFile : IDisposable
 {
     private const int CopyPiece = 4 << 20;
+
+    // Whoever writes to a pipe (a program that unpacks a kernel) may think for a while; a pipe that nobody writes to is a mistake.
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(10);
 
     private readonly SafeFileHandle? _handle;
     private readonly ReadOnlyMemory<byte> _bytes;
@@ -36,18 +40,23 @@ internal sealed class BootFile : IDisposable
     internal static BootFile Open(string what, string path, ulong limit)
     {
         if (path.Length == 0) throw new MachineException(MachineError.File, $"the {what}'s file name is empty");
-        if (Directory.Exists(path)) throw new MachineException(MachineError.File, $"the {what} {path} is a folder; name a file");
         SafeFileHandle? handle = null;
         try
         {
-            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            handle = NamedFile.OpenToRead(path, out var kind);
             BootFile file;
-            if (IsSeekable(handle))
+            switch (kind)
             {
-                file = new BootFile(what, path, handle, default, (ulong)RandomAccess.GetLength(handle));
-                handle = null;
+                case NamedKind.File or NamedKind.BlockDevice:
+                    file = new BootFile(what, path, handle, default, (ulong)RandomAccess.GetLength(handle));
+                    handle = null;
+                    break;
+                case NamedKind.Pipe or NamedKind.CharacterDevice:
+                    file = FromBytes(what, path, ReadAll(handle, what, path, limit));
+                    break;
+                default:
+                    throw new MachineException(MachineError.File, $"the {what} {path} is {NamedFile.Describe(kind)}; name a file");
             }
-            else file = FromBytes(what, path, ReadAll(handle, what, path, limit));
             if (file.Length != 0 && file.Length < limit) return file;
             file.Dispose();
             throw new MachineException(MachineError.File, file.Length == 0
@@ -133,25 +142,17 @@ internal sealed class BootFile : IDisposable
 
     private MachineException Shrunk() => new(MachineError.File, $"the {What} {Path} became shorter while it was in use");
 
-    private static bool IsSeekable(SafeFileHandle handle)
-    {
-        using var borrowed = new SafeFileHandle(handle.DangerousGetHandle(), ownsHandle: false);
-        using var stream = new FileStream(borrowed, FileAccess.Read, 0);
-        return stream.CanSeek;
-    }
-
     private static byte[] ReadAll(SafeFileHandle handle, string what, string path, ulong limit)
     {
-        using var stream = new FileStream(handle, FileAccess.Read, 0);
-        using var kept = new MemoryStream();
-        var piece = new byte[1 << 16];
-        int count;
-        while ((count = stream.Read(piece)) != 0)
+        var most = Math.Min(limit, int.MaxValue / 2);
+        try
         {
-            if ((ulong)kept.Length + (ulong)count >= Math.Min(limit, int.MaxValue / 2))
-                throw new MachineException(MachineError.File, $"the {what} {path} does not end within {Sizes.Text(Math.Min(limit, int.MaxValue / 2))}; name a smaller file or give the machine more memory");
-            kept.Write(piece, 0, count);
+            return NamedFile.ReadToEnd(handle, (long)most, LongestSilence)
+                ?? throw new MachineException(MachineError.File, $"the {what} {path} does not end within {Sizes.Text(most)}; name a smaller file or give the machine more memory");
         }
-        return kept.ToArray();
+        catch (TimeoutException silent)
+        {
+            throw new MachineException(MachineError.File, $"the {what} {path} is a pipe from which nothing came for {LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it", silent);
+        }
     }
 }

@@ -50,6 +50,10 @@ public abstract record MachineAction
     /// <summary>Starts the guest again from its boot files, or ends the machine where <see cref="MachineDefinition.NoReboot"/> asks for it.</summary>
     public sealed record Reset(ResetCause Cause) : MachineAction;
 
+    /// <summary>Presses the power button: the guest is asked to shut down.</summary>
+    /// <param name="Pressed">Told whether the guest listens to it; or null.</param>
+    public sealed record PowerButton(Action<bool>? Pressed = null) : MachineAction;
+
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>
     public sealed record End(MachineResult Result) : MachineAction;
 
@@ -60,6 +64,7 @@ public abstract record MachineAction
         Pause => "paused",
         Resume => "resumed",
         Reset => "reset",
+        PowerButton => "asked to shut down",
         _ => "ended",
     };
 
@@ -67,7 +72,7 @@ public abstract record MachineAction
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause => state == MachineState.Running,
+        Pause or PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         Reset => state is MachineState.Running or MachineState.Paused,
         _ => state != MachineState.Ended,

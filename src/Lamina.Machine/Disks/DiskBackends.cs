@@ -55,6 +55,9 @@ internal static class DiskBackends
             TrustsBacking = disk.TrustsBacking,
             Report = report,
         };
-        return disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
+        var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
+        if (backend.Length > 0) return backend;
+        backend.Dispose();
+        throw new MachineException(MachineError.File, $"the disk {disk.Path} has 0 bytes; make it larger with 'lamina disk resize', or name another image");
     }
 }

@@ -20,6 +20,9 @@ internal interface IHardware : IDisposable
     /// <summary>Stops or goes on with the guest's clocks.</summary>
     void SetClockRunning(bool running);
 
+    /// <summary>Presses the power button; says whether the guest listens to it.</summary>
+    bool PressPowerButton();
+
     /// <summary>Counters by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }
 

@@ -185,6 +185,10 @@ internal sealed class MachineLife : IHardwareEvents
                 case MachineAction.Reset reset:
                     await ResetAsync(reset.Cause).ConfigureAwait(false);
                     break;
+                case MachineAction.PowerButton button:
+                    var listens = _hardware!.PressPowerButton();
+                    button.Pressed?.Invoke(listens);
+                    break;
                 case MachineAction.End end:
                     await EndAsync(end.Result).ConfigureAwait(false);
                     break;

@@ -54,6 +54,8 @@ internal sealed class MicroMachine : IHardware
     private readonly List<VirtioBlock> _disks = [];
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
+    private AcpiPm? _power;
+    private FullDisks? _full;
     private bool _loaded;
 
     /// <summary>Wires the hardware. Parts go onto the stack of units, which is the hardware's from now on.</summary>
@@ -149,6 +151,9 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public bool PressPowerButton() => _power!.PressPowerButton();
+
+    /// <inheritdoc/>
     public void Conclude() => _engine.Conclude();
 
     /// <inheritdoc/>
@@ -156,6 +161,8 @@ internal sealed class MicroMachine : IHardware
     {
         // No timer reaches a part that is gone.
         _clock.Pause();
+        // A disk that ends its waiting now does so because the machine ends, and not because there is space.
+        _full?.Dispose();
         _units.Dispose();
     }
 
@@ -191,7 +198,7 @@ internal sealed class MicroMachine : IHardware
         keyboard.MapPorts(_ports);
         _resets.Add(keyboard.Reset);
 
-        var power = _units.Push(new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
+        var power = _power = _units.Push(new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
         power.MapPorts(_ports);
         _resets.Add(power.Reset);
 
@@ -204,7 +211,7 @@ internal sealed class MicroMachine : IHardware
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null, failed: events.Fail);
-        var full = _units.Push(new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
+        var full = _full = _units.Push(new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
         _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));

@@ -21,6 +21,14 @@ internal static class FatImage
     /// <summary>The bytes that files may have together, each rounded up to 512.</summary>
     public const int MostBytes = MostClusters * Sector;
 
+    /// <summary>Whether a file can be a volume that was made here: its first sector ends as one does.</summary>
+    public static bool IsWhole(string path)
+    {
+        using var file = File.OpenRead(path);
+        Span<byte> sector = stackalloc byte[Sector];
+        return file.ReadAtLeast(sector, Sector, throwOnEndOfStream: false) == Sector && sector[^2] == 0x55 && sector[^1] == 0xaa;
+    }
+
     /// <summary>Makes a volume.</summary>
     /// <param name="label">Its label, at most 11 characters of ASCII, lower case allowed.</param>
     /// <param name="files">Names of at most 13 characters of ASCII, and contents.</param>

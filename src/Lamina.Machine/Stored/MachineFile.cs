@@ -2,6 +2,7 @@
 // the first versions, which held five values, are read as well.
 using System.Text;
 using System.Text.Json;
+using Lamina.Host;
 
 namespace Lamina.Stored;
 
@@ -36,7 +37,7 @@ internal static class MachineFile
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new MachineException(MachineError.File, $"{path} cannot be read ({failure.Message.TrimEnd('.')}); mend that, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", failure);
+            throw new MachineException(MachineError.File, $"{path} cannot be read ({HostFiles.Reason(failure, path)}); mend that, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", failure);
         }
     }
 

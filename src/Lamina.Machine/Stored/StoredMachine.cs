@@ -29,7 +29,10 @@ public sealed class StoredMachine : IDisposable
     public DiskDevice Disk => _disk;
 
     /// <summary>The disk with its settings, which the guest is to find last; null where it was given none yet.</summary>
-    public DiskDevice? SeedDisk => File.Exists(SeedPath) ? new DiskDevice { Name = MachineStore.SeedName, Path = SeedPath, ReadOnly = true, Format = ImageFormat.Raw } : null;
+    /// <exception cref="MachineException">It is damaged.</exception>
+    public DiskDevice? SeedDisk => !File.Exists(SeedPath) ? null : !FatImage.IsWhole(SeedPath)
+        ? throw new MachineException(MachineError.File, $"{SeedPath}, the machine's settings, is damaged; give them again (--hostname, --user, --ssh-key, --user-data), or remove the file to go on without")
+        : new DiskDevice { Name = MachineStore.SeedName, Path = SeedPath, ReadOnly = true, Format = ImageFormat.Raw };
 
     private string SeedPath => Path.Combine(_folder, MachineStore.SeedFile);
 
@@ -45,10 +48,17 @@ public sealed class StoredMachine : IDisposable
         if (size > old) DiskTools.Resize(new DiskOptions { Path = _disk.Path, Backing = _disk.Backing }, size, shrink: false);
     }
 
+    /// <summary>The format of an image that is found out now is that of later starts, too, whatever a guest writes meanwhile.</summary>
+    private static DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null } disk
+        ? disk with { Format = DiskTools.Inspect(disk.Path).Format == DiskFormat.Raw ? ImageFormat.Raw : ImageFormat.Qcow2 }
+        : device;
+
     /// <summary>Keeps a definition for its next starts. What it names by a relative path is found from here as well as from anywhere.</summary>
     public void Keep(MachineDefinition definition)
     {
-        if (!IsEphemeral) MachineFile.Write(_folder, definition.MapPaths(Path.GetFullPath) with { Name = null });
+        if (IsEphemeral) return;
+        var kept = definition.MapPaths(Path.GetFullPath);
+        MachineFile.Write(_folder, kept with { Name = null, Devices = [.. kept.Devices.Select(WithFormat)] });
     }
 
     /// <summary>Gives it settings for its next start; the same settings again change nothing for the guest.</summary>

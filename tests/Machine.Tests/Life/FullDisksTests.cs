@@ -102,6 +102,8 @@ public sealed class FullDisksTests : IDisposable
 
         public IReadOnlyDictionary<string, long> Statistics { get; } = new Dictionary<string, long>();
 
+        public bool PressPowerButton() => false;
+
         public void Start()
         {
         }

@@ -24,9 +24,6 @@ internal sealed class AccessPolicy(UserNetOptions options, Addresses addresses, 
         IPNetwork.Parse("ff00::/8"),
     ];
 
-    // Reached only where the user lists it: what answers there (a cloud's instance data, the host's link) trusts the host.
-    private static readonly IPNetwork[] OnlyWhenListed = [IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("fe80::/10")];
-
     private static readonly Route Refused = new(null);
 
     private bool ForwardsNames => options.Dns ?? options.Allowed is null;
@@ -40,9 +37,11 @@ internal sealed class AccessPolicy(UserNetOptions options, Addresses addresses, 
         if (destination == addresses.NameServer4 || destination == addresses.NameServer6)
             return port == Udp.Dns && ForwardsNames && nameServers.Current is { } server ? new Route(server) : Refused;
         if (addresses.IsOnLink(destination) && !destination.IsLinkLocal) return new Route(null, Unreachable.Host);
+        var behind = TrustingNetworks.BehindIt(destination);
         if (Never.Any(destination.IsIn) || (!destination.IsV4 && destination.Bits >> 32 == 0xffff)) return Refused;
+        if (behind is { } inner && Never.Any(inner.IsIn)) return Refused;
         var isListed = options.Allowed?.Any(rule => (rule.Port is null || rule.Port == port) && destination.IsIn(rule.Network)) ?? false;
-        if (!isListed && (options.Allowed is not null || OnlyWhenListed.Any(destination.IsIn))) return Refused;
+        if (!isListed && (options.Allowed is not null || TrustingNetworks.Contain(destination) || (behind is { } address && TrustingNetworks.Contain(address)))) return Refused;
         return new Route(new IPEndPoint(destination.ToIPAddress(), port ?? 0));
     }
 
