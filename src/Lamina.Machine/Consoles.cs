@@ -2,8 +2,8 @@
 // terminal becomes raw, only when the machine starts.
 using Lamina.Backends.Char;
 using Lamina.Core.Char;
+using Lamina.Core.Units;
 using Lamina.Host.Terminals;
-using Lamina.Life;
 
 namespace Lamina;
 
@@ -50,13 +50,14 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 internal static class Consoles
 {
     /// <summary>The channel for a target; it belongs to the units.</summary>
+    /// <param name="name">The console's name among the machine's.</param>
     /// <param name="target">Where it goes.</param>
     /// <param name="quit">Called when the user asks for the machine's end at its terminal.</param>
     /// <param name="report">Told in a sentence when output is being lost, or null.</param>
     /// <param name="failed">Told in a sentence that a channel cannot go on.</param>
     /// <param name="units">Give it back at the end.</param>
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
-    internal static ConsoleChannel Open(SerialTarget target, Action quit, Action<string>? report, Action<string> failed, UnitStack units) => units.Push(target switch
+    internal static ConsoleChannel Open(string name, SerialTarget target, Action quit, Action<string>? report, Action<string> failed, UnitTree units) => units.Add($"backends/{name}", target switch
     {
         SerialTarget.Stdio => OpenStdio(quit, failed),
         SerialTarget.Memory memory => OpenMemory(memory.Capacity),

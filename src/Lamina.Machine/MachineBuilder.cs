@@ -6,6 +6,7 @@ using Lamina.Backends.Vsock;
 using Lamina.Boot;
 using Lamina.Choice;
 using Lamina.Core.Engine;
+using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
@@ -48,18 +49,18 @@ internal static class MachineBuilder
         Check(spec);
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm);
-        var units = new UnitStack();
+        var units = new UnitTree();
         var life = new MachineLife(spec.NoReboot, spec.Trace);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
-            var serial = Consoles.Open(spec.Serial, Quit, spec.Trace, fail, units);
-            var console = Consoles.Open(spec.Console, Quit, spec.Trace, fail, units);
+            var serial = Consoles.Open("serial", spec.Serial, Quit, spec.Trace, fail, units);
+            var console = Consoles.Open("console", spec.Console, Quit, spec.Trace, fail, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
-            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var sockets = spec.Vsock is { } vsock ? units.Push(new UnixSocketHost(vsock.Path, fail)) : null;
+            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
+            var sockets = spec.Vsock is { } vsock ? units.Add("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open(spec.Networks, units);
             var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, services.Time), life, units);
             life.Own(hardware);

@@ -1,6 +1,6 @@
 // The life of a machine: one queue of actions, carried out one after another, and explicit states. Everything that
 // happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
-// vCPUs run exactly while the state is Running and nobody holds them.
+// vCPUs run exactly while the machine was started and nothing holds it; devices run then, too, and stand still otherwise.
 using System.Threading.Channels;
 using Lamina.Core.Engine;
 
@@ -31,10 +31,9 @@ internal sealed class MachineLife : IHardwareEvents
     private IHardware? _hardware;
     private VcpuThread[] _threads = [];
     private volatile MachineState _state;
-    private volatile bool _debuggerHolds;
+    private int _holds;
     private DebugRun? _debuggerLets;
-    private bool _waitsForHost;
-    private bool _clockRuns;
+    private bool _clockRuns, _isStill;
     private readonly Lock _statisticsGate = new();
     private IReadOnlyDictionary<string, long>? _lastStatistics;
     private long _resets;
@@ -47,6 +46,9 @@ internal sealed class MachineLife : IHardwareEvents
 
     /// <summary>The state after the last finished action.</summary>
     internal MachineState State => _state;
+
+    /// <summary>Why it stands still.</summary>
+    internal Holds Holds => (Holds)Volatile.Read(ref _holds);
 
     /// <summary>How the machine ended; completes when it has.</summary>
     internal Task<MachineResult> Result => _result.Task;
@@ -73,7 +75,7 @@ internal sealed class MachineLife : IHardwareEvents
     internal Task DoAsync(MachineAction action) => Enqueue(() => CarryOutAsync(action));
 
     /// <summary>Keeps the vCPUs from running until a debugger lets them. Called before the start.</summary>
-    internal void HoldForDebugger() => _debuggerHolds = true;
+    internal void HoldForDebugger() => Hold(Holds.Debugger);
 
     /// <summary>
     /// For a debugger: parks all vCPUs, then runs a function. It returns what happens from then on; null keeps all parked.
@@ -82,10 +84,10 @@ internal sealed class MachineLife : IHardwareEvents
     internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, DebugRun?> whileParked) => Enqueue(async () =>
     {
         if (_state == MachineState.Ended) return;
-        _debuggerHolds = true;
+        Hold(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
         _debuggerLets = whileParked(_hardware!.Vcpus);
-        _debuggerHolds = _debuggerLets is null;
+        if (_debuggerLets is not null) Release(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
     });
 
@@ -107,12 +109,12 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
-    // Only what was paused for this goes on by itself, and only where nobody decided otherwise since.
     void IHardwareEvents.WaitForHost(bool waits) => _ = Enqueue(async () =>
     {
-        if (waits ? _state != MachineState.Running : _state != MachineState.Paused || !_waitsForHost) return;
-        await CarryOutAsync(waits ? new MachineAction.Pause() : new MachineAction.Resume()).ConfigureAwait(false);
-        _waitsForHost = waits;
+        if (_state is not (MachineState.Running or MachineState.Paused)) return;
+        if (waits) Hold(Holds.HostFull);
+        else Release(Holds.HostFull);
+        await ApplyAsync().ConfigureAwait(false);
     });
 
     // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
@@ -130,7 +132,7 @@ internal sealed class MachineLife : IHardwareEvents
                 Raise(new MachineAction.Reset(ResetCause.TripleFault));
                 break;
             case VcpuExit.Debug when Debugger is { } debugger:
-                _debuggerHolds = true;
+                Hold(Holds.Debugger);
                 debugger.Stopped(thread.Vcpu.Index);
                 break;
             default:
@@ -166,7 +168,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     private async Task CarryOutAsync(MachineAction action)
     {
-        if (!action.IsLegalIn(_state)) throw new MachineException($"a machine that is {Text(_state)} cannot be {action.Verb}");
+        if (!action.IsLegalIn(_state) || (action is MachineAction.Pause && Holds.HasFlag(Holds.User))) throw new MachineException($"a machine that is {Text(_state)} cannot be {action.Verb}");
         try
         {
             switch (action)
@@ -175,11 +177,11 @@ internal sealed class MachineLife : IHardwareEvents
                     Start();
                     break;
                 case MachineAction.Pause:
-                    _state = MachineState.Paused;
+                    Hold(Holds.User);
                     break;
                 case MachineAction.Resume:
-                    _state = MachineState.Running;
-                    _waitsForHost = false;
+                    // Whoever lets it go on knows of a full disk; it holds the machine again where that has not changed.
+                    Release(Holds.User | Holds.HostFull);
                     break;
                 case MachineAction.Reset reset:
                     await ResetAsync(reset.Cause).ConfigureAwait(false);
@@ -239,16 +241,37 @@ internal sealed class MachineLife : IHardwareEvents
         }
     }
 
-    // Brings the vCPUs and the clock to what state and holds ask for.
+    private void Hold(Holds why) => Interlocked.Or(ref _holds, (int)why);
+
+    private void Release(Holds why) => Interlocked.And(ref _holds, (int)~why);
+
+    // Brings the vCPUs, the devices and the clock to what the holds ask for.
     private async Task ApplyAsync()
     {
-        var run = _state == MachineState.Running && !_debuggerHolds;
+        var holds = Holds;
+        if (_state is MachineState.Running or MachineState.Paused) _state = (holds & ~Holds.Debugger) == Holds.None ? MachineState.Running : MachineState.Paused;
+        var run = _state == MachineState.Running && holds == Holds.None;
         if (!run) await ParkAsync().ConfigureAwait(false);
         var clock = run && _debuggerLets is not { Clock: false };
-        if (_clockRuns != clock) _hardware!.SetClockRunning(_clockRuns = clock);
+        if (!clock) SetClock(false);
+        SetStill(!run && (holds & ~Holds.HostFull) != Holds.None);
         if (!run) return;
+        if (clock) SetClock(true);
         foreach (var thread in _threads)
             if (_debuggerLets is not { } lets || lets.Vcpus.Contains(thread.Vcpu.Index)) thread.Release();
+    }
+
+    private void SetClock(bool runs)
+    {
+        if (_clockRuns != runs) _hardware!.SetClockRunning(_clockRuns = runs);
+    }
+
+    private void SetStill(bool still)
+    {
+        if (_isStill == still) return;
+        _isStill = still;
+        if (still) _hardware!.Pause();
+        else _hardware!.Resume();
     }
 
     private Task ParkAsync() => Task.WhenAll(_threads.Select(t => t.ParkAsync()));

@@ -6,8 +6,8 @@ using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
 using Lamina.Core.Net;
+using Lamina.Core.Units;
 using Lamina.Devices.Virtio.Net;
-using Lamina.Life;
 
 namespace Lamina.Networks;
 
@@ -22,7 +22,7 @@ internal static class NetworkBackends
     /// <summary>The cards of a spec; their backends belong to the units.</summary>
     /// <exception cref="MachineException">A value cannot be.</exception>
     /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
-    internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkSpec> networks, UnitStack units) =>
+    internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkSpec> networks, UnitTree units) =>
         [.. networks.Select((network, index) => Open(network, index, units))];
 
     /// <summary>Reads a card's address.</summary>
@@ -35,7 +35,7 @@ internal static class NetworkBackends
         return bytes;
     }
 
-    private static NetworkCard Open(NetworkSpec network, int index, UnitStack units)
+    private static NetworkCard Open(NetworkSpec network, int index, UnitTree units)
     {
         if (network.Queues is < 1 or > MostQueues) throw new MachineException($"a network card has 1 to {MostQueues} pairs of queues, not {network.Queues}");
         var mac = network.Mac is { } given ? ReadMac(given) : MakeMac(network.Target, index);
@@ -48,7 +48,7 @@ internal static class NetworkBackends
             NetworkTarget.Backend own => own.Channel,
             _ => throw new MachineException($"there is no network {network.Target.GetType().Name}"),
         };
-        units.Push(backend);
+        units.Add($"backends/network {index}", backend);
         return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(mac, network.Queues)), backend);
     }
 

@@ -110,6 +110,14 @@ public sealed class FullDisksTests : IDisposable
         {
         }
 
+        public void Pause()
+        {
+        }
+
+        public void Resume()
+        {
+        }
+
         public void SetClockRunning(bool running)
         {
         }
