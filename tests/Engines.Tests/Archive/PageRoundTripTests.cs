@@ -6,7 +6,7 @@ using Lamina.Core.Memory;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
@@ -14,7 +14,7 @@ using Lamina.Engines.X86.Cpuid;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 using Assembler = Iced.Intel.Assembler;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
 
 namespace Lamina.Engines.Tests.Archive;
 

@@ -210,7 +210,7 @@ public sealed class PagingTests
         machine.Context->Cr0 |= Cr0.PG;
         machine.Context->Cr4 = Cr4.PAE;
         machine.Write(TestMachine.PageTables, 1ul | 2); // R/W is reserved in a PDPTE
-        var execute = new Translator.Decode.Instruction { Id = Translator.Decode.InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
+        var execute = new X86.Decode.Instruction { Id = X86.Decode.InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
         machine.Rax = TestMachine.PageTables;
 
         machine.AssertFault(machine.Processor.Execute(in execute), Vector.GeneralProtection, 0);

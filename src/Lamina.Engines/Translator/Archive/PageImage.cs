@@ -3,7 +3,7 @@
 // at Origin, so that 0 still says "nowhere": first what runs often, from a cache line's start, then the cold part, from another.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Runtime;
 

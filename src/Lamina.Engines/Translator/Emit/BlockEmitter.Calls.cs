@@ -3,7 +3,7 @@
 // the jump cache. What the notes say is true as long as what the jump cache says is, and they are emptied together. They are
 // not used up, so a landing looks whether anybody wants the vCPU out, as a pad does: a guest may loop over returns alone.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 

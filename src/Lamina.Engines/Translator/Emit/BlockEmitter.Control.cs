@@ -4,7 +4,7 @@
 // jumps to other pages get a far link: it makes sure that the cache still has the pad, and jumps to the block itself.
 // Calls and returns are in BlockEmitter.Calls.cs.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 

@@ -4,7 +4,7 @@
 // waits in the frame, since scratch registers are needed in between. It cannot grow stale, because nothing in a group
 // leaves generated code: where the group's look-up fails, or that of an access between its members, the instructions go
 // on in the cold part (see Stretches).
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

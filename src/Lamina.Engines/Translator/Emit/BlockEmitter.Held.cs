@@ -1,7 +1,7 @@
 // Of the guest's registers that live in memory, one may stay in scratch 0 from one instruction to the next, changed there
 // as often as the guest does, and stored once: by instructions between registers and by a group's members, which leave
 // scratch 0 alone, cannot fault and cannot leave. Whatever else comes finds everything in its slot.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

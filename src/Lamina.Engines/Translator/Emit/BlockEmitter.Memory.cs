@@ -10,7 +10,7 @@
 using System.Numerics;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 

@@ -1,7 +1,7 @@
 // Instructions between registers that name one of the guest's registers that live in memory: where the instruction has a
 // form with a memory operand in that register's place, it works on the slot itself. (Elsewhere the register is loaded,
 // used and stored: Plain.)
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

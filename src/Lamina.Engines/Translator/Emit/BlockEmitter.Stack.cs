@@ -1,7 +1,7 @@
 // PUSH, POP, LEAVE and the stack side of CALL and RET, for the stacks that all current code has: 64-bit, or flat 32-bit
 // with operands of the stack's width. The rest goes to the executor.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 

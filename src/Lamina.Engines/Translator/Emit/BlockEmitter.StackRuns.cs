@@ -1,7 +1,7 @@
 // Runs of PUSH or POP of registers, as functions begin and end with (and RET behind a run of POP): the addresses are known
 // distances apart, so that one look at the table serves all of them (see Stretches). Only the first instruction's access
 // can fault, before anything has changed.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

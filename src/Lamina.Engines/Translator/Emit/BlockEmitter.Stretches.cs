@@ -2,7 +2,7 @@
 // lie in one page, the same instructions stand once more in the cold part, each with its own check. What makes a stretch:
 // StackRuns, Groups.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -1,7 +1,7 @@
 // System instructions that need no C#: those that kernels execute all the time and whose checks the block's modes have
 // done already. What they cannot decide by themselves goes to the executor.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;

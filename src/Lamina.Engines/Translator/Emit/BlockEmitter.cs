@@ -7,7 +7,7 @@
 // happened of an instruction that may still fault. At the block's ends live flags are in the host's flags for direct
 // links and parked for everything that goes through the jump cache.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;

@@ -2,7 +2,7 @@
 // is for this address (the cache is a hash), that nobody wants the vCPU out, and then make flags and the code page what
 // the block expects.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Emit.GuestRegisters;
 

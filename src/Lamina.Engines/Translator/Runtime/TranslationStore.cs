@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;

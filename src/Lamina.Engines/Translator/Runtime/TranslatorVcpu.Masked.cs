@@ -2,7 +2,7 @@
 // those (SDM vol. 1, 15.6.4): some instructions, by rules of their own. Which, the host's CPU knows best. So where the
 // guest's access as a whole faults, the instruction runs on a window of host memory in which the same bytes are missing:
 // if the host faults, the guest does; else what was stored is taken over.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Host;

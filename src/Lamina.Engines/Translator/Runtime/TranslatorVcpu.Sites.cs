@@ -2,7 +2,7 @@
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 

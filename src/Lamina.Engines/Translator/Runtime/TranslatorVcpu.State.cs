@@ -1,6 +1,6 @@
 // The outside's view of a vCPU: its state, a debugger's requests, counters.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.Translator.Emit;
 
 namespace Lamina.Engines.Translator.Runtime;
