@@ -1,5 +1,6 @@
 // Page walks in every mode, against the rules of SDM vol. 3, 4.6.1 written down once more, independently.
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 
 namespace Lamina.Engines.Tests.X86;
@@ -210,7 +211,7 @@ public sealed class PagingTests
         machine.Context->Cr0 |= Cr0.PG;
         machine.Context->Cr4 = Cr4.PAE;
         machine.Write(TestMachine.PageTables, 1ul | 2); // R/W is reserved in a PDPTE
-        var execute = new X86.Decode.Instruction { Id = X86.Decode.InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
+        var execute = new Instruction { Id = InstructionId.MovToCr, Reg = 3, Rm = 0, Length = 3 };
         machine.Rax = TestMachine.PageTables;
 
         machine.AssertFault(machine.Processor.Execute(in execute), Vector.GeneralProtection, 0);

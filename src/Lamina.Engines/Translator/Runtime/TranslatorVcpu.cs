@@ -90,7 +90,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->LargeMap = (ulong)_largeMap.Address;
         _area->WriteHints = _writeHints.Table;
         _area->SharedPads = store.SharedPads.Table;
-        _area->XsaveMask = model.XcrMask;
+        _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
         _processor = new Processor(new ProcessorOptions
         {
             Index = options.Index,
