@@ -33,8 +33,7 @@ internal sealed unsafe partial class KvmVcpu
     /// <inheritdoc/>
     public void SetState(VcpuState state)
     {
-        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~(_model.XcrMask | 1)) != 0)
-            throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
+        _model.Require(state);
         Volatile.Write(ref _startUp, -1);
         Interlocked.And(ref _requests, ~(InitRequest | NmiRequest));
         PutState(state);
@@ -161,11 +160,11 @@ internal sealed unsafe partial class KvmVcpu
             state.Xsave.AsSpan(0, length).CopyTo(new Span<byte>(xsave.region, length));
             // What is not in XSTATE_BV is in its initial state; MXCSR alone counts always.
             var mxcsr = image.Mxcsr;
-            var components = _model.XcrMask | LegacyComponents;
+            var components = _model.XcrMask | XsaveImage.LegacyComponents;
             for (var component = 0; component < 8; component++)
                 if ((components >> component & 1) != 0 && !image.InUse(component)) image.Initialize(component);
             image.Mxcsr = mxcsr & KernelMxcsrMask;
-            image.StateBits = LegacyComponents | image.StateBits & components;
+            image.StateBits = XsaveImage.LegacyComponents | image.StateBits & components;
             new Span<byte>(xsave.region + XsaveImage.HeaderAt + 8, 56).Clear();
         }
         Require(_vcpu.Request(KVM_SET_XSAVE, &xsave), "takes no vector registers");
@@ -173,9 +172,6 @@ internal sealed unsafe partial class KvmVcpu
 
     // Bits of MXCSR that every processor with hardware virtualization has. SDM vol. 1, 11.6.6.
     private const uint KernelMxcsrMask = 0xffff;
-
-    // x87 and SSE, which a guest without XSAVE has too.
-    private const ulong LegacyComponents = 3;
 
     private int XsaveLength => (int)_model.StandardSize(_model.XcrMask);
 

@@ -101,8 +101,7 @@ internal sealed unsafe partial class Processor
     /// <exception cref="ArgumentException">The state is not one that this CPU model can be in.</exception>
     public void Load(VcpuState state)
     {
-        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~_model.XcrMask) != 0)
-            throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
+        _model.Require(state);
         for (var n = 0; n < 16; n++) Context->Gpr[n] = state.Gpr[n];
         Context->Rip = state.Rip;
         Context->ArithmeticFlags = state.Rflags & Rflags.Arithmetic;
@@ -143,10 +142,8 @@ internal sealed unsafe partial class Processor
         var length = Math.Min(xsave.Length, (int)_model.StandardSize(_model.XcrMask));
         xsave.AsSpan(0, length).CopyTo(new Span<byte>(Context->XsaveArea, length));
         // A hand-made or hostile image must not make the host's XRSTOR fault.
-        vectors.StateBits &= _model.XcrMask;
-        new Span<byte>(Context->XsaveArea + XsaveImage.HeaderAt + 8, 56).Clear();
-        vectors.Mxcsr &= _mxcsrMask;
         *(uint*)(Context->XsaveArea + XsaveImage.MxcsrMaskAt) = _mxcsrMask;
+        vectors.MakeLoadable();
         new Span<byte>(Context->XsaveArea + XsaveImage.InstructionPointerAt, 16).Clear();
     }
 }

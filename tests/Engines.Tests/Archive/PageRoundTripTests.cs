@@ -6,15 +6,16 @@ using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 using Assembler = Iced.Intel.Assembler;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
 
 namespace Lamina.Tests.Engines.Archive;
 

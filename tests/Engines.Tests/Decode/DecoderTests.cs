@@ -1,5 +1,5 @@
 // What the decoder promises, one behaviour a test, with bytes that a reader can check against the manual.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 
 namespace Lamina.Tests.Engines.Decode;

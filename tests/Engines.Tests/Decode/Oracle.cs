@@ -1,11 +1,11 @@
 // The oracle of the decoder's tests: the same bytes decoded by Iced, and a comparison field by field. It says what
 // differs in words, with the bytes; what differs on purpose is in IntendedDifferences.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Xunit;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
-using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
+using EncodingKind = Lamina.Engines.X86.Decode.EncodingKind;
+using Instruction = Lamina.Engines.X86.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Tests.Engines.Decode;

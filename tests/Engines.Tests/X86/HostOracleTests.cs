@@ -1,6 +1,6 @@
 // Executor instructions that user code may run, compared with the host CPU: registers, defined flags, memory, vectors.
 using System.Runtime.Intrinsics.X86;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Memory;
 using Xunit;

@@ -1,7 +1,7 @@
 // The host CPU as oracle for the C# executor: runs one user-mode instruction with given registers, flags, vector state
 // and a memory window, natively and on a guest processor whose page tables map the window at the same addresses.
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Host;

@@ -1,7 +1,7 @@
 // A hostile guest: random instructions with random state in every mode. Nothing may throw or hang, and an instruction that
 // faults leaves registers as they were, save those that are done in parts.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Segmentation;
 using Xunit;

@@ -1,7 +1,7 @@
 // Which arithmetic flags may still be read after each instruction of a block. A memory access whose flags are dead can
 // be checked with instructions that clobber them; elsewhere they are parked first. At the block's end the first
 // instructions of the successors are looked at; where that is not possible all flags count as live.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Analyse;
 

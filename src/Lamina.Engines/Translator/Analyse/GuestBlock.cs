@@ -1,6 +1,6 @@
 // Reads one block of guest code: from an address to the first instruction that ends it, or to the page's end. A block
 // never reaches into the next page, but for the case that its first instruction does; then it is that instruction alone.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Analyse;
 

@@ -6,11 +6,11 @@ using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Runtime;
 

@@ -3,8 +3,9 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Paging;
 
@@ -438,8 +439,16 @@ internal sealed unsafe partial class TranslatorVcpu
             _resume = _area->ExitAddress - 5;
             return true;
         }
+        var rip = _cpu->Rip;
         var outcome = _processor.Execute(instruction);
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
+        if (!_processor.KeepVectorsLoadable())
+        {
+            // A mistake of ours that the way back into generated code would fault at: the instruction is refused instead.
+            _trace?.Invoke($"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
+            _cpu->Rip = rip;
+            return DeliverFault();
+        }
         switch (outcome)
         {
             case Outcome.Next:
@@ -494,7 +503,8 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
-        var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
+        var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException(
+            $"the stub '{_store.Stubs.NameAt(_area->FaultAddress)}' faulted at +{offset:x}: exception {_area->FaultSignal >> 8} (signal {(byte)_area->FaultSignal}) about {_area->FaultLinear:x}");
         var faulting = buffer.FindSite(block, offset + 1);
         var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");

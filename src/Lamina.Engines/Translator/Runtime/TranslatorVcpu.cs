@@ -10,6 +10,7 @@ using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Memory;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -91,7 +92,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->LargeMap = (ulong)_largeMap.Address;
         _area->WriteHints = _writeHints.Table;
         _area->SharedPads = store.SharedPads.Table;
-        _area->XsaveMask = model.XcrMask;
+        _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
         _processor = new Processor(new ProcessorOptions
         {
             Index = options.Index,

@@ -1,6 +1,8 @@
 // What CPUID says to a guest, as data: a table made once per machine from the host's and from what is implemented.
 // Whoever answers a guest's CPUID (the executor, or the KVM engine through its own table) asks here.
+using System.Buffers.Binary;
 using System.Collections.Frozen;
+using Lamina.Core.Engine;
 
 namespace Lamina.Engines.X86.Cpuid;
 
@@ -176,6 +178,21 @@ internal sealed class CpuModel
             size += _components[n].Size;
         }
         return size;
+    }
+
+    /// <summary>Refuses a state that this model cannot be in.</summary>
+    /// <exception cref="ArgumentException">A sentence that says what it has which the model lacks.</exception>
+    public void Require(VcpuState state)
+    {
+        const int headerEnd = 576, headerAt = 512;
+        var components = state.Xsave.Length >= headerEnd ? BinaryPrimitives.ReadUInt64LittleEndian(state.Xsave.AsSpan(headerAt)) : 0;
+        // x87 and SSE are there without XSAVE, too, and XCR0 is 1 then.
+        var lacking = (Name("XCR0", state.Xcr0 & ~(XcrMask | 1)) + Name("vector components", components & ~(XcrMask | 3))
+            + Name("CR4", state.Cr4 & ~Cr4Mask) + Name("EFER", state.Efer & ~EferMask)).TrimStart(' ', ',');
+        if (lacking.Length != 0)
+            throw new ArgumentException($"the saved state uses what this CPU model does not offer ({lacking}); restore it on a machine with the CPU model that it was saved with", nameof(state));
+
+        static string Name(string what, ulong bits) => bits == 0 ? "" : $", {what} 0x{bits:x}";
     }
 
     /// <summary>Answers CPUID on one vCPU.</summary>

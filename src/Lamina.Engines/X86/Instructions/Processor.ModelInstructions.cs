@@ -1,6 +1,6 @@
 // CPUID, time-stamp counter, MSRs and XCR0. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Msr;
 
 namespace Lamina.Engines.X86;

@@ -1,6 +1,6 @@
 // PUSH, POP and their kin, flags on the stack, ENTER and LEAVE. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;

@@ -2,7 +2,7 @@
 // The x87 instruction and data pointers are written as zeros: what the host recorded are addresses of the engine.
 // SDM vol. 1, 10.5 and chapter 13.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Paging;
 

@@ -2,7 +2,7 @@
 // numbers, and what is known but not offered. SDM vol. 2; APM vol. 3.
 using System.Security.Cryptography;
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 
 namespace Lamina.Engines.X86;

@@ -1,9 +1,9 @@
 // The EVEX opcode map 1 (SDM vol. 2, 2.7): what AVX-512 made of the 0F map.
 // Two words a row: what it matches, what it means. Row.cs explains the vocabulary.
-using static Lamina.Engines.Translator.Decode.Tables.Row;
-using Id = Lamina.Engines.Translator.Decode.InstructionId;
+using static Lamina.Engines.X86.Decode.Tables.Row;
+using Id = Lamina.Engines.X86.Decode.InstructionId;
 
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 internal static class Evex1
 {

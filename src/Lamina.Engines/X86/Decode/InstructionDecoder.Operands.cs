@@ -1,9 +1,9 @@
 // The second half of the decoder: an opcode's row becomes the description of the instruction. Sizes, registers, memory
 // operand and immediates are read here in the order of the bytes; what a row cannot say stands in
 // InstructionDecoder.Special.cs.
-using Lamina.Engines.Translator.Decode.Tables;
+using Lamina.Engines.X86.Decode.Tables;
 
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 internal static partial class InstructionDecoder
 {

@@ -1,9 +1,9 @@
 // The two-byte opcode map 0F (SDM vol. 2, table A-3) with its groups: system instructions, MMX, SSE, SSE2, SSE3, SSE4a.
 // Two words a row: what it matches, what it means. Row.cs explains the vocabulary.
-using static Lamina.Engines.Translator.Decode.Tables.Row;
-using Id = Lamina.Engines.Translator.Decode.InstructionId;
+using static Lamina.Engines.X86.Decode.Tables.Row;
+using Id = Lamina.Engines.X86.Decode.InstructionId;
 
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 internal static class Legacy0F
 {

@@ -1,8 +1,8 @@
 // What the rows of the tables cannot say: prefixes that are not part of the opcode, and the handful of instructions
 // whose description depends on their register numbers, their count or their opcode byte.
-using Lamina.Engines.Translator.Decode.Tables;
+using Lamina.Engines.X86.Decode.Tables;
 
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 internal static partial class InstructionDecoder
 {

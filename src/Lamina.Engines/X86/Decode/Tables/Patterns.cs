@@ -1,6 +1,6 @@
 // The few combinations of flags, implicit registers and operand sizes that a row names by number. Arrays rather than
 // spans over constant data: before a method is optimised, making such a span costs a call into the runtime.
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 /// <summary>What the numbers in a row's second word stand for.</summary>
 internal static class Patterns

@@ -3,7 +3,7 @@
 // ModRM.rm and ModRM.reg, W and V vectors, Q and P MMX registers, H and B vector and general register in vvvv, Z the
 // register in the opcode; the last letter is what is done with it: N nothing, R read, W write, X both.
 // The tables are constant data: nothing is built at start-up but the index (OpcodeIndex), and only the decoder reads them.
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 /// <summary>Names of the bits of a row's two words.</summary>
 internal static class Row

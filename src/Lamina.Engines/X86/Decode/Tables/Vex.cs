@@ -1,9 +1,9 @@
 // The VEX opcode maps (SDM vol. 2, 2.3 and tables ): AVX, AVX2, FMA, F16C, BMI, opmask instructions.
 // Two words a row: what it matches, what it means. Row.cs explains the vocabulary.
-using static Lamina.Engines.Translator.Decode.Tables.Row;
-using Id = Lamina.Engines.Translator.Decode.InstructionId;
+using static Lamina.Engines.X86.Decode.Tables.Row;
+using Id = Lamina.Engines.X86.Decode.InstructionId;
 
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 internal static class Vex
 {

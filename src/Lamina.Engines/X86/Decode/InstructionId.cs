@@ -1,6 +1,6 @@
 // The instructions that are not simply run on the host as they are: they branch, use the stack, touch system state,
 // have no twin in 64-bit mode, or need a view of memory that one operand does not describe.
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 /// <summary>Identity of an instruction. Everything not listed is <see cref="Plain"/>.</summary>
 public enum InstructionId : ushort

@@ -1,7 +1,7 @@
 // Where the rows of an opcode stand in its table. Rows are sorted by opcode and carry it, so the index is derived from
 // them once, at first use, in one pass over the constant data of each table; there is nothing else to initialise.
 // Called by the decoder only.
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 /// <summary>The opcode tables by number, and an index over all of them.</summary>
 internal static class OpcodeIndex

@@ -1,9 +1,9 @@
 // The three-byte opcode maps 0F 38 and 0F 3A (SDM vol. 2, tables ): SSSE3, SSE4, AES, SHA, MOVBE, ADX.
 // Two words a row: what it matches, what it means. Row.cs explains the vocabulary.
-using static Lamina.Engines.Translator.Decode.Tables.Row;
-using Id = Lamina.Engines.Translator.Decode.InstructionId;
+using static Lamina.Engines.X86.Decode.Tables.Row;
+using Id = Lamina.Engines.X86.Decode.InstructionId;
 
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 internal static class Legacy0F38
 {

@@ -1,9 +1,9 @@
 // The one-byte opcode map (SDM vol. 2, table A-2) with groups 1 to 11 and the x87 escapes D8 to DF.
 // Two words a row: what it matches, what it means. Row.cs explains the vocabulary; prefixes and escapes have no rows.
-using static Lamina.Engines.Translator.Decode.Tables.Row;
-using Id = Lamina.Engines.Translator.Decode.InstructionId;
+using static Lamina.Engines.X86.Decode.Tables.Row;
+using Id = Lamina.Engines.X86.Decode.InstructionId;
 
-namespace Lamina.Engines.Translator.Decode.Tables;
+namespace Lamina.Engines.X86.Decode.Tables;
 
 internal static class LegacyOneByte
 {

@@ -5,9 +5,9 @@
 // near branches in 64-bit mode, LOCK MOV CR0 is not CR8, UD0 has a ModRM byte. But what is #UD for the fields of VEX and
 // EVEX follows the host: where it is ignored there, so it is here, and the host is given the very bytes.
 using System.Runtime.Intrinsics.X86;
-using Lamina.Engines.Translator.Decode.Tables;
+using Lamina.Engines.X86.Decode.Tables;
 
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 /// <summary>Decodes x86 machine code of all three code sizes (SDM vol. 2, chapter 2 and appendix A).</summary>
 internal static partial class InstructionDecoder

@@ -3,7 +3,7 @@
 // rewritten, so only their shape is kept. The others have an identity of their own.
 using System.Runtime.InteropServices;
 
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 /// <summary>The size of code that CS says: decides default operand and address sizes.</summary>
 public enum CodeSize : byte

@@ -2,7 +2,7 @@
 // Reading past the end gives zeros and is noticed once, when the instruction is complete.
 using System.Buffers.Binary;
 
-namespace Lamina.Engines.Translator.Decode;
+namespace Lamina.Engines.X86.Decode;
 
 /// <summary>The decoder's working state; lives on the stack for one instruction.</summary>
 internal ref struct DecodeState
