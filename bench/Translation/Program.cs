@@ -41,7 +41,7 @@ for (var round = 1; round <= rounds; round++)
 
 unsafe (int Count, TimeSpan Time) Decode()
 {
-    var block = new GuestBlock();
+    var block = new GuestBlock(model.InstructionSet);
     var page = (byte*)memory.HostBase;
     var count = 0;
     var start = Stopwatch.GetTimestamp();

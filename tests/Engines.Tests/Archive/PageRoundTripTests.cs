@@ -103,7 +103,7 @@ public sealed unsafe class PageRoundTripTests : IDisposable
         using var after = new Side(_folder.FullName, Second, _page);
         Assert.NotNull(after.Translate(Second));
         var adopter = new PageAdopter(after.Buffer, new ByteFingerprint());
-        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.HasSmap));
+        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.InstructionSet));
         var bytes = Array.Empty<byte>();
         bytes = archive.Read(PageHash.Of(_page), ref bytes).ToArray();
         Assert.True(PageImage.TryRead(bytes, out var sound));
@@ -272,13 +272,13 @@ public sealed unsafe class PageRoundTripTests : IDisposable
             Write(physical, page);
             Settings = new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes, ArchiveFolder = folder, ArchiveWorthwhileBytes = 0 };
             var model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, VcpuCount = 1 });
-            HasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
+            InstructionSet = model.InstructionSet;
             Store = new TranslationStore(_memory, Settings, model);
         }
 
         public TranslatorSettings Settings { get; }
 
-        public bool HasSmap { get; }
+        public InstructionSet InstructionSet { get; }
 
         public TranslationStore Store { get; }
 

@@ -207,7 +207,7 @@ public sealed unsafe class HostOracleTests : IDisposable
             var count = (int)_runner.Guest.Rcx & (size == 64 ? 63 : 31);
             var isDouble = hex.Contains("0FA", StringComparison.Ordinal);
             if (isDouble && count > size) continue; // undefined as a whole
-            Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, out _));
+            Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, _runner.Model.InstructionSet, out _));
             // OF is defined for a count of one; CF of a shift not beyond the operand's size. With no count nothing changes.
             var undefined = count is 0 or 1 ? Flags.None : Flags.OF;
             var operation = code[^1] >> 3 & 7;

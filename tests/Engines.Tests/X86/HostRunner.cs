@@ -96,7 +96,7 @@ internal sealed unsafe class HostRunner : IDisposable
     /// <summary>Runs on the guest; a string instruction goes on until it is done.</summary>
     public Outcome RunOnGuest(ReadOnlySpan<byte> code, out Instruction instruction)
     {
-        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, out instruction));
+        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, Model.InstructionSet, out instruction));
         Guest.Context->Rip = TestMachine.Code;
         while (true)
         {

@@ -15,7 +15,7 @@ using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
-internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, NeighbourLookup neighbour, bool hasSmap)
+internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, NeighbourLookup neighbour)
 {
     private enum FlagPlace : byte
     {
@@ -236,7 +236,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Wrfsbase or InstructionId.Wrgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
                 EmitWriteSegmentBase(instruction);
                 break;
-            case InstructionId.Stac or InstructionId.Clac when Supervisor64 && hasSmap:
+            case InstructionId.Stac or InstructionId.Clac when Supervisor64:
                 EmitAccessCheckFlag(instruction.Id == InstructionId.Stac);
                 break;
             case InstructionId.Syscall when _long && (_key & (ModeKey.User | ModeKey.SingleStep | ModeKey.AlignmentCheck)) == ModeKey.User:

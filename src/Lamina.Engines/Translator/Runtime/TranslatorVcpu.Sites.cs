@@ -321,7 +321,7 @@ internal sealed unsafe partial class TranslatorVcpu
             new ReadOnlySpan<byte>((byte*)_memory.HostBase + page.PhysicalPage, 16 - here).CopyTo(bytes[here..]);
             length = 16;
         }
-        return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), out instruction) == DecodeResult.Ok;
+        return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), _model.InstructionSet, out instruction) == DecodeResult.Ok;
     }
 
     private void Fill(ulong linear, in Translation page, bool write)

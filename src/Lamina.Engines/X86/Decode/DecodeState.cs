@@ -57,9 +57,12 @@ internal ref struct DecodeState
     /// <summary>As AMD's processors: fields of VEX and EVEX that an instruction has no use for are ignored where Intel's raise #UD.</summary>
     internal readonly bool IgnoresUnused;
 
-    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size, bool ignoresUnused)
+    /// <summary>What the processor offers.</summary>
+    internal readonly Extensions Offered;
+
+    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size, in InstructionSet set)
     {
-        IgnoresUnused = ignoresUnused;
+        (Offered, IgnoresUnused) = (set.Offered, set.IgnoresUnused);
         _code = code.Length > MaximumLength ? code[..MaximumLength] : code;
         Is64 = size == CodeSize.Code64;
         Is16 = size == CodeSize.Code16;

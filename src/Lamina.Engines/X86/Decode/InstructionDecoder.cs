@@ -1,10 +1,9 @@
 // The x86 decoder: bytes in, one Instruction out. This file reads prefixes, escapes and VEX/EVEX payloads and finds the
-// row of the opcode; InstructionDecoder.Operands.cs turns the row into the description. It knows encodings only: whether
-// the processor offers an extension, the CPU mode or privilege allow an instruction is for its callers, the block
-// builder and the executor. Where Intel's and AMD's processors differ, it does as Intel's: prefix 66 does not change
+// row of the opcode; InstructionDecoder.Operands.cs turns the row into the description. What the processor does not offer
+// is no instruction; whether the CPU mode or privilege allow one is for its callers, the block builder and the executor.
+// Where Intel's and AMD's processors differ, it does as Intel's: prefix 66 does not change
 // near branches in 64-bit mode, LOCK MOV CR0 is not CR8, UD0 has a ModRM byte. But what is #UD for the fields of VEX and
-// EVEX follows the host: where it is ignored there, so it is here, and the host is given the very bytes.
-using System.Runtime.Intrinsics.X86;
+// EVEX follows the vendor of host and guest: where it is ignored there, so it is here, and the host is given the very bytes.
 using Lamina.Engines.X86.Decode.Tables;
 
 namespace Lamina.Engines.X86.Decode;
@@ -15,31 +14,20 @@ internal static partial class InstructionDecoder
     /// <summary>Decodes the instruction at the start of <paramref name="code"/>.</summary>
     /// <param name="code">The bytes; 15 suffice for any instruction, fewer may end in <see cref="DecodeResult.Truncated"/>.</param>
     /// <param name="size">Code size of the segment they are in.</param>
+    /// <param name="set">What the processor offers, and whose rules hold.</param>
     /// <param name="instruction">The instruction; of no meaning unless the result is <see cref="DecodeResult.Ok"/>.</param>
     /// <returns>
     /// What the bytes are. What is known to be invalid from the bytes given is <see cref="DecodeResult.Invalid"/> even
     /// if more would follow; what needs more bytes than were given is never anything but Truncated or TooLong.
     /// </returns>
-    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, out Instruction instruction) =>
-        Decode(code, size, s_hostIgnoresUnused, out instruction);
-
-    /// <summary>Decodes by the rules of a vendor.</summary>
-    /// <param name="code">As in the other form.</param>
-    /// <param name="size">As in the other form.</param>
-    /// <param name="ignoresUnused">Whether fields of VEX and EVEX that an instruction has no use for are ignored (AMD) or #UD (Intel: SDM vol. 2, 2.7.11).</param>
-    /// <param name="instruction">As in the other form.</param>
-    /// <returns>As in the other form.</returns>
-    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, bool ignoresUnused, out Instruction instruction)
+    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, in InstructionSet set, out Instruction instruction)
     {
         instruction = default;
-        var state = new DecodeState(code, size, ignoresUnused);
+        var state = new DecodeState(code, size, set);
         DecodeResult result = state.End(DecodeAny(ref state, ref instruction));
         instruction.Length = (byte)state.Position;
         return result;
     }
-
-    // "AuthenticAMD" or "HygonGenuine", by the first four letters of each.
-    private static readonly bool s_hostIgnoresUnused = X86Base.IsSupported && X86Base.CpuId(0, 0).Ebx is 0x6874_7541 or 0x6f67_7948;
 
     private static DecodeResult DecodeAny(ref DecodeState state, ref Instruction instruction)
     {
@@ -296,7 +284,7 @@ internal static partial class InstructionDecoder
 
         for (; rows > 0; rows--, row += 2)
         {
-            if ((words[row] & key) == 0)
+            if ((words[row] & key) == 0 && (Requirements.Of(words[row], words[row + 1], length) & ~state.Offered) == 0)
             {
                 instruction.MandatoryPrefix = (words[row] & Row.KeyNoPrefix) != 0 || state.Encoding != EncodingKind.Legacy
                     ? MandatoryPrefixes[state.Prefix] : (byte)0;

@@ -10,16 +10,16 @@ internal static class Evex2
     /// <summary>Map 2 (0F 38).</summary>
     internal static ReadOnlySpan<ulong> Rows =>
     [
-        0x00 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSHUFB
-        0x04 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMADDUBSW
-        0x0B | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMULHRSW
+        0x00 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPSHUFB
+        0x04 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMADDUBSW
+        0x0B | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMULHRSW
         0x0C | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMILPS
         0x0D | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMILPD
-        0x10 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSRLVW
-        0x10 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512, // VPMOVUSWB
-        0x11 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSRAVW
+        0x10 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPSRLVW
+        0x10 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512BW, // VPMOVUSWB
+        0x11 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPSRAVW
         0x11 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML4 | Avx512, // VPMOVUSDB
-        0x12 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSLLVW
+        0x12 | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPSLLVW
         0x12 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML8 | Avx512, // VPMOVUSQB
         0x13 | P66 | W0 | L012 | Sae | Kz, ModRm | VW | WR | ML2 | Avx512, // VCVTPH2PS
         0x13 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512, // VPMOVUSDW
@@ -32,18 +32,18 @@ internal static class Evex2
         0x16 | P66 | W0 | L12 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMPS
         0x16 | P66 | W1 | L12 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMPD
         0x18 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M4 | Avx512, // VBROADCASTSS
-        0x19 | P66 | W0 | L12 | Kz, ModRm | VW | WR | M8 | Avx512, // VBROADCASTF32X2
+        0x19 | P66 | W0 | L12 | Kz, ModRm | VW | WR | M8 | Avx512DQ, // VBROADCASTF32X2
         0x19 | P66 | W1 | L12 | Kz, ModRm | VW | WR | M8 | Avx512, // VBROADCASTSD
         0x1A | P66 | Mem | W0 | L12 | Kz, ModRm | VW | MR | M16 | Avx512, // VBROADCASTF32X4
-        0x1A | P66 | Mem | W1 | L12 | Kz, ModRm | VW | MR | M16 | Avx512, // VBROADCASTF64X2
-        0x1B | P66 | Mem | W0 | L2 | Kz, ModRm | VW | MR | M32 | Avx512, // VBROADCASTF32X8
+        0x1A | P66 | Mem | W1 | L12 | Kz, ModRm | VW | MR | M16 | Avx512DQ, // VBROADCASTF64X2
+        0x1B | P66 | Mem | W0 | L2 | Kz, ModRm | VW | MR | M32 | Avx512DQ, // VBROADCASTF32X8
         0x1B | P66 | Mem | W1 | L2 | Kz, ModRm | VW | MR | M32 | Avx512, // VBROADCASTF64X4
-        0x1C | P66 | L012 | Kz, ModRm | VW | WR | ML | Avx512, // VPABSB
-        0x1D | P66 | L012 | Kz, ModRm | VW | WR | ML | Avx512, // VPABSW
+        0x1C | P66 | L012 | Kz, ModRm | VW | WR | ML | Avx512BW, // VPABSB
+        0x1D | P66 | L012 | Kz, ModRm | VW | WR | ML | Avx512BW, // VPABSW
         0x1E | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512, // VPABSD
         0x1F | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512, // VPABSQ
-        0x20 | P66 | L012 | Kz, ModRm | VW | WR | ML2 | Avx512, // VPMOVSXBW
-        0x20 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512, // VPMOVSWB
+        0x20 | P66 | L012 | Kz, ModRm | VW | WR | ML2 | Avx512BW, // VPMOVSXBW
+        0x20 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512BW, // VPMOVSWB
         0x21 | P66 | L012 | Kz, ModRm | VW | WR | ML4 | Avx512, // VPMOVSXBD
         0x21 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML4 | Avx512, // VPMOVSDB
         0x22 | P66 | L012 | Kz, ModRm | VW | WR | ML8 | Avx512, // VPMOVSXBQ
@@ -54,29 +54,29 @@ internal static class Evex2
         0x24 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML4 | Avx512, // VPMOVSQW
         0x25 | P66 | W0 | L012 | Kz, ModRm | VW | WR | ML2 | Avx512, // VPMOVSXDQ
         0x25 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512, // VPMOVSQD
-        0x26 | P66 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTMB
-        0x26 | P66 | W1 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTMW
-        0x26 | PF3 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTNMB
-        0x26 | PF3 | W1 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTNMW
+        0x26 | P66 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512BW, // VPTESTMB
+        0x26 | P66 | W1 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512BW, // VPTESTMW
+        0x26 | PF3 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512BW, // VPTESTNMB
+        0x26 | PF3 | W1 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512BW, // VPTESTNMW
         0x27 | P66 | W0 | L012 | Bc4 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTMD
         0x27 | P66 | W1 | L012 | Bc8 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTMQ
         0x27 | PF3 | W0 | L012 | Bc4 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTNMD
         0x27 | PF3 | W1 | L012 | Bc8 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPTESTNMQ
         0x28 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMULDQ
-        0x28 | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512, // VPMOVM2B
-        0x28 | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512, // VPMOVM2W
+        0x28 | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512BW, // VPMOVM2B
+        0x28 | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512BW, // VPMOVM2W
         0x29 | P66 | W1 | L012 | Bc8 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPCMPEQQ
-        0x29 | PF3 | Rgs | W0 | L012, ModRm | KgW | WR | Avx512, // VPMOVB2M
-        0x29 | PF3 | Rgs | W1 | L012, ModRm | KgW | WR | Avx512, // VPMOVW2M
+        0x29 | PF3 | Rgs | W0 | L012, ModRm | KgW | WR | Avx512BW, // VPMOVB2M
+        0x29 | PF3 | Rgs | W1 | L012, ModRm | KgW | WR | Avx512BW, // VPMOVW2M
         0x2A | P66 | Mem | W0 | L012, ModRm | VW | MR | ML | Avx512 | Aligned, // VMOVNTDQA
-        0x2A | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512, // VPBROADCASTMB2Q
-        0x2B | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPACKUSDW
+        0x2A | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512CD, // VPBROADCASTMB2Q
+        0x2B | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPACKUSDW
         0x2C | P66 | W0 | L012 | Bc4 | Er | Kz, ModRm | VW | HR | WR | ML | Avx512, // VSCALEFPS
         0x2C | P66 | W1 | L012 | Bc8 | Er | Kz, ModRm | VW | HR | WR | ML | Avx512, // VSCALEFPD
         0x2D | P66 | W0 | Er | Kz, ModRm | VW | HR | WR | M4 | Avx512, // VSCALEFSS
         0x2D | P66 | W1 | Er | Kz, ModRm | VW | HR | WR | M8 | Avx512, // VSCALEFSD
-        0x30 | P66 | L012 | Kz, ModRm | VW | WR | ML2 | Avx512, // VPMOVZXBW
-        0x30 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512, // VPMOVWB
+        0x30 | P66 | L012 | Kz, ModRm | VW | WR | ML2 | Avx512BW, // VPMOVZXBW
+        0x30 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML2 | Avx512BW, // VPMOVWB
         0x31 | P66 | L012 | Kz, ModRm | VW | WR | ML4 | Avx512, // VPMOVZXBD
         0x31 | PF3 | W0 | L012 | Kz, ModRm | VR | WW | ML4 | Avx512, // VPMOVDB
         0x32 | P66 | L012 | Kz, ModRm | VW | WR | ML8 | Avx512, // VPMOVZXBQ
@@ -90,31 +90,31 @@ internal static class Evex2
         0x36 | P66 | W0 | L12 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMD
         0x36 | P66 | W1 | L12 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMQ
         0x37 | P66 | W1 | L012 | Bc8 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPCMPGTQ
-        0x38 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINSB
-        0x38 | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512, // VPMOVM2D
-        0x38 | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512, // VPMOVM2Q
+        0x38 | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMINSB
+        0x38 | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512DQ, // VPMOVM2D
+        0x38 | PF3 | Rgs | W1 | L012, ModRm | VW | KeR | Avx512DQ, // VPMOVM2Q
         0x39 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINSD
         0x39 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINSQ
-        0x39 | PF3 | Rgs | W0 | L012, ModRm | KgW | WR | Avx512, // VPMOVD2M
-        0x39 | PF3 | Rgs | W1 | L012, ModRm | KgW | WR | Avx512, // VPMOVQ2M
-        0x3A | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINUW
-        0x3A | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512, // VPBROADCASTMW2D
+        0x39 | PF3 | Rgs | W0 | L012, ModRm | KgW | WR | Avx512DQ, // VPMOVD2M
+        0x39 | PF3 | Rgs | W1 | L012, ModRm | KgW | WR | Avx512DQ, // VPMOVQ2M
+        0x3A | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMINUW
+        0x3A | PF3 | Rgs | W0 | L012, ModRm | VW | KeR | Avx512CD, // VPBROADCASTMW2D
         0x3B | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINUD
         0x3B | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMINUQ
-        0x3C | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXSB
+        0x3C | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMAXSB
         0x3D | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXSD
         0x3D | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXSQ
-        0x3E | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXUW
+        0x3E | P66 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPMAXUW
         0x3F | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXUD
         0x3F | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMAXUQ
         0x40 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMULLD
-        0x40 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMULLQ
+        0x40 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512DQ, // VPMULLQ
         0x42 | P66 | W0 | L012 | Bc4 | Sae | Kz, ModRm | VW | WR | ML | Avx512, // VGETEXPPS
         0x42 | P66 | W1 | L012 | Bc8 | Sae | Kz, ModRm | VW | WR | ML | Avx512, // VGETEXPPD
         0x43 | P66 | W0 | Sae | Kz, ModRm | VW | HR | WR | M4 | Avx512, // VGETEXPSS
         0x43 | P66 | W1 | Sae | Kz, ModRm | VW | HR | WR | M8 | Avx512, // VGETEXPSD
-        0x44 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512, // VPLZCNTD
-        0x44 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512, // VPLZCNTQ
+        0x44 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512CD, // VPLZCNTD
+        0x44 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512CD, // VPLZCNTQ
         0x45 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSRLVD
         0x45 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSRLVQ
         0x46 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPSRAVD
@@ -129,64 +129,64 @@ internal static class Evex2
         0x4E | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512, // VRSQRT14PD
         0x4F | P66 | W0 | Kz, ModRm | VW | HR | WR | M4 | Avx512, // VRSQRT14SS
         0x4F | P66 | W1 | Kz, ModRm | VW | HR | WR | M8 | Avx512, // VRSQRT14SD
-        0x50 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPDPBUSD
-        0x51 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPDPBUSDS
-        0x52 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPDPWSSD
-        0x52 | PF3 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VDPBF16PS
-        0x53 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPDPWSSDS
-        0x54 | P66 | W0 | L012 | Kz, ModRm | VW | WR | ML | Avx512, // VPOPCNTB
-        0x54 | P66 | W1 | L012 | Kz, ModRm | VW | WR | ML | Avx512, // VPOPCNTW
-        0x55 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512, // VPOPCNTD
-        0x55 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512, // VPOPCNTQ
+        0x50 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vnni, // VPDPBUSD
+        0x51 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vnni, // VPDPBUSDS
+        0x52 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vnni, // VPDPWSSD
+        0x52 | PF3 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Bf16, // VDPBF16PS
+        0x53 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vnni, // VPDPWSSDS
+        0x54 | P66 | W0 | L012 | Kz, ModRm | VW | WR | ML | Bitalg, // VPOPCNTB
+        0x54 | P66 | W1 | L012 | Kz, ModRm | VW | WR | ML | Bitalg, // VPOPCNTW
+        0x55 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Vpopcntdq, // VPOPCNTD
+        0x55 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Vpopcntdq, // VPOPCNTQ
         0x58 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M4 | Avx512, // VPBROADCASTD
-        0x59 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M8 | Avx512, // VBROADCASTI32X2
+        0x59 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M8 | Avx512DQ, // VBROADCASTI32X2
         0x59 | P66 | W1 | L012 | Kz, ModRm | VW | WR | M8 | Avx512, // VPBROADCASTQ
         0x5A | P66 | Mem | W0 | L12 | Kz, ModRm | VW | MR | M16 | Avx512, // VBROADCASTI32X4
-        0x5A | P66 | Mem | W1 | L12 | Kz, ModRm | VW | MR | M16 | Avx512, // VBROADCASTI64X2
-        0x5B | P66 | Mem | W0 | L2 | Kz, ModRm | VW | MR | M32 | Avx512, // VBROADCASTI32X8
+        0x5A | P66 | Mem | W1 | L12 | Kz, ModRm | VW | MR | M16 | Avx512DQ, // VBROADCASTI64X2
+        0x5B | P66 | Mem | W0 | L2 | Kz, ModRm | VW | MR | M32 | Avx512DQ, // VBROADCASTI32X8
         0x5B | P66 | Mem | W1 | L2 | Kz, ModRm | VW | MR | M32 | Avx512, // VBROADCASTI64X4
-        0x62 | P66 | Mem | W0 | L012 | Dn1 | Kz, ModRm | VW | WR | ML | Avx512, // VPEXPANDB
-        0x62 | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | WR | Avx512, // VPEXPANDB
-        0x62 | P66 | Mem | W1 | L012 | Dn2 | Kz, ModRm | VW | WR | ML | Avx512, // VPEXPANDW
-        0x62 | P66 | Rgs | W1 | L012 | Kz, ModRm | VW | WR | Avx512, // VPEXPANDW
-        0x63 | P66 | Mem | W0 | L012 | Dn1 | Kz, ModRm | VR | WW | ML | Avx512, // VPCOMPRESSB
-        0x63 | P66 | Rgs | W0 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSB
-        0x63 | P66 | Mem | W1 | L012 | Dn2 | Kz, ModRm | VR | WW | ML | Avx512, // VPCOMPRESSW
-        0x63 | P66 | Rgs | W1 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSW
+        0x62 | P66 | Mem | W0 | L012 | Dn1 | Kz, ModRm | VW | WR | ML | Vbmi2, // VPEXPANDB
+        0x62 | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | WR | Vbmi2, // VPEXPANDB
+        0x62 | P66 | Mem | W1 | L012 | Dn2 | Kz, ModRm | VW | WR | ML | Vbmi2, // VPEXPANDW
+        0x62 | P66 | Rgs | W1 | L012 | Kz, ModRm | VW | WR | Vbmi2, // VPEXPANDW
+        0x63 | P66 | Mem | W0 | L012 | Dn1 | Kz, ModRm | VR | WW | ML | Vbmi2, // VPCOMPRESSB
+        0x63 | P66 | Rgs | W0 | L012 | Kz, ModRm | VR | WW | Vbmi2, // VPCOMPRESSB
+        0x63 | P66 | Mem | W1 | L012 | Dn2 | Kz, ModRm | VR | WW | ML | Vbmi2, // VPCOMPRESSW
+        0x63 | P66 | Rgs | W1 | L012 | Kz, ModRm | VR | WW | Vbmi2, // VPCOMPRESSW
         0x64 | P66 | W0 | L012 | Bc4 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMD
         0x64 | P66 | W1 | L012 | Bc8 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMQ
         0x65 | P66 | W0 | L012 | Bc4 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPS
         0x65 | P66 | W1 | L012 | Bc8 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VBLENDMPD
-        0x66 | P66 | W0 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMB
-        0x66 | P66 | W1 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512, // VPBLENDMW
-        0x68 | PF2 | W0 | L012 | Bc4, ModRm | KgW | HR | WR | ML | Avx512, // VP2INTERSECTD
-        0x68 | PF2 | W1 | L012 | Bc8, ModRm | KgW | HR | WR | ML | Avx512, // VP2INTERSECTQ
-        0x70 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHLDVW
-        0x71 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHLDVD
-        0x71 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHLDVQ
-        0x72 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHRDVW
-        0x72 | PF3 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512, // VCVTNEPS2BF16
-        0x72 | PF2 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VCVTNE2PS2BF16
-        0x73 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHRDVD
-        0x73 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPSHRDVQ
-        0x75 | P66 | W0 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2B
-        0x75 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2W
+        0x66 | P66 | W0 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512BW, // VPBLENDMB
+        0x66 | P66 | W1 | L012 | Ks, ModRm | VW | HR | WR | ML | Avx512BW, // VPBLENDMW
+        0x68 | PF2 | W0 | L012 | Bc4, ModRm | KgW | HR | WR | ML | Vp2intersect, // VP2INTERSECTD
+        0x68 | PF2 | W1 | L012 | Bc8, ModRm | KgW | HR | WR | ML | Vp2intersect, // VP2INTERSECTQ
+        0x70 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHLDVW
+        0x71 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHLDVD
+        0x71 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHLDVQ
+        0x72 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHRDVW
+        0x72 | PF3 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Bf16, // VCVTNEPS2BF16
+        0x72 | PF2 | W0 | L012 | Bc4 | Kz, ModRm | VW | HR | WR | ML | Bf16, // VCVTNE2PS2BF16
+        0x73 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHRDVD
+        0x73 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Vbmi2, // VPSHRDVQ
+        0x75 | P66 | W0 | L012 | Kz, ModRm | VX | HR | WR | ML | Vbmi, // VPERMI2B
+        0x75 | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512BW, // VPERMI2W
         0x76 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2D
         0x76 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2Q
         0x77 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2PS
         0x77 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMI2PD
-        0x78 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M1 | Avx512, // VPBROADCASTB
-        0x79 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M2 | Avx512, // VPBROADCASTW
-        0x7A | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | ER | Oy | Avx512, // VPBROADCASTB
-        0x7B | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | ER | Oy | Avx512, // VPBROADCASTW
+        0x78 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M1 | Avx512BW, // VPBROADCASTB
+        0x79 | P66 | W0 | L012 | Kz, ModRm | VW | WR | M2 | Avx512BW, // VPBROADCASTW
+        0x7A | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | ER | Oy | Avx512BW, // VPBROADCASTB
+        0x7B | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | ER | Oy | Avx512BW, // VPBROADCASTW
         0x7C | P66 | Rgs | L012 | Kz, ModRm | VW | ER | Oy | Avx512, // VPBROADCASTD/VPBROADCASTQ
-        0x7D | P66 | W0 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2B
-        0x7D | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2W
+        0x7D | P66 | W0 | L012 | Kz, ModRm | VX | HR | WR | ML | Vbmi, // VPERMT2B
+        0x7D | P66 | W1 | L012 | Kz, ModRm | VX | HR | WR | ML | Avx512BW, // VPERMT2W
         0x7E | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2D
         0x7E | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2Q
         0x7F | P66 | W0 | L012 | Bc4 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2PS
         0x7F | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPERMT2PD
-        0x83 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPMULTISHIFTQB
+        0x83 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | HR | WR | ML | Vbmi, // VPMULTISHIFTQB
         0x88 | P66 | Mem | W0 | L012 | Dn4 | Kz, ModRm | VW | WR | ML | Avx512, // VEXPANDPS
         0x88 | P66 | Rgs | W0 | L012 | Kz, ModRm | VW | WR | Avx512, // VEXPANDPS
         0x88 | P66 | Mem | W1 | L012 | Dn8 | Kz, ModRm | VW | WR | ML | Avx512, // VEXPANDPD
@@ -203,9 +203,9 @@ internal static class Evex2
         0x8B | P66 | Rgs | W0 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSD
         0x8B | P66 | Mem | W1 | L012 | Dn8 | Kz, ModRm | VR | WW | ML | Avx512, // VPCOMPRESSQ
         0x8B | P66 | Rgs | W1 | L012 | Kz, ModRm | VR | WW | Avx512, // VPCOMPRESSQ
-        0x8D | P66 | W0 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMB
-        0x8D | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VPERMW
-        0x8F | P66 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Avx512, // VPSHUFBITQMB
+        0x8D | P66 | W0 | L012 | Kz, ModRm | VW | HR | WR | ML | Vbmi, // VPERMB
+        0x8D | P66 | W1 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512BW, // VPERMW
+        0x8F | P66 | W0 | L012 | Km, ModRm | KgW | HR | WR | ML | Bitalg, // VPSHUFBITQMB
         0x90 | P66 | Mem | W0 | L012 | Kr | Vsib | Distinct, ModRm | VX | MR | M4 | Avx512 | (ulong)Id.Gather, // VPGATHERDD
         0x90 | P66 | Mem | W1 | L012 | Kr | Vsib | Distinct, ModRm | VX | MR | M8 | Avx512 | (ulong)Id.Gather, // VPGATHERDQ
         0x91 | P66 | Mem | W0 | L012 | Kr | Vsib | Distinct, ModRm | VX | MR | M4 | Avx512 | (ulong)Id.Gather, // VPGATHERQD
@@ -262,8 +262,8 @@ internal static class Evex2
         0xAE | P66 | W1 | L012 | Bc8 | Er | Kz, ModRm | VX | HR | WR | ML | Avx512, // VFNMSUB213PD
         0xAF | P66 | W0 | Er | Kz, ModRm | VX | HR | WR | M4 | Avx512, // VFNMSUB213SS
         0xAF | P66 | W1 | Er | Kz, ModRm | VX | HR | WR | M8 | Avx512, // VFNMSUB213SD
-        0xB4 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPMADD52LUQ
-        0xB5 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Avx512, // VPMADD52HUQ
+        0xB4 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Ifma, // VPMADD52LUQ
+        0xB5 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VX | HR | WR | ML | Ifma, // VPMADD52HUQ
         0xB6 | P66 | W0 | L012 | Bc4 | Er | Kz, ModRm | VX | HR | WR | ML | Avx512, // VFMADDSUB231PS
         0xB6 | P66 | W1 | L012 | Bc8 | Er | Kz, ModRm | VX | HR | WR | ML | Avx512, // VFMADDSUB231PD
         0xB7 | P66 | W0 | L012 | Bc4 | Er | Kz, ModRm | VX | HR | WR | ML | Avx512, // VFMSUBADD231PS
@@ -284,12 +284,12 @@ internal static class Evex2
         0xBE | P66 | W1 | L012 | Bc8 | Er | Kz, ModRm | VX | HR | WR | ML | Avx512, // VFNMSUB231PD
         0xBF | P66 | W0 | Er | Kz, ModRm | VX | HR | WR | M4 | Avx512, // VFNMSUB231SS
         0xBF | P66 | W1 | Er | Kz, ModRm | VX | HR | WR | M8 | Avx512, // VFNMSUB231SD
-        0xC4 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512, // VPCONFLICTD
-        0xC4 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512, // VPCONFLICTQ
-        0xCF | P66 | W0 | L012 | Kz, ModRm | VW | HR | WR | ML | Avx512, // VGF2P8MULB
-        0xDC | P66 | L012, ModRm | VW | HR | WR | ML | Avx512, // VAESENC
-        0xDD | P66 | L012, ModRm | VW | HR | WR | ML | Avx512, // VAESENCLAST
-        0xDE | P66 | L012, ModRm | VW | HR | WR | ML | Avx512, // VAESDEC
-        0xDF | P66 | L012, ModRm | VW | HR | WR | ML | Avx512, // VAESDECLAST
+        0xC4 | P66 | W0 | L012 | Bc4 | Kz, ModRm | VW | WR | ML | Avx512CD, // VPCONFLICTD
+        0xC4 | P66 | W1 | L012 | Bc8 | Kz, ModRm | VW | WR | ML | Avx512CD, // VPCONFLICTQ
+        0xCF | P66 | W0 | L012 | Kz, ModRm | VW | HR | WR | ML | GfniEvex, // VGF2P8MULB
+        0xDC | P66 | L012, ModRm | VW | HR | WR | ML | VaesEvex, // VAESENC
+        0xDD | P66 | L012, ModRm | VW | HR | WR | ML | VaesEvex, // VAESENCLAST
+        0xDE | P66 | L012, ModRm | VW | HR | WR | ML | VaesEvex, // VAESDEC
+        0xDF | P66 | L012, ModRm | VW | HR | WR | ML | VaesEvex, // VAESDECLAST
     ];
 }

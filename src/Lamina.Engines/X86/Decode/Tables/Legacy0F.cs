@@ -27,18 +27,18 @@ internal static class Legacy0F
         0x01 | D0 | R6 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Wrmsr, // WRMSRNS
         0x01 | D1 | R0 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Monitor, // MONITOR
         0x01 | D1 | R1 | Np | Rgs, ModRm | ImRac | (ulong)Id.Mwait, // MWAIT
-        0x01 | D1 | R2 | Np | Rgs, ModRm | (ulong)Id.Clac, // CLAC
-        0x01 | D1 | R3 | Np | Rgs, ModRm | (ulong)Id.Stac, // STAC
-        0x01 | D2 | R0 | Np | Rgs, ModRm | ImRcWad | (ulong)Id.Xgetbv, // XGETBV
-        0x01 | D2 | R1 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Xsetbv, // XSETBV
+        0x01 | D1 | R2 | Np | Rgs, ModRm | Smap | (ulong)Id.Clac, // CLAC
+        0x01 | D1 | R3 | Np | Rgs, ModRm | Smap | (ulong)Id.Stac, // STAC
+        0x01 | D2 | R0 | Np | Rgs, ModRm | ImRcWad | Xsave | (ulong)Id.Xgetbv, // XGETBV
+        0x01 | D2 | R1 | Np | Rgs, ModRm | ImRacd | Xsave | (ulong)Id.Xsetbv, // XSETBV
         0x01 | D2 | R5 | Np | Rgs, ModRm | (ulong)Id.Transaction, // XEND
         0x01 | D2 | R6 | Np | Rgs, ModRm | FlWcpazso | (ulong)Id.Transaction, // XTEST
         0x01 | D3 | R1 | NoRep | Rgs, ModRm | (ulong)Id.Hypercall, // VMMCALL
         0x01 | D7 | R0 | Rgs | Only64, ModRm | (ulong)Id.Swapgs, // SWAPGS
-        0x01 | D7 | R1 | Rgs, ModRm | ImWacd | (ulong)Id.Rdtscp, // RDTSCP
+        0x01 | D7 | R1 | Rgs, ModRm | ImWacd | Rdtscp | (ulong)Id.Rdtscp, // RDTSCP
         0x01 | D7 | R2 | Np | Rgs, ModRm | ImRacd | (ulong)Id.Monitor, // MONITORX
         0x01 | D7 | R3 | Np | Rgs, ModRm | ImRacb | (ulong)Id.Mwait, // MWAITX
-        0x01 | D7 | R4 | Rgs, ModRm | ImRa | (ulong)Id.Clzero, // CLZERO
+        0x01 | D7 | R4 | Rgs, ModRm | ImRa | Clzero | (ulong)Id.Clzero, // CLZERO
         0x02, ModRm | GX | ER | M2 | Ov | FlWz | Conditional | (ulong)Id.Lar, // LAR
         0x03, ModRm | GX | ER | M2 | Ov | FlWz | Conditional | (ulong)Id.Lsl, // LSL
         0x05, FlRcpazsoWcpazso | ImWc11 | (ulong)Id.Syscall, // SYSCALL
@@ -63,8 +63,8 @@ internal static class Legacy0F
         0x12 | Np | Rgs, ModRm | VX | WR | Sse, // MOVHLPS
         0x12 | Np | Mem, ModRm | VX | MR | M8 | Sse, // MOVLPS
         0x12 | P66 | Mem, ModRm | VX | MR | M8 | Sse, // MOVLPD
-        0x12 | PF3, ModRm | VW | WR | M16 | Sse | Aligned, // MOVSLDUP
-        0x12 | PF2, ModRm | VW | WR | M8 | Sse, // MOVDDUP
+        0x12 | PF3, ModRm | VW | WR | M16 | Sse3 | Aligned, // MOVSLDUP
+        0x12 | PF2, ModRm | VW | WR | M8 | Sse3, // MOVDDUP
         0x13 | Np | Mem, ModRm | VR | MW | M8 | Sse, // MOVLPS
         0x13 | P66 | Mem, ModRm | VR | MW | M8 | Sse, // MOVLPD
         0x14 | Np, ModRm | VX | WR | M16 | Sse | Aligned, // UNPCKLPS
@@ -74,7 +74,7 @@ internal static class Legacy0F
         0x16 | Np | Rgs, ModRm | VX | WR | Sse, // MOVLHPS
         0x16 | Np | Mem, ModRm | VX | MR | M8 | Sse, // MOVHPS
         0x16 | P66 | Mem, ModRm | VX | MR | M8 | Sse, // MOVHPD
-        0x16 | PF3, ModRm | VW | WR | M16 | Sse | Aligned, // MOVSHDUP
+        0x16 | PF3, ModRm | VW | WR | M16 | Sse3 | Aligned, // MOVSHDUP
         0x17 | Np | Mem, ModRm | VR | MW | M8 | Sse, // MOVHPS
         0x17 | P66 | Mem, ModRm | VR | MW | M8 | Sse, // MOVHPD
         0x18, ModRm | MN | (ulong)Id.Nop, // PREFETCH
@@ -99,8 +99,8 @@ internal static class Legacy0F
         0x2A | PF2, ModRm | VX | ER | Mw | Oy | Sse, // CVTSI2SD
         0x2B | Np | Mem, ModRm | VR | MW | M16 | Sse | Aligned, // MOVNTPS
         0x2B | P66 | Mem, ModRm | VR | MW | M16 | Sse | Aligned, // MOVNTPD
-        0x2B | PF3 | Mem, ModRm | VR | MW | M4 | Sse, // MOVNTSS
-        0x2B | PF2 | Mem, ModRm | VR | MW | M8 | Sse, // MOVNTSD
+        0x2B | PF3 | Mem, ModRm | VR | MW | M4 | Sse4a, // MOVNTSS
+        0x2B | PF2 | Mem, ModRm | VR | MW | M8 | Sse4a, // MOVNTSD
         0x2C | Np, ModRm | PW | WR | M8 | Sse, // CVTTPS2PI
         0x2C | P66, ModRm | PW | WR | M16 | Sse | Aligned, // CVTTPD2PI
         0x2C | PF3, ModRm | GW | WR | M4 | Oy | Sse, // CVTTSS2SI
@@ -244,14 +244,14 @@ internal static class Legacy0F
         0x76 | Np, ModRm | PX | QR | M8 | Mmx, // PCMPEQD
         0x76 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PCMPEQD
         0x77 | Np, Mmx, // EMMS
-        0x78 | PF2 | Rgs, ModRm | VW | WR | IbIb | Sse, // INSERTQ
-        0x78 | D0 | P66 | Rgs, ModRm | WX | IbIb | Sse, // EXTRQ
-        0x79 | P66 | Rgs, ModRm | VX | WR | Sse, // EXTRQ
-        0x79 | PF2 | Rgs, ModRm | VX | WR | Sse, // INSERTQ
-        0x7C | P66, ModRm | VX | WR | M16 | Sse | Aligned, // HADDPD
-        0x7C | PF2, ModRm | VX | WR | M16 | Sse | Aligned, // HADDPS
-        0x7D | P66, ModRm | VX | WR | M16 | Sse | Aligned, // HSUBPD
-        0x7D | PF2, ModRm | VX | WR | M16 | Sse | Aligned, // HSUBPS
+        0x78 | PF2 | Rgs, ModRm | VW | WR | IbIb | Sse4a, // INSERTQ
+        0x78 | D0 | P66 | Rgs, ModRm | WX | IbIb | Sse4a, // EXTRQ
+        0x79 | P66 | Rgs, ModRm | VX | WR | Sse4a, // EXTRQ
+        0x79 | PF2 | Rgs, ModRm | VX | WR | Sse4a, // INSERTQ
+        0x7C | P66, ModRm | VX | WR | M16 | Sse3 | Aligned, // HADDPD
+        0x7C | PF2, ModRm | VX | WR | M16 | Sse3 | Aligned, // HADDPS
+        0x7D | P66, ModRm | VX | WR | M16 | Sse3 | Aligned, // HSUBPD
+        0x7D | PF2, ModRm | VX | WR | M16 | Sse3 | Aligned, // HSUBPS
         0x7E | Np, ModRm | PR | EW | Mw | Oy | Mmx, // MOVD/MOVQ
         0x7E | P66, ModRm | VR | EW | Mw | Oy | Sse, // MOVD/MOVQ
         0x7E | PF3, ModRm | VW | WR | M8 | Sse, // MOVQ
@@ -308,16 +308,16 @@ internal static class Legacy0F
         0xAE | D1 | Np | Mem, ModRm | MR | M512 | Ov | X87 | Aligned | (ulong)Id.Fxrstor, // FXRSTOR/FXRSTOR64
         0xAE | D2 | Np | Mem, ModRm | MR | M4 | Sse | (ulong)Id.Ldmxcsr, // LDMXCSR
         0xAE | D3 | Np | Mem, ModRm | MW | M4 | Sse, // STMXCSR
-        0xAE | D4 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsave, // XSAVE/XSAVE64
-        0xAE | D5 | Np | Mem, ModRm | MR | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xrstor, // XRSTOR/XRSTOR64
-        0xAE | D6 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsaveopt, // XSAVEOPT/XSAVEOPT64
-        0xAE | D6 | P66 | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLWB
+        0xAE | D4 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | Xsave | (ulong)Id.Xsave, // XSAVE/XSAVE64
+        0xAE | D5 | Np | Mem, ModRm | MR | Mxsave | Ov | ImRad | Aligned | Xsave | (ulong)Id.Xrstor, // XRSTOR/XRSTOR64
+        0xAE | D6 | Np | Mem, ModRm | MX | Mxsave | Ov | ImRad | Aligned | Xsaveopt | (ulong)Id.Xsaveopt, // XSAVEOPT/XSAVEOPT64
+        0xAE | D6 | P66 | Mem, ModRm | MR | M1 | Clwb | (ulong)Id.CacheLineFlush, // CLWB
         0xAE | D7 | Np | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLFLUSH
-        0xAE | D7 | P66 | Mem, ModRm | MR | M1 | (ulong)Id.CacheLineFlush, // CLFLUSHOPT
-        0xAE | D0 | PF3 | Rgs | Only64, ModRm | EW | Oy | (ulong)Id.Rdfsbase, // RDFSBASE
-        0xAE | D1 | PF3 | Rgs | Only64, ModRm | EW | Oy | (ulong)Id.Rdgsbase, // RDGSBASE
-        0xAE | D2 | PF3 | Rgs | Only64, ModRm | ER | Oy | (ulong)Id.Wrfsbase, // WRFSBASE
-        0xAE | D3 | PF3 | Rgs | Only64, ModRm | ER | Oy | (ulong)Id.Wrgsbase, // WRGSBASE
+        0xAE | D7 | P66 | Mem, ModRm | MR | M1 | Clflushopt | (ulong)Id.CacheLineFlush, // CLFLUSHOPT
+        0xAE | D0 | PF3 | Rgs | Only64, ModRm | EW | Oy | FsGsBase | (ulong)Id.Rdfsbase, // RDFSBASE
+        0xAE | D1 | PF3 | Rgs | Only64, ModRm | EW | Oy | FsGsBase | (ulong)Id.Rdgsbase, // RDGSBASE
+        0xAE | D2 | PF3 | Rgs | Only64, ModRm | ER | Oy | FsGsBase | (ulong)Id.Wrfsbase, // WRFSBASE
+        0xAE | D3 | PF3 | Rgs | Only64, ModRm | ER | Oy | FsGsBase | (ulong)Id.Wrgsbase, // WRGSBASE
         0xAE | D5 | Np | Rgs, ModRm, // LFENCE
         0xAE | D6 | P66 | Rgs, ModRm | ER | Oy | FlWcpazso | ImRad | (ulong)Id.UserWait, // TPAUSE
         0xAE | D6 | PF3 | Rgs, ModRm | ER | Oa | (ulong)Id.UserWait, // UMONITOR
@@ -334,7 +334,7 @@ internal static class Legacy0F
         0xB5 | Mem, ModRm | GW | MR | Mp | Ov | (ulong)Id.LoadFarPointer, // LGS
         0xB6, ModRm | GW | EbR | M1 | Ov, // MOVZX
         0xB7, ModRm | GW | ER | M2 | Ov, // MOVZX
-        0xB8 | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazso, // POPCNT
+        0xB8 | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazso | Popcnt, // POPCNT
         0xB9, ModRm | GN | EN | Mv | Ov | (ulong)Id.Ud, // UD1
         0xBA | D4, ModRm | ER | Ub | Mv | Ov | FlWcpasoUpaso, // BT
         0xBA | D5, ModRm | EX | Ub | Mv | Ov | FlWcpasoUpaso | LockOk, // BTS
@@ -342,10 +342,10 @@ internal static class Legacy0F
         0xBA | D7, ModRm | EX | Ub | Mv | Ov | FlWcpasoUpaso | LockOk, // BTC
         0xBB | Mem, ModRm | GR | EX | Mv | Ov | FlWcpasoUpaso | LockOk | (ulong)Id.BitTestMemory, // BTC
         0xBB | Rgs, ModRm | GR | EX | Ov | FlWcpasoUpaso, // BTC
-        0xBC | NoF3, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSF
-        0xBC | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso, // TZCNT
-        0xBD | NoF3, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSR
-        0xBD | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso, // LZCNT
+        0xBC | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso | Bmi1, // TZCNT
+        0xBC, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSF (without BMI1 for F3, too)
+        0xBD | PF3, ModRm | GW | ER | Mv | Ov | FlWcpazsoUpaso | Lzcnt, // LZCNT
+        0xBD, ModRm | GX | ER | Mv | Ov | FlWcpazsoUcpaso | Conditional, // BSR (without LZCNT for F3, too)
         0xBE, ModRm | GW | EbR | M1 | Ov, // MOVSX
         0xBF, ModRm | GW | ER | M2 | Ov, // MOVSX
         0xC0, ModRm | GbX | EbX | M1 | O1 | FlWcpazso | LockOk, // XADD
@@ -362,16 +362,16 @@ internal static class Legacy0F
         0xC6 | Np, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // SHUFPS
         0xC6 | P66, ModRm | VX | WR | Ub | M16 | Sse | Aligned, // SHUFPD
         0xC7 | D1 | Mem | W0w, ModRm | MX | M8 | FlWz | ImRacdbWad | LockOk | (ulong)Id.CompareExchangeWide, // CMPXCHG8B
-        0xC7 | D1 | Mem | W1w, ModRm | MX | M16 | Ov | FlWz | ImRacdbWad | LockOk | Aligned | (ulong)Id.CompareExchangeWide, // CMPXCHG16B
+        0xC7 | D1 | Mem | W1w, ModRm | MX | M16 | Ov | FlWz | ImRacdbWad | LockOk | Aligned | Cmpxchg16b | (ulong)Id.CompareExchangeWide, // CMPXCHG16B
         0xC7 | D3 | Np | Mem, ModRm | MR | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xrstors, // XRSTORS/XRSTORS64
-        0xC7 | D4 | Np | Mem, ModRm | MW | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsavec, // XSAVEC/XSAVEC64
+        0xC7 | D4 | Np | Mem, ModRm | MW | Mxsave | Ov | ImRad | Aligned | Xsavec | (ulong)Id.Xsavec, // XSAVEC/XSAVEC64
         0xC7 | D5 | Np | Mem, ModRm | MW | Mxsave | Ov | ImRad | Aligned | (ulong)Id.Xsaves, // XSAVES/XSAVES64
-        0xC7 | D6 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | (ulong)Id.ReadRandom, // RDRAND
-        0xC7 | D7 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | (ulong)Id.ReadRandom, // RDSEED
-        0xC7 | D7 | PF3 | Rgs, ModRm | EW | Om | (ulong)Id.Rdpid, // RDPID
+        0xC7 | D6 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | Rdrand | (ulong)Id.ReadRandom, // RDRAND
+        0xC7 | D7 | NoRep | Rgs, ModRm | EW | Ov | FlWcpazso | Rdseed | (ulong)Id.ReadRandom, // RDSEED
+        0xC7 | D7 | PF3 | Rgs, ModRm | EW | Om | Rdpid | (ulong)Id.Rdpid, // RDPID
         0xC8, ZX | Ov, // BSWAP
-        0xD0 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // ADDSUBPD
-        0xD0 | PF2, ModRm | VX | WR | M16 | Sse | Aligned, // ADDSUBPS
+        0xD0 | P66, ModRm | VX | WR | M16 | Sse3 | Aligned, // ADDSUBPD
+        0xD0 | PF2, ModRm | VX | WR | M16 | Sse3 | Aligned, // ADDSUBPS
         0xD1 | Np, ModRm | PX | QR | M8 | Mmx, // PSRLW
         0xD1 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PSRLW
         0xD2 | Np, ModRm | PX | QR | M8 | Mmx, // PSRLD
@@ -436,7 +436,7 @@ internal static class Legacy0F
         0xEE | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PMAXSW
         0xEF | Np, ModRm | PX | QR | M8 | Mmx, // PXOR
         0xEF | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PXOR
-        0xF0 | PF2 | Mem, ModRm | VW | MR | M16 | Sse, // LDDQU
+        0xF0 | PF2 | Mem, ModRm | VW | MR | M16 | Sse3, // LDDQU
         0xF1 | Np, ModRm | PX | QR | M8 | Mmx, // PSLLW
         0xF1 | P66, ModRm | VX | WR | M16 | Sse | Aligned, // PSLLW
         0xF2 | Np, ModRm | PX | QR | M8 | Mmx, // PSLLD

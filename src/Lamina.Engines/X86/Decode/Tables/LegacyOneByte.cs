@@ -162,8 +162,10 @@ internal static class LegacyOneByte
         0x9B, Wait | (ulong)Id.Fwait, // WAIT
         0x9C, Od64 | FlRcpazso | ImRSpWSp | (ulong)Id.Pushf, // PUSHF
         0x9D, Od64 | FlWcpazso | ImRSpWSp | (ulong)Id.Popf, // POPF/POPFD/POPFQ
-        0x9E, FlWcpazs | ImRa, // SAHF
-        0x9F, FlRcpazs | ImWa, // LAHF
+        0x9E | No64, FlWcpazs | ImRa, // SAHF
+        0x9E | Only64, FlWcpazs | ImRa | LahfLong, // SAHF
+        0x9F | No64, FlRcpazs | ImWa, // LAHF
+        0x9F | Only64, FlRcpazs | ImWa | LahfLong, // LAHF
         0xA0, MR | Moffs | M1 | O1 | ImWa | (ulong)Id.MovMoffs, // MOV
         0xA1, MR | Moffs | Mv | Ov | ImWa | (ulong)Id.MovMoffs, // MOV
         0xA2, MW | Moffs | M1 | O1 | ImRa | (ulong)Id.MovMoffs, // MOV
@@ -318,7 +320,7 @@ internal static class LegacyOneByte
         0xDA | D3 | Rgs, ModRm | QR | FlRp | X87, // FCMOVU
         0xDA | D5 | R1 | Rgs, ModRm | X87, // FUCOMPP
         0xDB | D0 | Mem, ModRm | MR | M4 | X87, // FILD
-        0xDB | D1 | Mem, ModRm | MW | M4 | X87, // FISTTP
+        0xDB | D1 | Mem, ModRm | MW | M4 | Fisttp, // FISTTP
         0xDB | D2 | Mem, ModRm | MW | M4 | X87, // FIST
         0xDB | D3 | Mem, ModRm | MW | M4 | X87, // FISTP
         0xDB | D5 | Mem, ModRm | MR | M10 | X87, // FLD
@@ -351,7 +353,7 @@ internal static class LegacyOneByte
         0xDC | D6 | Rgs, ModRm | QX | X87, // FDIVR
         0xDC | D7 | Rgs, ModRm | QX | X87, // FDIV
         0xDD | D0 | Mem, ModRm | MR | M8 | X87, // FLD
-        0xDD | D1 | Mem, ModRm | MW | M8 | X87, // FISTTP
+        0xDD | D1 | Mem, ModRm | MW | M8 | Fisttp, // FISTTP
         0xDD | D2 | Mem, ModRm | MW | M8 | X87, // FST
         0xDD | D3 | Mem, ModRm | MW | M8 | X87, // FSTP
         0xDD | D4 | Mem, ModRm | MR | Mstate | Oz | X87 | (ulong)Id.X87Environment, // FRSTOR
@@ -380,7 +382,7 @@ internal static class LegacyOneByte
         0xDE | D6 | Rgs, ModRm | QX | X87, // FDIVRP
         0xDE | D7 | Rgs, ModRm | QX | X87, // FDIVP
         0xDF | D0 | Mem, ModRm | MR | M2 | X87, // FILD
-        0xDF | D1 | Mem, ModRm | MW | M2 | X87, // FISTTP
+        0xDF | D1 | Mem, ModRm | MW | M2 | Fisttp, // FISTTP
         0xDF | D2 | Mem, ModRm | MW | M2 | X87, // FIST
         0xDF | D3 | Mem, ModRm | MW | M2 | X87, // FISTP
         0xDF | D4 | Mem, ModRm | MR | M10 | X87, // FBLD

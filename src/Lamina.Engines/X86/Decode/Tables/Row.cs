@@ -2,6 +2,7 @@
 // an or of the names below. Letters follow the operand notation of SDM vol. 2, A.2: E and G are general registers in
 // ModRM.rm and ModRM.reg, W and V vectors, Q and P MMX registers, H and B vector and general register in vvvv, Z the
 // register in the opcode; the last letter is what is done with it: N nothing, R read, W write, X both.
+// A row that fits is passed over where the processor does not offer what it needs (Requirements).
 // The tables are constant data: nothing is built at start-up but the index (OpcodeIndex), and only the decoder reads them.
 namespace Lamina.Engines.X86.Decode.Tables;
 
@@ -38,7 +39,7 @@ internal static class Row
 
     // Prefix that is part of the opcode; without any of these the row takes all.
     internal const ulong Np = 0xEUL << PrefixShift, P66 = 0xDUL << PrefixShift, PF3 = 0xBUL << PrefixShift, PF2 = 0x7UL << PrefixShift;
-    internal const ulong NoRep = 0xCUL << PrefixShift, NoF3 = 0x4UL << PrefixShift;
+    internal const ulong NoRep = 0xCUL << PrefixShift;
 
     /// <summary>Memory operand only.</summary>
     internal const ulong Mem = KeyRegister;
@@ -201,6 +202,38 @@ internal static class Row
 
     internal const ulong X87 = (ulong)StateClass.X87 << StateShift, Wait = (ulong)StateClass.Wait << StateShift, Mmx = (ulong)StateClass.Mmx << StateShift;
     internal const ulong Sse = (ulong)StateClass.Sse << StateShift, Avx = (ulong)StateClass.Avx << StateShift, Avx512 = (ulong)StateClass.Avx512 << StateShift;
+
+    // What a processor may lack, by number within a class of state; 0 is the class's own (SSE2, AVX, AVX512F). What each number
+    // stands for, and where it depends on the vector length, is in Requirements.
+    internal const int ExtensionShift = 59;
+    internal const ulong Popcnt = 1UL << ExtensionShift, Lzcnt = 2UL << ExtensionShift, Bmi1 = 3UL << ExtensionShift, Bmi2 = 4UL << ExtensionShift;
+    internal const ulong Adx = 5UL << ExtensionShift, Movbe = 6UL << ExtensionShift, Crc32 = 7UL << ExtensionShift, Cmpxchg16b = 8UL << ExtensionShift;
+    internal const ulong Rdrand = 9UL << ExtensionShift, Rdseed = 10UL << ExtensionShift, Rdpid = 11UL << ExtensionShift, Rdtscp = 12UL << ExtensionShift;
+    internal const ulong FsGsBase = 13UL << ExtensionShift, Smap = 14UL << ExtensionShift, Invpcid = 15UL << ExtensionShift, Xsave = 16UL << ExtensionShift;
+    internal const ulong Xsaveopt = 17UL << ExtensionShift, Xsavec = 18UL << ExtensionShift, Clflushopt = 19UL << ExtensionShift;
+    internal const ulong Clwb = 20UL << ExtensionShift, Clzero = 21UL << ExtensionShift;
+    /// <summary>LAHF and SAHF in 64-bit mode.</summary>
+    internal const ulong LahfLong = 22UL << ExtensionShift;
+    /// <summary>What no model offers although it could run as it is.</summary>
+    internal const ulong NoModel = 23UL << ExtensionShift, AvxNoModel = Avx | NoModel;
+
+    internal const ulong Fisttp = X87 | 1UL << ExtensionShift, Ssse3Mmx = Mmx | 1UL << ExtensionShift;
+    internal const ulong Sse3 = Sse | 1UL << ExtensionShift, Ssse3 = Sse | 2UL << ExtensionShift, Sse41 = Sse | 3UL << ExtensionShift;
+    internal const ulong Sse42 = Sse | 4UL << ExtensionShift, Sse4a = Sse | 5UL << ExtensionShift, Aes = Sse | 6UL << ExtensionShift;
+    internal const ulong Clmul = Sse | 7UL << ExtensionShift, Sha = Sse | 8UL << ExtensionShift, Gfni = Sse | 9UL << ExtensionShift;
+
+    /// <summary>AVX with 128 bits, AVX2 with 256.</summary>
+    internal const ulong AvxInteger = Avx | 1UL << ExtensionShift;
+    internal const ulong Avx2 = Avx | 2UL << ExtensionShift, Fma = Avx | 3UL << ExtensionShift, F16c = Avx | 4UL << ExtensionShift;
+    internal const ulong AvxVnni = Avx | 5UL << ExtensionShift, AvxIfma = Avx | 6UL << ExtensionShift, GfniVex = Avx | 7UL << ExtensionShift;
+    /// <summary>AES and PCLMULQDQ with 128 bits, VAES and VPCLMULQDQ with 256.</summary>
+    internal const ulong Vaes = Avx | 8UL << ExtensionShift, Vpclmul = Avx | 9UL << ExtensionShift;
+
+    internal const ulong Avx512BW = Avx512 | 1UL << ExtensionShift, Avx512DQ = Avx512 | 2UL << ExtensionShift, Avx512CD = Avx512 | 3UL << ExtensionShift;
+    internal const ulong Ifma = Avx512 | 4UL << ExtensionShift, Vbmi = Avx512 | 5UL << ExtensionShift, Vbmi2 = Avx512 | 6UL << ExtensionShift;
+    internal const ulong Vnni = Avx512 | 7UL << ExtensionShift, Bitalg = Avx512 | 8UL << ExtensionShift, Vpopcntdq = Avx512 | 9UL << ExtensionShift;
+    internal const ulong Bf16 = Avx512 | 10UL << ExtensionShift, Fp16 = Avx512 | 11UL << ExtensionShift, Vp2intersect = Avx512 | 12UL << ExtensionShift;
+    internal const ulong GfniEvex = Avx512 | 13UL << ExtensionShift, VaesEvex = Avx512 | 14UL << ExtensionShift, VpclmulEvex = Avx512 | 15UL << ExtensionShift;
 
     // Arithmetic flags: R read, W written, U those of the written that are undefined after (Patterns.Flags).
     internal const ulong FlRc = 1UL << FlagsShift;
