@@ -33,7 +33,8 @@ internal static class FuseSpec
     // A write's data follow its header and arguments; a page for these is plenty.
     internal const int LongestMessage = LargestWrite + PageSize;
 
-    internal const int Attributes = 88, EntryReply = 40 + Attributes, AttributesReply = 16 + Attributes, OpenReply = 16, FileSystemReply = 80, ExtendedReply = 8;
+    internal const int Attributes = 88, EntryReply = 40 + Attributes, AttributesReply = 16 + Attributes, OpenReply = 16, FileSystemReply = 80, ExtendedReply = 8,
+        LongestForm = EntryReply + OpenReply;
 
     // struct fuse_attr, flags; FUSE_ATTR_SUBMOUNT.
     internal const int AttributeFlags = 84;

@@ -25,8 +25,8 @@ public sealed record ShareLimits(int OpenFiles, int HeldNodes, long NodeBytes)
     // Of the process's descriptors: what others need, and what one folder takes at most, since each keeps memory of the kernel's.
     private const int OfOthers = 256, MostOpenFiles = 8192, MostHeldNodes = 8192, Least = 16;
 
-    // A node takes a quarter of what the guest's own kernel takes for it, which has to hold it in memory as well.
-    private const int GuestBytesForNodes = 4;
+    // A node takes less than a third of what the guest's own kernel takes for it, an inode and a directory entry in its memory.
+    private const int GuestBytesForNodes = 3;
     private const long LeastNodeBytes = 64 << 20, MostNodeBytes = 2L << 30;
 
     /// <summary>What suits a machine.</summary>

@@ -42,9 +42,10 @@ public sealed partial class SharedFolder
     private static int Write(OpenFile open, ReadOnlySpan<byte> arguments, Span<byte> body)
     {
         var (size, flags) = (U32(arguments, 16), U32(arguments, 20));
-        if (size > (uint)(arguments.Length - 40)) return HostNode.Invalid;
+        var offset = U64(arguments, 8);
+        if (size > (uint)(arguments.Length - 40) || offset > long.MaxValue) return HostNode.Invalid;
         var data = arguments.Slice(40, (int)size);
-        var written = open.Appends && (flags & FuseSpec.WriteFromCache) == 0 ? open.File.Append(data) : open.File.Write(U64(arguments, 8), data);
+        var written = open.Appends && (flags & FuseSpec.WriteFromCache) == 0 ? open.File.Append(data) : open.File.Write(offset, data);
         if (written < 0) return written;
         if ((flags & FuseSpec.WriteDropsIds) != 0) _ = DropSetIds(open.File);
         Put32(body, 0, (uint)written);

@@ -73,7 +73,8 @@ public sealed partial class SharedFolder : IFileShare
             }
             if (reply.Length < FuseSpec.ReplyHeader) return 0;
             var body = reply[FuseSpec.ReplyHeader..];
-            body.Clear();
+            // What has a form is put together in zeros; data are not, and may be long.
+            body[..Math.Min(body.Length, FuseSpec.LongestForm)].Clear();
             var result = CarryOut(operation, id, arguments, body);
             // Whatever fails for want of a descriptor has not done anything yet.
             for (var tries = 1; result == HostNode.NoDescriptor && tries < MostTries && _tree.LetSomeGo(); tries++) result = CarryOut(operation, id, arguments, body);

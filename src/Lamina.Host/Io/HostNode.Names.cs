@@ -8,7 +8,8 @@ public unsafe partial class HostNode
     // A usual name and its NUL; longer ones are copied to the heap.
     private const int ShortName = 264;
 
-    // getname() takes no more, and so nothing longer is worth copying.
+    // The kernel takes texts of less (PATH_MAX, getname()): of a longer one so much is copied that it refuses it, in its turn among
+    // all that is wrong.
     private const int LongestText = 4096;
 
     /// <summary>Attributes of what a name stands for; a symbolic link's own.</summary>
@@ -83,7 +84,6 @@ public unsafe partial class HostNode
     public int CreateLink(ReadOnlySpan<byte> name, ReadOnlySpan<byte> target)
     {
         if (Check(name) is var wrong && wrong < 0) return wrong;
-        if (target.Length >= LongestText) return -Libc.ENAMETOOLONG;
         fixed (byte* text = Terminated(name, stackalloc byte[ShortName]), to = Terminated(target, stackalloc byte[ShortName])) return Result(Libc.symlinkat(to, Descriptor, text));
     }
 
@@ -128,12 +128,12 @@ public unsafe partial class HostNode
     }
 
     private static int Check(ReadOnlySpan<byte> name) =>
-        name.IsEmpty || name.ContainsAny((byte)'/', (byte)0) || name.SequenceEqual("."u8) || name.SequenceEqual(".."u8) ? Invalid
-        : name.Length >= LongestText ? -Libc.ENAMETOOLONG : 0;
+        name.IsEmpty || name.ContainsAny((byte)'/', (byte)0) || name.SequenceEqual("."u8) || name.SequenceEqual(".."u8) ? Invalid : 0;
 
     // A text with a NUL behind it: in the room, or where that is too small on the heap.
     private static Span<byte> Terminated(ReadOnlySpan<byte> text, Span<byte> room)
     {
+        text = text[..Math.Min(text.Length, LongestText)];
         var into = text.Length < room.Length ? room : new byte[text.Length + 1];
         text.CopyTo(into);
         into[text.Length] = 0;

@@ -31,7 +31,7 @@ internal sealed class FuseClient : IDisposable
     public static byte[] Text(string text) => [.. Encoding.UTF8.GetBytes(text), 0];
 
     /// <summary>Sends a request. The error number, and the reply's body.</summary>
-    public int Ask(uint operation, ulong node, byte[] arguments, out byte[] body, int room = 1 << 20)
+    public int Ask(uint operation, ulong node, byte[] arguments, out byte[] body, int room = 1 << 17)
     {
         var request = new byte[40 + arguments.Length];
         BinaryPrimitives.WriteInt32LittleEndian(request, request.Length);
