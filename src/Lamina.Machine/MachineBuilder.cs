@@ -59,7 +59,8 @@ internal static class MachineBuilder
             var serial = Consoles.Open("serial", spec.Serial, Quit, spec.Trace, fail, units);
             var console = Consoles.Open("console", spec.Console, Quit, spec.Trace, fail, units);
             var disks = Disks.Open(spec.Disks, spec.Report, units);
-            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
+            var limits = ShareLimits.For(spec.Shares.Count, spec.MemoryBytes);
+            var shares = spec.Shares.Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, share.Options with { Limits = limits })))).ToArray();
             var sockets = spec.Vsock is { } vsock ? units.Add("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open(spec.Networks, units);
             var hardware = new MicroMachine(new MicroOptions(spec, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, services.Time), life, units);

@@ -44,6 +44,7 @@ internal sealed class MicroMachine : IHardware
     private readonly ConsoleChannel[] _consoles;
     private readonly VirtioConsole _virtioConsole;
     private readonly IReadOnlyList<NetworkCard> _networks;
+    private readonly IReadOnlyList<OpenShare> _shares;
     private readonly IHardwareEvents _events;
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
@@ -58,7 +59,7 @@ internal sealed class MicroMachine : IHardware
     /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
     internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitTree units)
     {
-        (_units, _boot, _events, _consoles, _networks) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks);
+        (_units, _boot, _events, _consoles, _networks, _shares) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks, options.Shares);
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Add("memory", new GuestMemory(options.Map.Ram));
@@ -103,6 +104,17 @@ internal sealed class MicroMachine : IHardware
                 counters[$"disk {i} bytes written"] = _disks[i].BytesWritten;
                 counters[$"disk {i} requests"] = _disks[i].Requests;
                 counters[$"disk {i} requests failed"] = _disks[i].Failures;
+            }
+            for (var i = 0; i < _shares.Count; i++)
+            {
+                var figures = _shares[i].Share.Statistics;
+                counters[$"share {i} requests"] = figures.Requests;
+                counters[$"share {i} nodes"] = figures.Nodes;
+                counters[$"share {i} bytes of nodes"] = figures.NodeBytes;
+                counters[$"share {i} open files"] = figures.OpenFiles;
+                counters[$"share {i} descriptors held"] = figures.HeldNodes;
+                counters[$"share {i} nodes found again"] = figures.FoundAgain;
+                counters[$"share {i} nodes lost"] = figures.Lost;
             }
             counters["bytes: guest memory"] = (long)_memory.Resident;
             counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;

@@ -3,7 +3,7 @@
 using Iced.Intel;
 using Lamina.Engines.X86.Decode;
 
-namespace Lamina.Engines.Tests.Decode;
+namespace Lamina.Tests.Engines.Decode;
 
 internal static class OfferedFeatures
 {

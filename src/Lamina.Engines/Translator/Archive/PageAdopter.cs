@@ -1,8 +1,6 @@
 // Puts an image of a page's translations into the code buffer, as if they had just been made.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Archive;

@@ -4,8 +4,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Emit;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Archive;

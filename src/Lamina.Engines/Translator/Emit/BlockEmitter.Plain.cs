@@ -1,7 +1,6 @@
 // Plain instructions: re-encoded from their own bytes with renamed registers and a rewritten memory operand. Nothing
 // here knows what an instruction does, only its shape.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 

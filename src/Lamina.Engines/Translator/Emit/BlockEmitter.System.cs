@@ -2,7 +2,6 @@
 // done already. What they cannot decide by themselves goes to the executor.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;

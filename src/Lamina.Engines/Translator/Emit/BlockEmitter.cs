@@ -8,7 +8,6 @@
 // links and parked for everything that goes through the jump cache.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;

@@ -8,7 +8,6 @@ using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Settings;
-using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Decode;
 

@@ -3,7 +3,6 @@
 // guest's access as a whole faults, the instruction runs on a window of host memory in which the same bytes are missing:
 // if the host faults, the guest does; else what was stored is taken over.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;

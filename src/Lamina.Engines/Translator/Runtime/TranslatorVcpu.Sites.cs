@@ -3,7 +3,6 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;

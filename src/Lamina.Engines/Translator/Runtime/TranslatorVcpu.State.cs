@@ -1,7 +1,6 @@
 // The outside's view of a vCPU: its state, a debugger's requests, counters.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Runtime;
