@@ -120,7 +120,7 @@ public sealed class CommandLineTests
             echo "${COMPREPLY[*]}"
             """;
 
-        var outcome = await HostProcess.RunAsync("/bin/bash", ["-c", script, "bash", Path.Combine(AppContext.BaseDirectory, "lamina")]);
+        var outcome = await HostProcess.RunAsync("/bin/bash", ["-c", script, "bash", LaminaProgram.File]);
 
         Assert.Equal(("translator\n", ""), (outcome.Output, outcome.Errors));
     }
@@ -134,7 +134,7 @@ public sealed class CommandLineTests
 
         var outcome = await HostProcess.RunAsync("/usr/bin/fish", ["--no-config", "-c", script], new Dictionary<string, string?>
         {
-            ["PATH"] = $"{AppContext.BaseDirectory}:/usr/bin:/bin",
+            ["PATH"] = $"{Path.GetDirectoryName(LaminaProgram.File)}:/usr/bin:/bin",
             ["HOME"] = home.Path,
         });
 
