@@ -1,11 +1,11 @@
 // Debian's kernel in the program itself, as ./test built it: native code where that can be had. What the other tests here prove of the
 // library, one session with every kind of device proves of the program; what the words mean is proved by Cli.Tests.
 using System.Security.Cryptography;
+using Lamina.Tests.Boot.Support;
 using Lamina.Tests.Cli.Support;
-using Lamina.Tests.Support;
 using Xunit;
 
-namespace Lamina.Tests.Linux;
+namespace Lamina.Tests.Boot.Linux;
 
 public sealed class ProgramTests : IDisposable
 {
