@@ -2,6 +2,7 @@
 // paused, watched and typed to. Any number of machines live in one process; they share nothing.
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
 using Lamina.Backends.Net.User;
+using Lamina.Core.Memory;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
 
@@ -53,6 +54,9 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => _built.Published;
+
+    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    internal GuestMemory Memory => _built.Memory;
 
     /// <summary>Counters by name: the engine's and the machine's. After the end, the last ones.</summary>
     public IReadOnlyDictionary<string, long> Statistics => _life.Statistics;

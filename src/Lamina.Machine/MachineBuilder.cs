@@ -6,6 +6,7 @@ using Lamina.Backends.Vsock;
 using Lamina.Boot;
 using Lamina.Choice;
 using Lamina.Core.Engine;
+using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
@@ -35,6 +36,9 @@ internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, 
 {
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
+
+    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    internal required GuestMemory Memory { get; init; }
 }
 
 /// <summary>Builds machines.</summary>
@@ -69,6 +73,7 @@ internal static class MachineBuilder
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, services.Time, hardware.Balloon)
             {
                 Published = [.. networks.Select(network => network.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published)],
+                Memory = hardware.Memory,
             };
         }
         catch (Exception e)

@@ -1,6 +1,7 @@
 // The life of a machine: one queue of actions, carried out one after another, and explicit states. Everything that
 // happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
 // vCPUs run exactly while the machine was started and nothing holds it; devices run then, too, and stand still otherwise.
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Lamina.Core.Engine;
 
@@ -23,6 +24,8 @@ internal sealed class MachineLife : IHardwareEvents
 {
     private readonly record struct Work(Func<Task> Run, TaskCompletionSource Done);
 
+    // What the guest or its hardware asked for and is not done yet.
+    private readonly ConcurrentQueue<MachineAction> _asked = [];
     private readonly Channel<Work> _queue = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
     private readonly TaskCompletionSource<MachineResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _noReboot;
@@ -86,6 +89,7 @@ internal sealed class MachineLife : IHardwareEvents
         if (_state == MachineState.Ended) return;
         Hold(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
+        if (_state == MachineState.Ended) return;
         _debuggerLets = whileParked(_hardware!.Vcpus);
         if (_debuggerLets is not null) Release(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
@@ -117,11 +121,25 @@ internal sealed class MachineLife : IHardwareEvents
         await ApplyAsync().ConfigureAwait(false);
     });
 
-    // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
+    // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn. Said before they
+    // are held, so that who lets them run sees it, or they are held after that.
     private void Raise(MachineAction action)
     {
+        _asked.Enqueue(action);
+        HoldVcpus();
+        _ = Enqueue(CarryOutAskedAsync);
+    }
+
+    private void HoldVcpus()
+    {
         foreach (var thread in Volatile.Read(ref _threads)) thread.Hold();
-        _ = DoAsync(action);
+    }
+
+    // One wish may make another one void, as an end does with all that follow.
+    private async Task CarryOutAskedAsync()
+    {
+        while (_asked.TryDequeue(out var action))
+            if (action.IsLegalIn(_state)) await CarryOutAsync(action).ConfigureAwait(false);
     }
 
     private void VcpuExited(VcpuThread thread, VcpuExit exit, string? failure)
@@ -248,10 +266,19 @@ internal sealed class MachineLife : IHardwareEvents
     // Brings the vCPUs, the devices and the clock to what the holds ask for.
     private async Task ApplyAsync()
     {
-        var holds = Holds;
-        if (_state is MachineState.Running or MachineState.Paused) _state = (holds & ~Holds.Debugger) == Holds.None ? MachineState.Running : MachineState.Paused;
-        var run = _state == MachineState.Running && holds == Holds.None;
-        if (!run) await ParkAsync().ConfigureAwait(false);
+        Holds holds;
+        bool run;
+        while (true)
+        {
+            holds = Holds;
+            run = _state != MachineState.Created && holds == Holds.None;
+            if (!run) await ParkAsync().ConfigureAwait(false);
+            // What the guest asked for before it was parked comes before it stands still, and before it runs any further.
+            if (_asked.IsEmpty) break;
+            await CarryOutAskedAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) return;
+        }
+        if (_state != MachineState.Created) _state = (holds & ~Holds.Debugger) == Holds.None ? MachineState.Running : MachineState.Paused;
         var clock = run && _debuggerLets is not { Clock: false };
         if (!clock) SetClock(false);
         SetStill(!run && (holds & ~Holds.HostFull) != Holds.None);
@@ -259,6 +286,7 @@ internal sealed class MachineLife : IHardwareEvents
         if (clock) SetClock(true);
         foreach (var thread in _threads)
             if (_debuggerLets is not { } lets || lets.Vcpus.Contains(thread.Vcpu.Index)) thread.Release();
+        if (!_asked.IsEmpty) HoldVcpus();
     }
 
     private void SetClock(bool runs)

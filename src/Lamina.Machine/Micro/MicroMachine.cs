@@ -92,6 +92,9 @@ internal sealed class MicroMachine : IHardware
     /// <summary>The memory balloon, where there is one.</summary>
     internal VirtioBalloon? Balloon { get; }
 
+    /// <summary>The guest's RAM.</summary>
+    internal GuestMemory Memory => _memory;
+
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, long> Statistics
     {

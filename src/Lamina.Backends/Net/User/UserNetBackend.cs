@@ -4,6 +4,7 @@
 using Lamina.Core.Net;
 using Lamina.Core.Units;
 using Lamina.Host.Io;
+using Lamina.Host.Net;
 using Lamina.Host.Time;
 
 namespace Lamina.Backends.Net.User;
@@ -123,7 +124,6 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable
     {
         while (!IsStopping)
         {
-            _goes.Wait();
             int timeout;
             lock (_gate)
             {
@@ -132,16 +132,24 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable
                 timeout = _plannedUntil == long.MaxValue ? -1 : (int)Math.Clamp(wait + 1, 0, 60_000);
             }
             var events = _stack.Events.Wait(timeout);
-            lock (_gate)
-            {
-                if (IsStopping) return;
-                // Sockets stay ready for when the machine goes on.
-                if (_restsSince is not null) continue;
-                _stack.Events.Dispatch(events);
-                if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
-                _stack.RunTimers();
-                _stack.Flush();
-            }
+            // What has happened is told once only: it is kept for when the machine goes on.
+            do _goes.Wait();
+            while (!TryDispatch(events));
+        }
+    }
+
+    // False while the machine stands still.
+    private bool TryDispatch(ReadOnlySpan<DescriptorEvent> events)
+    {
+        lock (_gate)
+        {
+            if (IsStopping) return true;
+            if (_restsSince is not null) return false;
+            _stack.Events.Dispatch(events);
+            if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
+            _stack.RunTimers();
+            _stack.Flush();
+            return true;
         }
     }
 

@@ -1,0 +1,70 @@
+// The host's socat as a guest's program: copied with its loader and libraries into a folder that the guest gets as a share; and the
+// host's end of a connection to what it listens on there.
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using Xunit;
+
+namespace Lamina.Tests.Boot.Support;
+
+internal static class HostSocat
+{
+    private const string Program = "/usr/bin/socat", Loader = "/lib64/ld-linux-x86-64.so.2";
+
+    internal static bool IsInstalled => File.Exists(Program);
+
+    /// <summary>How a guest calls it that has the folder at a path.</summary>
+    internal static string At(string path) => $"{path}/ld --library-path {path} {path}/socat";
+
+    /// <summary>Copies socat, the loader, and the libraries that the loader names.</summary>
+    internal static void CopyTo(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        File.Copy(Program, Path.Combine(folder, "socat"));
+        File.Copy(Loader, Path.Combine(folder, "ld"));
+        using var listing = Process.Start(new ProcessStartInfo(Loader, ["--list", Program]) { RedirectStandardOutput = true })!;
+        foreach (var line in listing.StandardOutput.ReadToEnd().Split('\n'))
+            if (line.Split(' ', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is [var name, "=>", var library, ..]) File.Copy(library, Path.Combine(folder, name));
+        listing.WaitForExit();
+    }
+
+    /// <summary>Connects to a port of the guest's through the machine's Unix socket, as soon as somebody listens there.</summary>
+    internal static async Task<Socket> ConnectAsync(string path, int port)
+    {
+        // The guest's program may not listen yet: until it does, the connection is closed without an answer.
+        var started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var program = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await program.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
+            await program.SendAsync(Encoding.ASCII.GetBytes($"CONNECT {port}\n"), TestContext.Current.CancellationToken);
+            var answer = await ReadLineAsync(program);
+            if (answer.Length != 0)
+            {
+                Assert.Matches("^OK [0-9]+\n$", answer);
+                return program;
+            }
+            program.Dispose();
+            Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromMinutes(1), "nobody in the guest listens");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TestContext.Current.CancellationToken);
+        }
+    }
+
+    // Empty where the stream ends before.
+    private static async Task<string> ReadLineAsync(Socket socket)
+    {
+        var (line, next) = (new StringBuilder(), new byte[1]);
+        try
+        {
+            while (await socket.ReceiveAsync(next, TestContext.Current.CancellationToken) == 1)
+            {
+                line.Append((char)next[0]);
+                if (next[0] == '\n') return line.ToString();
+            }
+        }
+        catch (SocketException)
+        {
+        }
+        return "";
+    }
+}
