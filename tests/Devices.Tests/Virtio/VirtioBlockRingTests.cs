@@ -29,6 +29,7 @@ public sealed class VirtioBlockRingTests : IDisposable
         // A reset would wait for them.
         while (Ring.IsBusy) Ring.End(0, null);
         _block?.Queues[0].UnderWay!.End();
+        _helpers.Run();
         _guest?.Dispose();
         _block?.Dispose();
     }

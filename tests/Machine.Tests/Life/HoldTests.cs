@@ -152,6 +152,24 @@ public sealed class HoldTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_the_guest_asks_for_comes_before_a_pause_that_has_not_begun_yet()
+    {
+        var pause = Task.CompletedTask;
+        _hardware.Starting = () =>
+        {
+            pause = PauseAsync();
+            ((IHardwareEvents)_life).Reset();
+        };
+        await StartAsync();
+        await pause;
+
+        Assert.Equal(IsStill, Now);
+        Assert.Equal(["reset", "start", "reset"], _hardware.Asked.TakeWhile(what => what != "pause").Where(what => !what.StartsWith("clock", StringComparison.Ordinal)));
+        await ResumeAsync();
+        Assert.Equal(2, _hardware.Asked.Count(what => what == "reset"));
+    }
+
+    [Fact]
     public async Task A_reset_that_the_guest_asked_for_is_over_when_a_pause_is()
     {
         using var folder = new KernelFolder();

@@ -17,7 +17,14 @@ internal sealed class NoHardware : IHardware
 
     internal bool ClockRuns { get; private set; }
 
-    public void Start() => Asked.Add("start");
+    /// <summary>What happens as it starts.</summary>
+    internal Action Starting { get; set; } = () => { };
+
+    public void Start()
+    {
+        Asked.Add("start");
+        Starting();
+    }
 
     public void Reset() => Asked.Add("reset");
 
