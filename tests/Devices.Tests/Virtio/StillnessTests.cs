@@ -400,6 +400,8 @@ public sealed class StillnessTests
     {
         public int LongestMessage => 4096;
 
+        public FileShareStatistics Statistics => default;
+
         public int Requests { get; private set; }
 
         public int Answer(ReadOnlySpan<byte> request, Span<byte> reply)
