@@ -1,5 +1,4 @@
 // Sockets between programs in the guest and on the host. The guest's program is the host's socat, by a shared folder.
-using System.Diagnostics;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
@@ -10,7 +9,6 @@ namespace Lamina.Tests.Linux;
 
 public sealed class VsockTests : IDisposable
 {
-    private const string Socat = "/usr/bin/socat", Loader = "/lib64/ld-linux-x86-64.so.2";
     private const string InGuest = "/mnt/ld --library-path /mnt /mnt/socat";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-vsock-").FullName;
@@ -23,8 +21,7 @@ public sealed class VsockTests : IDisposable
     [MemberData(nameof(OneOfEach))]
     public async Task Either_side_connects_to_the_other(string configuration)
     {
-        Assert.SkipUnless(File.Exists(Socat), "socat is not installed on this host");
-        CollectSocat();
+        Assert.SkipUnless(HostProgram.TryCopy("socat", Path.Combine(_folder, "bin")), "socat is not installed on this host");
         var path = Path.Combine(_folder, "vsock");
         var content = RandomNumberGenerator.GetBytes(3_000_000);
         var hash = Convert.ToHexStringLower(SHA256.HashData(content));
@@ -99,17 +96,5 @@ public sealed class VsockTests : IDisposable
         var length = 0;
         while (await socket.ReceiveAsync(bytes.AsMemory(length), TestContext.Current.CancellationToken) is var count && count > 0) length += count;
         return Encoding.ASCII.GetString(bytes, 0, length);
-    }
-
-    // socat, the loader, and the libraries that the loader names.
-    private void CollectSocat()
-    {
-        var bin = Directory.CreateDirectory(Path.Combine(_folder, "bin")).FullName;
-        File.Copy(Socat, Path.Combine(bin, "socat"));
-        File.Copy(Loader, Path.Combine(bin, "ld"));
-        using var listing = Process.Start(new ProcessStartInfo(Loader, ["--list", Socat]) { RedirectStandardOutput = true })!;
-        foreach (var line in listing.StandardOutput.ReadToEnd().Split('\n'))
-            if (line.Split(' ', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is [var name, "=>", var library, ..]) File.Copy(library, Path.Combine(bin, name));
-        listing.WaitForExit();
     }
 }
