@@ -35,9 +35,9 @@ public sealed record ShareLimits(int OpenFiles, int HeldNodes, long NodeBytes)
     public static ShareLimits For(int shares, ulong guestBytes)
     {
         var descriptors = Math.Max(HostDescriptors.RaiseLimit() - OfOthers, 0) / Math.Max(shares, 1);
-        // Half of what is left stays for disks, networks and other machines of this process.
+        // A quarter of what is left stays for disks, networks and other machines of this process.
         return new ShareLimits(
-            Math.Clamp(descriptors / 4, Least, MostOpenFiles),
+            Math.Clamp(descriptors / 2, Least, MostOpenFiles),
             Math.Clamp(descriptors / 4, Least, MostHeldNodes),
             Math.Clamp((long)(guestBytes / GuestBytesForNodes), LeastNodeBytes, MostNodeBytes));
     }

@@ -176,8 +176,10 @@ public sealed partial class SharedFolder
         return kept;
     }
 
+    // For a value itself a guest has no more room than it asks for.
     private static int SizeReply(int size, Span<byte> body)
     {
+        if (body.Length < FuseSpec.ExtendedReply) return HostNode.Invalid;
         Put32(body, 0, (uint)size);
         return FuseSpec.ExtendedReply;
     }

@@ -297,7 +297,10 @@ public sealed class ShareNodesTests : IDisposable
         Assert.Equal(5u, BitConverter.ToUInt32(size));
         Assert.Equal(0, _guest.Ask(GetExtended, node, [.. Words(100, 0), .. Text("user.name")], out var read));
         Assert.Equal(value, read);
-        Assert.Equal(TooSmall, _guest.Ask(GetExtended, node, [.. Words(4, 0), .. Text("user.name")], out _));
+        Assert.Equal(0, _guest.Ask(GetExtended, node, [.. Words(5, 0), .. Text("user.name")], out read, room: 16 + 5));
+        Assert.Equal(value, read);
+        Assert.Equal(TooSmall, _guest.Ask(GetExtended, node, [.. Words(4, 0), .. Text("user.name")], out _, room: 16 + 4));
+        Assert.Equal(22, _guest.Ask(GetExtended, node, [.. Words(0, 0), .. Text("user.name")], out _, room: 16 + 7));
         Assert.Equal(NoData, _guest.Ask(GetExtended, node, [.. Words(4, 0), .. Text("user.none")], out _));
         Assert.Equal(17, _guest.Ask(SetExtended, node, [.. Words(5, 1), .. Text("user.name"), .. value], out _));
         Assert.Equal(22, _guest.Ask(SetExtended, node, [.. Words(6, 0), .. Text("user.name"), .. value], out _));

@@ -19,8 +19,7 @@ public sealed class VsockTests : IDisposable
     [MemberData(nameof(OneOfEach))]
     public async Task Either_side_connects_to_the_other(string configuration)
     {
-        Assert.SkipUnless(HostSocat.IsInstalled, "socat is not installed on this host");
-        HostSocat.CopyTo(Path.Combine(_folder, "bin"));
+        Assert.SkipUnless(HostProgram.TryCopy("socat", Path.Combine(_folder, "bin")), "socat is not installed on this host");
         var path = Path.Combine(_folder, "vsock");
         var content = RandomNumberGenerator.GetBytes(3_000_000);
         var hash = Convert.ToHexStringLower(SHA256.HashData(content));
@@ -29,21 +28,21 @@ public sealed class VsockTests : IDisposable
         listener.Listen();
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration),
             spec => spec with { Vsock = new VsockSpec(5, path), Shares = [new ShareSpec(Path.Combine(_folder, "bin"), "bin", ReadOnly: true)] });
-        await guest.DoAsync($"mount -t virtiofs bin /mnt && {{ {HostSocat.At("/mnt")} VSOCK-LISTEN:52,fork EXEC:sha256sum & }}");
+        await guest.DoAsync($"mount -t virtiofs bin /mnt && {{ {HostProgram.At("/mnt", "socat")} VSOCK-LISTEN:52,fork EXEC:sha256sum & }}");
 
         // The guest connects, and is sent a file.
         var accepting = listener.AcceptAsync(TestContext.Current.CancellationToken);
-        await guest.TypeAsync($"{HostSocat.At("/mnt")} -u VSOCK-CONNECT:2:77 - | sha256sum");
+        await guest.TypeAsync($"{HostProgram.At("/mnt", "socat")} -u VSOCK-CONNECT:2:77 - | sha256sum");
         using (var client = await accepting) await client.SendAsync(content, TestContext.Current.CancellationToken);
         await guest.WaitAsync(hash);
 
         // The host connects, sends the file, and is answered when it has ended.
-        using var program = await HostSocat.ConnectAsync(path, 52);
+        using var program = await VsockClient.ConnectAsync(path, 52);
         await program.SendAsync(content, TestContext.Current.CancellationToken);
         program.Shutdown(SocketShutdown.Send);
         Assert.StartsWith($"{hash} ", await ReadAllAsync(program), StringComparison.Ordinal);
 
-        var refused = await guest.AskAsync($"{HostSocat.At("/mnt")} - VSOCK-CONNECT:2:78 </dev/null");
+        var refused = await guest.AskAsync($"{HostProgram.At("/mnt", "socat")} - VSOCK-CONNECT:2:78 </dev/null");
         Assert.Contains("Connection reset", refused.Output, StringComparison.Ordinal);
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
     }

@@ -56,6 +56,27 @@ public sealed class SpecTests : IDisposable
     }
 
     [Theory]
+    [InlineData("/a:tag", "/a", "tag", false, false)]
+    [InlineData("/a:b:tag", "/a:b", "tag", false, false)]
+    [InlineData("/a:tag:ro", "/a", "tag", true, false)]
+    [InlineData("/a:tag:xattr", "/a", "tag", false, true)]
+    [InlineData("/a:tag:xattr,ro", "/a", "tag", true, true)]
+    [InlineData("/a:tag:other", "/a:tag", "other", false, false)]
+    public void Shared_folders_are_named_by_words(string words, string path, string tag, bool readOnly, bool attributes) =>
+        Assert.Equal(new ShareSpec(path, tag, readOnly, attributes), ShareSpec.Parse(words));
+
+    [Theory]
+    [InlineData("/a")]
+    [InlineData("/a:ro")]
+    [InlineData(":tag")]
+    [InlineData("/a:")]
+    [InlineData("ro")]
+    [InlineData("")]
+    [InlineData(":ro,xattr")]
+    public void Words_that_name_no_shared_folder_are_refused(string words) =>
+        Assert.Contains("is no shared folder", Assert.Throws<MachineException>(() => ShareSpec.Parse(words)).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("stdio", typeof(SerialTarget.Stdio))]
     [InlineData("null", typeof(SerialTarget.Null))]
     [InlineData("file:/tmp/a:b", typeof(SerialTarget.File))]

@@ -1,33 +1,12 @@
-// The host's socat as a guest's program: copied with its loader and libraries into a folder that the guest gets as a share; and the
-// host's end of a connection to what it listens on there.
-using System.Diagnostics;
+// The host's end of a connection to what a program in the guest (the host's own socat, see HostProgram) listens on at its socket device.
 using System.Net.Sockets;
 using System.Text;
 using Xunit;
 
 namespace Lamina.Tests.Boot.Support;
 
-internal static class HostSocat
+internal static class VsockClient
 {
-    private const string Program = "/usr/bin/socat", Loader = "/lib64/ld-linux-x86-64.so.2";
-
-    internal static bool IsInstalled => File.Exists(Program);
-
-    /// <summary>How a guest calls it that has the folder at a path.</summary>
-    internal static string At(string path) => $"{path}/ld --library-path {path} {path}/socat";
-
-    /// <summary>Copies socat, the loader, and the libraries that the loader names.</summary>
-    internal static void CopyTo(string folder)
-    {
-        Directory.CreateDirectory(folder);
-        File.Copy(Program, Path.Combine(folder, "socat"));
-        File.Copy(Loader, Path.Combine(folder, "ld"));
-        using var listing = Process.Start(new ProcessStartInfo(Loader, ["--list", Program]) { RedirectStandardOutput = true })!;
-        foreach (var line in listing.StandardOutput.ReadToEnd().Split('\n'))
-            if (line.Split(' ', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is [var name, "=>", var library, ..]) File.Copy(library, Path.Combine(folder, name));
-        listing.WaitForExit();
-    }
-
     /// <summary>Connects to a port of the guest's through the machine's Unix socket, as soon as somebody listens there.</summary>
     internal static async Task<Socket> ConnectAsync(string path, int port)
     {
