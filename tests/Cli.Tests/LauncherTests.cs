@@ -57,6 +57,19 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task Completion_builds_nothing()
+    {
+        var before = await Lamina("[suggest:7]", "lamina ");
+        await Lamina();
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+        var after = await Lamina("[suggest:7]", "lamina ");
+
+        Assert.Equal((1, "", ""), (before.ExitCode, before.Output, before.Errors));
+        Assert.Equal((0, "version 1: [suggest:7],lamina ,\n", ""), (after.ExitCode, after.Output, after.Errors));
+        Assert.Equal(1, Builds);
+    }
+
+    [Fact]
     public async Task A_source_that_is_gone_is_noticed()
     {
         File.WriteAllText(_folder.File("house/src/Lamina.Cli/Old.cs"), "");
