@@ -57,6 +57,19 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task Completion_builds_nothing()
+    {
+        var before = await Lamina("[suggest:7]", "lamina ");
+        await Lamina();
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+        var after = await Lamina("[suggest:7]", "lamina ");
+
+        Assert.Equal((1, "", ""), (before.ExitCode, before.Output, before.Errors));
+        Assert.Equal((0, "version 1: [suggest:7],lamina ,\n", ""), (after.ExitCode, after.Output, after.Errors));
+        Assert.Equal(1, Builds);
+    }
+
+    [Fact]
     public async Task A_source_that_is_gone_is_noticed()
     {
         File.WriteAllText(_folder.File("house/src/Lamina.Cli/Old.cs"), "");
@@ -260,10 +273,31 @@ public sealed class LauncherTests : IDisposable
         }
         await GoneAsync("bin/dotnet.pid");
         await GoneAsync("bin/dotnet.child");
-        Assert.Equal(["lock", "log"], Directory.EnumerateFileSystemEntries(Build).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["lock", "log", "unfinished"], Directory.EnumerateFileSystemEntries(Build).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Compile();
 
         Assert.Equal("version 1: x,\n", (await Lamina("x")).Output);
+    }
+
+    [Fact]
+    public async Task What_an_interrupted_compiler_was_writing_is_not_used()
+    {
+        const string half = "house/.build/artifacts/obj/lamina.o";
+        await Lamina();
+        _folder.Folder("house/.build/artifacts/obj");
+        File.WriteAllText(_folder.File(half), "");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+        await Lamina();
+        Assert.True(File.Exists(_folder.File(half)));
+
+        // As a build leaves it that was killed.
+        File.WriteAllText(_folder.File("house/.build/unfinished"), "");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "3");
+        var outcome = await Lamina("x");
+
+        Assert.Equal("version 3: x,\n", outcome.Output);
+        Assert.False(File.Exists(_folder.File(half)));
+        Assert.False(File.Exists(_folder.File("house/.build/unfinished")));
     }
 
     [Fact]

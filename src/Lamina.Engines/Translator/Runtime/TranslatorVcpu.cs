@@ -12,6 +12,7 @@ using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Memory;
 using Lamina.Host;
+using Lamina.Host.Threads;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -38,7 +39,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly AddressRegion _closed, _open;
     private readonly AddressRegion?[] _users;
     private readonly GeneratedCodeFaults _faults;
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    // Where the thread sleeps while the guest halts. It looks at nothing meanwhile: a guest at rest wakes often, and each look costs.
+    private readonly ThreadParker _halt = new();
+    private readonly Lock _requests = new();
     private readonly TimeLedger? _time;
 
     private readonly Func<ulong, ulong> _nextPhysical;
@@ -167,7 +170,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             {
                 _time?.Halt();
                 MoveTo(VcpuPlace.Parked);
-                _wake.Wait();
+                _halt.Park();
                 MoveTo(VcpuPlace.Handling);
                 _time?.DoOther();
                 Volatile.Write(ref _cpu->ExitRequest, 1);
@@ -312,12 +315,12 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private void RequestExit()
     {
         // The gate keeps the state in memory meanwhile.
-        lock (_wake)
+        lock (_requests)
         {
             if (_disposed) return;
             Volatile.Write(ref _cpu->ExitRequest, 1);
             Thread.MemoryBarrier();
-            if (_wake.CurrentCount == 0) _wake.Release();
+            _halt.Unpark();
         }
     }
 
@@ -363,7 +366,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_wake)
+        lock (_requests)
         {
             if (_disposed) return;
             _disposed = true;
@@ -380,6 +383,5 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _window.Dispose();
         _view.Dispose();
         _shared.Dispose();
-        _wake.Dispose();
     }
 }
