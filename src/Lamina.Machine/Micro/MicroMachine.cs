@@ -64,7 +64,7 @@ internal sealed class MicroMachine : IHardware
         _memory = units.Push(new GuestMemory(options.Map.Ram));
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Push(new MachineClock(paused: true, events.Fail));
-        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
+        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace) { CpuModel = spec.CpuModel }));
         var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);

@@ -29,6 +29,13 @@ public sealed class HostReportTests
     }
 
     [Fact]
+    public void The_highest_level_of_CPU_model_is_named()
+    {
+        Assert.Contains("x86-64-v3", Check(Report(), "cpu-model").Finding, StringComparison.Ordinal);
+        Assert.Contains(CpuModels.HighestLevel(), CpuModels.Names);
+    }
+
+    [Fact]
     public void A_software_assisted_KVM_is_told_with_its_speed_and_the_translator_chosen()
     {
         var report = Report(speed: 1.6e6);
@@ -160,6 +167,7 @@ public sealed class HostReportTests
         MeasureTranslator = () => 7e8,
         WhyNoIoUring = () => null,
         Processors = 4,
+        HighestCpuModel = () => "x86-64-v3",
         Disk = ("/srv", 50L << 30),
         CodeArchive = ("/srv/code", null),
     };
