@@ -21,7 +21,7 @@ internal static partial class InstructionDecoder
     /// What the bytes are. What is known to be invalid from the bytes given is <see cref="DecodeResult.Invalid"/> even
     /// if more would follow; what needs more bytes than were given is never anything but Truncated or TooLong.
     /// </returns>
-    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, in InstructionSet set, out Instruction instruction)
+    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, InstructionSet set, out Instruction instruction)
     {
         instruction = default;
         var state = new DecodeState(code, size, set);
@@ -285,19 +285,16 @@ internal static partial class InstructionDecoder
 
         for (; rows > 0; rows--, row += 2)
         {
-            ulong match = words[row];
-            if ((match & key) != 0)
+            if ((words[row] & key) == 0)
             {
-                continue;
+                if ((words[row + 1] & Requirements.Any) != 0 && !IsOffered(ref state, words[row], words[row + 1], length))
+                {
+                    continue;
+                }
+                instruction.MandatoryPrefix = (words[row] & Row.KeyNoPrefix) != 0 || state.Encoding != EncodingKind.Legacy
+                    ? MandatoryPrefixes[state.Prefix] : (byte)0;
+                return Describe(ref state, ref instruction, words[row], words[row + 1]);
             }
-            ulong meaning = words[row + 1];
-            if ((meaning & Requirements.Any) != 0 && !IsOffered(ref state, match, meaning, length))
-            {
-                continue;
-            }
-            instruction.MandatoryPrefix = (match & Row.KeyNoPrefix) != 0 || state.Encoding != EncodingKind.Legacy
-                ? MandatoryPrefixes[state.Prefix] : (byte)0;
-            return Describe(ref state, ref instruction, match, meaning);
         }
         return DecodeResult.Invalid;
     }
