@@ -11,6 +11,7 @@ using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
+using Lamina.Engines;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Life;
 using Lamina.Micro;
@@ -88,6 +89,7 @@ internal static class MachineBuilder
     private static void Check(MachineSpec spec)
     {
         if (spec.Type != MachineType.Micro) throw new MachineException($"there is no machine type {spec.Type}; use micro");
+        if (CpuModels.WhyNot(spec.CpuModel) is { } unknown) throw new MachineException(unknown);
         if (spec.Cpus < 1) throw new MachineException($"a machine cannot have {spec.Cpus} CPUs; give it at least one");
         if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
         if (spec.Translator.CodeBufferBytes is < TranslatorSettings.LeastCodeBufferBytes or > TranslatorSettings.MostCodeBufferBytes)

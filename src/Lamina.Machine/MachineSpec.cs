@@ -1,4 +1,5 @@
 // What a machine is to be: values only, nothing is opened or checked here. Machine.Create validates a spec as a whole.
+using Lamina.Engines;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Networks;
 
@@ -78,6 +79,12 @@ public sealed record MachineSpec
 
     /// <summary>Virtual CPUs.</summary>
     public int Cpus { get; init; } = 1;
+
+    /// <summary>
+    /// The virtual CPUs' model: "host" (all that the host has and the engine gives), or a level of the x86-64 psABI (x86-64-v1 to -v4);
+    /// then switches: "host,-avx512f", "x86-64-v2,+aes".
+    /// </summary>
+    public string CpuModel { get; init; } = CpuModels.Host;
 
     /// <summary>Which engine runs the guest.</summary>
     public EngineChoice Engine { get; init; } = EngineChoice.Auto;

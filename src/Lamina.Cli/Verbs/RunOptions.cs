@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.Globalization;
 using Lamina.Choice;
 using Lamina.Cli.Values;
+using Lamina.Engines;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Networks;
@@ -55,6 +56,9 @@ internal sealed class RunOptions
 
     /// <summary>--cpus.</summary>
     public Option<string?> Cpus { get; } = new("--cpus") { HelpName = "N", Description = "Virtual CPUs. Default: 1." };
+
+    /// <summary>--cpu.</summary>
+    public Option<string?> CpuModel { get; } = Choice("--cpu", "MODEL[,-FEATURE…]", $"What the virtual CPUs offer: {string.Join(", ", CpuModels.Names)}; features are taken away or added behind it: host,-avx512f. Default: host, all that the host has.", [.. CpuModels.Names]);
 
     /// <summary>--machine.</summary>
     public Option<string?> Type { get; } = Choice("--machine", "TYPE", "The kind of machine: micro (no firmware, no PCI; virtio over MMIO). Default: micro.", "micro");
@@ -115,7 +119,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Kernel, Initrd, CommandLine, Modules);
-        verb.AddGroup("The machine", Memory, Cpus, Type, Engine, Irqchip, CodeCache, CodeArchive, Disks, Shares, Vsock, Balloon, Serial);
+        verb.AddGroup("The machine", Memory, Cpus, CpuModel, Type, Engine, Irqchip, CodeCache, CodeArchive, Disks, Shares, Vsock, Balloon, Serial);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", NoReboot, Timeout, DebugExit);
@@ -146,6 +150,11 @@ internal sealed class RunOptions
         if (!ByteSize.TryParse(codeCache, out var bytes)) throw Refuse("--code-cache", codeCache, "a size", "64M");
         return settings with { CodeBufferBytes = (int)Math.Min(bytes, int.MaxValue) };
     }
+
+    /// <summary>Reads --cpu.</summary>
+    /// <exception cref="UsageException">There is no such model or feature.</exception>
+    public static string ReadCpuModel(string? text) =>
+        text is null ? CpuModels.Host : CpuModels.WhyNot(text) is { } reason ? throw new UsageException($"--cpu: {reason}") : text;
 
     /// <summary>Reads --cpus.</summary>
     /// <exception cref="UsageException">It is not a number.</exception>

@@ -55,6 +55,7 @@ internal static class RunVerb
             Type = RunOptions.ReadType(parsed.GetValue(options.Type)),
             Boot = new BootSource { KernelPath = "" },
             Cpus = RunOptions.ReadCpus(parsed.GetValue(options.Cpus)),
+            CpuModel = RunOptions.ReadCpuModel(parsed.GetValue(options.CpuModel)),
             Engine = RunOptions.ReadEngine(parsed.GetValue(options.Engine)),
             Irqchip = RunOptions.ReadIrqchip(parsed.GetValue(options.Irqchip)),
             Translator = RunOptions.ReadTranslator(parsed.GetValue(options.CodeCache), parsed.GetValue(options.CodeArchive), parsed.GetValue(options.Stats)),

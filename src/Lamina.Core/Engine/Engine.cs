@@ -109,7 +109,11 @@ public interface IEngineMachine : IDisposable
 /// <param name="Clock">The machine's clock; the guest's TSC follows it.</param>
 /// <param name="VcpuCount">How many vCPUs the machine will have (for CPUID topology).</param>
 /// <param name="Trace">Where exits and exceptions are reported one line each, or null.</param>
-public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null);
+public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null)
+{
+    /// <summary>The CPU model: "host", or a level and switches, as docs/run.md has it. An engine refuses what it cannot give with a sentence.</summary>
+    public string CpuModel { get; init; } = "host";
+}
 
 /// <summary>A CPU engine.</summary>
 public interface IEngine

@@ -62,7 +62,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
             CheckLimits(options, _system.Capability);
             KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
             if (dirtyRingEntries > 0) DirtyRings = KvmDirtyRings.TryCreate(_machine, options.Memory.Ranges, dirtyRingEntries, _system.Capability);
-            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelIrqchip is not null);
+            Cpu = new KvmCpu(_system, options, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");

@@ -65,7 +65,7 @@ internal sealed class MicroMachine : IHardware
         _memory = units.Add("memory", new GuestMemory(options.Map.Ram));
         Balloon = spec.Balloon ? new VirtioBalloon(_memory) : null;
         _clock = units.Add("clock", new MachineClock(paused: true, events.Fail));
-        _engine = units.Add("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace)));
+        _engine = units.Add("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, spec.Trace) { CpuModel = spec.CpuModel }));
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);

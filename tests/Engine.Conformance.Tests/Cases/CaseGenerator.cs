@@ -7,7 +7,7 @@ using Lamina.Tests.Engine.Conformance.Oracle;
 namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of random cases.</summary>
-internal sealed class CaseGenerator
+internal sealed class CaseGenerator(InstructionTable table)
 {
     private const int MaxCode = 160, MaxInstructions = 8;
 
@@ -23,12 +23,13 @@ internal sealed class CaseGenerator
     /// <param name="mode">Kind of code.</param>
     /// <param name="only">The instruction to test, or null for random ones.</param>
     /// <param name="mutate">Whether a bit of the code is flipped for certain.</param>
+    /// <param name="unmapped">Whether memory operands lie where no case has memory.</param>
     /// <param name="wraps">Whether memory operands lie at the last address of an address size.</param>
-    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false, bool wraps = false)
+    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false, bool wraps = false, bool unmapped = false)
     {
         var random = new CaseRandom(seed);
         test.Reset(mode, random.Next());
-        var context = new BuildContext(test, random) { Wraps = wraps };
+        var context = new BuildContext(test, random) { Wraps = wraps, Unmapped = unmapped };
         context.ChooseRegisters();
         if (wraps) context.ChooseBases();
         var count = only != null || random.Chance(55) ? 1 : 2 + random.Below(MaxInstructions - 1);
@@ -39,7 +40,7 @@ internal sealed class CaseGenerator
         for (var i = 0; i < count; i++)
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
-            var code = only ?? InstructionTable.Draw(random, test.Bits);
+            var code = only ?? table.Draw(random, test.Bits);
             // On a 16-bit stack AMD's processors take the frame pointer from ESP, Intel's from SP.
             if (code == Code.Enterd_imm16_imm8 && mode is CodeMode.Based16 or CodeMode.Based32) continue;
             var bytes = _builder.Build(context, code, at);
@@ -111,10 +112,10 @@ internal sealed class CaseGenerator
         {
             _starts.Add(decoder.IP);
             var instruction = decoder.Decode();
-            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction && _targets.Count == 0;
+            if (instruction.IsInvalid) return table.IsHosts && decoder.LastError == DecoderError.InvalidInstruction && _targets.Count == 0;
             if ((instruction.RflagsRead & undefined) != 0) return false;
             undefined |= instruction.RflagsUndefined;
-            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
+            if (table.IsExcluded(instruction.Code, bits) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
             if (instruction.NearBranchTarget is var target and not 0 && target < (ulong)(length - start))
             {
                 if (target < decoder.IP) return false;
@@ -161,6 +162,9 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
     /// <summary>Memory operands lie at the last address of an address size.</summary>
     public bool Wraps { get; init; }
 
+    /// <summary>Memory operands lie where nothing is mapped, or at no canonical address.</summary>
+    public bool Unmapped { get; init; }
+
     /// <summary>The most bits that an address may have which has fewer than a linear one.</summary>
     public int NarrowBits => test.Bits == 64 ? 32 : 16;
 
@@ -192,6 +196,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
     public ulong Target(int size)
     {
         var data = (ulong)CaseLayout.Data;
+        if (Unmapped) return test.Bits == 64 && random.Chance(50) ? data | 0x0010_0000_0000_0000 : data + CaseLayout.DataSize + 64;
         var granule = size <= 1 ? 1 : size >= 64 ? 64 : 1 << (31 - System.Numerics.BitOperations.LeadingZeroCount((uint)size));
         switch (random.Below(20))
         {

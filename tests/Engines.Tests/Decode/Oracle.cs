@@ -71,7 +71,7 @@ internal sealed class Oracle(CodeSize size)
     // With exactly what it needs it is the same instruction; without any one of these it is #UD, or another (BSF for TZCNT).
     private void CompareNeeds(Check check, ReadOnlySpan<byte> code, Code theirs, in Instruction ours)
     {
-        Extensions needed = OfferedFeatures.Of(theirs, size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 });
+        Extensions needed = NeededExtensions.Of(theirs, size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 });
         check.Equal("what suffices for it", DecodeResult.Ok, InstructionDecoder.Decode(code, size, new InstructionSet(needed, IgnoresUnused: false), out _));
         for (var rest = (ulong)needed; rest != 0; rest &= rest - 1)
         {

@@ -52,14 +52,14 @@ internal sealed unsafe class HostRunner : IDisposable
     private readonly HostReservation _window = HostReservation.Reserve(WindowSize);
     private readonly byte* _state;
 
-    public HostRunner()
+    public HostRunner(string model = CpuSelection.HostName)
     {
         _code.MapShared(0, 4096, _codeMemory, 0, MappingAccess.ReadWrite);
         _code.MapShared(4096, 4096, _codeMemory, 0, MappingAccess.ReadExecute);
         _window.MapAnonymous(0, WindowSize);
         _state = (byte*)NativeMemory.AlignedAlloc(VectorsAt + 8192, 64);
         new Span<byte>(_state, VectorsAt + 8192).Clear();
-        Model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000 });
+        Model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, Selection = CpuSelection.Parse(model) });
         Guest = new TestMachine(Model);
         Guest.EnterLong(cpl: 3);
         MapWindow();

@@ -1,4 +1,5 @@
 // Specs that cannot be: each is refused in one sentence before anything is made.
+using Lamina.Engines.X86.Cpuid;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
 
@@ -25,7 +26,22 @@ public sealed class SpecTests : IDisposable
         { "modules", "no modules" },
         { "type", "machine type" },
         { "twoStdio", "both" },
+        { "cpuModel", "there is no CPU model 'i486'" },
     };
+
+    [Fact]
+    public void A_CPU_feature_that_the_host_lacks_is_named()
+    {
+        // No processor has all of them: some are AMD's only, some Intel's.
+        var offered = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000 }).Features;
+        var missing = FeatureTable.All.First(feature => !offered.Contains(feature)).Name;
+        var spec = Spec(_folder) with { Engine = EngineChoice.Translator, CpuModel = $"host,+{missing}" };
+
+        var refusal = Assert.Throws<MachineException>(() => Machine.Create(spec));
+
+        Assert.StartsWith($"this host cannot give the CPU model 'host,+{missing}': it lacks ", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(missing, refusal.Message["this host cannot give the CPU model 'host,+".Length..], StringComparison.Ordinal);
+    }
 
     [Theory]
     [MemberData(nameof(Wrong))]
@@ -45,6 +61,7 @@ public sealed class SpecTests : IDisposable
             "kernel" => good with { Boot = good.Boot with { KernelPath = _folder.In("none") } },
             "initrd" => good with { Boot = good.Boot with { InitrdPath = _folder.In("none") } },
             "modules" => good with { Boot = good.Boot with { Modules = [new BootModule(_folder.Kernel)] } },
+            "cpuModel" => good with { CpuModel = "i486" },
             "type" => good with { Type = (MachineType)7 },
             _ => good with { Serial = new SerialTarget.Stdio(), Console = new SerialTarget.Stdio() },
         };

@@ -60,7 +60,7 @@ internal ref struct DecodeState
     /// <summary>What the processor offers.</summary>
     internal readonly Extensions Offered;
 
-    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size, in InstructionSet set)
+    internal DecodeState(ReadOnlySpan<byte> code, CodeSize size, InstructionSet set)
     {
         (Offered, IgnoresUnused) = (set.Offered, set.IgnoresUnused);
         _code = code.Length > MaximumLength ? code[..MaximumLength] : code;

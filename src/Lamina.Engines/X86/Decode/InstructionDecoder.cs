@@ -4,6 +4,7 @@
 // Where Intel's and AMD's processors differ, it does as Intel's: prefix 66 does not change
 // near branches in 64-bit mode, LOCK MOV CR0 is not CR8, UD0 has a ModRM byte. But what is #UD for the fields of VEX and
 // EVEX follows the vendor of host and guest: where it is ignored there, so it is here, and the host is given the very bytes.
+using System.Runtime.CompilerServices;
 using Lamina.Engines.X86.Decode.Tables;
 
 namespace Lamina.Engines.X86.Decode;
@@ -20,7 +21,7 @@ internal static partial class InstructionDecoder
     /// What the bytes are. What is known to be invalid from the bytes given is <see cref="DecodeResult.Invalid"/> even
     /// if more would follow; what needs more bytes than were given is never anything but Truncated or TooLong.
     /// </returns>
-    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, in InstructionSet set, out Instruction instruction)
+    public static DecodeResult Decode(ReadOnlySpan<byte> code, CodeSize size, InstructionSet set, out Instruction instruction)
     {
         instruction = default;
         var state = new DecodeState(code, size, set);
@@ -284,8 +285,12 @@ internal static partial class InstructionDecoder
 
         for (; rows > 0; rows--, row += 2)
         {
-            if ((words[row] & key) == 0 && (Requirements.Of(words[row], words[row + 1], length) & ~state.Offered) == 0)
+            if ((words[row] & key) == 0)
             {
+                if ((words[row + 1] & Requirements.Any) != 0 && !IsOffered(ref state, words[row], words[row + 1], length))
+                {
+                    continue;
+                }
                 instruction.MandatoryPrefix = (words[row] & Row.KeyNoPrefix) != 0 || state.Encoding != EncodingKind.Legacy
                     ? MandatoryPrefixes[state.Prefix] : (byte)0;
                 return Describe(ref state, ref instruction, words[row], words[row + 1]);
@@ -293,6 +298,11 @@ internal static partial class InstructionDecoder
         }
         return DecodeResult.Invalid;
     }
+
+    // Kept apart: most instructions need nothing, and are decoded faster without the code for this among theirs.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool IsOffered(ref DecodeState state, ulong match, ulong meaning, int length) =>
+        (Requirements.Of(match, meaning, length) & ~state.Offered) == 0;
 
     /// <summary>Whether what the bytes match has embedded rounding or suppresses exceptions.</summary>
     private static bool HasRounding(ReadOnlySpan<ulong> rows, ulong key)

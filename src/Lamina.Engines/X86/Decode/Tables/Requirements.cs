@@ -6,6 +6,9 @@ namespace Lamina.Engines.X86.Decode.Tables;
 /// <summary>Extensions by row.</summary>
 internal static class Requirements
 {
+    /// <summary>Bits of a row's second word of which one at least is set where it needs anything: an extension's number, or a vector class of state.</summary>
+    internal const ulong Any = 31UL << Row.ExtensionShift | Row.Avx & Row.Avx512;
+
     // By class of state, number of extension, and whether the vector length is 256 bits.
     private static readonly Extensions[] s_needed = Build();
 

@@ -1,11 +1,12 @@
-// What Iced says that an instruction needs, in the decoder's words: the other side of the comparison by which the annotations
-// of the opcode tables are proved.
+// What Iced says that an instruction needs, in the decoder's words. By it the annotations of the opcode tables are proved
+// (Engines.Tests), and cases are made of what a CPU model offers (Engine.Conformance.Tests); both compile this file.
 using Iced.Intel;
 using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Tests.Engines.Decode;
 
-internal static class OfferedFeatures
+/// <summary>Needs by instruction.</summary>
+internal static class NeededExtensions
 {
     private static readonly Dictionary<CpuidFeature, Extensions> s_extensions = new()
     {
