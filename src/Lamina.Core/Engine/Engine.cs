@@ -59,7 +59,11 @@ public interface IVcpu : IVcpuSignal, IDisposable
     void GetState(VcpuState state);
 
     /// <summary>Replaces the whole architectural state. Only while <see cref="Run"/> is not running.</summary>
-    void SetState(VcpuState state);
+    /// <returns>
+    /// What this vCPU cannot take, a few words each ("CR4 bit 12"): it keeps there what it had, and the state is another one than was
+    /// meant. Empty where it took all.
+    /// </returns>
+    IReadOnlyList<string> SetState(VcpuState state);
 
     /// <summary>Reads guest memory at a linear address with the vCPU's current paging, as a debugger does: no faults, no accessed bits.</summary>
     bool TryReadLinear(ulong address, Span<byte> data);

@@ -85,6 +85,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     /// <inheritdoc/>
     public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
 
+    /// <summary>Whether the kernel tells and takes the PDPTE registers, rather than reading them from memory each time.</summary>
+    internal bool KeepsPdptes => _system.Capability(KVM_CAP_SREGS2) > 0;
+
     /// <summary>The rings that tell of written pages; null where a bitmap does.</summary>
     internal KvmDirtyRings? DirtyRings { get; }
 

@@ -120,8 +120,11 @@ internal sealed class SmallMachine : IDisposable
     }
 
     /// <summary>Sends vCPU 0 an interrupt.</summary>
-    internal bool Interrupt(byte vector) =>
-        ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));
+    internal bool Interrupt(byte vector) => Send(0, InterruptDeliveryMode.Fixed, vector);
+
+    /// <summary>Sends a vCPU a message, as another vCPU or a device would.</summary>
+    internal bool Send(int vcpu, InterruptDeliveryMode mode, byte vector = 0) =>
+        ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage((uint)vcpu, Logical: false, mode, vector, Level: false));
 
     /// <summary>The registers of vCPU 0's local APIC.</summary>
     internal LocalApicImage LocalApic

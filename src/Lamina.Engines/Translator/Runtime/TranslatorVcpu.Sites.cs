@@ -459,7 +459,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case Outcome.Branched:
                 break;
             case Outcome.Halted:
-                _halted = true;
+                _events.Activity = VcpuActivity.Halted;
                 break;
             case Outcome.Shutdown:
                 return false;

@@ -52,10 +52,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool _stepOnce, _midInstruction;
     private ulong _resume;
     private int _generation;
-    private volatile bool _kicked, _nmi;
-    private volatile int _startUp = -1;
-    private volatile bool _init;
-    private bool _halted, _waitForStartUp;
+    private readonly EventLatch _events;
     private bool _disposed;
     private bool _holdsWorld;
     private volatile int _place;
@@ -63,6 +60,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     public TranslatorVcpu(VcpuOptions options, EngineMachineOptions machine, TranslatorSettings settings, CpuModel model, TranslationStore store)
     {
         Index = options.Index;
+        _events = new EventLatch(isBootstrap: Index == 0);
         _memory = machine.Memory;
         _apic = options.Apic ?? throw new ArgumentException("the translator has no local APICs of its own", nameof(options));
         _settings = settings;
@@ -109,7 +107,6 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Trace = machine.Trace,
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
-        _waitForStartUp = options.Index != 0;
         var buffer = store.Buffer;
         _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
     }
@@ -162,11 +159,11 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 if (_store.IsNearlyFull) _store.World.WhileParked(this, _store.DropIfNearlyFull);
             }
             // In the middle of an instruction its effects may be half there: it is finished first; the request stays.
-            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_nmi && _cpu->NmiBlocked == 0)))
+            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_events.HasNmi && _cpu->NmiBlocked == 0)))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
-            if (_halted || _waitForStartUp)
+            if (_events.Activity != VcpuActivity.Running)
             {
                 _time?.Halt();
                 MoveTo(VcpuPlace.Parked);
@@ -177,7 +174,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 continue;
             }
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
-            if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _nmi)) StepOver();
+            if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
             if (_modeStale) UpdateMode();
             if (_resume == 0 || _generation != _store.Generation)
             {
@@ -227,41 +224,34 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         Volatile.Write(ref _cpu->ExitRequest, 0);
         Thread.MemoryBarrier();
-        if (_kicked)
+        if (_events.TryTakeKick())
         {
-            _kicked = false;
             // What else was asked for together with the kick is looked at when the vCPU runs again.
             Volatile.Write(ref _cpu->ExitRequest, 1);
             return VcpuExit.Kicked;
         }
-        if (_init) AcceptInit();
-        if (_waitForStartUp)
-        {
-            AcceptStartUp();
-            return null;
-        }
-        _area->InterruptWaits = 0;
-        if (_nmi && _cpu->NmiBlocked == 0 && _cpu->InterruptShadow == 0)
-        {
-            _nmi = false;
-            return Interrupt(2, InterruptKind.Nmi);
-        }
-        if (!_apic.HasInterrupt) return null;
-        if ((_cpu->SystemFlags & Rflags.IF) == 0 || _cpu->InterruptShadow != 0)
-        {
-            _area->InterruptWaits = 1;
-            return null;
-        }
-        var vector = _apic.Acknowledge();
-        if (vector < 0) return null;
-        var result = Interrupt(vector, InterruptKind.External);
-        if (_apic.HasInterrupt) _area->InterruptWaits = 1;
-        return result;
+        if (_events.HasReset) AcceptReset();
+        var exit = _cpu->InterruptShadow == 0 && _events.Activity != VcpuActivity.WaitForStartUp ? TakeEvent() : null;
+        // The local APIC tells when it begins to have an interrupt, not that it still has one: whatever was done here, who may let one
+        // in later must know of it.
+        _area->InterruptWaits = HasInterrupt ? 1u : 0;
+        return exit;
+    }
+
+    private bool HasInterrupt => _apic.HasInterrupt || _events.Interrupt >= 0;
+
+    private VcpuExit? TakeEvent()
+    {
+        if (_cpu->NmiBlocked == 0 && _events.TryTakeNmi()) return Interrupt(Vector.Nmi, InterruptKind.Nmi);
+        if ((_cpu->SystemFlags & Rflags.IF) == 0 || !HasInterrupt) return null;
+        var vector = _events.Interrupt;
+        _events.Interrupt = -1;
+        if (vector < 0) vector = _apic.Acknowledge();
+        return vector < 0 ? null : Interrupt(vector, InterruptKind.External);
     }
 
     private VcpuExit? Interrupt(int vector, InterruptKind kind)
     {
-        _halted = false;
         _interrupts++;
         _trace?.Invoke($"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         _resume = 0;
@@ -272,7 +262,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool Deliver(Outcome outcome)
     {
         _resume = 0;
-        _halted = false; // a HLT that is stepped ends in its trap
+        _events.Activity = VcpuActivity.Running; // HLT is over: by an interrupt, or by its own trap where it is stepped
         while (outcome == Outcome.Fault) outcome = _processor.DeliverFault();
         return outcome != Outcome.Shutdown;
     }
@@ -282,7 +272,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void Kick()
     {
-        _kicked = true;
+        _events.AskKick();
         RequestExit();
     }
 
@@ -292,23 +282,21 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void NonMaskableInterrupt()
     {
-        _nmi = true;
+        _events.AskNmi();
         RequestExit();
     }
 
     /// <inheritdoc/>
     public void Init()
     {
-        // Only a start-up that comes after it counts.
-        _startUp = -1;
-        _init = true;
+        _events.AskInit();
         RequestExit();
     }
 
     /// <inheritdoc/>
     public void StartUp(byte vector)
     {
-        _startUp = vector;
+        _events.AskStartUp(vector);
         RequestExit();
     }
 
@@ -340,26 +328,11 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _store.Gate.Exit();
     }
 
-    private void AcceptInit()
+    private void AcceptReset()
     {
-        _init = false;
-        _processor.Init();
-        _halted = false;
-        _resume = 0;
-        _modeStale = true;
-        _waitForStartUp = Index != 0;
-    }
-
-    private void AcceptStartUp()
-    {
-        var vector = _startUp;
-        if (vector < 0) return;
-        _startUp = -1;
-        _cpu->Cs.Selector = (ushort)(vector << 8);
-        _cpu->Cs.Base = (ulong)vector << 12;
-        _cpu->Rip = 0;
-        _waitForStartUp = false;
-        _modeStale = true;
+        var (init, page) = _events.TakeReset();
+        if (init) _processor.Init();
+        if (page >= 0) _processor.StartUp((byte)page);
         _resume = 0;
     }
 

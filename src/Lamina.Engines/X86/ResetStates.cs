@@ -1,10 +1,10 @@
-// A vCPU's state after RESET, INIT and a start-up IPI, for a CPU that the kernel runs. SDM vol. 3, 9.1 (table 9-1) and 9.4.4.
+// A vCPU's state after RESET, INIT and a start-up IPI, on either engine: changes of a VcpuState, which the engine then takes. What the
+// vCPU does afterwards is EventLatch's to say. SDM vol. 3, 9.1 (table 9-1) and 9.4.4.
 using Lamina.Core.Engine;
-using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Msr;
 
-namespace Lamina.Engines.Kvm;
+namespace Lamina.Engines.X86;
 
 /// <summary>States that the architecture names.</summary>
 internal static class ResetStates
@@ -27,7 +27,7 @@ internal static class ResetStates
         state.Activity = index == 0 ? VcpuActivity.Running : VcpuActivity.WaitForStartUp;
     }
 
-    /// <summary>INIT: as RESET, but vector state, MSRs (except EFER) and the cache bits of CR0 stay.</summary>
+    /// <summary>INIT: as RESET, but vector state, MSRs (except EFER), the TSC and the cache bits of CR0 stay.</summary>
     internal static void Init(VcpuState state, CpuModel model, int index)
     {
         Array.Clear(state.Gpr);
@@ -42,7 +42,7 @@ internal static class ResetStates
         state.Cr2 = state.Cr3 = state.Cr4 = state.Efer = 0;
         Array.Clear(state.Dr);
         (state.Dr[6], state.Dr[7]) = (Dr6Fixed, Dr7Fixed);
-        state.InterruptShadow = state.NmiBlocked = false;
+        (state.Shadow, state.NmiBlocked, state.Pdptes, state.Pending) = (InterruptShadow.None, false, null, default);
     }
 
     /// <summary>A start-up IPI: real mode at vector * 4 KiB.</summary>
@@ -51,6 +51,5 @@ internal static class ResetStates
         state.Segments[SegmentIndex.Cs].Selector = (ushort)(vector << 8);
         state.Segments[SegmentIndex.Cs].Base = (ulong)vector << 12;
         state.Rip = 0;
-        state.Activity = VcpuActivity.Running;
     }
 }
