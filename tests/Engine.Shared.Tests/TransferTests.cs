@@ -90,7 +90,14 @@ public sealed class TransferTests
         foreach (var engine in (string[])[from, to])
         {
             using var machine = new SmallMachine(engine);
-            Assert.SkipWhen(machine.Vcpu.SetState(s_wideLoop.Load(machine)).Count > 0, $"{engine} offers no 256-bit vectors here");
+            try
+            {
+                Assert.Empty(machine.Vcpu.SetState(s_wideLoop.Load(machine)));
+            }
+            catch (ArgumentException)
+            {
+                Assert.Skip($"{engine} offers no 256-bit vectors here");
+            }
         }
         MoveBackAndForth(s_wideLoop, from, to);
     }
