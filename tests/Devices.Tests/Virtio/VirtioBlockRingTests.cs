@@ -162,7 +162,8 @@ public sealed class VirtioBlockRingTests : IDisposable
         {
             begun.Set();
             _guest.Transport.Pause();
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         pause.Start();
         begun.Wait(TestContext.Current.CancellationToken);
         void StillPausing()
