@@ -41,8 +41,6 @@ internal sealed class CaseGenerator(InstructionTable table)
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
             var code = only ?? table.Draw(random, test.Bits);
-            // On a 16-bit stack AMD's processors take the frame pointer from ESP, Intel's from SP.
-            if (code == Code.Enterd_imm16_imm8 && mode is CodeMode.Based16 or CodeMode.Based32) continue;
             var bytes = _builder.Build(context, code, at);
             if (bytes.IsEmpty)
             {
@@ -149,7 +147,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         for (var i = 0; i < 16; i++) test.Gpr[i] = random.Value() & mask;
         // The stack is in the data, mostly aligned, sometimes at a page's end.
         var stack = CaseLayout.Data + (random.Chance(80) ? (ulong)(0x200 + random.Below(0x2a00) & ~7) : (ulong)(random.Below(4) * 4096 - 12 + random.Below(24)));
-        test.Gpr[4] = stack - test.DataBase;
+        test.Gpr[4] = OnStack(stack - test.DataBase);
         Pinned = 1 << 4;
         if (random.Chance(15)) test.Rflags |= TestCase.Direction;
         if (random.Chance(3)) test.Rflags |= 1 << 18;
@@ -158,6 +156,12 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         if (test.Mode == CodeMode.Long && !IsCanonical(test.FsBase)) test.FsBase = CaseLayout.Data;
         if (test.Mode == CodeMode.Long && !IsCanonical(test.GsBase)) test.GsBase = CaseLayout.Data;
     }
+
+    /// <summary>A stack or frame pointer. On a 16-bit stack its upper half means nothing, and is mostly something.</summary>
+    public ulong OnStack(ulong offset) => test.Mode is CodeMode.Based16 or CodeMode.Based32 ? Narrow(offset, 16) : offset;
+
+    /// <summary>A register's value where only some of its lower bits are an address: the others are noise, mostly.</summary>
+    public ulong Narrow(ulong offset, int bits) => bits >= test.Bits && bits != 16 || random.Chance(20) ? offset : random.Next() << bits | offset & ((1ul << bits) - 1);
 
     /// <summary>Memory operands lie at the last address of an address size.</summary>
     public bool Wraps { get; init; }

@@ -176,7 +176,6 @@ internal sealed unsafe partial class Processor
         foreach (var (index, value) in msrs)
             if (index is not (MsrIndex.Tsc or MsrIndex.TscAdjust or MsrIndex.Efer or MsrIndex.FsBase or MsrIndex.GsBase or MsrIndex.WallClock or MsrIndex.SystemTime)
                 && !TryWriteMsr(index, value)) refused.AddMsr(index, value);
-        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock));
-        _paravirtualClock.Refresh(Context->TscOffset);
+        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock), Context->TscOffset);
     }
 }
