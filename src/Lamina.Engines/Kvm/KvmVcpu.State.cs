@@ -200,9 +200,9 @@ internal sealed unsafe partial class KvmVcpu
             cr0 = state.Cr0 | Cr0.ET,
             cr2 = state.Cr2,
             cr3 = state.Cr3,
-            cr4 = refused.Fit("CR4", state.Cr4, _model.Cr4Mask),
+            cr4 = state.Cr4,
             cr8 = priority,
-            efer = refused.Fit("EFER", state.Efer, _model.EferMask),
+            efer = state.Efer,
             apic_base = apicBase,
         };
         Put(_vcpu.Request(KVM_SET_SREGS, &special), "control and segment registers that do not go together", refused);
@@ -225,7 +225,7 @@ internal sealed unsafe partial class KvmVcpu
 
     private void SetExtended(VcpuState state, Refusals refused)
     {
-        var xcrs = new kvm_xcrs { nr_xcrs = 1, value = refused.Fit("XCR0", state.Xcr0, _model.XcrMask | 1) | 1 };
+        var xcrs = new kvm_xcrs { nr_xcrs = 1, value = state.Xcr0 | 1 };
         Put(_vcpu.Request(KVM_SET_XCRS, &xcrs), "XCR0", refused);
         var xsave = default(kvm_xsave);
         var image = new XsaveImage(xsave.region, _model);

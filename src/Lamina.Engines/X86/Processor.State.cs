@@ -92,9 +92,9 @@ internal sealed unsafe partial class Processor
         }
         (Context->GdtrBase, Context->GdtrLimit) = (state.Gdtr.Base, state.Gdtr.Limit);
         (Context->IdtrBase, Context->IdtrLimit) = (state.Idtr.Base, state.Idtr.Limit);
-        (Context->Cr0, Context->Cr2, Context->Cr3, Context->Cr4) = (state.Cr0 | Cr0.ET, state.Cr2, state.Cr3, refused.Fit("CR4", state.Cr4, _model.Cr4Mask));
-        Context->Efer = refused.Fit("EFER", state.Efer, _model.EferMask);
-        Context->Xcr0 = refused.Fit("XCR0", state.Xcr0, _model.XcrMask) | 1;
+        (Context->Cr0, Context->Cr2, Context->Cr3, Context->Cr4) = (state.Cr0 | Cr0.ET, state.Cr2, state.Cr3, state.Cr4);
+        Context->Efer = state.Efer;
+        Context->Xcr0 = state.Xcr0 | 1;
         for (var n = 0; n < 4; n++) (&Context->Dr0)[n] = state.Dr[n];
         Context->Dr6 = (state.Dr[6] & 0xe00f) | Dr6Fixed;
         Context->Dr7 = (state.Dr[7] & 0xffff_27ff) | Dr7Fixed;

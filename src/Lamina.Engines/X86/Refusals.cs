@@ -1,6 +1,4 @@
 // What of a state a vCPU cannot take, collected while the state is put in place: what IVcpu.SetState returns, on both engines.
-using System.Numerics;
-
 namespace Lamina.Engines.X86;
 
 /// <summary>Parts of a state that were refused, a few words each.</summary>
@@ -18,15 +16,5 @@ internal sealed class Refusals
     public void AddMsr(uint index, ulong value)
     {
         if (value != 0) Add($"MSR 0x{index:x} with 0x{value:x}");
-    }
-
-    /// <summary>Those bits of a register that there are.</summary>
-    /// <param name="name">What it is called.</param>
-    /// <param name="value">What it was to hold.</param>
-    /// <param name="mask">The bits that there are.</param>
-    public ulong Fit(string name, ulong value, ulong mask)
-    {
-        for (var missing = value & ~mask; missing != 0; missing &= missing - 1) Add($"{name} bit {BitOperations.TrailingZeroCount(missing)}");
-        return value & mask;
     }
 }

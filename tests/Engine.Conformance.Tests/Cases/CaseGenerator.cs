@@ -37,6 +37,11 @@ internal sealed class CaseGenerator(InstructionTable table)
         var length = 0;
         _ends.Clear();
         _branches.Clear();
+        if (!unmapped && (mode is CodeMode.Based16 or CodeMode.Based32) && random.Chance(50))
+        {
+            length = FillStackPointer(test, random);
+            _ends.Add(length);
+        }
         for (var i = 0; i < count; i++)
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
@@ -59,6 +64,17 @@ internal sealed class CaseGenerator(InstructionTable table)
         context.Finish();
         var room = CaseLayout.ImageSize - start;
         test.SetCode(start, _code.AsSpan(0, Math.Min(length, room)));
+    }
+
+    // On a 16-bit stack the upper half of ESP means nothing, and is mostly something. An instruction puts it there: IRET to such a
+    // stack leaves it as it was in the host's kernel.
+    private int FillStackPointer(TestCase test, CaseRandom random)
+    {
+        var prefix = test.Bits == 16 ? 1 : 0;
+        _code[0] = 0x66;
+        _code[prefix] = 0xbc; // MOV ESP, imm32
+        BinaryPrimitives.WriteUInt32LittleEndian(_code.AsSpan(prefix + 1), (uint)random.Next() << 16 | (ushort)test.Gpr[4]);
+        return prefix + 5;
     }
 
     // Branches lead to a later instruction, or behind the last; a few go anywhere, and then nothing is known of flags.
@@ -147,7 +163,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         for (var i = 0; i < 16; i++) test.Gpr[i] = random.Value() & mask;
         // The stack is in the data, mostly aligned, sometimes at a page's end.
         var stack = CaseLayout.Data + (random.Chance(80) ? (ulong)(0x200 + random.Below(0x2a00) & ~7) : (ulong)(random.Below(4) * 4096 - 12 + random.Below(24)));
-        test.Gpr[4] = OnStack(stack - test.DataBase);
+        test.Gpr[4] = stack - test.DataBase;
         Pinned = 1 << 4;
         if (random.Chance(15)) test.Rflags |= TestCase.Direction;
         if (random.Chance(3)) test.Rflags |= 1 << 18;
@@ -157,7 +173,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         if (test.Mode == CodeMode.Long && !IsCanonical(test.GsBase)) test.GsBase = CaseLayout.Data;
     }
 
-    /// <summary>A stack or frame pointer. On a 16-bit stack its upper half means nothing, and is mostly something.</summary>
+    /// <summary>A frame pointer. On a 16-bit stack its upper half means nothing, and is mostly something.</summary>
     public ulong OnStack(ulong offset) => test.Mode is CodeMode.Based16 or CodeMode.Based32 ? Narrow(offset, 16) : offset;
 
     /// <summary>A register's value where only some of its lower bits are an address: the others are noise, mostly.</summary>

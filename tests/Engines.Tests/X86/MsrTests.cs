@@ -297,13 +297,24 @@ public sealed unsafe class MsrTests
         using var machine = new TestMachine();
         var state = new VcpuState();
         machine.Processor.Save(state);
-        state.Xcr0 |= 1 << 9;
-
-        state.Cr4 |= 1 << 12;
         state.Msrs[0x1234_5678] = 1;
         state.Msrs[0x1234_5679] = 0;
 
-        Assert.Equal(["CR4 bit 12", "XCR0 bit 9", "MSR 0x12345678 with 0x1"], machine.Processor.Load(state));
+        Assert.Equal(["MSR 0x12345678 with 0x1"], machine.Processor.Load(state));
+    }
+
+    [Fact]
+    public void AStateThatTheProcessorCannotBeInIsRefusedByName()
+    {
+        using var machine = new TestMachine();
+        var state = new VcpuState();
+        machine.Processor.Save(state);
+        state.Xcr0 |= 1 << 9;
+        state.Cr4 |= 1 << 12;
+
+        var refused = Assert.Throws<ArgumentException>(() => machine.Processor.Load(state));
+
+        Assert.Contains("(XCR0 0x200, CR4 0x1000)", refused.Message, StringComparison.Ordinal);
         Assert.Equal((0ul, 1ul), (machine.Context->Cr4, machine.Context->Xcr0));
     }
 
