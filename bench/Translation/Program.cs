@@ -17,7 +17,7 @@ var file = args.Length > 0 ? args[0] : Path.Combine(RuntimeEnvironment.GetRuntim
 var rounds = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 5;
 var code = ExecutablePart(File.ReadAllBytes(file));
 var size = (ulong)(code.Length + 4095) & ~4095ul;
-const ModeKey key = (ModeKey)Lamina.Engines.Translator.Decode.CodeSize.Code64 | ModeKey.FlatAll | ModeKey.User | ModeKey.PositionIndependent | ModeKey.Sse | ModeKey.Avx | ModeKey.NativeTsc;
+const ModeKey key = (ModeKey)Lamina.Engines.X86.Decode.CodeSize.Code64 | ModeKey.FlatAll | ModeKey.User | ModeKey.PositionIndependent | ModeKey.Sse | ModeKey.Avx | ModeKey.NativeTsc;
 
 using var memory = new GuestMemory([new MemoryRange(0, size)]);
 if (!memory.TryWrite(0, code)) throw new InvalidOperationException("the code does not fit");
@@ -41,7 +41,7 @@ for (var round = 1; round <= rounds; round++)
 
 unsafe (int Count, TimeSpan Time) Decode()
 {
-    var block = new GuestBlock();
+    var block = new GuestBlock(model.InstructionSet);
     var page = (byte*)memory.HostBase;
     var count = 0;
     var start = Stopwatch.GetTimestamp();

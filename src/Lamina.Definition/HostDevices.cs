@@ -18,6 +18,9 @@ public sealed record ShareDevice : DeviceDefinition
     /// <summary>Whether the guest may only read.</summary>
     public bool ReadOnly { get; init; }
 
+    /// <summary>Whether the guest may read and set extended attributes of users (<c>user.*</c>).</summary>
+    public bool ExtendedAttributes { get; init; }
+
     /// <summary>What there is to say.</summary>
     public static Shape<ShareDevice> Shape { get; } = new("a shared folder",
         NameProperty<ShareDevice>(),
@@ -25,19 +28,24 @@ public sealed record ShareDevice : DeviceDefinition
         Property.Text<ShareDevice>("tag", "TAG", "the name by which the guest mounts it", share => share.Tag, (share, tag) => Encoding.UTF8.GetByteCount(tag) <= LongestTag
             ? share with { Tag = tag }
             : throw new MachineException($"the tag \"{tag}\" of a shared folder is longer than {LongestTag} bytes; use a shorter one")),
-        Property.Flag<ShareDevice>("ro", "read only", share => share.ReadOnly, (share, on) => share with { ReadOnly = on }));
+        Property.Flag<ShareDevice>(ReadOnlyWord, "read only", share => share.ReadOnly, (share, on) => share with { ReadOnly = on }),
+        Property.Flag<ShareDevice>(ExtendedAttributesWord, "extended attributes of users (user.*), too", share => share.ExtendedAttributes, (share, on) => share with { ExtendedAttributes = on }));
 
-    /// <summary>Reads <c>FOLDER:TAG[:ro]</c>, or <c>FOLDER,tag=TAG[,option…]</c>.</summary>
+    private const string ReadOnlyWord = "ro", ExtendedAttributesWord = "xattr";
+
+    /// <summary>Reads <c>FOLDER:TAG[:OPTION[,OPTION]]</c>, where an option is <c>ro</c> or <c>xattr</c>, or <c>FOLDER,tag=TAG[,option…]</c>.</summary>
     /// <exception cref="MachineException">The text is no shared folder.</exception>
     public static ShareDevice Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (text.Contains(",tag=", StringComparison.Ordinal)) return Words.Read(Shape, "path", new ShareDevice(), text);
-        var readOnly = text.EndsWith(":ro", StringComparison.Ordinal);
-        var rest = readOnly ? text[..^3] : text;
+        var options = text[(text.LastIndexOf(':') + 1)..].Split(',');
+        var hasOptions = options.All(option => option is ReadOnlyWord or ExtendedAttributesWord);
+        var rest = hasOptions ? text[..Math.Max(text.LastIndexOf(':'), 0)] : text;
         var colon = rest.LastIndexOf(':');
         if (colon <= 0 || colon == rest.Length - 1) throw new MachineException($"\"{text}\" is no shared folder; write it like FOLDER:TAG or FOLDER:TAG:ro");
-        return Shape.With(new ShareDevice { Path = rest[..colon], ReadOnly = readOnly }, "tag", rest[(colon + 1)..]);
+        var share = new ShareDevice { Path = rest[..colon], ReadOnly = hasOptions && options.Contains(ReadOnlyWord), ExtendedAttributes = hasOptions && options.Contains(ExtendedAttributesWord) };
+        return Shape.With(share, "tag", rest[(colon + 1)..]);
     }
 
     /// <inheritdoc/>

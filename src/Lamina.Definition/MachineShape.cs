@@ -47,7 +47,7 @@ public static class MachineShape
             Read = (machine, text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? machine with { Cpus = count } : throw Property.Refuse("cpus", text, "a number of CPUs", "2"),
             Write = machine => machine.Cpus == 1 ? [] : [machine.Cpus.ToString(CultureInfo.InvariantCulture)],
         },
-        Property.Text<MachineDefinition>("cpu", "MODEL", "the CPU that the guest sees; the host's by default", machine => machine.Cpu, (machine, model) => machine with { Cpu = model }),
+        Property.Text<MachineDefinition>("cpu", "MODEL", "what the virtual CPUs offer: host (all that the host has, the default) or a level, x86-64-v1 to -v4; features are taken away or added behind it: host,-avx512f", machine => machine.Cpu, (machine, model) => machine with { Cpu = model }),
         Property.Choice<MachineDefinition, EngineChoice>("engine", "what runs the guest's code: auto, kvm (hardware virtualization), or translator (no hardware support, no privilege)", Engines,
             machine => machine.Engine == default ? null : machine.Engine, (machine, engine) => machine with { Engine = engine }),
         Property.Choice<MachineDefinition, IrqchipChoice>("irqchip", "where interrupt controllers are on kvm: kernel (all in the host's), split (the local APICs in it), user (all in the machine), or auto (as many in the host's kernel as it offers)", Irqchips,

@@ -3,6 +3,7 @@
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Core.Memory;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
 
@@ -64,6 +65,9 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => _built.Published;
+
+    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    internal GuestMemory Memory => _built.Memory;
 
     /// <summary>Counters by name: the engine's and the machine's. After the end, the last ones.</summary>
     public IReadOnlyDictionary<string, long> Statistics => _life.Statistics;

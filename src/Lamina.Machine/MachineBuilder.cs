@@ -7,10 +7,13 @@ using Lamina.Choice;
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Disks;
+using Lamina.Engines;
 using Lamina.Host;
 using Lamina.Life;
 using Lamina.Micro;
@@ -33,13 +36,14 @@ internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, 
 {
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
+
+    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    internal required GuestMemory Memory { get; init; }
 }
 
 /// <summary>Builds machines.</summary>
 internal static class MachineBuilder
 {
-    private const string HostCpu = "host";
-
     /// <summary>Builds what a definition asks for.</summary>
     /// <exception cref="MachineException">Something is not as it must be.</exception>
     internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services)
@@ -48,7 +52,7 @@ internal static class MachineBuilder
         var spec = definition.Complete();
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
-        var units = new UnitStack();
+        var units = new UnitTree();
         var life = new MachineLife(spec.NoReboot, hooks.Trace);
         try
         {
@@ -59,8 +63,10 @@ internal static class MachineBuilder
             var serial = ConsoleBackends.Open(port1.Name, port1.To, Quit, hooks, fail, units);
             var console = ConsoleBackends.Open(hvc.Name, hvc.To, Quit, hooks, fail, units);
             var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
-            var shares = spec.DevicesOf<ShareDevice>().Select(share => new OpenShare(share.Tag, units.Push(new SharedFolder(share.Path, share.ReadOnly)))).ToArray();
-            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.Push(new UnixSocketHost(vsock.Path, fail)) : null;
+            var limits = ShareLimits.For(spec.DevicesOf<ShareDevice>().Count(), spec.MemoryBytes);
+            var shares = spec.DevicesOf<ShareDevice>()
+                .Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits })))).ToArray();
+            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.Add("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open([.. spec.DevicesOf<NetworkDevice>()], hooks, units);
             var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
             life.Own(hardware);
@@ -68,6 +74,7 @@ internal static class MachineBuilder
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, hardware.Balloon)
             {
                 Published = NetworkBackends.Published(networks),
+                Memory = hardware.Memory,
             };
         }
         catch (Exception e)
@@ -86,7 +93,7 @@ internal static class MachineBuilder
         MachineCheck.Check(definition);
         var spec = definition.Complete();
         if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
-        if (spec.Cpu is not (null or HostCpu)) throw new MachineException($"there is no CPU model '{spec.Cpu}' in this build; leave it out, or say {HostCpu}");
+        if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
             throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");

@@ -13,7 +13,7 @@ public sealed partial class FolderTests
         ("Lamina.Backends", ["Disk", "Disk/Qcow2"], "DiskImages makes every format behind the interface that formats implement"),
         ("Lamina.Backends", ["Net/User", "Net/User/Transport", "Net/Wire"], "UserStack owns the tables of its transports, which send through what it gives them"),
         ("Lamina.Cli", [".", "Output", "Verbs"], "Commands lists the verbs, which use the command line's own types"),
-        ("Lamina.Engines", ["Translator/Decode", "Translator/Decode/Tables"], "tables are written in the decoder's words and read by it alone"),
+        ("Lamina.Engines", ["X86/Decode", "X86/Decode/Tables"], "tables are written in the decoder's words and read by it alone"),
         ("Lamina.Engines", ["X86", "X86/Cpuid", "X86/Memory", "X86/Msr", "X86/Paging"], "chapters of one class, Processor, and the values that it is made of"),
         ("Lamina.Host", [".", "Interop", "Io"], "native declarations take the structures of the parts that call them"),
         ("Lamina.Machine", ["Images", "Images/Debian", "Images/Imported", "Images/Tiny"], "ImageRecipes lists its implementations"),

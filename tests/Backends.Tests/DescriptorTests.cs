@@ -1,5 +1,6 @@
 // What waits for clients when the process has no descriptor left: it goes on, costs no time, and lets them in later. Run
 // alone, since the limit is the process's.
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
@@ -157,23 +158,51 @@ public sealed class DescriptorTests : IDisposable
     }
 }
 
-/// <summary>As long as it lives the process can open nothing. getrlimit(2).</summary>
+/// <summary>As long as it lives the process can open nothing: at all, or until something is closed. getrlimit(2).</summary>
 internal sealed class NoDescriptors : IDisposable
 {
     private const int RLIMIT_NOFILE = 7, StandardDescriptors = 3;
 
     private readonly Limit _before;
+    private readonly List<FileStream> _filling = [];
 
-    public NoDescriptors()
+    public NoDescriptors(bool isFull = false)
     {
-        // The runtime's timers begin with the first one.
+        // The runtime's timers and its waiting for sockets begin with the first one.
         Task.Delay(1).Wait();
+        using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        using (var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            // A name that is no file's (unix(7)).
+            var place = new UnixDomainSocketEndPoint($"\0lamina-{Guid.NewGuid()}");
+            listener.Bind(place);
+            listener.Listen();
+            var accepting = listener.AcceptAsync();
+            client.Connect(place);
+            accepting.GetAwaiter().GetResult().Dispose();
+        }
         Check(getrlimit(RLIMIT_NOFILE, out _before));
-        // What is open stays so, and no number below is free.
-        Check(setrlimit(RLIMIT_NOFILE, new Limit { Soft = StandardDescriptors, Hard = _before.Hard }));
+        // What is open stays so, and no number below is free, or soon will not be.
+        var most = isFull ? Directory.GetFileSystemEntries("/proc/self/fd").Select(path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).Max() + 1 : StandardDescriptors;
+        Check(setrlimit(RLIMIT_NOFILE, new Limit { Soft = (ulong)most, Hard = _before.Hard }));
+        while (isFull)
+        {
+            try
+            {
+                _filling.Add(new FileStream("/dev/null", FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            }
+            catch (IOException)
+            {
+                return;
+            }
+        }
     }
 
-    public void Dispose() => Check(setrlimit(RLIMIT_NOFILE, _before));
+    public void Dispose()
+    {
+        Check(setrlimit(RLIMIT_NOFILE, _before));
+        foreach (var file in _filling) file.Dispose();
+    }
 
     private static void Check(int result) => Assert.True(result == 0, $"errno {Marshal.GetLastPInvokeError()}");
 

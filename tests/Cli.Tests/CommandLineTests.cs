@@ -31,6 +31,9 @@ public sealed class CommandLineTests
     [InlineData("run --disk d,ro --disk d,chace=unsafe", "--disk: a disk has no option \"chace=unsafe\"")]
     [InlineData("run debian --share /nonexistent/folder:tag", "there is no folder /nonexistent/folder to share")]
     [InlineData("run --memory -1", "--memory: '-1' is not a size")]
+    [InlineData("run --cpu pentium", "--cpu: there is no CPU model 'pentium'; use host, x86-64-v1, x86-64-v2")]
+    [InlineData("run --cpu host,-sse9", "there is no CPU feature 'sse9' that can be switched; there are: sse3 ssse3")]
+    [InlineData("run --cpu host,avx2", "'avx2' in the CPU model 'host,avx2' is no switch; write -avx2 to take a feature away, +avx2 to add it")]
     [InlineData("run --cpus many", "--cpus: 'many' is not a number of CPUs")]
     [InlineData("run --engine magic", "--engine: there is no 'magic'; there are auto, kvm and translator")]
     [InlineData("run --machine mainframe", "--machine: there is no 'mainframe'; there is micro")]
@@ -127,7 +130,7 @@ public sealed class CommandLineTests
             echo "${COMPREPLY[*]}"
             """;
 
-        var outcome = await HostProcess.RunAsync("/bin/bash", ["-c", script, "bash", Path.Combine(AppContext.BaseDirectory, "lamina")]);
+        var outcome = await HostProcess.RunAsync("/bin/bash", ["-c", script, "bash", LaminaProgram.File]);
 
         Assert.Equal(("translator\n", ""), (outcome.Output, outcome.Errors));
     }
@@ -141,7 +144,7 @@ public sealed class CommandLineTests
 
         var outcome = await HostProcess.RunAsync("/usr/bin/fish", ["--no-config", "-c", script], new Dictionary<string, string?>
         {
-            ["PATH"] = $"{AppContext.BaseDirectory}:/usr/bin:/bin",
+            ["PATH"] = $"{Path.GetDirectoryName(LaminaProgram.File)}:/usr/bin:/bin",
             ["HOME"] = home.Path,
         });
 

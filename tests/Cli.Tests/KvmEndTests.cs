@@ -47,7 +47,7 @@ public sealed class KvmEndTests : IDisposable
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can run as another user");
         Assert.SkipWhen((File.GetUnixFileMode(KvmSupport.DefaultPath) & UnixFileMode.OtherRead) != 0, $"every user may open {KvmSupport.DefaultPath} here");
         // Where that user can reach them: the program's folder may lie in one of root's.
-        var outcome = await HostProcess.RunAsync("setpriv", ["--reuid", Nobody, "--regid", Nobody, "--clear-groups", DeviceNamespace.Program, "run", "--engine", "kvm", "--kernel", "/proc/self/exe"]);
+        var outcome = await HostProcess.RunAsync("setpriv", ["--reuid", Nobody, "--regid", Nobody, "--clear-groups", LaminaProgram.File, "run", "--engine", "kvm", "--kernel", "/proc/self/exe"]);
         Assert.SkipWhen(outcome.ExitCode is 126 or 127, $"another user cannot run the program here: {outcome.Errors}");
 
         Assert.Equal(1, outcome.ExitCode);

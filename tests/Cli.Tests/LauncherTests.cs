@@ -1,4 +1,4 @@
-// ./lamina itself, in a copy of the house with a compiler made of a shell script: when it builds, what it leaves, what it says.
+// ./lamina itself, in a copy of the house with compilers made of shell scripts: when it builds, what it leaves, what it says.
 using System.Runtime.InteropServices;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -18,6 +18,7 @@ public sealed class LauncherTests : IDisposable
         while (!File.Exists(Path.Combine(launcher!.FullName, "Lamina.slnx"))) launcher = launcher.Parent;
         _folder.Script("house/lamina", File.ReadAllText(Path.Combine(launcher.FullName, "lamina")));
         Compile();
+        Linker(works: true);
     }
 
     private string Build => _folder.File("house/.build");
@@ -32,7 +33,9 @@ public sealed class LauncherTests : IDisposable
         var first = await Lamina("run", "two words");
         var second = await Lamina("run", "two words");
 
-        Assert.Equal((0, "version 1: run,two words,\n", "lamina: building (once; again only when a source changes)\n"), (first.ExitCode, first.Output, first.Errors));
+        Assert.Equal((0, "version 1: run,two words,\n"), (first.ExitCode, first.Output));
+        Assert.StartsWith("lamina: building (once; again only when a source changes)", first.ErrorLines[0], StringComparison.Ordinal);
+        Assert.Matches("^lamina: built in [0-9]+ s: native code$", first.ErrorLines[^1]);
         Assert.Equal((0, "version 1: run,two words,\n", ""), (second.ExitCode, second.Output, second.Errors));
         Assert.Equal(1, Builds);
     }
@@ -54,6 +57,19 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task Completion_builds_nothing()
+    {
+        var before = await Lamina("[suggest:7]", "lamina ");
+        await Lamina();
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+        var after = await Lamina("[suggest:7]", "lamina ");
+
+        Assert.Equal((1, "", ""), (before.ExitCode, before.Output, before.Errors));
+        Assert.Equal((0, "version 1: [suggest:7],lamina ,\n", ""), (after.ExitCode, after.Output, after.Errors));
+        Assert.Equal(1, Builds);
+    }
+
+    [Fact]
     public async Task A_source_that_is_gone_is_noticed()
     {
         File.WriteAllText(_folder.File("house/src/Lamina.Cli/Old.cs"), "");
@@ -65,16 +81,33 @@ public sealed class LauncherTests : IDisposable
         Assert.Equal(2, Builds);
     }
 
-    [Fact]
-    public async Task Output_of_a_development_build_is_no_source()
+    [Theory]
+    [InlineData("src/Lamina.Cli/obj/project.assets.json")]
+    [InlineData("src/Lamina.Cli/bin/Debug/lamina")]
+    [InlineData("src/.idea/workspace.xml")]
+    [InlineData("src/Lamina.Cli/Lamina.Cli.csproj.user")]
+    [InlineData("src/Lamina.Cli/.Program.cs.swp")]
+    [InlineData("src/Lamina.Cli/Program.cs~")]
+    public async Task What_compilers_and_editors_leave_is_no_source(string file)
     {
-        _folder.Folder("house/src/Lamina.Cli/obj");
         await Lamina();
-        File.WriteAllText(_folder.File("house/src/Lamina.Cli/obj/project.assets.json"), "");
+        _folder.Folder($"house/{Path.GetDirectoryName(file)}");
+        File.WriteAllText(_folder.File($"house/{file}"), "");
 
         await Lamina();
 
         Assert.Equal(1, Builds);
+    }
+
+    [Fact]
+    public async Task A_source_that_was_only_touched_is_not_built_again()
+    {
+        await Lamina();
+        File.SetLastWriteTimeUtc(_folder.File("house/src/Lamina.Cli/Program.cs"), DateTime.UtcNow);
+
+        Assert.Empty((await Lamina()).Errors);
+        Assert.Equal(1, Builds);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Build, "looked-*"));
     }
 
     [Fact]
@@ -99,23 +132,110 @@ public sealed class LauncherTests : IDisposable
             var outcome = await Lamina();
 
             Assert.Equal((1, ""), (outcome.ExitCode, outcome.Output));
-            Assert.Equal("src/Lamina.Cli/Program.cs(1,2): error CS1002: ; expected", outcome.ErrorLines[1]);
-            Assert.StartsWith("lamina: the build failed", outcome.ErrorLines[2], StringComparison.Ordinal);
-            Assert.Equal(3, outcome.ErrorLines.Length);
+            Assert.Equal("src/Lamina.Cli/Program.cs(1,2): error CS1002: ; expected", Assert.Single(outcome.ErrorLines, line => !line.StartsWith("lamina: ", StringComparison.Ordinal)));
+            Assert.StartsWith("lamina: the build failed", outcome.ErrorLines[^1], StringComparison.Ordinal);
         }
         Assert.Single(Directory.EnumerateDirectories(Build, "app-*"));
     }
 
     [Fact]
-    public async Task Where_the_ahead_of_time_compiler_cannot_be_had_the_build_goes_on_without_it()
+    public async Task Without_a_linker_the_program_is_built_for_the_runtime_and_anew_when_one_came()
     {
-        Compile(before: "[[ $* != *PublishReadyToRun=true* ]] || { echo 'error NU1102: Unable to find package microsoft.netcore.app.Crossgen2.linux-x64'; exit 1; }");
+        Linker(works: false);
+
+        var without = await Lamina("x");
+        var again = await Lamina("x");
+        Linker(works: true);
+        var with = await Lamina("x");
+
+        Assert.Equal((0, "version 1: x,\n"), (without.ExitCode, without.Output));
+        Assert.Matches("^lamina: built in [0-9]+ s: ReadyToRun code, because native code wants a linker: apt-get install gcc libc6-dev$", without.ErrorLines[^1]);
+        Assert.Empty(again.Errors);
+        Assert.EndsWith("native code", with.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Equal(2, Builds);
+    }
+
+    [Theory]
+    [InlineData("PublishAot", "ReadyToRun code, because the compiler for native code cannot be had from NuGet", 2)]
+    [InlineData("PublishAot PublishReadyToRun", "portable code, because the compiler for ReadyToRun code cannot be had from NuGet", 3)]
+    public async Task Where_a_compiler_cannot_be_had_the_build_goes_on_without_it(string missing, string said, int builds)
+    {
+        Compile(before: $"for kind in {missing}; do [[ $* != *$kind=true* ]] || {{ echo 'error NU1102: Unable to find package'; exit 1; }}; done");
 
         var outcome = await Lamina("x");
 
         Assert.Equal((0, "version 1: x,\n"), (outcome.ExitCode, outcome.Output));
-        Assert.Single(outcome.ErrorLines);
-        Assert.Equal(2, Builds);
+        Assert.EndsWith(said, outcome.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Equal(builds, Builds);
+    }
+
+    [Fact]
+    public async Task Where_the_native_compiler_fails_the_runtime_does()
+    {
+        Compile(before: "[[ $* != *PublishAot=true* ]] || { echo 'error MSB3073: The command \"ilc\" exited with code 137.'; exit 1; }");
+
+        var outcome = await Lamina("x");
+
+        Assert.Equal("version 1: x,\n", outcome.Output);
+        Assert.Contains("ReadyToRun code, because making native code failed", outcome.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Contains("137", File.ReadAllText(_folder.File("house/.build/log.native")), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("CS1002")]
+    [InlineData("IL3050")]
+    public async Task What_is_wrong_with_the_sources_is_not_worked_around(string error)
+    {
+        Compile($"echo 'Program.cs(1,2): error {error}: wrong'; exit 1");
+
+        Assert.Equal(1, (await Lamina()).ExitCode);
+        Assert.Equal(1, Builds);
+    }
+
+    [Fact]
+    public async Task Without_a_network_the_program_that_was_built_before_is_used()
+    {
+        Compile("echo 'error NU1301: Unable to load the service index'; exit 1");
+        var first = await Lamina("x");
+        Compile();
+        await Lamina();
+        Compile("echo 'error NU1301: Unable to load the service index'; exit 1");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+
+        var second = await Lamina("x");
+
+        Assert.Equal((1, ""), (first.ExitCode, first.Output));
+        Assert.StartsWith("lamina: the packages that a build needs cannot be had", first.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.Equal((0, "version 1: x,\n"), (second.ExitCode, second.Output));
+        Assert.Matches("^lamina: the sources have changed, but .*; the program that was built before is used$", second.ErrorLines[^1]);
+    }
+
+    [Fact]
+    public async Task Without_the_SDK_the_program_that_was_built_before_is_used()
+    {
+        await Lamina();
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+
+        var outcome = await HostProcess.RunAsync(_folder.File("house/lamina"), ["x"], Environment.With("PATH", ToolsWithoutDotnet()));
+
+        Assert.Equal((0, "version 1: x,\n"), (outcome.ExitCode, outcome.Output));
+        Assert.Contains("but the .NET 10 SDK is missing", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_permission_to_write_the_program_that_was_built_before_is_used()
+    {
+        const string nobody = "65534";
+        Assert.SkipUnless(System.Environment.IsPrivilegedProcess, "only root can run as another user");
+        await Lamina();
+        File.SetUnixFileMode(_folder.Path, (UnixFileMode)0b111_101_101);
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+
+        var outcome = await HostProcess.RunAsync("setpriv", ["--reuid", nobody, "--regid", nobody, "--clear-groups", _folder.File("house/lamina"), "x"], Environment);
+
+        Assert.Equal((0, "version 1: x,\n"), (outcome.ExitCode, outcome.Output));
+        Assert.Contains("but cannot write to", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        Assert.Equal(1, Builds);
     }
 
     [Fact]
@@ -143,7 +263,7 @@ public sealed class LauncherTests : IDisposable
     [InlineData(PosixSignal.SIGHUP, 129)]
     public async Task An_interrupted_build_leaves_nothing_half_made(PosixSignal signal, int code)
     {
-        Compile("echo $$ >\"$0.pid\"; exec sleep 600");
+        Compile("sleep 600 & echo $! >\"$0.child\"; echo $$ >\"$0.pid\"; wait");
         using (var process = HostProcess.Start(_folder.File("house/lamina"), [], Environment))
         {
             await process.SaidAsync("building");
@@ -151,10 +271,50 @@ public sealed class LauncherTests : IDisposable
             process.Signal(signal);
             Assert.Equal(code, (await process.EndAsync()).ExitCode);
         }
-        Assert.Equal(["lock", "log"], Directory.EnumerateFileSystemEntries(Build).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        await GoneAsync("bin/dotnet.pid");
+        await GoneAsync("bin/dotnet.child");
+        Assert.Equal(["lock", "log", "unfinished"], Directory.EnumerateFileSystemEntries(Build).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Compile();
 
         Assert.Equal("version 1: x,\n", (await Lamina("x")).Output);
+    }
+
+    [Fact]
+    public async Task What_an_interrupted_compiler_was_writing_is_not_used()
+    {
+        const string half = "house/.build/artifacts/obj/lamina.o";
+        await Lamina();
+        _folder.Folder("house/.build/artifacts/obj");
+        File.WriteAllText(_folder.File(half), "");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+        await Lamina();
+        Assert.True(File.Exists(_folder.File(half)));
+
+        // As a build leaves it that was killed.
+        File.WriteAllText(_folder.File("house/.build/unfinished"), "");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "3");
+        var outcome = await Lamina("x");
+
+        Assert.Equal("version 3: x,\n", outcome.Output);
+        Assert.False(File.Exists(_folder.File(half)));
+        Assert.False(File.Exists(_folder.File("house/.build/unfinished")));
+    }
+
+    [Fact]
+    public async Task The_compiler_of_a_killed_build_is_waited_for()
+    {
+        Compile("echo $$ >\"$0.pid\"; exec sleep 600");
+        using var killed = HostProcess.Start(_folder.File("house/lamina"), [], Environment);
+        await killed.SaidAsync("building");
+        while (!File.Exists(_folder.File("bin/dotnet.pid")) || File.ReadAllText(_folder.File("bin/dotnet.pid")).Length == 0) await Task.Yield();
+        killed.Signal((PosixSignal)9);
+        Compile();
+
+        using var next = HostProcess.Start(_folder.File("house/lamina"), ["x"], Environment);
+        await next.SaidAsync("waiting for another build");
+        System.Diagnostics.Process.GetProcessById(int.Parse(File.ReadAllText(_folder.File("bin/dotnet.pid")))).Kill();
+
+        Assert.Equal("version 1: x,\n", (await next.EndAsync()).Output);
     }
 
     [Fact]
@@ -214,7 +374,22 @@ public sealed class LauncherTests : IDisposable
 
     private Task<Outcome> Lamina(params string[] words) => HostProcess.RunAsync(_folder.File("house/lamina"), words, Environment);
 
-    // Sets what "dotnet build" does.
+    // Until the process whose number a file holds has ended.
+    private async Task GoneAsync(string file)
+    {
+        var state = $"/proc/{File.ReadAllText(_folder.File(file)).Trim()}/stat";
+        for (var tries = 0; tries < 600 && File.Exists(state) && !File.ReadAllText(state).Contains(") Z", StringComparison.Ordinal); tries++) await Task.Delay(100);
+        Assert.True(!File.Exists(state) || File.ReadAllText(state).Contains(") Z", StringComparison.Ordinal));
+    }
+
+    // A C compiler that makes programs, or one that lacks what it needs for that.
+    private void Linker(bool works)
+    {
+        foreach (var name in (string[])["gcc", "clang"]) _folder.Script($"bin/{name}", $"#!/bin/sh\nexit {(works ? 0 : 1)}\n");
+        _folder.Script("bin/apt-get", "#!/bin/sh\nexit 1\n");
+    }
+
+    // Sets what "dotnet publish" does.
     private void Compile(string? instead = null, string before = ":", string program = "printf '#!/bin/sh\\nprintf \"version '$(cat \"$2/Program.cs\")': \"; printf \"%%s,\" \"$@\"; echo\\n' >\"$out/lamina\"") => _folder.Script("bin/dotnet", $$"""
         #!/bin/bash
         echo build >>'{{_folder.File("builds")}}'
@@ -231,7 +406,7 @@ public sealed class LauncherTests : IDisposable
     private string ToolsWithoutDotnet()
     {
         var tools = _folder.Folder("tools");
-        foreach (var name in (string[])["bash", "find", "readlink", "flock", "mkdir", "rm", "stty", "grep"])
+        foreach (var name in (string[])["bash", "find", "readlink", "flock", "mkdir", "rm", "mv", "stty", "grep", "sort", "xargs", "sha256sum"])
             File.CreateSymbolicLink(Path.Combine(tools, name), new[] { $"/usr/bin/{name}", $"/bin/{name}" }.First(File.Exists));
         return tools;
     }

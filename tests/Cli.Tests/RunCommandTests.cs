@@ -79,7 +79,7 @@ public sealed class RunCommandTests : IDisposable
         const string session = "before=$(stty -g); \"$L\" run --kernel \"$G\"; echo \"code $?\"; [ \"$(stty -g)\" = \"$before\" ] && echo restored";
         using var terminal = HostProcess.Start("/usr/bin/script", ["-qc", session, "/dev/null"], keepsInput: true, environment: new Dictionary<string, string?>
         {
-            ["L"] = Path.Combine(AppContext.BaseDirectory, "lamina"),
+            ["L"] = LaminaProgram.File,
             ["G"] = Guest.In(_folder, Guest.Halts),
             ["SHELL"] = "/bin/sh",
         });

@@ -102,19 +102,140 @@ public sealed class BusTests
     }
 
     [Fact]
-    public void A_device_that_is_unmapped_gives_up_all_its_ranges_and_they_can_be_claimed_again()
+    public void A_window_that_is_given_up_leaves_its_place_and_its_name_to_others()
     {
-        _bus.Map(0, 8, _first);
-        _bus.Map(8, 8, _second);
-        _bus.Map(16, 8, _first);
+        var window = _bus.Map(0, 8, _first, "one");
 
-        _bus.Unmap(_first);
-        _bus.Map(12 + 4, 4, _second);
+        window.Dispose();
+        _bus.Map(4, 8, _second, "one");
 
         Assert.Equal(AccessResult.Unclaimed, _bus.Read(0, new byte[1]));
-        Assert.Equal(AccessResult.Ok, _bus.Read(8, new byte[1]));
-        Assert.Equal(AccessResult.Ok, _bus.Read(19, new byte[1]));
+        Assert.Equal(AccessResult.Ok, _bus.Read(4, new byte[1]));
         Assert.Empty(_first.Accesses);
+    }
+
+    [Fact]
+    public void A_window_answers_where_it_was_moved_to_and_nowhere_else()
+    {
+        var window = _bus.CreateWindow("bar 0", 0x10, _first);
+        Assert.Equal(AccessResult.Unclaimed, _bus.Read(0, new byte[1]));
+
+        Assert.True(window.TryMove(0x100));
+        _bus.Write(0x102, [1]);
+        Assert.True(window.TryMove(0x108));
+        Assert.Equal(AccessResult.Unclaimed, _bus.Read(0x102, new byte[1]));
+        _bus.Write(0x117, [2]);
+        window.SwitchOff();
+
+        Assert.Null(window.Start);
+        Assert.Equal(AccessResult.Unclaimed, _bus.Read(0x110, new byte[1]));
+        Assert.Equal(["write 2 01", "write F 02"], _first.Accesses);
+    }
+
+    [Fact]
+    public void Where_windows_overlap_the_higher_priority_answers_and_of_equal_ones_the_older()
+    {
+        var third = new Recorder(0x33);
+        var low = _bus.CreateWindow("low", 0x30, _first);
+        var high = _bus.CreateWindow("high", 0x10, _second, priority: 1);
+        var late = _bus.CreateWindow("late", 0x20, third);
+        late.TryMove(0x28);
+        high.TryMove(0x10);
+        low.TryMove(0);
+
+        Assert.Equal(
+            [(0ul, 0x10ul, "low"), (0x10ul, 0x10ul, "high"), (0x20ul, 0x10ul, "low"), (0x30ul, 0x18ul, "late")], _bus.Ranges);
+        // Across a border nobody answers: the access is no device's as a whole.
+        Assert.Equal(AccessResult.Unclaimed, _bus.Read(0xe, new byte[4]));
+        _bus.Write(0x21, [7]);
+        high.SwitchOff();
+        low.SwitchOff();
+
+        Assert.Equal(["write 21 07"], _first.Accesses);
+        Assert.Equal([(0x28ul, 0x20ul, "late")], _bus.Ranges);
+    }
+
+    [Fact]
+    public void A_window_that_would_reach_beyond_the_last_address_is_off()
+    {
+        var ports = new Bus("port", 0xffff);
+        var window = ports.CreateWindow("bar", 0x20, _first);
+        Assert.True(window.TryMove(0xffe0));
+
+        Assert.False(window.TryMove(0xfff0));
+
+        Assert.Empty(ports.Ranges);
+        Assert.ThrowsAny<ArgumentException>(() => ports.Map(0x1_0000, 1, _first));
+    }
+
+    [Fact]
+    public void Windows_at_random_places_answer_by_the_rule()
+    {
+        var random = new Random(5);
+        for (var round = 0; round < 200; round++)
+        {
+            var bus = new Bus("port", 0xff);
+            var windows = Enumerable.Range(0, 6).Select(n => (Number: n, Priority: random.Next(3), Length: (ulong)random.Next(1, 0x60), Device: new Recorder((byte)n)))
+                .Select(made => (made.Number, made.Priority, made.Device, Window: bus.CreateWindow($"{made.Number}", made.Length, made.Device, made.Priority))).ToArray();
+            foreach (var (_, _, _, window) in windows) window.TryMove((ulong)random.Next(0x100));
+            windows[random.Next(6)].Window.SwitchOff();
+
+            for (ulong address = 0; address < 0x100; address++)
+            {
+                var answers = windows.Where(w => w.Window.Start is { } start && address >= start && address - start < w.Window.Length)
+                    .OrderByDescending(w => w.Priority).ThenBy(w => w.Number).FirstOrDefault();
+                var data = new byte[1];
+                bus.Read(address, data);
+                Assert.Equal(answers.Window is null ? 0xff : (byte)answers.Number, data[0]);
+                Assert.Equal(answers.Window is null ? null : $"read {address - answers.Window.Start:X}+1", answers.Device?.Accesses[^1]);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_window_is_gone_only_when_no_access_to_it_is_under_way()
+    {
+        using var inside = new ManualResetEventSlim();
+        using var go = new ManualResetEventSlim();
+        var slow = new Slow(inside, go);
+        var window = _bus.Map(0, 4, slow);
+        var access = Task.Run(() => _bus.Read(0, new byte[1]));
+        inside.Wait(TestContext.Current.CancellationToken);
+
+        var gone = Task.Run(window.Dispose, TestContext.Current.CancellationToken);
+        Assert.False(gone.IsCompleted);
+        while (_bus.Ranges.Any()) await Task.Yield();
+        Assert.False(gone.IsCompleted);
+        go.Set();
+        await gone;
+
+        Assert.Equal(AccessResult.Ok, await access);
+    }
+
+    [Fact]
+    public void Accesses_that_no_device_takes_are_told_to_who_traces()
+    {
+        var told = new List<string>();
+        var bus = new Bus("port", 0xffff, told.Add);
+        _first.Answer = AccessResult.InvalidSize;
+        bus.Map(0, 8, _first);
+
+        bus.Read(2, new byte[2]);
+        bus.Write(0x60, [1]);
+
+        Assert.Equal(["port read of 2 at 0x2: the register does not take this size", "port write of 1 at 0x60: nothing answers"], told);
+    }
+
+    private sealed class Slow(ManualResetEventSlim inside, ManualResetEventSlim go) : IBusDevice
+    {
+        public AccessResult Read(ulong offset, Span<byte> data)
+        {
+            inside.Set();
+            go.Wait();
+            return AccessResult.Ok;
+        }
+
+        public AccessResult Write(ulong offset, ReadOnlySpan<byte> data) => AccessResult.Ok;
     }
 
     private sealed class Recorder(byte value) : IBusDevice

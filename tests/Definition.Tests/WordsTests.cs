@@ -49,18 +49,24 @@ public sealed class WordsTests
         Assert.Contains(sentence, Assert.Throws<MachineException>(() => DiskDevice.Parse(text)).Message, StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("/srv/data:data", "/srv/data", "data", false)]
-    [InlineData("/srv/data:data:ro", "/srv/data", "data", true)]
-    [InlineData("a:b:c", "a:b", "c", false)]
-    [InlineData("/srv/a:b,tag=c,ro", "/srv/a:b", "c", true)]
-    public void A_shared_folder_is_a_path_and_a_tag(string text, string path, string tag, bool readOnly) =>
-        Assert.Equal(new ShareDevice { Path = path, Tag = tag, ReadOnly = readOnly }, ShareDevice.Parse(text));
+    [InlineData("/srv/data:data", "/srv/data", "data", false, false)]
+    [InlineData("/srv/data:data:ro", "/srv/data", "data", true, false)]
+    [InlineData("/srv/data:data:xattr", "/srv/data", "data", false, true)]
+    [InlineData("/srv/data:data:xattr,ro", "/srv/data", "data", true, true)]
+    [InlineData("/srv/data:data:other", "/srv/data:data", "other", false, false)]
+    [InlineData("a:b:c", "a:b", "c", false, false)]
+    [InlineData("/srv/a:b,tag=c,ro", "/srv/a:b", "c", true, false)]
+    [InlineData("/srv/a:b,tag=c,xattr", "/srv/a:b", "c", false, true)]
+    public void A_shared_folder_is_a_path_and_a_tag(string text, string path, string tag, bool readOnly, bool attributes) =>
+        Assert.Equal(new ShareDevice { Path = path, Tag = tag, ReadOnly = readOnly, ExtendedAttributes = attributes }, ShareDevice.Parse(text));
 
     [Theory]
     [InlineData("")]
     [InlineData("folder")]
     [InlineData("folder:")]
     [InlineData(":tag")]
+    [InlineData("ro")]
+    [InlineData(":ro,xattr")]
     [InlineData("folder:ro")] // a folder that is called so for reading only, without a tag
     [InlineData("folder:1234567890123456789012345678901234567")]
     public void What_is_no_shared_folder_is_refused(string text) => Assert.Throws<MachineException>(() => ShareDevice.Parse(text));

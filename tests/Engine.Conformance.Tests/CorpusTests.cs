@@ -1,5 +1,6 @@
 // Every case that ever differed, in every setting of the engine.
 using System.Text;
+using Iced.Intel;
 using Lamina.Tests.Engine.Conformance.Cases;
 using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
@@ -19,11 +20,21 @@ public sealed class CorpusTests
         using var runner = new CaseRunner(profile);
         var report = new StringBuilder();
         runner.Found = mismatch => report.AppendLine(mismatch.Text).AppendLine(mismatch.Case);
+        var table = InstructionTable.For(profile.Model.InstructionSet);
+        var (read, taken) = (0, 0);
         foreach (var line in lines)
-            if (profile.Runs(Corpus.ModeOf(line))) Corpus.Read(line, runner.Next());
+        {
+            if (!profile.Runs(Corpus.ModeOf(line))) continue;
+            var test = runner.Next();
+            Corpus.Read(line, test);
+            read++;
+            if (!profile.IsHost && CaseReport.Contains(test, code => code == Code.INVALID || table.IsExcluded(code, test.Bits))) runner.TakeBack();
+            else taken++;
+        }
         runner.Flush();
         Assert.True(report.Length == 0, report.ToString());
-        Assert.NotEmpty(lines);
+        // What the model does not offer and the host has is the host model's, and so is what only some processors take for an instruction.
+        Assert.True(taken == read || (!profile.IsHost && taken > read / 10), $"{taken} of {read} lines were run");
     }
 
     [Fact]
@@ -34,7 +45,7 @@ public sealed class CorpusTests
         var read = runner.Next();
         for (var i = 0L; i < 200; i++)
         {
-            new CaseGenerator().Generate(written, CaseRandom.SeedOf(7, i), (CodeMode)(i & 3));
+            new CaseGenerator(InstructionTable.For(GuestProfile.All[0].Model.InstructionSet)).Generate(written, CaseRandom.SeedOf(7, i), (CodeMode)(i & 3));
             Corpus.Read(Corpus.Write(written), read);
             Assert.Equal(written.Memory, read.Memory);
             Assert.Equal(written.Xsave, read.Xsave);

@@ -1,6 +1,7 @@
 // Random cases on the host CPU and in the engine. A run is its seed and its length: LAMINA_CONFORMANCE_SEED and
 // LAMINA_CONFORMANCE_CASES choose others than the short standard one.
 using Iced.Intel;
+using Lamina.Engines.X86.Decode;
 using Lamina.Tests.Engine.Conformance.Cases;
 using Lamina.Tests.Engine.Conformance.Guest;
 using Xunit;
@@ -28,7 +29,7 @@ public sealed class RandomCaseTests
         var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
         var mode = Enum.Parse<CodeMode>(modeName);
         using var run = new CaseRun(profile);
-        var generator = new CaseGenerator();
+        var generator = new CaseGenerator(run.Instructions);
 
         run.Do(profile.Cases, 0, (test, seed, _) => generator.Generate(test, seed, mode));
 
@@ -45,8 +46,8 @@ public sealed class RandomCaseTests
     {
         var mode = Enum.Parse<CodeMode>(modeName);
         using var run = new CaseRun(GuestProfile.All[0]);
-        var generator = new CaseGenerator();
-        var codes = CodesOf(mode);
+        var generator = new CaseGenerator(run.Instructions);
+        var codes = CodesOf(run, mode);
 
         run.Do(RunLength.Flipped, 0xf11b, (test, seed, number) => generator.Generate(test, seed, mode, codes[number % codes.Length], mutate: true));
     }
@@ -61,12 +62,12 @@ public sealed class RandomCaseTests
         const int casesEach = 2;
         var mode = Enum.Parse<CodeMode>(modeName);
         using var run = new CaseRun(GuestProfile.All[0]);
-        var generator = new CaseGenerator();
-        var codes = CodesOf(mode);
+        var generator = new CaseGenerator(run.Instructions);
+        var codes = CodesOf(run, mode);
 
         run.Do(codes.Length * casesEach, 0xa11, (test, seed, number) => generator.Generate(test, seed, mode, codes[number / casesEach]));
 
-        Assert.True(run.Compared > 3000, $"only {run.Compared} cases could be compared");
+        Assert.True(run.Compared > codes.Length * casesEach * 9 / 10, $"only {run.Compared} of {codes.Length * casesEach} cases could be compared");
     }
 
     [Theory]
@@ -76,15 +77,16 @@ public sealed class RandomCaseTests
         var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
         var mode = Enum.Parse<CodeMode>(modeName);
         using var run = new CaseRun(profile);
-        var generator = new CaseGenerator();
-        var codes = CodesOf(mode).Where(InstructionTable.Wraps).ToArray();
+        var generator = new CaseGenerator(run.Instructions);
+        var codes = CodesOf(run, mode).Where(InstructionTable.Wraps).ToArray();
 
         // A prime number: a short run meets all kinds of codes, too.
         run.Do(profile.Cases, 0x3a9, (test, seed, number) => generator.Generate(test, seed, mode, codes[number * 7919 % codes.Length], wraps: true));
 
-        // Real mode knows no VEX, and faults where addresses wrap.
-        Assert.True(run.Ended > profile.Cases / (profile.Mode == GuestMode.Real ? 40 : 10), $"only {run.Ended} of {profile.Cases} cases ran to their end");
+        // Outside 64-bit mode what goes over the last address faults, but for operands under an opmask; real mode knows none.
+        var masks = profile.Mode != GuestMode.Real && (profile.Model.InstructionSet.Offered & Extensions.Avx512F) != 0;
+        Assert.True(run.Ended > profile.Cases / (mode == CodeMode.Long || masks ? 10 : 100), $"only {run.Ended} of {profile.Cases} cases ran to their end");
     }
 
-    private static Code[] CodesOf(CodeMode mode) => [.. InstructionTable.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
+    private static Code[] CodesOf(CaseRun run, CodeMode mode) => [.. run.Instructions.All(mode switch { CodeMode.Long => 64, CodeMode.Based16 => 16, _ => 32 })];
 }

@@ -14,7 +14,7 @@ public sealed class StateImageTests
         var mode = Enum.Parse<CodeMode>(modeName);
         var profile = GuestProfile.All.First(candidate => candidate.Name == profileName);
         using var run = new CaseRun(profile);
-        var generator = new StateImageGenerator(run.Components);
+        var generator = new StateImageGenerator(run.Components, profile.Model.InstructionSet);
         var cases = profile.Cases / 4;
 
         run.Do(cases, 0x1a6e, (test, seed, _) => generator.Generate(test, seed, mode));

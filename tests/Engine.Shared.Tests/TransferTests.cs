@@ -92,7 +92,7 @@ public sealed class TransferTests
             using var machine = new SmallMachine(engine);
             try
             {
-                machine.Vcpu.SetState(s_wideLoop.Load(machine));
+                Assert.Empty(machine.Vcpu.SetState(s_wideLoop.Load(machine)));
             }
             catch (ArgumentException)
             {
@@ -193,7 +193,7 @@ public sealed class TransferTests
         first.Vcpu.SetDebug(new HashSet<ulong>(), singleStep: true);
         Assert.Equal(VcpuExit.Debug, first.RunTo());
         var state = first.State();
-        Assert.True(state.InterruptShadow, "the engine keeps no shadow of a STI that it stepped over");
+        Assert.True(state.Shadow == InterruptShadow.Sti, "the engine keeps no shadow of a STI that it stepped over");
         Assert.True(second.Interrupt(vector));
         var end = second.Run(state);
 
@@ -202,11 +202,30 @@ public sealed class TransferTests
         Assert.True(end.Gpr[9] > state.Rip, "the interrupt came before the covered instruction");
     }
 
-    private static void MoveBackAndForth(GuestProgram program, string from, string to)
+    [Theory]
+    [MemberData(nameof(Directions))]
+    public void A_loop_goes_on_on_the_other_engine_under_the_same_lower_CPU_model(string from, string to) => MoveBackAndForth(s_loop, from, to, "x86-64-v1");
+
+    [Theory]
+    [MemberData(nameof(Directions))]
+    public void A_state_with_more_than_the_other_CPU_model_has_is_refused_by_name(string from, string to)
+    {
+        using var rich = new SmallMachine(from);
+        using var poor = new SmallMachine(to, cpuModel: "x86-64-v1");
+        var program = new GuestProgram(GuestMode.LongUser, _ => { }, (_, _) => { }) { Adjust = state => state.Cr4 |= OsXsave };
+        var components = new GuestProgram(GuestMode.LongUser, _ => { }, (_, _) => { }).Load(poor);
+        components.Xsave = new byte[1024];
+        components.Xsave[512] = 1 << 2;
+
+        Assert.Contains("CR4 0x40000", Assert.Throws<ArgumentException>(() => poor.Vcpu.SetState(program.Load(rich))).Message, StringComparison.Ordinal);
+        Assert.Contains("vector components 0x4", Assert.Throws<ArgumentException>(() => poor.Vcpu.SetState(components)).Message, StringComparison.Ordinal);
+    }
+
+    private static void MoveBackAndForth(GuestProgram program, string from, string to, string cpuModel = "host")
     {
         VcpuState expected;
-        using (var reference = new SmallMachine(from)) expected = program.Run(reference);
-        SmallMachine[] machines = [new(from), new(to)];
+        using (var reference = new SmallMachine(from, cpuModel: cpuModel)) expected = program.Run(reference);
+        SmallMachine[] machines = [new(from, cpuModel: cpuModel), new(to, cpuModel: cpuModel)];
         try
         {
             var state = program.Load(machines[0]);
@@ -233,7 +252,7 @@ public sealed class TransferTests
         }
     }
 
-    private static void CopyMemory(SmallMachine from, SmallMachine to)
+    internal static void CopyMemory(SmallMachine from, SmallMachine to)
     {
         var bytes = new byte[Layout.RamSize];
         Assert.True(from.Memory.TryRead(0, bytes) && to.Memory.TryWrite(0, bytes));

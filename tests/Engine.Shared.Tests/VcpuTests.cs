@@ -288,6 +288,58 @@ public sealed class VcpuTests
         Assert.Equal((rounds, rounds), ((uint)state.Gpr[GprIndex.Rbx], machine.Read<uint>(0x5004)));
     }
 
+    // Two readers that are told different points of two clocks would see time go backwards between them.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void The_paravirtual_clocks_of_two_vCPUs_show_the_same_time(string engine)
+    {
+        const uint trampoline = 0x6000, systemTime = 0x4b56_4d01, first = 0x5100, second = 0x5180, done = 0x5000;
+        using var machine = new SmallMachine(engine, cpus: 2);
+        machine.Load(trampoline, Modes.Assemble(16, 0, c =>
+        {
+            var end = c.CreateLabel();
+            c.xor(ax, ax);
+            c.mov(ds, ax);
+            c.mov(ecx, systemTime);
+            c.mov(eax, second | 1);
+            c.xor(edx, edx);
+            c.wrmsr();
+            c.mov(__dword_ptr[(short)done], 1);
+            c.Label(ref end);
+            c.hlt();
+            c.jmp(end);
+        }));
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var wait = c.CreateLabel();
+            LongPrograms.WriteMsr(c, 0x1B, 0xFEE0_0D00);
+            LongPrograms.WriteMsr(c, systemTime, first | 1);
+            LongPrograms.WriteMsr(c, 0x830, 1ul << 32 | 0x4500);                       // INIT
+            LongPrograms.WriteMsr(c, 0x830, 1ul << 32 | 0x4600 | trampoline >> 12);     // start-up
+            c.Label(ref wait);
+            c.pause();
+            c.cmp(__dword_ptr[done], 0);
+            c.je(wait);
+        }, (_, _) => { });
+        var other = new Thread(() => machine.Vcpus[1].Run()) { IsBackground = true };
+        other.Start();
+
+        program.Run(machine);
+        machine.Vcpus[1].Kick();
+
+        Assert.True(other.Join(TimeSpan.FromSeconds(10)), "vCPU 1 does not heed a kick");
+        Assert.All((uint[])[first, second], at => Assert.Equal(0, machine.Read<int>(at) & 1));
+        for (var tsc = 1ul << 30; tsc < 1ul << 50; tsc += tsc / 3) Assert.Equal(TimeAt(first, tsc), TimeAt(second, tsc));
+
+        ulong TimeAt(uint at, ulong tsc)
+        {
+            var shift = machine.Read<sbyte>(at + 28);
+            UInt128 ticks = tsc - machine.Read<ulong>(at + 8);
+            ticks = shift < 0 ? ticks >> -shift : ticks << shift;
+            return machine.Read<ulong>(at + 16) + (ulong)(ticks * machine.Read<uint>(at + 24) >> 32);
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Engines))]
     public void A_vCPU_that_nobody_starts_waits_and_heeds_a_kick(string engine)

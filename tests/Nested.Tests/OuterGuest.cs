@@ -1,7 +1,9 @@
 // What the outer guest finds in its memory: the image tiny as its own system and as what is booted in it, KVM's modules out of the
-// same kernel's package, Lamina and two test programs with their runtime, and the libraries of this host that the runtime wants.
+// same kernel's package, the program that ./test built (or one of its own), two test programs with their runtime, and the libraries of
+// this host that the runtime wants.
 using System.Diagnostics;
 using Lamina.Images;
+using Lamina.Tests.Cli.Support;
 
 namespace Lamina.Tests.Nested;
 
@@ -10,8 +12,8 @@ internal sealed class OuterGuest(Image image, string scratch)
     private const string KernelPackage = "linux-image-cloud-amd64";
     private const int Executable = 0b111_101_101;
 
-    // Projects that run in there.
-    private static readonly string[] s_programs = ["src/Lamina.Cli", "tests/Engine.Shared.Tests", "tests/Boot.Tests"];
+    // Projects that run in there, beside the program.
+    private static readonly string[] s_projects = ["tests/Engine.Shared.Tests", "tests/Boot.Tests"];
 
     private static readonly string[] s_libraries =
         ["libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "liblzma.so.5", "libssl.so.3", "libcrypto.so.3"];
@@ -22,7 +24,10 @@ internal sealed class OuterGuest(Image image, string scratch)
     internal async Task WriteAsync(string path)
     {
         var programs = Path.Combine(scratch, "programs");
-        foreach (var project in s_programs) await PublishAsync(project, programs);
+        foreach (var project in s_projects) await PublishAsync(project, programs);
+        // Native code is one file; what a runtime runs is published with one.
+        if (LaminaProgram.IsNative) File.Copy(LaminaProgram.File, Path.Combine(programs, Path.GetFileName(LaminaProgram.File)));
+        else await PublishAsync("src/Lamina.Cli", programs);
         var modules = await CollectModulesAsync();
         using var stream = File.Create(path);
         using (var own = File.OpenRead(image.InitrdPath!)) await own.CopyToAsync(stream);

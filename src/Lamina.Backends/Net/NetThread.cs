@@ -65,11 +65,17 @@ public abstract class NetThread : INetBackend
         if (_disposed) return;
         _disposed = true;
         _stopping = true;
+        Stopping();
         Wake.Set();
         if (_started) _thread.Join();
         Close();
         Wake.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The backend is about to be disposed: lets the thread go on where it waits for something of the backend's own.</summary>
+    private protected virtual void Stopping()
+    {
     }
 
     /// <summary>The thread's work; ends soon after <see cref="IsStopping"/> and <see cref="Wake"/> say so.</summary>

@@ -1,48 +1,69 @@
 // A folder of the host's, served by the FUSE protocol. The guest names files by numbers that it was given here and by single
-// names; HostFolder keeps every one of them inside the folder. Files belong to the user who runs the machine.
+// names: ShareTree says which node a number is, HostNode takes one name at a time and follows no link, so that nothing leads out.
+// Files belong to the user who runs the machine. What is done to nodes is in SharedFolder.Nodes.cs, to names in folders in
+// SharedFolder.Names.cs, to what is open in SharedFolder.Files.cs.
 using System.Buffers.Binary;
-using System.Text;
 using Lamina.Core.Share;
 using Lamina.Host.Io;
+using static Lamina.Backends.Share.FuseBytes;
 
 namespace Lamina.Backends.Share;
 
 /// <summary>A shared folder.</summary>
 public sealed partial class SharedFolder : IFileShare
 {
-    private readonly HostFolder _folder;
-    private readonly bool _readOnly;
+    // How often a request is tried again with fewer descriptors kept, where the process has none left.
+    private const int MostTries = 4;
+
+    private readonly HostNode _root;
+    private readonly ShareOptions _options;
+    private readonly uint _modeMask = HostNode.ModeMask();
     private readonly Lock _gate = new();
-    private readonly Dictionary<ulong, HostFolderFile> _files = [];
-    private FuseNodes _nodes = new();
+    private readonly Dictionary<ulong, OpenFile> _files = [];
+    private ShareTree _tree;
     private ulong _nextHandle = 1;
+    private long _requests;
+    private bool _tellsMounts;
 
     /// <summary>Opens a folder to share.</summary>
     /// <param name="path">The folder.</param>
-    /// <param name="readOnly">Whether the guest may only read.</param>
+    /// <param name="options">How it is shared.</param>
     /// <exception cref="Lamina.Host.HostException">It cannot be opened.</exception>
-    public SharedFolder(string path, bool readOnly) => (_folder, _readOnly) = (HostFolder.Open(path), readOnly);
+    public SharedFolder(string path, ShareOptions options)
+    {
+        (_root, _options) = (HostNode.OpenFolder(path), options);
+        _tree = new ShareTree(_root, options.Limits);
+    }
 
     /// <inheritdoc/>
     public int LongestMessage => FuseSpec.LongestMessage;
 
     /// <inheritdoc/>
+    public FileShareStatistics Statistics
+    {
+        get
+        {
+            lock (_gate) return new FileShareStatistics(_requests, _tree.Count, _tree.Bytes, _files.Count, _tree.Held, _tree.FoundAgain, _tree.Lost);
+        }
+    }
+
+    /// <inheritdoc/>
     public int Answer(ReadOnlySpan<byte> request, Span<byte> reply)
     {
-        if (request.Length < FuseSpec.RequestHeader || BinaryPrimitives.ReadUInt32LittleEndian(request) != request.Length) return 0;
-        var operation = (FuseOperation)BinaryPrimitives.ReadUInt32LittleEndian(request[4..]);
-        var unique = BinaryPrimitives.ReadUInt64LittleEndian(request[8..]);
-        var node = BinaryPrimitives.ReadUInt64LittleEndian(request[16..]);
+        if (request.Length < FuseSpec.RequestHeader || U32(request, 0) != request.Length) return 0;
+        var operation = (FuseOperation)U32(request, 4);
+        var id = U64(request, 16);
         var arguments = request[FuseSpec.RequestHeader..];
         lock (_gate)
         {
+            _requests++;
             switch (operation)
             {
                 case FuseOperation.Forget:
-                    if (arguments.Length >= 8) _nodes.Forget(node, U64(arguments, 0));
+                    if (arguments.Length >= 8) _tree.Forget(id, U64(arguments, 0));
                     return 0;
                 case FuseOperation.BatchForget:
-                    for (var at = 8; at + 16 <= arguments.Length; at += 16) _nodes.Forget(U64(arguments, at), U64(arguments, at + 8));
+                    for (var at = 8; at + 16 <= arguments.Length; at += 16) _tree.Forget(U64(arguments, at), U64(arguments, at + 8));
                     return 0;
                 case FuseOperation.Interrupt:
                     // Requests are carried out one after another: what it is about is over.
@@ -52,12 +73,16 @@ public sealed partial class SharedFolder : IFileShare
             }
             if (reply.Length < FuseSpec.ReplyHeader) return 0;
             var body = reply[FuseSpec.ReplyHeader..];
-            body.Clear();
-            var result = CarryOut(operation, node, arguments, body);
+            // What has a form is put together in zeros; data are not, and may be long.
+            body[..Math.Min(body.Length, FuseSpec.LongestForm)].Clear();
+            var result = CarryOut(operation, id, arguments, body);
+            // Whatever fails for want of a descriptor has not done anything yet.
+            for (var tries = 1; result == HostNode.NoDescriptor && tries < MostTries && _tree.LetSomeGo(); tries++) result = CarryOut(operation, id, arguments, body);
+            _tree.EndRequest();
             var length = FuseSpec.ReplyHeader + Math.Max(result, 0);
-            BinaryPrimitives.WriteUInt32LittleEndian(reply, (uint)length);
+            Put32(reply, 0, (uint)length);
             BinaryPrimitives.WriteInt32LittleEndian(reply[4..], Math.Min(result, 0));
-            BinaryPrimitives.WriteUInt64LittleEndian(reply[8..], unique);
+            Put64(reply, 8, U64(request, 8));
             return length;
         }
     }
@@ -67,9 +92,10 @@ public sealed partial class SharedFolder : IFileShare
     {
         lock (_gate)
         {
-            foreach (var file in _files.Values) file.Dispose();
+            foreach (var open in _files.Values) open.File.Dispose();
             _files.Clear();
-            _nodes = new FuseNodes();
+            _tree.Dispose();
+            _tree = new ShareTree(_root, _options.Limits);
         }
     }
 
@@ -77,30 +103,49 @@ public sealed partial class SharedFolder : IFileShare
     public void Dispose()
     {
         Reset();
-        _folder.Dispose();
+        _root.Dispose();
     }
 
     // The length of the reply's body, or the negative of an error number.
     private int CarryOut(FuseOperation operation, ulong id, ReadOnlySpan<byte> arguments, Span<byte> body)
     {
         var (needed, room, writes) = Shape(operation);
-        if (arguments.Length < needed || body.Length < room) return HostFolder.Invalid;
-        if (writes && _readOnly) return HostFolder.ReadOnly;
-        if (operation == FuseOperation.Init) return Init(arguments, body);
+        if (arguments.Length < needed || body.Length < room) return HostNode.Invalid;
+        if (writes && _options.ReadOnly) return HostNode.ReadOnly;
         if (ByHandle(operation)) return CarryOutOnFile(operation, arguments, body);
-        if (_nodes.Find(id) is not { } node || FuseNodes.PathOf(node) is not { } path) return ByOpenFile(operation, arguments, body) ?? HostFolder.NotFound;
-        return operation switch
+        switch (operation)
         {
-            FuseOperation.Lookup => Name(arguments, out var name) ? Lookup(node, path, name, body) : HostFolder.Invalid,
-            FuseOperation.GetAttributes => ByOpenFile(operation, arguments, body) ?? Attributes(path, body),
-            FuseOperation.SetAttributes => SetAttributes(path, arguments, body),
-            FuseOperation.ReadLink => _folder.ReadLink(path, body[..Math.Min(body.Length, FuseSpec.PageSize)]),
-            FuseOperation.Open or FuseOperation.OpenFolder => Open(path, arguments, body),
-            FuseOperation.FileSystem => FileSystem(path, body),
-            FuseOperation.Destroy => 0,
-            _ => CarryOutInFolder(operation, node, path, arguments, body),
-        };
+            case FuseOperation.Init:
+                return Init(arguments, body);
+            case FuseOperation.Destroy:
+                Reset();
+                return 0;
+            default:
+                return _tree.Find(id) is { } node ? CarryOutOnNode(operation, node, arguments, body) : HostNode.NotFound;
+        }
     }
+
+    private int CarryOutOnNode(FuseOperation operation, FuseNode node, ReadOnlySpan<byte> arguments, Span<byte> body) => operation switch
+    {
+        FuseOperation.Lookup => Lookup(node, arguments, body),
+        FuseOperation.GetAttributes => Attributes(node, arguments, body),
+        FuseOperation.SetAttributes => SetAttributes(node, arguments, body),
+        FuseOperation.ReadLink => _tree.Reach(node, out var link) is var failed && failed < 0 ? failed : link.ReadLink(body[..Math.Min(body.Length, FuseSpec.PageSize)]),
+        FuseOperation.Open or FuseOperation.OpenFolder => Open(node, arguments, body),
+        FuseOperation.FileSystem => FileSystem(node, body),
+        FuseOperation.SyncFileSystem => SyncFileSystem(node),
+        FuseOperation.GetExtended or FuseOperation.SetExtended or FuseOperation.ListExtended or FuseOperation.RemoveExtended => CarryOutOnExtended(operation, node, arguments, body),
+        FuseOperation.MakeFolder => MakeFolder(node, arguments, body),
+        FuseOperation.MakeNode => MakeNode(node, arguments, body),
+        FuseOperation.SymbolicLink => SymbolicLink(node, arguments, body),
+        FuseOperation.Link => HardLink(node, arguments, body),
+        FuseOperation.Create => Create(node, arguments, body),
+        FuseOperation.CreateNameless => CreateNameless(node, arguments, body),
+        FuseOperation.Unlink or FuseOperation.RemoveFolder => Remove(node, arguments, operation == FuseOperation.RemoveFolder),
+        FuseOperation.Rename => Rename(node, U64(arguments, 0), 0, arguments[8..]),
+        FuseOperation.Rename2 => Rename(node, U64(arguments, 0), U32(arguments, 8), arguments[16..]),
+        _ => HostNode.NotImplemented,
+    };
 
     // What a request must have at least, what its reply needs, and whether it changes something.
     private static (int Arguments, int Body, bool Writes) Shape(FuseOperation operation) => operation switch
@@ -121,8 +166,12 @@ public sealed partial class SharedFolder : IFileShare
         FuseOperation.FileSystem => (0, FuseSpec.FileSystemReply, false),
         FuseOperation.Release or FuseOperation.ReleaseFolder => (24, 0, false),
         FuseOperation.Sync or FuseOperation.SyncFolder => (16, 0, false),
+        FuseOperation.SetExtended => (9, 0, true),
+        FuseOperation.GetExtended => (9, 0, false),
+        FuseOperation.ListExtended => (8, 0, false),
+        FuseOperation.RemoveExtended => (1, 0, true),
         FuseOperation.Init => (16, FuseSpec.InitReply, false),
-        FuseOperation.Create => (17, FuseSpec.EntryReply + FuseSpec.OpenReply, true),
+        FuseOperation.Create or FuseOperation.CreateNameless => (17, FuseSpec.EntryReply + FuseSpec.OpenReply, true),
         FuseOperation.Allocate => (32, 0, true),
         FuseOperation.Seek => (24, 8, false),
         _ => (0, 0, false),
@@ -134,103 +183,18 @@ public sealed partial class SharedFolder : IFileShare
 
     private int Init(ReadOnlySpan<byte> arguments, Span<byte> body)
     {
-        if (U32(arguments, 0) != FuseSpec.Major) return HostFolder.Invalid;
+        if (U32(arguments, 0) != FuseSpec.Major) return HostNode.Invalid;
         // A guest that begins anew knows nothing of before.
         Reset();
+        var offered = U32(arguments, 12);
+        _tellsMounts = (offered & FuseSpec.Submounts) != 0;
         Put32(body, 0, FuseSpec.Major);
         Put32(body, 4, Math.Min(U32(arguments, 4), FuseSpec.Minor));
         Put32(body, 8, U32(arguments, 8));
-        Put32(body, 12, U32(arguments, 12) & FuseSpec.InitFlags);
+        Put32(body, 12, offered & (_options.ExtendedAttributes ? FuseSpec.InitFlags | FuseSpec.DropsSetIds : FuseSpec.InitFlags));
         Put32(body, 20, FuseSpec.LargestWrite);
         Put32(body, 24, 1);
         BinaryPrimitives.WriteUInt16LittleEndian(body[28..], FuseSpec.LargestWrite / FuseSpec.PageSize);
         return FuseSpec.InitReply;
-    }
-
-    private int Lookup(FuseNode parent, byte[] folder, ReadOnlySpan<byte> name, Span<byte> body)
-    {
-        if (!IsName(name)) return HostFolder.Invalid;
-        if (_nodes.Count >= FuseSpec.MostNodes) return HostFolder.NoMemory;
-        var path = Join(folder, name);
-        var result = _folder.Status(path, out var status);
-        if (result < 0) return result;
-        var node = _nodes.Tell(parent, Encoding.Latin1.GetString(name), status.Identity);
-        Put64(body, 0, node.Id);
-        Put64(body, 16, FuseSpec.CacheSeconds);
-        Put64(body, 24, FuseSpec.CacheSeconds);
-        PutAttributes(body[40..], status);
-        return FuseSpec.EntryReply;
-    }
-
-    private int Attributes(byte[] path, Span<byte> body)
-    {
-        var result = _folder.Status(path, out var status);
-        return result < 0 ? result : AttributesReply(status, body);
-    }
-
-    // A file that was removed while it was open is known by its handle alone.
-    private int? ByOpenFile(FuseOperation operation, ReadOnlySpan<byte> arguments, Span<byte> body)
-    {
-        if (operation is not (FuseOperation.GetAttributes or FuseOperation.SetAttributes)) return null;
-        var isSet = operation == FuseOperation.SetAttributes;
-        if ((U32(arguments, 0) & (isSet ? FuseSpec.SetByHandle : FuseSpec.GetByHandle)) == 0 || !_files.TryGetValue(U64(arguments, 8), out var file)) return null;
-        var result = isSet && (U32(arguments, 0) & FuseSpec.SetSize) != 0 ? SetSize([], U32(arguments, 0), arguments) : 0;
-        if (result >= 0) result = file.Status(out var status) is var found && found < 0 ? found : AttributesReply(status, body);
-        return result;
-    }
-
-    private int SetAttributes(byte[] path, ReadOnlySpan<byte> arguments, Span<byte> body)
-    {
-        var valid = U32(arguments, 0);
-        var result = 0;
-        if ((valid & FuseSpec.SetMode) != 0) result = _folder.SetMode(path, U32(arguments, 68));
-        if (result >= 0 && (valid & (FuseSpec.SetUser | FuseSpec.SetGroup)) != 0)
-        {
-            result = _folder.SetOwner(path, (valid & FuseSpec.SetUser) != 0 ? U32(arguments, 76) : uint.MaxValue, (valid & FuseSpec.SetGroup) != 0 ? U32(arguments, 80) : uint.MaxValue);
-            // Who runs the machine may not give files away; archives are unpacked all the same.
-            if (result == HostFolder.PermissionDenied) result = 0;
-        }
-        if (result >= 0 && (valid & FuseSpec.SetSize) != 0) result = SetSize(path, valid, arguments);
-        if (result >= 0 && (valid & (FuseSpec.SetAccess | FuseSpec.SetChange)) != 0)
-            result = _folder.SetTimes(path, Time(valid, FuseSpec.SetAccess, FuseSpec.SetAccessNow, arguments, 32, 56), Time(valid, FuseSpec.SetChange, FuseSpec.SetChangeNow, arguments, 40, 60));
-        return result < 0 ? result : Attributes(path, body);
-    }
-
-    private int SetSize(byte[] path, uint valid, ReadOnlySpan<byte> arguments)
-    {
-        var size = U64(arguments, 16);
-        if (size > long.MaxValue) return HostFolder.Invalid;
-        if ((valid & FuseSpec.SetByHandle) != 0 && _files.TryGetValue(U64(arguments, 8), out var open)) return open.SetLength(size);
-        var result = _folder.Open(path, OpenForWriting, out var file);
-        if (result < 0) return result;
-        using (file) return file!.SetLength(size);
-    }
-
-    private int Open(byte[] path, ReadOnlySpan<byte> arguments, Span<byte> body)
-    {
-        var flags = (int)U32(arguments, 0);
-        if (_readOnly && (flags & (AccessMode | Truncate)) != 0) return HostFolder.ReadOnly;
-        if (_files.Count >= FuseSpec.MostOpenFiles) return HostFolder.TooManyOpen;
-        var result = _folder.Open(path, flags, out var file);
-        return result < 0 ? result : OpenReply(file!, body);
-    }
-
-    private int OpenReply(HostFolderFile file, Span<byte> body)
-    {
-        Put64(body, 0, _nextHandle);
-        _files[_nextHandle++] = file;
-        return FuseSpec.OpenReply;
-    }
-
-    private int FileSystem(byte[] path, Span<byte> body)
-    {
-        var result = _folder.FileSystem(path, out var system);
-        if (result < 0) return result;
-        ulong[] counts = [system.Blocks, system.Free, system.Available, system.Files, system.FreeFiles];
-        for (var i = 0; i < counts.Length; i++) Put64(body, i * 8, counts[i]);
-        Put32(body, 40, (uint)system.BlockSize);
-        Put32(body, 44, (uint)system.LongestName);
-        Put32(body, 48, (uint)system.FragmentSize);
-        return FuseSpec.FileSystemReply;
     }
 }

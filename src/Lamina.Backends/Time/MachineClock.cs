@@ -1,7 +1,10 @@
 // The clock of a machine on this host. Monotonic time is CLOCK_MONOTONIC and the guest's time-stamp counter is the host's,
-// each less what passed while the machine was paused: both begin at 0 and stand still together. Timers are served by one
+// each less what passed while the machine was paused: both begin at 0, or where a saved machine's stood, and stand still together, at one
+// moment, so that pauses do not set them apart. Timers are served by one
 // thread of the clock's own (TimerQueue).
+using System.Globalization;
 using Lamina.Core.Time;
+using Lamina.Host;
 using Lamina.Host.Time;
 
 namespace Lamina.Backends.Time;
@@ -9,20 +12,47 @@ namespace Lamina.Backends.Time;
 /// <summary>A machine's clock and timers.</summary>
 public sealed class MachineClock : IHostTscClock, IDisposable
 {
+    // What a guest's own time service evens out, and what two measurements of one counter may differ by (as KVM's tsc_tolerance_ppm).
+    private const double RateTolerance = 250e-6;
+
     private readonly TimeStampCounter _tsc = new();
     private readonly TimerQueue _timers;
     private readonly Lock _gate = new();
+    private readonly ulong? _savedHertz;
     private volatile Pace _pace;
 
     /// <summary>Makes a clock that runs, or stands at 0 until <see cref="Resume"/>.</summary>
     /// <param name="paused">Whether it begins paused.</param>
     /// <param name="failed">Told in a sentence of an expiry that threw; without it such an exception ends the process.</param>
-    /// <exception cref="Host.HostException">The host forbids generated code, which reading the counter needs.</exception>
-    public MachineClock(bool paused = false, Action<string>? failed = null)
+    /// <param name="saved">What it goes on from; null for 0.</param>
+    /// <exception cref="Host.HostException">
+    /// The host forbids generated code, which reading the counter needs; or its counter ticks at another rate than the saved one, to which
+    /// the guest's own cannot be brought, because the guest reads the host's.
+    /// </exception>
+    public MachineClock(bool paused = false, Action<string>? failed = null, SavedClock? saved = null)
     {
-        _pace = new Pace(Running: false, 0, 0);
-        _timers = new TimerQueue(() => NowNanoseconds, failed);
+        _savedHertz = saved?.TscHz;
+        _pace = new Pace(Running: false, saved?.Nanoseconds ?? 0, saved?.Tsc ?? 0);
+        try
+        {
+            if (saved is not null) CheckRate(saved.TscHz, _tsc.Hertz);
+            _timers = new TimerQueue(() => NowNanoseconds, failed);
+        }
+        catch
+        {
+            _tsc.Dispose();
+            throw;
+        }
         if (!paused) Resume();
+    }
+
+    /// <summary>Checks that a guest may go on by a counter of another rate than it was told.</summary>
+    /// <exception cref="Host.HostException">It may not.</exception>
+    internal static void CheckRate(ulong saved, ulong here)
+    {
+        if (Math.Abs((double)saved - here) <= here * RateTolerance) return;
+        throw new HostException(string.Create(CultureInfo.InvariantCulture,
+            $"the machine was saved on a host whose time-stamp counter ticks at {saved / 1e6:0.###} MHz and this one's ticks at {here / 1e6:0.###} MHz; go on with it on a host of the same rate"));
     }
 
     // Replaced as a whole, so that readers need no lock. While it runs the values are what the host's clocks showed at
@@ -43,7 +73,7 @@ public sealed class MachineClock : IHostTscClock, IDisposable
     public DateTimeOffset WallClock => DateTimeOffset.UtcNow;
 
     /// <inheritdoc/>
-    public ulong TscHz => _tsc.Hertz;
+    public ulong TscHz => _savedHertz ?? _tsc.Hertz;
 
     /// <inheritdoc/>
     public long TscOffset
@@ -74,7 +104,8 @@ public sealed class MachineClock : IHostTscClock, IDisposable
         lock (_gate)
         {
             if (!_pace.Running) return;
-            _pace = new Pace(Running: false, NowNanoseconds, ReadTsc());
+            var (tsc, nanoseconds) = _tsc.Sample();
+            _pace = new Pace(Running: false, nanoseconds - _pace.Nanoseconds, tsc - _pace.Tsc);
             _timers.Pause();
         }
     }
@@ -85,9 +116,18 @@ public sealed class MachineClock : IHostTscClock, IDisposable
         lock (_gate)
         {
             if (_pace.Running) return;
-            _pace = new Pace(Running: true, HostTime.MonotonicNanoseconds - _pace.Nanoseconds, _tsc.Read() - _pace.Tsc);
+            var (tsc, nanoseconds) = _tsc.Sample();
+            _pace = new Pace(Running: true, nanoseconds - _pace.Nanoseconds, tsc - _pace.Tsc);
             _timers.Resume(_pace.Nanoseconds);
         }
+    }
+
+    /// <summary>Where it stands, for a clock that is to go on from there. Only while it is paused.</summary>
+    public SavedClock Save()
+    {
+        var pace = _pace;
+        if (pace.Running) throw new InvalidOperationException("a clock is saved while it is paused");
+        return new SavedClock(pace.Nanoseconds, pace.Tsc, TscHz, WallClock);
     }
 
     /// <summary>Stops the timers for good. Time goes on for those who still read it, but not its time-stamp counter.</summary>

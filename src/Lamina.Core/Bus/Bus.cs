@@ -1,102 +1,215 @@
-// The bus routes an access that is not RAM to the device that claimed the range. One instance serves port I/O
-// (64 KiB of ports), another memory-mapped I/O. Look-ups take no lock: the sorted table is replaced as a whole.
-// Devices lock for themselves; the bus is never locked while one is called.
+// The bus routes an access that is not RAM to the device whose window lies there. One instance serves port I/O (64 KiB of
+// ports), another memory-mapped I/O. A window lies where its device or its guest puts it, also over others; then the one with the
+// higher priority answers, and of equal ones the one that was made first, in the whole of the place that they share.
+// Look-ups take no lock: the table of pieces, which do not overlap, is replaced as a whole. Devices lock for themselves; the bus is
+// never locked while one is called.
 using System.Collections.Immutable;
 
 namespace Lamina.Core.Bus;
 
-/// <summary>How a device answered an access.</summary>
-public enum AccessResult
-{
-    /// <summary>Done.</summary>
-    Ok,
-
-    /// <summary>Nothing answers at this offset: reads give all ones, writes are dropped.</summary>
-    Unclaimed,
-
-    /// <summary>The register does not take accesses of this size or alignment: as <see cref="Unclaimed"/>, and logged.</summary>
-    InvalidSize,
-}
-
-/// <summary>A device that answers reads and writes at offsets in a range. It does not know where the range is mapped.</summary>
-public interface IBusDevice
-{
-    /// <summary>Reads <c>data.Length</c> bytes (1, 2, 4 or 8) at an offset in the device's range. Any thread may call.</summary>
-    AccessResult Read(ulong offset, Span<byte> data);
-
-    /// <summary>Writes <c>data.Length</c> bytes (1, 2, 4 or 8) at an offset in the device's range. Any thread may call.</summary>
-    AccessResult Write(ulong offset, ReadOnlySpan<byte> data);
-}
-
-/// <summary>A table of address ranges and the devices that answer there.</summary>
+/// <summary>Windows and the devices that answer behind them.</summary>
 /// <param name="name">What the addresses are ("port", "memory"): used in messages.</param>
-public sealed class Bus(string name)
+/// <param name="last">The last address.</param>
+/// <param name="trace">Told in a line of accesses that no device took as they were; or null. Any thread.</param>
+public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>? trace = null)
 {
     private readonly Lock _gate = new();
-    private ImmutableArray<Entry> _entries = [];
+    private readonly List<Window> _windows = [];
+    private ImmutableArray<Piece> _pieces = [];
+    private int _made;
 
-    private readonly record struct Entry(ulong Start, ulong Length, IBusDevice Device);
+    private ulong Last => last;
 
-    /// <summary>The ranges and their devices, sorted by address.</summary>
-    public IEnumerable<(ulong Start, ulong Length, IBusDevice Device)> Ranges => _entries.Select(e => (e.Start, e.Length, e.Device));
+    // Addresses from Start to End, the last one included, at which a window answers.
+    private readonly record struct Piece(ulong Start, ulong End, Window Window, ulong WindowStart);
 
-    /// <summary>Claims a range for a device.</summary>
-    /// <exception cref="ArgumentException">The range overlaps one that is claimed.</exception>
-    public void Map(ulong start, ulong length, IBusDevice device)
+    /// <summary>What answers where, sorted by address.</summary>
+    public IEnumerable<(ulong Start, ulong Length, string Window)> Ranges => _pieces.Select(piece => (piece.Start, piece.End - piece.Start + 1, piece.Window.Name));
+
+    /// <summary>Makes a window, which is off at first.</summary>
+    /// <param name="windowName">Its name, unique on the bus.</param>
+    /// <param name="length">How many addresses it has.</param>
+    /// <param name="device">What answers.</param>
+    /// <param name="priority">Who answers where windows overlap: the highest.</param>
+    /// <exception cref="ArgumentException">There is a window of that name.</exception>
+    public IBusWindow CreateWindow(string windowName, ulong length, IBusDevice device, int priority = 0)
     {
         ArgumentOutOfRangeException.ThrowIfZero(length);
-        // The last address may be in a range, so its end may be none.
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(length - 1, ulong.MaxValue - start);
         lock (_gate)
         {
-            var at = 0;
-            while (at < _entries.Length && _entries[at].Start < start) at++;
-            var overlaps = (at > 0 && start - _entries[at - 1].Start < _entries[at - 1].Length)
-                || (at < _entries.Length && _entries[at].Start - start < length);
-            if (overlaps) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
-            _entries = _entries.Insert(at, new Entry(start, length, device));
+            if (_windows.Exists(window => window.Name == windowName)) throw new ArgumentException($"the {name} bus has a window {windowName} already", nameof(windowName));
+            var made = new Window(this, windowName, length, device, priority, _made++);
+            _windows.Add(made);
+            return made;
         }
     }
 
-    /// <summary>Gives up every range of a device.</summary>
-    public void Unmap(IBusDevice device)
+    /// <summary>Puts a device that stays where it is to a place that nobody else has.</summary>
+    /// <exception cref="ArgumentException">Some of it is taken, or beyond the last address.</exception>
+    public IBusWindow Map(ulong start, ulong length, IBusDevice device, string? windowName = null)
     {
-        lock (_gate) _entries = _entries.RemoveAll(e => ReferenceEquals(e.Device, device));
+        ArgumentOutOfRangeException.ThrowIfZero(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length - 1, last - Math.Min(start, last), nameof(length));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, last);
+        lock (_gate)
+        {
+            if (_pieces.Any(piece => piece.Start <= start + (length - 1) && start <= piece.End)) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
+            var window = CreateWindow(windowName ?? $"{device.GetType().Name} at 0x{start:x}", length, device);
+            window.TryMove(start);
+            return window;
+        }
     }
 
     /// <summary>Reads; where no device answers the data are all ones.</summary>
     public AccessResult Read(ulong address, Span<byte> data)
     {
-        var result = TryFind(address, data.Length, out var entry)
-            ? entry.Device.Read(address - entry.Start, data)
-            : AccessResult.Unclaimed;
-        if (result != AccessResult.Ok) data.Fill(0xff);
+        var result = AccessResult.Unclaimed;
+        if (TryFind(address, data.Length, out var piece) && piece.Window.TryEnter())
+        {
+            try
+            {
+                result = piece.Window.Device.Read(address - piece.WindowStart, data);
+            }
+            finally
+            {
+                piece.Window.Leave();
+            }
+        }
+        if (result == AccessResult.Ok) return result;
+        data.Fill(0xff);
+        trace?.Invoke($"{name} read of {data.Length} at 0x{address:x}: {Text(result)}");
         return result;
     }
 
     /// <summary>Writes; where no device answers nothing happens.</summary>
-    public AccessResult Write(ulong address, ReadOnlySpan<byte> data) =>
-        TryFind(address, data.Length, out var entry)
-            ? entry.Device.Write(address - entry.Start, data)
-            : AccessResult.Unclaimed;
-
-    private bool TryFind(ulong address, int length, out Entry found)
+    public AccessResult Write(ulong address, ReadOnlySpan<byte> data)
     {
-        var entries = _entries;
-        int low = 0, high = entries.Length - 1;
+        var result = AccessResult.Unclaimed;
+        if (TryFind(address, data.Length, out var piece) && piece.Window.TryEnter())
+        {
+            try
+            {
+                result = piece.Window.Device.Write(address - piece.WindowStart, data);
+            }
+            finally
+            {
+                piece.Window.Leave();
+            }
+        }
+        if (result != AccessResult.Ok) trace?.Invoke($"{name} write of {data.Length} at 0x{address:x}: {Text(result)}");
+        return result;
+    }
+
+    private static string Text(AccessResult result) => result == AccessResult.InvalidSize ? "the register does not take this size" : "nothing answers";
+
+    private bool TryFind(ulong address, int length, out Piece found)
+    {
+        var pieces = _pieces;
+        int low = 0, high = pieces.Length - 1;
         while (low <= high)
         {
             var middle = (low + high) >>> 1;
-            ref readonly var entry = ref entries.ItemRef(middle);
-            if (address < entry.Start) high = middle - 1;
-            else if (address - entry.Start >= entry.Length) low = middle + 1;
+            ref readonly var piece = ref pieces.ItemRef(middle);
+            if (address < piece.Start) high = middle - 1;
+            else if (address > piece.End) low = middle + 1;
             else
             {
-                found = entry;
-                return (ulong)length <= entry.Length - (address - entry.Start);
+                found = piece;
+                return (ulong)length - 1 <= piece.End - address;
             }
         }
         found = default;
         return false;
     }
+
+    // With the lock: lays the windows out anew, from the one that answers everywhere to the one that answers where no other does.
+    private void Lay()
+    {
+        var pieces = new List<Piece>();
+        foreach (var window in _windows.Where(window => window.Start is not null).OrderByDescending(window => window.Priority).ThenBy(window => window.Number))
+        {
+            var (start, end) = (window.Start!.Value, window.Start.Value + (window.Length - 1));
+            var at = start;
+            var over = pieces.Where(piece => piece.Start <= end && start <= piece.End).OrderBy(piece => piece.Start).ToArray();
+            var covered = false;
+            foreach (var other in over)
+            {
+                if (other.Start > at) pieces.Add(new Piece(at, other.Start - 1, window, start));
+                covered = other.End >= end;
+                if (covered) break;
+                at = other.End + 1;
+            }
+            if (!covered) pieces.Add(new Piece(at, end, window, start));
+        }
+        pieces.Sort((a, b) => a.Start.CompareTo(b.Start));
+        _pieces = [.. pieces];
+    }
+
+    private sealed class Window(Bus bus, string name, ulong length, IBusDevice device, int priority, int number) : IBusWindow
+    {
+        private int _under;
+        private volatile bool _gone;
+
+        public string Name => name;
+
+        public ulong Length => length;
+
+        public ulong? Start { get; private set; }
+
+        public IBusDevice Device => device;
+
+        public int Priority => priority;
+
+        public int Number => number;
+
+        public bool TryMove(ulong start)
+        {
+            lock (bus._gate)
+            {
+                var fits = start <= bus.Last && length - 1 <= bus.Last - start;
+                Put(fits ? start : null);
+                return fits;
+            }
+        }
+
+        public void SwitchOff()
+        {
+            lock (bus._gate) Put(null);
+        }
+
+        /// <summary>An access begins; false where the window has gone since it was found.</summary>
+        public bool TryEnter()
+        {
+            // Counted first, then looked: whoever takes the window away does it the other way round.
+            Interlocked.Increment(ref _under);
+            if (!_gone) return true;
+            Leave();
+            return false;
+        }
+
+        /// <summary>It has ended.</summary>
+        public void Leave() => Interlocked.Decrement(ref _under);
+
+        // Not from within an access to it, which this waits for.
+        public void Dispose()
+        {
+            lock (bus._gate)
+            {
+                Put(null);
+                bus._windows.Remove(this);
+                _gone = true;
+            }
+            Interlocked.MemoryBarrier();
+            var wait = new SpinWait();
+            while (Volatile.Read(ref _under) != 0) wait.SpinOnce();
+        }
+
+        private void Put(ulong? start)
+        {
+            if (Start == start) return;
+            Start = start;
+            bus.Lay();
+        }
+    }
+
 }

@@ -59,7 +59,11 @@ public interface IVcpu : IVcpuSignal, IDisposable
     void GetState(VcpuState state);
 
     /// <summary>Replaces the whole architectural state. Only while <see cref="Run"/> is not running.</summary>
-    void SetState(VcpuState state);
+    /// <returns>
+    /// What this vCPU cannot take, a few words each ("CR4 bit 12"): it keeps there what it had, and the state is another one than was
+    /// meant. Empty where it took all.
+    /// </returns>
+    IReadOnlyList<string> SetState(VcpuState state);
 
     /// <summary>Reads guest memory at a linear address with the vCPU's current paging, as a debugger does: no faults, no accessed bits.</summary>
     bool TryReadLinear(ulong address, Span<byte> data);
@@ -109,7 +113,11 @@ public interface IEngineMachine : IDisposable
 /// <param name="Clock">The machine's clock; the guest's TSC follows it.</param>
 /// <param name="VcpuCount">How many vCPUs the machine will have (for CPUID topology).</param>
 /// <param name="Trace">Where exits and exceptions are reported one line each, or null.</param>
-public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null);
+public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null)
+{
+    /// <summary>The CPU model: "host", or a level and switches, as docs/run.md has it. An engine refuses what it cannot give with a sentence.</summary>
+    public string CpuModel { get; init; } = "host";
+}
 
 /// <summary>A CPU engine.</summary>
 public interface IEngine

@@ -54,6 +54,19 @@ public enum VcpuActivity
     WaitForStartUp,
 }
 
+/// <summary>What is held off until one more instruction has run (SDM vol. 3, 6.8.3).</summary>
+public enum InterruptShadow
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>Interrupts, after STI.</summary>
+    Sti,
+
+    /// <summary>Interrupts and debug exceptions, after a load of SS.</summary>
+    MovSs,
+}
+
 /// <summary>The whole architectural state of a vCPU.</summary>
 public sealed class VcpuState
 {
@@ -87,6 +100,12 @@ public sealed class VcpuState
     /// <summary>Extensions.</summary>
     public ulong Cr4 { get; set; }
 
+    /// <summary>
+    /// The four PDPTE registers of PAE paging, which memory may not show any more (SDM vol. 3, 4.4.1). Null where they are not in use; in a
+    /// state that is made by hand, to have them loaded from where CR3 points.
+    /// </summary>
+    public ulong[]? Pdptes { get; set; }
+
     /// <summary>Extended feature enable register.</summary>
     public ulong Efer { get; set; }
 
@@ -105,9 +124,12 @@ public sealed class VcpuState
     /// <summary>What it is doing.</summary>
     public VcpuActivity Activity { get; set; }
 
-    /// <summary>Interrupts are held off for one instruction (after STI or a load of SS).</summary>
-    public bool InterruptShadow { get; set; }
+    /// <summary>What the last instruction holds off.</summary>
+    public InterruptShadow Shadow { get; set; }
 
     /// <summary>NMIs are blocked until IRET.</summary>
     public bool NmiBlocked { get; set; }
+
+    /// <summary>What waits to be taken.</summary>
+    public PendingEvents Pending { get; set; }
 }

@@ -3,6 +3,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
+using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.AcpiPmSpec;
 
 namespace Lamina.Devices.Chipset;
@@ -27,7 +28,7 @@ public struct AcpiPmState
 }
 
 /// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 15.</summary>
-public sealed class AcpiPm : IBusDevice, IDisposable
+public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
 {
     private enum Wish
     {

@@ -4,12 +4,13 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
+using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.CmosRtcSpec;
 
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A real-time clock (MC146818A data sheet). Answers at offsets 0 (index) and 1 (data).</summary>
-public sealed class CmosRtc : IBusDevice, IDisposable
+public sealed class CmosRtc : IBusDevice, IResettable, IDisposable
 {
     private const byte CauseMask = Periodic | Alarm | Update;
 

@@ -4,6 +4,7 @@
 using System.Runtime.CompilerServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.I8042Spec;
 
 namespace Lamina.Devices.Chipset;
@@ -38,7 +39,7 @@ public struct I8042State
 }
 
 /// <summary>An 8042 keyboard controller without devices.</summary>
-public sealed class I8042
+public sealed class I8042 : IResettable
 {
     private readonly Lock _gate = new();
     private readonly IInterruptLine _line;

@@ -3,11 +3,12 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
+using Lamina.Core.Units;
 
 namespace Lamina.Devices.Chipset;
 
 /// <summary>The interrupt controllers of one machine.</summary>
-public sealed class InterruptControllers : IDisposable
+public sealed class InterruptControllers : IResettable, IDisposable
 {
     private readonly IEngineIrqchip? _engine;
 

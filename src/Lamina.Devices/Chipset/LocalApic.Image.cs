@@ -56,6 +56,7 @@ public sealed partial class LocalApic
     {
         var now = _clock.NowNanoseconds;
         (_state.InitialCount, _state.DivideConfiguration, _state.TscDeadline) = (initial, divide, TimerMode == TimerTscDeadline ? deadline : 0);
+        _state.Counting = current != 0;
         _state.CountStart = now - (initial - Math.Min(current, initial)) * CountUnit;
         Rearm(now);
     }

@@ -39,7 +39,7 @@ public sealed partial class LocalApic
 
     private uint ReadCurrentCount()
     {
-        if (TimerMode is not (TimerOneShot or TimerPeriodic) || _state.InitialCount == 0) return 0;
+        if (!_state.Counting) return 0;
         var counted = (_clock.NowNanoseconds - _state.CountStart) / CountUnit;
         if (TimerMode == TimerPeriodic) return _state.InitialCount - (uint)(counted % _state.InitialCount);
         return counted >= _state.InitialCount ? 0 : _state.InitialCount - (uint)counted;
@@ -50,7 +50,7 @@ public sealed partial class LocalApic
         if (TimerMode == TimerTscDeadline) return;
         var now = _clock.NowNanoseconds;
         FireIfDue(now);
-        (_state.InitialCount, _state.CountStart) = (value, now);
+        (_state.InitialCount, _state.CountStart, _state.Counting) = (value, now, value != 0 && Counts(TimerMode));
         Rearm(now);
     }
 
@@ -59,15 +59,15 @@ public sealed partial class LocalApic
     {
         var now = _clock.NowNanoseconds;
         FireIfDue(now);
-        var counted = _state.InitialCount - ReadCurrentCount();
+        long counted = _state.InitialCount - ReadCurrentCount();
         _state.DivideConfiguration = value;
         _state.CountStart = now - counted * CountUnit;
         Rearm(now);
     }
 
     /// <summary>
-    /// The timer's table entry. Going into or out of TSC-deadline mode disarms. A change between one-shot and periodic
-    /// does not, because kernels exist that set the count before the mode.
+    /// The timer's table entry. Going into or out of TSC-deadline mode, or the mode that is reserved, disarms. A change between one-shot and
+    /// periodic says what comes at the end of the count that runs; a count that has ended stays at 0 until the next one is written (11.5.4).
     /// </summary>
     private void WriteTimerEntry(uint value)
     {
@@ -75,8 +75,8 @@ public sealed partial class LocalApic
         FireIfDue(now);
         var before = TimerMode;
         _state.Lvt[LvtTimer] = value;
-        if (before != TimerMode && (before == TimerTscDeadline || TimerMode == TimerTscDeadline))
-            (_state.InitialCount, _state.TscDeadline) = (0, 0);
+        if (before != TimerMode && !(Counts(before) && Counts(TimerMode))) (_state.InitialCount, _state.TscDeadline, _state.Counting) = (0, 0, false);
+        else if (before == TimerPeriodic && TimerMode == TimerOneShot && _state.Counting) _state.CountStart += (now - _state.CountStart) / CountLength * CountLength;
         Rearm(now);
     }
 
@@ -102,9 +102,12 @@ public sealed partial class LocalApic
             }
             _state.TscDeadline = 0;
         }
+        if (TimerMode == TimerOneShot) _state.Counting = false;
         DeliverLocal(LvtTimer);
         Rearm(now);
     }
+
+    private static bool Counts(uint mode) => mode is TimerOneShot or TimerPeriodic;
 
     private void Rearm(long now)
     {
@@ -119,11 +122,10 @@ public sealed partial class LocalApic
     {
         switch (TimerMode)
         {
-            case TimerOneShot when _state.InitialCount != 0:
-                var end = _state.CountStart + CountLength;
-                return end > now ? end : long.MaxValue;
+            case TimerOneShot when _state.Counting:
+                return _state.CountStart + CountLength;
             // Nobody hears a masked period; the count goes on without a timer.
-            case TimerPeriodic when _state.InitialCount != 0 && (_state.Lvt[LvtTimer] & LvtMasked) == 0:
+            case TimerPeriodic when _state.Counting && (_state.Lvt[LvtTimer] & LvtMasked) == 0:
                 // Periods shorter than the host can serve are thinned out.
                 var earliest = Math.Max(now + 1, now + TickMath.ShortestPeriod - CountLength);
                 return _state.CountStart + (((earliest - 1 - _state.CountStart) / CountLength) + 1) * CountLength;

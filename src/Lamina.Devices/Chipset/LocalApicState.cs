@@ -91,6 +91,9 @@ public struct LocalApicState
     /// <summary>Timer: divide configuration.</summary>
     public uint DivideConfiguration;
 
+    /// <summary>Timer: a count runs. One that has ended leaves the initial count as it reads, and does not begin again by itself.</summary>
+    public bool Counting;
+
     /// <summary>Timer: machine nanoseconds at which the count began.</summary>
     public long CountStart;
 

@@ -3,6 +3,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
+using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.Pit8254Spec;
 
 namespace Lamina.Devices.Chipset;
@@ -15,7 +16,7 @@ namespace Lamina.Devices.Chipset;
 public readonly record struct Pit8254State(PitCounterState Channel0, PitCounterState Channel1, PitCounterState Channel2, byte SystemControl);
 
 /// <summary>An 8254 (Intel data sheet 231164).</summary>
-public sealed class Pit8254 : IDisposable
+public sealed class Pit8254 : IResettable, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly IMachineClock _clock;

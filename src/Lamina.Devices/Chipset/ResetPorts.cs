@@ -1,6 +1,7 @@
 // The two other ways by which a PC's software resets it: port 0x92 (fast reset and A20) and the chipset's reset control
 // register at port 0xCF9. The address line A20 is always on: its bit is kept and read back, as on a PC without the mask.
 using Lamina.Core.Bus;
+using Lamina.Core.Units;
 
 namespace Lamina.Devices.Chipset;
 
@@ -25,7 +26,7 @@ public static class ResetPortsSpec
 
 /// <summary>System control port A: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class SystemControlPortA(Action requestReset) : IBusDevice
+public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IResettable
 {
     private readonly Lock _gate = new();
     private byte _value = ResetPortsSpec.A20;
@@ -62,7 +63,7 @@ public sealed class SystemControlPortA(Action requestReset) : IBusDevice
 
 /// <summary>The reset control register: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class ResetControl(Action requestReset) : IBusDevice
+public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable
 {
     private readonly Lock _gate = new();
     private byte _value;

@@ -6,12 +6,13 @@ using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Time;
+using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.Serial16550ASpec;
 
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
-public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
+public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, IDisposable
 {
     private const ushort BreakFlag = 0x100;
 
@@ -21,7 +22,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
     private readonly ICharBackend _backend;
     private readonly IDeviceTimer _timeout;
     private Serial16550AState _state = new();
-    private bool _backendWaits;
+    private bool _backendWaits, _paused;
     private bool _timeoutArmed;
 
     /// <summary>Creates it in its reset state and attaches it to the backend.</summary>
@@ -62,6 +63,23 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
     }
 
     /// <inheritdoc/>
+    public void Pause()
+    {
+        lock (_gate) _paused = true;
+    }
+
+    /// <inheritdoc/>
+    public void Resume()
+    {
+        lock (_gate)
+        {
+            if (!_paused) return;
+            _paused = false;
+            OfferRoom();
+        }
+    }
+
+    /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
     {
         lock (_gate)
@@ -83,7 +101,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IDisposable
         lock (_gate)
         {
             // In loopback the receiver's input is cut off from the line (8.8): hold the backend rather than lose bytes.
-            var taken = Looped ? 0 : Math.Min(data.Length, Capacity - _state.Count);
+            var taken = Looped || _paused ? 0 : Math.Min(data.Length, Capacity - _state.Count);
             for (var i = 0; i < taken; i++) Enqueue(data[i]);
             _backendWaits = taken < data.Length;
             if (taken > 0) ReceivedSome();

@@ -12,7 +12,7 @@ internal sealed class PolledQueue(IVirtioDevice device, Virtqueue queue, IUnderW
     public bool Run()
     {
         underWay?.End();
-        lock (queue.Gate) return queue.IsLive && device.ProcessQueue(queue.Index);
+        lock (queue.Gate) return queue is { IsLive: true, IsPaused: false } && device.ProcessQueue(queue.Index);
     }
 
     public void Tell() => queue.Signal();

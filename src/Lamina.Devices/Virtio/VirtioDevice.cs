@@ -83,6 +83,19 @@ public interface IVirtioDevice
     /// <summary>A queue was stopped: returns when no buffer of it is worked on any more.</summary>
     void StopQueue(int index);
 
+    /// <summary>
+    /// The machine comes to rest, and no queue yields a buffer any more: returns when nothing that was taken is worked on, and the
+    /// host's side of the device is left alone. Buffers may stay with the device.
+    /// </summary>
+    void Pause()
+    {
+    }
+
+    /// <summary>The machine goes on: takes up what was held back meanwhile. Every queue is processed once right after.</summary>
+    void Resume()
+    {
+    }
+
     /// <summary>All queues were stopped: returns when none of their buffers is worked on any more, everything forgotten.</summary>
     void Reset();
 }

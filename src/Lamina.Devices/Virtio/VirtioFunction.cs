@@ -3,6 +3,7 @@
 // The transport serialises its calls with a lock of its own; Notify and what IVirtioHost offers come from any thread.
 // Lock order: transport, queue gate, device, then the status gate below, then the transport's interrupt state.
 using Lamina.Core.Memory;
+using Lamina.Core.Units;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio.Rings;
 
@@ -31,7 +32,7 @@ public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, A
 /// <returns>Whether it does from now on.</returns>
 public delegate bool ConnectDoorbell(int queue, IWorker worker);
 
-internal sealed class VirtioFunction : IVirtioHost, IDisposable
+internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
 {
     private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
         | VirtioStatus.FeaturesOk | VirtioStatus.Failed;
@@ -50,6 +51,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
     private readonly IWorker?[] _workers;
     private readonly Lock _statusGate = new();
     private VirtioStatus _status;
+    private bool _paused, _changedUnseen;
     private VirtioState _state;
     private int _logLines;
 
@@ -166,7 +168,9 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
         lock (_statusGate)
         {
             // 2.1.2: no notification before DRIVER_OK, and none after a reset.
-            if (_status.HasFlag(VirtioStatus.DriverOk)) _interrupts.ConfigurationChanged();
+            if (!_status.HasFlag(VirtioStatus.DriverOk)) return;
+            if (_paused) _changedUnseen = true;
+            else _interrupts.ConfigurationChanged();
         }
     }
 
@@ -184,10 +188,33 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
                 + (line == MostLogLines ? "; further such lines are left out" : ""));
     }
 
+    /// <inheritdoc/>
+    public void Pause()
+    {
+        lock (_statusGate) _paused = true;
+        foreach (var queue in _queues) queue.Pause();
+        _device.Pause();
+    }
+
+    /// <inheritdoc/>
+    public void Resume()
+    {
+        bool changed;
+        lock (_statusGate)
+        {
+            if (!_paused) return;
+            (_paused, changed, _changedUnseen) = (false, _changedUnseen, false);
+        }
+        foreach (var queue in _queues) queue.Resume();
+        if (changed) ConfigurationChanged();
+        _device.Resume();
+        for (var i = 0; i < _queues.Length; i++) WakeQueue(i);
+    }
+
     /// <summary>Puts everything back to the start. When this returns no queue is touched and no notification comes any more.</summary>
     internal void Reset()
     {
-        lock (_statusGate) _status = VirtioStatus.None;
+        lock (_statusGate) (_status, _changedUnseen) = (VirtioStatus.None, false);
         BreakQueues();
         foreach (var queue in _queues) queue.Stop();
         _device.Reset();
@@ -268,7 +295,7 @@ internal sealed class VirtioFunction : IVirtioHost, IDisposable
             bool again;
             lock (queue.Gate)
             {
-                again = queue.IsLive && _device.ProcessQueue(i);
+                again = queue is { IsLive: true, IsPaused: false } && _device.ProcessQueue(i);
                 queue.Signal();
             }
             if (again) WakeQueue(i);

@@ -17,6 +17,7 @@ public sealed class Virtqueue
     private readonly Action<string> _fail;
     private readonly Stack<DescriptorChain> _free = [];
     private volatile IRing? _ring;
+    private volatile bool _paused;
     private int _epoch;
     private int _inFlight;
 
@@ -37,6 +38,12 @@ public sealed class Virtqueue
     /// <summary>Whether buffers may be taken. A device that works on one buffer for long looks here now and then and stops.</summary>
     public bool IsLive => _ring is not null;
 
+    /// <summary>
+    /// Whether the machine stands still: no buffer may be taken, and none that a device holds may be written to. Changes under the
+    /// queue's gate only, so who holds it may look and then act.
+    /// </summary>
+    public bool IsPaused => _paused;
+
     internal Lock Gate { get; } = new();
 
     /// <summary>Whether a worker looks for buffers by itself and says when it ceases to (<see cref="Rest"/>). Set before the queue is live.</summary>
@@ -47,7 +54,7 @@ public sealed class Virtqueue
     {
         get
         {
-            lock (Gate) return _ring is { HasAvailable: true };
+            lock (Gate) return !_paused && _ring is { HasAvailable: true };
         }
     }
 
@@ -57,7 +64,7 @@ public sealed class Virtqueue
     {
         lock (Gate)
         {
-            if (_ring is not { } ring) return true;
+            if (_paused || _ring is not { } ring) return true;
             ring.AskForNotification();
             return !ring.HasAvailable;
         }
@@ -70,7 +77,7 @@ public sealed class Virtqueue
         lock (Gate)
         {
             chain = null;
-            if (_ring is not { } ring) return false;
+            if (_paused || _ring is not { } ring) return false;
             var candidate = _free.TryPop(out var recycled) ? recycled : new DescriptorChain(_memory);
             candidate.Begin(_epoch);
             var result = ring.TryTake(candidate, out var reason);
@@ -127,7 +134,7 @@ public sealed class Virtqueue
     {
         lock (Gate)
         {
-            if (_ring is { } ring && ring.TakeSignal()) _signal(Index);
+            if (!_paused && _ring is { } ring && ring.TakeSignal()) _signal(Index);
         }
     }
 
@@ -144,6 +151,22 @@ public sealed class Virtqueue
         {
             Size = size;
             _ring = ring;
+        }
+    }
+
+    /// <summary>Makes the queue yield nothing until <see cref="Resume"/>; when this returns nobody is at work on its available buffers.</summary>
+    internal void Pause()
+    {
+        lock (Gate) _paused = true;
+    }
+
+    /// <summary>Makes it yield again, and tells the driver of what was given back while the queue came to rest.</summary>
+    internal void Resume()
+    {
+        lock (Gate)
+        {
+            _paused = false;
+            Signal();
         }
     }
 

@@ -67,7 +67,7 @@ internal static class FailureReport
         Line($"idtr  {state.Idtr.Base:x16} {state.Idtr.Limit:x4}");
         Line($"cr0 {state.Cr0:x} cr2 {state.Cr2:x} cr3 {state.Cr3:x} cr4 {state.Cr4:x} efer {state.Efer:x} xcr0 {state.Xcr0:x}");
         foreach (var (index, value) in state.Msrs) Line($"msr {index:x8} {value:x16}");
-        Line($"shadow {state.InterruptShadow} nmi blocked {state.NmiBlocked} activity {state.Activity}");
+        Line($"shadow {state.Shadow} nmi blocked {state.NmiBlocked} activity {state.Activity} {state.Pending}");
         Line($"struct kvm_run:");
         for (var at = 0; at < shared.Length; at += 16) Line($"{at:x4} {Convert.ToHexString(shared[at..Math.Min(at + 16, shared.Length)])}");
         return text.ToString();

@@ -25,6 +25,9 @@ internal static class KvmApi
     internal const int KVM_CAP_IRQCHIP = 0, KVM_CAP_USER_MEMORY = 3, KVM_CAP_NR_MEMSLOTS = 10, KVM_CAP_SET_GUEST_DEBUG = 23, KVM_CAP_VCPU_EVENTS = 41, KVM_CAP_DEBUGREGS = 50;
     internal const int KVM_CAP_XSAVE = 55, KVM_CAP_XCRS = 56, KVM_CAP_MAX_VCPUS = 66, KVM_CAP_IMMEDIATE_EXIT = 136;
     internal const int KVM_CAP_MP_STATE = 14, KVM_CAP_IRQ_ROUTING = 25, KVM_CAP_IOEVENTFD = 36, KVM_CAP_SIGNAL_MSI = 77, KVM_CAP_SPLIT_IRQCHIP = 121;
+    internal const nuint KVM_GET_SREGS2 = 0x8140aecc, KVM_SET_SREGS2 = 0x4140aecd;
+    internal const int KVM_CAP_SREGS2 = 200;
+    internal const ulong KVM_SREGS2_FLAGS_PDPTRS_VALID = 1;
     internal const int KVM_CAP_DIRTY_LOG_RING = 192, KVM_CAP_DIRTY_LOG_RING_ACQ_REL = 223;
     internal const int KVM_CAP_X86_USER_SPACE_MSR = 188, KVM_CAP_X86_MSR_FILTER = 189;
 
@@ -40,7 +43,7 @@ internal static class KvmApi
     internal const uint KVM_DIRTY_GFN_F_DIRTY = 1, KVM_DIRTY_GFN_F_RESET = 2, KVM_DIRTY_LOG_PAGE_OFFSET = 64;
     internal const uint KVM_MEM_LOG_DIRTY_PAGES = 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
     internal const uint KVM_VCPUEVENT_VALID_NMI_PENDING = 1, KVM_VCPUEVENT_VALID_SHADOW = 4;
-    internal const byte KVM_X86_SHADOW_INT_STI = 2;
+    internal const byte KVM_X86_SHADOW_INT_MOV_SS = 1, KVM_X86_SHADOW_INT_STI = 2;
     internal const uint KVM_GUESTDBG_ENABLE = 1, KVM_GUESTDBG_SINGLESTEP = 2, KVM_GUESTDBG_USE_HW_BP = 0x2_0000, KVM_GUESTDBG_INJECT_DB = 0x4_0000, KVM_GUESTDBG_BLOCKIRQ = 0x10_0000;
     internal const uint KVM_VCPU_TSC_CTRL = 0, KVM_IRQ_ROUTING_IRQCHIP = 1, KVM_IRQ_ROUTING_MSI = 2, KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
     internal const uint KVM_MP_STATE_RUNNABLE = 0, KVM_MP_STATE_UNINITIALIZED = 1, KVM_MP_STATE_INIT_RECEIVED = 2, KVM_MP_STATE_HALTED = 3;
@@ -152,6 +155,15 @@ internal unsafe struct kvm_sregs
     public kvm_dtable gdt, idt;
     public ulong cr0, cr2, cr3, cr4, cr8, efer, apic_base;
     public fixed ulong interrupt_bitmap[4];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct kvm_sregs2
+{
+    public kvm_segment cs, ds, es, fs, gs, ss, tr, ldt;
+    public kvm_dtable gdt, idt;
+    public ulong cr0, cr2, cr3, cr4, cr8, efer, apic_base, flags;
+    public fixed ulong pdptrs[4];
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -1,6 +1,7 @@
 // The CPU model of a guest on KVM: the same table as the translator's, made from what the kernel can give instead of what
 // the host has; handed to the kernel vCPU by vCPU. And which MSRs the kernel keeps: those that the processor itself uses
 // while the guest runs. All others are answered by KvmMsrs.
+using Lamina.Core.Engine;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Msr;
 using Lamina.Host;
@@ -12,14 +13,15 @@ namespace Lamina.Engines.Kvm;
 internal sealed unsafe class KvmCpu
 {
     /// <summary>Makes it.</summary>
-    /// <exception cref="HostException">The kernel does not say what it can give.</exception>
-    internal KvmCpu(KvmSystem system, ulong tscHz, int vcpuCount, bool kernelApics)
+    /// <exception cref="HostException">The kernel does not say what it can give, or cannot give what is asked for.</exception>
+    internal KvmCpu(KvmSystem system, EngineMachineOptions options, bool kernelApics)
     {
         var supported = system.ReadSupportedCpuid();
         Model = CpuModel.Create(supported, new CpuModelOptions
         {
-            TscHz = tscHz,
-            VcpuCount = vcpuCount,
+            TscHz = options.Clock.TscHz,
+            VcpuCount = options.VcpuCount,
+            Selection = CpuSelection.Parse(options.CpuModel),
             RunsNatively = true,
             NativeArchCapabilities = (supported[7].Edx & SpeculationFeatures.ArchCapabilities) != 0 ? system.ReadArchCapabilities() : 0,
             // On Intel the kernel takes writes of the deadline for its own local APIC, even where the machine has another.

@@ -62,7 +62,7 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
             CheckLimits(options, _system.Capability);
             KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
             if (dirtyRingEntries > 0) DirtyRings = KvmDirtyRings.TryCreate(_machine, options.Memory.Ranges, dirtyRingEntries, _system.Capability);
-            Cpu = new KvmCpu(_system, options.Clock.TscHz, options.VcpuCount, KernelIrqchip is not null);
+            Cpu = new KvmCpu(_system, options, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
@@ -84,6 +84,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
 
     /// <inheritdoc/>
     public IEngineDoorbells? Doorbells => _system.Capability(KVM_CAP_IOEVENTFD) > 0 ? this : null;
+
+    /// <summary>Whether the kernel tells and takes the PDPTE registers, rather than reading them from memory each time.</summary>
+    internal bool KeepsPdptes => _system.Capability(KVM_CAP_SREGS2) > 0;
 
     /// <summary>The rings that tell of written pages; null where a bitmap does.</summary>
     internal KvmDirtyRings? DirtyRings { get; }

@@ -81,8 +81,7 @@ internal sealed class KvmMsrs(EngineMachineOptions machine, ILocalInterruptContr
         _plain.Load(msrs);
         // The machine's clock goes on where it was saved, so the offset from it is enough.
         TscAdjust = msrs.GetValueOrDefault(MsrIndex.TscAdjust);
-        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock));
-        _paravirtualClock.Refresh(TscAdjust);
+        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock), TscAdjust);
     }
 
     private void SetTscAdjust(ulong value)

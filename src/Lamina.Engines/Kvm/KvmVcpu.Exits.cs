@@ -43,7 +43,8 @@ internal sealed unsafe partial class KvmVcpu
                 return null;
             case KVM_EXIT_HLT:
                 _trace?.Invoke("hlt");
-                _halted = true;
+                // An NMI that the kernel could not deliver before the HLT, behind STI say, ends it.
+                _events.Activity = NmiComesFirst() ? VcpuActivity.Running : VcpuActivity.Halted;
                 return EndStep();
             case KVM_EXIT_IRQ_WINDOW_OPEN or KVM_EXIT_INTR or KVM_EXIT_SET_TPR:
                 return null;

@@ -23,19 +23,43 @@ internal sealed unsafe partial class KvmVcpu
     /// <summary>The state is not the one for which the kernel said last whether the guest takes an interrupt.</summary>
     private bool _readinessStale;
 
-    // The vector of an external interrupt that the kernel could not take yet, or -1.
-    private int _heldExternal = -1;
+    /// <summary>The kernel was handed an NMI that it may not have delivered yet.</summary>
+    private bool _nmiHanded;
 
-    private bool HasInterrupt => _apic is not null ? _apic.HasInterrupt : Index == 0 && (_kernelIrqchip!.ExternalAsserted || _heldExternal >= 0);
+    private bool HasInterrupt => _events.Interrupt >= 0 || (_apic is not null ? _apic.HasInterrupt : Index == 0 && _kernelIrqchip!.ExternalAsserted);
 
     /// <summary>Whether an entry would execute something, rather than wait.</summary>
-    private bool CanRun => _kernelIrqchip is null ? !_halted && !_waitForStartUp : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
+    private bool CanRun => _kernelIrqchip is null ? _events.Activity == VcpuActivity.Running : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
 
     private bool WakesFromHalt()
     {
         if (!HasInterrupt || _run->if_flag == 0) return false;
-        _halted = false;
+        _events.Activity = VcpuActivity.Running;
         return true;
+    }
+
+    /// <summary>Hands the kernel an NMI. One that is blocked does not end a HLT.</summary>
+    private void HandNmi()
+    {
+        Require(_vcpu.Request(KVM_NMI), "takes no NMI");
+        _nmiHanded = true;
+        if (NmiComesFirst()) _events.Activity = VcpuActivity.Running;
+    }
+
+    /// <summary>Whether an NMI that the kernel was handed waits and can be delivered: before a maskable interrupt, of which the kernel would deliver one that it has first.</summary>
+    private bool NmiComesFirst()
+    {
+        if (!_nmiHanded) return false;
+        var events = Events();
+        _nmiHanded = (events.nmi_pending | events.nmi_injected) != 0;
+        return events.nmi_injected != 0 || (events.nmi_pending != 0 && events.nmi_masked == 0);
+    }
+
+    private kvm_vcpu_events Events()
+    {
+        kvm_vcpu_events events;
+        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        return events;
     }
 
     /// <summary>Hands the kernel an interrupt where the guest can take one, and asks to be told when it can where it cannot.</summary>
@@ -46,21 +70,26 @@ internal sealed unsafe partial class KvmVcpu
             _run->request_interrupt_window = 0;
             return;
         }
-        if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && Acknowledge() is var vector and >= 0)
+        if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && !NmiComesFirst() && Acknowledge() is var vector and >= 0)
         {
             _trace?.Invoke($"interrupt {vector}");
             var interrupt = (uint)vector;
             var result = _vcpu.Request(KVM_INTERRUPT, &interrupt);
             // A guest can mask LINT0 between the kernel's word that it takes one and the entry: the last one then still waits there.
-            _heldExternal = result == -DeviceFile.Exists && _kernelIrqchip is not null ? vector : -1;
-            if (_heldExternal < 0) Require(result, $"takes no interrupt {vector}");
+            if (result == -DeviceFile.Exists && _kernelIrqchip is not null) _events.Interrupt = vector;
+            else Require(result, $"takes no interrupt {vector}");
             _run->ready_for_interrupt_injection = 0;
             _interrupts++;
         }
         _run->request_interrupt_window = (byte)(HasInterrupt ? 1 : 0);
     }
 
-    private int Acknowledge() => _apic is not null ? _apic.Acknowledge() : _heldExternal >= 0 ? _heldExternal : _kernelIrqchip!.AcknowledgeExternal();
+    private int Acknowledge()
+    {
+        var held = _events.Interrupt;
+        _events.Interrupt = -1;
+        return held >= 0 ? held : _apic is not null ? _apic.Acknowledge() : _kernelIrqchip!.AcknowledgeExternal();
+    }
 
     /// <summary>An access to the vCPU's own register page, where the machine has the local APIC.</summary>
     private bool AccessedApic(ulong address, Span<byte> data, bool write)
@@ -76,8 +105,14 @@ internal sealed unsafe partial class KvmVcpu
     /// <summary>RESET of the local APIC in the kernel.</summary>
     internal void ResetLocalApic()
     {
-        _heldExternal = -1;
         SetLocalApic(_resetApic!);
+    }
+
+    /// <summary>INIT of the local APIC, wherever it is: all but its identity, its base and with it the mode (SDM vol. 3, 11.4.7.3).</summary>
+    private void InitLocalApic()
+    {
+        if (_apic is not null) _apic.Init();
+        else SetLocalApic(_resetApic! with { Base = SpecialRegisters().apic_base });
     }
 
     internal LocalApicImage GetLocalApic()
@@ -126,7 +161,7 @@ internal sealed unsafe partial class KvmVcpu
     private VcpuActivity Activity
     {
         get => _kernelIrqchip is null
-            ? _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running
+            ? _events.Activity
             : MpState switch
             {
                 KVM_MP_STATE_HALTED => VcpuActivity.Halted,
@@ -135,16 +170,14 @@ internal sealed unsafe partial class KvmVcpu
             };
         set
         {
-            (_halted, _waitForStartUp) = (false, false);
-            if (_kernelIrqchip is null)
-                (_halted, _waitForStartUp) = (value == VcpuActivity.Halted, value == VcpuActivity.WaitForStartUp);
-            else
-                MpState = value switch
-                {
-                    VcpuActivity.Halted => KVM_MP_STATE_HALTED,
-                    VcpuActivity.WaitForStartUp => KVM_MP_STATE_INIT_RECEIVED,
-                    _ => KVM_MP_STATE_RUNNABLE,
-                };
+            _events.Activity = _kernelIrqchip is null ? value : VcpuActivity.Running;
+            if (_kernelIrqchip is null) return;
+            MpState = value switch
+            {
+                VcpuActivity.Halted => KVM_MP_STATE_HALTED,
+                VcpuActivity.WaitForStartUp => KVM_MP_STATE_INIT_RECEIVED,
+                _ => KVM_MP_STATE_RUNNABLE,
+            };
         }
     }
 

@@ -1,5 +1,6 @@
 // The architectural state between the kernel's structures and the engines' common one.
 using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Msr;
@@ -23,52 +24,90 @@ internal sealed unsafe partial class KvmVcpu
         state.Msrs.Clear();
         GetMsrs(state.Msrs);
         _msrs.Save(state.Msrs);
-        kvm_vcpu_events events;
-        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
-        state.InterruptShadow = events.interrupt_shadow != 0;
+        var events = Events();
+        state.Shadow = (events.interrupt_shadow & KVM_X86_SHADOW_INT_MOV_SS) != 0 ? InterruptShadow.MovSs : events.interrupt_shadow != 0 ? InterruptShadow.Sti : InterruptShadow.None;
         state.NmiBlocked = events.nmi_masked != 0;
         state.Activity = Activity;
+        var pending = _events.Save();
+        state.Pending = pending with
+        {
+            Nmi = pending.Nmi || events.nmi_pending != 0,
+            Interrupt = pending.Interrupt ?? (events.interrupt_injected != 0 && events.interrupt_soft == 0 ? events.interrupt_nr : null),
+        };
     }
 
     /// <inheritdoc/>
-    public void SetState(VcpuState state)
+    public IReadOnlyList<string> SetState(VcpuState state)
     {
-        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~(_model.XcrMask | 1)) != 0)
-            throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
-        Volatile.Write(ref _startUp, -1);
-        Interlocked.And(ref _requests, ~(InitRequest | NmiRequest));
-        PutState(state);
+        _model.Require(state);
+        var refused = new Refusals();
+        PutState(state, refused);
+        var pending = state.Pending;
+        if (pending.Interrupt is { } vector && !CanHold)
+        {
+            if (!TryInject(state, vector)) refused.Add($"the interrupt {vector}, which was acknowledged and cannot be delivered yet");
+            pending = pending with { Interrupt = null };
+        }
+        if (pending.DebugTrap != 0) refused.Add("a debug trap behind a load of SS");
+        _events.Load(pending);
+        return refused.All;
+    }
+
+    /// <summary>Whether an acknowledged interrupt can wait here: the kernel takes none from us where it has the 8259 pair, too.</summary>
+    private bool CanHold => _apic is not null || (Index == 0 && _machine.KernelIrqchip is IEngineLocalApics);
+
+    private bool TryInject(VcpuState state, byte vector)
+    {
+        if ((state.Rflags & Rflags.IF) == 0 || state.Shadow != InterruptShadow.None || state.Activity != VcpuActivity.Running) return false;
+        var events = Events();
+        (events.interrupt_injected, events.interrupt_nr, events.flags) = (1, vector, 0);
+        Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no pending events");
+        return true;
     }
 
     /// <summary>Replaces the state; what others asked for meanwhile stays.</summary>
-    private void PutState(VcpuState state)
+    private void PutState(VcpuState state, Refusals refused)
     {
-        SetSpecialRegisters(state);
+        SetSpecialRegisters(state, refused);
         SetRegisters(state);
-        SetExtended(state);
+        SetExtended(state, refused);
         var debug = new kvm_debugregs { dr6 = state.Dr[6], dr7 = state.Dr[7] };
         for (var n = 0; n < 4; n++) debug.db[n] = state.Dr[n];
-        Require(_vcpu.Request(KVM_SET_DEBUGREGS, &debug), "takes no debug registers");
+        Put(_vcpu.Request(KVM_SET_DEBUGREGS, &debug), "debug registers", refused);
         _msrs.Load(state.Msrs);
-        foreach (var index in _machine.Cpu.KeptMsrs)
-            if (state.Msrs.TryGetValue(index, out var value)) SetMsr(index, value);
+        foreach (var (index, value) in state.Msrs) PutMsr(index, value, refused);
+        var shadow = state.Activity == VcpuActivity.Running ? state.Shadow : InterruptShadow.None;
         var events = new kvm_vcpu_events
         {
             flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
-            interrupt_shadow = state.InterruptShadow ? KVM_X86_SHADOW_INT_STI : (byte)0,
+            interrupt_shadow = shadow switch { InterruptShadow.Sti => KVM_X86_SHADOW_INT_STI, InterruptShadow.MovSs => KVM_X86_SHADOW_INT_MOV_SS, _ => 0 },
             nmi_masked = state.NmiBlocked ? (byte)1 : (byte)0,
         };
         Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no pending events");
         Activity = state.Activity;
         _run->ready_for_interrupt_injection = 0;
         _run->if_flag = (byte)(state.Rflags >> 9 & 1);
-        (_unfinished, _stepUnfinished, _tscStale, _readinessStale) = (false, false, true, true);
+        (_unfinished, _stepUnfinished, _tscStale, _readinessStale, _nmiHanded) = (false, false, true, true, false);
+    }
+
+    private void PutMsr(uint index, ulong value, Refusals refused)
+    {
+        // Those of struct kvm_sregs, and those that Load has put in place.
+        if (index is MsrIndex.Tsc or MsrIndex.TscAdjust or MsrIndex.WallClock or MsrIndex.SystemTime or MsrIndex.Efer or MsrIndex.FsBase or MsrIndex.GsBase) return;
+        var taken = _machine.Cpu.KeptMsrs.Contains(index) ? TrySetMsr(index, value) : _msrs.TryWrite(index, value);
+        if (!taken) refused.AddMsr(index, value);
+    }
+
+    /// <summary>A value that the kernel finds impossible is the state's fault; whatever else goes wrong is the host's.</summary>
+    private static void Put(int result, string what, Refusals refused)
+    {
+        if (result == -DeviceFile.Invalid) refused.Add(what);
+        else Require(result, $"takes no {what}");
     }
 
     private bool HasUndeliveredEvent()
     {
-        kvm_vcpu_events events;
-        Require(_vcpu.Request(KVM_GET_VCPU_EVENTS, &events), "does not tell the pending events");
+        var events = Events();
         return events.interrupt_injected != 0 || events.exception_injected != 0 || events.exception_pending != 0 || events.nmi_injected != 0
             || (events.nmi_pending != 0 && events.nmi_masked == 0);
     }
@@ -106,9 +145,44 @@ internal sealed unsafe partial class KvmVcpu
         state.Gdtr = new DescriptorTableState { Base = s.gdt.@base, Limit = s.gdt.limit };
         state.Idtr = new DescriptorTableState { Base = s.idt.@base, Limit = s.idt.limit };
         (state.Cr0, state.Cr2, state.Cr3, state.Cr4, state.Efer) = (s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+        state.Pdptes = UsesPdptes(state) ? GetPdptes(state.Cr3) : null;
     }
 
-    private void SetSpecialRegisters(VcpuState state)
+    private static bool UsesPdptes(VcpuState state) => (state.Cr0 & Cr0.PG) != 0 && (state.Cr4 & Cr4.PAE) != 0 && (state.Efer & Efer.LMA) == 0;
+
+    private ulong[] GetPdptes(ulong cr3)
+    {
+        kvm_sregs2 special;
+        if (_machine.KeepsPdptes)
+        {
+            Require(_vcpu.Request(KVM_GET_SREGS2, &special), "does not tell the PDPTE registers");
+            if ((special.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID) != 0) return new ReadOnlySpan<ulong>(special.pdptrs, 4).ToArray();
+        }
+        return ReadPdptes(cr3);
+    }
+
+    // As the kernel reads them where it was not told.
+    private ulong[] ReadPdptes(ulong cr3)
+    {
+        var values = new ulong[4];
+        for (var n = 0; n < 4; n++) _ = _machine.Options.Memory.TryRead((cr3 & 0xffff_ffe0) + (ulong)(n * 8), out values[n]);
+        return values;
+    }
+
+    private void SetPdptes(ulong[] values, ulong cr3, Refusals refused)
+    {
+        if (_machine.KeepsPdptes && values.Length == 4)
+        {
+            kvm_sregs2 special;
+            Require(_vcpu.Request(KVM_GET_SREGS2, &special), "does not tell the PDPTE registers");
+            special.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+            values.CopyTo(new Span<ulong>(special.pdptrs, 4));
+            Put(_vcpu.Request(KVM_SET_SREGS2, &special), "PDPTEs with reserved bits", refused);
+        }
+        else if (!values.AsSpan().SequenceEqual(ReadPdptes(cr3))) refused.Add("PDPTEs that memory does not show any more");
+    }
+
+    private void SetSpecialRegisters(VcpuState state, Refusals refused)
     {
         var (apicBase, priority) = ApicRegisters;
         var special = new kvm_sregs
@@ -131,8 +205,8 @@ internal sealed unsafe partial class KvmVcpu
             efer = state.Efer,
             apic_base = apicBase,
         };
-        var result = _vcpu.Request(KVM_SET_SREGS, &special);
-        if (result < 0) throw new HostException($"the kernel's KVM refuses the state of vCPU {Index} ({DeviceFile.Describe(-result)}): it is not one that this CPU can be in");
+        Put(_vcpu.Request(KVM_SET_SREGS, &special), "control and segment registers that do not go together", refused);
+        if (state.Pdptes is { } pdptes && UsesPdptes(state)) SetPdptes(pdptes, state.Cr3, refused);
     }
 
     private void GetExtended(VcpuState state)
@@ -144,13 +218,15 @@ internal sealed unsafe partial class KvmVcpu
         Require(_vcpu.Request(KVM_GET_XSAVE, &xsave), "does not tell the vector registers");
         var length = XsaveLength;
         if (state.Xsave.Length != length) state.Xsave = new byte[length];
+        // The host's own components are none of the guest's.
+        new XsaveImage(xsave.region, _model).StateBits &= _model.XcrMask | XsaveImage.LegacyComponents;
         new ReadOnlySpan<byte>(xsave.region, length).CopyTo(state.Xsave);
     }
 
-    private void SetExtended(VcpuState state)
+    private void SetExtended(VcpuState state, Refusals refused)
     {
         var xcrs = new kvm_xcrs { nr_xcrs = 1, value = state.Xcr0 | 1 };
-        Require(_vcpu.Request(KVM_SET_XCRS, &xcrs), "takes no XCR0");
+        Put(_vcpu.Request(KVM_SET_XCRS, &xcrs), "XCR0", refused);
         var xsave = default(kvm_xsave);
         var image = new XsaveImage(xsave.region, _model);
         image.Reset(0);
@@ -161,11 +237,11 @@ internal sealed unsafe partial class KvmVcpu
             state.Xsave.AsSpan(0, length).CopyTo(new Span<byte>(xsave.region, length));
             // What is not in XSTATE_BV is in its initial state; MXCSR alone counts always.
             var mxcsr = image.Mxcsr;
-            var components = _model.XcrMask | LegacyComponents;
+            var components = _model.XcrMask | XsaveImage.LegacyComponents;
             for (var component = 0; component < 8; component++)
                 if ((components >> component & 1) != 0 && !image.InUse(component)) image.Initialize(component);
             image.Mxcsr = mxcsr & KernelMxcsrMask;
-            image.StateBits = LegacyComponents | image.StateBits & components;
+            image.StateBits = XsaveImage.LegacyComponents | image.StateBits & components;
             new Span<byte>(xsave.region + XsaveImage.HeaderAt + 8, 56).Clear();
         }
         Require(_vcpu.Request(KVM_SET_XSAVE, &xsave), "takes no vector registers");
@@ -173,9 +249,6 @@ internal sealed unsafe partial class KvmVcpu
 
     // Bits of MXCSR that every processor with hardware virtualization has. SDM vol. 1, 11.6.6.
     private const uint KernelMxcsrMask = 0xffff;
-
-    // x87 and SSE, which a guest without XSAVE has too.
-    private const ulong LegacyComponents = 3;
 
     private int XsaveLength => (int)_model.StandardSize(_model.XcrMask);
 
@@ -190,10 +263,15 @@ internal sealed unsafe partial class KvmVcpu
         }
     }
 
-    private void SetMsr(uint index, ulong value)
+    private bool TrySetMsr(uint index, ulong value)
     {
         var request = new kvm_msrs { nmsrs = 1, entry = new kvm_msr_entry { index = index, data = value } };
-        if (_vcpu.Request(KVM_SET_MSRS, &request) != 1) throw new HostException($"the kernel's KVM refuses the value 0x{value:x} for MSR 0x{index:x}");
+        return _vcpu.Request(KVM_SET_MSRS, &request) == 1;
+    }
+
+    private void SetMsr(uint index, ulong value)
+    {
+        if (!TrySetMsr(index, value)) throw new HostException($"the kernel's KVM refuses the value 0x{value:x} for MSR 0x{index:x}");
     }
 
     private static SegmentState FromKernel(in kvm_segment s) => new()

@@ -2,6 +2,7 @@
 // guest left for, KvmVcpu.Interrupts brings interrupts, KvmVcpu.State copies the architectural state, KvmVcpu.Debug serves a debugger.
 using Lamina.Core.Engine;
 using Lamina.Core.Time;
+using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Msr;
 using Lamina.Host;
@@ -12,7 +13,6 @@ namespace Lamina.Engines.Kvm;
 
 internal sealed unsafe partial class KvmVcpu : IVcpu
 {
-    private const int KickRequest = 1, NmiRequest = 2, InitRequest = 4;
     private const int MostSettlingSteps = 64;
 
     // A thousandth of a second.
@@ -32,9 +32,8 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly bool _hasTscOffset;
 
     private volatile ThreadInterrupt? _thread;
-    private int _requests, _startUp = -1;
+    private readonly EventLatch _events;
     private int _inGuest;
-    private bool _halted, _waitForStartUp;
     private ulong _tscOffset;
     private bool _disposed;
     private bool _tscStale = true;
@@ -45,6 +44,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     internal KvmVcpu(VcpuOptions options, KvmMachine machine, DeviceFile vcpu, int mappingLength)
     {
         (Index, _bus, _apic, _kernelIrqchip, _machine, _vcpu) = (options.Index, options.Bus, options.Apic, machine.KernelIrqchip, machine, vcpu);
+        _events = new EventLatch(isBootstrap: Index == 0);
         _model = machine.Cpu.Model;
         _clock = machine.Options.Clock;
         _hostTsc = _clock as IHostTscClock;
@@ -93,32 +93,33 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     // ---- from other threads ----
 
     /// <inheritdoc/>
-    public void Kick() => Ask(KickRequest);
+    public void Kick()
+    {
+        _events.AskKick();
+        Wake();
+    }
 
     /// <inheritdoc/>
     public void InterruptPending() => Wake();
 
     /// <inheritdoc/>
-    public void NonMaskableInterrupt() => Ask(NmiRequest);
+    public void NonMaskableInterrupt()
+    {
+        _events.AskNmi();
+        Wake();
+    }
 
     /// <inheritdoc/>
     public void Init()
     {
-        // Only a start-up that comes after it counts.
-        Volatile.Write(ref _startUp, -1);
-        Ask(InitRequest);
+        _events.AskInit();
+        Wake();
     }
 
     /// <inheritdoc/>
     public void StartUp(byte vector)
     {
-        Volatile.Write(ref _startUp, vector);
-        Wake();
-    }
-
-    private void Ask(int request)
-    {
-        Interlocked.Or(ref _requests, request);
+        _events.AskStartUp(vector);
         Wake();
     }
 
@@ -149,7 +150,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
                 Interlocked.MemoryBarrier();
             }
             if (HandleRequests() is { } exit) return exit;
-            if (_waitForStartUp || (_halted && !WakesFromHalt()))
+            if (_events.Activity == VcpuActivity.WaitForStartUp || (_events.Activity == VcpuActivity.Halted && !WakesFromHalt()))
             {
                 _parker.Park();
                 continue;
@@ -189,29 +190,21 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         };
     }
 
+    /// <summary>Kicks, INIT, start-up and NMIs. What else was asked for together with a kick is looked at when the vCPU runs again.</summary>
     private VcpuExit? HandleRequests()
     {
-        if (Volatile.Read(ref _requests) != 0)
+        if (_events.IsKicked)
         {
-            if ((_requests & KickRequest) != 0)
-            {
-                if (Settle() is { } exit) return exit;
-                Interlocked.And(ref _requests, ~KickRequest);
-                return VcpuExit.Kicked;
-            }
-            var requests = Interlocked.Exchange(ref _requests, 0);
-            if ((requests & InitRequest) != 0)
-            {
-                if (Settle() is { } exit) return exit;
-                AcceptInit();
-            }
-            if ((requests & NmiRequest) != 0 && !_waitForStartUp)
-            {
-                Require(_vcpu.Request(KVM_NMI), "takes no NMI");
-                _halted = false;
-            }
+            if (Settle() is { } exit) return exit;
+            _events.TryTakeKick();
+            return VcpuExit.Kicked;
         }
-        if (_waitForStartUp) AcceptStartUp();
+        if (_events.HasReset)
+        {
+            if (Settle() is { } exit) return exit;
+            AcceptReset();
+        }
+        if (_events.Activity != VcpuActivity.WaitForStartUp && _events.TryTakeNmi()) HandNmi();
         return null;
     }
 
@@ -271,24 +264,22 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         if (_vcpu.Request(KVM_GET_MSRS, &request) == 1 && (long)(now - request.entry.data) > (long)(_clock.TscHz / TscTolerance)) _tscStale = true;
     }
 
-    private void AcceptInit()
+    private void AcceptReset()
     {
-        _apic?.Init();
-        var state = new VcpuState();
-        GetState(state);
-        ResetStates.Init(state, _model, Index);
-        state.Activity = Index == 0 ? VcpuActivity.Running : VcpuActivity.WaitForStartUp;
-        PutState(state);
-    }
-
-    private void AcceptStartUp()
-    {
-        var vector = Interlocked.Exchange(ref _startUp, -1);
-        if (vector < 0) return;
-        var state = new VcpuState();
-        GetState(state);
-        ResetStates.StartUp(state, (byte)vector);
-        PutState(state);
+        // Where the kernel waits out start-up itself, the latch knows nothing of it.
+        if (_kernelIrqchip is not null) _events.Activity = Activity;
+        var (init, page) = _events.TakeReset();
+        if (init || page >= 0)
+        {
+            if (init) InitLocalApic();
+            var state = new VcpuState();
+            GetState(state);
+            if (init) ResetStates.Init(state, _model, Index);
+            if (page >= 0) ResetStates.StartUp(state, (byte)page);
+            state.Activity = _events.Activity;
+            PutState(state, new Refusals());
+        }
+        if (_kernelIrqchip is not null) _events.Activity = VcpuActivity.Running;
     }
 
     private static void Require(int result, string what)

@@ -68,7 +68,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
         if (options.Memory.Ranges[^1].End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
-        _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount });
+        _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
         _trimmer = new CacheTrimmer(_store, settings);

@@ -1,6 +1,6 @@
 // Execution of one decoded instruction: what surrounds each (RIP, RF, interrupt shadow), and the table of who does it.
 // The instructions themselves are in the room Instructions, by group.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

@@ -28,6 +28,14 @@ internal sealed unsafe partial class Processor
         return (type & 4) == 0 && (!write || (type & 2) != 0);
     }
 
+    /// <summary>Whether the host's XRSTOR takes the vector state. False: it is now one that it takes, and <see cref="Fault"/> is #UD.</summary>
+    public bool KeepVectorsLoadable()
+    {
+        if (Vectors.IsLoadable) return true;
+        Vectors.MakeLoadable();
+        return InvalidOpcode();
+    }
+
     /// <summary>Sets <see cref="Fault"/> to #UD.</summary>
     public void RaiseInvalidOpcode() => InvalidOpcode();
 

@@ -7,7 +7,8 @@ namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor
 {
-    private const ulong ResetPat = 0x0007_0406_0007_0406;
+    // Between MOV SS and the next instruction CheckTraps is not asked; what it would report. BD is a fault's.
+    private const ulong Dr6Traps = 0xf | Dr6Bs | Dr6Bt;
 
     /// <summary>Power-up.</summary>
     public void Reset()
@@ -15,62 +16,36 @@ internal sealed unsafe partial class Processor
         var xsave = Context->XsaveArea;
         *Context = default;
         Context->XsaveArea = xsave;
-        Context->Xcr0 = 1;
-        Context->Pat = ResetPat;
-        Context->Cr0 = Cr0.CD | Cr0.NW;
         _plainMsrs.Reset();
-        _memoryTypes.Reset();
-        _paravirtualClock.Reset();
         _specCtrl = 0;
-        Vectors.Reset(_mxcsrMask);
-        ResetRegisters();
-        _cache.Flush(global: true);
+        var state = new VcpuState();
+        ResetStates.Reset(state, _model, _index);
+        Load(state);
     }
 
     /// <summary>INIT: as RESET, but vector state, MSRs (except EFER), the TSC and the cache bits of CR0 stay.</summary>
     public void Init()
     {
         _apic.Init();
-        ResetRegisters();
-    }
-
-    private void ResetRegisters()
-    {
-        var cr0 = Context->Cr0;
-        for (var n = 0; n < 16; n++) Context->Gpr[n] = 0;
-        Context->Gpr[GprIndex.Rdx] = _model.Query(1, 0, _index, 0, 1, true).Eax;
-        Context->Rip = 0xfff0;
-        Context->ArithmeticFlags = 0;
-        Context->SystemFlags = Rflags.Fixed;
-        for (var n = 0; n < 6; n++) *Segment(n) = new SegmentRegister { Limit = 0xffff, Attributes = SegmentAttributes.RealModeData };
-        Context->Cs = new SegmentRegister { Selector = 0xf000, Base = 0xffff_0000, Limit = 0xffff, Attributes = SegmentAttributes.RealModeData | SegmentAttributes.Code };
-        Context->Ldtr = new SegmentRegister { Limit = 0xffff, Attributes = SegmentAttributes.P | SystemType.Ldt };
-        Context->Tr = new SegmentRegister { Limit = 0xffff, Attributes = SegmentAttributes.P | SystemType.BusyTss32 };
-        Context->GdtrBase = Context->IdtrBase = 0;
-        Context->GdtrLimit = Context->IdtrLimit = 0xffff;
-        Context->Cr0 = (cr0 & (Cr0.CD | Cr0.NW)) | Cr0.ET;
-        Context->Cr2 = Context->Cr3 = Context->Cr4 = Context->Efer = 0;
-        Context->Dr0 = Context->Dr1 = Context->Dr2 = Context->Dr3 = 0;
-        Context->Dr6 = Dr6Fixed;
-        Context->Dr7 = Dr7Fixed;
-        Context->Cpl = Context->InterruptShadow = Context->NmiBlocked = 0;
-        _pendingDebug = 0;
-        DebugRegistersWritten();
-        _cache.Flush(global: true);
-        _cache.SegmentBaseOrLimitChanged();
-        _cache.ModeChanged();
+        var state = new VcpuState();
+        Save(state);
+        ResetStates.Init(state, _model, _index);
+        Load(state);
     }
 
     /// <summary>A start-up IPI: real mode at vector * 4 KiB.</summary>
     public void StartUp(byte vector)
     {
-        Context->Cs.Selector = (ushort)(vector << 8);
-        Context->Cs.Base = (ulong)vector << 12;
-        Context->Rip = 0;
-        _cache.SegmentBaseOrLimitChanged();
+        var state = new VcpuState();
+        Save(state);
+        ResetStates.StartUp(state, vector);
+        Load(state);
     }
 
-    /// <summary>Copies the state out. The XSAVE image must be current. <see cref="VcpuState.Activity"/> is the runtime's to fill.</summary>
+    /// <summary>
+    /// Copies the state out. The XSAVE image must be current. <see cref="VcpuState.Activity"/> and all that is pending but debug traps are
+    /// the runtime's to fill.
+    /// </summary>
     public void Save(VcpuState state)
     {
         for (var n = 0; n < 16; n++) state.Gpr[n] = Context->Gpr[n];
@@ -93,16 +68,19 @@ internal sealed unsafe partial class Processor
         // Host addresses of translated code have no business in a saved state.
         state.Xsave.AsSpan(XsaveImage.InstructionPointerAt, 16).Clear();
         SaveMsrs(state.Msrs);
-        state.InterruptShadow = Context->InterruptShadow != 0;
+        state.Pdptes = UsesPdptes ? [Context->Pdpte[0], Context->Pdpte[1], Context->Pdpte[2], Context->Pdpte[3]] : null;
+        state.Shadow = (InterruptShadow)Context->InterruptShadow;
         state.NmiBlocked = Context->NmiBlocked != 0;
+        state.Pending = new PendingEvents { DebugTrap = _pendingDebug };
     }
 
     /// <summary>Puts a state in place.</summary>
-    /// <exception cref="ArgumentException">The state is not one that this CPU model can be in.</exception>
-    public void Load(VcpuState state)
+    /// <returns>What this CPU model cannot be in, a few words each.</returns>
+    /// <exception cref="ArgumentException">It needs components of the vector state that the model lacks.</exception>
+    public IReadOnlyList<string> Load(VcpuState state)
     {
-        if ((state.Cr4 & ~_model.Cr4Mask) != 0 || (state.Efer & ~_model.EferMask) != 0 || (state.Xcr0 & ~_model.XcrMask) != 0)
-            throw new ArgumentException("the saved state uses CPU features that this host does not offer; restore it on a host with the same CPU model", nameof(state));
+        _model.Require(state);
+        var refused = new Refusals();
         for (var n = 0; n < 16; n++) Context->Gpr[n] = state.Gpr[n];
         Context->Rip = state.Rip;
         Context->ArithmeticFlags = state.Rflags & Rflags.Arithmetic;
@@ -122,20 +100,29 @@ internal sealed unsafe partial class Processor
         Context->Dr7 = (state.Dr[7] & 0xffff_27ff) | Dr7Fixed;
         // The privilege level is SS's: that holds in every mode. SDM vol. 3, 25.4.1.
         Context->Cpl = !IsProtected ? 0 : IsVirtual8086 ? 3 : (Context->Ss.Attributes >> (int)SegmentAttributes.DplShift) & 3;
-        LoadVectors(state.Xsave);
-        LoadMsrs(state.Msrs);
-        Context->InterruptShadow = state.InterruptShadow ? ShadowSti : 0;
+        LoadVectors(state.Xsave, refused);
+        LoadMsrs(state.Msrs, refused);
+        Context->InterruptShadow = (uint)state.Shadow;
         Context->NmiBlocked = state.NmiBlocked ? 1u : 0;
-        _pendingDebug = 0;
-        if ((Context->Cr0 & Cr0.PG) != 0 && (Context->Cr4 & Cr4.PAE) != 0 && !IsLongMode)
-            for (var n = 0; n < 4; n++) Context->Pdpte[n] = ReadPhysical<ulong>((Context->Cr3 & 0xffff_ffe0) + (ulong)(n * 8));
+        _pendingDebug = state.Pending.DebugTrap & Dr6Traps;
+        LoadPdptes(state.Pdptes, refused);
         DebugRegistersWritten();
         _cache.Flush(global: true);
         _cache.SegmentBaseOrLimitChanged();
         _cache.ModeChanged();
+        return refused.All;
     }
 
-    private void LoadVectors(byte[] xsave)
+    private bool UsesPdptes => (Context->Cr0 & Cr0.PG) != 0 && (Context->Cr4 & Cr4.PAE) != 0 && !IsLongMode;
+
+    private void LoadPdptes(ulong[]? values, Refusals refused)
+    {
+        for (var n = 0; n < 4; n++) Context->Pdpte[n] = 0;
+        if (!UsesPdptes || (values is null ? TryLoadPdptes(Context->Cr3) : TrySetPdptes(values))) return;
+        refused.Add("PDPTEs with reserved bits");
+    }
+
+    private void LoadVectors(byte[] xsave, Refusals refused)
     {
         var vectors = Vectors;
         vectors.Reset(_mxcsrMask);
@@ -143,10 +130,8 @@ internal sealed unsafe partial class Processor
         var length = Math.Min(xsave.Length, (int)_model.StandardSize(_model.XcrMask));
         xsave.AsSpan(0, length).CopyTo(new Span<byte>(Context->XsaveArea, length));
         // A hand-made or hostile image must not make the host's XRSTOR fault.
-        vectors.StateBits &= _model.XcrMask;
-        new Span<byte>(Context->XsaveArea + XsaveImage.HeaderAt + 8, 56).Clear();
-        vectors.Mxcsr &= _mxcsrMask;
         *(uint*)(Context->XsaveArea + XsaveImage.MxcsrMaskAt) = _mxcsrMask;
+        vectors.MakeLoadable();
         new Span<byte>(Context->XsaveArea + XsaveImage.InstructionPointerAt, 16).Clear();
     }
 }

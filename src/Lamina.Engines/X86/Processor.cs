@@ -26,6 +26,9 @@ internal sealed unsafe partial class Processor : IDisposable
     private readonly uint _mxcsrMask;
     private readonly ParavirtualClock _paravirtualClock;
 
+    // MXCSR.MM. APM vol. 2, 11.1.
+    private const uint MxcsrMisaligned = 1 << 17;
+
     /// <summary>Creates a processor in its RESET state.</summary>
     public Processor(ProcessorOptions options)
     {
@@ -37,7 +40,7 @@ internal sealed unsafe partial class Processor : IDisposable
         _model = options.Model;
         _cache = options.Cache;
         _trace = options.Trace;
-        _mxcsrMask = _host.ReadMxcsrMask();
+        _mxcsrMask = _host.ReadMxcsrMask() & ~(_model.HasMisalignedSse ? 0 : MxcsrMisaligned);
         _memory = options.Memory;
         _ramBase = (byte*)options.Memory.HostBase;
         _ram = [.. options.Memory.Ranges];

@@ -14,7 +14,7 @@ internal static unsafe partial class Libc
     internal const int F_OFD_GETLK = 36, F_OFD_SETLK = 37;
     internal const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2, SEEK_SET = 0;
     internal const int RWF_NOWAIT = 8;
-    internal const int S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFDIR = 0x4000, S_IFCHR = 0x2000, S_IFIFO = 0x1000;
+    internal const int S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFDIR = 0x4000, S_IFCHR = 0x2000;
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_INO = 0x100;
 

@@ -69,8 +69,11 @@ public sealed unsafe class TimeStampCounter : IDisposable
         return told != 0 && Math.Abs(told - measured) <= measured * Tolerance ? told : (ulong)Math.Round(measured);
     }
 
-    // A moment by both clocks. Of several tries the one with the least time around it counts: no interrupt came between.
-    private (ulong Tsc, long Nanoseconds) Sample()
+    /// <summary>
+    /// One moment by the counter and by <see cref="HostTime.MonotonicNanoseconds"/>. Of several tries the one with the least time around it
+    /// counts: no interrupt came between.
+    /// </summary>
+    public (ulong Tsc, long Nanoseconds) Sample()
     {
         (ulong Tsc, long Nanoseconds) best = default;
         var narrowest = long.MaxValue;

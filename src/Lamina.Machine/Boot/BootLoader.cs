@@ -1,6 +1,6 @@
 // From the names in a boot source to a plan: opens the files, which stay open as long as the machine, since each reset
 // reads them again.
-using Lamina.Life;
+using Lamina.Core.Units;
 
 namespace Lamina.Boot;
 
@@ -9,14 +9,14 @@ internal static class BootLoader
 {
     /// <summary>Plans the boot of a source in a machine.</summary>
     /// <exception cref="MachineException">A file cannot be used.</exception>
-    internal static BootPlan Plan(BootSource source, MemoryMap map, FirmwareTables firmware, UnitStack units)
+    internal static BootPlan Plan(BootSource source, MemoryMap map, FirmwareTables firmware, UnitTree units)
     {
         var memory = map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length);
-        BootFile Open(string what, string path) => units.Push(BootFile.Open(what, path, memory));
+        BootFile Open(string what, string path, string? name = null) => units.Add($"boot/{name ?? what}", BootFile.Open(what, path, memory));
         var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has no kernel to boot; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
         var modules = source.Modules
-            .Select(m => new LoadedModule(Open("module", m.Path), m.CommandLine.Length == 0 ? m.Path : $"{m.Path} {m.CommandLine}"))
+            .Select((m, i) => new LoadedModule(Open("module", m.Path, $"module {i}"), m.CommandLine.Length == 0 ? m.Path : $"{m.Path} {m.CommandLine}"))
             .ToArray();
         return KernelFormat.Plan(new BootRequest(map, firmware, kernel, initrd, source.CommandLine ?? BootSource.DefaultCommandLine, modules));
     }

@@ -41,7 +41,7 @@ public abstract record MachineAction
     /// <summary>Lets the guest run for the first time.</summary>
     public sealed record Start : MachineAction;
 
-    /// <summary>Stops the guest between two instructions.</summary>
+    /// <summary>Stops the guest between two instructions. Refused where the user has paused it before.</summary>
     public sealed record Pause : MachineAction;
 
     /// <summary>Lets a paused guest go on.</summary>
@@ -72,7 +72,8 @@ public abstract record MachineAction
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or PowerButton => state == MachineState.Running,
+        Pause => state is MachineState.Running or MachineState.Paused,
+        PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         Reset => state is MachineState.Running or MachineState.Paused,
         _ => state != MachineState.Ended,

@@ -53,7 +53,7 @@ internal sealed record GdbRegister(string Feature, string Name, int Length, stri
         all.Add(Word(System, "k_gs_base", "int64", s => s.Msrs.GetValueOrDefault(KernelGsBase), (s, v) => s.Msrs[KernelGsBase] = v));
         all.Add(Word(System, "cr0", "int64", s => s.Cr0, (s, v) => s.Cr0 = v));
         all.Add(Word(System, "cr2", "int64", s => s.Cr2, (s, v) => s.Cr2 = v));
-        all.Add(Word(System, "cr3", "int64", s => s.Cr3, (s, v) => s.Cr3 = v));
+        all.Add(Word(System, "cr3", "int64", s => s.Cr3, (s, v) => (s.Cr3, s.Pdptes) = (v, null)));
         all.Add(Word(System, "cr4", "int64", s => s.Cr4, (s, v) => s.Cr4 = v));
         all.Add(Word(System, "efer", "int64", s => s.Efer, (s, v) => s.Efer = v));
         return all;

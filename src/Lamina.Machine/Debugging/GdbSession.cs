@@ -296,8 +296,8 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
     {
         var state = StateOf(vcpu);
         change(state);
-        vcpu.SetState(state);
-        return Ok;
+        // What the CPU cannot hold it has kept as it was.
+        return vcpu.SetState(state).Count == 0 ? Ok : "E00";
     }
 
     private static VcpuState StateOf(IVcpu vcpu)

@@ -1,8 +1,8 @@
 // Opens the disks of a machine. They belong to the stack of units: a disk is closed after the device that uses it.
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
+using Lamina.Core.Units;
 using Lamina.Host.Io;
-using Lamina.Life;
 
 namespace Lamina.Disks;
 
@@ -18,12 +18,12 @@ internal static class DiskBackends
     /// <param name="units">Give them back at the end.</param>
     /// <exception cref="IOException">One cannot be used; the message is a sentence.</exception>
     /// <exception cref="MachineException">One is given twice, or asks for what cannot be.</exception>
-    internal static IReadOnlyList<OpenDisk> Open(IReadOnlyList<DiskDevice> disks, Action<string>? report, UnitStack units)
+    internal static IReadOnlyList<OpenDisk> Open(IReadOnlyList<DiskDevice> disks, Action<string>? report, UnitTree units)
     {
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
-        return [.. disks.Select(disk => new OpenDisk(disk, units.Push(Open(disk, report))))];
+        return [.. disks.Select((disk, index) => new OpenDisk(disk, units.Add($"backends/disk {index}", Open(disk, report))))];
     }
 
     private static IBlockBackend Open(DiskDevice disk, Action<string>? report)

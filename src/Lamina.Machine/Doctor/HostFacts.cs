@@ -29,6 +29,9 @@ internal sealed record HostFacts
     /// <summary>Why disks cannot use io_uring here, or null.</summary>
     internal Func<string?> WhyNoIoUring { get; init; } = DiskRing.WhyNot;
 
+    /// <summary>The highest level of CPU model that a guest can have.</summary>
+    internal Func<string> HighestCpuModel { get; init; } = CpuModels.HighestLevel;
+
     /// <summary>The processors that this process may use.</summary>
     internal int Processors { get; init; } = Environment.ProcessorCount;
 

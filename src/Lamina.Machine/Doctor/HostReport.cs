@@ -44,6 +44,7 @@ public sealed record HostReport(string? AutoEngine, IReadOnlyList<HostCheck> Che
             translator,
             new HostCheck("auto", auto is null ? HostCheckStatus.Missing : HostCheckStatus.Good, auto is null ? "no engine works here" : $"chooses {auto}"),
             ResourceChecks.Processors(facts),
+            ResourceChecks.CpuModel(facts),
             ResourceChecks.Memory(facts),
             ResourceChecks.Overcommit(facts),
             ResourceChecks.Disk(facts),

@@ -15,6 +15,8 @@ internal static class ResourceChecks
 
     internal static HostCheck Processors(HostFacts facts) => new("processors", HostCheckStatus.Good, $"{facts.Processors}", Value: facts.Processors);
 
+    internal static HostCheck CpuModel(HostFacts facts) => new("cpu-model", HostCheckStatus.Good, $"guests can have any up to {facts.HighestCpuModel()}");
+
     internal static HostCheck Memory(HostFacts facts)
     {
         const string name = "memory";

@@ -17,11 +17,20 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">A boot file can no longer be read.</exception>
     void Reset();
 
-    /// <summary>Stops or goes on with the guest's clocks.</summary>
+    /// <summary>Stops or goes on with the guest's clocks. No vCPU is running.</summary>
     void SetClockRunning(bool running);
 
     /// <summary>Presses the power button; says whether the guest listens to it.</summary>
     bool PressPowerButton();
+
+    /// <summary>
+    /// Brings everything beside the vCPUs to rest, which do not run: when this returns nothing touches guest memory, an interrupt
+    /// line or a disk. What has begun is finished before.
+    /// </summary>
+    void Pause();
+
+    /// <summary>Lets it go on. Without a pause before it does nothing.</summary>
+    void Resume();
 
     /// <summary>Counters by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }

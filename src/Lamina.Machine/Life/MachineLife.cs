@@ -1,6 +1,7 @@
 // The life of a machine: one queue of actions, carried out one after another, and explicit states. Everything that
 // happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
-// vCPUs run exactly while the state is Running and nobody holds them.
+// vCPUs run exactly while the machine was started and nothing holds it; devices run then, too, and stand still otherwise.
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Lamina.Control;
 using Lamina.Core.Engine;
@@ -24,6 +25,8 @@ internal sealed class MachineLife : IHardwareEvents
 {
     private readonly record struct Work(Func<Task> Run, TaskCompletionSource Done);
 
+    // What the guest or its hardware asked for and is not done yet.
+    private readonly ConcurrentQueue<MachineAction> _asked = [];
     private readonly Channel<Work> _queue = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
     private readonly TaskCompletionSource<MachineResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _noReboot;
@@ -32,10 +35,9 @@ internal sealed class MachineLife : IHardwareEvents
     private IHardware? _hardware;
     private VcpuThread[] _threads = [];
     private volatile MachineState _state;
-    private volatile bool _debuggerHolds;
+    private int _holds;
     private DebugRun? _debuggerLets;
-    private bool _waitsForHost;
-    private bool _clockRuns;
+    private bool _clockRuns, _isStill;
     private readonly Lock _statisticsGate = new();
     private IReadOnlyDictionary<string, long>? _lastStatistics;
     private long _resets;
@@ -48,6 +50,9 @@ internal sealed class MachineLife : IHardwareEvents
 
     /// <summary>The state after the last finished action.</summary>
     internal MachineState State => _state;
+
+    /// <summary>Why it stands still.</summary>
+    internal Holds Holds => (Holds)Volatile.Read(ref _holds);
 
     /// <summary>How the machine ended; completes when it has.</summary>
     internal Task<MachineResult> Result => _result.Task;
@@ -74,7 +79,7 @@ internal sealed class MachineLife : IHardwareEvents
     internal Task DoAsync(MachineAction action) => Enqueue(() => CarryOutAsync(action));
 
     /// <summary>Keeps the vCPUs from running until a debugger lets them. Called before the start.</summary>
-    internal void HoldForDebugger() => _debuggerHolds = true;
+    internal void HoldForDebugger() => Hold(Holds.Debugger);
 
     /// <summary>
     /// For a debugger: parks all vCPUs, then runs a function. It returns what happens from then on; null keeps all parked.
@@ -83,10 +88,11 @@ internal sealed class MachineLife : IHardwareEvents
     internal Task DebugAsync(Func<IReadOnlyList<IVcpu>, DebugRun?> whileParked) => Enqueue(async () =>
     {
         if (_state == MachineState.Ended) return;
-        _debuggerHolds = true;
+        Hold(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
+        if (_state == MachineState.Ended) return;
         _debuggerLets = whileParked(_hardware!.Vcpus);
-        _debuggerHolds = _debuggerLets is null;
+        if (_debuggerLets is not null) Release(Holds.Debugger);
         await ApplyAsync().ConfigureAwait(false);
     });
 
@@ -108,19 +114,33 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
-    // Only what was paused for this goes on by itself, and only where nobody decided otherwise since.
     void IHardwareEvents.WaitForHost(bool waits) => _ = Enqueue(async () =>
     {
-        if (waits ? _state != MachineState.Running : _state != MachineState.Paused || !_waitsForHost) return;
-        await CarryOutAsync(waits ? new MachineAction.Pause() : new MachineAction.Resume()).ConfigureAwait(false);
-        _waitsForHost = waits;
+        if (_state is not (MachineState.Running or MachineState.Paused)) return;
+        if (waits) Hold(Holds.HostFull);
+        else Release(Holds.HostFull);
+        await ApplyAsync().ConfigureAwait(false);
     });
 
-    // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn.
+    // What the guest asked for takes effect at once: its vCPUs run no further while the action waits for its turn. Said before they
+    // are held, so that who lets them run sees it, or they are held after that.
     private void Raise(MachineAction action)
     {
+        _asked.Enqueue(action);
+        HoldVcpus();
+        _ = Enqueue(CarryOutAskedAsync);
+    }
+
+    private void HoldVcpus()
+    {
         foreach (var thread in Volatile.Read(ref _threads)) thread.Hold();
-        _ = DoAsync(action);
+    }
+
+    // One wish may make another one void, as an end does with all that follow.
+    private async Task CarryOutAskedAsync()
+    {
+        while (_asked.TryDequeue(out var action))
+            if (action.IsLegalIn(_state)) await CarryOutAsync(action).ConfigureAwait(false);
     }
 
     private void VcpuExited(VcpuThread thread, VcpuExit exit, string? failure)
@@ -131,7 +151,7 @@ internal sealed class MachineLife : IHardwareEvents
                 Raise(new MachineAction.Reset(ResetCause.TripleFault));
                 break;
             case VcpuExit.Debug when Debugger is { } debugger:
-                _debuggerHolds = true;
+                Hold(Holds.Debugger);
                 debugger.Stopped(thread.Vcpu.Index);
                 break;
             default:
@@ -167,7 +187,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     private async Task CarryOutAsync(MachineAction action)
     {
-        if (!action.IsLegalIn(_state)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be {action.Verb}");
+        if (!action.IsLegalIn(_state) || (action is MachineAction.Pause && Holds.HasFlag(Holds.User))) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be {action.Verb}");
         try
         {
             switch (action)
@@ -176,11 +196,11 @@ internal sealed class MachineLife : IHardwareEvents
                     Start();
                     break;
                 case MachineAction.Pause:
-                    _state = MachineState.Paused;
+                    Hold(Holds.User);
                     break;
                 case MachineAction.Resume:
-                    _state = MachineState.Running;
-                    _waitsForHost = false;
+                    // Whoever lets it go on knows of a full disk; it holds the machine again where that has not changed.
+                    Release(Holds.User | Holds.HostFull);
                     break;
                 case MachineAction.Reset reset:
                     await ResetAsync(reset.Cause).ConfigureAwait(false);
@@ -244,16 +264,47 @@ internal sealed class MachineLife : IHardwareEvents
         }
     }
 
-    // Brings the vCPUs and the clock to what state and holds ask for.
+    private void Hold(Holds why) => Interlocked.Or(ref _holds, (int)why);
+
+    private void Release(Holds why) => Interlocked.And(ref _holds, (int)~why);
+
+    // Brings the vCPUs, the devices and the clock to what the holds ask for.
     private async Task ApplyAsync()
     {
-        var run = _state == MachineState.Running && !_debuggerHolds;
-        if (!run) await ParkAsync().ConfigureAwait(false);
+        Holds holds;
+        bool run;
+        while (true)
+        {
+            holds = Holds;
+            run = _state != MachineState.Created && holds == Holds.None;
+            if (!run) await ParkAsync().ConfigureAwait(false);
+            // What the guest asked for before it was parked comes before it stands still, and before it runs any further.
+            if (_asked.IsEmpty) break;
+            await CarryOutAskedAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) return;
+        }
+        if (_state != MachineState.Created) _state = (holds & ~Holds.Debugger) == Holds.None ? MachineState.Running : MachineState.Paused;
         var clock = run && _debuggerLets is not { Clock: false };
-        if (_clockRuns != clock) _hardware!.SetClockRunning(_clockRuns = clock);
+        if (!clock) SetClock(false);
+        SetStill(!run && (holds & ~Holds.HostFull) != Holds.None);
         if (!run) return;
+        if (clock) SetClock(true);
         foreach (var thread in _threads)
             if (_debuggerLets is not { } lets || lets.Vcpus.Contains(thread.Vcpu.Index)) thread.Release();
+        if (!_asked.IsEmpty) HoldVcpus();
+    }
+
+    private void SetClock(bool runs)
+    {
+        if (_clockRuns != runs) _hardware!.SetClockRunning(_clockRuns = runs);
+    }
+
+    private void SetStill(bool still)
+    {
+        if (_isStill == still) return;
+        _isStill = still;
+        if (still) _hardware!.Pause();
+        else _hardware!.Resume();
     }
 
     private Task ParkAsync() => Task.WhenAll(_threads.Select(t => t.ParkAsync()));

@@ -12,6 +12,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Core.Share;
 using Lamina.Core.Sockets;
+using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Balloon;
@@ -22,6 +23,7 @@ using Lamina.Devices.Virtio.Mmio;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Devices.Virtio.Vsock;
 using Lamina.Disks;
+using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Networks;
 
@@ -40,17 +42,17 @@ internal sealed class MicroMachine : IHardware
     // Requests of one disk that wait for the host at once.
     private const int DiskRequests = 16;
 
-    private readonly UnitStack _units;
+    private readonly UnitTree _units;
     private readonly BootPlan _boot;
     private readonly ConsoleChannel[] _consoles;
     private readonly VirtioConsole _virtioConsole;
     private readonly IReadOnlyList<NetworkCard> _networks;
+    private readonly IReadOnlyList<OpenShare> _shares;
     private readonly IHardwareEvents _events;
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
     private readonly IEngineMachine _engine;
     private readonly Bus _ports = new("port"), _mmio = new("memory");
-    private readonly List<Action> _resets = [];
     private readonly List<VirtioBlock> _disks = [];
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
@@ -60,30 +62,30 @@ internal sealed class MicroMachine : IHardware
 
     /// <summary>Wires the hardware. Parts go onto the stack of units, which is the hardware's from now on.</summary>
     /// <exception cref="MachineException">A port that the spec chose is taken.</exception>
-    internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitStack units)
+    internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitTree units)
     {
-        (_units, _boot, _events, _consoles, _networks) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks);
+        (_units, _boot, _events, _consoles, _networks, _shares) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks, options.Shares);
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
-        _memory = units.Push(new GuestMemory(options.Map.Ram));
+        _memory = units.Add("memory", new GuestMemory(options.Map.Ram));
         Balloon = spec.DevicesOf<BalloonDevice>().Any() ? new VirtioBalloon(_memory) : null;
-        _clock = units.Push(new MachineClock(paused: true, events.Fail));
-        _engine = units.Push(options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace)));
-        var controllers = units.Push(_engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
+        _clock = units.Add("clock", new MachineClock(paused: true, events.Fail));
+        _engine = units.Add("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace) { CpuModel = spec.Cpu ?? CpuModels.Host }));
+        var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs
         // that their input could have woken.
-        foreach (var network in _networks)
+        for (var i = 0; i < _networks.Count; i++)
         {
-            if (network.Backend is NetThread thread) thread.Failed += events.Fail;
-            units.Push(network.Backend);
+            if (_networks[i].Backend is NetThread thread) thread.Failed += events.Fail;
+            units.Add($"networks/{i}", _networks[i].Backend);
         }
-        foreach (var console in _consoles) units.Push(console);
+        units.Add("consoles/serial", options.Serial);
+        units.Add("consoles/virtio", options.Console);
         AddChipset(controllers, options, events);
         AddVirtio(controllers, options, events);
         AddSmallPorts(spec, events);
-        _resets.Add(controllers.Reset);
     }
 
     /// <summary>How many virtio devices a machine has, for the firmware tables: entropy, console, disks, shared folders, network cards, balloon, sockets.</summary>
@@ -94,6 +96,9 @@ internal sealed class MicroMachine : IHardware
 
     /// <summary>The memory balloon, where there is one.</summary>
     internal VirtioBalloon? Balloon { get; }
+
+    /// <summary>The guest's RAM.</summary>
+    internal GuestMemory Memory => _memory;
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, long> Statistics
@@ -107,6 +112,17 @@ internal sealed class MicroMachine : IHardware
                 counters[$"disk {i} bytes written"] = _disks[i].BytesWritten;
                 counters[$"disk {i} requests"] = _disks[i].Requests;
                 counters[$"disk {i} requests failed"] = _disks[i].Failures;
+            }
+            for (var i = 0; i < _shares.Count; i++)
+            {
+                var figures = _shares[i].Share.Statistics;
+                counters[$"share {i} requests"] = figures.Requests;
+                counters[$"share {i} nodes"] = figures.Nodes;
+                counters[$"share {i} bytes of nodes"] = figures.NodeBytes;
+                counters[$"share {i} open files"] = figures.OpenFiles;
+                counters[$"share {i} descriptors held"] = figures.HeldNodes;
+                counters[$"share {i} nodes found again"] = figures.FoundAgain;
+                counters[$"share {i} nodes lost"] = figures.Lost;
             }
             counters["bytes: guest memory"] = (long)_memory.Resident;
             counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
@@ -124,6 +140,12 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public void Pause() => _units.Pause();
+
+    /// <inheritdoc/>
+    public void Resume() => _units.Resume();
+
+    /// <inheritdoc/>
     public void Start()
     {
         foreach (var console in _consoles) console.Start();
@@ -137,8 +159,8 @@ internal sealed class MicroMachine : IHardware
     /// <inheritdoc/>
     public void Reset()
     {
-        // Devices first: when they are reset, none of them writes to memory any more.
-        foreach (var reset in _resets) reset();
+        // When devices are reset, none of them writes to memory any more.
+        _units.Reset();
         if (_loaded) _memory.Clear();
         _loaded = true;
         _boot.Load(_memory);
@@ -172,7 +194,7 @@ internal sealed class MicroMachine : IHardware
         for (var i = 0; i < count; i++)
         {
             var apic = _engine.Irqchip is null ? controllers.LocalApics[i] : null;
-            var vcpu = _units.Push(_engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
+            var vcpu = _units.Add($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
             apic?.Attach(vcpu);
             var state = new VcpuState();
             vcpu.GetState(state);
@@ -185,34 +207,29 @@ internal sealed class MicroMachine : IHardware
     private void AddChipset(InterruptControllers controllers, MicroOptions options, IHardwareEvents events)
     {
         var router = controllers.Router;
-        var pit = _units.Push(new Pit8254(_clock, router.CreateIsaLine(MicroLayout.TimerIrq)));
+        var pit = _units.Add("chipset/pit", new Pit8254(_clock, router.CreateIsaLine(MicroLayout.TimerIrq)));
         pit.MapPorts(_ports);
-        _resets.Add(pit.Reset);
 
-        var rtc = _units.Push(new CmosRtc(_clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
+        var rtc = _units.Add("chipset/rtc", new CmosRtc(_clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
         rtc.SetMemorySize(options.Map.LowEnd, options.Map.Ram.Count > 1 ? options.Map.Ram[1].Length : 0);
         rtc.MapPorts(_ports);
-        _resets.Add(rtc.Reset);
 
-        var keyboard = new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset);
+        var keyboard = _units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset));
         keyboard.MapPorts(_ports);
-        _resets.Add(keyboard.Reset);
 
-        var power = _power = _units.Push(new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
+        var power = _power = _units.Add("chipset/power", new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
         power.MapPorts(_ports);
-        _resets.Add(power.Reset);
 
-        var serial = _units.Push(new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), options.Serial));
+        var serial = _units.Add("chipset/serial", new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), options.Serial));
         _ports.Map(MicroLayout.Com1, Serial16550ASpec.Length, serial);
-        _resets.Add(serial.Reset);
     }
 
     private void AddVirtio(InterruptControllers controllers, MicroOptions options, IHardwareEvents events)
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null, failed: events.Fail);
-        var full = _full = _units.Push(new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
-        _disks.AddRange(options.Disks.Select(disk => CreateDisk(disk, options, workers, full)));
+        var full = _full = _units.Add("full disks", new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
+        _disks.AddRange(options.Disks.Select((disk, index) => CreateDisk(index, disk, options, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
         devices.AddRange(_networks.Select(network => network.Device));
@@ -223,16 +240,15 @@ internal sealed class MicroMachine : IHardware
         {
             var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
             ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
-            var transport = _units.Push(new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
+            var transport = _units.Add($"virtio/{slot}", new VirtioMmio(devices[slot], virtio, controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
             _mmio.Map(window, VirtioMmio.WindowLength, transport);
-            _resets.Add(transport.Reset);
         }
     }
 
-    private VirtioBlock CreateDisk(OpenDisk disk, MicroOptions options, WorkerThreads workers, FullDisks full)
+    private VirtioBlock CreateDisk(int index, OpenDisk disk, MicroOptions options, WorkerThreads workers, FullDisks full)
     {
         VirtioBlock? device = null;
-        return device = _units.Push(new VirtioBlock(disk.Backend, new VirtioBlockOptions
+        return device = _units.Add($"disks/{index}", new VirtioBlock(disk.Backend, new VirtioBlockOptions
         {
             Serial = disk.Definition.Serial,
             Queues = disk.Definition.Queues ?? Math.Min(options.Spec.Cpus, VirtioBlockOptions.MostQueues),
@@ -252,11 +268,10 @@ internal sealed class MicroMachine : IHardware
         {
             if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
         }).MapPorts(_ports);
-        var portA = new SystemControlPortA(events.Reset);
+        var portA = _units.Add("chipset/port 92h", new SystemControlPortA(events.Reset));
         portA.MapPorts(_ports);
-        var resetControl = new ResetControl(events.Reset);
+        var resetControl = _units.Add("chipset/reset control", new ResetControl(events.Reset));
         resetControl.MapPorts(_ports);
-        _resets.AddRange([portA.Reset, resetControl.Reset]);
         if (spec.DebugExitPort is not { } port) return;
         try
         {

@@ -5,8 +5,8 @@ using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
 using Lamina.Control;
 using Lamina.Core.Net;
+using Lamina.Core.Units;
 using Lamina.Devices.Virtio.Net;
-using Lamina.Life;
 
 namespace Lamina.Networks;
 
@@ -19,14 +19,14 @@ internal static class NetworkBackends
         /// <summary>The cards of a machine; their backends belong to the units.</summary>
     /// <exception cref="MachineException">A value cannot be.</exception>
     /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
-    internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkDevice> networks, MachineHooks hooks, UnitStack units) =>
+    internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkDevice> networks, MachineHooks hooks, UnitTree units) =>
         [.. networks.Select((network, index) => Open(network, index, hooks, units))];
 
     /// <summary>The published ports of cards, each with the address that it really has.</summary>
     internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<NetworkCard> cards) =>
         [.. cards.Select(card => card.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published).Select(port => new Definition.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
 
-    private static NetworkCard Open(NetworkDevice network, int index, MachineHooks hooks, UnitStack units)
+    private static NetworkCard Open(NetworkDevice network, int index, MachineHooks hooks, UnitTree units)
     {
         var mac = network.Mac is { } given ? Address.ReadMac(given) : MakeMac(network.Link, index);
         INetBackend backend = network.Link switch
@@ -37,7 +37,7 @@ internal static class NetworkBackends
             NetworkLink.Socket socket => new SwitchBackend(socket.Path, VlanMembership.Trunk, socket.Mtu, mayListen: false),
             _ => hooks.Networks.GetValueOrDefault(network.Name) ?? throw new MachineException($"the device {network.Name} is plugged into a network of the program's own, which gives it none"),
         };
-        units.Push(backend);
+        units.Add($"backends/network {index}", backend);
         return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(mac, network.Queues)), backend);
     }
 

@@ -146,4 +146,53 @@ public sealed class UserNetBackendTests
 
         Assert.Throws<SocketException>(() => client.Receive(new byte[1]));
     }
+
+    [Fact]
+    public void While_the_machine_is_paused_nothing_reaches_the_card_and_afterwards_everything_does()
+    {
+        using var host = Bound();
+        var card = new Card();
+        using var network = new UserNetBackend(new UserNetOptions { HostPorts = [], Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
+        network.Attach(card);
+        network.Start();
+        network.Send(Datagram(5000, PortOf(host), "question"), default);
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        host.ReceiveFrom(new byte[100], ref from);
+
+        // The network's thread may see what arrives before it finds that the machine is paused, or after that; or be paused twice.
+        var clients = new List<Socket>();
+        for (var round = 0; round < 30; round++)
+        {
+            network.Pause();
+            network.Pause();
+            clients.Add(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+            clients[^1].Connect(network.Published[0].Host);
+            host.SendTo("answer"u8, from);
+            for (var i = 0; i < 20; i++) Thread.Yield();
+            Assert.Equal((0, round), (card.Frames.Count(frame => frame.IsUdp), network.Connections));
+            network.Resume();
+            network.Resume();
+
+            Waiting.Until(() => network.Connections == round + 1);
+            while (!card.Take().IsUdp)
+            {
+            }
+        }
+        clients.ForEach(client => client.Dispose());
+    }
+
+    [Fact]
+    public void A_network_ends_while_its_machine_is_paused()
+    {
+        using var network = new UserNetBackend(new UserNetOptions { HostPorts = [], Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
+        network.Attach(new Card());
+        network.Start();
+        network.Pause();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(network.Published[0].Host);
+
+        network.Dispose();
+
+        Assert.Throws<SocketException>(() => client.Receive(new byte[1]));
+    }
 }

@@ -9,16 +9,17 @@ namespace Lamina.Tests.Backends.Share;
 internal sealed class FuseClient : IDisposable
 {
     public const uint Lookup = 1, Forget = 2, GetAttributes = 3, SetAttributes = 4, ReadLink = 5, SymbolicLink = 6, MakeNode = 8, MakeFolder = 9, Unlink = 10,
-        RemoveFolder = 11, Rename = 12, Link = 13, Open = 14, Read = 15, Write = 16, Release = 18, Init = 26, OpenFolder = 27, ReadFolder = 28, Create = 35, Rename2 = 45;
+        RemoveFolder = 11, Rename = 12, Link = 13, Open = 14, Read = 15, Write = 16, Release = 18, SetExtended = 21, GetExtended = 22, ListExtended = 23, RemoveExtended = 24, Init = 26, OpenFolder = 27, ReadFolder = 28, Create = 35, Rename2 = 45,
+        SyncFileSystem = 50, CreateNameless = 51;
 
     private readonly SharedFolder _share;
     private ulong _unique;
 
-    public FuseClient(string path, bool readOnly = false)
+    public FuseClient(string path, ShareOptions? options = null)
     {
-        _share = new SharedFolder(path, readOnly);
+        _share = new SharedFolder(path, options ?? new ShareOptions());
         Assert.Equal(0, Ask(Init, 0, Words(7, 38, 65536, uint.MaxValue, 0), out var reply));
-        Assert.Equal((7u, 31u), (BinaryPrimitives.ReadUInt32LittleEndian(reply), BinaryPrimitives.ReadUInt32LittleEndian(reply.AsSpan(4))));
+        Assert.Equal((7u, 37u), (BinaryPrimitives.ReadUInt32LittleEndian(reply), BinaryPrimitives.ReadUInt32LittleEndian(reply.AsSpan(4))));
     }
 
     public SharedFolder Share => _share;
@@ -30,7 +31,7 @@ internal sealed class FuseClient : IDisposable
     public static byte[] Text(string text) => [.. Encoding.UTF8.GetBytes(text), 0];
 
     /// <summary>Sends a request. The error number, and the reply's body.</summary>
-    public int Ask(uint operation, ulong node, byte[] arguments, out byte[] body, int room = 1 << 20)
+    public int Ask(uint operation, ulong node, byte[] arguments, out byte[] body, int room = 1 << 17)
     {
         var request = new byte[40 + arguments.Length];
         BinaryPrimitives.WriteInt32LittleEndian(request, request.Length);
@@ -68,14 +69,20 @@ internal sealed class FuseClient : IDisposable
         return error != 0 ? -error : BitConverter.ToInt64(body);
     }
 
-    public string ReadAll(string path)
+    public string ReadAll(string path) => ReadNode(Find(path));
+
+    public string ReadNode(long node)
     {
-        var handle = OpenNode(Find(path));
-        Assert.True(handle > 0, $"{path} cannot be opened: {-handle}");
+        var handle = OpenNode(node);
+        Assert.True(handle > 0, $"node {node} cannot be opened: {-handle}");
         Assert.Equal(0, Ask(Read, 0, [.. Longs((ulong)handle, 0), .. Words(65536, 0), .. Longs(0, 0)], out var body));
         Assert.Equal(0, Ask(Release, 0, Longs((ulong)handle, 0, 0), out _));
         return Encoding.UTF8.GetString(body);
     }
+
+    /// <summary>Sets attributes; which ones, FATTR_* say. The error number.</summary>
+    public int SetAttributesOf(ulong node, uint valid, ulong size = 0, uint mode = 0, ulong change = 0, uint user = 0, uint group = 0) =>
+        Ask(SetAttributes, node, [.. Words(valid, 0), .. Longs(0, size, 0, 0, change, 0), .. Words(0, 0, 0, mode, 0, user, group, 0)], out _);
 
     public IReadOnlyList<string> List(string path)
     {

@@ -1,5 +1,6 @@
 // A shared folder from the guest's side: files made, read, renamed and removed, and every way out of the folder tried.
 using System.Text;
+using Lamina.Backends.Share;
 using Xunit;
 using static Lamina.Tests.Backends.Share.FuseClient;
 
@@ -7,7 +8,7 @@ namespace Lamina.Tests.Backends.Share;
 
 public sealed class SharedFolderTests : IDisposable
 {
-    private const int NotPermitted = 1, NotFound = 2, BadHandle = 9, Exists = 17, Invalid = 22, ReadOnlySystem = 30, NotEmpty = 39, TooManyLinks = 40, NotSupported = 38;
+    private const int NotPermitted = 1, NotFound = 2, BadHandle = 9, Exists = 17, Invalid = 22, ReadOnlySystem = 30, NotEmpty = 39, TooManyLinks = 40, NotSupported = 38, NotFolder = 20, Stale = 116;
 
     private readonly DirectoryInfo _outside = Directory.CreateTempSubdirectory("lamina-share-");
     private readonly string _root;
@@ -52,7 +53,7 @@ public sealed class SharedFolderTests : IDisposable
         Assert.Equal(0, _guest.Ask(Write, node, [.. Longs(handle, 3), .. Words(4, 0), .. Longs(0, 0), .. "text"u8], out _));
         Assert.Equal("\0\0\0text", File.ReadAllText(In("folder/file")));
 
-        Assert.Equal(0, Set(node, 8 | 1, size: 5, mode: 0b110_000_000));
+        Assert.Equal(0, _guest.SetAttributesOf(node, 8 | 1, size: 5, mode: 0b110_000_000));
         Assert.Equal(5, new FileInfo(In("folder/file")).Length);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(In("folder/file")));
         Assert.Equal(0, _guest.Ask(Rename2, (ulong)folder, [.. Longs(1), .. Words(0, 0), .. Text("file"), .. Text("moved")], out _));
@@ -62,7 +63,7 @@ public sealed class SharedFolderTests : IDisposable
         Assert.Equal(0, _guest.Ask(Unlink, 1, Text("moved"), out _));
 
         // What is open can be used after its name is gone.
-        Assert.Equal(NotFound, _guest.Ask(GetAttributes, node, Words(0, 0, 0, 0), out _));
+        Assert.Equal(0, _guest.Ask(GetAttributes, node, Words(0, 0, 0, 0), out _));
         Assert.Equal(0, _guest.Ask(GetAttributes, node, [.. Words(1, 0), .. Longs(handle)], out _));
         Assert.Equal(0, _guest.Ask(Write, node, [.. Longs(handle, 0), .. Words(1, 0), .. Longs(0, 0), .. "x"u8], out _));
         Assert.Empty(Directory.GetFileSystemEntries(_root));
@@ -73,7 +74,7 @@ public sealed class SharedFolderTests : IDisposable
     {
         File.WriteAllText(In("file"), "x");
         var node = (ulong)_guest.Find("file");
-        Assert.Equal(0, Set(node, 32, change: 1_000_000_000));
+        Assert.Equal(0, _guest.SetAttributesOf(node, 32, change: 1_000_000_000));
         Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(1_000_000_000), File.GetLastWriteTimeUtc(In("file")));
         Assert.Equal(0, _guest.Ask(Link, 1, [.. Longs(node), .. Text("second")], out _));
         Assert.Equal("x", File.ReadAllText(In("second")));
@@ -116,13 +117,15 @@ public sealed class SharedFolderTests : IDisposable
         File.CreateSymbolicLink(In("up"), "..");
         File.CreateSymbolicLink(In("secret"), Path.Combine(_outside.FullName, "secret"));
 
-        Assert.Equal(-TooManyLinks, _guest.Find("up/secret"));
+        Assert.Equal(-NotFolder, _guest.Find("up/secret"));
         var node = _guest.Find("secret");
         Assert.True(node > 1);
-        Assert.Equal(-NotPermitted, _guest.OpenNode(node));
+        Assert.Equal(-TooManyLinks, _guest.OpenNode(node));
         Assert.Equal(TooManyLinks, _guest.Ask(Create, 1, [.. Words(1, 0b110_100_100, 0, 0), .. Text("secret")], out _));
-        Assert.NotEqual(0, Set((ulong)node, 8));
-        Assert.NotEqual(0, Set((ulong)node, 1, mode: 0b111_111_111));
+        Assert.NotEqual(0, _guest.SetAttributesOf((ulong)node, 8));
+        Assert.NotEqual(0, _guest.SetAttributesOf((ulong)node, 1, mode: 0b111_111_111));
+        Assert.Equal(0, _guest.Ask(Link, 1, [.. Longs((ulong)node), .. Text("second")], out _));
+        Assert.Equal(Path.Combine(_outside.FullName, "secret"), new FileInfo(In("second")).LinkTarget);
         Assert.Equal("secret", File.ReadAllText(Path.Combine(_outside.FullName, "secret")));
     }
 
@@ -136,10 +139,11 @@ public sealed class SharedFolderTests : IDisposable
         Directory.Delete(In("folder"), recursive: true);
         Directory.CreateSymbolicLink(In("folder"), "..");
 
-        Assert.Equal(TooManyLinks, _guest.Ask(Lookup, folder, Text("secret"), out _));
-        Assert.Equal(-TooManyLinks, _guest.OpenNode(file));
-        Assert.NotEqual(0, _guest.Ask(Unlink, folder, Text("secret"), out _));
-        Assert.NotEqual(0, _guest.Ask(Create, folder, [.. Words(2, 0b110_100_100, 0, 0), .. Text("new")], out _));
+        // The guest's folder is the one that is gone, not what has its name now.
+        Assert.Equal(NotFound, _guest.Ask(Lookup, folder, Text("secret"), out _));
+        Assert.Equal(-Stale, _guest.OpenNode(file));
+        Assert.Equal(NotFound, _guest.Ask(Unlink, folder, Text("secret"), out _));
+        Assert.Equal(NotFound, _guest.Ask(Create, folder, [.. Words(2, 0b110_100_100, 0, 0), .. Text("new")], out _));
         Assert.False(File.Exists(Path.Combine(_outside.FullName, "new")));
     }
 
@@ -171,22 +175,24 @@ public sealed class SharedFolderTests : IDisposable
     }
 
     [Fact]
-    public void Devices_and_pipes_are_neither_made_nor_opened()
+    public void Devices_are_not_made_and_neither_they_nor_pipes_are_opened()
     {
-        Assert.Equal(NotPermitted, _guest.Ask(MakeNode, 1, [.. Words(0x2000 | 0b110_110_110, 0x103, 0, 0), .. Text("null")], out _));
-        Assert.Equal(NotPermitted, _guest.Ask(MakeNode, 1, [.. Words(0x1000 | 0b110_110_110, 0, 0, 0), .. Text("pipe")], out _));
-        using (var process = System.Diagnostics.Process.Start("mkfifo", [In("pipe")])) process.WaitForExit();
+        foreach (var type in (uint[])[0x2000, 0x6000, 0x4000, 0xa000, 0x3000])
+            Assert.Equal(NotPermitted, _guest.Ask(MakeNode, 1, [.. Words(type | 0b110_110_110, 0x103, 0, 0), .. Text("device")], out _));
+        Assert.Equal(0, _guest.Ask(MakeNode, 1, [.. Words(0x1000 | 0b110_110_110, 0, 0, 0), .. Text("pipe")], out _));
+        Assert.Equal(0, _guest.Ask(MakeNode, 1, [.. Words(0xc000 | 0b110_110_110, 0, 0, 0), .. Text("socket")], out _));
 
+        Assert.Equal(-NotPermitted, _guest.OpenNode(_guest.Find("socket")));
         Assert.Equal(-NotPermitted, _guest.OpenNode(_guest.Find("pipe")));
         // Without waiting for the pipe's other end.
-        Assert.NotEqual(0, _guest.Ask(Create, 1, [.. Words(1, 0b110_100_100, 0, 0), .. Text("pipe")], out _));
+        Assert.Equal(NotPermitted, _guest.Ask(Create, 1, [.. Words(1, 0b110_100_100, 0, 0), .. Text("pipe")], out _));
     }
 
     [Fact]
     public void A_guest_cannot_make_a_program_that_runs_as_somebody_else()
     {
         Assert.Equal(0, _guest.Ask(Create, 1, [.. Words(2, 0xdff, 0, 0), .. Text("program")], out var made));
-        Assert.Equal(0, Set(BitConverter.ToUInt64(made), 1, mode: 0xdff));
+        Assert.Equal(0, _guest.SetAttributesOf(BitConverter.ToUInt64(made), 1, mode: 0xdff));
 
         Assert.Equal((UnixFileMode)0, File.GetUnixFileMode(In("program")) & (UnixFileMode.SetUser | UnixFileMode.SetGroup));
     }
@@ -195,13 +201,13 @@ public sealed class SharedFolderTests : IDisposable
     public void A_share_for_reading_takes_no_changes()
     {
         File.WriteAllText(In("file"), "x");
-        using var guest = new FuseClient(_root, readOnly: true);
+        using var guest = new FuseClient(_root, new ShareOptions { ReadOnly = true });
         var node = (ulong)guest.Find("file");
 
         Assert.Equal("x", guest.ReadAll("file"));
         Assert.Equal(-ReadOnlySystem, guest.OpenNode((long)node, 1));
         Assert.Equal(-ReadOnlySystem, guest.OpenNode((long)node, 0x200));
-        foreach (var operation in (uint[])[SetAttributes, SymbolicLink, MakeNode, MakeFolder, Unlink, RemoveFolder, Rename, Link, Create, Rename2, Write, 43])
+        foreach (var operation in (uint[])[SetAttributes, SymbolicLink, MakeNode, MakeFolder, Unlink, RemoveFolder, Rename, Link, Create, Rename2, Write, 43, SetExtended, RemoveExtended, CreateNameless])
             Assert.Equal(ReadOnlySystem, guest.Ask(operation, node, [.. new byte[200], .. Text("a"), .. Text("b")], out _));
         Assert.Equal("x", File.ReadAllText(In("file")));
     }
@@ -240,7 +246,4 @@ public sealed class SharedFolderTests : IDisposable
     }
 
     private string In(string path) => Path.Combine(_root, path);
-
-    private int Set(ulong node, uint valid, ulong size = 0, uint mode = 0, ulong change = 0) =>
-        _guest.Ask(SetAttributes, node, [.. Words(valid, 0), .. Longs(0, size, 0, 0, change, 0), .. Words(0, 0, 0, mode, 0, 0, 0, 0)], out _);
 }

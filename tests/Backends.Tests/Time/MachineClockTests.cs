@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lamina.Backends.Time;
 using Lamina.Core.Time;
+using Lamina.Host;
 using Xunit;
 
 namespace Lamina.Tests.Backends.Time;
@@ -43,6 +44,53 @@ public class MachineClockTests
             (time, tsc) = (clock.NowNanoseconds, clock.ReadTsc());
             Assert.True(time >= pausedTime && tsc >= pausedTsc);
         }
+    }
+
+    [Fact]
+    public void A_clock_that_was_saved_goes_on_on_another_one()
+    {
+        SavedClock saved;
+        using (var clock = new MachineClock())
+        {
+            Waiting.Until(() => clock.NowNanoseconds > 1_000_000);
+            Assert.Throws<InvalidOperationException>(() => clock.Save());
+            clock.Pause();
+            saved = clock.Save();
+            Assert.Equal((clock.NowNanoseconds, clock.ReadTsc(), clock.TscHz), (saved.Nanoseconds, saved.Tsc, saved.TscHz));
+        }
+        saved = saved with { Nanoseconds = saved.Nanoseconds + 100 * Hour, Tsc = saved.Tsc + 360_000 * saved.TscHz };
+
+        using var next = new MachineClock(paused: true, saved: saved);
+
+        Assert.Equal(saved with { WallClock = default }, next.Save() with { WallClock = default });
+        next.Resume();
+        Waiting.Until(() => next.NowNanoseconds > saved.Nanoseconds && next.ReadTsc() > saved.Tsc);
+        Assert.InRange(next.NowNanoseconds, saved.Nanoseconds, saved.Nanoseconds + Hour);
+        next.Pause();
+        // Both have come on by the same time, whatever happened between.
+        var (nanoseconds, ticks) = (next.NowNanoseconds - saved.Nanoseconds, next.ReadTsc() - saved.Tsc);
+        Assert.InRange((double)ticks / saved.TscHz * 1e9, nanoseconds * 0.99 - 50_000, nanoseconds * 1.01 + 50_000);
+    }
+
+    [Theory]
+    [InlineData(2_000_000_000, 2_000_400_000, true)]
+    [InlineData(2_000_000_000, 2_000_600_000, false)]
+    [InlineData(3_000_000_000, 2_000_000_000, false)]
+    public void A_guest_does_not_go_on_by_a_counter_of_another_rate(ulong saved, ulong here, bool goesOn)
+    {
+        if (goesOn) MachineClock.CheckRate(saved, here);
+        else Assert.Contains("go on with it on a host of the same rate", Assert.Throws<HostException>(() => MachineClock.CheckRate(saved, here)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_was_told_of_the_counters_rate_stays()
+    {
+        using var first = new MachineClock(paused: true);
+        var saved = first.Save() with { TscHz = first.TscHz + 1000 };
+
+        using var second = new MachineClock(paused: true, saved: saved);
+
+        Assert.Equal(saved.TscHz, second.TscHz);
     }
 
     [Fact]

@@ -33,6 +33,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 
     [Theory]
     [MemberData(nameof(All))]
+    [Trait(GuestConfiguration.Nested, "yes")]
     public async Task Kernel_and_memory_are_as_given(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -69,6 +70,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    [Trait(GuestConfiguration.Nested, "yes")]
     public async Task The_processor_is_described(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -136,6 +138,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    [Trait(GuestConfiguration.Nested, "yes")]
     public async Task Interrupts_are_counted(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -153,6 +156,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    [Trait(GuestConfiguration.Nested, "yes")]
     public async Task The_entropy_device_gives_random_bytes(string configuration)
     {
         var guest = await guests.GetAsync(configuration);

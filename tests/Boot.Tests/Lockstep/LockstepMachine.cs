@@ -6,6 +6,7 @@ using Lamina.Boot;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Settings;
@@ -36,7 +37,7 @@ internal sealed class LockstepMachine : IDisposable
     // A guest that does nothing visible for so long waits for time that does not pass.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    private readonly UnitStack _units = new();
+    private readonly UnitTree _units = new();
     private readonly VirtualClock _clock = new();
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private readonly GatedApic _apic;
@@ -55,12 +56,12 @@ internal sealed class LockstepMachine : IDisposable
         Console = new ScriptedConsole(Prompt, spec.Script);
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(1, 0), _units);
-        Memory = _units.Push(new GuestMemory(map.Ram));
-        var controllers = _units.Push(new InterruptControllers(_clock, 1, MicroLayout.Boot.PhysicalAddressBits));
+        Memory = _units.Add("memory", new GuestMemory(map.Ram));
+        var controllers = _units.Add("interrupts", new InterruptControllers(_clock, 1, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         // By the host's time, a machine that waits for the other may look quiet, and drop its translations: that comes when the spec says so.
         var settings = spec.Settings with { Time = new ManualTime() };
-        var engine = _engine = (TranslatorMachine)_units.Push(new TranslatorEngine(settings).CreateMachine(new EngineMachineOptions(Memory, _clock, 1)));
+        var engine = _engine = (TranslatorMachine)_units.Add("engine", new TranslatorEngine(settings).CreateMachine(new EngineMachineOptions(Memory, _clock, 1)));
         var local = controllers.LocalApics[0];
         _apic = new GatedApic(local, (index, value, write) => Meet(write ? $"wrmsr {index:x} {value:x}" : $"rdmsr {index:x}"), new Told(this, "apic", local.Mmio));
         _vcpu = engine.CreateVcpu(new VcpuOptions(0, new ToldBus(this), _apic));
@@ -192,13 +193,13 @@ internal sealed class LockstepMachine : IDisposable
     {
         var router = controllers.Router;
         void Reset() => Finish("reset");
-        _units.Push(new Pit8254(_clock, router.CreateIsaLine(MicroLayout.TimerIrq))).MapPorts(_ports);
-        var rtc = _units.Push(new CmosRtc(_clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
+        _units.Add("pit", new Pit8254(_clock, router.CreateIsaLine(MicroLayout.TimerIrq))).MapPorts(_ports);
+        var rtc = _units.Add("rtc", new CmosRtc(_clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
         rtc.SetMemorySize(map.LowEnd, map.Ram.Count > 1 ? map.Ram[1].Length : 0);
         rtc.MapPorts(_ports);
         new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), Reset).MapPorts(_ports);
-        _units.Push(new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), () => Finish("powered off"), Reset)).MapPorts(_ports);
-        _units.Push(new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), Console)).MapPorts(_ports);
+        _units.Add("power", new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), () => Finish("powered off"), Reset)).MapPorts(_ports);
+        _units.Add("serial", new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), Console)).MapPorts(_ports);
         new PostCodePort().MapPorts(_ports);
         new PvPanic(told => Finish($"panic: {told}")).MapPorts(_ports);
         new SystemControlPortA(Reset).MapPorts(_ports);

@@ -53,7 +53,7 @@ internal static class StateDifference
         foreach (var (index, value) in plain.Msrs)
             if (index != Tsc) Check($"msr {index:x}", value, optimised.Msrs.GetValueOrDefault(index));
         Check("activity", (ulong)plain.Activity, (ulong)optimised.Activity);
-        Check("interrupt shadow", plain.InterruptShadow ? 1u : 0, optimised.InterruptShadow ? 1u : 0);
+        Check("interrupt shadow", (ulong)plain.Shadow, (ulong)optimised.Shadow);
         Check("nmi blocked", plain.NmiBlocked ? 1u : 0, optimised.NmiBlocked ? 1u : 0);
         var (left, right) = (Vectors(plain.Xsave), Vectors(optimised.Xsave));
         for (var at = 0; at + 8 <= left.Length; at += 8) Check($"xsave+{at}", BitConverter.ToUInt64(left, at), BitConverter.ToUInt64(right, at));

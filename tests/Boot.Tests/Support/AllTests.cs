@@ -7,7 +7,10 @@ internal static class AllTests
 {
     private const string Variable = "LAMINA_TEST_ALL";
 
+    /// <summary>Whether everything was asked for.</summary>
+    internal static bool AreAsked => Environment.GetEnvironmentVariable(Variable) == "1";
+
     /// <summary>Skips the test unless everything was asked for.</summary>
     internal static void SkipUnlessAsked(string why) =>
-        Assert.SkipUnless(Environment.GetEnvironmentVariable(Variable) == "1", $"{why}; ./test --all runs it ({Variable}=1)");
+        Assert.SkipUnless(AreAsked, $"{why}; ./test --all runs it ({Variable}=1)");
 }

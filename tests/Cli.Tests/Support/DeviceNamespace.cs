@@ -5,9 +5,6 @@ namespace Lamina.Tests.Cli.Support;
 
 internal static class DeviceNamespace
 {
-    /// <summary>The program's file.</summary>
-    internal static string Program => Path.Combine(AppContext.BaseDirectory, "lamina");
-
     internal static async Task SkipWithoutAsync()
     {
         var trial = await HostProcess.RunAsync("unshare", ["--mount", "--net", "--map-root-user", "mount", "-t", "tmpfs", "none", "/dev"]);
@@ -16,5 +13,5 @@ internal static class DeviceNamespace
 
     /// <summary>Runs a guest that ends at once with 33, after a command of the shell that changes what is there.</summary>
     internal static Task<Outcome> RunAsync(TemporaryFolder folder, string change, params string[] words) => HostProcess.RunAsync("unshare",
-        ["--mount", "--net", "--map-root-user", "sh", "-c", $"{change} && exec \"$@\"", "sh", Program, "run", "--kernel", Guest.In(folder, Guest.Writes(0xf4, 0x10)), "--debug-exit", "0xf4", .. words]);
+        ["--mount", "--net", "--map-root-user", "sh", "-c", $"{change} && exec \"$@\"", "sh", LaminaProgram.File, "run", "--kernel", Guest.In(folder, Guest.Writes(0xf4, 0x10)), "--debug-exit", "0xf4", .. words]);
 }

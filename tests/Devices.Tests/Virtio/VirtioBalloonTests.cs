@@ -110,6 +110,7 @@ public sealed class VirtioBalloonTests : IDisposable
         Assert.Null(rings[2].TakeUsed());
         _balloon.RequestStatistics();
         _balloon.RequestStatistics();
+        _guest.Workers.Run();
         Assert.Equal((0u, 0u), rings[2].TakeUsed());
         Assert.Null(rings[2].TakeUsed());
         PutStatistic(0, 4, 5678);

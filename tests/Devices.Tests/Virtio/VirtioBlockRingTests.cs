@@ -29,6 +29,7 @@ public sealed class VirtioBlockRingTests : IDisposable
         // A reset would wait for them.
         while (Ring.IsBusy) Ring.End(0, null);
         _block?.Queues[0].UnderWay!.End();
+        _helpers.Run();
         _guest?.Dispose();
         _block?.Dispose();
     }
@@ -147,6 +148,69 @@ public sealed class VirtioBlockRingTests : IDisposable
         Assert.True(reset.Join(TimeSpan.FromSeconds(30)));
         Assert.Null(_queue.TakeUsed());
         Assert.Equal(0, _block.BytesWritten);
+    }
+
+    [Fact]
+    public void A_pause_waits_for_what_is_under_way_and_with_workers_and_tells_of_it_afterwards()
+    {
+        Start();
+        Ring.Room = 2;
+        Answers((In, 0, 512), (Out, 5, 512), (Out, 6, 512));
+        _guest.Acknowledge();
+        using var begun = new ManualResetEventSlim();
+        var pause = new Thread(() =>
+        {
+            begun.Set();
+            _guest.Transport.Pause();
+        })
+        { IsBackground = true };
+        pause.Start();
+        begun.Wait(TestContext.Current.CancellationToken);
+        void StillPausing()
+        {
+            for (var i = 0; i < 100; i++) Thread.Yield();
+            Assert.True(pause.IsAlive, "the pause did not wait");
+        }
+
+        // As the queue's worker does, which the ring wakes; and the helpers.
+        StillPausing();
+        Ring.End(0, _disk);
+        _block.Queues[0].UnderWay!.End();
+        StillPausing();
+        while (Ring.IsBusy) Ring.End(0, _disk);
+        _block.Queues[0].UnderWay!.End();
+        StillPausing();
+        _helpers.Run();
+
+        Assert.True(pause.Join(TimeSpan.FromSeconds(30)));
+        Assert.Equal(["write 6+1"], _disk.Calls);
+        Assert.Equal([Ok, Ok, Ok], Statuses(3));
+        Assert.Equal((0u, false), (_guest.Read(0x60), _guest.Line.Level));
+        _guest.Transport.Resume();
+        Assert.Equal((1u, true), (_guest.Read(0x60), _guest.Line.Level));
+    }
+
+    [Fact]
+    public void What_waits_for_space_is_not_tried_while_the_machine_is_paused_but_as_soon_as_it_goes_on()
+    {
+        Start(new VirtioBlockOptions { WaitsForSpace = _stalls.Add });
+        Answers((Out, 0, 512), (Out, 1, 512));
+        End(0, new HostException("full") { IsDiskFull = true });
+        End(0);
+        _guest.Acknowledge();
+
+        _guest.Transport.Pause();
+        _block.Retry();
+        _helpers.Run();
+        _guest.Workers.Run();
+        Assert.Equal([Pending, Ok], Statuses(2));
+        Assert.Empty(_disk.Calls);
+        _guest.Transport.Resume();
+        _helpers.Run();
+
+        Assert.Equal([Ok, Ok], Statuses(2));
+        Assert.Equal(["write 0+1"], _disk.Calls);
+        Assert.Equal([true, false], _stalls);
     }
 
     [Fact]

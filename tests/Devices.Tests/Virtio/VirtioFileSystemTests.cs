@@ -22,6 +22,8 @@ public sealed class VirtioFileSystemTests : IDisposable
     {
         public int LongestMessage => 4096;
 
+        public FileShareStatistics Statistics => default;
+
         public int Resets { get; private set; }
 
         public List<(int Request, int Room)> Calls { get; } = [];

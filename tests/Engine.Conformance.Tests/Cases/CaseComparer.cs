@@ -94,6 +94,8 @@ internal static class CaseComparer
         if ((host.Vector, guest.Vector) == (13, 6) && host.Rip == guest.Rip && IsHypercall(CaseReport.BytesAt(test, host.Rip))) return true;
         // How much of the destination's upper part a gather has zeroed when it faults.
         if (there.IsVsib && host.Vector == guest.Vector && host.Vector != End && host.Rip == guest.Rip && host.Memory.AsSpan().SequenceEqual(guest.Memory)) return true;
+        // CMPS has two operands: which is read first, and so which fault is told where both are bad, is the processor's choice.
+        if (IsComparison(there.Mnemonic) && IsOperandFault(host.Vector) && IsOperandFault(guest.Vector) && host.Rip == guest.Rip && SameRegisters(test, host, guest)) return true;
         // Misaligned and outside the segment at once: #GP or #SS.
         if ((host.Vector, guest.Vector) is (12, 13) or (13, 12) && host.Rip == guest.Rip && wide) return true;
         // A masked operand that is partly behind the end of its segment or of the canonical addresses.
@@ -124,6 +126,11 @@ internal static class CaseComparer
         if ((code[0] & 0xf0) == 0x40) code = code[1..];
         return code is [0x0f, 0x01, 0xc1 or 0xd9, ..];
     }
+
+    private static bool IsComparison(Iced.Intel.Mnemonic mnemonic) =>
+        mnemonic is Iced.Intel.Mnemonic.Cmpsb or Iced.Intel.Mnemonic.Cmpsw or Iced.Intel.Mnemonic.Cmpsd or Iced.Intel.Mnemonic.Cmpsq;
+
+    private static bool IsOperandFault(int vector) => vector is 12 or 13 or PageFault or 17;
 
     private static bool IsMaskedMove(Iced.Intel.Mnemonic mnemonic) =>
         mnemonic is Iced.Intel.Mnemonic.Vmaskmovps or Iced.Intel.Mnemonic.Vmaskmovpd or Iced.Intel.Mnemonic.Vpmaskmovd or Iced.Intel.Mnemonic.Vpmaskmovq;

@@ -7,7 +7,7 @@ using Lamina.Tests.Engine.Conformance.Oracle;
 namespace Lamina.Tests.Engine.Conformance.Cases;
 
 /// <summary>The generator of random cases.</summary>
-internal sealed class CaseGenerator
+internal sealed class CaseGenerator(InstructionTable table)
 {
     private const int MaxCode = 160, MaxInstructions = 8;
 
@@ -23,12 +23,13 @@ internal sealed class CaseGenerator
     /// <param name="mode">Kind of code.</param>
     /// <param name="only">The instruction to test, or null for random ones.</param>
     /// <param name="mutate">Whether a bit of the code is flipped for certain.</param>
+    /// <param name="unmapped">Whether memory operands lie where no case has memory.</param>
     /// <param name="wraps">Whether memory operands lie at the last address of an address size.</param>
-    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false, bool wraps = false)
+    public void Generate(TestCase test, ulong seed, CodeMode mode, Code? only = null, bool mutate = false, bool wraps = false, bool unmapped = false)
     {
         var random = new CaseRandom(seed);
         test.Reset(mode, random.Next());
-        var context = new BuildContext(test, random) { Wraps = wraps };
+        var context = new BuildContext(test, random) { Wraps = wraps, Unmapped = unmapped };
         context.ChooseRegisters();
         if (wraps) context.ChooseBases();
         var count = only != null || random.Chance(55) ? 1 : 2 + random.Below(MaxInstructions - 1);
@@ -36,12 +37,15 @@ internal sealed class CaseGenerator
         var length = 0;
         _ends.Clear();
         _branches.Clear();
+        if (!unmapped && (mode is CodeMode.Based16 or CodeMode.Based32) && random.Chance(50))
+        {
+            length = FillStackPointer(test, random);
+            _ends.Add(length);
+        }
         for (var i = 0; i < count; i++)
         {
             var at = CaseLayout.LinearOf(start) + (uint)length - (uint)test.CodeBase;
-            var code = only ?? InstructionTable.Draw(random, test.Bits);
-            // On a 16-bit stack AMD's processors take the frame pointer from ESP, Intel's from SP.
-            if (code == Code.Enterd_imm16_imm8 && mode is CodeMode.Based16 or CodeMode.Based32) continue;
+            var code = only ?? table.Draw(random, test.Bits);
             var bytes = _builder.Build(context, code, at);
             if (bytes.IsEmpty)
             {
@@ -60,6 +64,17 @@ internal sealed class CaseGenerator
         context.Finish();
         var room = CaseLayout.ImageSize - start;
         test.SetCode(start, _code.AsSpan(0, Math.Min(length, room)));
+    }
+
+    // On a 16-bit stack the upper half of ESP means nothing, and is mostly something. An instruction puts it there: IRET to such a
+    // stack leaves it as it was in the host's kernel.
+    private int FillStackPointer(TestCase test, CaseRandom random)
+    {
+        var prefix = test.Bits == 16 ? 1 : 0;
+        _code[0] = 0x66;
+        _code[prefix] = 0xbc; // MOV ESP, imm32
+        BinaryPrimitives.WriteUInt32LittleEndian(_code.AsSpan(prefix + 1), (uint)random.Next() << 16 | (ushort)test.Gpr[4]);
+        return prefix + 5;
     }
 
     // Branches lead to a later instruction, or behind the last; a few go anywhere, and then nothing is known of flags.
@@ -111,10 +126,10 @@ internal sealed class CaseGenerator
         {
             _starts.Add(decoder.IP);
             var instruction = decoder.Decode();
-            if (instruction.IsInvalid) return decoder.LastError == DecoderError.InvalidInstruction && _targets.Count == 0;
+            if (instruction.IsInvalid) return table.IsHosts && decoder.LastError == DecoderError.InvalidInstruction && _targets.Count == 0;
             if ((instruction.RflagsRead & undefined) != 0) return false;
             undefined |= instruction.RflagsUndefined;
-            if (InstructionTable.IsExcluded(instruction.Code) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
+            if (table.IsExcluded(instruction.Code, bits) || (bits == 64 && instruction.FlowControl != FlowControl.Next && _code.AsSpan(0, length).Contains((byte)0x66))) return false;
             if (instruction.NearBranchTarget is var target and not 0 && target < (ulong)(length - start))
             {
                 if (target < decoder.IP) return false;
@@ -158,8 +173,17 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
         if (test.Mode == CodeMode.Long && !IsCanonical(test.GsBase)) test.GsBase = CaseLayout.Data;
     }
 
+    /// <summary>A frame pointer. On a 16-bit stack its upper half means nothing, and is mostly something.</summary>
+    public ulong OnStack(ulong offset) => test.Mode is CodeMode.Based16 or CodeMode.Based32 ? Narrow(offset, 16) : offset;
+
+    /// <summary>A register's value where only some of its lower bits are an address: the others are noise, mostly.</summary>
+    public ulong Narrow(ulong offset, int bits) => bits >= test.Bits && bits != 16 || random.Chance(20) ? offset : random.Next() << bits | offset & ((1ul << bits) - 1);
+
     /// <summary>Memory operands lie at the last address of an address size.</summary>
     public bool Wraps { get; init; }
+
+    /// <summary>Memory operands lie where nothing is mapped, or at no canonical address.</summary>
+    public bool Unmapped { get; init; }
 
     /// <summary>The most bits that an address may have which has fewer than a linear one.</summary>
     public int NarrowBits => test.Bits == 64 ? 32 : 16;
@@ -192,6 +216,7 @@ internal sealed class BuildContext(TestCase test, CaseRandom random)
     public ulong Target(int size)
     {
         var data = (ulong)CaseLayout.Data;
+        if (Unmapped) return test.Bits == 64 && random.Chance(50) ? data | 0x0010_0000_0000_0000 : data + CaseLayout.DataSize + 64;
         var granule = size <= 1 ? 1 : size >= 64 ? 64 : 1 << (31 - System.Numerics.BitOperations.LeadingZeroCount((uint)size));
         switch (random.Below(20))
         {

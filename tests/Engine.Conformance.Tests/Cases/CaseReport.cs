@@ -37,6 +37,14 @@ internal static class CaseReport
         if (code[at + 5] >= 0xc0) last &= 0xef;
     }
 
+    /// <summary>Whether an instruction of the code is one of some.</summary>
+    public static bool Contains(TestCase test, Func<Code, bool> isOne)
+    {
+        foreach (var instruction in Iced.Intel.Decoder.Create(test.Bits, new ByteArrayCodeReader(test.Memory, test.CodeAt, test.CodeLength)))
+            if (isOne(instruction.Code)) return true;
+        return false;
+    }
+
     /// <summary>Whether the code contains REP MOVS, REP STOS or REP INS.</summary>
     public static bool HasRepeatedStore(TestCase test)
     {

@@ -12,9 +12,13 @@ internal sealed class CaseRun : IDisposable
 
     public CaseRun(GuestProfile profile)
     {
+        Instructions = InstructionTable.For(profile.Model.InstructionSet);
         _runner = new CaseRunner(profile);
         _runner.Seen = (_, host) => Ended += host.Vector == 3 ? 1 : 0;
     }
+
+    /// <summary>The instructions that cases are made of.</summary>
+    public InstructionTable Instructions { get; }
 
     /// <summary>Components of the XSAVE image that cases carry, a bit each.</summary>
     public ulong Components => _runner.Components;

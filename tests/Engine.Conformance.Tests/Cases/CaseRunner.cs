@@ -24,20 +24,22 @@ internal sealed unsafe class CaseRunner : IDisposable
 
     public CaseRunner(GuestProfile profile)
     {
-        _guest = new GuestMachine(profile, _oracle.XsaveMask);
+        Components = _oracle.XsaveMask & profile.Components;
+        _guest = new GuestMachine(profile, Components);
+        var size = (int)profile.Model.StandardSize(Components);
         for (var i = 0; i < _cases.Length; i++)
         {
-            _cases[i] = new TestCase(_oracle.XsaveSize, _oracle.XsaveMask);
-            _guestResults[i] = new CaseResult(_oracle.XsaveSize);
+            _cases[i] = new TestCase(size, Components);
+            _guestResults[i] = new CaseResult(size);
         }
-        _host = new CaseResult(_oracle.XsaveSize);
+        _host = new CaseResult(size);
         _options = new CompareOptions(profile.Settings.Precise, profile.Mode == GuestMode.Supervisor);
     }
 
     public GuestMachine Guest => _guest;
 
     /// <summary>Components of the XSAVE image that cases carry, a bit each.</summary>
-    public ulong Components => _oracle.XsaveMask;
+    public ulong Components { get; }
 
     /// <summary>What to do with each disagreement.</summary>
     public Action<Mismatch>? Found { get; set; }
@@ -54,6 +56,9 @@ internal sealed unsafe class CaseRunner : IDisposable
         if (_count == _cases.Length) Flush();
         return _cases[_count++];
     }
+
+    /// <summary>Drops the case that was asked for last.</summary>
+    public void TakeBack() => _count--;
 
     /// <summary>Runs the cases that were filled.</summary>
     public void Flush()
@@ -74,7 +79,7 @@ internal sealed unsafe class CaseRunner : IDisposable
                 Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(_cases[i]), CaseReport.Describe(_cases[i]) + failure.Message));
                 var profile = _guest.Profile;
                 _guest.Dispose();
-                _guest = new GuestMachine(profile, _oracle.XsaveMask);
+                _guest = new GuestMachine(profile, Components);
             }
         }
         _oracle.End();

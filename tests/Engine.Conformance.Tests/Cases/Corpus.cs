@@ -24,7 +24,7 @@ internal static class Corpus
     /// <summary>The kind of code of a line.</summary>
     public static CodeMode ModeOf(string line) => Enum.Parse<CodeMode>(line["mode=".Length..line.IndexOf(' ')]);
 
-    /// <summary>Fills a case from a line.</summary>
+    /// <summary>Fills a case from a line. Vector state beyond what this host and the guest have is left out: there the case's instruction is #UD.</summary>
     /// <exception cref="FormatException">The line is not one of <see cref="Write"/>.</exception>
     public static void Read(string line, TestCase test)
     {

@@ -165,7 +165,7 @@ internal sealed class InstructionBuilder
             instruction.SetOpKind(operand, OpKind.Memory);
             instruction.MemoryBase = (Register)((int[])[(int)Register.BX, (int)Register.EBX, (int)Register.RBX])[width];
             instruction.MemoryIndex = Register.AL;
-            if (context.IsFree(3)) context.Pin(3, context.Target(1) - context.Test.DataBase);
+            if (context.IsFree(3)) context.Pin(3, context.Narrow(context.Target(1) - context.Test.DataBase, bits));
             return;
         }
         var source = kind == OpCodeOperandKind.seg_rSI;
@@ -183,14 +183,14 @@ internal sealed class InstructionBuilder
         });
         var register = source ? 6 : 7;
         if (context.Wraps && kind != OpCodeOperandKind.es_rDI) instruction.SegmentPrefix = random.Chance(50) ? Register.FS : Register.GS;
-        if (context.IsFree(register)) context.Pin(register, context.Wraps ? context.LastOffset(bits, 16) : context.Target(8) - context.Test.DataBase);
+        if (context.IsFree(register)) context.Pin(register, context.Narrow(context.Wraps ? context.LastOffset(bits, 16) : context.Target(8) - context.Test.DataBase, bits));
     }
 
     private static void PinImplicit(BuildContext context, in Instruction instruction)
     {
         var random = context.Random;
         if (instruction.IsStringInstruction && context.IsFree(1)) context.Pin(1, (ulong)(random.Chance(85) ? random.Below(40) : random.Below(5000)));
-        if (instruction.Mnemonic == Mnemonic.Leave && context.IsFree(5)) context.Pin(5, context.Target(8) - context.Test.DataBase);
+        if (instruction.Mnemonic == Mnemonic.Leave && context.IsFree(5)) context.Pin(5, context.OnStack(context.Target(8) - context.Test.DataBase));
         if (instruction.Mnemonic is Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne && context.IsFree(1) && random.Chance(80)) context.Pin(1, (ulong)random.Below(3));
         if (instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv && context.IsFree(2) && random.Chance(60)) context.Pin(2, (ulong)random.Below(3));
     }

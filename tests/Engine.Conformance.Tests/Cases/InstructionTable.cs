@@ -1,23 +1,53 @@
-// The instructions that cases are made of, in groups that are drawn from with given weights: Iced's table without what
-// must not run on the host, what differs by design, and what reads things that the two sides cannot have in common.
+// The instructions that cases are made of, in groups that are drawn from with given weights: Iced's table without what the
+// guest's CPU model does not offer, what must not run on the host, what differs by design, and what reads things that the two
+// sides cannot have in common.
+using System.Collections.Concurrent;
 using Iced.Intel;
+using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Decode;
+using Lamina.Tests.Engines.Decode;
+using EncodingKind = Iced.Intel.EncodingKind;
 
 namespace Lamina.Tests.Engine.Conformance.Cases;
 
-/// <summary>Iced's codes by group.</summary>
-internal static class InstructionTable
+/// <summary>Iced's codes by group, for one CPU model.</summary>
+internal sealed class InstructionTable
 {
     /// <summary>Weights of the groups, in the order of <see cref="GroupOf"/>.</summary>
     private static ReadOnlySpan<byte> Weights => [34, 8, 6, 8, 14, 12, 14, 2, 2];
 
     private const int Groups = 9;
 
-    private static readonly Code[][] Long = Build(64), Middle = Build(32), Small = Build(16);
+    private static readonly ConcurrentDictionary<Extensions, InstructionTable> Tables = [];
+
+    private static readonly Extensions Host = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000 }).InstructionSet.Offered;
+
+    private readonly Extensions _offered;
+    private readonly Code[][] _long, _middle, _small;
+
+    private InstructionTable(Extensions offered)
+    {
+        _offered = offered;
+        (_long, _middle, _small) = (Build(64), Build(32), Build(16));
+    }
+
+    /// <summary>Whether the model hides nothing of the host's: what is no instruction here is none there.</summary>
+    public bool IsHosts => _offered == Host;
+
+    /// <summary>The table for what a CPU model offers.</summary>
+    public static InstructionTable For(in InstructionSet set) => Tables.GetOrAdd(set.Offered, offered => new InstructionTable(offered));
+
+    /// <summary>What the decoder knows and the model does not offer, each once: #UD, whatever the operands are.</summary>
+    public IEnumerable<Code> NotOffered(int bits) => Enum.GetValues<Code>().Where(code =>
+        code.ToOpCode() is { IsInstruction: true } opcode && (bits switch { 64 => opcode.Mode64, 32 => opcode.Mode32, _ => opcode.Mode16 })
+        && (NeededExtensions.Of(code, bits) & ~_offered) != 0
+        // BSF and BSR, then.
+        && code.Mnemonic() is not (Mnemonic.Tzcnt or Mnemonic.Lzcnt));
 
     /// <summary>Draws an instruction for a code size.</summary>
-    public static Code Draw(CaseRandom random, int bits)
+    public Code Draw(CaseRandom random, int bits)
     {
-        var table = bits switch { 64 => Long, 32 => Middle, _ => Small };
+        var table = bits switch { 64 => _long, 32 => _middle, _ => _small };
         while (true)
         {
             var at = random.Below(100);
@@ -28,7 +58,7 @@ internal static class InstructionTable
     }
 
     /// <summary>All instructions for a code size, each once.</summary>
-    public static IEnumerable<Code> All(int bits) => (bits switch { 64 => Long, 32 => Middle, _ => Small }).SelectMany(group => group);
+    public IEnumerable<Code> All(int bits) => (bits switch { 64 => _long, 32 => _middle, _ => _small }).SelectMany(group => group);
 
     /// <summary>Whether an instruction has a memory operand that is the same on all processors where it reaches over the last address.</summary>
     public static bool Wraps(Code code)
@@ -41,14 +71,14 @@ internal static class InstructionTable
         return memory >= 0 && opcode.MemorySize.GetSize() is var size && size != 10 && (size < 64 || memory != 0);
     }
 
-    private static Code[][] Build(int bits)
+    private Code[][] Build(int bits)
     {
         var groups = new List<Code>[Groups];
         for (var i = 0; i < Groups; i++) groups[i] = [];
         foreach (var code in Enum.GetValues<Code>())
         {
             var opcode = code.ToOpCode();
-            if (!opcode.IsInstruction || IsExcluded(code)) continue;
+            if (!opcode.IsInstruction || IsExcluded(code, bits) || (NeededExtensions.Of(code, bits) & ~_offered) != 0) continue;
             if (bits == 64 && IsNarrowBranch(opcode)) continue;
             if (!(bits switch { 64 => opcode.Mode64, 32 => opcode.Mode32, _ => opcode.Mode16 })) continue;
             groups[GroupOf(code, opcode)].Add(code);
@@ -85,9 +115,10 @@ internal static class InstructionTable
         or Mnemonic.Lgdt or Mnemonic.Lidt or Mnemonic.Lldt or Mnemonic.Ltr or Mnemonic.Rdmsr or Mnemonic.Wrmsr or Mnemonic.Swapgs or Mnemonic.Invd or Mnemonic.Wbinvd
         or Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2;
 
-    /// <summary>What no case may contain.</summary>
-    public static bool IsExcluded(Code code)
+    /// <summary>What no case may contain. What neither side has may be in one: both say #UD, before they look at operands.</summary>
+    public bool IsExcluded(Code code, int bits)
     {
+        if ((NeededExtensions.Of(code, bits) & Host & ~_offered) != 0) return true;
         foreach (var feature in code.CpuidFeatures())
             if (IsExcluded(feature)) return true;
         // AMD's processors read 32 bits for it, Intel's 16.
@@ -98,7 +129,6 @@ internal static class InstructionTable
     private static bool IsExcluded(CpuidFeature feature)
     {
         var name = feature.ToString();
-        if (IsMissing(feature)) return true;
         return name.StartsWith("PADLOCK", StringComparison.Ordinal) || name.StartsWith("CYRIX", StringComparison.Ordinal) || name.StartsWith("KNC", StringComparison.Ordinal)
             || name.StartsWith("AMX", StringComparison.Ordinal) || name.StartsWith("CET", StringComparison.Ordinal) || name.StartsWith("D3NOW", StringComparison.Ordinal)
             || feature is CpuidFeature.VMX or CpuidFeature.SVM or CpuidFeature.SMX or CpuidFeature.SGX1 or CpuidFeature.SEV_ES or CpuidFeature.SEV_SNP or CpuidFeature.SKINIT
@@ -109,34 +139,8 @@ internal static class InstructionTable
             or CpuidFeature.CLZERO or CpuidFeature.INVLPGB or CpuidFeature.UINTR or CpuidFeature.RDPRU or CpuidFeature.MCOMMIT or CpuidFeature.KL or CpuidFeature.AESKLE
             or CpuidFeature.HRESET or CpuidFeature.PCONFIG or CpuidFeature.SERIALIZE or CpuidFeature.INVPCID or CpuidFeature.FRED or CpuidFeature.LKGS
             or CpuidFeature.FSGSBASE or CpuidFeature.SMAP or CpuidFeature.MSRLIST or CpuidFeature.WRMSRNS or CpuidFeature.RMPQUERY or CpuidFeature.CLDEMOTE or CpuidFeature.CMPCCXADD
-            or CpuidFeature.RAO_INT or CpuidFeature.MOVDIR64B or CpuidFeature.MOVDIRI or CpuidFeature.TSXLDTRK or CpuidFeature.UDBG;
-    }
-
-    // What this host lacks: the engine may find a page fault before it finds that.
-    private static bool IsMissing(CpuidFeature feature)
-    {
-        var (leaf, subleaf, register, bit) = feature.ToString() switch
-        {
-            "AVX512_FP16" => (7, 0, 3, 23),
-            "AVX_VNNI" => (7, 1, 0, 4),
-            "AVX512_BF16" => (7, 1, 0, 5),
-            "AVX_IFMA" => (7, 1, 0, 23),
-            "SHA512" => (7, 1, 0, 0),
-            "SM3" => (7, 1, 0, 1),
-            "SM4" => (7, 1, 0, 2),
-            "AVX_VNNI_INT8" => (7, 1, 3, 4),
-            "AVX_NE_CONVERT" => (7, 1, 3, 5),
-            "AVX_VNNI_INT16" => (7, 1, 3, 10),
-            "AVX512_VP2INTERSECT" => (7, 0, 3, 8),
-            "AVX512ER" => (7, 0, 1, 27),
-            "AVX512PF" => (7, 0, 1, 26),
-            "AVX512_4VNNIW" => (7, 0, 3, 2),
-            "AVX512_4FMAPS" => (7, 0, 3, 3),
-            _ => (0, 0, 0, 0),
-        };
-        if (leaf == 0) return false;
-        var (a, b, c, d) = System.Runtime.Intrinsics.X86.X86Base.CpuId(leaf, subleaf);
-        return (((int[])[a, b, c, d])[register] >> bit & 1) == 0;
+            or CpuidFeature.RAO_INT or CpuidFeature.MOVDIR64B or CpuidFeature.MOVDIRI or CpuidFeature.AVX_NE_CONVERT or CpuidFeature.AVX_VNNI_INT8 or CpuidFeature.AVX_VNNI_INT16
+            or CpuidFeature.SHA512 or CpuidFeature.SM3 or CpuidFeature.SM4 or CpuidFeature.AVX512ER or CpuidFeature.AVX512PF or CpuidFeature.AVX512_4VNNIW or CpuidFeature.AVX512_4FMAPS or CpuidFeature.TSXLDTRK or CpuidFeature.UDBG;
     }
 
     private static bool IsExcluded(Mnemonic mnemonic) => mnemonic is Mnemonic.Syscall or Mnemonic.Sysenter or Mnemonic.Sysret or Mnemonic.Sysretq or Mnemonic.Sysexit or Mnemonic.Sysexitq

@@ -111,8 +111,10 @@ internal sealed class TestCase(int xsaveSize, ulong xsaveMask)
         bytes.CopyTo(Memory.AsSpan(at));
     }
 
+    /// <summary>Puts bytes into the vector state; nothing where they belong to a component that the case does not carry.</summary>
     public void PatchXsave(int at, ReadOnlySpan<byte> bytes)
     {
+        if (at + bytes.Length > Xsave.Length) return;
         XsavePatches.Add((at, bytes.ToArray()));
         bytes.CopyTo(Xsave.AsSpan(at));
     }

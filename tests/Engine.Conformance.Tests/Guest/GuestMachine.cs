@@ -2,8 +2,10 @@
 // ends it. One thread only.
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Engines;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Settings;
+using Lamina.Engines.X86.Cpuid;
 using Lamina.Tests.Engine.Conformance.Cases;
 
 namespace Lamina.Tests.Engine.Conformance.Guest;
@@ -29,9 +31,12 @@ internal enum GuestMode
 /// <param name="Settings">The translator's.</param>
 /// <param name="Mode">The CPU's mode.</param>
 /// <param name="Archived">Each case runs twice: what counts is the second time, with the translations of the first out of an archive.</param>
-internal sealed record GuestProfile(string Name, TranslatorSettings Settings, GuestMode Mode = GuestMode.User, bool Archived = false)
+/// <param name="CpuModel">What the guest's CPU offers. Hosts that have less than another still test all lower models.</param>
+internal sealed record GuestProfile(string Name, TranslatorSettings Settings, GuestMode Mode = GuestMode.User, bool Archived = false, string CpuModel = "host")
 {
     private const int CodeBytes = 16 << 20;
+
+    private CpuModel? _model;
 
     public static IReadOnlyList<GuestProfile> All { get; } =
     [
@@ -42,10 +47,23 @@ internal sealed record GuestProfile(string Name, TranslatorSettings Settings, Gu
         new("legacy", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Legacy),
         new("archived", new TranslatorSettings { CodeBufferBytes = CodeBytes }, Archived: true),
         new("real", new TranslatorSettings { CodeBufferBytes = CodeBytes }, GuestMode.Real),
+        new("no-avx512", new TranslatorSettings { CodeBufferBytes = CodeBytes }, CpuModel: "host,-avx512f"),
+        new("no-avx2", new TranslatorSettings { CodeBufferBytes = CodeBytes }, CpuModel: "host,-avx2,-bmi1,-abm"),
+        new("no-avx", new TranslatorSettings { CodeBufferBytes = CodeBytes }, CpuModel: "host,-avx"),
+        new("v2", new TranslatorSettings { CodeBufferBytes = CodeBytes }, CpuModel: "x86-64-v2"),
     ];
 
-    /// <summary>How many cases a run has. To give translations back after each takes milliseconds.</summary>
-    public long Cases => Archived ? RunLength.Cases / 5 : RunLength.Cases;
+    /// <summary>How many cases a run has. To give translations back after each takes milliseconds; lower models share a run's length.</summary>
+    public long Cases => Archived ? RunLength.Cases / 5 : IsHost ? RunLength.Cases : RunLength.Cases / 4;
+
+    /// <summary>Whether the CPU offers all that the host has and the engine gives.</summary>
+    public bool IsHost => CpuModel == CpuModels.Host;
+
+    /// <summary>The CPU's model.</summary>
+    public CpuModel Model => _model ??= Lamina.Engines.X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, Selection = CpuSelection.Parse(CpuModel) });
+
+    /// <summary>Components of vector state, x87's and SSE's among them.</summary>
+    public ulong Components => Model.XcrMask | 3;
 
     /// <summary>Whether cases may do what users may not.</summary>
     public bool IsPrivileged => Mode is GuestMode.Supervisor or GuestMode.Real;
@@ -81,7 +99,7 @@ internal sealed class GuestMachine : IDisposable
         _memory = new GuestMemory([new MemoryRange(0, GuestTables.RamSize), .. profile.Mode == GuestMode.Real ? RealTables.Ranges : []]);
         _archive = profile.Archived ? Directory.CreateTempSubdirectory("lamina-archive-") : null;
         var settings = profile.Settings with { ArchiveFolder = _archive?.FullName, ArchiveWorthwhileBytes = 0 };
-        _machine = new TranslatorEngine(settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1));
+        _machine = new TranslatorEngine(settings).CreateMachine(new EngineMachineOptions(_memory, new FakeClock(), 1) { CpuModel = profile.CpuModel });
         Vcpu = _machine.CreateVcpu(new VcpuOptions(0, _bus, Apic));
         GuestTables.Write(_memory);
         LegacyTables.Write(_memory);
@@ -90,7 +108,7 @@ internal sealed class GuestMachine : IDisposable
             _ended = true;
             Vcpu.Kick();
         };
-        _state.Xcr0 = vectorMask;
+        _state.Xcr0 = profile.Model.XcrMask == 0 ? 1 : vectorMask;
         SetMode(profile.Mode);
         _state.Dr[6] = 0xffff_0ff0;
         _state.Dr[7] = 0x400;
@@ -171,7 +189,7 @@ internal sealed class GuestMachine : IDisposable
     {
         var legacy = mode == GuestMode.Legacy;
         _state.Cr0 = mode == GuestMode.Real ? RealCr0 : ProtectedCr0;
-        _state.Cr4 = Cr4;
+        _state.Cr4 = Cr4 & Profile.Model.Cr4Mask;
         _state.Efer = mode switch { GuestMode.Real => 0, GuestMode.Legacy => LegacyEfer, _ => LongEfer };
         _state.Cr3 = mode switch { GuestMode.Supervisor => GuestTables.SupervisorRoot, GuestMode.Legacy => LegacyTables.Root, _ => GuestTables.UserRoot };
         _state.Gdtr = legacy ? LegacyTables.GdtRegister : GuestTables.GdtRegister;

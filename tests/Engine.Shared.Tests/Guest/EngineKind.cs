@@ -32,6 +32,9 @@ internal static class EngineKind
         return new KvmEngine(name switch { Kvm => KvmIrqchip.User, KvmSplit => KvmIrqchip.Split, _ => KvmIrqchip.Kernel });
     }
 
+    /// <summary>Whether what is made pending comes at the very first instruction that lets it in: not where software plays the host's processor.</summary>
+    internal static bool IsExact(string name) => !IsKvm(name) || (s_kvmSpeed.Value >= KvmSupport.SlowestHardware && !InQemu);
+
     /// <summary>Skips a test whose guest needs the exactness of hardware.</summary>
     internal static void SkipWhereSoftwareAssisted() => Assert.SkipUnless(s_kvmSpeed.Value >= KvmSupport.SlowestHardware,
         $"this host's {KvmSupport.DefaultPath} is software-assisted ({s_kvmSpeed.Value / 1e6:0.0} million instructions a second) and does not carry this guest's exceptions; the nested test runs it");
@@ -39,7 +42,15 @@ internal static class EngineKind
     /// <summary>Skips a test that needs what QEMU 7.2 does not do where it emulates the host's CPU.</summary>
     internal static void SkipInQemu(string why)
     {
-        const int hypervisor = 0x4000_0000, signature = 0x5447_4354; // "TCGT", of "TCGTCGTCGTCG"
-        Assert.SkipWhen((X86Base.CpuId(1, 0).Ecx & 1 << 31) != 0 && X86Base.CpuId(hypervisor, 0).Ebx == signature, $"the host's CPU is emulated by QEMU, which {why}");
+        Assert.SkipWhen(InQemu, $"the host's CPU is emulated by QEMU, which {why}");
+    }
+
+    private static bool InQemu
+    {
+        get
+        {
+            const int hypervisor = 0x4000_0000, signature = 0x5447_4354; // "TCGT", of "TCGTCGTCGTCG"
+            return (X86Base.CpuId(1, 0).Ecx & 1 << 31) != 0 && X86Base.CpuId(hypervisor, 0).Ebx == signature;
+        }
     }
 }

@@ -28,6 +28,8 @@ internal static class RealPrograms
         c.div(si);
         c.imul(di, ax, 77);
         c.push(ax);
+        // Defines all flags: after MUL, DIV, IMUL, SHLD and BSR processors differ in some.
+        c.cmp(di, ax);
         c.pushf();
         c.pop(bp);
         c.neg(bx);
@@ -35,6 +37,7 @@ internal static class RealPrograms
         c.shld(ecx, edx, 5);
         c.bsr(si, di);
         c.cwd();
+        c.cmp(dx, ax);
     }, (_, state) => Assert.Equal(0x6FFEul, state.Gpr[GprIndex.Rsp]));
 
     internal static GuestProgram Strings { get; } = new(GuestMode.Real, c =>

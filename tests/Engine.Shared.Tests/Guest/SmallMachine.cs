@@ -21,16 +21,16 @@ internal sealed class SmallMachine : IDisposable
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private volatile bool _ended;
 
-    internal SmallMachine(string engine, int cpus = 1)
-        : this(EngineKind.Create(engine), cpus)
+    internal SmallMachine(string engine, int cpus = 1, string cpuModel = "host")
+        : this(EngineKind.Create(engine), cpus, cpuModel)
     {
     }
 
-    internal SmallMachine(IEngine engine, int cpus = 1)
+    internal SmallMachine(IEngine engine, int cpus = 1, string cpuModel = "host")
     {
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
-        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus));
+        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel });
         Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
         _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
@@ -120,8 +120,11 @@ internal sealed class SmallMachine : IDisposable
     }
 
     /// <summary>Sends vCPU 0 an interrupt.</summary>
-    internal bool Interrupt(byte vector) =>
-        ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage(0, Logical: false, InterruptDeliveryMode.Fixed, vector, Level: false));
+    internal bool Interrupt(byte vector) => Send(0, InterruptDeliveryMode.Fixed, vector);
+
+    /// <summary>Sends a vCPU a message, as another vCPU or a device would.</summary>
+    internal bool Send(int vcpu, InterruptDeliveryMode mode, byte vector = 0) =>
+        ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage((uint)vcpu, Logical: false, mode, vector, Level: false));
 
     /// <summary>The registers of vCPU 0's local APIC.</summary>
     internal LocalApicImage LocalApic

@@ -50,8 +50,14 @@ internal static class StateComparison
         yield return ("XCR0", s.Xcr0);
         foreach (var n in (int[])[0, 1, 2, 3, 6, 7]) yield return ($"DR{n}", s.Dr[n]);
         yield return ("activity", (ulong)s.Activity);
-        yield return ("interrupt shadow", s.InterruptShadow ? 1ul : 0);
+        yield return ("interrupt shadow", (ulong)s.Shadow);
         yield return ("NMI blocked", s.NmiBlocked ? 1ul : 0);
+        yield return ("pending INIT", s.Pending.Init ? 1ul : 0);
+        yield return ("pending start-up", s.Pending.StartUp ?? 0x100ul);
+        yield return ("pending NMI", s.Pending.Nmi ? 1ul : 0);
+        yield return ("pending interrupt", s.Pending.Interrupt ?? 0x100ul);
+        yield return ("pending debug trap", s.Pending.DebugTrap);
+        for (var n = 0; n < 4; n++) yield return ($"PDPTE {n}", s.Pdptes?[n] ?? 0);
     }
 
     /// <summary>The registers as a program sees them: components in their initial state have their initial bytes.</summary>

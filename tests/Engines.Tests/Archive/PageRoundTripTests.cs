@@ -6,15 +6,14 @@ using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
-using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 using Assembler = Iced.Intel.Assembler;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
 
 namespace Lamina.Tests.Engines.Archive;
 
@@ -102,7 +101,7 @@ public sealed unsafe class PageRoundTripTests : IDisposable
         using var after = new Side(_folder.FullName, Second, _page);
         Assert.NotNull(after.Translate(Second));
         var adopter = new PageAdopter(after.Buffer, new ByteFingerprint());
-        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.HasSmap));
+        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.InstructionSet));
         var bytes = Array.Empty<byte>();
         bytes = archive.Read(PageHash.Of(_page), ref bytes).ToArray();
         Assert.True(PageImage.TryRead(bytes, out var sound));
@@ -271,13 +270,13 @@ public sealed unsafe class PageRoundTripTests : IDisposable
             Write(physical, page);
             Settings = new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes, ArchiveFolder = folder, ArchiveWorthwhileBytes = 0 };
             var model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, VcpuCount = 1 });
-            HasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
+            InstructionSet = model.InstructionSet;
             Store = new TranslationStore(_memory, Settings, model);
         }
 
         public TranslatorSettings Settings { get; }
 
-        public bool HasSmap { get; }
+        public InstructionSet InstructionSet { get; }
 
         public TranslationStore Store { get; }
 

@@ -1,5 +1,5 @@
 // The proof of the decoder: every opcode of every map with all prefixes and operand forms, and random bytes, against Iced.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 
 namespace Lamina.Tests.Engines.Decode;

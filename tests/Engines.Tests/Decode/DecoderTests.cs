@@ -1,21 +1,23 @@
 // What the decoder promises, one behaviour a test, with bytes that a reader can check against the manual.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Xunit;
 
 namespace Lamina.Tests.Engines.Decode;
 
 public sealed class DecoderTests
 {
+    private static InstructionSet Everything(bool ignoresUnused = false) => new(Extensions.All, ignoresUnused);
+
     private static Instruction Decode(string hex, CodeSize size = CodeSize.Code64)
     {
         byte[] code = Convert.FromHexString(hex.Replace(" ", ""));
-        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, size, out Instruction instruction));
+        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, size, Everything(), out Instruction instruction));
         Assert.Equal(code.Length, instruction.Length);
         return instruction;
     }
 
     private static DecodeResult Result(string hex, CodeSize size = CodeSize.Code64, bool ignoresUnused = false) =>
-        InstructionDecoder.Decode(Convert.FromHexString(hex.Replace(" ", "")), size, ignoresUnused, out _);
+        InstructionDecoder.Decode(Convert.FromHexString(hex.Replace(" ", "")), size, Everything(ignoresUnused), out _);
 
     [Theory]
     [InlineData("62 F1 44 00 12 C9", CodeSize.Code32)] // VMOVHLPS, V' = 0
@@ -411,10 +413,10 @@ public sealed class DecoderTests
     {
         byte[] code = Convert.FromHexString(hex.Replace(" ", ""));
 
-        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, out _));
+        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, Everything(), out _));
         for (int length = 0; length < code.Length; length++)
         {
-            Assert.Equal(DecodeResult.Truncated, InstructionDecoder.Decode(code.AsSpan(0, length), CodeSize.Code64, out _));
+            Assert.Equal(DecodeResult.Truncated, InstructionDecoder.Decode(code.AsSpan(0, length), CodeSize.Code64, Everything(), out _));
         }
     }
 
@@ -429,13 +431,13 @@ public sealed class DecoderTests
         for (int i = 0; i < 200_000; i++)
         {
             random.NextBytes(code);
-            if (InstructionDecoder.Decode(code, size, out Instruction whole) != DecodeResult.Ok)
+            if (InstructionDecoder.Decode(code, size, Everything(), out Instruction whole) != DecodeResult.Ok)
             {
                 continue;
             }
-            Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code[..whole.Length], size, out Instruction exact));
+            Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code[..whole.Length], size, Everything(), out Instruction exact));
             Assert.Equal(whole, exact);
-            Assert.Equal(DecodeResult.Truncated, InstructionDecoder.Decode(code[..random.Next(whole.Length)], size, out _));
+            Assert.Equal(DecodeResult.Truncated, InstructionDecoder.Decode(code[..random.Next(whole.Length)], size, Everything(), out _));
         }
     }
 }

@@ -1,8 +1,8 @@
 // What Iced's description means in the decoder's terms.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
-using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using Lamina.Engines.X86.Decode;
+using EncodingKind = Lamina.Engines.X86.Decode.EncodingKind;
+using Instruction = Lamina.Engines.X86.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Tests.Engines.Decode;

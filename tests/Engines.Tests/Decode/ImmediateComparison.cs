@@ -1,7 +1,7 @@
 // Comparison of immediate operands, branch displacements and far pointers with Iced's.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using Lamina.Engines.X86.Decode;
+using Instruction = Lamina.Engines.X86.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Tests.Engines.Decode;

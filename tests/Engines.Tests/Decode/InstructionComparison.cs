@@ -1,8 +1,8 @@
 // Field-by-field comparison of one instruction with Iced's decoding and instruction information.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
-using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using Lamina.Engines.X86.Decode;
+using EncodingKind = Lamina.Engines.X86.Decode.EncodingKind;
+using Instruction = Lamina.Engines.X86.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Tests.Engines.Decode;

@@ -1,7 +1,7 @@
 // Where the decoder means to differ from Iced, each with its reason. Everything else must be equal.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
+using Lamina.Engines.X86.Decode;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
 using EncodingKind = Iced.Intel.EncodingKind;
 using Theirs = Iced.Intel.Instruction;
 

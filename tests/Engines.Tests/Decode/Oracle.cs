@@ -1,11 +1,11 @@
 // The oracle of the decoder's tests: the same bytes decoded by Iced, and a comparison field by field. It says what
 // differs in words, with the bytes; what differs on purpose is in IntendedDifferences.
 using Iced.Intel;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Xunit;
-using CodeSize = Lamina.Engines.Translator.Decode.CodeSize;
-using EncodingKind = Lamina.Engines.Translator.Decode.EncodingKind;
-using Instruction = Lamina.Engines.Translator.Decode.Instruction;
+using CodeSize = Lamina.Engines.X86.Decode.CodeSize;
+using EncodingKind = Lamina.Engines.X86.Decode.EncodingKind;
+using Instruction = Lamina.Engines.X86.Decode.Instruction;
 using Theirs = Iced.Intel.Instruction;
 
 namespace Lamina.Tests.Engines.Decode;
@@ -45,7 +45,7 @@ internal sealed class Oracle(CodeSize size)
         int bits = size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 };
         var decoder = Iced.Intel.Decoder.Create(bits, bytes, DecoderOptions.ForceReservedNop);
         Theirs theirs = decoder.Decode();
-        DecodeResult result = InstructionDecoder.Decode(code, size, ignoresUnused: false, out Instruction ours);
+        DecodeResult result = InstructionDecoder.Decode(code, size, new InstructionSet(Extensions.All, IgnoresUnused: false), out Instruction ours);
         bool offered = IntendedDifferences.IsOffered(theirs.Code);
         DecodeResult expected = decoder.LastError switch
         {
@@ -64,7 +64,22 @@ internal sealed class Oracle(CodeSize size)
             return;
         }
         _seen.Add(theirs.Code);
+        CompareNeeds(check, code, theirs.Code, ours);
         new InstructionComparison(check, ours, theirs, _factory.GetInfo(theirs), bits).Run();
+    }
+
+    // With exactly what it needs it is the same instruction; without any one of these it is #UD, or another (BSF for TZCNT).
+    private void CompareNeeds(Check check, ReadOnlySpan<byte> code, Code theirs, in Instruction ours)
+    {
+        Extensions needed = NeededExtensions.Of(theirs, size switch { CodeSize.Code16 => 16, CodeSize.Code32 => 32, _ => 64 });
+        check.Equal("what suffices for it", DecodeResult.Ok, InstructionDecoder.Decode(code, size, new InstructionSet(needed, IgnoresUnused: false), out _));
+        for (var rest = (ulong)needed; rest != 0; rest &= rest - 1)
+        {
+            var one = (Extensions)(rest & (0 - rest));
+            DecodeResult result = InstructionDecoder.Decode(code, size, new InstructionSet(Extensions.All & ~one, IgnoresUnused: false), out Instruction other);
+            bool isBitScan = theirs.Mnemonic() is Mnemonic.Tzcnt or Mnemonic.Lzcnt && result == DecodeResult.Ok && other is { MandatoryPrefix: 0 } && other.Opcode == ours.Opcode;
+            check.Equal($"what it is without {one}", true, result == DecodeResult.Invalid || isBitScan);
+        }
     }
 
     /// <summary>Notes a difference the first time its kind is seen.</summary>

@@ -1,7 +1,7 @@
 // The host CPU as oracle for the C# executor: runs one user-mode instruction with given registers, flags, vector state
 // and a memory window, natively and on a guest processor whose page tables map the window at the same addresses.
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Host;
@@ -52,14 +52,14 @@ internal sealed unsafe class HostRunner : IDisposable
     private readonly HostReservation _window = HostReservation.Reserve(WindowSize);
     private readonly byte* _state;
 
-    public HostRunner()
+    public HostRunner(string model = CpuSelection.HostName)
     {
         _code.MapShared(0, 4096, _codeMemory, 0, MappingAccess.ReadWrite);
         _code.MapShared(4096, 4096, _codeMemory, 0, MappingAccess.ReadExecute);
         _window.MapAnonymous(0, WindowSize);
         _state = (byte*)NativeMemory.AlignedAlloc(VectorsAt + 8192, 64);
         new Span<byte>(_state, VectorsAt + 8192).Clear();
-        Model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000 });
+        Model = CpuModel.ForHost(new CpuModelOptions { TscHz = 1_000_000_000, Selection = CpuSelection.Parse(model) });
         Guest = new TestMachine(Model);
         Guest.EnterLong(cpl: 3);
         MapWindow();
@@ -96,7 +96,7 @@ internal sealed unsafe class HostRunner : IDisposable
     /// <summary>Runs on the guest; a string instruction goes on until it is done.</summary>
     public Outcome RunOnGuest(ReadOnlySpan<byte> code, out Instruction instruction)
     {
-        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, out instruction));
+        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(code, CodeSize.Code64, Model.InstructionSet, out instruction));
         Guest.Context->Rip = TestMachine.Code;
         while (true)
         {

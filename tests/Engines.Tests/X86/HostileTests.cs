@@ -1,7 +1,7 @@
 // A hostile guest: random instructions with random state in every mode. Nothing may throw or hang, and an instruction that
 // faults leaves registers as they were, save those that are done in parts.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Segmentation;
 using Xunit;
@@ -54,7 +54,7 @@ public sealed unsafe class HostileTests
             random.NextBytes(code);
             if (random.Next(3) == 0) code[0] = 0x0f;
             var size = machine.Processor.Is64Bit ? CodeSize.Code64 : (machine.Context->Cs.Attributes & 0x4000) != 0 ? CodeSize.Code32 : CodeSize.Code16;
-            if (InstructionDecoder.Decode(code, size, out var instruction) != DecodeResult.Ok || instruction.Id == InstructionId.Plain) continue;
+            if (InstructionDecoder.Decode(code, size, machine.Processor.Model.InstructionSet, out var instruction) != DecodeResult.Ok || instruction.Id == InstructionId.Plain) continue;
             executed++;
             var before = *machine.Context;
             var flags = machine.Flags;

@@ -1,5 +1,6 @@
 // Model-specific registers: their write checks, what they drive, and the paravirtual clock's structures.
 using Lamina.Core.Engine;
+using Lamina.Core.Time;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Memory;
@@ -34,8 +35,7 @@ public sealed unsafe class MsrTests
     [InlineData(0x179u, 0ul, false)]
     [InlineData(0x400u, 0ul, false)] // no machine-check banks
     [InlineData(0x12345u, 0ul, false)]
-    [InlineData(0xc001_0000u, 0ul, true)] // an event select that stays off
-    [InlineData(0xc001_0000u, 1ul, false)]
+    [InlineData(0xc001_0000u, 0ul, true)]
     [InlineData(0xc001_0200u, 0ul, false)]
     public void WritesAreChecked(uint index, ulong value, bool accepted)
     {
@@ -118,13 +118,88 @@ public sealed unsafe class MsrTests
         Assert.True(machine.Processor.TryWriteMsr(MsrIndex.SystemTime, TestMachine.Data | 1));
 
         Assert.Equal(8u, machine.Read<uint>(TestMachine.Data));
-        Assert.Equal((machine.Clock.Tsc, 5_000_000_000ul), (machine.Read<ulong>(TestMachine.Data + 8), machine.Read<ulong>(TestMachine.Data + 16)));
         Assert.Equal(1, machine.Read<byte>(TestMachine.Data + 29)); // stable
+        Assert.InRange(TimeAt(machine, TestMachine.Data, machine.Clock.Tsc), 4_999_999_990ul, 5_000_000_000ul);
         var multiplier = machine.Read<uint>(TestMachine.Data + 24);
         var shift = machine.Read<sbyte>(TestMachine.Data + 28);
         UInt128 ticks = machine.Clock.TscHz;
         ticks = shift < 0 ? ticks >> -shift : ticks << shift;
         Assert.InRange((ulong)(ticks * multiplier >> 32), 999_999_990ul, 1_000_000_000ul);
+    }
+
+    // As pvclock_clocksource_read does it.
+    private static ulong TimeAt(TestMachine machine, ulong structure, ulong tsc)
+    {
+        UInt128 ticks = tsc - machine.Read<ulong>(structure + 8);
+        var shift = machine.Read<sbyte>(structure + 28);
+        ticks = shift < 0 ? ticks >> -shift : ticks << shift;
+        return machine.Read<ulong>(structure + 16) + (ulong)(ticks * machine.Read<uint>(structure + 24) >> 32);
+    }
+
+    [Fact]
+    public void VcpusThatAskAtDifferentMomentsComputeTheSameTime()
+    {
+        using var machine = new TestMachine();
+        // Time passes whenever a clock is read, and by the time-stamp counter more than by nanoseconds.
+        var clock = new PassingClock();
+        ulong[] places = [TestMachine.Data, TestMachine.Data + 0x40, TestMachine.Data + 0x80];
+        ulong[] ahead = [0, 12_345, unchecked((ulong)-999)];
+        for (var n = 0; n < places.Length; n++)
+            new ParavirtualClock(machine.Memory, clock).WriteSystemTime(places[n] | 1, ahead[n]);
+
+        for (var tsc = 1ul << 32; tsc < 1ul << 50; tsc += tsc / 3)
+            Assert.Single(places.Select((place, n) => TimeAt(machine, place, tsc + ahead[n])).Distinct());
+    }
+
+    [Fact]
+    public void AGuestWhoseStateIsPutBackIsToldThatItWasStopped()
+    {
+        using var machine = new TestMachine();
+        var state = new VcpuState();
+        Assert.True(machine.Processor.TryWriteMsr(MsrIndex.SystemTime, TestMachine.Data | 1));
+        machine.Processor.Save(state);
+
+        Assert.Empty(machine.Processor.Load(state));
+
+        Assert.Equal(3, machine.Read<byte>(TestMachine.Data + 29));
+    }
+
+    [Theory]
+    [InlineData(0xc001_0000u)]
+    [InlineData(0xc001_0003u)]
+    [InlineData(0xc001_0004u)]
+    [InlineData(0xc001_0007u)]
+    public void CountersThatNobodyAnnouncesTakeWritesAndStayZero(uint index)
+    {
+        using var machine = new TestMachine();
+
+        Assert.True(machine.Processor.TryWriteMsr(index, 0x530076));
+
+        Assert.True(machine.Processor.TryReadMsr(index, out var value));
+        Assert.Equal(0ul, value);
+    }
+
+    [Fact]
+    public void RegistersOfCountersBelongToTheirVendor()
+    {
+        foreach (var (index, vendor) in ((uint, CpuVendor)[])[(0xc1, CpuVendor.Intel), (0xc2, CpuVendor.Intel), (0x186, CpuVendor.Intel), (0x187, CpuVendor.Intel), (0xc001_0000, CpuVendor.Amd)])
+            foreach (var of in Enum.GetValues<CpuVendor>())
+                Assert.Equal(of == vendor, new PlainMsrs(of).TryWrite(index, 5));
+    }
+
+    private sealed class PassingClock : IMachineClock
+    {
+        private long _reads;
+
+        public long NowNanoseconds => 1_000_000 + 700 * ++_reads;
+
+        public DateTimeOffset WallClock => DateTimeOffset.UnixEpoch.AddSeconds(1_700_000_005);
+
+        public ulong TscHz => 2_000_000_000;
+
+        public ulong ReadTsc() => 2_000_000 + 1_900 * (ulong)++_reads;
+
+        public IDeviceTimer CreateTimer(Action expired) => throw new NotSupportedException("a processor by itself has no timers");
     }
 
     [Theory]
@@ -217,14 +292,30 @@ public sealed unsafe class MsrTests
     }
 
     [Fact]
-    public void AStateOfARicherProcessorIsRefusedWithASentence()
+    public void WhatAStateHasThatTheProcessorHasNotIsTold()
+    {
+        using var machine = new TestMachine();
+        var state = new VcpuState();
+        machine.Processor.Save(state);
+        state.Msrs[0x1234_5678] = 1;
+        state.Msrs[0x1234_5679] = 0;
+
+        Assert.Equal(["MSR 0x12345678 with 0x1"], machine.Processor.Load(state));
+    }
+
+    [Fact]
+    public void AStateThatTheProcessorCannotBeInIsRefusedByName()
     {
         using var machine = new TestMachine();
         var state = new VcpuState();
         machine.Processor.Save(state);
         state.Xcr0 |= 1 << 9;
+        state.Cr4 |= 1 << 12;
 
-        Assert.Contains("does not offer", Assert.Throws<ArgumentException>(() => machine.Processor.Load(state)).Message, StringComparison.Ordinal);
+        var refused = Assert.Throws<ArgumentException>(() => machine.Processor.Load(state));
+
+        Assert.Contains("(XCR0 0x200, CR4 0x1000)", refused.Message, StringComparison.Ordinal);
+        Assert.Equal((0ul, 1ul), (machine.Context->Cr4, machine.Context->Xcr0));
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 // Page walks in every mode, against the rules of SDM vol. 3, 4.6.1 written down once more, independently.
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 using Xunit;
 

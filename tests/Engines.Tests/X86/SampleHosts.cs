@@ -50,6 +50,17 @@ internal static class SampleHosts
         return new HostCpuid(table);
     }
 
+    /// <summary>AMD's, with these components of the XSAVE state only.</summary>
+    public static HostCpuid WithComponents(uint components)
+    {
+        var everything = Amd();
+        var table = new Dictionary<(uint, uint), CpuidResult>();
+        foreach (var leaf in (ReadOnlySpan<uint>)[0, 1, 7, 0x8000_0000, 0x8000_0001, 0x8000_0008]) table[(leaf, 0)] = everything[leaf];
+        for (var n = 0u; n < 8; n++) table[(0xd, n)] = everything[0xd, n];
+        table[(0xd, 0)] = table[(0xd, 0)] with { Eax = components };
+        return new HostCpuid(table);
+    }
+
     /// <summary>An old processor of Intel's: no AVX, no XSAVE, no gigabyte pages.</summary>
     public static HostCpuid OldIntel()
     {

@@ -6,7 +6,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
 using Lamina.Engines.X86.Segmentation;
@@ -225,7 +225,7 @@ internal sealed unsafe class TestMachine : IDisposable
         Span<byte> bytes = stackalloc byte[15];
         Assert.True(Processor.TryReadForDebugger(Context->Cs.Base + Context->Rip, bytes));
         var size = Processor.Is64Bit ? CodeSize.Code64 : (Context->Cs.Attributes & 0x4000) != 0 ? CodeSize.Code32 : CodeSize.Code16;
-        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(bytes, size, out var instruction));
+        Assert.Equal(DecodeResult.Ok, InstructionDecoder.Decode(bytes, size, Processor.Model.InstructionSet, out var instruction));
         return Processor.Execute(in instruction);
     }
 

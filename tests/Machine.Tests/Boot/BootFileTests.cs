@@ -74,5 +74,36 @@ public sealed class BootFileTests : IDisposable
         Assert.Contains("shorter", refusal.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_large_file_arrives_whole_and_nothing_beside_it()
+    {
+        const int start = 0x1234, skip = 77, length = (17 << 20) + 5;
+        var content = new byte[skip + length + 9];
+        new Random(1).NextBytes(content);
+        File.WriteAllBytes($"{_folder}/large", content);
+        using var file = BootFile.Open("kernel", $"{_folder}/large", 32 << 20);
+        using var memory = new GuestMemory([new MemoryRange(0, 32 << 20)]);
+
+        file.CopyTo(memory, start, skip, length);
+
+        Assert.True(memory.TrySlice(0, 32 << 20, out var all));
+        Assert.True(all.Slice(start, length).SequenceEqual(content.AsSpan(skip, length)));
+        Assert.False(all[..start].ContainsAnyExcept((byte)0));
+        Assert.False(all[(start + length)..].ContainsAnyExcept((byte)0));
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(12 << 20)]
+    public void A_large_file_that_became_shorter_ends_the_copy_in_the_same_sentence(int left)
+    {
+        File.WriteAllBytes($"{_folder}/shrinks", new byte[17 << 20]);
+        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 32 << 20);
+        using var memory = new GuestMemory([new MemoryRange(0, 32 << 20)]);
+        File.WriteAllBytes($"{_folder}/shrinks", new byte[left]);
+
+        Assert.Contains("shorter", Assert.Throws<MachineException>(() => file.CopyTo(memory, 0, 0, 17 << 20)).Message, StringComparison.Ordinal);
+    }
+
     private static string Refusal(string path) => Assert.Throws<MachineException>(() => BootFile.Open("kernel", path, 1 << 20)).Message;
 }

@@ -1,6 +1,7 @@
 // What doctor says of hosts of all kinds.
 using Lamina.Choice;
 using Lamina.Doctor;
+using Lamina.Engines;
 using Lamina.Host;
 using Xunit;
 
@@ -26,6 +27,13 @@ public sealed class HostReportTests
         Assert.Equal("kvm", report.AutoEngine);
         Assert.All(report.Checks, check => Assert.True(check.Status == HostCheckStatus.Good && check.Remedy is null, check.ToString()));
         Assert.Equal(report.Checks.Count, report.Checks.Select(check => check.Name).Distinct().Count());
+    }
+
+    [Fact]
+    public void The_highest_level_of_CPU_model_is_named()
+    {
+        Assert.Contains("x86-64-v3", Check(Report(), "cpu-model").Finding, StringComparison.Ordinal);
+        Assert.Contains(CpuModels.HighestLevel(), CpuModels.Names);
     }
 
     [Fact]
@@ -160,6 +168,7 @@ public sealed class HostReportTests
         MeasureTranslator = () => 7e8,
         WhyNoIoUring = () => null,
         Processors = 4,
+        HighestCpuModel = () => "x86-64-v3",
         Disk = ("/srv", 50L << 30),
         CodeArchive = ("/srv/code", null),
     };

@@ -133,12 +133,13 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
         Copy(_state, state);
     }
 
-    public void SetState(VcpuState state)
+    public IReadOnlyList<string> SetState(VcpuState state)
     {
         CheckParked();
         // A start: the loader's entry is not where the script stands.
         if (state.Rip != _state.Rip || _running is null) (_running, Starts) = (script(this).GetEnumerator(), Starts + 1);
         Copy(state, _state);
+        return [];
     }
 
     public bool TryReadLinear(ulong address, Span<byte> data) => machine.Memory.TryRead(address, data);

@@ -95,33 +95,4 @@ public sealed class FullDisksTests : IDisposable
     private void Full(string path) => _disks.Change(path, waits: true, () => _retries++);
 
     private void Space(string path) => _disks.Change(path, waits: false, () => _retries++);
-
-    private sealed class NoHardware : IHardware
-    {
-        public IReadOnlyList<Core.Engine.IVcpu> Vcpus => [];
-
-        public IReadOnlyDictionary<string, long> Statistics { get; } = new Dictionary<string, long>();
-
-        public bool PressPowerButton() => false;
-
-        public void Start()
-        {
-        }
-
-        public void Reset()
-        {
-        }
-
-        public void SetClockRunning(bool running)
-        {
-        }
-
-        public void Conclude()
-        {
-        }
-
-        public void Dispose()
-        {
-        }
-    }
 }

@@ -2,17 +2,22 @@
 // is in them goes on through sockets of this process. One thread waits for sockets and timers; the card's threads bring
 // frames. One lock guards everything; lock order: the card's sending queue, this lock, the card's receiving queue.
 using Lamina.Core.Net;
+using Lamina.Core.Units;
 using Lamina.Host.Io;
+using Lamina.Host.Net;
 using Lamina.Host.Time;
 
 namespace Lamina.Backends.Net.User;
 
 /// <summary>A user-mode network for one card.</summary>
-public sealed class UserNetBackend : NetThread, IHostEvents
+public sealed class UserNetBackend : NetThread, IHostEvents, IPausable
 {
     private readonly Lock _gate = new();
     private readonly UserStack _stack;
+    private readonly ManualResetEventSlim _goes = new(initialState: true);
     private long _plannedUntil;
+    private long _rested;
+    private long? _restsSince;
     private int _hasRoom;
 
     /// <summary>Opens the published ports; clients wait until the guest answers.</summary>
@@ -22,7 +27,7 @@ public sealed class UserNetBackend : NetThread, IHostEvents
         Mtu = options.Mtu;
         try
         {
-            _stack = new UserStack(options, static () => HostTime.MonotonicNanoseconds / 1_000_000);
+            _stack = new UserStack(options, () => Now);
         }
         catch
         {
@@ -46,6 +51,27 @@ public sealed class UserNetBackend : NetThread, IHostEvents
         {
             lock (_gate) return _stack.Tcp.Count;
         }
+    }
+
+    // The network's time, in milliseconds: it stands still while the machine does, so that no connection is given up meanwhile.
+    private long Now => (_restsSince ?? HostTime.MonotonicNanoseconds / 1_000_000) - _rested;
+
+    /// <inheritdoc/>
+    public void Pause()
+    {
+        _goes.Reset();
+        lock (_gate) _restsSince ??= HostTime.MonotonicNanoseconds / 1_000_000;
+    }
+
+    /// <inheritdoc/>
+    public void Resume()
+    {
+        lock (_gate)
+        {
+            if (_restsSince is { } since) _rested += HostTime.MonotonicNanoseconds / 1_000_000 - since;
+            _restsSince = null;
+        }
+        _goes.Set();
     }
 
     /// <inheritdoc/>
@@ -84,9 +110,12 @@ public sealed class UserNetBackend : NetThread, IHostEvents
         if (!_stack.Link.HasRoom && Interlocked.Exchange(ref _hasRoom, 1) == 0) Wake.Set();
     }
 
+    private protected override void Stopping() => _goes.Set();
+
     private protected override void Close()
     {
         lock (_gate) _stack?.Dispose();
+        _goes.Dispose();
     }
 
     void IHostEvents.Ready(bool readable, bool writable, bool failed) => Wake.Clear();
@@ -99,18 +128,28 @@ public sealed class UserNetBackend : NetThread, IHostEvents
             lock (_gate)
             {
                 _plannedUntil = _stack.NextDeadline;
-                var wait = _plannedUntil - (HostTime.MonotonicNanoseconds / 1_000_000);
+                var wait = _plannedUntil - Now;
                 timeout = _plannedUntil == long.MaxValue ? -1 : (int)Math.Clamp(wait + 1, 0, 60_000);
             }
             var events = _stack.Events.Wait(timeout);
-            lock (_gate)
-            {
-                if (IsStopping) return;
-                _stack.Events.Dispatch(events);
-                if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
-                _stack.RunTimers();
-                _stack.Flush();
-            }
+            // What has happened is told once only: it is kept for when the machine goes on.
+            do _goes.Wait();
+            while (!TryDispatch(events));
+        }
+    }
+
+    // False while the machine stands still.
+    private bool TryDispatch(ReadOnlySpan<DescriptorEvent> events)
+    {
+        lock (_gate)
+        {
+            if (IsStopping) return true;
+            if (_restsSince is not null) return false;
+            _stack.Events.Dispatch(events);
+            if (Interlocked.Exchange(ref _hasRoom, 0) != 0) _stack.Resume();
+            _stack.RunTimers();
+            _stack.Flush();
+            return true;
         }
     }
 

@@ -14,6 +14,9 @@ internal struct BalloonState()
     /// <summary>The buffer of statistics that the device keeps until it wants new ones.</summary>
     internal DescriptorChain? StatisticsBuffer;
 
+    /// <summary>Whether somebody wants new ones, so that the buffer is to be given back.</summary>
+    internal bool StatisticsWanted;
+
     /// <summary>What the driver said last.</summary>
     internal readonly Dictionary<BalloonStatistic, ulong> Statistics = [];
 

@@ -84,14 +84,13 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
     /// <summary>Asks the driver for new statistics; they come when the guest gets to it. Any thread.</summary>
     public void RequestStatistics()
     {
-        DescriptorChain? buffer;
         int index;
-        lock (_lock) (buffer, _state.StatisticsBuffer, index) = (_state.StatisticsBuffer, null, _state.StatisticsQueue);
-        // 5.5.6.3: the device asks by giving the buffer back. Where a reset came between, it goes nowhere.
-        if (buffer is null) return;
-        var queue = _host!.Queues[index];
-        queue.Complete(buffer, 0);
-        queue.Signal();
+        lock (_lock)
+        {
+            _state.StatisticsWanted = _state.StatisticsBuffer is not null;
+            index = _state.StatisticsQueue;
+        }
+        if (index >= 0) _host!.WakeQueue(index);
     }
 
     /// <inheritdoc/>
@@ -137,6 +136,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         var queue = _host!.Queues[index];
         int statistics, reporting;
         lock (_lock) (statistics, reporting) = (_state.StatisticsQueue, _state.ReportingQueue);
+        if (index == statistics) GiveStatisticsBuffer(queue);
         for (var i = 0; i < BalloonSpec.BuffersAtOnce; i++)
         {
             if (!queue.TryTake(out var chain)) return false;
@@ -211,6 +211,18 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         address = (address + BalloonSpec.PageSize - 1) & ~(BalloonSpec.PageSize - 1);
         if (end <= address || !memory.TryDiscard(address, end - address)) return;
         lock (_lock) counter += (long)(end - address);
+    }
+
+    // 5.5.6.3: the device asks by giving the buffer back.
+    private void GiveStatisticsBuffer(Virtqueue queue)
+    {
+        DescriptorChain? buffer;
+        lock (_lock)
+        {
+            if (!_state.StatisticsWanted) return;
+            (buffer, _state.StatisticsBuffer, _state.StatisticsWanted) = (_state.StatisticsBuffer, null, false);
+        }
+        if (buffer is not null) queue.Complete(buffer, 0);
     }
 
     private void KeepStatistics(Virtqueue queue, DescriptorChain chain)

@@ -14,6 +14,7 @@ internal sealed class StalledRequests(BlockWorkers helpers, Action<bool> changed
     private readonly Dictionary<DescriptorChain, Virtqueue> _unfinished = [];
     private readonly HashSet<DescriptorChain> _waiting = [];
     private volatile bool _any;
+    private bool _paused;
 
     /// <summary>Keeps a request.</summary>
     internal void Add(Virtqueue queue, DescriptorChain chain)
@@ -42,9 +43,23 @@ internal sealed class StalledRequests(BlockWorkers helpers, Action<bool> changed
     {
         lock (_gate)
         {
+            if (_paused) return;
             foreach (var chain in _waiting) helpers.Add(_unfinished[chain], chain);
             _waiting.Clear();
         }
+    }
+
+    /// <summary>Has nothing tried again until <see cref="Resume"/>.</summary>
+    internal void Pause()
+    {
+        lock (_gate) _paused = true;
+    }
+
+    /// <summary>Has all that wait tried again.</summary>
+    internal void Resume()
+    {
+        lock (_gate) _paused = false;
+        Retry();
     }
 
     /// <summary>Drops a queue's requests: it is being stopped.</summary>

@@ -196,7 +196,22 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         _stalled?.Forget(index);
     }
 
-    /// <summary>Tries what waits for space on the host's disk once more. Any thread.</summary>
+    /// <inheritdoc/>
+    public void Pause()
+    {
+        // What waits for space stays with the device.
+        _stalled?.Pause();
+        for (var i = 0; i < Queues.Count; i++)
+        {
+            _underWay[i]?.Wait();
+            _helpers?.WaitFor(i);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Resume() => _stalled?.Resume();
+
+    /// <summary>Tries what waits for space on the host's disk once more, unless the machine stands still: then when it goes on. Any thread.</summary>
     public void Retry() => _stalled?.Retry();
 
     /// <inheritdoc/>

@@ -26,6 +26,7 @@ public sealed class VirtioConsole : IVirtioDevice
     // Used by the worker's turns only; all queues share one worker.
     private readonly byte[] _scratch = new byte[Math.Max(ConsoleSpec.InputBufferLength, ConsoleSpec.ControlLength + ConsoleSpec.LongestName)];
     private ConsoleState _state;
+    private bool _paused;
     private uint _generation;
     private IVirtioHost? _host;
 
@@ -135,6 +136,27 @@ public sealed class VirtioConsole : IVirtioDevice
     }
 
     /// <inheritdoc/>
+    public void Pause()
+    {
+        lock (_lock) _paused = true;
+    }
+
+    /// <inheritdoc/>
+    public void Resume()
+    {
+        lock (_lock)
+        {
+            _paused = false;
+            for (var i = 0; i < _ports.Length; i++)
+            {
+                if (!_state.Ports[i].BackendWaits) continue;
+                _state.Ports[i].BackendWaits = false;
+                _ports[i].Backend.ReadyToReceive();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public bool ProcessQueue(int index)
     {
         if (index == ConsoleSpec.ControlReceiveQueue) return SendControl();
@@ -223,7 +245,7 @@ public sealed class VirtioConsole : IVirtioDevice
         lock (_lock)
         {
             ref var state = ref _state.Ports[port];
-            taken = _state.Active && state.Open ? Math.Min(data.Length, state.Input.Length - state.InputLength) : 0;
+            taken = _state.Active && state.Open && !_paused ? Math.Min(data.Length, state.Input.Length - state.InputLength) : 0;
             for (var i = 0; i < taken; i++) state.Input[(state.InputStart + state.InputLength + i) % state.Input.Length] = data[i];
             state.InputLength += taken;
             state.BackendWaits |= taken < data.Length;

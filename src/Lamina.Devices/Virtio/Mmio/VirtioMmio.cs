@@ -3,11 +3,12 @@
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Units;
 
 namespace Lamina.Devices.Virtio.Mmio;
 
 /// <summary>A virtio device in a window of memory-mapped registers.</summary>
-public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
+public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPausable, IDisposable
 {
     /// <summary>The length of the register window in bytes.</summary>
     public const ulong WindowLength = 0x200;
@@ -83,6 +84,12 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IDisposable
     void IVirtioInterrupts.UsedBuffers(int queue) => Raise(MmioSpec.UsedBuffer);
 
     void IVirtioInterrupts.ConfigurationChanged() => Raise(MmioSpec.ConfigurationChange);
+
+    /// <inheritdoc/>
+    public void Pause() => _function.Pause();
+
+    /// <inheritdoc/>
+    public void Resume() => _function.Resume();
 
     /// <summary>The machine's reset: as if the driver had reset the device. When it returns nothing touches guest memory.</summary>
     public void Reset()

@@ -228,6 +228,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver
         lock (queue.Gate)
         {
             if (!queue.IsLive) return true;
+            if (queue.IsPaused) return false;
             var merge = (state.Features & NetSpec.FeatureMergeableBuffers) != 0;
             var wanted = NetSpec.HeaderLength + frame.Length;
             if (TakeBuffers(queue, _held[pair], merge ? wanted : 1) is not { } room) return !queue.IsLive;

@@ -1,7 +1,7 @@
 // Which arithmetic flags may still be read after each instruction of a block. A memory access whose flags are dead can
 // be checked with instructions that clobber them; elsewhere they are parked first. At the block's end the first
 // instructions of the successors are looked at; where that is not possible all flags count as live.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Analyse;
 
@@ -73,21 +73,21 @@ internal static unsafe class FlagLiveness
     {
         if (block.CrossesPage) return Flags.All;
         var end = source.Offset + block.Length;
-        if (block.End == BlockEnd.FallThrough) return LiveAt(source.Page, end, key, ref first);
+        if (block.End == BlockEnd.FallThrough) return LiveAt(block, source.Page, end, key, ref first);
         ref readonly var last = ref block.Instructions[block.Count - 1];
         switch (last.Id)
         {
             case InstructionId.JmpRelative or InstructionId.CallRelative:
-                return LiveAt(source.Page, end + last.Immediate, key, ref first);
+                return LiveAt(block, source.Page, end + last.Immediate, key, ref first);
             case InstructionId.JumpConditional or InstructionId.Loop or InstructionId.JumpCxZero:
-                var live = LiveAt(source.Page, end, key, ref first);
-                return live == Flags.All ? live : live | LiveAt(source.Page, end + last.Immediate, key, ref second);
+                var live = LiveAt(block, source.Page, end, key, ref first);
+                return live == Flags.All ? live : live | LiveAt(block, source.Page, end + last.Immediate, key, ref second);
             default:
                 return Flags.All;
         }
     }
 
-    private static Flags LiveAt(byte* page, long offset, ModeKey key, ref LookAhead look)
+    private static Flags LiveAt(GuestBlock block, byte* page, long offset, ModeKey key, ref LookAhead look)
     {
         if (offset is < 0 or >= 4096) return Flags.All;
         var start = (int)offset;
@@ -95,7 +95,7 @@ internal static unsafe class FlagLiveness
         Flags live = Flags.None, open = Flags.All;
         for (var i = 0; i < LookAheadInstructions && open != Flags.None; i++)
         {
-            if (InstructionDecoder.Decode(new ReadOnlySpan<byte>(page + at, Math.Min(4096 - at, 16)), key.CodeSize(), out var instruction) != DecodeResult.Ok
+            if (InstructionDecoder.Decode(new ReadOnlySpan<byte>(page + at, Math.Min(4096 - at, 16)), key.CodeSize(), block.InstructionSet, out var instruction) != DecodeResult.Ok
                 || IsOpaque(instruction.Id))
                 break;
             at += instruction.Length;

@@ -1,6 +1,6 @@
 // Reads one block of guest code: from an address to the first instruction that ends it, or to the page's end. A block
 // never reaches into the next page, but for the case that its first instruction does; then it is that instruction alone.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Analyse;
 
@@ -34,12 +34,15 @@ internal enum BlockEnd : byte
 }
 
 /// <summary>A decoded block; the object is used again for every block.</summary>
-internal sealed unsafe class GuestBlock
+internal sealed unsafe class GuestBlock(InstructionSet set)
 {
     /// <summary>The most instructions a block has.</summary>
     public const int MaxInstructions = 64;
 
     private const int PageSize = 4096;
+
+    /// <summary>What its instructions are decoded by.</summary>
+    public InstructionSet InstructionSet => set;
 
     public readonly Instruction[] Instructions = new Instruction[MaxInstructions];
 
@@ -79,7 +82,7 @@ internal sealed unsafe class GuestBlock
         {
             ref var instruction = ref Instructions[Count];
             var available = PageSize - offset;
-            var result = InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + offset, Math.Min(available, 16)), size, out instruction);
+            var result = InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + offset, Math.Min(available, 16)), size, set, out instruction);
             if (result == DecodeResult.Truncated)
             {
                 if (Count == 0) ReadCrossing(source, size);
@@ -109,7 +112,7 @@ internal sealed unsafe class GuestBlock
         }
         new ReadOnlySpan<byte>(source.Page + source.Offset, here).CopyTo(_crossing);
         new ReadOnlySpan<byte>(source.NextPage, 16).CopyTo(_crossing.AsSpan(here));
-        var result = InstructionDecoder.Decode(_crossing.AsSpan(0, 16), size, out Instructions[0]);
+        var result = InstructionDecoder.Decode(_crossing.AsSpan(0, 16), size, set, out Instructions[0]);
         if (result != DecodeResult.Ok)
         {
             SetUndecodable(result);

@@ -1,6 +1,6 @@
 // What decides, besides the bytes themselves, how guest code is translated. Two blocks at one address with different
 // keys are different blocks.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Analyse;
@@ -71,7 +71,7 @@ internal static unsafe class ModeKeys
 
     public static CodeSize CodeSize(this ModeKey key) => (CodeSize)(key & ModeKey.CodeSizeMask);
 
-    public static bool IsLong(this ModeKey key) => key.CodeSize() == Decode.CodeSize.Code64;
+    public static bool IsLong(this ModeKey key) => key.CodeSize() == X86.Decode.CodeSize.Code64;
 
     public static bool IsFlat(this ModeKey key, int segment) => ((uint)key >> (6 + segment) & 1) != 0;
 
@@ -79,7 +79,7 @@ internal static unsafe class ModeKeys
     public static ModeKey Of(CpuContext* cpu, bool singleStep)
     {
         var long64 = (cpu->Efer & EferLma) != 0 && (cpu->Cs.Attributes & AttributeLong) != 0;
-        var key = Common(cpu, cpu->Cpl) | (long64 ? (ModeKey)Decode.CodeSize.Code64 | ModeKey.FlatAll : Legacy(cpu));
+        var key = Common(cpu, cpu->Cpl) | (long64 ? (ModeKey)X86.Decode.CodeSize.Code64 | ModeKey.FlatAll : Legacy(cpu));
         var virtual8086 = (cpu->SystemFlags & FlagVm) != 0;
         if (cpu->Cpl == 3)
         {
@@ -93,7 +93,7 @@ internal static unsafe class ModeKeys
 
     /// <summary>The key that 64-bit code at a privilege level has under a CPU's control registers, with no flag set that matters.</summary>
     public static ModeKey Long(CpuContext* cpu, uint level) =>
-        Common(cpu, level) | (ModeKey)Decode.CodeSize.Code64 | ModeKey.FlatAll | (level == 3 ? ModeKey.PositionIndependent : 0);
+        Common(cpu, level) | (ModeKey)X86.Decode.CodeSize.Code64 | ModeKey.FlatAll | (level == 3 ? ModeKey.PositionIndependent : 0);
 
     private static ModeKey Common(CpuContext* cpu, uint level)
     {
@@ -117,7 +117,7 @@ internal static unsafe class ModeKeys
     {
         ModeKey key = 0;
         var virtual8086 = (cpu->SystemFlags & FlagVm) != 0;
-        if ((cpu->Cs.Attributes & AttributeBig) != 0 && !virtual8086) key |= (ModeKey)Decode.CodeSize.Code32;
+        if ((cpu->Cs.Attributes & AttributeBig) != 0 && !virtual8086) key |= (ModeKey)X86.Decode.CodeSize.Code32;
         if ((cpu->Ss.Attributes & AttributeBig) != 0 && !virtual8086) key |= ModeKey.Stack32;
         var real = (cpu->Cr0 & 1) == 0 || virtual8086;
         var segments = &cpu->Es;

@@ -26,10 +26,10 @@ internal sealed class ArchiveSegment : IDisposable
 {
     private const int MostImages = 1 << 22;
 
-    private readonly HostFolderFile _file;
+    private readonly HostOpenNode _file;
     private readonly ImageEntry[] _entries;
 
-    private ArchiveSegment(string name, HostFolderFile file, ImageEntry[] entries) => (Name, _file, _entries) = (name, file, entries);
+    private ArchiveSegment(string name, HostOpenNode file, ImageEntry[] entries) => (Name, _file, _entries) = (name, file, entries);
 
     /// <summary>Its name in the folder.</summary>
     public string Name { get; }
@@ -41,7 +41,7 @@ internal sealed class ArchiveSegment : IDisposable
     public bool Used { get; set; }
 
     /// <summary>Opens a file. Null: it is gone, damaged, of another key, or somebody else may write to it.</summary>
-    public static ArchiveSegment? TryOpen(HostFolder folder, string name, string key)
+    public static ArchiveSegment? TryOpen(HostNode folder, string name, string key)
     {
         if (folder.Open(Encoding.UTF8.GetBytes(name), 0, out var file) < 0 || file == null) return null;
         if (file.Status(out var status) >= 0 && status is { IsFile: true, IsOnlyOurs: true } && ReadEntries(file, status.Size, key) is { } entries) return new ArchiveSegment(name, file, entries);
@@ -64,7 +64,7 @@ internal sealed class ArchiveSegment : IDisposable
         return ~sum;
     }
 
-    private static ImageEntry[]? ReadEntries(HostFolderFile file, ulong size, string key)
+    private static ImageEntry[]? ReadEntries(HostOpenNode file, ulong size, string key)
     {
         Span<byte> start = stackalloc byte[SegmentHeader.Bytes];
         if (size < SegmentHeader.Bytes || !TryRead(file, 0, start)) return null;
@@ -77,7 +77,7 @@ internal sealed class ArchiveSegment : IDisposable
         return entries.All(entry => entry.Offset >= SegmentHeader.Bytes && entry.Length >= 0 && (ulong)entry.Offset + (ulong)entry.Length <= header.Table) ? entries : null;
     }
 
-    private static bool TryRead(HostFolderFile file, ulong offset, Span<byte> into)
+    private static bool TryRead(HostOpenNode file, ulong offset, Span<byte> into)
     {
         while (into.Length > 0)
         {

@@ -1,7 +1,7 @@
 // Puts an image of a page's translations into the code buffer, as if they had just been made.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Archive;
 

@@ -10,9 +10,9 @@ internal sealed class SegmentWriter : IDisposable
     private const int WriteOnlyNew = 0x81; // open(2): O_WRONLY, O_EXCL
     private const uint OwnerReadsAndWrites = 0b110_000_000;
 
-    private readonly HostFolder _folder;
+    private readonly HostNode _folder;
     private readonly byte[] _name, _temporary;
-    private readonly HostFolderFile? _file;
+    private readonly HostOpenNode? _file;
     private readonly byte[] _waiting = new byte[1 << 20];
     private readonly List<ImageEntry> _entries = [];
     private ulong _offset;
@@ -20,11 +20,11 @@ internal sealed class SegmentWriter : IDisposable
     private bool _failed, _complete;
 
     /// <summary>Begins a file.</summary>
-    public SegmentWriter(HostFolder folder, string name, string temporary)
+    public SegmentWriter(HostNode folder, string name, string temporary)
     {
         _folder = folder;
         (_name, _temporary) = (Encoding.UTF8.GetBytes(name), Encoding.UTF8.GetBytes(temporary));
-        _failed = folder.Create(new HostName([], _temporary), WriteOnlyNew, OwnerReadsAndWrites, out _file) < 0;
+        _failed = folder.Create(_temporary, WriteOnlyNew, OwnerReadsAndWrites, out _file) < 0;
         Write(new byte[SegmentHeader.Bytes]);
     }
 
@@ -56,7 +56,7 @@ internal sealed class SegmentWriter : IDisposable
         Write(table);
         Flush();
         if (!_failed) _failed = !TryWrite(0, MemoryMarshal.AsBytes(new ReadOnlySpan<SegmentHeader>(in header)));
-        _complete = !_failed && _folder.Rename(new HostName([], _temporary), new HostName([], _name), 0) >= 0;
+        _complete = !_failed && _folder.Rename(_temporary, _folder, _name, 0) >= 0;
         return _complete;
     }
 
@@ -64,7 +64,7 @@ internal sealed class SegmentWriter : IDisposable
     public void Dispose()
     {
         _file?.Dispose();
-        if (_file != null && !_complete) _ = _folder.Remove(new HostName([], _temporary), isFolder: false);
+        if (_file != null && !_complete) _ = _folder.Remove(_temporary, isFolder: false);
     }
 
     private void Write(ReadOnlySpan<byte> bytes)

@@ -17,11 +17,11 @@ internal sealed class TranslationArchive : IDisposable
 
     private readonly string _path, _key, _prefix;
     private readonly long _mostBytes;
-    private readonly HostFolder _folder;
+    private readonly HostNode _folder;
     private readonly List<ArchiveSegment> _segments = [];
     private readonly Dictionary<ulong, (ArchiveSegment Segment, ImageEntry Entry)> _images = [];
 
-    private TranslationArchive(string path, HostFolder folder, long mostBytes, string key)
+    private TranslationArchive(string path, HostNode folder, long mostBytes, string key)
     {
         (_path, _folder, _mostBytes, _key) = (path, folder, mostBytes, key);
         _prefix = $"{ArchiveSegment.SumOf(Encoding.UTF8.GetBytes(key)):x8}-";
@@ -41,7 +41,7 @@ internal sealed class TranslationArchive : IDisposable
 
     /// <summary>Opens a folder for translations.</summary>
     /// <exception cref="HostException">It cannot be used, or not be trusted.</exception>
-    public static HostFolder OpenFolder(string path)
+    public static HostNode OpenFolder(string path)
     {
         try
         {
@@ -51,12 +51,12 @@ internal sealed class TranslationArchive : IDisposable
         {
             throw new HostException($"translations cannot be kept in {path} ({failure.Message.TrimEnd('.')}); name another folder, or none");
         }
-        var folder = HostFolder.Open(path);
-        var result = folder.Status([], out var status);
+        var folder = HostNode.OpenFolder(path);
+        var result = folder.Status(out var status);
         if (result >= 0 && status.IsOnlyOurs) return folder;
         folder.Dispose();
         throw new HostException(result < 0
-            ? $"translations cannot be kept in {path}: this host does not let programs look below a folder (openat2: {DeviceFile.Describe(-result)}); name another folder, or none"
+            ? $"translations cannot be kept in {path}: this host does not let programs look at a folder (statx: {DeviceFile.Describe(-result)}); name another folder, or none"
             : $"translations cannot be kept in {path}: it belongs to another user, or others may write to it, and could have their code executed; make it your own (chmod go-w), or name another folder");
     }
 
@@ -165,7 +165,7 @@ internal sealed class TranslationArchive : IDisposable
         }
     }
 
-    private int Remove(string name) => _folder.Remove(new HostName([], Encoding.UTF8.GetBytes(name)), isFolder: false);
+    private int Remove(string name) => _folder.Remove(Encoding.UTF8.GetBytes(name), isFolder: false);
 
     private FileStream? TryLock()
     {

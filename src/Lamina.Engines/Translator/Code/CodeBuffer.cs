@@ -3,7 +3,7 @@
 // cold part of each block) lies apart, in chunks from the top down, so that caches hold one without the other. The former
 // is put into huge pages (a compiler runs code from 5,000 small pages, more than a processor keeps translations of). Beside
 // the bytes it keeps what is needed to make sense of an address in them: blocks, sites, instruction starts, borrowed registers.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Code;

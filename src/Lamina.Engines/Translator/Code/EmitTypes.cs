@@ -1,7 +1,7 @@
 // What the emitter leaves behind besides code: sites, by which the runtime finds out what generated code was doing when
 // it left, and blocks.
 using Lamina.Engines.Translator.Analyse;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Code;
 

@@ -4,7 +4,7 @@
 // not used up, so a landing looks whether anybody wants the vCPU out, as a pad does: a guest may loop over returns alone.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -5,8 +5,8 @@
 // Calls and returns are in BlockEmitter.Calls.cs.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -5,7 +5,7 @@
 // leaves generated code: where the group's look-up fails, or that of an access between its members, the instructions go
 // on in the cold part (see Stretches).
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -2,7 +2,7 @@
 // as often as the guest does, and stored once: by instructions between registers and by a group's members, which leave
 // scratch 0 alone, cannot fault and cannot leave. Whatever else comes finds everything in its slot.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -11,7 +11,7 @@ using System.Numerics;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

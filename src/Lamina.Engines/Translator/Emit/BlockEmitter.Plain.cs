@@ -1,7 +1,7 @@
 // Plain instructions: re-encoded from their own bytes with renamed registers and a rewritten memory operand. Nothing
 // here knows what an instruction does, only its shape.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -2,7 +2,7 @@
 // form with a memory operand in that register's place, it works on the slot itself. (Elsewhere the register is loaded,
 // used and stored: Plain.)
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -2,7 +2,7 @@
 // with operands of the stack's width. The rest goes to the executor.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -2,7 +2,7 @@
 // distances apart, so that one look at the table serves all of them (see Stretches). Only the first instruction's access
 // can fault, before anything has changed.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

@@ -3,7 +3,7 @@
 // StackRuns, Groups.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;

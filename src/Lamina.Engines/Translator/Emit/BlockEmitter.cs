@@ -8,13 +8,13 @@
 // links and parked for everything that goes through the jump cache.
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
 namespace Lamina.Engines.Translator.Emit;
 
-internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, NeighbourLookup neighbour, bool hasSmap)
+internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddresses stubs, NeighbourLookup neighbour)
 {
     private enum FlagPlace : byte
     {
@@ -235,7 +235,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Wrfsbase or InstructionId.Wrgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
                 EmitWriteSegmentBase(instruction);
                 break;
-            case InstructionId.Stac or InstructionId.Clac when Supervisor64 && hasSmap:
+            case InstructionId.Stac or InstructionId.Clac when Supervisor64:
                 EmitAccessCheckFlag(instruction.Id == InstructionId.Stac);
                 break;
             case InstructionId.Syscall when _long && (_key & (ModeKey.User | ModeKey.SingleStep | ModeKey.AlignmentCheck)) == ModeKey.User:

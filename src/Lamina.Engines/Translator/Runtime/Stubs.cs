@@ -10,11 +10,16 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class Stubs
 {
+    private readonly List<(ulong Start, string Name)> _names = [];
+
     public Stubs(CodeBuffer buffer)
     {
         var asm = buffer.Begin();
+        Name("exit", asm.Here);
         var common = EmitCommonExit(ref asm);
+        Name("entry", asm.Here);
         Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
+        Name("exit of a site", asm.Here);
         Addresses = new StubAddresses
         {
             Commit = CrossingStubs.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
@@ -29,6 +34,7 @@ internal sealed unsafe class Stubs
         };
         var readExit = EmitExit(ref asm, SiteKind.Read, common);
         var writeExit = EmitExit(ref asm, SiteKind.Write, common);
+        Name("page walk", asm.Here);
         Addresses.WalkRead = WalkStub.Emit(ref asm, write: false);
         Addresses.WalkWrite = WalkStub.Emit(ref asm, write: true);
         Addresses.Read = WalkStub.EmitMiss(ref asm, Addresses.WalkRead, readExit);
@@ -39,15 +45,19 @@ internal sealed unsafe class Stubs
             Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, Addresses.WalkWrite, writeExit);
             Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, Addresses.WalkWrite, writeExit);
         }
+        Name("jump", asm.Here);
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
         Addresses.JumpEmpty = EmitJumpEmpty(ref asm, Addresses.JumpMiss, buffer.ExecutableBase);
         Addresses.JumpSecond = EmitJumpSecond(ref asm, Addresses.JumpEmpty);
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();
+        Name("change of privilege", asm.Here);
         Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
         Addresses.Sysret = PrivilegeStubs.EmitSysret(ref asm, Addresses.System);
         Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses.WalkRead, Addresses.System);
+        Name("exit of a fault", asm.Here);
         HostFault = EmitJumpedExit(ref asm, SiteKind.HostFault, common);
+        Name("string instruction", asm.Here);
         for (var size = 0; size < 4; size++)
         {
             Addresses.Move[size] = StringStubs.Emit(ref asm, move: true, size, Addresses);
@@ -65,6 +75,11 @@ internal sealed unsafe class Stubs
 
     /// <summary>Where the signal handler sends a thread that faulted in generated code.</summary>
     public ulong HostFault { get; }
+
+    /// <summary>The stub that an address is in, for a report.</summary>
+    public string NameAt(ulong address) => _names.FindLast(stub => stub.Start <= address).Name ?? "unknown stub";
+
+    private void Name(string name, ulong start) => _names.Add((start, name));
 
     private static ulong EmitEnter(ref Assembler asm)
     {

@@ -6,11 +6,10 @@ using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.Translator.Settings;
-using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -24,7 +23,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private readonly GuestMemory _memory;
     private readonly BlockIndex _index;
     private readonly Dictionary<(int, ulong), ulong> _furtherPads = [];
-    private readonly GuestBlock _guest = new();
+    private readonly GuestBlock _guest;
 
     // Copies of the page that is being translated and of the one behind it.
     private readonly byte* _pages = (byte*)NativeMemory.AlignedAlloc(2 * PageSize, PageSize);
@@ -34,15 +33,15 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public TranslationStore(GuestMemory memory, TranslatorSettings settings, CpuModel model)
     {
-        var hasSmap = (model.Cr4Mask & Cr4.SMAP) != 0;
-        var archive = settings.ArchiveFolder is { } folder ? TranslationArchive.Open(folder, settings.ArchiveBytes, ArchiveKey.Of(settings, hasSmap)) : null;
+        _guest = new GuestBlock(model.InstructionSet);
+        var archive = settings.ArchiveFolder is { } folder ? TranslationArchive.Open(folder, settings.ArchiveBytes, ArchiveKey.Of(settings, model.InstructionSet)) : null;
         _memory = memory;
         _precise = settings.Precise;
         Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: archive != null);
         _index = new BlockIndex(Buffer);
         Stubs = new Stubs(Buffer);
         Pages = new PhysicalPages(memory);
-        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour, hasSmap);
+        _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour);
         if (archive != null) Archivist = new Archivist(this, memory, archive, settings.ArchiveWorthwhileBytes);
     }
 
@@ -157,7 +156,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return null;
         if (_guest.LikelyNext is not { } distance || source.Offset + distance is not (>= 0 and < 4096) || distance == 0) return null;
         var next = source.Offset + (int)distance;
-        return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), out _) == DecodeResult.Ok
+        return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), _guest.InstructionSet, out _) == DecodeResult.Ok
             && Neighbour(identity, linear, (int)distance) == null ? (int)distance : null;
     }
 

@@ -3,8 +3,8 @@
 // guest's access as a whole faults, the instruction runs on a window of host memory in which the same bytes are missing:
 // if the host faults, the guest does; else what was stored is taken over.
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 using Lamina.Host;
 

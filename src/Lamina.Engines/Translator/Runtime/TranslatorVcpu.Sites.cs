@@ -3,8 +3,8 @@
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
 using Lamina.Engines.X86;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Paging;
 
@@ -320,7 +320,7 @@ internal sealed unsafe partial class TranslatorVcpu
             new ReadOnlySpan<byte>((byte*)_memory.HostBase + page.PhysicalPage, 16 - here).CopyTo(bytes[here..]);
             length = 16;
         }
-        return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), out instruction) == DecodeResult.Ok;
+        return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), _model.InstructionSet, out instruction) == DecodeResult.Ok;
     }
 
     private void Fill(ulong linear, in Translation page, bool write)
@@ -438,8 +438,16 @@ internal sealed unsafe partial class TranslatorVcpu
             _resume = _area->ExitAddress - 5;
             return true;
         }
+        var rip = _cpu->Rip;
         var outcome = _processor.Execute(instruction);
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
+        if (!_processor.KeepVectorsLoadable())
+        {
+            // A mistake of ours that the way back into generated code would fault at: the instruction is refused instead.
+            _trace?.Invoke($"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
+            _cpu->Rip = rip;
+            return DeliverFault();
+        }
         switch (outcome)
         {
             case Outcome.Next:
@@ -451,7 +459,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case Outcome.Branched:
                 break;
             case Outcome.Halted:
-                _halted = true;
+                _events.Activity = VcpuActivity.Halted;
                 break;
             case Outcome.Shutdown:
                 return false;
@@ -494,7 +502,8 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         var buffer = _store.Buffer;
         var offset = buffer.OffsetOfExecutable(_area->FaultAddress);
-        var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException($"signal {_area->FaultSignal} in a stub at +{offset:x}");
+        var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException(
+            $"the stub '{_store.Stubs.NameAt(_area->FaultAddress)}' faulted at +{offset:x}: exception {_area->FaultSignal >> 8} (signal {(byte)_area->FaultSignal}) about {_area->FaultLinear:x}");
         var faulting = buffer.FindSite(block, offset + 1);
         var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");

@@ -1,7 +1,7 @@
 // The outside's view of a vCPU: its state, a debugger's requests, counters.
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Code;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -17,21 +17,24 @@ internal sealed unsafe partial class TranslatorVcpu
     public void GetState(VcpuState state)
     {
         _processor.Save(state);
-        state.Activity = _waitForStartUp ? VcpuActivity.WaitForStartUp : _halted ? VcpuActivity.Halted : VcpuActivity.Running;
+        state.Activity = _events.Activity;
+        state.Pending = _events.Save() with { DebugTrap = state.Pending.DebugTrap };
     }
 
     /// <inheritdoc/>
-    public void SetState(VcpuState state)
+    public IReadOnlyList<string> SetState(VcpuState state)
     {
-        _processor.Load(state);
-        (_init, _nmi, _startUp) = (false, false, -1);
-        _halted = state.Activity == VcpuActivity.Halted;
-        _waitForStartUp = state.Activity == VcpuActivity.WaitForStartUp;
+        var refused = _processor.Load(state);
+        _events.Load(state.Pending);
+        _events.Activity = state.Activity;
+        // HLT has ended the shadow that it began in.
+        if (state.Activity != VcpuActivity.Running) _cpu->InterruptShadow = 0;
         _resume = 0;
         _stepOnce = false;
         _modeStale = true;
         Flush(global: true);
         RequestExit();
+        return refused;
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,9 @@ using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
+using Lamina.Engines.X86.Memory;
 using Lamina.Host;
+using Lamina.Host.Threads;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -37,7 +39,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly AddressRegion _closed, _open;
     private readonly AddressRegion?[] _users;
     private readonly GeneratedCodeFaults _faults;
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    // Where the thread sleeps while the guest halts. It looks at nothing meanwhile: a guest at rest wakes often, and each look costs.
+    private readonly ThreadParker _halt = new();
+    private readonly Lock _requests = new();
     private readonly TimeLedger? _time;
 
     private readonly Func<ulong, ulong> _nextPhysical;
@@ -48,10 +52,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool _stepOnce, _midInstruction;
     private ulong _resume;
     private int _generation;
-    private volatile bool _kicked, _nmi;
-    private volatile int _startUp = -1;
-    private volatile bool _init;
-    private bool _halted, _waitForStartUp;
+    private readonly EventLatch _events;
     private bool _disposed;
     private bool _holdsWorld;
     private volatile int _place;
@@ -59,6 +60,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     public TranslatorVcpu(VcpuOptions options, EngineMachineOptions machine, TranslatorSettings settings, CpuModel model, TranslationStore store)
     {
         Index = options.Index;
+        _events = new EventLatch(isBootstrap: Index == 0);
         _memory = machine.Memory;
         _apic = options.Apic ?? throw new ArgumentException("the translator has no local APICs of its own", nameof(options));
         _settings = settings;
@@ -91,7 +93,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->LargeMap = (ulong)_largeMap.Address;
         _area->WriteHints = _writeHints.Table;
         _area->SharedPads = store.SharedPads.Table;
-        _area->XsaveMask = model.XcrMask;
+        _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
         _processor = new Processor(new ProcessorOptions
         {
             Index = options.Index,
@@ -105,7 +107,6 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Trace = machine.Trace,
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
-        _waitForStartUp = options.Index != 0;
         var buffer = store.Buffer;
         _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
     }
@@ -158,22 +159,22 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 if (_store.IsNearlyFull) _store.World.WhileParked(this, _store.DropIfNearlyFull);
             }
             // In the middle of an instruction its effects may be half there: it is finished first; the request stays.
-            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_nmi && _cpu->NmiBlocked == 0)))
+            if (!_midInstruction && (_cpu->ExitRequest != 0 || (_area->InterruptWaits != 0 && (_cpu->SystemFlags & Rflags.IF) != 0) || (_events.HasNmi && _cpu->NmiBlocked == 0)))
             {
                 if (HandleEvents() is { } exit) return exit;
             }
-            if (_halted || _waitForStartUp)
+            if (_events.Activity != VcpuActivity.Running)
             {
                 _time?.Halt();
                 MoveTo(VcpuPlace.Parked);
-                _wake.Wait();
+                _halt.Park();
                 MoveTo(VcpuPlace.Handling);
                 _time?.DoOther();
                 Volatile.Write(ref _cpu->ExitRequest, 1);
                 continue;
             }
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
-            if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _nmi)) StepOver();
+            if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
             if (_modeStale) UpdateMode();
             if (_resume == 0 || _generation != _store.Generation)
             {
@@ -223,41 +224,34 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     {
         Volatile.Write(ref _cpu->ExitRequest, 0);
         Thread.MemoryBarrier();
-        if (_kicked)
+        if (_events.TryTakeKick())
         {
-            _kicked = false;
             // What else was asked for together with the kick is looked at when the vCPU runs again.
             Volatile.Write(ref _cpu->ExitRequest, 1);
             return VcpuExit.Kicked;
         }
-        if (_init) AcceptInit();
-        if (_waitForStartUp)
-        {
-            AcceptStartUp();
-            return null;
-        }
-        _area->InterruptWaits = 0;
-        if (_nmi && _cpu->NmiBlocked == 0 && _cpu->InterruptShadow == 0)
-        {
-            _nmi = false;
-            return Interrupt(2, InterruptKind.Nmi);
-        }
-        if (!_apic.HasInterrupt) return null;
-        if ((_cpu->SystemFlags & Rflags.IF) == 0 || _cpu->InterruptShadow != 0)
-        {
-            _area->InterruptWaits = 1;
-            return null;
-        }
-        var vector = _apic.Acknowledge();
-        if (vector < 0) return null;
-        var result = Interrupt(vector, InterruptKind.External);
-        if (_apic.HasInterrupt) _area->InterruptWaits = 1;
-        return result;
+        if (_events.HasReset) AcceptReset();
+        var exit = _cpu->InterruptShadow == 0 && _events.Activity != VcpuActivity.WaitForStartUp ? TakeEvent() : null;
+        // The local APIC tells when it begins to have an interrupt, not that it still has one: whatever was done here, who may let one
+        // in later must know of it.
+        _area->InterruptWaits = HasInterrupt ? 1u : 0;
+        return exit;
+    }
+
+    private bool HasInterrupt => _apic.HasInterrupt || _events.Interrupt >= 0;
+
+    private VcpuExit? TakeEvent()
+    {
+        if (_cpu->NmiBlocked == 0 && _events.TryTakeNmi()) return Interrupt(Vector.Nmi, InterruptKind.Nmi);
+        if ((_cpu->SystemFlags & Rflags.IF) == 0 || !HasInterrupt) return null;
+        var vector = _events.Interrupt;
+        _events.Interrupt = -1;
+        if (vector < 0) vector = _apic.Acknowledge();
+        return vector < 0 ? null : Interrupt(vector, InterruptKind.External);
     }
 
     private VcpuExit? Interrupt(int vector, InterruptKind kind)
     {
-        _halted = false;
         _interrupts++;
         _trace?.Invoke($"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         _resume = 0;
@@ -268,7 +262,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool Deliver(Outcome outcome)
     {
         _resume = 0;
-        _halted = false; // a HLT that is stepped ends in its trap
+        _events.Activity = VcpuActivity.Running; // HLT is over: by an interrupt, or by its own trap where it is stepped
         while (outcome == Outcome.Fault) outcome = _processor.DeliverFault();
         return outcome != Outcome.Shutdown;
     }
@@ -278,7 +272,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void Kick()
     {
-        _kicked = true;
+        _events.AskKick();
         RequestExit();
     }
 
@@ -288,35 +282,33 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public void NonMaskableInterrupt()
     {
-        _nmi = true;
+        _events.AskNmi();
         RequestExit();
     }
 
     /// <inheritdoc/>
     public void Init()
     {
-        // Only a start-up that comes after it counts.
-        _startUp = -1;
-        _init = true;
+        _events.AskInit();
         RequestExit();
     }
 
     /// <inheritdoc/>
     public void StartUp(byte vector)
     {
-        _startUp = vector;
+        _events.AskStartUp(vector);
         RequestExit();
     }
 
     private void RequestExit()
     {
         // The gate keeps the state in memory meanwhile.
-        lock (_wake)
+        lock (_requests)
         {
             if (_disposed) return;
             Volatile.Write(ref _cpu->ExitRequest, 1);
             Thread.MemoryBarrier();
-            if (_wake.CurrentCount == 0) _wake.Release();
+            _halt.Unpark();
         }
     }
 
@@ -336,33 +328,18 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _store.Gate.Exit();
     }
 
-    private void AcceptInit()
+    private void AcceptReset()
     {
-        _init = false;
-        _processor.Init();
-        _halted = false;
-        _resume = 0;
-        _modeStale = true;
-        _waitForStartUp = Index != 0;
-    }
-
-    private void AcceptStartUp()
-    {
-        var vector = _startUp;
-        if (vector < 0) return;
-        _startUp = -1;
-        _cpu->Cs.Selector = (ushort)(vector << 8);
-        _cpu->Cs.Base = (ulong)vector << 12;
-        _cpu->Rip = 0;
-        _waitForStartUp = false;
-        _modeStale = true;
+        var (init, page) = _events.TakeReset();
+        if (init) _processor.Init();
+        if (page >= 0) _processor.StartUp((byte)page);
         _resume = 0;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_wake)
+        lock (_requests)
         {
             if (_disposed) return;
             _disposed = true;
@@ -379,6 +356,5 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _window.Dispose();
         _view.Dispose();
         _shared.Dispose();
-        _wake.Dispose();
     }
 }

@@ -1,6 +1,10 @@
 // What CPUID says to a guest, as data: a table made once per machine from the host's and from what is implemented.
 // Whoever answers a guest's CPUID (the executor, or the KVM engine through its own table) asks here.
+using System.Buffers.Binary;
 using System.Collections.Frozen;
+using Lamina.Core.Engine;
+using Lamina.Engines.X86.Decode;
+using Lamina.Host;
 
 namespace Lamina.Engines.X86.Cpuid;
 
@@ -15,6 +19,9 @@ internal sealed record CpuModelOptions
 
     /// <summary>The frequency that the local APIC's timer divides, in hertz.</summary>
     public ulong ApicTimerHz { get; init; } = 1_000_000_000;
+
+    /// <summary>Which of the features that are there the guest gets.</summary>
+    public CpuSelection Selection { get; init; } = CpuSelection.Host;
 
     /// <summary>Makes guests keep their own guards against branch speculation. See SpeculationFeatures.</summary>
     public bool SoftwareMitigations { get; init; }
@@ -67,13 +74,10 @@ internal sealed class CpuModel
             var component = table.GetValueOrDefault((0xdu, n));
             _components[n] = (component.Ebx, component.Eax, (component.Ecx & 2) != 0);
         }
-        HasXsaveopt = (this[0xd, 1].Eax & CpuFeatures.Xsaveopt) != 0;
         HasXsavec = (this[0xd, 1].Eax & CpuFeatures.Xsavec) != 0;
         HasXgetbv1 = (this[0xd, 1].Eax & CpuFeatures.Xgetbv1) != 0;
         HasRdpid = (this[7].Ecx & CpuFeatures.Rdpid) != 0;
         HasRdtscp = (this[0x8000_0001].Edx & CpuFeatures.Rdtscp) != 0;
-        HasInvpcid = (this[7].Ebx & CpuFeatures.Invpcid) != 0;
-        HasClzero = (this[0x8000_0008].Ebx & CpuFeatures.Clzero) != 0;
         HasNx = (this[0x8000_0001].Edx & CpuFeatures.Nx) != 0;
         HasLongMode = (this[0x8000_0001].Edx & CpuFeatures.LongMode) != 0;
         HasAutomaticIbrs = (this[0x8000_0021].Eax & SpeculationFeatures.AutomaticIbrs) != 0;
@@ -82,6 +86,9 @@ internal sealed class CpuModel
             | Offered(1, r => r.Ecx, CpuFeatures.Pcid, Cr4.PCIDE) | Offered(1, r => r.Ecx, CpuFeatures.Xsave, Cr4.OSXSAVE)
             | Offered(7, r => r.Ebx, CpuFeatures.Smep, Cr4.SMEP) | Offered(7, r => r.Ebx, CpuFeatures.Smap, Cr4.SMAP);
         EferMask = Efer.SCE | (HasLongMode ? Efer.LME | Efer.LMA : 0) | (HasNx ? Efer.NXE : 0) | (HasAutomaticIbrs ? Efer.AIBRSE : 0);
+        Features = FeatureTable.In((leaf, subleaf) => this[leaf, subleaf]);
+        InstructionSet = new InstructionSet(Features.Aggregate(Extensions.None, (all, feature) => all | feature.Extension), vendor == CpuVendor.Amd);
+        HasMisalignedSse = Features.Any(feature => feature.Name == "misalignsse");
         ArchCapabilities = options.RunsNatively ? options.NativeArchCapabilities : vendor == CpuVendor.Intel ? SpeculationFeatures.ArchCapabilitiesFor(options.SoftwareMitigations, options.HostUnaffected) : 0;
     }
 
@@ -89,7 +96,21 @@ internal sealed class CpuModel
     public static CpuModel ForHost(CpuModelOptions options) => Create(HostCpuid.Read(), options);
 
     /// <summary>Makes the model for a given host processor.</summary>
-    public static CpuModel Create(HostCpuid host, CpuModelOptions options) => new CpuModelBuilder(host, options).Build();
+    /// <exception cref="HostException">It lacks what is asked for; the sentence names it.</exception>
+    public static CpuModel Create(HostCpuid host, CpuModelOptions options)
+    {
+        var everything = new CpuModelBuilder(host, options).Build();
+        var kept = options.Selection.Resolve(everything.Features);
+        // What needs something that the processor lacks goes as well.
+        var hidden = FeatureTable.All.Where(feature => !kept.Contains(feature) && feature.IsIn(everything[feature.Leaf, feature.Subleaf])).ToArray();
+        return hidden.Length == 0 ? everything : new CpuModelBuilder(host.Without(hidden), options).Build();
+    }
+
+    /// <summary>Those of the table's features that it has.</summary>
+    public IReadOnlySet<CpuFeature> Features { get; }
+
+    /// <summary>What its instructions are decoded by.</summary>
+    public InstructionSet InstructionSet { get; }
 
     /// <summary>What it was made with.</summary>
     public CpuModelOptions Options { get; }
@@ -116,9 +137,6 @@ internal sealed class CpuModel
     public bool HasGigabytePages { get; }
 
     /// <inheritdoc cref="HasGigabytePages"/>
-    public bool HasXsaveopt { get; }
-
-    /// <inheritdoc cref="HasGigabytePages"/>
     public bool HasXsavec { get; }
 
     /// <inheritdoc cref="HasGigabytePages"/>
@@ -131,12 +149,6 @@ internal sealed class CpuModel
     public bool HasRdtscp { get; }
 
     /// <inheritdoc cref="HasGigabytePages"/>
-    public bool HasInvpcid { get; }
-
-    /// <inheritdoc cref="HasGigabytePages"/>
-    public bool HasClzero { get; }
-
-    /// <inheritdoc cref="HasGigabytePages"/>
     public bool HasNx { get; }
 
     /// <inheritdoc cref="HasGigabytePages"/>
@@ -144,6 +156,9 @@ internal sealed class CpuModel
 
     /// <inheritdoc cref="HasGigabytePages"/>
     public bool HasAutomaticIbrs { get; }
+
+    /// <summary>Whether MXCSR has a bit that makes misaligned operands legal.</summary>
+    public bool HasMisalignedSse { get; }
 
     /// <summary>The table as it stands: what the KVM engine gives to the kernel, and tests look at.</summary>
     public IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> Table => _table;
@@ -176,6 +191,21 @@ internal sealed class CpuModel
             size += _components[n].Size;
         }
         return size;
+    }
+
+    /// <summary>Refuses a state that this model cannot be in.</summary>
+    /// <exception cref="ArgumentException">A sentence that says what it has which the model lacks.</exception>
+    public void Require(VcpuState state)
+    {
+        const int headerEnd = 576, headerAt = 512;
+        var components = state.Xsave.Length >= headerEnd ? BinaryPrimitives.ReadUInt64LittleEndian(state.Xsave.AsSpan(headerAt)) : 0;
+        // x87 and SSE are there without XSAVE, too, and XCR0 is 1 then.
+        var lacking = (Name("XCR0", state.Xcr0 & ~(XcrMask | 1)) + Name("vector components", components & ~(XcrMask | 3))
+            + Name("CR4", state.Cr4 & ~Cr4Mask) + Name("EFER", state.Efer & ~EferMask)).TrimStart(' ', ',');
+        if (lacking.Length != 0)
+            throw new ArgumentException($"the saved state uses what this CPU model does not offer ({lacking}); restore it on a machine with the CPU model that it was saved with", nameof(state));
+
+        static string Name(string what, ulong bits) => bits == 0 ? "" : $", {what} 0x{bits:x}";
     }
 
     /// <summary>Answers CPUID on one vCPU.</summary>

@@ -39,6 +39,15 @@ internal sealed class HostCpuid
     /// <summary>One result; zeros where the processor has no such leaf.</summary>
     public CpuidResult this[uint leaf, uint subleaf = 0] => _results.GetValueOrDefault((leaf, subleaf));
 
+    /// <summary>The same processor without some features.</summary>
+    public HostCpuid Without(IEnumerable<CpuFeature> features)
+    {
+        var results = new Dictionary<(uint, uint), CpuidResult>(_results);
+        foreach (var feature in features)
+            if (results.TryGetValue((feature.Leaf, feature.Subleaf), out var result)) results[(feature.Leaf, feature.Subleaf)] = feature.Without(result);
+        return new HostCpuid(results);
+    }
+
     private static CpuidResult Execute(uint leaf, uint subleaf)
     {
         var (eax, ebx, ecx, edx) = X86Base.CpuId((int)leaf, (int)subleaf);

@@ -1,6 +1,6 @@
 // Near branches, loops, far transfers and software interrupts. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

@@ -2,7 +2,7 @@
 // have operands that are not RAM. SDM vol. 2.
 using System.Threading;
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

@@ -1,5 +1,5 @@
 // Descriptor-table registers and instructions that look at descriptors: LGDT to VERW. SDM vol. 2.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 using Lamina.Engines.X86.Segmentation;
 

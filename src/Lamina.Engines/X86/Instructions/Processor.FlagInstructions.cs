@@ -1,5 +1,5 @@
 // CLI, STI, CLD, STD, CLAC, STAC, HLT. SDM vol. 2.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

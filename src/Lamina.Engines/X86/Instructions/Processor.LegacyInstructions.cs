@@ -1,6 +1,6 @@
 // Instructions that 64-bit mode does not have: decimal adjustment, SALC, ARPL. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

@@ -2,7 +2,7 @@
 // bounds, far pointers, masked moves. Vector gathers, scatters and state images are in files of their own.
 using System.Threading;
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

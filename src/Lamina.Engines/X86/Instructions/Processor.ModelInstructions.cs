@@ -1,6 +1,6 @@
 // CPUID, time-stamp counter, MSRs and XCR0. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Msr;
 
 namespace Lamina.Engines.X86;
@@ -17,13 +17,12 @@ internal sealed unsafe partial class Processor
                 Identify();
                 return Outcome.Next;
             case InstructionId.Rdtsc or InstructionId.Rdtscp:
-                if (i.Id == InstructionId.Rdtscp && !_model.HasRdtscp) return FaultOutcome(InvalidOpcode());
                 if ((Context->Cr4 & Cr4.TSD) != 0 && Context->Cpl != 0) return FaultOutcome(GeneralProtection());
                 WritePair(ReadTsc());
                 if (i.Id == InstructionId.Rdtscp) WriteGpr(GprIndex.Rcx, 4, Context->TscAux);
                 return Outcome.Next;
             case InstructionId.Rdpid:
-                if (!_model.HasRdpid || i.HasMemory) return FaultOutcome(InvalidOpcode());
+                if (i.HasMemory) return FaultOutcome(InvalidOpcode());
                 Context->Gpr[i.Rm] = (uint)Context->TscAux;
                 return Outcome.Next;
             case InstructionId.Rdmsr:

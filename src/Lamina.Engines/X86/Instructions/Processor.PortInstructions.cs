@@ -1,6 +1,6 @@
 // IN and OUT, and who may use which port. SDM vol. 1, 19.5 (I/O permission bit map).
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;

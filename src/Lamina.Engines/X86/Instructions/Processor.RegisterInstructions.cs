@@ -1,5 +1,5 @@
 // Control and debug registers: MOV to and from them, CLTS, LMSW, SMSW. SDM vol. 3, 2.5, 4.1.2, 4.10.4, 18.2.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

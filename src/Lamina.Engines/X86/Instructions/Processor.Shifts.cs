@@ -1,7 +1,7 @@
 // Shifts and rotates by CL, and double shifts by CL, with the flags of SDM vol. 2 (SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR,
 // SHLD, SHRD). Where a flag is undefined it is as the common processors leave it.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 
 namespace Lamina.Engines.X86;
 

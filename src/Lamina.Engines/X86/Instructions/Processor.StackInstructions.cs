@@ -1,6 +1,6 @@
 // PUSH, POP and their kin, flags on the stack, ENTER and LEAVE. SDM vol. 2.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;
@@ -128,13 +128,14 @@ internal sealed unsafe partial class Processor
         var pointer = StackPointer;
         var frame = Context->Gpr[GprIndex.Rbp];
         if (!TryPushAt(ref pointer, size, frame & MaskOf(size))) return Outcome.Fault;
-        var newFrame = pointer;
+        // All of ESP, also where only SP counts. SDM vol. 2, ENTER (FrameTemp).
+        var newFrame = (Context->Gpr[GprIndex.Rsp] & ~StackMask) | pointer;
         for (var n = 1; n < level; n++)
         {
             frame -= (ulong)size;
             if (!TryReadMemory(SegmentIndex.Ss, frame & StackMask, size, out var display) || !TryPushAt(ref pointer, size, display)) return Outcome.Fault;
         }
-        if (level > 0 && !TryPushAt(ref pointer, size, newFrame)) return Outcome.Fault;
+        if (level > 0 && !TryPushAt(ref pointer, size, newFrame & MaskOf(size))) return Outcome.Fault;
         pointer = (pointer - (ushort)i.Immediate) & StackMask;
         // The processor makes sure that the next push would succeed. SDM vol. 2, ENTER.
         if (!TryLinearize(SegmentIndex.Ss, pointer, size, write: true, out var linear) || !TryProbe(linear, size, AccessKind.Write)) return Outcome.Fault;

@@ -2,7 +2,7 @@
 // The x87 instruction and data pointers are written as zeros: what the host recorded are addresses of the engine.
 // SDM vol. 1, 10.5 and chapter 13.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Paging;
 
@@ -25,14 +25,8 @@ internal sealed unsafe partial class Processor
             if ((at & 15) != 0) return FaultOutcome(GeneralProtection());
             return FaultOutcome(i.Id == InstructionId.Fxsave ? TryFxsave(at) : TryFxrstor(at));
         }
-        var offered = i.Id switch
-        {
-            InstructionId.Xsave or InstructionId.Xrstor => true,
-            InstructionId.Xsaveopt => _model.HasXsaveopt,
-            InstructionId.Xsavec => _model.HasXsavec,
-            _ => false,
-        };
-        if (!offered || !i.HasMemory || (Context->Cr4 & Cr4.OSXSAVE) == 0) return FaultOutcome(InvalidOpcode());
+        // XSAVES and XRSTORS are in no CPU model.
+        if (i.Id is InstructionId.Xsaves or InstructionId.Xrstors || !i.HasMemory || (Context->Cr4 & Cr4.OSXSAVE) == 0) return FaultOutcome(InvalidOpcode());
         if ((Context->Cr0 & Cr0.TS) != 0) return FaultOutcome(DeviceNotAvailable());
         var requested = Context->Xcr0 & ((uint)Context->Gpr[GprIndex.Rax] | Context->Gpr[GprIndex.Rdx] << 32);
         if (!TryLinearize(i.Segment, EffectiveOffset(in i), XsaveImage.HeaderEnd, i.Id != InstructionId.Xrstor, out var linear)) return Outcome.Fault;

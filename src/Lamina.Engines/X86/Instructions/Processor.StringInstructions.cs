@@ -1,7 +1,7 @@
 // String instructions, with REP. One call does a bounded number of elements and then leaves RIP at the instruction, so
 // that interrupts are seen; registers are exact after every element. SDM vol. 2, MOVS and on, REP.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;

@@ -2,7 +2,7 @@
 // numbers, and what is known but not offered. SDM vol. 2; APM vol. 3.
 using System.Security.Cryptography;
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 
 namespace Lamina.Engines.X86;
@@ -56,7 +56,7 @@ internal sealed unsafe partial class Processor
 
     private Outcome InvalidateByPcid(in Instruction i)
     {
-        if (!_model.HasInvpcid || !i.HasMemory) return FaultOutcome(InvalidOpcode());
+        if (!i.HasMemory) return FaultOutcome(InvalidOpcode());
         if (IsVirtual8086 || !RequireCpl0()) return FaultOutcome(GeneralProtection());
         var type = ReadGpr(i.Reg, Is64Bit ? 8 : 4);
         var descriptor = stackalloc ulong[2];
@@ -97,7 +97,6 @@ internal sealed unsafe partial class Processor
 
     private Outcome ZeroCacheLine(in Instruction i)
     {
-        if (!_model.HasClzero) return FaultOutcome(InvalidOpcode());
         var zeros = stackalloc byte[CacheLine];
         new Span<byte>(zeros, CacheLine).Clear();
         var offset = Context->Gpr[GprIndex.Rax] & MaskOf(i.AddressSize) & ~(ulong)(CacheLine - 1);

@@ -2,7 +2,7 @@
 // did before a fault stay done, and their mask elements are clear, so that the instruction goes on where it was. SDM vol. 2,
 // VPGATHERDD and on, VPSCATTERDD and on, MASKMOVDQU, MASKMOVQ, VMASKMOV, VPMASKMOV; vol. 1, 15.6.
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 using Lamina.Engines.X86.Paging;
 

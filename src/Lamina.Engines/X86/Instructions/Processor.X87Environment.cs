@@ -1,6 +1,6 @@
 // FLDENV, FNSTENV, FRSTOR and FNSAVE: the 14- and 28-byte x87 environments. Their instruction and data pointers are
 // zeros, as everywhere here. SDM vol. 1, 8.1.10, figures 8-9 to 8-12.
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
 
 namespace Lamina.Engines.X86;

@@ -1,7 +1,7 @@
 // From an instruction's operand to a value: effective addresses, segment checks, general registers.
 // SDM vol. 1, 3.7 (operand addressing); vol. 3, 5.3 (limit checks), 4.8.2 of APM vol. 2 (canonical form).
 using Lamina.Core.Engine;
-using Lamina.Engines.Translator.Decode;
+using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Paging;
 
 namespace Lamina.Engines.X86;

@@ -1,6 +1,6 @@
 // The guest's x87 and vector registers as they lie in the vCPU's XSAVE image while C# runs. Standard format
 // (SDM vol. 1, 13.4), saved by XSAVE64 with every component that XCR0 may have. A component whose XSTATE_BV bit is clear is in its
-// initial state whatever the bytes say.
+// initial state whatever the bytes say. One that the CPU model lacks has no place in the image and is never in use: XRSTOR would fault.
 using Lamina.Engines.X86.Cpuid;
 
 namespace Lamina.Engines.X86.Memory;
@@ -9,6 +9,10 @@ namespace Lamina.Engines.X86.Memory;
 internal readonly unsafe struct XsaveImage(byte* area, CpuModel model)
 {
     public const int X87 = 0, Sse = 1, Avx = 2, Opmask = 5, ZmmHigh256 = 6, High16Zmm = 7;
+
+    /// <summary>x87 and SSE, which a processor without XSAVE has, too.</summary>
+    public const ulong LegacyComponents = 3;
+
     public const uint InitialMxcsr = 0x1f80;
     public const ushort InitialControl = 0x37f;
 
@@ -32,8 +36,20 @@ internal readonly unsafe struct XsaveImage(byte* area, CpuModel model)
 
     public bool InUse(int component) => (StateBits >> component & 1) != 0;
 
-    /// <summary>The bytes of a component from 2 on.</summary>
-    public byte* Component(int component) => area + model.Component(component).Offset;
+    /// <summary>The bytes of a component from 2 on, which the CPU model has.</summary>
+    public byte* Component(int component) =>
+        Has(component) ? area + model.Component(component).Offset : throw new InvalidOperationException($"this CPU model has no XSAVE component {component}");
+
+    /// <summary>Whether XRSTOR takes the image: no component that the CPU model lacks is in use, no bit of MXCSR is set that is reserved. SDM vol. 1, 13.8.1.</summary>
+    public bool IsLoadable => (StateBits & ~(model.XcrMask | LegacyComponents)) == 0 && (Mxcsr & ~MxcsrMask) == 0;
+
+    /// <summary>Makes it one that XRSTOR takes: what is not there is dropped.</summary>
+    public void MakeLoadable()
+    {
+        StateBits &= model.XcrMask | LegacyComponents;
+        Mxcsr &= MxcsrMask;
+        new Span<byte>(area + HeaderAt + 8, HeaderEnd - HeaderAt - 8).Clear();
+    }
 
     /// <summary>Makes a component's bytes mean what they say, starting from the initial state.</summary>
     public void Begin(int component)
@@ -98,11 +114,23 @@ internal readonly unsafe struct XsaveImage(byte* area, CpuModel model)
         }
         Begin(Sse);
         Copy(area + XmmAt + register * 16, full, 16);
-        if (data.Length > 16) Begin(Avx);
-        if (InUse(Avx)) Copy(Component(Avx) + register * 16, full + 2, 16);
-        if (data.Length > 32) Begin(ZmmHigh256);
-        if (InUse(ZmmHigh256)) Copy(Component(ZmmHigh256) + register * 32, full + 4, 32);
+        WritePart(Avx, register * 16, full + 2, 2);
+        WritePart(ZmmHigh256, register * 32, full + 4, 4);
     }
+
+    // The part of a register that is in a component of its own. Zeros are its initial state: they start none, and a CPU model
+    // without the component has nothing to write.
+    private void WritePart(int component, int at, ulong* words, int count)
+    {
+        if (!InUse(component))
+        {
+            if (!Has(component) || !new ReadOnlySpan<ulong>(words, count).ContainsAnyExcept(0ul)) return;
+            Begin(component);
+        }
+        Copy(Component(component) + at, words, count * 8);
+    }
+
+    private bool Has(int component) => (model.XcrMask >> component & 1) != 0;
 
     public ulong ReadMask(int register) => InUse(Opmask) ? ((ulong*)Component(Opmask))[register] : 0;
 

@@ -40,15 +40,11 @@ internal sealed class PlainMsrs
         new(0x1dc, null, 0, WriteRule.ReadOnly, 0),
         new(0x1dd, null, 0, WriteRule.ReadOnly, 0),
         new(0x1de, null, 0, WriteRule.ReadOnly, 0),
-        // Four event selects and counters that no CPUID bit announces: they stay zero, and writing zero is all that they take.
-        new(0xc001_0000, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0001, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0002, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0003, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0004, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0005, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0006, CpuVendor.Amd, 0, WriteRule.Checked, 0),
-        new(0xc001_0007, CpuVendor.Amd, 0, WriteRule.Checked, 0),
+        // Four event selects and four counters that no CPUID bit announces, or ones that a vendor's older processors have: they stay zero,
+        // whatever is written, as on KVM without a virtual PMU. Kernels try them.
+        .. Zeros(CpuVendor.Amd, 0xc001_0000, 8),
+        .. Zeros(CpuVendor.Intel, 0xc1, 2),
+        .. Zeros(CpuVendor.Intel, 0x186, 2),
         new(0xc001_0010, CpuVendor.Amd, 0, WriteRule.Ignored, 0x7c_0000), // SYSCFG: MTRR bits
         new(0xc001_0015, CpuVendor.Amd, 1 << 24, WriteRule.Ignored, 0x4b04_0158), // HWCR: the TSC counts at the P0 frequency
         new(0xc001_0016, CpuVendor.Amd, 0, WriteRule.Checked, 0x000f_ffff_ffff_f018), // IORR bases and masks
@@ -67,6 +63,9 @@ internal sealed class PlainMsrs
         new(0xc001_1029, CpuVendor.Amd, 2, WriteRule.Ignored, ~2UL), // DE_CFG: LFENCE always serializes
         new(0xc001_102a, CpuVendor.Amd, 0, WriteRule.Ignored, ulong.MaxValue), // BU_CFG2
     ];
+
+    private static IEnumerable<Row> Zeros(CpuVendor vendor, uint first, int count) =>
+        Enumerable.Range(0, count).Select(n => new Row(first + (uint)n, vendor, 0, WriteRule.Ignored, 0));
 
     private readonly CpuVendor _vendor;
     private readonly ulong[] _values = new ulong[s_rows.Length];

@@ -166,7 +166,7 @@ internal sealed unsafe partial class Processor
         _plainMsrs.Save(msrs);
     }
 
-    private void LoadMsrs(IReadOnlyDictionary<uint, ulong> msrs)
+    private void LoadMsrs(IReadOnlyDictionary<uint, ulong> msrs, Refusals refused)
     {
         _memoryTypes.Load(msrs);
         _plainMsrs.Load(msrs);
@@ -174,9 +174,8 @@ internal sealed unsafe partial class Processor
         // back at different moments, would set the vCPUs' counters apart.
         Context->TscOffset = msrs.GetValueOrDefault(MsrIndex.TscAdjust);
         foreach (var (index, value) in msrs)
-            if (index is not (MsrIndex.Tsc or MsrIndex.TscAdjust or MsrIndex.Efer or MsrIndex.FsBase or MsrIndex.GsBase or MsrIndex.WallClock or MsrIndex.SystemTime))
-                TryWriteMsr(index, value);
-        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock));
-        _paravirtualClock.Refresh(Context->TscOffset);
+            if (index is not (MsrIndex.Tsc or MsrIndex.TscAdjust or MsrIndex.Efer or MsrIndex.FsBase or MsrIndex.GsBase or MsrIndex.WallClock or MsrIndex.SystemTime)
+                && !TryWriteMsr(index, value)) refused.AddMsr(index, value);
+        _paravirtualClock.Restore(msrs.GetValueOrDefault(MsrIndex.SystemTime), msrs.GetValueOrDefault(MsrIndex.WallClock), Context->TscOffset);
     }
 }

@@ -270,13 +270,18 @@ internal sealed unsafe partial class Processor
     private bool TryLoadPdptes(ulong cr3)
     {
         var table = stackalloc ulong[4];
-        for (var i = 0; i < 4; i++)
-        {
-            table[i] = ReadPhysical<ulong>((cr3 & 0xffff_ffe0) + (ulong)(i * 8));
-            var reserved = ~((1UL << _model.PhysicalAddressBits) - 1) | 0x1e6;
-            if ((table[i] & EntryPresent) != 0 && (table[i] & reserved) != 0) return GeneralProtection();
-        }
-        for (var i = 0; i < 4; i++) Context->Pdpte[i] = table[i];
+        for (var i = 0; i < 4; i++) table[i] = ReadPhysical<ulong>((cr3 & 0xffff_ffe0) + (ulong)(i * 8));
+        return TrySetPdptes(new ReadOnlySpan<ulong>(table, 4)) || GeneralProtection();
+    }
+
+    /// <summary>Sets the PDPTE registers; false, with nothing changed, where there are not four or a present one has reserved bits.</summary>
+    private bool TrySetPdptes(ReadOnlySpan<ulong> values)
+    {
+        var reserved = ~((1UL << _model.PhysicalAddressBits) - 1) | 0x1e6;
+        if (values.Length != 4) return false;
+        foreach (var value in values)
+            if ((value & EntryPresent) != 0 && (value & reserved) != 0) return false;
+        for (var i = 0; i < 4; i++) Context->Pdpte[i] = values[i];
         return true;
     }
 }

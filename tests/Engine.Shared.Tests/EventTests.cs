@@ -1,0 +1,119 @@
+// How events come to a vCPU: each of them once, in the order of priority, at the first boundary of instructions that lets it in, also
+// where others ask for something else meanwhile and where the vCPU goes on on another engine.
+using Lamina.Core.Engine;
+using Lamina.Core.Interrupts;
+using Lamina.Tests.Engine.Shared.Guest;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.Tests.Engine.Shared;
+
+public sealed class EventTests
+{
+    private const int Programs = 60, Moved = 15;
+
+    // Where software plays the host's processor each takes a second and proves less.
+    private const int FewerTimes = 5;
+
+    public static TheoryData<string> Engines => [.. EngineKind.All];
+
+    public static TheoryData<string, string> Directions => TransferTests.Directions;
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Random_events_come_once_each_in_the_order_of_priority(string engine)
+    {
+        for (var seed = 0; seed < Programs / (EngineKind.IsExact(engine) ? 1 : FewerTimes); seed++) Run(seed, engine, engine);
+    }
+
+    [Theory]
+    [MemberData(nameof(Directions))]
+    public void Random_events_come_once_each_where_the_vCPU_moves_between_engines(string from, string to)
+    {
+        for (var seed = 0; seed < Moved / (EngineKind.IsExact(from) && EngineKind.IsExact(to) ? 1 : FewerTimes); seed++) Run(Programs + seed, from, to);
+    }
+
+    /// <summary>
+    /// Runs one random program, moving between two machines at each kick. On an exact engine all comes where the model has it come; on
+    /// another one, which may be late and then does other things, each event still comes once.
+    /// </summary>
+    private static void Run(int seed, string from, string to)
+    {
+        var program = new EventProgram(new Random(seed));
+        using var run = new EventRun(program, from, to);
+        try
+        {
+            var end = run.ToEnd();
+            var log = program.ReadLog(run.Machine, end).ToArray();
+            if (EngineKind.IsExact(from) && EngineKind.IsExact(to))
+            {
+                Assert.Equal(run.Model.Log, log);
+                Assert.Equal(run.Model.Waiting, Waiting(run.Machine));
+                return;
+            }
+            var waiting = Waiting(run.Machine).ToArray();
+            foreach (var (handler, at) in run.Raised)
+                Assert.True(waiting.Contains(handler) || (handler == EventProgram.NmiHandler && end.Pending.Nmi) || log.Skip(at).Any(entry => entry.Handler == handler), $"{handler} did not come after entry {at} of {log.Length}: {string.Join(" ", log)}");
+            foreach (var handler in log.Select(entry => entry.Handler).Distinct())
+                Assert.True(log.Count(entry => entry.Handler == handler) <= run.Raised.Count(raised => raised.Handler == handler) + program.OwnInterrupts(handler, log), $"{handler} came too often");
+        }
+        catch (Exception e) when (e is Xunit.Sdk.XunitException)
+        {
+            throw new InvalidOperationException($"program {seed} on {from} and {to}: {e.Message}{Environment.NewLine}{program}", e);
+        }
+    }
+
+    private static IEnumerable<int> Waiting(SmallMachine machine)
+    {
+        var registers = machine.LocalApic.Registers;
+        return EventProgram.Vectors.Select(vector => (int)vector).Where(vector => (registers[0x200 + (vector >> 5) * 16 + (vector >> 3 & 3)] >> (vector & 7) & 1) != 0);
+    }
+
+    // An NMI handler that makes a vector pending, and another NMI.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void An_interrupt_that_waits_behind_two_NMIs_is_delivered(string engine)
+    {
+        const int vector = 0x60;
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var wait = c.CreateLabel();
+            LongPrograms.EnterX2Apic(c);
+            c.xor(ebx, ebx);
+            c.xor(r8d, r8d);
+            c.sti();
+            c.nop();
+            c.@out((byte)Layout.LogPort, al);
+            c.mov(r9d, 1_000_000);
+            c.Label(ref wait);
+            c.dec(r9d);
+            c.jne(wait);
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                LongPrograms.Handler(machine, vector, Layout.Far32, 1);
+                FaultLog.SetGate64(machine, 2, Layout.Far64);
+                machine.Load(Layout.Far64, Modes.Assemble(64, Layout.Far64, c =>
+                {
+                    var last = c.CreateLabel();
+                    c.inc(r8d);
+                    c.cmp(r8d, 1);
+                    c.jne(last);
+                    LongPrograms.WriteMsr(c, 0x83F, vector);
+                    c.@out((byte)Layout.LogPort, al);
+                    c.Label(ref last);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        machine.Logged = _ => machine.Send(0, InterruptDeliveryMode.Nmi);
+
+        var end = program.Run(machine);
+
+        Assert.Equal((2ul, 1ul), (end.Gpr[8], end.Gpr[GprIndex.Rbx]));
+    }
+}

@@ -1,0 +1,213 @@
+// A random program whose instructions let events in and keep them out: a main routine, a handler for each of a few vectors, one for
+// NMIs. Where it writes to the log's port its machine makes events pending. EventModel says what must come of it.
+using Iced.Intel;
+using Lamina.Core.Engine;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.Tests.Engine.Shared.Guest;
+
+/// <summary>What a step of a routine does. Each begins with a NOP, which the shadow of the step before covers.</summary>
+internal enum EventStep
+{
+    Nothing,
+    ForbidInterrupts,
+    AllowInterrupts,
+    AllowByFlags,
+    LoadStackSegment,
+
+    /// <summary>CR8 = the argument.</summary>
+    SetPriority,
+
+    /// <summary>The machine makes pending what is next on its list.</summary>
+    Raise,
+
+    /// <summary>An interrupt to itself, whose vector is the argument.</summary>
+    SelfInterrupt,
+
+    /// <summary>With interrupts off: the machine raises what is next, then STI and HLT where that wakes the vCPU.</summary>
+    RaiseAndHalt,
+
+    /// <summary>The machine is told and does nothing.</summary>
+    Leave,
+
+    /// <summary>End of interrupt.</summary>
+    EndInterrupt,
+
+    /// <summary>IRET; the end of the program in the main routine.</summary>
+    Return,
+}
+
+/// <summary>What a machine makes pending at once.</summary>
+internal sealed record EventRaise(byte[] Vectors, bool Nmi, bool Kick);
+
+internal sealed class EventProgram
+{
+    internal const int Main = -1, NmiHandler = 2;
+
+    internal static readonly byte[] Vectors = [0x41, 0x4F, 0x50, 0x7A, 0xA3, 0xE0];
+
+    private const uint RoutineSpace = 0x800, Routines = 0x4_0000, Answer = 0xF000, Stack = 0x7_0000, Log = 0x5_0000;
+    private const ulong EntryLength = 16;
+
+    /// <summary>What it writes to the log's port.</summary>
+    internal const byte WantsEvents = 1, AsksToHalt = 2, WantsNothing = 3;
+
+    private readonly Dictionary<int, (EventStep Step, int Argument)[]> _routines = [];
+    private readonly Dictionary<int, ulong[]> _places = [];
+
+    internal EventProgram(Random random)
+    {
+        _routines[Main] = [.. Steps(random, 50, own: true), (EventStep.SetPriority, 0), (EventStep.AllowInterrupts, 0), .. Enumerable.Repeat((EventStep.Leave, 0), 8), (EventStep.ForbidInterrupts, 0), (EventStep.Return, 0)];
+        _routines[NmiHandler] = [.. Steps(random, 6, own: true), (EventStep.Return, 0)];
+        // The end of the interrupt somewhere in it.
+        foreach (var vector in Vectors)
+            _routines[vector] = [.. Steps(random, random.Next(5), own: false), (EventStep.EndInterrupt, 0), .. Steps(random, random.Next(5), own: false), (EventStep.Return, 0)];
+        Raises = [.. Enumerable.Range(0, 60).Select(_ => new EventRaise(
+            [.. Vectors.Where(_ => random.Next(5) == 0)], random.Next(3) == 0, random.Next(3) == 0))];
+    }
+
+    /// <summary>What is raised, in order; nothing when all were.</summary>
+    internal IReadOnlyList<EventRaise> Raises { get; }
+
+    internal (EventStep Step, int Argument) StepOf(int routine, int index) => _routines[routine][index];
+
+    /// <summary>Tells a step that wants to know whether it may halt.</summary>
+    internal static void Tell(SmallMachine machine, bool halts) => machine.Load(Answer, [halts ? (byte)1 : (byte)0]);
+
+    /// <summary>Puts it into a machine's memory, and gives the state to start from.</summary>
+    internal VcpuState Load(SmallMachine machine)
+    {
+        FaultLog.Write64(machine);
+        var at = Routines;
+        foreach (var (routine, steps) in _routines)
+        {
+            var places = new ulong[steps.Length];
+            byte[] code = [];
+            if (routine != Main) code = Modes.Assemble(64, at, c => Enter(c, routine));
+            for (var n = 0; n < steps.Length; n++)
+            {
+                places[n] = at + (ulong)code.Length;
+                code = [.. code, .. Modes.Assemble(64, places[n], c => Write(c, routine, steps[n]))];
+            }
+            machine.Load(at, code);
+            _places[routine] = places;
+            if (routine != Main) FaultLog.SetGate64(machine, routine, at);
+            at += RoutineSpace;
+        }
+        machine.Load(Layout.Code, Modes.Assemble(64, Layout.Code, c =>
+        {
+            LongPrograms.EnterX2Apic(c);
+            c.mov(edi, Log);
+            c.mov(rax, _places[Main][0]);
+            c.jmp(rax);
+        }));
+        var state = machine.Start(GuestMode.Long);
+        state.Gpr[GprIndex.Rsp] = Stack;
+        return state;
+    }
+
+    /// <summary>What its handlers noted: which of them, and the step that it came in.</summary>
+    internal IEnumerable<(int Handler, int Routine, int Step)> ReadLog(SmallMachine machine, VcpuState end)
+    {
+        for (ulong at = Log; at < end.Gpr[GprIndex.Rdi]; at += EntryLength)
+        {
+            var (routine, step) = At(machine.Read<ulong>(at + 8));
+            yield return ((int)machine.Read<ulong>(at), routine, step);
+        }
+    }
+
+
+    /// <summary>How many handlers have run so far.</summary>
+    internal static int LogLength(SmallMachine machine)
+    {
+        var length = 0;
+        while (machine.Read<ulong>(Log + (ulong)length * EntryLength) != 0) length++;
+        return length;
+    }
+
+    /// <summary>How many interrupts of a vector the routines that ran may have sent themselves.</summary>
+    internal int OwnInterrupts(int vector, IEnumerable<(int Handler, int Routine, int Step)> log)
+    {
+        int Of(int routine) => _routines[routine].Count(step => step == (EventStep.SelfInterrupt, vector));
+        return Of(Main) + log.Count(entry => entry.Handler == NmiHandler) * Of(NmiHandler);
+    }
+
+    private (int Routine, int Step) At(ulong place) =>
+        (from routine in _places
+         where place >= routine.Value[0] && place < routine.Value[0] + RoutineSpace
+         select (routine.Key, routine.Value.Count(start => start <= place) - 1)).FirstOrDefault((0, 0));
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Join(Environment.NewLine, _routines.Select(routine => $"{routine.Key}: {string.Join(", ", routine.Value.Select((step, n) => $"{n} {step.Step} {step.Argument}"))}"));
+
+    private static IEnumerable<(EventStep, int)> Steps(Random random, int count, bool own)
+    {
+        EventStep[] kinds = [EventStep.Nothing, EventStep.ForbidInterrupts, EventStep.AllowInterrupts, EventStep.AllowByFlags, EventStep.LoadStackSegment, EventStep.SetPriority, EventStep.Raise, EventStep.Raise,
+            EventStep.RaiseAndHalt, .. own ? (EventStep[])[EventStep.SelfInterrupt, EventStep.SelfInterrupt] : []];
+        for (var n = 0; n < count; n++)
+        {
+            var kind = kinds[random.Next(kinds.Length)];
+            yield return (kind, kind == EventStep.SetPriority ? random.Next(3) * 4 : Vectors[random.Next(Vectors.Length)]);
+        }
+    }
+
+    private static void Enter(Assembler c, int routine)
+    {
+        c.push(rax);
+        c.push(rcx);
+        c.push(rdx);
+        c.mov(rax, __qword_ptr[rsp + 24]);
+        c.mov(__qword_ptr[rdi], routine);
+        c.mov(__qword_ptr[rdi + 8], rax);
+        c.lea(rdi, __[rdi + (int)EntryLength]);
+    }
+
+    private static void Write(Assembler c, int routine, (EventStep Step, int Argument) step)
+    {
+        c.nop();
+        switch (step.Step)
+        {
+            case EventStep.Nothing: c.nop(); break;
+            case EventStep.ForbidInterrupts: c.cli(); break;
+            case EventStep.AllowInterrupts: c.sti(); break;
+            case EventStep.AllowByFlags:
+                c.push(0x202);
+                c.popfq();
+                break;
+            case EventStep.LoadStackSegment:
+                c.mov(eax, Layout.Data32);
+                c.mov(ss, eax);
+                break;
+            case EventStep.SetPriority:
+                c.mov(eax, step.Argument);
+                c.mov(cr8, rax);
+                break;
+            case EventStep.Raise:
+            case EventStep.Leave:
+                c.mov(eax, (int)(step.Step == EventStep.Raise ? WantsEvents : WantsNothing));
+                c.@out((byte)Layout.LogPort, al);
+                break;
+            case EventStep.SelfInterrupt: LongPrograms.WriteMsr(c, 0x83F, (ulong)step.Argument); break;
+            case EventStep.EndInterrupt: LongPrograms.WriteMsr(c, 0x80B, 0); break;
+            case EventStep.RaiseAndHalt:
+                c.cli();
+                c.mov(eax, (int)AsksToHalt);
+                c.@out((byte)Layout.LogPort, al);
+                c.cmp(__byte_ptr[Answer], 0);
+                c.db(0x74, 2); // je over both
+                c.sti();
+                c.hlt();
+                break;
+            case EventStep.Return when routine == Main:
+                c.@out((byte)Layout.EndPort, al);
+                c.hlt();
+                break;
+            case EventStep.Return:
+                c.pop(rdx);
+                c.pop(rcx);
+                c.pop(rax);
+                c.iretq();
+                break;
+        }
+    }
+}

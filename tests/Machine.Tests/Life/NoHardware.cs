@@ -1,0 +1,52 @@
+// Hardware without anything in it that remembers what a machine's life asked of it.
+using Lamina.Life;
+
+namespace Lamina.Tests.Machines.Life;
+
+internal sealed class NoHardware : IHardware
+{
+    public IReadOnlyList<Core.Engine.IVcpu> Vcpus => [];
+
+    public IReadOnlyDictionary<string, long> Statistics { get; } = new Dictionary<string, long>();
+
+    /// <summary>What was asked, in order.</summary>
+    internal List<string> Asked { get; } = [];
+
+    /// <summary>Whether everything is at rest.</summary>
+    internal bool IsStill { get; private set; }
+
+    internal bool ClockRuns { get; private set; }
+
+    /// <summary>What happens as it starts.</summary>
+    internal Action Starting { get; set; } = () => { };
+
+    public void Start()
+    {
+        Asked.Add("start");
+        Starting();
+    }
+
+    public bool PressPowerButton()
+    {
+        Asked.Add("power button");
+        return true;
+    }
+
+    public void Reset() => Asked.Add("reset");
+
+    public void Pause() => (IsStill, _) = (true, Add("pause"));
+
+    public void Resume() => (IsStill, _) = (false, Add("resume"));
+
+    public void SetClockRunning(bool running) => (ClockRuns, _) = (running, Add(running ? "clock runs" : "clock stands"));
+
+    public void Conclude() => Asked.Add("conclude");
+
+    public void Dispose() => Asked.Add("dispose");
+
+    private bool Add(string what)
+    {
+        Asked.Add(what);
+        return true;
+    }
+}
