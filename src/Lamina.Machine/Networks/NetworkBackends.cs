@@ -16,7 +16,7 @@ internal sealed record NetworkCard(VirtioNet Device, INetBackend Backend);
 /// <summary>Opens networks.</summary>
 internal static class NetworkBackends
 {
-        /// <summary>The cards of a machine; their backends belong to the units.</summary>
+    /// <summary>The cards of a machine; their backends belong to the units.</summary>
     /// <exception cref="MachineException">A value cannot be.</exception>
     /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
     internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkDevice> networks, MachineHooks hooks, UnitTree units) =>
