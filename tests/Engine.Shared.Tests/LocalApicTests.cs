@@ -212,6 +212,47 @@ public sealed class LocalApicTests
 
     [Theory]
     [MemberData(nameof(Engines))]
+    public void A_devices_message_wakes_a_halted_vCPU(string engine)
+    {
+        const int vector = 0x91;
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            LongPrograms.EnterX2Apic(c);
+            c.xor(ebx, ebx);
+            c.sti();
+            c.hlt();
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, vector, Layout.Far32);
+                machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+                {
+                    c.inc(ebx);
+                    LongPrograms.WriteMsr(c, 0x80B, 0);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        machine.Vcpu.SetState(program.Load(machine));
+        using var kick = new Timer(_ => machine.Vcpu.Kick(), null, 5, 5);
+        do Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+        while (machine.State().Activity != VcpuActivity.Halted);
+        kick.Change(Timeout.Infinite, Timeout.Infinite);
+
+        Assert.True(machine.Controllers.Messages.Send(0xFEE0_0000, vector));
+        var exit = machine.RunTo();
+        // A kick that was late.
+        if (exit == VcpuExit.Kicked && machine.State().Gpr[GprIndex.Rbx] == 0) exit = machine.RunTo();
+
+        Assert.Equal((VcpuExit.Kicked, 1ul), (exit, machine.State().Gpr[GprIndex.Rbx]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
     public void A_halted_vCPU_that_was_moved_is_still_halted(string engine)
     {
         using var machine = new SmallMachine(engine);

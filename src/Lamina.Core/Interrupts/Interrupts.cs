@@ -10,6 +10,19 @@ public interface IInterruptLine
     void SetLevel(bool asserted);
 }
 
+/// <summary>A line that was made for one device, which gives it back by disposing it: what it asserted is asserted no more.</summary>
+public interface IInterruptSource : IInterruptLine, IDisposable;
+
+/// <summary>Interrupts that devices send as messages: writes to the local APICs' window, wherever the controllers are.</summary>
+public interface IMessageInterrupts
+{
+    /// <summary>Carries a write out (SDM vol. 3, 11.11). Any thread, with a device's lock held.</summary>
+    /// <param name="address">The guest-physical address that the guest gave the device.</param>
+    /// <param name="data">The value that it gave it.</param>
+    /// <returns>False where it asks for nothing, or nobody accepted it. Devices need not look: a guest that gives them nonsense gets nothing.</returns>
+    bool Send(ulong address, uint data);
+}
+
 /// <summary>Extends lines with the edge that most ISA devices want.</summary>
 public static class InterruptLineExtensions
 {

@@ -59,6 +59,9 @@ public sealed class InterruptControllers : IResettable, IDisposable
     /// <summary>The 8259 pair; null where it is the engine's.</summary>
     public Pic8259Pair? Pic { get; }
 
+    /// <summary>What carries messages to the local APICs.</summary>
+    public IMessageInterrupts Messages => new MessageWindow(Bus ?? (IInterruptBus)_engine!);
+
     /// <summary>Where devices get their lines.</summary>
     public InterruptRouter Router { get; }
 
@@ -102,6 +105,11 @@ public sealed class InterruptControllers : IResettable, IDisposable
     public void Dispose()
     {
         foreach (var apic in LocalApics) apic.Dispose();
+    }
+
+    private sealed class MessageWindow(IInterruptBus bus) : IMessageInterrupts
+    {
+        public bool Send(ulong address, uint data) => InterruptMessage.FromMsi(address, data) is { } message && bus.Deliver(message);
     }
 
     private sealed class PicOutput(IInterruptLine pins, IoApic ioApic) : IInterruptLine

@@ -27,9 +27,9 @@ public sealed class InterruptRouter
         for (var gsi = 0; gsi < _inputs.Length; gsi++) _inputs[gsi] = new Input(gsi, setLine);
     }
 
-    /// <summary>A new line to a GSI, for one device. Lines to the same GSI share it.</summary>
+    /// <summary>A new line to a GSI, for one device. Lines to the same GSI share it. Any time: devices come and go.</summary>
     /// <param name="gsi">1 to 23.</param>
-    public IInterruptLine CreateLine(int gsi)
+    public IInterruptSource CreateLine(int gsi)
     {
         if (gsi is <= InterruptRouterSpec.ExternalGsi or >= InterruptRouterSpec.Gsis)
             throw new ArgumentOutOfRangeException(nameof(gsi), gsi, $"a device's GSI is from 1 to {InterruptRouterSpec.Gsis - 1}");
@@ -38,7 +38,7 @@ public sealed class InterruptRouter
 
     /// <summary>A new line to an ISA interrupt.</summary>
     /// <param name="irq">0 to 15, but not 2, which is the cascade.</param>
-    public IInterruptLine CreateIsaLine(int irq)
+    public IInterruptSource CreateIsaLine(int irq)
     {
         if (irq is < 0 or >= InterruptRouterSpec.IsaIrqs or Pic8259Spec.CascadeInput)
             throw new ArgumentOutOfRangeException(nameof(irq), irq, "an ISA interrupt is from 0 to 15 and not 2");
@@ -51,10 +51,12 @@ public sealed class InterruptRouter
         private readonly Lock _gate = new();
         private int _asserted;
 
-        public void Change(Source source, bool asserted)
+        public void Change(Source source, bool asserted, bool gone = false)
         {
             lock (_gate)
             {
+                if (source.IsGone) return;
+                source.IsGone = gone;
                 if (source.Level == asserted) return;
                 source.Level = asserted;
                 _asserted += asserted ? 1 : -1;
@@ -63,14 +65,19 @@ public sealed class InterruptRouter
         }
     }
 
-    private sealed class Source(Input input) : IInterruptLine
+    private sealed class Source(Input input) : IInterruptSource
     {
         /// <summary>Written under the input's lock; a device drives its own line from under its own lock and so sees its last value.</summary>
         public bool Level { get; set; }
+
+        /// <summary>Written under the input's lock: nothing is asserted by it any more.</summary>
+        public bool IsGone { get; set; }
 
         public void SetLevel(bool asserted)
         {
             if (Level != asserted) input.Change(this, asserted);
         }
+
+        public void Dispose() => input.Change(this, asserted: false, gone: true);
     }
 }

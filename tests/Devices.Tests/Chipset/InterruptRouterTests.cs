@@ -48,6 +48,38 @@ public sealed class InterruptRouterTests
         Assert.Equal(0u, Lines);
     }
 
+    [Fact]
+    public void A_line_that_is_given_back_asserts_nothing_and_leaves_what_others_assert()
+    {
+        var (first, second) = (Router.CreateLine(9), Router.CreateLine(9));
+        first.SetLevel(true);
+        second.SetLevel(true);
+
+        first.Dispose();
+        first.SetLevel(true);
+        Assert.Equal(1u << 9, Lines);
+        second.Dispose();
+        second.Dispose();
+
+        Assert.Equal(0u, Lines);
+        Router.CreateLine(9).SetLevel(true);
+        Assert.Equal(1u << 9, Lines);
+    }
+
+    [Theory]
+    [InlineData(0xfee0_0000ul, 0x4041u, true)]
+    [InlineData(0xfee0_1000ul, 0x41u, false)] // there is no such CPU
+    [InlineData(0xfed0_0000ul, 0x41u, false)] // not the local APICs' window
+    [InlineData(0xfee0_0000ul, 0x8041u, false)] // the release of a level
+    public void A_devices_message_reaches_the_local_APIC_that_it_names(ulong address, uint data, bool accepted)
+    {
+        _machine.Enabled();
+
+        Assert.Equal(accepted, _machine.Controllers.Messages.Send(address, data));
+
+        Assert.Equal(accepted, _machine[0].HasInterrupt);
+    }
+
     [Theory]
     [InlineData(-1)]
     [InlineData(0)]
