@@ -1,4 +1,5 @@
-// The ACPI fixed hardware: power button, sleep control, power management timer, reset register. It asks the machine to
+// The ACPI fixed hardware: power button, sleep control, power management timer, reset register, and the block of general-purpose
+// events by which the machine tells the guest of what came or went. It asks the machine to
 // power off or to reset; it does neither. Each register is a row of bytes, so that any width of access means the same.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
@@ -23,11 +24,14 @@ public struct AcpiPmState
     /// <summary>SLP_TYP, as PM1 control and the sleep control register share it.</summary>
     public byte SleepType;
 
+    /// <summary>General-purpose event status and enable, one bit an event.</summary>
+    public ushort GeneralStatus, GeneralEnable;
+
     /// <summary>How often the timer's highest bit had changed when its status was last brought up to date.</summary>
     public long SeenToggles;
 }
 
-/// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 15.</summary>
+/// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 19.</summary>
 public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
 {
     private enum Wish
@@ -93,6 +97,19 @@ public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
         }
     }
 
+    /// <summary>Raises a general-purpose event (4.8.4.1): the guest runs the method _Exx or _Lxx that the tables have for it.</summary>
+    /// <param name="number">0 to 15.</param>
+    public void RaiseEvent(int number)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)number, (uint)GeneralEvents, nameof(number));
+        lock (_gate)
+        {
+            Synchronise();
+            _state.GeneralStatus |= (ushort)(1 << number);
+            Update();
+        }
+    }
+
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
     {
@@ -137,6 +154,10 @@ public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
         ControlOffset + 1 or SleepControlOffset => (byte)(_state.SleepType << SleepTypeShift),
         >= TimerOffset and < TimerOffset + TimerLength => (byte)(ticks >> (8 * (offset - TimerOffset))),
         SleepStatusOffset => (byte)(_state.Status >> 8 & WakeStatus >> 8),
+        GeneralOffset => (byte)_state.GeneralStatus,
+        GeneralOffset + 1 => (byte)(_state.GeneralStatus >> 8),
+        GeneralOffset + 2 => (byte)_state.GeneralEnable,
+        GeneralOffset + 3 => (byte)(_state.GeneralEnable >> 8),
         _ => 0,
     };
 
@@ -166,6 +187,18 @@ public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
             case SleepStatusOffset:
                 _state.Status &= (ushort)~(value << 8 & WakeStatus);
                 break;
+            case GeneralOffset:
+                _state.GeneralStatus &= (ushort)~value;
+                break;
+            case GeneralOffset + 1:
+                _state.GeneralStatus &= (ushort)~(value << 8);
+                break;
+            case GeneralOffset + 2:
+                _state.GeneralEnable = (ushort)((_state.GeneralEnable & 0xff00) | value);
+                break;
+            case GeneralOffset + 3:
+                _state.GeneralEnable = (ushort)((_state.GeneralEnable & 0xff) | value << 8);
+                break;
             case ResetOffset:
                 return value == ResetValue ? Wish.Reset : Wish.None;
         }
@@ -192,7 +225,7 @@ public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
     private void Update()
     {
         _state.Status &= StatusMask;
-        _sci.SetLevel((_state.Status & _state.Enable) != 0);
+        _sci.SetLevel((_state.Status & _state.Enable | _state.GeneralStatus & _state.GeneralEnable) != 0);
         if ((_state.Enable & ~_state.Status & TimerBit) != 0)
             _timer.Arm(TickMath.Nanoseconds((ulong)(_state.SeenToggles + 1) << TimerHighestBit, TimerHz));
         else

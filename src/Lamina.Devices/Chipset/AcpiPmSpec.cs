@@ -7,7 +7,8 @@ namespace Lamina.Devices.Chipset;
 /// <list type="bullet">
 /// <item>ordinary FADT: PM1a_EVT_BLK = <see cref="BasePort"/> + <see cref="EventOffset"/>, length <see cref="EventLength"/>;
 /// PM1a_CNT_BLK = + <see cref="ControlOffset"/>, length <see cref="ControlLength"/>; PM_TMR_BLK = + <see cref="TimerOffset"/>,
-/// length <see cref="TimerLength"/>, flag TMR_VAL_EXT; SMI_CMD, PM1b, PM2 and GPE blocks zero: the machine is always in
+/// length <see cref="TimerLength"/>, flag TMR_VAL_EXT; GPE0_BLK = + <see cref="GeneralOffset"/>, length
+/// <see cref="GeneralLength"/>; SMI_CMD, PM1b, PM2 and GPE1 blocks zero: the machine is always in
 /// ACPI mode; flags FIX_RTC and SLP_BUTTON set (neither is in the fixed hardware), PWR_BUTTON clear (it is);</item>
 /// <item>hardware-reduced FADT: SLEEP_CONTROL_REG = + <see cref="SleepControlOffset"/>, SLEEP_STATUS_REG = +
 /// <see cref="SleepStatusOffset"/>, both system I/O and 8 bits wide;</item>
@@ -19,7 +20,7 @@ namespace Lamina.Devices.Chipset;
 public static class AcpiPmSpec
 {
     /// <summary>The first of the block's ports, and their number.</summary>
-    public const ushort BasePort = 0x600, Length = 16;
+    public const ushort BasePort = 0x600, Length = 20;
 
     /// <summary>PM1a event block: status and enable, 16 bits each.</summary>
     public const int EventOffset = 0, EventLength = 4;
@@ -32,6 +33,9 @@ public static class AcpiPmSpec
 
     /// <summary>Sleep control and status registers of hardware-reduced ACPI, and the reset register; 8 bits each.</summary>
     public const int SleepControlOffset = 12, SleepStatusOffset = 13, ResetOffset = 14;
+
+    /// <summary>General-purpose event block 0: status and enable, 16 bits each; and how many events that is.</summary>
+    public const int GeneralOffset = 16, GeneralLength = 4, GeneralEvents = 16;
 
     /// <summary>What is written to the reset register.</summary>
     public const byte ResetValue = 1;

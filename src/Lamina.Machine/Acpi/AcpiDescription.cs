@@ -10,7 +10,7 @@ internal readonly record struct VirtioMmioDescription(uint Address, uint Length,
 /// <param name="TimerBlock">PM_TMR_BLK, 4 bytes.</param>
 /// <param name="Sci">The GSI of the system control interrupt: level, active high.</param>
 /// <param name="SoftOffType">SLP_TYP for S5.</param>
-internal sealed record PowerManagementDescription(ushort EventBlock, ushort ControlBlock, ushort TimerBlock, byte Sci, byte SoftOffType);
+internal sealed record PowerManagementDescription(ushort EventBlock, ushort ControlBlock, ushort TimerBlock, ushort GeneralBlock, byte Sci, byte SoftOffType);
 
 /// <summary>A serial port as the DSDT names it.</summary>
 internal readonly record struct SerialDescription(ushort Port, int Irq);

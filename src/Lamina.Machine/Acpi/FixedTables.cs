@@ -70,9 +70,11 @@ internal static class FixedTables
         table.U32(56, pm.EventBlock);
         table.U32(64, pm.ControlBlock);
         table.U32(76, pm.TimerBlock);
+        table.U32(80, pm.GeneralBlock);
         table.U8(88, 4);
         table.U8(89, 2);
         table.U8(91, 4);
+        table.U8(92, 4);
         table.U16(96, NoC2);
         table.U16(98, NoC3);
         table.U8(108, machine.CenturyRegister);
@@ -85,6 +87,7 @@ internal static class FixedTables
         IoAddress(table, 148, pm.EventBlock, 32, WordAccess);
         IoAddress(table, 172, pm.ControlBlock, 16, WordAccess);
         IoAddress(table, 208, pm.TimerBlock, 32, DWordAccess);
+        IoAddress(table, 220, pm.GeneralBlock, 32, ByteAccess);
         return AcpiTable.Seal(table);
     }
 

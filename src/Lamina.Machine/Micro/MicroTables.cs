@@ -18,7 +18,7 @@ internal static class MicroTables
         IoApicId = IoApicSpec.Id,
         PowerManagement = new PowerManagementDescription(
             AcpiPmSpec.BasePort + AcpiPmSpec.EventOffset, AcpiPmSpec.BasePort + AcpiPmSpec.ControlOffset,
-            AcpiPmSpec.BasePort + AcpiPmSpec.TimerOffset, AcpiPmSpec.SciGsi, AcpiPmSpec.SleepTypeOff),
+            AcpiPmSpec.BasePort + AcpiPmSpec.TimerOffset, AcpiPmSpec.BasePort + AcpiPmSpec.GeneralOffset, AcpiPmSpec.SciGsi, AcpiPmSpec.SleepTypeOff),
         ResetPort = AcpiPmSpec.BasePort + AcpiPmSpec.ResetOffset,
         ResetValue = AcpiPmSpec.ResetValue,
         SerialPorts = [new SerialDescription(MicroLayout.Com1, MicroLayout.Com1Irq)],

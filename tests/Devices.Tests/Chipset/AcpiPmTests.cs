@@ -19,6 +19,29 @@ public sealed class AcpiPmTests
     private void Out16(ulong offset, int value) => _pm.Write(offset, [(byte)value, (byte)(value >> 8)]);
 
     [Fact]
+    public void A_general_event_raises_the_SCI_where_it_is_enabled_until_its_status_is_written()
+    {
+        _pm.RaiseEvent(9);
+        Assert.False(_sci.Level);
+        Assert.Equal(1 << 9, In16(16));
+
+        Out16(18, 1 << 9);
+        Assert.True(_sci.Level);
+        Out16(16, 1 << 8);
+        Assert.True(_sci.Level);
+        Out16(16, 1 << 9);
+
+        Assert.False(_sci.Level);
+        Assert.Equal((0, 1 << 9), (In16(16), In16(18)));
+        _pm.RaiseEvent(9);
+        Assert.True(_sci.Level);
+        _pm.Reset();
+        Assert.False(_sci.Level);
+        Assert.Equal((0, 0), (In16(16), In16(18)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _pm.RaiseEvent(16));
+    }
+
+    [Fact]
     public void Sleep_enable_with_the_type_of_s5_powers_off()
     {
         Out16(4, 5 << 10);

@@ -17,7 +17,7 @@ public sealed class AcpiTablesTests
         LocalApic = 0xFEE0_0000,
         IoApic = 0xFEC0_0000,
         IoApicId = 0,
-        PowerManagement = new PowerManagementDescription(0x600, 0x604, 0x608, 9, 5),
+        PowerManagement = new PowerManagementDescription(0x600, 0x604, 0x608, 0x610, 9, 5),
         ResetPort = 0xCF9,
         ResetValue = 6,
         SerialPorts = [new SerialDescription(0x3F8, 4)],
