@@ -17,7 +17,7 @@ using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)]);
 memory.TryWrite(code, [0xe6, (byte)port, 0xeb, 0xfc]);
 using var clock = new MachineClock();
 using var machine = new KvmEngine().CreateMachine(new EngineMachineOptions(memory, clock, 1));
-using var controllers = machine.Irqchip is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(clock, 1);
+using var controllers = machine.Irqchip is { } kernels ? new InterruptControllers(kernels, 1) : new InterruptControllers(clock, 1);
 var bus = new Bus("port");
 controllers.Map(bus, new Bus("memory"));
 using var vcpu = machine.CreateVcpu(new VcpuOptions(0, new PortsOnly(bus), controllers.LocalApics.FirstOrDefault()));

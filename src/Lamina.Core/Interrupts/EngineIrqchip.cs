@@ -1,6 +1,8 @@
 // Interrupt controllers that are not the machine's but its engine's: in the host's kernel, beside the CPUs that it runs, so that
 // timers, interprocessor interrupts and their ends cost no exit. Either the local APICs alone, or all of them; the timers of a PC stay
 // the machine's.
+using Lamina.Core.State;
+
 namespace Lamina.Core.Interrupts;
 
 /// <summary>Hears of the ends of level-triggered interrupts, as an I/O APIC does.</summary>
@@ -27,6 +29,24 @@ public sealed record LocalApicImage
 
     /// <summary>IA32_TSC_DEADLINE in the machine's counter; 0 while disarmed.</summary>
     public ulong TscDeadline { get; init; }
+
+    /// <summary>Errors that ESR does not show before it is written again; none where the controller does not tell.</summary>
+    public byte PendingErrors { get; init; }
+
+    /// <summary>An ExtINT message waits for its vector to be asked of the 8259 pair; never where the controller does not tell.</summary>
+    public bool ExternalPending { get; init; }
+
+    /// <summary>Writes it, or reads it.</summary>
+    public static void Exchange(SavedFields fields, ref LocalApicImage image)
+    {
+        var (basis, registers, deadline, errors, external) = (image.Base, image.Registers, image.TscDeadline, image.PendingErrors, image.ExternalPending);
+        fields.Value(1, ref basis);
+        fields.Bytes(2, registers.AsSpan());
+        fields.Value(3, ref deadline);
+        fields.Value(4, ref errors);
+        fields.Value(5, ref external);
+        image = new LocalApicImage { Base = basis, Registers = registers, TscDeadline = deadline, PendingErrors = errors, ExternalPending = external };
+    }
 }
 
 /// <summary>The registers of the other interrupt controllers wherever they are.</summary>

@@ -1,5 +1,6 @@
 // The live registers of an I/O APIC, wherever it is: what moves from one to another.
 using System.Runtime.CompilerServices;
+using Lamina.Core.State;
 
 namespace Lamina.Core.Interrupts;
 
@@ -27,4 +28,16 @@ public struct IoApicState
 
     /// <summary>The redirection entries.</summary>
     public IoApicEntries Entries;
+
+    /// <summary>Writes it, or reads it.</summary>
+    public static void Exchange(SavedFields fields, ref IoApicState state)
+    {
+        fields.Value(1, ref state.Select);
+        fields.Value(2, ref state.Id);
+        fields.Value(3, ref state.Lines);
+        var entries = ((ReadOnlySpan<ulong>)state.Entries).ToArray();
+        fields.Values(4, entries);
+        entries.CopyTo((Span<ulong>)state.Entries);
+        if (fields.IsLoading) SavedFields.Require(state.Lines >> IoApicEntries.Count == 0, "a line that there is not");
+    }
 }

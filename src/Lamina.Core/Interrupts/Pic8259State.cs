@@ -1,4 +1,6 @@
 // The live registers of one 8259A, wherever it is: what moves from one to another.
+using Lamina.Core.State;
+
 namespace Lamina.Core.Interrupts;
 
 /// <summary>Everything one 8259A remembers. A fresh one has not been initialised and requests nothing.</summary>
@@ -51,4 +53,28 @@ public struct Pic8259State
 
     /// <summary>OCW3: reads of the first port give the ISR, not the IRR.</summary>
     public bool ReadInService;
+
+    /// <summary>Writes it, or reads it.</summary>
+    public static void Exchange(SavedFields fields, ref Pic8259State state)
+    {
+        fields.Value(1, ref state.Requests);
+        fields.Value(2, ref state.InService);
+        fields.Value(3, ref state.Mask);
+        fields.Value(4, ref state.Lines);
+        fields.Value(5, ref state.LevelTriggered);
+        fields.Value(6, ref state.VectorBase);
+        fields.Value(7, ref state.HighestPriority);
+        fields.Value(8, ref state.ExpectedIcw);
+        fields.Value(9, ref state.NeedsIcw4);
+        fields.Value(10, ref state.Initialised);
+        fields.Value(11, ref state.AutoEoi);
+        fields.Value(12, ref state.SpecialNested);
+        fields.Value(13, ref state.RotateOnAutoEoi);
+        fields.Value(14, ref state.SpecialMask);
+        fields.Value(15, ref state.Poll);
+        fields.Value(16, ref state.ReadInService);
+        if (!fields.IsLoading) return;
+        SavedFields.Require(state.HighestPriority < 8, $"input {state.HighestPriority} first");
+        SavedFields.Require(state.ExpectedIcw is 0 or 2 or 3 or 4, $"initialisation word {state.ExpectedIcw} next");
+    }
 }

@@ -1,12 +1,21 @@
 // The parts of one machine by name, in the order in which they were made: each comes after those that it needs. What concerns all
 // of them goes through here: who uses others is reset, paused and given up before those, and resumes after them.
 // A name is a path ("chipset/rtc", "devices/disk0"). The machine's life alone calls this, one call at a time.
+using Lamina.Core.State;
+
 namespace Lamina.Core.Units;
+
+/// <summary>The state of one part, as it is written down.</summary>
+/// <param name="Name">The part's name.</param>
+/// <param name="Kind">What it is, and the version of its fields.</param>
+/// <param name="Fields">Its fields, as <see cref="SavedFields"/> encodes them.</param>
+public sealed record SavedUnit(string Name, SavedKind Kind, ReadOnlyMemory<byte> Fields);
 
 /// <summary>The named parts of a machine.</summary>
 public sealed class UnitTree : IDisposable
 {
     private readonly List<(string Name, object Part)> _units = [];
+    private readonly HashSet<string> _aside = [];
 
     /// <summary>The names, in the order of dependencies.</summary>
     public IEnumerable<string> Names => _units.Select(unit => unit.Name);
@@ -19,6 +28,17 @@ public sealed class UnitTree : IDisposable
     {
         if (_units.Exists(unit => unit.Name == name)) throw new ArgumentException($"the machine has a part {name} already", nameof(name));
         _units.Add((name, part));
+        return part;
+    }
+
+    /// <summary>
+    /// Adds a part as <see cref="Add"/> does that no saved state has: it remembers nothing that the guest could notice, or what it
+    /// remembers is the host's and is there again when the machine is made again, or is kept in a place of its own.
+    /// </summary>
+    public T AddAside<T>(string name, T part) where T : class
+    {
+        Add(name, part);
+        _aside.Add(name);
         return part;
     }
 
@@ -50,10 +70,59 @@ public sealed class UnitTree : IDisposable
             if (part is IPausable pausable) pausable.Resume();
     }
 
+    /// <summary>Writes down the state of every part that has one, in the order of dependencies. The machine is paused.</summary>
+    /// <exception cref="StateException">A part cannot be saved; the message is a sentence that names it.</exception>
+    public IReadOnlyList<SavedUnit> Save()
+    {
+        var saved = new List<SavedUnit>();
+        foreach (var (name, part) in _units)
+        {
+            if (_aside.Contains(name)) continue;
+            if (part is not ISavedUnit unit) throw new StateException($"{name} cannot be saved: there is no form for its state");
+            saved.Add(new SavedUnit(name, unit.Kind, Of(name, "cannot be saved: it", () => SavedFields.Write(unit.Kind.Version, unit.Save))));
+        }
+        return saved;
+    }
+
+    /// <summary>Gives every part its state, in the order of dependencies. The tree is that of a fresh machine of the same definition, paused.</summary>
+    /// <param name="saved">What <see cref="Save"/> gave, or an older version, or anything.</param>
+    /// <exception cref="StateException">It is not this machine's, or damaged; the message is a sentence that names the part.</exception>
+    public void Load(IReadOnlyList<SavedUnit> saved)
+    {
+        var states = new Dictionary<string, SavedUnit>();
+        foreach (var state in saved)
+            if (!states.TryAdd(state.Name, state)) throw new StateException($"the saved state has {state.Name} twice");
+        foreach (var (name, part) in _units)
+        {
+            if (_aside.Contains(name)) continue;
+            if (part is not ISavedUnit unit) throw new StateException($"{name} cannot be loaded: there is no form for its state");
+            if (!states.Remove(name, out var state)) throw new StateException($"the saved state is of a machine without {name}");
+            Of(name, "cannot be loaded: it", () =>
+            {
+                unit.Kind.Check(state.Kind.Name, state.Kind.Version);
+                SavedFields.Read(state.Fields, state.Kind.Version, unit.Load);
+                return true;
+            });
+        }
+        if (states.Count != 0) throw new StateException($"the saved state has {states.Keys.Order(StringComparer.Ordinal).First()}, and this machine has not");
+    }
+
     /// <summary>Gives everything up, the last part first. A part that fails does not keep the others from it.</summary>
     public void Dispose() => Dispose([.. _units]);
 
     private IEnumerable<object> LastFirst() => _units.AsEnumerable().Reverse().Select(unit => unit.Part);
+
+    private static T Of<T>(string name, string does, Func<T> what)
+    {
+        try
+        {
+            return what();
+        }
+        catch (StateException e)
+        {
+            throw new StateException($"{name} {does} {e.Message}", e);
+        }
+    }
 
     private void Dispose((string Name, object Part)[] units)
     {
@@ -61,6 +130,7 @@ public sealed class UnitTree : IDisposable
         foreach (var unit in units.Reverse())
         {
             _units.Remove(unit);
+            _aside.Remove(unit.Name);
             try
             {
                 (unit.Part as IDisposable)?.Dispose();

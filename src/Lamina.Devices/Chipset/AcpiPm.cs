@@ -3,6 +3,7 @@
 // power off or to reset; it does neither. Each register is a row of bytes, so that any width of access means the same.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.AcpiPmSpec;
@@ -29,10 +30,22 @@ public struct AcpiPmState
 
     /// <summary>How often the timer's highest bit had changed when its status was last brought up to date.</summary>
     public long SeenToggles;
+
+    internal static void Exchange(SavedFields fields, ref AcpiPmState state)
+    {
+        fields.Value(1, ref state.Status);
+        fields.Value(2, ref state.Enable);
+        fields.Value(3, ref state.ControlLow);
+        fields.Value(4, ref state.SleepType);
+        fields.Value(5, ref state.GeneralStatus);
+        fields.Value(6, ref state.GeneralEnable);
+        fields.Value(7, ref state.SeenToggles);
+        if (fields.IsLoading) SavedFields.Require(state.SeenToggles is >= 0 and < long.MaxValue >> AcpiPmSpec.TimerHighestBit, "a time before the machine's first");
+    }
 }
 
 /// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 19.</summary>
-public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
+public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IDisposable
 {
     private enum Wish
     {
@@ -94,6 +107,29 @@ public sealed class AcpiPm : IBusDevice, IResettable, IDisposable
             _state.Status |= PowerButtonBit;
             Update();
             return (_state.Enable & PowerButtonBit) != 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("ACPI fixed hardware", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            Synchronise();
+            AcpiPmState.Exchange(fields, ref _state);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            AcpiPmState.Exchange(fields, ref _state);
+            Update();
         }
     }
 

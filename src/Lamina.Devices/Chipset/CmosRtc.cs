@@ -3,6 +3,7 @@
 // timer is armed only for a cause that would raise the interrupt and has not yet.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.CmosRtcSpec;
@@ -10,7 +11,7 @@ using static Lamina.Devices.Chipset.CmosRtcSpec;
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A real-time clock (MC146818A data sheet). Answers at offsets 0 (index) and 1 (data).</summary>
-public sealed class CmosRtc : IBusDevice, IResettable, IDisposable
+public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IDisposable
 {
     private const byte CauseMask = Periodic | Alarm | Update;
 
@@ -80,6 +81,29 @@ public sealed class CmosRtc : IBusDevice, IResettable, IDisposable
             _state.Ram[B] &= unchecked((byte)~(PeriodicEnable | AlarmEnable | UpdateEnable | SquareWave));
             _state.Causes = 0;
             ForgetPast();
+            Rearm();
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("MC146818", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            Synchronise();
+            CmosRtcState.Exchange(fields, ref _state);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            CmosRtcState.Exchange(fields, ref _state);
             Rearm();
         }
     }

@@ -1,5 +1,6 @@
 // The live registers of the real-time clock.
 using System.Runtime.CompilerServices;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Chipset;
 
@@ -33,4 +34,20 @@ public struct CmosRtcState()
 
     /// <summary>The count of periodic ticks when their flag was last brought up to date.</summary>
     public long SeenPeriodic;
+
+    internal static void Exchange(SavedFields fields, ref CmosRtcState state)
+    {
+        fields.Bytes(1, (Span<byte>)state.Ram);
+        fields.Value(2, ref state.Index);
+        fields.Value(3, ref state.Causes);
+        fields.Value(4, ref state.Offset);
+        fields.Value(5, ref state.WeekdayShift);
+        fields.Value(6, ref state.SeenSecond);
+        fields.Value(7, ref state.SeenPeriodic);
+        if (!fields.IsLoading) return;
+        var last = DateTime.MaxValue.Ticks;
+        SavedFields.Require(state.Index < CmosRtcSpec.RamLength, "an index behind the RAM");
+        SavedFields.Require(state.WeekdayShift is >= 0 and < 7, "a week of other than seven days");
+        SavedFields.Require(state.Offset >= -last && state.Offset <= last && state.SeenSecond >= 0 && state.SeenSecond <= last / TimeSpan.TicksPerSecond && state.SeenPeriodic >= 0, "a time outside the calendar");
+    }
 }

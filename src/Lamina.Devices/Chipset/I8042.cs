@@ -4,6 +4,7 @@
 using System.Runtime.CompilerServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.I8042Spec;
 
@@ -36,10 +37,20 @@ public struct I8042State
 
     /// <summary>The output port's bits other than reset.</summary>
     public byte OutputPort;
+
+    internal static void Exchange(SavedFields fields, ref I8042State state)
+    {
+        fields.Bytes(1, (Span<byte>)state.Ram);
+        fields.Value(2, ref state.Output);
+        fields.Value(3, ref state.OutputStatus);
+        fields.Value(4, ref state.WasCommand);
+        fields.Value(5, ref state.Command);
+        fields.Value(6, ref state.OutputPort);
+    }
 }
 
 /// <summary>An 8042 keyboard controller without devices.</summary>
-public sealed class I8042 : IResettable
+public sealed class I8042 : IResettable, ISavedUnit
 {
     private readonly Lock _gate = new();
     private readonly IInterruptLine _line;
@@ -83,6 +94,25 @@ public sealed class I8042 : IResettable
         {
             _state = new I8042State { OutputPort = OutputA20 };
             _state.Ram[0] = ConfigSystem | ConfigKeyboardDisabled | ConfigAuxiliaryDisabled;
+            UpdateLine();
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("8042 without devices", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate) I8042State.Exchange(fields, ref _state);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            I8042State.Exchange(fields, ref _state);
             UpdateLine();
         }
     }

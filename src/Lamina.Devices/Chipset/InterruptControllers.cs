@@ -2,15 +2,17 @@
 // and to input 0 of the I/O APIC. They are devices of the machine, but for those that its engine has.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 
 namespace Lamina.Devices.Chipset;
 
 /// <summary>The interrupt controllers of one machine.</summary>
-public sealed class InterruptControllers : IResettable, IDisposable
+public sealed class InterruptControllers : IResettable, ISavedUnit, IDisposable
 {
     private readonly IEngineIrqchip? _engine;
+    private readonly int _vcpuCount;
 
     /// <summary>Creates and wires them.</summary>
     /// <param name="clock">For the local APICs' timers.</param>
@@ -18,6 +20,7 @@ public sealed class InterruptControllers : IResettable, IDisposable
     /// <param name="physicalAddressBits">The CPUs' MAXPHYADDR.</param>
     public InterruptControllers(IMachineClock clock, int vcpuCount, int physicalAddressBits = 52)
     {
+        _vcpuCount = vcpuCount;
         Bus = new ApicBus();
         for (var id = 0; id < vcpuCount; id++) _ = new LocalApic(id, clock, Bus, physicalAddressBits);
         IoApic = new IoApic(Bus);
@@ -28,9 +31,11 @@ public sealed class InterruptControllers : IResettable, IDisposable
     }
 
     /// <summary>Creates those that are left where the engine has some, and wires them to it.</summary>
-    public InterruptControllers(IEngineIrqchip engine)
+    /// <param name="engine">What the engine has.</param>
+    /// <param name="vcpuCount">How many vCPUs, each with a local APIC of the engine's.</param>
+    public InterruptControllers(IEngineIrqchip engine, int vcpuCount)
     {
-        _engine = engine;
+        (_engine, _vcpuCount) = (engine, vcpuCount);
         switch (engine)
         {
             case IEngineLocalApics apics:
@@ -99,6 +104,44 @@ public sealed class InterruptControllers : IResettable, IDisposable
         }
         Pic!.Load(image.Master, image.Slave);
         IoApic!.Load(image.IoApic);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The same wherever the controllers are, so that a machine moves between engines. The vCPUs are there.</remarks>
+    public SavedKind Kind => new("interrupt controllers of a PC", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        var apics = new LocalApicImage[_vcpuCount];
+        for (var i = 0; i < apics.Length; i++) apics[i] = _engine?.GetLocalApic(i) ?? LocalApics[i].Save();
+        var (ioApic, master, slave) = Save();
+        Exchange(fields, apics, ref ioApic, ref master, ref slave);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        var apics = new LocalApicImage[_vcpuCount];
+        for (var i = 0; i < apics.Length; i++) apics[i] = new LocalApicImage { Base = 0, Registers = new byte[LocalApicImage.Length] };
+        IoApicState ioApic = default;
+        Pic8259State master = default, slave = default;
+        Exchange(fields, apics, ref ioApic, ref master, ref slave);
+        // Who has accepted what, before who would send it again.
+        for (var i = 0; i < apics.Length; i++)
+        {
+            if (_engine is not null) _engine.SetLocalApic(i, apics[i]);
+            else LocalApics[i].Load(apics[i]);
+        }
+        Load(new IrqchipImage(ioApic, master, slave));
+    }
+
+    private static void Exchange(SavedFields fields, LocalApicImage[] apics, ref IoApicState ioApic, ref Pic8259State master, ref Pic8259State slave)
+    {
+        fields.Records(1, apics, LocalApicImage.Exchange);
+        fields.Record(2, ref ioApic, IoApicState.Exchange);
+        fields.Record(3, ref master, Pic8259State.Exchange);
+        fields.Record(4, ref slave, Pic8259State.Exchange);
     }
 
     /// <inheritdoc/>

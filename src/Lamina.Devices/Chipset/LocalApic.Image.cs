@@ -1,5 +1,4 @@
-// A local APIC's registers as they move to another one, in an engine or in another machine. What the common form has no place for
-// is not carried: errors that ESR does not show yet, an ExtINT message on its way. The levels of the pins are the lines' affair.
+// A local APIC's registers as they move to another one, in an engine or in another machine. The levels of the pins are the lines' affair.
 using System.Buffers.Binary;
 using Lamina.Core.Interrupts;
 using static Lamina.Devices.Chipset.LocalApicSpec;
@@ -21,7 +20,7 @@ public sealed partial class LocalApic
             for (var register = 0; register < LocalApicImage.Length / RegisterStride; register++)
                 if (TryReadRegister(register, out var value)) Put(register, value);
             Put(Register.Id, (uint)ApicId << IdShift);
-            return new LocalApicImage { Base = _state.Base, Registers = page, TscDeadline = _state.TscDeadline };
+            return new LocalApicImage { Base = _state.Base, Registers = page, TscDeadline = _state.TscDeadline, PendingErrors = _state.PendingErrors, ExternalPending = _state.ExternalPending };
         }
     }
 
@@ -43,7 +42,7 @@ public sealed partial class LocalApic
                 _state.TriggerMode.Words[word] = Take(Register.TriggerMode + word);
                 _state.Request.Words[word] = Take(Register.Request + word);
             }
-            _state.ErrorStatus = (byte)Take(Register.ErrorStatus);
+            (_state.ErrorStatus, _state.PendingErrors, _state.ExternalPending) = ((byte)Take(Register.ErrorStatus), image.PendingErrors, image.ExternalPending);
             _state.Command = (ulong)Take(Register.CommandHigh) << 32 | Take(Register.CommandLow) & ~IcrDeliveryStatus;
             for (var entry = 0; entry < LvtCount; entry++)
                 _state.Lvt[entry] = Take(Register.LvtFirst + entry) & (LvtWritable(entry) | LvtReadOnly(entry)) & ~LvtDeliveryStatus;

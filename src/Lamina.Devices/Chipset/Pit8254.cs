@@ -2,6 +2,7 @@
 // drives IRQ 0 by a timer of the machine's clock; channels 1 and 2 only answer questions. The speaker makes no sound.
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.Pit8254Spec;
@@ -16,7 +17,7 @@ namespace Lamina.Devices.Chipset;
 public readonly record struct Pit8254State(PitCounterState Channel0, PitCounterState Channel1, PitCounterState Channel2, byte SystemControl);
 
 /// <summary>An 8254 (Intel data sheet 231164).</summary>
-public sealed class Pit8254 : IResettable, IDisposable
+public sealed class Pit8254 : IResettable, ISavedUnit, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly IMachineClock _clock;
@@ -25,6 +26,7 @@ public sealed class Pit8254 : IResettable, IDisposable
     private readonly PitCounter[] _channels = [new(), new(), new()];
     private byte _systemControl;
     private long? _due;
+    private bool _level;
 
     /// <summary>Creates it with all channels idle until the guest programs them.</summary>
     public Pit8254(IMachineClock clock, IInterruptLine line)
@@ -65,7 +67,29 @@ public sealed class Pit8254 : IResettable, IDisposable
             OpenGates();
             _due = null;
             _timer.Cancel();
-            _line.SetLevel(false);
+            Drive(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("8254", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate) Exchange(fields);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            var level = Exchange(fields);
+            // As it stood, and not as the counter's output would have it by now: the controllers remember this level, and an edge must not
+            // be made here.
+            Drive(level);
+            if (_due is { } deadline) _timer.Arm(deadline);
         }
     }
 
@@ -75,6 +99,22 @@ public sealed class Pit8254 : IResettable, IDisposable
     private void OpenGates()
     {
         (_channels[0].State.Gate, _channels[1].State.Gate) = (true, true);
+    }
+
+    private bool Exchange(SavedFields fields)
+    {
+        for (var i = 0; i < Channels; i++) fields.Record(i + 1, ref _channels[i].State, PitCounterState.Exchange);
+        fields.Value(4, ref _systemControl);
+        fields.Value(5, ref _due);
+        var level = _level;
+        fields.Value(6, ref level);
+        return level;
+    }
+
+    private void Drive(bool level)
+    {
+        _level = level;
+        _line.SetLevel(level);
     }
 
     private byte Read(int port)
@@ -142,8 +182,8 @@ public sealed class Pit8254 : IResettable, IDisposable
     {
         if (_due is not { } due || now < due) return;
         _due = null;
-        _line.SetLevel(false);
-        _line.SetLevel(true);
+        Drive(false);
+        Drive(true);
     }
 
     /// <summary>
@@ -154,7 +194,7 @@ public sealed class Pit8254 : IResettable, IDisposable
     private void DriveChannel0(long now)
     {
         var channel = _channels[0];
-        _line.SetLevel(channel.Output(now));
+        Drive(channel.Output(now));
         var next = channel.NextRise(now, now);
         if (channel.Periodic && next < now + TickMath.ShortestPeriod) next = channel.NextRise(now, now + TickMath.ShortestPeriod);
         _due = next;

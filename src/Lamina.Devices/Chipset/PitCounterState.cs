@@ -1,4 +1,6 @@
 // The live registers of one counter of an 8254.
+using Lamina.Core.State;
+
 namespace Lamina.Devices.Chipset;
 
 /// <summary>
@@ -61,4 +63,32 @@ public struct PitCounterState()
 
     /// <summary>That status.</summary>
     public byte LatchedStatus;
+
+    internal static void Exchange(SavedFields fields, ref PitCounterState state)
+    {
+        fields.Choice(1, ref state.Mode);
+        fields.Value(2, ref state.Bcd);
+        fields.Value(3, ref state.Access);
+        fields.Value(4, ref state.Count);
+        fields.Value(5, ref state.NextCount);
+        fields.Value(6, ref state.SwitchAt);
+        fields.Value(7, ref state.Loaded);
+        fields.Value(8, ref state.Counting);
+        fields.Value(9, ref state.Gate);
+        fields.Value(10, ref state.Anchor);
+        fields.Value(11, ref state.Elapsed);
+        fields.Value(12, ref state.WrittenLow);
+        fields.Value(13, ref state.WriteHighNext);
+        fields.Value(14, ref state.ReadHighNext);
+        fields.Value(15, ref state.CountLatched);
+        fields.Value(16, ref state.LatchedCount);
+        fields.Value(17, ref state.StatusLatched);
+        fields.Value(18, ref state.LatchedStatus);
+        if (!fields.IsLoading) return;
+        const int highest = 0x10000;
+        SavedFields.Require(state.Access is >= Pit8254Spec.AccessLow and <= Pit8254Spec.AccessBoth, $"an access mode of {state.Access}");
+        SavedFields.Require(state.Count is > 0 and <= highest && state.NextCount is >= 0 and <= highest, $"a count of {state.Count}, and {state.NextCount} next");
+        const long most = long.MaxValue / 4;
+        SavedFields.Require(state.Anchor >= 0 && state.Elapsed is > -most and < most && state.SwitchAt is >= 0 and < most, "more ticks than a machine lives");
+    }
 }

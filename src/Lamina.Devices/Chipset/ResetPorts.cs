@@ -1,6 +1,7 @@
 // The two other ways by which a PC's software resets it: port 0x92 (fast reset and A20) and the chipset's reset control
 // register at port 0xCF9. The address line A20 is always on: its bit is kept and read back, as on a PC without the mask.
 using Lamina.Core.Bus;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 
 namespace Lamina.Devices.Chipset;
@@ -26,7 +27,7 @@ public static class ResetPortsSpec
 
 /// <summary>System control port A: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IResettable
+public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IResettable, ISavedUnit
 {
     private readonly Lock _gate = new();
     private byte _value = ResetPortsSpec.A20;
@@ -39,6 +40,15 @@ public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IReset
     {
         lock (_gate) _value = ResetPortsSpec.A20;
     }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("port 92h", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => Exchange(fields);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields) => Exchange(fields);
 
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
@@ -59,11 +69,16 @@ public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IReset
         if (reset) requestReset();
         return AccessResult.Ok;
     }
+
+    private void Exchange(SavedFields fields)
+    {
+        lock (_gate) fields.Value(1, ref _value);
+    }
 }
 
 /// <summary>The reset control register: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable
+public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable, ISavedUnit
 {
     private readonly Lock _gate = new();
     private byte _value;
@@ -76,6 +91,15 @@ public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable
     {
         lock (_gate) _value = 0;
     }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("reset control", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => Exchange(fields);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields) => Exchange(fields);
 
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
@@ -95,5 +119,10 @@ public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable
         }
         if (reset) requestReset();
         return AccessResult.Ok;
+    }
+
+    private void Exchange(SavedFields fields)
+    {
+        lock (_gate) fields.Value(1, ref _value);
     }
 }

@@ -5,6 +5,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using static Lamina.Devices.Chipset.Serial16550ASpec;
@@ -12,7 +13,7 @@ using static Lamina.Devices.Chipset.Serial16550ASpec;
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
-public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, IDisposable
+public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, ISavedUnit, IDisposable
 {
     private const ushort BreakFlag = 0x100;
 
@@ -76,6 +77,26 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             if (!_paused) return;
             _paused = false;
             OfferRoom();
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("16550A", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate) Serial16550AState.Exchange(fields, ref _state);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            Serial16550AState.Exchange(fields, ref _state);
+            ArmTimeout();
+            UpdateLine();
         }
     }
 

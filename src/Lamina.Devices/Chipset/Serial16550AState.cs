@@ -1,5 +1,6 @@
 // The live registers of a 16550A.
 using System.Runtime.CompilerServices;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Chipset;
 
@@ -54,4 +55,27 @@ public struct Serial16550AState()
 
     /// <summary>When a character was last received or read (machine nanoseconds), while any waits.</summary>
     public long LastActivity;
+
+    internal static void Exchange(SavedFields fields, ref Serial16550AState state)
+    {
+        fields.Value(1, ref state.InterruptEnable);
+        fields.Value(2, ref state.FifoControl);
+        fields.Value(3, ref state.LineControl);
+        fields.Value(4, ref state.ModemControl);
+        fields.Value(5, ref state.ModemDeltas);
+        fields.Value(6, ref state.Scratch);
+        fields.Value(7, ref state.Divisor);
+        var received = ((ReadOnlySpan<ushort>)state.Received).ToArray();
+        fields.Values(8, received);
+        received.CopyTo((Span<ushort>)state.Received);
+        fields.Value(9, ref state.Head);
+        fields.Value(10, ref state.Count);
+        fields.Value(11, ref state.Overrun);
+        fields.Value(12, ref state.TransmitterEmptyPending);
+        fields.Value(13, ref state.TimeoutPending);
+        fields.Value(14, ref state.LastActivity);
+        if (!fields.IsLoading) return;
+        SavedFields.Require(state.Head is >= 0 and < Serial16550ASpec.FifoLength && state.Count is >= 0 and <= Serial16550ASpec.FifoLength, $"{state.Count} characters from place {state.Head} on");
+        SavedFields.Require(state.LastActivity >= 0, "a time before the machine's first");
+    }
 }

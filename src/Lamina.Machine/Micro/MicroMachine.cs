@@ -71,7 +71,7 @@ internal sealed class MicroMachine : IHardware
         Balloon = spec.DevicesOf<BalloonDevice>().Any() ? new VirtioBalloon(_memory) : null;
         _clock = units.Add("clock", new MachineClock(paused: true, events.Fail));
         _engine = units.Add("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace) { CpuModel = spec.Cpu ?? CpuModels.Host }));
-        var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
+        var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, spec.Cpus) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
         // At the end devices go first, then the consoles with what is still to be written and the networks, then the vCPUs

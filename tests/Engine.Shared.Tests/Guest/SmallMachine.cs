@@ -31,7 +31,7 @@ internal sealed class SmallMachine : IDisposable
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
         _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel });
-        Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
+        Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels, cpus) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
         _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
         _pit.MapPorts(_ports);
