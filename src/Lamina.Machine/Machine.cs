@@ -6,6 +6,7 @@ using Lamina.Control;
 using Lamina.Core.Memory;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
+using Lamina.Saving;
 
 namespace Lamina;
 
@@ -32,6 +33,24 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>Refuses a definition that no machine on this host can have, without opening or making anything that it names.</summary>
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
     public static void Check(MachineDefinition definition) => MachineBuilder.Check(definition);
+
+    /// <summary>Builds a machine that goes on where one stood that was saved (<see cref="SaveAsync"/>). Nothing runs yet.</summary>
+    /// <param name="folder">The folder of the saved machine.</param>
+    /// <param name="hooks">What the program connects it with; nothing by default.</param>
+    /// <param name="change">
+    /// Names what is elsewhere now: paths, ports, networks. What the guest sees of the machine must stay as it was. Null where all is
+    /// where it was.
+    /// </param>
+    /// <exception cref="MachineException">The folder holds no saved machine, or something that it names is not as it must be.</exception>
+    public static Machine Restore(string folder, MachineHooks? hooks = null, Func<MachineDefinition, MachineDefinition>? change = null) =>
+        Restore(folder, hooks ?? new MachineHooks(), change, new MachineServices());
+
+    internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
+    {
+        var saved = SavedMachine.Read(folder);
+        var definition = change?.Invoke(saved.Definition) ?? saved.Definition;
+        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, new SavedStart(folder, saved)));
+    }
 
     internal static Machine Create(MachineDefinition definition, MachineHooks hooks, MachineServices services)
     {
@@ -138,6 +157,19 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>Lets a paused guest go on.</summary>
     /// <exception cref="MachineException">The machine is not paused.</exception>
     public Task ResumeAsync() => _life.DoAsync(new MachineAction.Resume());
+
+    /// <summary>
+    /// Writes the machine down, from which <see cref="Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/> makes one that
+    /// goes on there. The guest stands still meanwhile and goes on afterwards, unless it is paused. Its disks and shared folders are
+    /// not copied: whoever goes on with the saved machine gives it those of that moment.
+    /// </summary>
+    /// <param name="folder">A folder that is not there yet.</param>
+    /// <exception cref="MachineException">The machine is not running or paused, or something keeps it from being saved; it goes on.</exception>
+    public Task SaveAsync(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        return _life.DoAsync(new MachineAction.Save(folder));
+    }
 
     /// <summary>Ends the machine, if it has not ended, and gives back all it holds.</summary>
     public async ValueTask DisposeAsync()

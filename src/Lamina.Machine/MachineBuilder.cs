@@ -18,6 +18,7 @@ using Lamina.Host;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
+using Lamina.Saving;
 
 namespace Lamina;
 
@@ -46,14 +47,18 @@ internal static class MachineBuilder
 {
     /// <summary>Builds what a definition asks for.</summary>
     /// <exception cref="MachineException">Something is not as it must be.</exception>
-    internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services)
+    /// <param name="definition">What it is to be.</param>
+    /// <param name="hooks">What it is connected with.</param>
+    /// <param name="services">What it finds on the host.</param>
+    /// <param name="saved">Where it goes on; null for a machine that starts.</param>
+    internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services, SavedStart? saved = null)
     {
         Check(definition);
         var spec = definition.Complete();
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         var units = new UnitTree();
-        var life = new MachineLife(spec.NoReboot, hooks.Trace);
+        var life = new MachineLife(spec.NoReboot, hooks.Trace, saved);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
@@ -65,10 +70,10 @@ internal static class MachineBuilder
             var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
             var limits = ShareLimits.For(spec.DevicesOf<ShareDevice>().Count(), spec.MemoryBytes);
             var shares = spec.DevicesOf<ShareDevice>()
-                .Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits })))).ToArray();
-            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.Add("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
+                .Select(share => new OpenShare(share.Tag, units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits })))).ToArray();
+            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.AddAside("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open([.. spec.DevicesOf<NetworkDevice>()], hooks, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
+            var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, saved), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, hardware.Balloon)

@@ -99,6 +99,12 @@ public interface IEngineMachine : IDisposable
     /// <summary>The interrupt controllers that the engine has itself, the local APICs always among them; null where the machine is to have all.</summary>
     IEngineIrqchip? Irqchip => null;
 
+    /// <summary>
+    /// The CPU that the guest sees, in the words of <see cref="EngineMachineOptions.CpuModel"/> and with every feature by name: the same on
+    /// another host, which gives it or refuses it.
+    /// </summary>
+    string CpuModel { get; }
+
     /// <summary>The engine's counters for --stats, by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }
 

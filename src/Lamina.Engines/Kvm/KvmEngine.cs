@@ -80,6 +80,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     internal KvmKernelIrqchip? KernelIrqchip { get; }
 
     /// <inheritdoc/>
+    public string CpuModel => Cpu.Model.Words;
+
+    /// <inheritdoc/>
     public IEngineIrqchip? Irqchip => KernelIrqchip;
 
     /// <inheritdoc/>

@@ -58,7 +58,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     private readonly EngineMachineOptions _options;
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
-    private readonly CpuModel _model;
+    private readonly X86.Cpuid.CpuModel _model;
     private readonly CacheTrimmer _trimmer;
 
     public TranslatorMachine(EngineMachineOptions options, TranslatorSettings settings)
@@ -68,7 +68,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
         if (options.Memory.Ranges[^1].End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
-        _model = CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });
+        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
         _trimmer = new CacheTrimmer(_store, settings);
@@ -99,6 +99,9 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
             return statistics;
         }
     }
+
+    /// <inheritdoc/>
+    public string CpuModel => _model.Words;
 
     /// <summary>Drops all translations, as a machine does that has become quiet.</summary>
     public void GiveTranslationsBack() => _store.GiveBack();

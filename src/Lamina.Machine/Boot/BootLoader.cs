@@ -12,7 +12,7 @@ internal static class BootLoader
     internal static BootPlan Plan(BootSource source, MemoryMap map, FirmwareTables firmware, UnitTree units)
     {
         var memory = map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length);
-        BootFile Open(string what, string path, string? name = null) => units.Add($"boot/{name ?? what}", BootFile.Open(what, path, memory));
+        BootFile Open(string what, string path, string? name = null) => units.AddAside($"boot/{name ?? what}", BootFile.Open(what, path, memory));
         var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has no kernel to boot; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
         var modules = source.Modules

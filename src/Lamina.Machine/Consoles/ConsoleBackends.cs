@@ -58,7 +58,7 @@ internal static class ConsoleBackends
     /// <param name="failed">Told in a sentence that a channel cannot go on.</param>
     /// <param name="units">Give it back at the end.</param>
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
-    internal static ConsoleChannel Open(string device, ConsoleTarget target, Action quit, MachineHooks hooks, Action<string> failed, UnitTree units) => units.Add($"backends/{device}", target switch
+    internal static ConsoleChannel Open(string device, ConsoleTarget target, Action quit, MachineHooks hooks, Action<string> failed, UnitTree units) => units.AddAside($"backends/{device}", target switch
     {
         ConsoleTarget.Stdio => OpenStdio(quit, failed),
         ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),

@@ -50,6 +50,10 @@ public abstract record MachineAction
     /// <summary>Starts the guest again from its boot files, or ends the machine where <see cref="MachineDefinition.NoReboot"/> asks for it.</summary>
     public sealed record Reset(ResetCause Cause) : MachineAction;
 
+    /// <summary>Writes the machine down, with its memory and all that its devices are doing; it goes on afterwards, or stays paused. Where it cannot be written it goes on as well.</summary>
+    /// <param name="Folder">A folder that is not there yet.</param>
+    public sealed record Save(string Folder) : MachineAction;
+
     /// <summary>Presses the power button: the guest is asked to shut down.</summary>
     /// <param name="Pressed">Told whether the guest listens to it; or null.</param>
     public sealed record PowerButton(Action<bool>? Pressed = null) : MachineAction;
@@ -64,6 +68,7 @@ public abstract record MachineAction
         Pause => "paused",
         Resume => "resumed",
         Reset => "reset",
+        Save => "saved",
         PowerButton => "asked to shut down",
         _ => "ended",
     };
@@ -72,7 +77,7 @@ public abstract record MachineAction
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause => state is MachineState.Running or MachineState.Paused,
+        Pause or Save => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         Reset => state is MachineState.Running or MachineState.Paused,

@@ -23,7 +23,7 @@ internal static class DiskBackends
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
-        return [.. disks.Select((disk, index) => new OpenDisk(disk, units.Add($"backends/disk {index}", Open(disk, report))))];
+        return [.. disks.Select((disk, index) => new OpenDisk(disk, units.AddAside($"backends/disk {index}", Open(disk, report))))];
     }
 
     private static IBlockBackend Open(DiskDevice disk, Action<string>? report)

@@ -17,4 +17,7 @@ internal enum Holds
 
     /// <summary>A write waits for space on the host. What waits is tried again meanwhile, so the machine's devices go on.</summary>
     HostFull = 4,
+
+    /// <summary>It is being written down.</summary>
+    Saving = 8,
 }

@@ -1,5 +1,6 @@
 // What a machine's life asks of its hardware, whatever the machine type; and what hardware tells the life.
 using Lamina.Core.Engine;
+using Lamina.Saving;
 
 namespace Lamina.Life;
 
@@ -31,6 +32,15 @@ internal interface IHardware : IDisposable
 
     /// <summary>Lets it go on. Without a pause before it does nothing.</summary>
     void Resume();
+
+    /// <summary>Writes the whole machine down, which stands still.</summary>
+    /// <param name="folder">A folder that is not there yet.</param>
+    /// <exception cref="MachineException">It cannot be; nothing is left of it, and the machine is as it was.</exception>
+    void Save(string folder);
+
+    /// <summary>Puts memory, devices and vCPUs to where a saved machine stood. Called once, on a fresh machine that stands still.</summary>
+    /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
+    void Load(SavedStart saved);
 
     /// <summary>Counters by name.</summary>
     IReadOnlyDictionary<string, long> Statistics { get; }

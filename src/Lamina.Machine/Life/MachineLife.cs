@@ -5,6 +5,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Lamina.Control;
 using Lamina.Core.Engine;
+using Lamina.Saving;
 
 namespace Lamina.Life;
 
@@ -31,6 +32,7 @@ internal sealed class MachineLife : IHardwareEvents
     private readonly TaskCompletionSource<MachineResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _noReboot;
     private readonly Action<string>? _trace;
+    private readonly SavedStart? _saved;
     private readonly Task _loop;
     private IHardware? _hardware;
     private VcpuThread[] _threads = [];
@@ -42,9 +44,12 @@ internal sealed class MachineLife : IHardwareEvents
     private IReadOnlyDictionary<string, long>? _lastStatistics;
     private long _resets;
 
-    internal MachineLife(bool noReboot, Action<string>? trace)
+    /// <param name="noReboot">Whether the end of the guest's run is the machine's.</param>
+    /// <param name="trace">Gets a line for each reset, or null.</param>
+    /// <param name="saved">Where the machine goes on when it is started; null for its boot files.</param>
+    internal MachineLife(bool noReboot, Action<string>? trace, SavedStart? saved = null)
     {
-        (_noReboot, _trace) = (noReboot, trace);
+        (_noReboot, _trace, _saved) = (noReboot, trace, saved);
         _loop = Task.Run(LoopAsync);
     }
 
@@ -188,6 +193,11 @@ internal sealed class MachineLife : IHardwareEvents
     private async Task CarryOutAsync(MachineAction action)
     {
         if (!action.IsLegalIn(_state) || (action is MachineAction.Pause && Holds.HasFlag(Holds.User))) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be {action.Verb}");
+        if (action is MachineAction.Save save)
+        {
+            await SaveAsync(save.Folder).ConfigureAwait(false);
+            return;
+        }
         try
         {
             switch (action)
@@ -222,9 +232,34 @@ internal sealed class MachineLife : IHardwareEvents
         }
     }
 
+    // What fails here is the caller's affair, and the machine goes on.
+    private async Task SaveAsync(string folder)
+    {
+        Hold(Holds.Saving);
+        try
+        {
+            await ApplyAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
+            _hardware!.Save(folder);
+        }
+        finally
+        {
+            Release(Holds.Saving);
+            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
+        }
+    }
+
     private void Start()
     {
-        _hardware!.Reset();
+        if (_saved is { } saved)
+        {
+            SetStill(true);
+            _hardware!.Load(saved);
+        }
+        else
+        {
+            _hardware!.Reset();
+        }
         _hardware.Start();
         Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
         _state = MachineState.Running;
@@ -283,7 +318,7 @@ internal sealed class MachineLife : IHardwareEvents
             await CarryOutAskedAsync().ConfigureAwait(false);
             if (_state == MachineState.Ended) return;
         }
-        if (_state != MachineState.Created) _state = (holds & ~Holds.Debugger) == Holds.None ? MachineState.Running : MachineState.Paused;
+        if (_state != MachineState.Created) _state = (holds & ~(Holds.Debugger | Holds.Saving)) == Holds.None ? MachineState.Running : MachineState.Paused;
         var clock = run && _debuggerLets is not { Clock: false };
         if (!clock) SetClock(false);
         SetStill(!run && (holds & ~Holds.HostFull) != Holds.None);

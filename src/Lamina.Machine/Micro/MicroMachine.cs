@@ -12,6 +12,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Core.Share;
 using Lamina.Core.Sockets;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
@@ -26,6 +27,7 @@ using Lamina.Disks;
 using Lamina.Engines;
 using Lamina.Life;
 using Lamina.Networks;
+using Lamina.Saving;
 
 namespace Lamina.Micro;
 
@@ -34,7 +36,7 @@ internal sealed record OpenShare(string Tag, IFileShare Share);
 
 /// <summary>What the micro machine is made from.</summary>
 internal sealed record MicroOptions(MachineDefinition Spec, MachineHooks Hooks, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, ConsoleChannel Console, IReadOnlyList<OpenDisk> Disks, IReadOnlyList<OpenShare> Shares,
-    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks);
+    ISocketHost? Sockets, IReadOnlyList<NetworkCard> Networks, SavedStart? Saved);
 
 /// <summary>The hardware of one micro machine.</summary>
 internal sealed class MicroMachine : IHardware
@@ -44,6 +46,7 @@ internal sealed class MicroMachine : IHardware
 
     private readonly UnitTree _units;
     private readonly BootPlan _boot;
+    private readonly MachineDefinition _definition;
     private readonly ConsoleChannel[] _consoles;
     private readonly VirtioConsole _virtioConsole;
     private readonly IReadOnlyList<NetworkCard> _networks;
@@ -66,11 +69,11 @@ internal sealed class MicroMachine : IHardware
     {
         (_units, _boot, _events, _consoles, _networks, _shares) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks, options.Shares);
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
-        var spec = options.Spec;
-        _memory = units.Add("memory", new GuestMemory(options.Map.Ram));
+        var spec = _definition = options.Spec;
+        _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         Balloon = spec.DevicesOf<BalloonDevice>().Any() ? new VirtioBalloon(_memory) : null;
-        _clock = units.Add("clock", new MachineClock(paused: true, events.Fail));
-        _engine = units.Add("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace) { CpuModel = spec.Cpu ?? CpuModels.Host }));
+        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.Machine.Clock));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, spec.Cpus, options.Hooks.Trace) { CpuModel = options.Saved?.Machine.CpuModel ?? spec.Cpu ?? CpuModels.Host }));
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, spec.Cpus) : new InterruptControllers(_clock, spec.Cpus, MicroLayout.Boot.PhysicalAddressBits));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, spec.Cpus);
@@ -79,10 +82,10 @@ internal sealed class MicroMachine : IHardware
         for (var i = 0; i < _networks.Count; i++)
         {
             if (_networks[i].Backend is NetThread thread) thread.Failed += events.Fail;
-            units.Add($"networks/{i}", _networks[i].Backend);
+            units.AddAside($"networks/{i}", _networks[i].Backend);
         }
-        units.Add("consoles/serial", options.Serial);
-        units.Add("consoles/virtio", options.Console);
+        units.AddAside("consoles/serial", options.Serial);
+        units.AddAside("consoles/virtio", options.Console);
         AddChipset(controllers, options, events);
         AddVirtio(controllers, options, events);
         AddSmallPorts(spec, events);
@@ -173,6 +176,42 @@ internal sealed class MicroMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public void Save(string folder)
+    {
+        try
+        {
+            new SavedMachine
+            {
+                Definition = _definition,
+                CpuModel = _engine.CpuModel,
+                Clock = _clock.Save(),
+                Ranges = _memory.Ranges,
+                Units = _units.Save(),
+            }.Write(folder, _memory);
+        }
+        catch (StateException impossible)
+        {
+            throw new MachineException(MachineError.State, $"the machine cannot be saved: {impossible.Message}", impossible);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedStart saved)
+    {
+        if (!saved.Machine.Ranges.SequenceEqual(_memory.Ranges)) throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's");
+        SavedMachine.ReadMemory(saved.Folder, _memory);
+        _loaded = true;
+        try
+        {
+            _units.Load(saved.Machine.Units);
+        }
+        catch (StateException wrong)
+        {
+            throw new MachineException(MachineError.File, $"the saved machine cannot be used: {wrong.Message}", wrong);
+        }
+    }
+
+    /// <inheritdoc/>
     public bool PressPowerButton() => _power!.PressPowerButton();
 
     /// <inheritdoc/>
@@ -194,8 +233,9 @@ internal sealed class MicroMachine : IHardware
         for (var i = 0; i < count; i++)
         {
             var apic = _engine.Irqchip is null ? controllers.LocalApics[i] : null;
-            var vcpu = _units.Add($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
+            var vcpu = _units.AddAside($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
             apic?.Attach(vcpu);
+            _units.Add($"vcpus/{i}/state", new SavedVcpu(vcpu));
             var state = new VcpuState();
             vcpu.GetState(state);
             CpuEntry.Firmware(state);
@@ -228,7 +268,7 @@ internal sealed class MicroMachine : IHardware
     {
         var doorbells = _engine.Doorbells;
         var workers = new WorkerThreads(byDescriptor: doorbells is not null, failed: events.Fail);
-        var full = _full = _units.Add("full disks", new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
+        var full = _full = _units.AddAside("full disks", new FullDisks(events.WaitForHost, options.Hooks.Report, options.Hooks.Time));
         _disks.AddRange(options.Disks.Select((disk, index) => CreateDisk(index, disk, options, workers, full)));
         List<IVirtioDevice> devices = [new VirtioRng(new HostEntropy()), _virtioConsole, .. _disks];
         devices.AddRange(options.Shares.Select(share => new VirtioFileSystem(share.Share, share.Tag)));
@@ -248,7 +288,7 @@ internal sealed class MicroMachine : IHardware
     private VirtioBlock CreateDisk(int index, OpenDisk disk, MicroOptions options, WorkerThreads workers, FullDisks full)
     {
         VirtioBlock? device = null;
-        return device = _units.Add($"disks/{index}", new VirtioBlock(disk.Backend, new VirtioBlockOptions
+        return device = _units.AddAside($"disks/{index}", new VirtioBlock(disk.Backend, new VirtioBlockOptions
         {
             Serial = disk.Definition.Serial,
             Queues = disk.Definition.Queues ?? Math.Min(options.Spec.Cpus, VirtioBlockOptions.MostQueues),

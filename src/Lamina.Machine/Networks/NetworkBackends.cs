@@ -37,7 +37,7 @@ internal static class NetworkBackends
             NetworkLink.Socket socket => new SwitchBackend(socket.Path, VlanMembership.Trunk, socket.Mtu, mayListen: false),
             _ => hooks.Networks.GetValueOrDefault(network.Name) ?? throw new MachineException($"the device {network.Name} is plugged into a network of the program's own, which gives it none"),
         };
-        units.Add($"backends/network {index}", backend);
+        units.AddAside($"backends/network {index}", backend);
         return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(mac, network.Queues)), backend);
     }
 

@@ -43,6 +43,8 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
 
     public IReadOnlyDictionary<string, long> Statistics => new Dictionary<string, long> { ["fake.steps"] = Vcpus.Sum(v => v.Steps), ["fake.kept"] = _kept };
 
+    public string CpuModel => "x86-64-v1";
+
     public IVcpu CreateVcpu(VcpuOptions vcpu)
     {
         var created = new FakeVcpu(vcpu, options, script);

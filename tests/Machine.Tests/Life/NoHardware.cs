@@ -1,5 +1,6 @@
 // Hardware without anything in it that remembers what a machine's life asked of it.
 using Lamina.Life;
+using Lamina.Saving;
 
 namespace Lamina.Tests.Machines.Life;
 
@@ -39,6 +40,17 @@ internal sealed class NoHardware : IHardware
     public void Resume() => (IsStill, _) = (false, Add("resume"));
 
     public void SetClockRunning(bool running) => (ClockRuns, _) = (running, Add(running ? "clock runs" : "clock stands"));
+
+    /// <summary>What happens as it is saved.</summary>
+    internal Action Saving { get; set; } = () => { };
+
+    public void Save(string folder)
+    {
+        Asked.Add($"save {folder}");
+        Saving();
+    }
+
+    public void Load(SavedStart saved) => Asked.Add("load");
 
     public void Conclude() => Asked.Add("conclude");
 

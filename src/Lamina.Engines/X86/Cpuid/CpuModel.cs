@@ -109,6 +109,9 @@ internal sealed class CpuModel
     /// <summary>Those of the table's features that it has.</summary>
     public IReadOnlySet<CpuFeature> Features { get; }
 
+    /// <summary>The model as a choice that names every feature (CpuSelection).</summary>
+    public string Words => string.Join(",+", FeatureTable.All.Where(Features.Contains).Select(feature => feature.Name).Prepend(FeatureTable.Levels[0].Name));
+
     /// <summary>What its instructions are decoded by.</summary>
     public InstructionSet InstructionSet { get; }
 

@@ -1,0 +1,84 @@
+// The memory of a saved machine: its ranges of RAM one behind the other, each page at its place. Pages that are zero are holes, so
+// that the file takes the room of what the guest has touched; nothing is compressed, so that it can be mapped.
+using Lamina.Core.Memory;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lamina.Saving;
+
+/// <summary>Reads and writes the content of guest memory.</summary>
+internal static class MemoryFile
+{
+    private const int Page = 4096, Chunk = 1 << 20;
+
+    /// <summary>Writes a file that is not there yet, and waits until it is on the disk.</summary>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    internal static void Write(string path, GuestMemory memory)
+    {
+        using var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            BufferSize = 0,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+        file.SetLength((long)memory.Size);
+        ForEachChunk(memory, (address, length, offset) =>
+        {
+            if (!memory.TrySlice(address, length, out var bytes)) throw new InvalidOperationException("a range of RAM is none");
+            // Runs of pages that are not all zero, in as few writes as can be.
+            for (var at = 0; at < length;)
+            {
+                var first = at;
+                while (at < length && bytes.Slice(at, Page).ContainsAnyExcept((byte)0)) at += Page;
+                if (at > first) RandomAccess.Write(file.SafeFileHandle, bytes[first..at], offset + first);
+                else at += Page;
+            }
+        });
+        file.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Reads it into memory that is zero throughout.</summary>
+    /// <exception cref="IOException">The file cannot be read, or is not as long as the memory.</exception>
+    internal static void Read(string path, GuestMemory memory)
+    {
+        using var file = File.OpenHandle(path);
+        if (RandomAccess.GetLength(file) is var length && length != (long)memory.Size) throw new IOException($"it has {length} bytes, and the machine's memory {memory.Size}");
+        var buffer = new byte[Chunk];
+        ForEachChunk(memory, (address, size, offset) =>
+        {
+            var bytes = buffer.AsSpan(0, size);
+            Fill(file, bytes, offset);
+            for (var at = 0; at < size;)
+            {
+                var first = at;
+                while (at < size && bytes.Slice(at, Page).ContainsAnyExcept((byte)0)) at += Page;
+                if (at > first) memory.TryWrite(address + (ulong)first, bytes[first..at]);
+                else at += Page;
+            }
+        });
+    }
+
+    private static void Fill(SafeFileHandle file, Span<byte> bytes, long offset)
+    {
+        while (!bytes.IsEmpty)
+        {
+            var read = RandomAccess.Read(file, bytes, offset);
+            if (read == 0) throw new IOException("it became shorter while it was read");
+            bytes = bytes[read..];
+            offset += read;
+        }
+    }
+
+    private static void ForEachChunk(GuestMemory memory, Action<ulong, int, long> act)
+    {
+        long offset = 0;
+        foreach (var range in memory.Ranges)
+            for (ulong done = 0; done < range.Length;)
+            {
+                var length = (int)Math.Min(Chunk, range.Length - done);
+                act(range.Start + done, length, offset);
+                done += (ulong)length;
+                offset += length;
+            }
+    }
+}
