@@ -54,7 +54,7 @@ internal static class MachineBuilder
     internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services, SavedStart? saved = null)
     {
         Check(definition);
-        var spec = definition.Complete();
+        var spec = NetworkBackends.WithAddresses(definition.Complete());
         var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         var units = new UnitTree();

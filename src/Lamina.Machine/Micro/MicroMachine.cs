@@ -82,7 +82,9 @@ internal sealed class MicroMachine : IHardware
         for (var i = 0; i < _networks.Count; i++)
         {
             if (_networks[i].Backend is NetThread thread) thread.Failed += events.Fail;
-            units.AddAside($"networks/{i}", _networks[i].Backend);
+            // Who is on the other side of a wire is not part of the machine; a network of its own is.
+            if (_networks[i].Backend is ISavedUnit) units.Add($"networks/{i}", _networks[i].Backend);
+            else units.AddAside($"networks/{i}", _networks[i].Backend);
         }
         units.AddAside("consoles/serial", options.Serial);
         units.AddAside("consoles/virtio", options.Console);
@@ -182,7 +184,7 @@ internal sealed class MicroMachine : IHardware
         {
             new SavedMachine
             {
-                Definition = _definition,
+                Definition = _definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
                 Clock = _clock.Save(),
                 Ranges = _memory.Ranges,

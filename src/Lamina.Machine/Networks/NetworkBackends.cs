@@ -16,11 +16,18 @@ internal sealed record NetworkCard(VirtioNet Device, INetBackend Backend);
 /// <summary>Opens networks.</summary>
 internal static class NetworkBackends
 {
-    /// <summary>The cards of a machine; their backends belong to the units.</summary>
+    /// <summary>The cards of a machine, each of which has an address; their backends belong to the units.</summary>
     /// <exception cref="MachineException">A value cannot be.</exception>
     /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
     internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkDevice> networks, MachineHooks hooks, UnitTree units) =>
         [.. networks.Select((network, index) => Open(network, index, hooks, units))];
+
+    /// <summary>The definition with an address for each card that has none, as its guest is going to see it.</summary>
+    internal static MachineDefinition WithAddresses(MachineDefinition machine)
+    {
+        var cards = machine.DevicesOf<NetworkDevice>().ToList();
+        return machine with { Devices = [.. machine.Devices.Select(device => device is NetworkDevice card ? card with { Mac = card.Mac ?? MakeMac(card.Link, cards.IndexOf(card)) } : device)] };
+    }
 
     /// <summary>The published ports of cards, each with the address that it really has.</summary>
     internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<NetworkCard> cards) =>
@@ -28,7 +35,6 @@ internal static class NetworkBackends
 
     private static NetworkCard Open(NetworkDevice network, int index, MachineHooks hooks, UnitTree units)
     {
-        var mac = network.Mac is { } given ? Address.ReadMac(given) : MakeMac(network.Link, index);
         INetBackend backend = network.Link switch
         {
             NetworkLink.User user => new UserNetBackend(Options(user)),
@@ -38,7 +44,7 @@ internal static class NetworkBackends
             _ => hooks.Networks.GetValueOrDefault(network.Name) ?? throw new MachineException($"the device {network.Name} is plugged into a network of the program's own, which gives it none"),
         };
         units.AddAside($"backends/network {index}", backend);
-        return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(mac, network.Queues)), backend);
+        return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(Address.ReadMac(network.Mac!), network.Queues)), backend);
     }
 
     private static UserNetOptions Options(NetworkLink.User user)
@@ -59,10 +65,10 @@ internal static class NetworkBackends
     }
 
     // A link of the machine's own has no other card; elsewhere two machines must not have the same address.
-    private static byte[] MakeMac(NetworkLink link, int index)
+    private static string MakeMac(NetworkLink link, int index)
     {
         byte[] mac = [0x02, 0x4c, 0x41, 0, 0, (byte)(index + 1)];
         if (link is not NetworkLink.User) RandomNumberGenerator.Fill(mac.AsSpan(3));
-        return mac;
+        return Address.FormatMac(mac);
     }
 }

@@ -1,6 +1,8 @@
 // Why a machine stands still: the user's pause, a debugger's stop and a full host come and go in any order, and the machine goes on
 // when none of them is left.
+using Lamina.Core.Time;
 using Lamina.Life;
+using Lamina.Saving;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
 
@@ -211,6 +213,75 @@ public sealed class HoldTests : IAsyncDisposable
         Assert.Equal(MachineState.Ended, machine.State);
         Assert.Equal(MachineEnd.PoweredOff, (await run).End);
     }
+
+    [Fact]
+    public async Task A_machine_stands_still_while_it_is_saved_and_goes_on_afterwards()
+    {
+        await StartAsync();
+        var during = Now;
+        _hardware.Saving = () => during = Now;
+
+        await SaveAsync();
+
+        Assert.Equal((true, false), (during.Item2, during.Item3));
+        Assert.Equal(Runs, Now);
+        Assert.Equal(["pause", "save there", "resume"], _hardware.Asked.Where(what => what is "pause" or "resume" or "save there"));
+    }
+
+    [Fact]
+    public async Task A_paused_machine_that_is_saved_stays_paused()
+    {
+        await StartAsync();
+        await PauseAsync();
+
+        await SaveAsync();
+
+        Assert.Equal(IsStill, Now);
+        await ResumeAsync();
+        Assert.Equal(Runs, Now);
+    }
+
+    [Fact]
+    public async Task A_machine_that_cannot_be_saved_goes_on()
+    {
+        await StartAsync();
+        _hardware.Saving = () => throw new MachineException(MachineError.File, "no space is left");
+
+        var refused = await Assert.ThrowsAsync<MachineException>(SaveAsync);
+
+        Assert.Equal((MachineError.File, "no space is left"), (refused.Error, refused.Message));
+        Assert.Equal(Runs, Now);
+        _hardware.Saving = () => throw new InvalidOperationException("a bug");
+        await Assert.ThrowsAsync<InvalidOperationException>(SaveAsync);
+        Assert.Equal(Runs, Now);
+    }
+
+    [Fact]
+    public async Task A_machine_that_was_not_started_or_has_ended_cannot_be_saved()
+    {
+        Assert.Equal("a machine that is not started cannot be saved", (await Assert.ThrowsAsync<MachineException>(SaveAsync)).Message);
+        await StartAsync();
+        await _life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)));
+        Assert.Equal("a machine that is ended cannot be saved", (await Assert.ThrowsAsync<MachineException>(SaveAsync)).Message);
+    }
+
+    [Fact]
+    public async Task A_machine_that_was_saved_loads_its_state_at_rest_and_then_runs()
+    {
+        var saved = new SavedStart("there", new SavedMachine { Definition = new MachineDefinition(), CpuModel = "host", Clock = new SavedClock(0, 0, 1, default), Ranges = [], Units = [] });
+        var life = new MachineLife(noReboot: false, trace: null, saved);
+        var hardware = new NoHardware();
+        life.Own(hardware);
+
+        await life.DoAsync(new MachineAction.Start());
+
+        Assert.Equal(["pause", "load", "start", "resume", "clock runs"], hardware.Asked);
+        await life.DoAsync(new MachineAction.Reset(ResetCause.User));
+        Assert.Contains("reset", hardware.Asked);
+        await life.DisposeAsync();
+    }
+
+    private Task SaveAsync() => _life.DoAsync(new MachineAction.Save("there"));
 
     private Task StartAsync() => _life.DoAsync(new MachineAction.Start());
 

@@ -17,7 +17,10 @@ internal readonly record struct SendOptions(int ChecksumAt, int SegmentSize = 0,
 /// <summary>Frames to the guest.</summary>
 internal sealed class GuestLink(Addresses addresses, int mtu)
 {
-    private const int MostNeighbours = 256, MostWaiting = 256, MostWaitingBytes = 1 << 20;
+    /// <summary>How many neighbours are remembered.</summary>
+    internal const int MostNeighbours = 256;
+
+    private const int MostWaiting = 256, MostWaitingBytes = 1 << 20;
 
     private readonly byte[] _frame = new byte[Ethernet.LongestFrame];
     private readonly Dictionary<IpAddr, ulong> _neighbours = [];
@@ -39,6 +42,9 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
 
     /// <summary>Frames that were dropped because the guest did not take them.</summary>
     internal long Dropped { get; private set; }
+
+    /// <summary>The link addresses that are known.</summary>
+    internal IReadOnlyDictionary<IpAddr, ulong> Neighbours => _neighbours;
 
     /// <summary>A neighbour's link address became known.</summary>
     internal event Action<IpAddr>? Learned;

@@ -2,6 +2,7 @@
 // is in them goes on through sockets of this process. One thread waits for sockets and timers; the card's threads bring
 // frames. One lock guards everything; lock order: the card's sending queue, this lock, the card's receiving queue.
 using Lamina.Core.Net;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Host.Io;
 using Lamina.Host.Net;
@@ -10,7 +11,7 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.User;
 
 /// <summary>A user-mode network for one card.</summary>
-public sealed class UserNetBackend : NetThread, IHostEvents, IPausable
+public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUnit
 {
     private readonly Lock _gate = new();
     private readonly UserStack _stack;
@@ -72,6 +73,26 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable
             _restsSince = null;
         }
         _goes.Set();
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("user-mode network", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_gate) _stack.Exchange(fields);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Connections through sockets of another process are gone; the guest is told so when it goes on.</remarks>
+    public void Load(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            _stack.Exchange(fields);
+            Plan();
+        }
     }
 
     /// <inheritdoc/>

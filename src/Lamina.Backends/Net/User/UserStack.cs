@@ -4,6 +4,7 @@ using System.Buffers.Binary;
 using Lamina.Backends.Net.User.Transport;
 using Lamina.Backends.Net.Wire;
 using Lamina.Core.Net;
+using Lamina.Core.State;
 
 namespace Lamina.Backends.Net.User;
 
@@ -88,6 +89,9 @@ internal sealed class UserStack : IDisposable
                 break;
         }
     }
+
+    /// <summary>Writes what the guest knows of the network, or reads it.</summary>
+    internal void Exchange(SavedFields fields) => SavedNetwork.Exchange(fields, _context.Link, _tcp);
 
     /// <summary>The guest has sent what it wanted to for now.</summary>
     internal void Flush() => _tcp.Flush();

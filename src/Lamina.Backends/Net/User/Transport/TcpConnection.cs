@@ -60,6 +60,9 @@ internal sealed partial class TcpConnection : IHostEvents
 
     internal TcpState State { get; private set; }
 
+    /// <summary>The sequence number behind all that was ever sent to the guest.</summary>
+    internal uint HighestSent => _sndMax;
+
     /// <summary>When <see cref="Expire"/> is to be called, in monotonic milliseconds.</summary>
     internal long Deadline { get; private set; } = long.MaxValue;
 

@@ -18,6 +18,7 @@ internal sealed class TcpTable : IDisposable
     private readonly List<PublishedTcp> _published = [];
     private List<TcpConnection> _toAcknowledge = [], _spare = [];
     private HashSet<TcpConnection> _waiting = [];
+    private readonly Queue<LostConnection> _lost = [];
     private ushort _nextPort = FirstPort;
 
     internal TcpTable(UserContext context)
@@ -31,6 +32,10 @@ internal sealed class TcpTable : IDisposable
     internal int Count => _connections.Count;
 
     internal IEnumerable<TcpConnection> Connections => _connections.Values;
+
+    /// <summary>The connections that the guest believes in: those that there are, and those that it has not been told the end of.</summary>
+    internal IEnumerable<LostConnection> Believed =>
+        _lost.Concat(_connections.Values.Where(connection => connection.State is TcpState.SynSent or TcpState.SynReceived or TcpState.Established).Select(connection => new LostConnection(connection.Key, connection.HighestSent)));
 
     internal long NextDeadline { get; private set; } = long.MaxValue;
 
@@ -70,9 +75,17 @@ internal sealed class TcpTable : IDisposable
         _spare.Clear();
     }
 
+    /// <summary>Has the guest learn, as soon as it has room, that connections which it believes in are gone.</summary>
+    internal void Lose(IEnumerable<LostConnection> connections)
+    {
+        foreach (var connection in connections) _lost.Enqueue(connection);
+        Plan(Context.Now());
+    }
+
     /// <summary>The guest has room again.</summary>
     internal void Resume()
     {
+        TellLost();
         if (_waiting.Count == 0) return;
         var waiting = _waiting;
         _waiting = [];
@@ -84,6 +97,7 @@ internal sealed class TcpTable : IDisposable
         foreach (var port in _published) port.RunTimers(now);
         if (now < NextDeadline) return;
         NextDeadline = long.MaxValue;
+        TellLost();
         foreach (var connection in _connections.Values)
         {
             if (connection.Deadline <= now) connection.Expire();
@@ -118,7 +132,7 @@ internal sealed class TcpTable : IDisposable
             Span<byte> original = stackalloc byte[Ip.Header6 + Icmp.HeaderLength];
             Context.Errors.Send(IpHeaders.Rebuild(original, key, IpProtocol.Tcp, sequence), reason);
         }
-        else SendReset(key, 0, sequence + 1, Tcp.Rst | Tcp.Ack);
+        else _ = SendReset(key, 0, sequence + 1, Tcp.Rst | Tcp.Ack);
     }
 
     public void Dispose()
@@ -151,15 +165,21 @@ internal sealed class TcpTable : IDisposable
     private void Refuse(in FlowKey key, in TcpSegment segment)
     {
         if (segment.Has(Tcp.Rst)) return;
-        if (segment.Has(Tcp.Ack)) SendReset(key, segment.Acknowledgement, 0, Tcp.Rst);
-        else SendReset(key, 0, segment.Sequence + segment.Length, Tcp.Rst | Tcp.Ack);
+        if (segment.Has(Tcp.Ack)) _ = SendReset(key, segment.Acknowledgement, 0, Tcp.Rst);
+        else _ = SendReset(key, 0, segment.Sequence + segment.Length, Tcp.Rst | Tcp.Ack);
     }
 
-    private void SendReset(in FlowKey key, uint sequence, uint acknowledgement, byte flags)
+    // What lies in the guest's window and is not what it expects next has it ask again, and the answer to that is exact (RFC 5961, 3.2).
+    private void TellLost()
+    {
+        while (_lost.TryPeek(out var gone) && (_connections.ContainsKey(gone.Key) || SendReset(gone.Key, gone.Sequence, 0, Tcp.Rst, mayWait: false))) _lost.Dequeue();
+    }
+
+    private bool SendReset(in FlowKey key, uint sequence, uint acknowledgement, byte flags, bool mayWait = true)
     {
         var segment = Context.Link.Payload(key.Guest.IsV4, Tcp.HeaderLength);
         TcpHeader.Write(segment, key, sequence, acknowledgement, flags, Tcp.HeaderLength);
-        _ = Context.Link.Send(key.Peer, key.Guest, IpProtocol.Tcp, Tcp.HeaderLength, new SendOptions(Tcp.ChecksumAt));
+        return Context.Link.Send(key.Peer, key.Guest, IpProtocol.Tcp, Tcp.HeaderLength, new SendOptions(Tcp.ChecksumAt, MayWait: mayWait));
     }
 
     private void Accept(HostSocket socket, ushort guestPort)
