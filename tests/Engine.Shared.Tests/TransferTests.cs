@@ -131,7 +131,7 @@ public sealed class TransferTests
             foreach (var machine in machines) machine.Logged = _ => machine.Vcpu.Kick();
             for (var moves = 0; moves < 20; moves++, at ^= 1)
             {
-                machines[at].Vcpu.SetState(state);
+                machines[at].Take(state);
                 Assert.Equal(VcpuExit.Kicked, machines[at].RunTo());
                 machines[at].Vcpu.GetState(state);
             }
@@ -235,7 +235,7 @@ public sealed class TransferTests
             while (true)
             {
                 var machine = machines[at];
-                machine.Vcpu.SetState(state);
+                machine.Take(state);
                 // The first stretches are short, so that some moves come in the middle on any host; the last one runs to the end.
                 using (var kick = new Timer(_ => machine.Vcpu.Kick(), null, moves < 12 ? TimeSpan.FromMilliseconds(0.3) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan))
                     Assert.Equal(VcpuExit.Kicked, machine.RunTo());

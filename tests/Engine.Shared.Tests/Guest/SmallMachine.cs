@@ -5,6 +5,7 @@ using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 using Lamina.Devices.Chipset;
 using Lamina.Engines.X86;
 using Xunit;
@@ -88,8 +89,16 @@ internal sealed class SmallMachine : IDisposable
     /// <summary>Runs vCPU 0 from a state to the end of its program, and gives the state there.</summary>
     internal VcpuState Run(VcpuState from)
     {
-        Vcpu.SetState(from);
+        Take(from);
         return Run();
+    }
+
+    /// <summary>Has vCPU 0 take a state up, by way of the bytes that a saved machine keeps of it.</summary>
+    internal void Take(VcpuState state)
+    {
+        var saved = new SavedVcpu(Vcpu);
+        var bytes = SavedFields.Write(saved.Kind.Version, fields => SavedVcpu.Exchange(fields, state));
+        SavedFields.Read(bytes, saved.Kind.Version, saved.Load);
     }
 
     /// <summary>Goes on to the end of the program.</summary>

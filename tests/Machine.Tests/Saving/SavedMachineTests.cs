@@ -1,0 +1,166 @@
+// The files of a saved machine: whole or not there, refused with a sentence where they are another's, damaged or newer.
+using Lamina.Core.Memory;
+using Lamina.Core.State;
+using Lamina.Core.Time;
+using Lamina.Core.Units;
+using Lamina.Saving;
+using Xunit;
+
+namespace Lamina.Tests.Machines.Saving;
+
+public sealed class SavedMachineTests : IDisposable
+{
+    private const ulong MiB = 1 << 20, GiB = 1 << 30;
+
+    private static readonly MemoryRange[] s_ranges = [new(0, 3 * MiB), new(4 * GiB, MiB + 8192)];
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-saved-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string Target => Path.Combine(_folder, "machine");
+
+    private static SavedMachine Example() => new()
+    {
+        Definition = new MachineDefinition { MemoryBytes = 64 * MiB, Cpus = 2 }.With(new NetworkDevice { Mac = "02:00:00:00:00:07" }),
+        CpuModel = "x86-64-v1,+sse3",
+        Clock = new SavedClock(1_234_567_890, 9_876_543_210, 2_000_000_000, new DateTimeOffset(2026, 5, 6, 7, 8, 9, TimeSpan.Zero)),
+        Ranges = s_ranges,
+        Units = [new SavedUnit("chipset/pit", new SavedKind("8254", 3), new byte[] { 1, 2, 3 }), new SavedUnit("empty", new SavedKind("nothing", 1), Array.Empty<byte>())],
+    };
+
+    private static GuestMemory Filled(int seed)
+    {
+        var memory = new GuestMemory(s_ranges);
+        var random = new Random(seed);
+        var bytes = new byte[10_000];
+        foreach (var range in s_ranges)
+            for (var n = 0; n < 5; n++)
+            {
+                random.NextBytes(bytes);
+                Assert.True(memory.TryWrite(range.Start + (ulong)random.NextInt64((long)range.Length - bytes.Length), bytes));
+            }
+        Assert.True(memory.TryWrite(s_ranges[^1].End - 1, (byte)7));
+        return memory;
+    }
+
+    private static byte[] Content(GuestMemory memory) => [.. memory.Ranges.SelectMany(range =>
+    {
+        var bytes = new byte[range.Length];
+        Assert.True(memory.TryRead(range.Start, bytes));
+        return bytes;
+    })];
+
+    [Fact]
+    public void What_was_written_is_read()
+    {
+        using var memory = Filled(1);
+        Example().Write(Target, memory);
+
+        var read = SavedMachine.Read(Target);
+        using var fresh = new GuestMemory(s_ranges);
+        SavedMachine.ReadMemory(Target, fresh);
+
+        var example = Example();
+        Assert.Equal(DefinitionJson.Write(example.Definition), DefinitionJson.Write(read.Definition));
+        Assert.Equal((example.CpuModel, example.Clock), (read.CpuModel, read.Clock));
+        Assert.Equal(s_ranges, read.Ranges);
+        Assert.Equal(example.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))), read.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))));
+        Assert.Equal(Content(memory), Content(fresh));
+    }
+
+    [Fact]
+    public void The_files_are_their_owners_and_take_the_room_of_what_was_touched()
+    {
+        using var memory = Filled(2);
+        Example().Write(Target, memory);
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Target));
+        foreach (var file in Directory.GetFiles(Target)) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        Assert.Equal((long)memory.Size, new FileInfo(Path.Combine(Target, "memory")).Length);
+        Assert.Equal(["machine"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void A_folder_that_is_there_is_left_alone()
+    {
+        using var memory = Filled(3);
+        Directory.CreateDirectory(Target);
+
+        var refused = Assert.Throws<MachineException>(() => Example().Write(Target, memory));
+
+        Assert.Contains("is there already; choose another place", refused.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(Target));
+    }
+
+    [Fact]
+    public void Where_it_cannot_be_written_nothing_is_left()
+    {
+        using var memory = Filled(4);
+        var nowhere = Path.Combine(_folder, "file", "machine");
+        File.WriteAllText(Path.Combine(_folder, "file"), "");
+
+        var refused = Assert.Throws<MachineException>(() => Example().Write(nowhere, memory));
+
+        Assert.StartsWith($"the machine cannot be saved to {nowhere}: ", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void What_an_interrupted_save_left_is_no_machine_and_in_nobodys_way()
+    {
+        using var memory = Filled(5);
+        Directory.CreateDirectory(Target + ".new");
+        File.WriteAllText(Path.Combine(Target + ".new", "memory"), "half");
+
+        Assert.Contains("is no saved machine", Assert.Throws<MachineException>(() => SavedMachine.Read(Target)).Message, StringComparison.Ordinal);
+        Example().Write(Target, memory);
+
+        Assert.Equal(["machine"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void A_state_that_is_not_what_it_was_is_refused()
+    {
+        var whole = Example().Encode();
+        Assert.Equal(2, SavedMachine.Decode(whole).Units.Count);
+        for (var length = 0; length < whole.Length; length++) Assert.Throws<StateException>(() => SavedMachine.Decode(whole[..length]));
+        for (var at = 0; at < whole.Length; at++)
+        {
+            var damaged = (byte[])whole.Clone();
+            damaged[at] ^= 0x10;
+            Assert.Throws<StateException>(() => SavedMachine.Decode(damaged));
+        }
+    }
+
+    [Theory]
+    [InlineData(0, "is no state of a machine")]
+    [InlineData(16, "is of format 17, and this program knows up to 1; use the program that saved it, or a newer one")]
+    [InlineData(40, "is damaged: its digest is another one than it says")]
+    public void What_is_wrong_is_said(int at, string why)
+    {
+        using var memory = Filled(6);
+        Example().Write(Target, memory);
+        var path = Path.Combine(Target, "state");
+        var content = File.ReadAllBytes(path);
+        content[at] ^= 0x10;
+        File.WriteAllBytes(path, content);
+
+        var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target));
+
+        Assert.Equal((MachineError.File, $"the saved machine cannot be used: {path} {why}"), (refused.Error, refused.Message));
+    }
+
+    [Fact]
+    public void Memory_of_another_size_is_refused()
+    {
+        using var memory = Filled(7);
+        Example().Write(Target, memory);
+        using (var file = File.OpenWrite(Path.Combine(Target, "memory"))) file.SetLength(file.Length - 1);
+        using var fresh = new GuestMemory(s_ranges);
+
+        var refused = Assert.Throws<MachineException>(() => SavedMachine.ReadMemory(Target, fresh));
+
+        Assert.Contains($"it has {4 * MiB + 8191} bytes, and the machine's memory {4 * MiB + 8192}", refused.Message, StringComparison.Ordinal);
+    }
+}
