@@ -4,7 +4,6 @@
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Memory;
-using Lamina.Devices.Virtio.Balloon;
 using Lamina.Life;
 using Lamina.Saving;
 
@@ -80,7 +79,7 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>The guest's memory balloon: how much it is to do without, what it says of its memory.</summary>
     /// <exception cref="InvalidOperationException">There is no <see cref="BalloonDevice"/>.</exception>
-    public VirtioBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; add a BalloonDevice");
+    public IMemoryBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; add a BalloonDevice");
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => _built.Published;

@@ -1,7 +1,6 @@
 // Makes a machine from its definition: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
-using Lamina.Backends.Share;
-using Lamina.Backends.Vsock;
+using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Choice;
 using Lamina.Consoles;
@@ -11,13 +10,12 @@ using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
-using Lamina.Devices.Virtio.Balloon;
-using Lamina.Disks;
 using Lamina.Engines;
 using Lamina.Host;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
+using Lamina.Parts;
 using Lamina.Saving;
 
 namespace Lamina;
@@ -33,7 +31,7 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, VirtioBalloon? Balloon)
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon)
 {
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
@@ -55,30 +53,25 @@ internal static class MachineBuilder
     {
         Check(definition);
         var spec = NetworkBackends.WithAddresses(definition.Complete());
-        var map = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
+        var board = BoardOf(spec);
+        var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         var units = new UnitTree();
         var life = new MachineLife(spec.NoReboot, hooks.Trace, saved);
         try
         {
-            var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
+            var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
-            var (port1, hvc) = (spec.DevicesOf<SerialDevice>().Single(), spec.DevicesOf<ConsoleDevice>().Single());
+            var port1 = spec.DevicesOf<SerialDevice>().Single();
             var serial = ConsoleBackends.Open(port1.Name, port1.To, Quit, hooks, fail, units);
-            var console = ConsoleBackends.Open(hvc.Name, hvc.To, Quit, hooks, fail, units);
-            var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
-            var limits = ShareLimits.For(spec.DevicesOf<ShareDevice>().Count(), spec.MemoryBytes);
-            var shares = spec.DevicesOf<ShareDevice>()
-                .Select(share => new OpenShare(share.Tag, units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits })))).ToArray();
-            var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.AddAside("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
-            var networks = NetworkBackends.Open([.. spec.DevicesOf<NetworkDevice>()], hooks, units);
-            var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks, saved), life, units);
+            var parts = PartCatalog.Open(new OpenContext(spec, hooks, units, fail, Quit));
+            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, console.Memory, debugger, hardware.Balloon)
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, parts.OfType<BalloonPart>().FirstOrDefault()?.Balloon)
             {
-                Published = NetworkBackends.Published(networks),
+                Published = NetworkBackends.Published(parts.OfType<NetworkPart>().Select(part => part.Backend)),
                 Memory = hardware.Memory,
             };
         }
@@ -97,16 +90,22 @@ internal static class MachineBuilder
     {
         MachineCheck.Check(definition);
         var spec = definition.Complete();
-        if (spec.Cpus > MicroLayout.MaximumCpus) throw new MachineException($"a machine of this build has at most {MicroLayout.MaximumCpus} CPUs, not {spec.Cpus}");
+        var board = BoardOf(spec);
+        if (spec.Cpus > board.MaximumCpus) throw new MachineException($"a machine of this build has at most {board.MaximumCpus} CPUs, not {spec.Cpus}");
         if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
-        if (MicroMachine.CountVirtioDevices(spec) > MicroLayout.VirtioSlots)
-            throw new MachineException($"a micro machine has room for {MicroLayout.VirtioSlots} virtio devices, two of which are always there; this one would have {MicroMachine.CountVirtioDevices(spec)}");
-        _ = MemoryMap.Create(MicroLayout.Boot, spec.MemoryBytes);
-        foreach (var share in spec.DevicesOf<ShareDevice>())
-            if (!Directory.Exists(share.Path)) throw new MachineException(MachineError.File, $"there is no folder {share.Path} to share");
+        if (PartCatalog.Of(spec).Count() is var places && places > board.VirtioPlaces)
+            throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
+        _ = MemoryMap.Create(board.Layout, spec.MemoryBytes);
+        PartCatalog.Check(spec);
         CodeArchiveFolder.Check(spec);
     }
+
+    private static IBoard BoardOf(MachineDefinition definition) => definition.Type switch
+    {
+        MachineType.Micro => new MicroBoard(),
+        _ => throw new MachineException($"there is no machine of the kind {definition.Type}"),
+    };
 
     private static MachineError ErrorOf(Exception failure) => failure is HostException { IsOfTheName: false } ? MachineError.Host : MachineError.File;
 }

@@ -1,32 +1,28 @@
-// Opens the disks of a machine. They belong to the stack of units: a disk is closed after the device that uses it.
+// Opens the images of a machine's disks.
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
-using Lamina.Core.Units;
 using Lamina.Host.Io;
 
 namespace Lamina.Disks;
 
-/// <summary>A disk that is open, with what was asked of it.</summary>
-internal sealed record OpenDisk(DiskDevice Definition, IBlockBackend Backend);
-
 /// <summary>Opens disks.</summary>
 internal static class DiskBackends
 {
-    /// <summary>Opens all disks of a machine.</summary>
-    /// <param name="disks">What to open.</param>
-    /// <param name="report">Told of what goes wrong later; or null.</param>
-    /// <param name="units">Give them back at the end.</param>
-    /// <exception cref="IOException">One cannot be used; the message is a sentence.</exception>
-    /// <exception cref="MachineException">One is given twice, or asks for what cannot be.</exception>
-    internal static IReadOnlyList<OpenDisk> Open(IReadOnlyList<DiskDevice> disks, Action<string>? report, UnitTree units)
+    /// <summary>Refuses an image that a machine would share with itself.</summary>
+    /// <exception cref="MachineException">One is given twice.</exception>
+    internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
-        return [.. disks.Select((disk, index) => new OpenDisk(disk, units.AddAside($"backends/disk {index}", Open(disk, report))))];
     }
 
-    private static IBlockBackend Open(DiskDevice disk, Action<string>? report)
+    /// <summary>Opens a disk's image.</summary>
+    /// <param name="disk">What to open.</param>
+    /// <param name="report">Told of what goes wrong later; or null.</param>
+    /// <exception cref="IOException">It cannot be used; the message is a sentence.</exception>
+    /// <exception cref="MachineException">It is no disk.</exception>
+    internal static IBlockBackend Open(DiskDevice disk, Action<string>? report)
     {
         var options = new DiskOptions
         {

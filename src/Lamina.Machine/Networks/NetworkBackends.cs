@@ -1,27 +1,16 @@
-// Makes a machine's network cards from its definition, and opens what they are plugged into.
+// Opens what a machine's network cards are plugged into, and gives the cards addresses.
 using System.Security.Cryptography;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
 using Lamina.Control;
 using Lamina.Core.Net;
-using Lamina.Core.Units;
-using Lamina.Devices.Virtio.Net;
 
 namespace Lamina.Networks;
-
-/// <summary>A card and what it is plugged into.</summary>
-internal sealed record NetworkCard(VirtioNet Device, INetBackend Backend);
 
 /// <summary>Opens networks.</summary>
 internal static class NetworkBackends
 {
-    /// <summary>The cards of a machine, each of which has an address; their backends belong to the units.</summary>
-    /// <exception cref="MachineException">A value cannot be.</exception>
-    /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
-    internal static IReadOnlyList<NetworkCard> Open(IReadOnlyList<NetworkDevice> networks, MachineHooks hooks, UnitTree units) =>
-        [.. networks.Select((network, index) => Open(network, index, hooks, units))];
-
     /// <summary>The definition with an address for each card that has none, as its guest is going to see it.</summary>
     internal static MachineDefinition WithAddresses(MachineDefinition machine)
     {
@@ -29,23 +18,21 @@ internal static class NetworkBackends
         return machine with { Devices = [.. machine.Devices.Select(device => device is NetworkDevice card ? card with { Mac = card.Mac ?? MakeMac(card.Link, cards.IndexOf(card)) } : device)] };
     }
 
-    /// <summary>The published ports of cards, each with the address that it really has.</summary>
-    internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<NetworkCard> cards) =>
-        [.. cards.Select(card => card.Backend).OfType<UserNetBackend>().SelectMany(network => network.Published).Select(port => new Definition.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
+    /// <summary>The published ports of networks, each with the address that it really has.</summary>
+    internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<INetBackend> networks) =>
+        [.. networks.OfType<UserNetBackend>().SelectMany(network => network.Published).Select(port => new Definition.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
 
-    private static NetworkCard Open(NetworkDevice network, int index, MachineHooks hooks, UnitTree units)
+    /// <summary>Opens what a card is plugged into.</summary>
+    /// <exception cref="MachineException">A value cannot be.</exception>
+    /// <exception cref="IOException">The host refuses something; the message is a sentence.</exception>
+    internal static INetBackend Open(NetworkDevice network, MachineHooks hooks) => network.Link switch
     {
-        INetBackend backend = network.Link switch
-        {
-            NetworkLink.User user => new UserNetBackend(Options(user)),
-            NetworkLink.Tap tap => new TapBackend(tap.Interface, tap.Bridge),
-            NetworkLink.Switch shared => new SwitchBackend(shared.Path, shared.Vlan == NetworkLink.Switch.Trunk ? VlanMembership.Trunk : new VlanMembership(shared.Vlan), shared.Mtu),
-            NetworkLink.Socket socket => new SwitchBackend(socket.Path, VlanMembership.Trunk, socket.Mtu, mayListen: false),
-            _ => hooks.Networks.GetValueOrDefault(network.Name) ?? throw new MachineException($"the device {network.Name} is plugged into a network of the program's own, which gives it none"),
-        };
-        units.AddAside($"backends/network {index}", backend);
-        return new NetworkCard(new VirtioNet(backend, new VirtioNetOptions(Address.ReadMac(network.Mac!), network.Queues)), backend);
-    }
+        NetworkLink.User user => new UserNetBackend(Options(user)),
+        NetworkLink.Tap tap => new TapBackend(tap.Interface, tap.Bridge),
+        NetworkLink.Switch shared => new SwitchBackend(shared.Path, shared.Vlan == NetworkLink.Switch.Trunk ? VlanMembership.Trunk : new VlanMembership(shared.Vlan), shared.Mtu),
+        NetworkLink.Socket socket => new SwitchBackend(socket.Path, VlanMembership.Trunk, socket.Mtu, mayListen: false),
+        _ => hooks.Networks.GetValueOrDefault(network.Name) ?? throw new MachineException($"the device {network.Name} is plugged into a network of the program's own, which gives it none"),
+    };
 
     private static UserNetOptions Options(NetworkLink.User user)
     {

@@ -3,5 +3,5 @@ namespace Lamina.Saving;
 
 /// <summary>A saved machine that was read.</summary>
 /// <param name="Folder">The folder that it lies in.</param>
-/// <param name="Machine">What it says.</param>
-internal sealed record SavedStart(string Folder, SavedMachine Machine);
+/// <param name="State">What it says.</param>
+internal sealed record SavedStart(string Folder, SavedMachine State);

@@ -1,7 +1,7 @@
 // Memory that a guest does not need any more goes back to the host.
 using System.Diagnostics;
 using System.Globalization;
-using Lamina.Devices.Virtio.Balloon;
+using Lamina.Core.Memory;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 

@@ -1,5 +1,6 @@
 // The memory balloon from its driver's side. A page that went back to the host reads as zeros.
 using System.Buffers.Binary;
+using Lamina.Core.Memory;
 using Lamina.Devices.Virtio.Balloon;
 using Xunit;
 

@@ -27,37 +27,3 @@ internal static class BalloonSpec
     // After so many buffers the worker looks at other things first.
     internal const int BuffersAtOnce = 32;
 }
-
-/// <summary>What a guest says of its memory. virtio 1.2, 5.5.6.4; bytes where nothing else is said.</summary>
-public enum BalloonStatistic : ushort
-{
-    /// <summary>Swapped in since the start.</summary>
-    SwapIn = 0,
-
-    /// <summary>Swapped out since the start.</summary>
-    SwapOut = 1,
-
-    /// <summary>Major page faults, a count.</summary>
-    MajorFaults = 2,
-
-    /// <summary>Minor page faults, a count.</summary>
-    MinorFaults = 3,
-
-    /// <summary>Not used for anything.</summary>
-    Free = 4,
-
-    /// <summary>All that the guest has.</summary>
-    Total = 5,
-
-    /// <summary>What programs could get without swapping.</summary>
-    Available = 6,
-
-    /// <summary>Used for caches of disks.</summary>
-    Caches = 7,
-
-    /// <summary>Successful allocations of huge pages, a count.</summary>
-    HugePageAllocations = 8,
-
-    /// <summary>Failed allocations of huge pages, a count.</summary>
-    HugePageFailures = 9,
-}

@@ -1,4 +1,5 @@
 // What the balloon remembers: the driver's words, and figures for a person who inspects it.
+using Lamina.Core.Memory;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Balloon;

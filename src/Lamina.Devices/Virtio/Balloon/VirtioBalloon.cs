@@ -9,7 +9,7 @@ namespace Lamina.Devices.Virtio.Balloon;
 
 /// <summary>The balloon.</summary>
 /// <param name="memory">The guest's RAM.</param>
-public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
+public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBalloon
 {
     private readonly Lock _lock = new();
     private readonly byte[] _piece = new byte[BalloonSpec.PieceLength];
@@ -36,7 +36,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         }
     }
 
-    /// <summary>How much memory the guest is asked to do without, in bytes; whole pages. Any thread.</summary>
+    /// <inheritdoc/>
     public ulong Target
     {
         get
@@ -54,7 +54,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         }
     }
 
-    /// <summary>How much memory the driver says that the guest does without, in bytes.</summary>
+    /// <inheritdoc/>
     public ulong Actual
     {
         get
@@ -63,7 +63,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         }
     }
 
-    /// <summary>Bytes given back to the host since the last reset; a page that went to and fro counts each time.</summary>
+    /// <inheritdoc/>
     public long Returned
     {
         get
@@ -72,7 +72,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         }
     }
 
-    /// <summary>What the driver said of the guest's memory last; empty before it did.</summary>
+    /// <inheritdoc/>
     public IReadOnlyDictionary<BalloonStatistic, ulong> Statistics
     {
         get
@@ -81,7 +81,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice
         }
     }
 
-    /// <summary>Asks the driver for new statistics; they come when the guest gets to it. Any thread.</summary>
+    /// <inheritdoc/>
     public void RequestStatistics()
     {
         int index;

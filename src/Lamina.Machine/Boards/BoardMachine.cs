@@ -1,0 +1,220 @@
+// The hardware of one machine of any kind: memory, clock, engine, interrupt controllers and vCPUs, a board and the parts in its places.
+// It holds them and their order; each one's behaviour is its own. MachineLife drives it.
+using Lamina.Backends.Time;
+using Lamina.Backends.Work;
+using Lamina.Boot;
+using Lamina.Consoles;
+using Lamina.Control;
+using Lamina.Core.Bus;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Core.State;
+using Lamina.Core.Units;
+using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio;
+using Lamina.Engines;
+using Lamina.Life;
+using Lamina.Parts;
+using Lamina.Saving;
+
+namespace Lamina.Boards;
+
+/// <summary>What a machine is made from.</summary>
+/// <param name="Board">Its kind.</param>
+/// <param name="Definition">What it is.</param>
+/// <param name="Hooks">What the program connects it with.</param>
+/// <param name="Map">Where its RAM lies.</param>
+/// <param name="Boot">What lies in memory when it starts.</param>
+/// <param name="Engine">What runs its CPUs.</param>
+/// <param name="Serial">The channel of its first serial port.</param>
+/// <param name="Parts">Its devices, open.</param>
+/// <param name="Saved">Where it goes on; null for a machine that starts.</param>
+internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved);
+
+/// <summary>The hardware of one machine.</summary>
+internal sealed class BoardMachine : IHardware
+{
+    private readonly BoardMachineOptions _options;
+    private readonly UnitTree _units;
+    private readonly GuestMemory _memory;
+    private readonly MachineClock _clock;
+    private readonly IEngineMachine _engine;
+    private readonly Bus _ports = new("port"), _mmio = new("memory");
+    private readonly IWiredBoard _board;
+    private readonly FullDisks _full;
+    private readonly List<IVcpu> _vcpus = [];
+    private readonly List<VcpuState> _atReset = [];
+    private bool _loaded;
+
+    /// <summary>Wires the hardware. Parts go onto the tree of units, which is the hardware's from now on.</summary>
+    /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
+    internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
+    {
+        (_options, _units) = (options, units);
+        var (board, definition, hooks) = (options.Board, options.Definition, options.Hooks);
+        _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
+        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, hooks.Trace) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
+        var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
+        controllers.Map(_ports, _mmio);
+        AddVcpus(controllers, definition.Cpus);
+        // At the end devices go first, then what they are connected to, then the vCPUs that its input could have woken.
+        units.AddAside("consoles/serial", options.Serial);
+        var workers = new WorkerThreads(byDescriptor: _engine.Doorbells is not null, failed: events.Fail);
+        _board = board.Wire(new BoardContext
+        {
+            Units = units,
+            Memory = _memory,
+            Map = options.Map,
+            Clock = _clock,
+            Engine = _engine,
+            Controllers = controllers,
+            Ports = _ports,
+            Mmio = _mmio,
+            Events = events,
+            Virtio = new VirtioOptions(_memory, workers, hooks.Trace),
+            Serial = options.Serial,
+            DebugExitPort = definition.DebugExitPort,
+        });
+        _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, hooks.Report, hooks.Time));
+        var context = new PartContext(definition, hooks, units, _memory, workers, _full, events);
+        foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<IVcpu> Vcpus => _vcpus;
+
+    /// <summary>The guest's RAM.</summary>
+    internal GuestMemory Memory => _memory;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, long> Statistics
+    {
+        get
+        {
+            var counters = _engine.Statistics.ToDictionary();
+            foreach (var (name, value) in _options.Parts.SelectMany(part => part.Counters)) counters[name] = value;
+            counters["bytes: guest memory"] = (long)_memory.Resident;
+            counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
+            counters["bytes: process"] = Environment.WorkingSet;
+            return counters;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void SetClockRunning(bool running)
+    {
+        if (running) _clock.Resume();
+        else _clock.Pause();
+    }
+
+    /// <inheritdoc/>
+    public void Pause() => _units.Pause();
+
+    /// <inheritdoc/>
+    public void Resume() => _units.Resume();
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        _options.Serial.Start();
+        foreach (var part in _options.Parts) part.Start();
+    }
+
+    /// <inheritdoc/>
+    public void Reset()
+    {
+        // When devices are reset, none of them writes to memory any more.
+        _units.Reset();
+        if (_loaded) _memory.Clear();
+        _loaded = true;
+        _options.Boot.Load(_memory);
+        for (var i = 0; i < _vcpus.Count; i++)
+        {
+            if (i == 0) _options.Boot.Enter(_atReset[i]);
+            else _atReset[i].Activity = VcpuActivity.WaitForStartUp;
+            _vcpus[i].SetState(_atReset[i]);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Save(string folder)
+    {
+        try
+        {
+            new SavedMachine
+            {
+                Definition = _options.Definition.MapPaths(Path.GetFullPath),
+                CpuModel = _engine.CpuModel,
+                Clock = _clock.Save(),
+                Ranges = _memory.Ranges,
+                Units = _units.Save(),
+            }.Write(folder, _memory);
+        }
+        catch (StateException impossible)
+        {
+            throw new MachineException(MachineError.State, $"the machine cannot be saved: {impossible.Message}", impossible);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedStart saved)
+    {
+        if (!saved.State.Ranges.SequenceEqual(_memory.Ranges)) throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's");
+        SavedMachine.ReadMemory(saved.Folder, _memory);
+        _loaded = true;
+        try
+        {
+            _units.Load(saved.State.Units);
+        }
+        catch (StateException wrong)
+        {
+            throw new MachineException(MachineError.File, $"the saved machine cannot be used: {wrong.Message}", wrong);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool PressPowerButton() => _board.PressPowerButton();
+
+    /// <inheritdoc/>
+    public void Conclude() => _engine.Conclude();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // No timer reaches a part that is gone.
+        _clock.Pause();
+        // A disk that ends its waiting now does so because the machine ends, and not because there is space.
+        _full.Dispose();
+        _units.Dispose();
+    }
+
+    private void AddVcpus(InterruptControllers controllers, int count)
+    {
+        var bus = new VcpuBus(_ports, _mmio);
+        for (var i = 0; i < count; i++)
+        {
+            var apic = _engine.Irqchip is null ? controllers.LocalApics[i] : null;
+            var vcpu = _units.AddAside($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
+            apic?.Attach(vcpu);
+            _units.Add($"vcpus/{i}/state", new SavedVcpu(vcpu));
+            var state = new VcpuState();
+            vcpu.GetState(state);
+            CpuEntry.Firmware(state);
+            _vcpus.Add(vcpu);
+            _atReset.Add(state);
+        }
+    }
+
+    // What is neither RAM nor a vCPU's own local APIC.
+    private sealed class VcpuBus(Bus ports, Bus memory) : IVcpuBus
+    {
+        public void ReadPort(ushort port, Span<byte> data) => ports.Read(port, data);
+
+        public void WritePort(ushort port, ReadOnlySpan<byte> data) => ports.Write(port, data);
+
+        public void ReadMemory(ulong address, Span<byte> data) => memory.Read(address, data);
+
+        public void WriteMemory(ulong address, ReadOnlySpan<byte> data) => memory.Write(address, data);
+    }
+}

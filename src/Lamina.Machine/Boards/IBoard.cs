@@ -1,0 +1,89 @@
+// A board: where things lie, the chipset that is always there, and the places into which devices are put. Whatever can be added to a
+// machine of any kind (disks, networks, shared folders) is a part and not a board's; see Parts.
+using Lamina.Boot;
+using Lamina.Core.Bus;
+using Lamina.Core.Char;
+using Lamina.Core.Engine;
+using Lamina.Core.Memory;
+using Lamina.Core.Time;
+using Lamina.Core.Units;
+using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio;
+using Lamina.Life;
+
+namespace Lamina.Boards;
+
+/// <summary>What a board finds when it is wired.</summary>
+internal sealed record BoardContext
+{
+    /// <summary>Gets the chipset's parts.</summary>
+    internal required UnitTree Units { get; init; }
+
+    /// <summary>Guest memory.</summary>
+    internal required GuestMemory Memory { get; init; }
+
+    /// <summary>Where RAM lies.</summary>
+    internal required MemoryMap Map { get; init; }
+
+    /// <summary>The machine's clock.</summary>
+    internal required IMachineClock Clock { get; init; }
+
+    /// <summary>The engine's side of the machine.</summary>
+    internal required IEngineMachine Engine { get; init; }
+
+    /// <summary>The interrupt controllers, which are on their buses.</summary>
+    internal required InterruptControllers Controllers { get; init; }
+
+    /// <summary>Input/output ports.</summary>
+    internal required Bus Ports { get; init; }
+
+    /// <summary>Guest-physical addresses that are not RAM.</summary>
+    internal required Bus Mmio { get; init; }
+
+    /// <summary>Who is told what the guest asks the machine for.</summary>
+    internal required IHardwareEvents Events { get; init; }
+
+    /// <summary>What virtio devices need of the machine.</summary>
+    internal required VirtioOptions Virtio { get; init; }
+
+    /// <summary>The channel of the first serial port.</summary>
+    internal required ICharBackend Serial { get; init; }
+
+    /// <summary>The port by which the guest ends the machine with an exit code; null for none.</summary>
+    internal ushort? DebugExitPort { get; init; }
+}
+
+/// <summary>A kind of machine.</summary>
+internal interface IBoard
+{
+    /// <summary>Its name, for messages.</summary>
+    string Name { get; }
+
+    /// <summary>Where memory lies, and what booting is about.</summary>
+    BootLayout Layout { get; }
+
+    /// <summary>The most vCPUs that it has room for.</summary>
+    int MaximumCpus { get; }
+
+    /// <summary>The most virtio devices that it has room for.</summary>
+    int VirtioPlaces { get; }
+
+    /// <summary>The firmware tables of a machine.</summary>
+    FirmwareTables Describe(int cpus, int virtioDevices);
+
+    /// <summary>Puts the chipset together.</summary>
+    /// <exception cref="MachineException">A port that was chosen is taken.</exception>
+    IWiredBoard Wire(BoardContext context);
+}
+
+/// <summary>A board of one machine, with its chipset.</summary>
+internal interface IWiredBoard
+{
+    /// <summary>Puts a virtio device into the next place.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="device">The device, which is the place's from now on.</param>
+    void Attach(string name, IVirtioDevice device);
+
+    /// <summary>Presses the power button; says whether the guest listens to it.</summary>
+    bool PressPowerButton();
+}

@@ -1,0 +1,84 @@
+// The micro machine's board: the few devices of a PC that a kernel wants, and virtio over MMIO. No firmware, no PCI.
+using Lamina.Boards;
+using Lamina.Boot;
+using Lamina.Devices.Chipset;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Mmio;
+
+namespace Lamina.Micro;
+
+/// <summary>The board of the micro machine.</summary>
+internal sealed class MicroBoard : IBoard
+{
+    /// <inheritdoc/>
+    public string Name => "micro";
+
+    /// <inheritdoc/>
+    public BootLayout Layout => MicroLayout.Boot;
+
+    /// <inheritdoc/>
+    public int MaximumCpus => MicroLayout.MaximumCpus;
+
+    /// <inheritdoc/>
+    public int VirtioPlaces => MicroLayout.VirtioSlots;
+
+    /// <inheritdoc/>
+    public FirmwareTables Describe(int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
+
+    /// <inheritdoc/>
+    public IWiredBoard Wire(BoardContext context) => new Wired(context);
+
+    private sealed class Wired : IWiredBoard
+    {
+        private readonly BoardContext _context;
+        private readonly AcpiPm _power;
+        private int _slots;
+
+        internal Wired(BoardContext context)
+        {
+            _context = context;
+            var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
+            units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(MicroLayout.TimerIrq))).MapPorts(ports);
+            var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
+            rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            rtc.MapPorts(ports);
+            units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
+            _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
+            _power.MapPorts(ports);
+            units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(MicroLayout.Com1Irq), context.Serial)).MapPorts(ports, MicroLayout.Com1);
+            units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
+            units.Add("chipset/reset control", new ResetControl(events.Reset)).MapPorts(ports);
+            new PostCodePort().MapPorts(ports);
+            new PvPanic(told =>
+            {
+                if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
+            }).MapPorts(ports);
+            AddDebugExit();
+        }
+
+        public bool PressPowerButton() => _power.PressPowerButton();
+
+        public void Attach(string name, IVirtioDevice device)
+        {
+            var slot = _slots++;
+            var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
+            var doorbells = _context.Engine.Doorbells;
+            ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
+            var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio, _context.Controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
+            _context.Mmio.Map(window, VirtioMmio.WindowLength, transport);
+        }
+
+        private void AddDebugExit()
+        {
+            if (_context.DebugExitPort is not { } port) return;
+            try
+            {
+                new DebugExit(_context.Events.DebugExit).MapPorts(_context.Ports, port);
+            }
+            catch (ArgumentException e)
+            {
+                throw new MachineException($"the debug exit port 0x{port:x} is used by another device of the machine; choose another one, such as 0x{DebugExitSpec.DefaultPort:x}", e);
+            }
+        }
+    }
+}

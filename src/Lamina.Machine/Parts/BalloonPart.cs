@@ -1,0 +1,24 @@
+// A memory balloon. It has no end on the host; the program that owns the machine says how much the guest is to do without.
+using Lamina.Core.Memory;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Balloon;
+
+namespace Lamina.Parts;
+
+/// <summary>A memory balloon.</summary>
+internal sealed class BalloonPart(BalloonDevice balloon) : IPart
+{
+    private VirtioBalloon? _device;
+
+    /// <inheritdoc/>
+    public string Name => balloon.Name;
+
+    /// <summary>What the program sees of it.</summary>
+    internal IMemoryBalloon? Balloon => _device;
+
+    /// <inheritdoc/>
+    public IEnumerable<KeyValuePair<string, long>> Counters => _device is { } device ? [new("balloon bytes given back", device.Returned)] : [];
+
+    /// <inheritdoc/>
+    public IVirtioDevice CreateDevice(PartContext context) => _device = new VirtioBalloon(context.Memory);
+}

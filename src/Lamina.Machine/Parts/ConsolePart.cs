@@ -1,0 +1,44 @@
+// A virtio console, connected to what its definition names.
+using Lamina.Backends.Work;
+using Lamina.Consoles;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Console;
+using Lamina.Life;
+
+namespace Lamina.Parts;
+
+/// <summary>A console.</summary>
+internal sealed class ConsolePart : IPart
+{
+    private readonly ConsoleDevice _definition;
+    private VirtioConsole? _device;
+    private Action<string>? _fail;
+
+    internal ConsolePart(ConsoleDevice console, OpenContext context) =>
+        (_definition, Channel) = (console, ConsoleBackends.Open(console.Name, console.To, context.Quit, context.Hooks, context.Fail, context.Units));
+
+    /// <inheritdoc/>
+    public string Name => _definition.Name;
+
+    /// <summary>What it is connected to.</summary>
+    internal ConsoleChannel Channel { get; }
+
+    /// <inheritdoc/>
+    public IVirtioDevice CreateDevice(PartContext context)
+    {
+        // At the end it goes after the device, with what is still to be written, and before the vCPUs that its input could have woken.
+        context.Units.AddAside($"consoles/{Name}", Channel);
+        _fail = context.Events.Fail;
+        return _device = new VirtioConsole([new ConsolePort(Channel)]);
+    }
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        Channel.Start();
+        if (Channel.Terminal is not { } terminal) return;
+        void TellSize() => _device!.Resize(0, terminal.Size.Columns, terminal.Size.Rows);
+        terminal.Resized += Guard.Around("terminal", TellSize, _fail!);
+        TellSize();
+    }
+}

@@ -1,0 +1,46 @@
+// A part of a machine: a device that any board can carry, with what it is connected to on the host. A kind of part is one class here
+// and one line in PartCatalog; docs/adding-a-device.md walks through one.
+using Lamina.Control;
+using Lamina.Core.Memory;
+using Lamina.Core.Units;
+using Lamina.Core.Work;
+using Lamina.Devices.Virtio;
+using Lamina.Life;
+
+namespace Lamina.Parts;
+
+/// <summary>What a part finds when the host's side of it is opened, before there is any hardware.</summary>
+/// <param name="Definition">The whole definition, in which each device has a name.</param>
+/// <param name="Hooks">What the program connects the machine with.</param>
+/// <param name="Units">Get what is opened; it is given up after the devices.</param>
+/// <param name="Fail">Ends the machine with a sentence.</param>
+/// <param name="Quit">Ends the machine because its user said so at its terminal.</param>
+internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, Action<string> Fail, Action Quit);
+
+/// <summary>What a part finds when its device is made.</summary>
+/// <param name="Definition">The whole definition.</param>
+/// <param name="Hooks">What the program connects the machine with.</param>
+/// <param name="Units">Get what the device needs beside the board's place for it.</param>
+/// <param name="Memory">Guest memory.</param>
+/// <param name="Workers">Makes threads that work for devices.</param>
+/// <param name="Full">Watches over disks that wait for space.</param>
+/// <param name="Events">Who is told what the machine cannot go on for.</param>
+internal sealed record PartContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, GuestMemory Memory, IWorkerFactory Workers, FullDisks Full, IHardwareEvents Events);
+
+/// <summary>A device and what it is connected to, which is open.</summary>
+internal interface IPart
+{
+    /// <summary>The device's name in the definition.</summary>
+    string Name { get; }
+
+    /// <summary>Makes the device. Once, before the machine starts; the place on the board owns it.</summary>
+    IVirtioDevice CreateDevice(PartContext context);
+
+    /// <summary>The machine starts: what comes from outside may begin to flow.</summary>
+    void Start()
+    {
+    }
+
+    /// <summary>Its counters by name, for --stats.</summary>
+    IEnumerable<KeyValuePair<string, long>> Counters => [];
+}

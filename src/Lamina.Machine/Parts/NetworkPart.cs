@@ -1,0 +1,39 @@
+// A network card and what it is plugged into.
+using Lamina.Backends.Net;
+using Lamina.Core.Net;
+using Lamina.Core.State;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Net;
+using Lamina.Networks;
+
+namespace Lamina.Parts;
+
+/// <summary>A network card.</summary>
+internal sealed class NetworkPart : IPart
+{
+    private readonly NetworkDevice _definition;
+    private readonly int _index;
+
+    internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
+        (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
+
+    /// <inheritdoc/>
+    public string Name => _definition.Name;
+
+    /// <summary>What it is plugged into.</summary>
+    internal INetBackend Backend { get; }
+
+    /// <inheritdoc/>
+    public IVirtioDevice CreateDevice(PartContext context)
+    {
+        if (Backend is NetThread thread) thread.Failed += context.Events.Fail;
+        // Who is on the other side of a wire is not part of the machine; a network of its own is.
+        var name = $"networks/{_index}";
+        if (Backend is ISavedUnit) context.Units.Add(name, Backend);
+        else context.Units.AddAside(name, Backend);
+        return new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues));
+    }
+
+    /// <inheritdoc/>
+    public void Start() => Backend.Start();
+}

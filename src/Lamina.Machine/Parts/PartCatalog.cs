@@ -1,0 +1,47 @@
+// The kinds of parts, in the order in which a guest finds them. A new kind is a line here.
+namespace Lamina.Parts;
+
+/// <summary>Opens the parts of a machine.</summary>
+internal static class PartCatalog
+{
+    private sealed record PartKind(Type Definition, Action<MachineDefinition> Check, Func<DeviceDefinition, int, OpenContext, IPart> Open);
+
+    private static readonly PartKind[] s_kinds =
+    [
+        Kind<RngDevice>((rng, _, _) => new RngPart(rng)),
+        Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context)),
+        Kind<DiskDevice>((disk, index, context) => new DiskPart(disk, index, context), DiskPart.Check),
+        Kind<ShareDevice>((share, index, context) => new SharePart(share, index, context), SharePart.Check),
+        Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context)),
+        Kind<BalloonDevice>((balloon, _, _) => new BalloonPart(balloon)),
+        Kind<VsockDevice>((sockets, _, context) => new VsockPart(sockets, context)),
+    ];
+
+    /// <summary>The devices of a machine that are parts, in the order in which the guest finds them.</summary>
+    internal static IEnumerable<DeviceDefinition> Of(MachineDefinition machine) => s_kinds.SelectMany(kind => machine.Devices.Where(device => device.GetType() == kind.Definition));
+
+    /// <summary>Refuses what cannot be, before anything is opened.</summary>
+    /// <exception cref="MachineException">The first thing that is wrong.</exception>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var kind in s_kinds) kind.Check(machine);
+    }
+
+    /// <summary>Opens all parts.</summary>
+    /// <exception cref="MachineException">One cannot be used; the message is a sentence.</exception>
+    /// <exception cref="IOException">The host refuses one, likewise.</exception>
+    internal static IReadOnlyList<IPart> Open(OpenContext context)
+    {
+        var parts = new List<IPart>();
+        foreach (var kind in s_kinds)
+        {
+            var index = 0;
+            foreach (var device in context.Definition.Devices)
+                if (device.GetType() == kind.Definition) parts.Add(kind.Open(device, index++, context));
+        }
+        return parts;
+    }
+
+    private static PartKind Kind<T>(Func<T, int, OpenContext, IPart> open, Action<MachineDefinition>? check = null) where T : DeviceDefinition =>
+        new(typeof(T), check ?? (_ => { }), (device, index, context) => open((T)device, index, context));
+}

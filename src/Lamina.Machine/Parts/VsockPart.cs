@@ -1,0 +1,23 @@
+// Sockets between host and guest, by way of Unix sockets of the host's.
+using Lamina.Backends.Vsock;
+using Lamina.Core.Sockets;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Vsock;
+
+namespace Lamina.Parts;
+
+/// <summary>Sockets between host and guest.</summary>
+internal sealed class VsockPart : IPart
+{
+    private readonly VsockDevice _definition;
+    private readonly ISocketHost _sockets;
+
+    internal VsockPart(VsockDevice sockets, OpenContext context) =>
+        (_definition, _sockets) = (sockets, context.Units.AddAside("backends/sockets", new UnixSocketHost(sockets.Path, context.Fail)));
+
+    /// <inheritdoc/>
+    public string Name => _definition.Name;
+
+    /// <inheritdoc/>
+    public IVirtioDevice CreateDevice(PartContext context) => new VirtioVsock(_definition.Cid, _sockets);
+}
