@@ -31,6 +31,9 @@ public interface IVirtioHost
     /// <summary>The device's queues, by index; the same objects for the device's whole life.</summary>
     IReadOnlyList<Virtqueue> Queues { get; }
 
+    /// <summary>What was negotiated, the queues' own features included; null while no driver is ready.</summary>
+    ulong? ActiveFeatures { get; }
+
     /// <summary>Has <see cref="IVirtioDevice.ProcessQueue"/> called soon on the queue's worker, if the queue is live.</summary>
     void WakeQueue(int index);
 
@@ -42,7 +45,11 @@ public interface IVirtioHost
     void Fail(string reason);
 }
 
-/// <summary>A virtio device, apart from its transport.</summary>
+/// <summary>
+/// A virtio device, apart from its transport. One that is <see cref="Core.State.ISavedUnit"/> as well can be saved: its fields leave out
+/// the features, which the host has again before they are loaded, and the buffers that it holds, which its queues yield once more;
+/// <see cref="Activate"/> is not called then.
+/// </summary>
 public interface IVirtioDevice
 {
     /// <summary>The device type.</summary>

@@ -3,6 +3,7 @@
 // The transport serialises its calls with a lock of its own; Notify and what IVirtioHost offers come from any thread.
 // Lock order: transport, queue gate, device, then the status gate below, then the transport's interrupt state.
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio.Rings;
@@ -32,7 +33,7 @@ public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, A
 /// <returns>Whether it does from now on.</returns>
 public delegate bool ConnectDoorbell(int queue, IWorker worker);
 
-internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
+internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IDisposable
 {
     private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
         | VirtioStatus.FeaturesOk | VirtioStatus.Failed;
@@ -80,6 +81,8 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
 
     /// <summary>The features that the driver accepted so far.</summary>
     internal ulong DriverFeatures => _state.DriverFeatures;
+
+    public ulong? ActiveFeatures => Status.HasFlag(VirtioStatus.DriverOk) ? _state.DriverFeatures : null;
 
     internal VirtioStatus Status
     {
@@ -211,6 +214,15 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
         for (var i = 0; i < _queues.Length; i++) WakeQueue(i);
     }
 
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio function", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => Exchange(fields);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields) => Exchange(fields);
+
     /// <summary>Puts everything back to the start. When this returns no queue is touched and no notification comes any more.</summary>
     internal void Reset()
     {
@@ -227,11 +239,59 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
         foreach (var worker in _workers) worker?.Dispose();
     }
 
+    // Notifications need no place in it: every queue is processed once when the machine goes on.
+    private void Exchange(SavedFields fields)
+    {
+        if (_device is not ISavedUnit device) throw new StateException($"has a virtio device of a type ({_device.Type}) for whose state there is no form");
+        var status = (byte)Status;
+        fields.Value(1, ref status);
+        fields.Value(2, ref _state.DriverFeatures);
+        fields.Value(3, ref _state.UnknownFeatures);
+        lock (_statusGate) fields.Value(4, ref _changedUnseen);
+        if (fields.IsLoading) LoadStatus((VirtioStatus)status);
+        fields.Unit(5, device);
+        fields.Records(6, _queues, ExchangeQueue);
+    }
+
+    private void LoadStatus(VirtioStatus status)
+    {
+        SavedFields.Require((status & ~(DriverBits | VirtioStatus.DeviceNeedsReset)) == 0
+            && (status.HasFlag(VirtioStatus.FeaturesOk) || !status.HasFlag(VirtioStatus.DriverOk))
+            && (status.HasFlag(VirtioStatus.Acknowledge | VirtioStatus.Driver) || !status.HasFlag(VirtioStatus.FeaturesOk)), $"a device status of 0x{(byte)status:x}");
+        if (status.HasFlag(VirtioStatus.FeaturesOk) && !FeaturesAreAcceptable())
+            throw new StateException($"has a driver that works with the features 0x{_state.DriverFeatures:x}, and this device offers 0x{OfferedFeatures:x}; make it as it was made when it was saved");
+        lock (_statusGate) _status = status;
+        if (status.HasFlag(VirtioStatus.DriverOk)) CreateWorkers();
+    }
+
+    private void ExchangeQueue(SavedFields fields, ref Virtqueue queue)
+    {
+        fields.Record(1, ref _state.Queues[queue.Index], VirtioQueueState.Exchange);
+        var live = queue.IsLive && MayRun(queue.Index);
+        fields.Value(2, ref live);
+        if (!live) return;
+        if (fields.IsLoading)
+        {
+            SavedFields.Require(MayRun(queue.Index), "a queue that runs although its driver did not start it");
+            if (TryCreateRing(queue.Index, out var reason) is not { } ring) throw new StateException($"cannot be in this state: queue {queue.Index}: {reason}");
+            queue.Start(ring, (int)_state.Queues[queue.Index].Size);
+        }
+        fields.Record(3, ref queue, static (SavedFields fields, ref Virtqueue queue) => queue.Exchange(fields));
+    }
+
     private bool FeaturesAreAcceptable() =>
         !_state.UnknownFeatures && (_state.DriverFeatures & ~OfferedFeatures) == 0
         && (_state.DriverFeatures & VirtioFeatures.Version1) != 0 && _device.Accepts(_state.DriverFeatures);
 
     private void Activate()
+    {
+        CreateWorkers();
+        _device.Activate(_state.DriverFeatures);
+        for (var i = 0; i < _queues.Length; i++)
+            if (_state.Queues[i].Ready) StartQueue(i);
+    }
+
+    private void CreateWorkers()
     {
         for (var i = 0; i < _workers.Length; i++)
         {
@@ -240,9 +300,6 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
             for (var queue = 0; queue < _queues.Length; queue++)
                 if (_specs[queue].Worker == i) _rungUnseen[queue] = _connectDoorbell?.Invoke(queue, worker) == true;
         }
-        _device.Activate(_state.DriverFeatures);
-        for (var i = 0; i < _queues.Length; i++)
-            if (_state.Queues[i].Ready) StartQueue(i);
     }
 
     private IWorker CreateWorker(int number)
@@ -255,23 +312,35 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, IDisposable
     // Before DRIVER_OK a queue is only remembered as ready: its layout depends on features that are not settled yet.
     private void StartQueue(int index)
     {
-        var status = Status;
-        if (!status.HasFlag(VirtioStatus.DriverOk) || (status & (VirtioStatus.DeviceNeedsReset | VirtioStatus.Failed)) != 0) return;
-        ref readonly var queue = ref _state.Queues[index];
-        var layout = new RingLayout(queue.Size, queue.DescriptorArea, queue.DriverArea, queue.DeviceArea);
-        string? reason = null;
-        IRing? ring = null;
-        if (queue.Size > _specs[index].Size) reason = $"{queue.Size} descriptors are more than the {_specs[index].Size} on offer";
-        else if ((_state.DriverFeatures & VirtioFeatures.RingPacked) != 0) ring = PackedRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason);
-        else ring = SplitRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason);
-        if (ring is null)
+        if (!MayRun(index)) return;
+        if (TryCreateRing(index, out var reason) is not { } ring)
         {
             Fail($"queue {index}: {reason}");
             return;
         }
-        _queues[index].Start(ring, (int)queue.Size);
+        _queues[index].Start(ring, (int)_state.Queues[index].Size);
         // Buffers may have been made available before the queue was live.
         WakeQueue(index);
+    }
+
+    private bool MayRun(int index)
+    {
+        var status = Status;
+        return _state.Queues[index].Ready && status.HasFlag(VirtioStatus.DriverOk) && (status & (VirtioStatus.DeviceNeedsReset | VirtioStatus.Failed)) == 0;
+    }
+
+    private IRing? TryCreateRing(int index, out string? reason)
+    {
+        ref readonly var queue = ref _state.Queues[index];
+        var layout = new RingLayout(queue.Size, queue.DescriptorArea, queue.DriverArea, queue.DeviceArea);
+        if (queue.Size > _specs[index].Size)
+        {
+            reason = $"{queue.Size} descriptors are more than the {_specs[index].Size} on offer";
+            return null;
+        }
+        return (_state.DriverFeatures & VirtioFeatures.RingPacked) != 0
+            ? PackedRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason)
+            : SplitRing.TryCreate(_options.Memory, layout, _state.DriverFeatures, out reason);
     }
 
     private void StopQueue(int index)

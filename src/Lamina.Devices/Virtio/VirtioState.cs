@@ -1,4 +1,6 @@
 // The live registers of a virtio function that every transport has, in one structure: reset is a fresh one.
+using Lamina.Core.State;
+
 namespace Lamina.Devices.Virtio;
 
 /// <summary>What the driver told of one queue.</summary>
@@ -12,6 +14,15 @@ internal struct VirtioQueueState
 
     /// <summary>Guest-physical addresses of its three areas.</summary>
     internal ulong DescriptorArea, DriverArea, DeviceArea;
+
+    internal static void Exchange(SavedFields fields, ref VirtioQueueState state)
+    {
+        fields.Value(1, ref state.Size);
+        fields.Value(2, ref state.Ready);
+        fields.Value(3, ref state.DescriptorArea);
+        fields.Value(4, ref state.DriverArea);
+        fields.Value(5, ref state.DeviceArea);
+    }
 }
 
 /// <summary>What the driver told of the device.</summary>

@@ -5,6 +5,7 @@
 // gate itself, so completions may come from any thread; they are dropped when the queue was stopped since.
 using System.Diagnostics.CodeAnalysis;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio;
@@ -20,6 +21,10 @@ public sealed class Virtqueue
     private volatile bool _paused;
     private int _epoch;
     private int _inFlight;
+
+    // The buffers that were taken and not given back, in that order; from _again on those that a machine that is gone had taken, and
+    // that nobody here has yet.
+    private DescriptorChain? _earliest, _latest, _again;
 
     internal Virtqueue(int index, GuestMemory memory, Action<int> signal, Action<string> fail)
     {
@@ -54,7 +59,7 @@ public sealed class Virtqueue
     {
         get
         {
-            lock (Gate) return !_paused && _ring is { HasAvailable: true };
+            lock (Gate) return !_paused && _ring is { } ring && (_again is not null || ring.HasAvailable);
         }
     }
 
@@ -65,6 +70,7 @@ public sealed class Virtqueue
         lock (Gate)
         {
             if (_paused || _ring is not { } ring) return true;
+            if (_again is not null) return false;
             ring.AskForNotification();
             return !ring.HasAvailable;
         }
@@ -78,6 +84,11 @@ public sealed class Virtqueue
         {
             chain = null;
             if (_paused || _ring is not { } ring) return false;
+            if (_again is not null)
+            {
+                (chain, _again) = (_again, _again.Later);
+                return true;
+            }
             var candidate = _free.TryPop(out var recycled) ? recycled : new DescriptorChain(_memory);
             candidate.Begin(_epoch);
             var result = ring.TryTake(candidate, out var reason);
@@ -94,7 +105,7 @@ public sealed class Virtqueue
                 if (result == TakeResult.Broken) _fail($"queue {Index}: {reason}");
                 return false;
             }
-            _inFlight++;
+            Append(candidate);
             chain = candidate;
             return true;
         }
@@ -141,8 +152,26 @@ public sealed class Virtqueue
     private void Complete(IRing ring, DescriptorChain chain, uint written, bool more)
     {
         ring.Complete(chain, Math.Min(written, chain.WritableLength), more);
-        _inFlight--;
+        Unlink(chain);
         _free.Push(chain);
+    }
+
+    private void Append(DescriptorChain chain)
+    {
+        (chain.Earlier, chain.Later) = (_latest, null);
+        if (_latest is null) _earliest = chain;
+        else _latest.Later = chain;
+        _latest = chain;
+        _inFlight++;
+    }
+
+    private void Unlink(DescriptorChain chain)
+    {
+        if (chain.Earlier is null) _earliest = chain.Later;
+        else chain.Earlier.Later = chain.Later;
+        if (chain.Later is null) _latest = chain.Earlier;
+        else chain.Later.Earlier = chain.Earlier;
+        _inFlight--;
     }
 
     internal void Start(IRing ring, int size)
@@ -170,6 +199,44 @@ public sealed class Virtqueue
         }
     }
 
+    /// <summary>
+    /// Writes where a live queue stands and which buffers are in the device's hands, or puts one that was just started there: those
+    /// buffers are then yielded once more, before any other and in the order in which they were taken.
+    /// </summary>
+    /// <exception cref="StateException">A queue of this size cannot stand there, or a buffer is no memory of the guest's.</exception>
+    internal void Exchange(SavedFields fields)
+    {
+        lock (Gate)
+        {
+            _ring!.Exchange(fields);
+            IReadOnlyList<SavedChain> inHand = fields.IsLoading ? [] : [.. InHand().Select(chain => chain.ToSaved())];
+            fields.List(9, ref inHand, Size, DescriptorChain.Exchange);
+            if (fields.IsLoading) TakeAgain(_ring, inHand);
+        }
+    }
+
+    private void TakeAgain(IRing ring, IReadOnlyList<SavedChain> inHand)
+    {
+        ulong descriptors = 0;
+        foreach (var saved in inHand)
+        {
+            var chain = new DescriptorChain(_memory);
+            chain.Begin(_epoch);
+            chain.Take(saved);
+            SavedFields.Require(chain.Count <= Math.Max(Size, RingSpec.MinimumChainLimit) && saved.RingDescriptors >= 0 && saved.RingDescriptors <= Size,
+                $"a buffer of {chain.Count} pieces in {saved.RingDescriptors} descriptors");
+            Append(chain);
+            descriptors += (uint)saved.RingDescriptors;
+        }
+        SavedFields.Require(ring.HasInHand(inHand.Count, descriptors), $"positions that do not go with {inHand.Count} buffers in hand");
+        _again = _earliest;
+    }
+
+    private IEnumerable<DescriptorChain> InHand()
+    {
+        for (var chain = _earliest; chain is not null; chain = chain.Later) yield return chain;
+    }
+
     /// <summary>Makes the queue yield nothing from now on, without waiting for who is at work on it.</summary>
     internal void Break() => _ring = null;
 
@@ -183,6 +250,7 @@ public sealed class Virtqueue
             _ring = null;
             _epoch++;
             _inFlight = 0;
+            _earliest = _latest = _again = null;
             _free.Clear();
             Size = 0;
         }

@@ -27,6 +27,9 @@ public abstract class SavedUnitTests<T> where T : ISavedUnit
     /// <summary>Goes on working with a part that took up some state or other.</summary>
     protected virtual void Use(T unit) => Observe(unit);
 
+    /// <summary>What tells the samples of one kind apart, where several classes try it.</summary>
+    protected virtual string Variant => "";
+
     private static byte[] Save(T unit) => SavedFields.Write(unit.Kind.Version, unit.Save);
 
     private T Load(byte[] state, int? version = null)
@@ -122,5 +125,5 @@ public abstract class SavedUnitTests<T> where T : ISavedUnit
         }
     }
 
-    private static string Name(SavedKind kind, int version) => string.Create(CultureInfo.InvariantCulture, $"{kind.Name.Replace(' ', '-')}.{version}.hex");
+    private string Name(SavedKind kind, int version) => string.Create(CultureInfo.InvariantCulture, $"{kind.Name.Replace(' ', '-')}{Variant}.{version}.hex");
 }

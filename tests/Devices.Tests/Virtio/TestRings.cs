@@ -14,6 +14,9 @@ internal interface ITestRing
 
     /// <summary>The next buffer the device gave back, if any: which, and how many bytes were written.</summary>
     (uint Id, uint Length)? TakeUsed();
+
+    /// <summary>Goes on in another guest, whose memory is a copy.</summary>
+    void MoveTo(TestGuest other);
 }
 
 internal sealed class SplitDriver(TestGuest guest, uint index, uint size, ulong at) : ITestRing
@@ -85,6 +88,8 @@ internal sealed class SplitDriver(TestGuest guest, uint index, uint size, ulong 
         return head;
     }
 
+    public void MoveTo(TestGuest other) => guest = other;
+
     public (uint Id, uint Length)? TakeUsed()
     {
         if (_seen == UsedIndex) return null;
@@ -135,6 +140,8 @@ internal sealed class PackedDriver(TestGuest guest, uint index, uint size, ulong
         }
         return id;
     }
+
+    public void MoveTo(TestGuest other) => guest = other;
 
     public (uint Id, uint Length)? TakeUsed()
     {

@@ -3,13 +3,14 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Balloon;
 
 /// <summary>The balloon.</summary>
 /// <param name="memory">The guest's RAM.</param>
-public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBalloon
+public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBalloon, ISavedUnit
 {
     private readonly Lock _lock = new();
     private readonly byte[] _piece = new byte[BalloonSpec.PieceLength];
@@ -122,12 +123,7 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBa
     /// <inheritdoc/>
     public void Activate(ulong features)
     {
-        lock (_lock)
-        {
-            var next = BalloonSpec.FirstOptionalQueue;
-            _state.StatisticsQueue = (features & BalloonSpec.FeatureStatistics) != 0 ? next++ : -1;
-            _state.ReportingQueue = (features & BalloonSpec.FeatureReporting) != 0 ? next : -1;
-        }
+        lock (_lock) NameQueues(features);
     }
 
     /// <inheritdoc/>
@@ -136,10 +132,13 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBa
         var queue = _host!.Queues[index];
         int statistics, reporting;
         lock (_lock) (statistics, reporting) = (_state.StatisticsQueue, _state.ReportingQueue);
-        if (index == statistics) GiveStatisticsBuffer(queue);
         for (var i = 0; i < BalloonSpec.BuffersAtOnce; i++)
         {
-            if (!queue.TryTake(out var chain)) return false;
+            if (!queue.TryTake(out var chain))
+            {
+                if (index == statistics) GiveStatisticsBuffer(queue);
+                return false;
+            }
             if (index == statistics)
             {
                 KeepStatistics(queue, chain);
@@ -167,6 +166,44 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBa
     public void Reset()
     {
         lock (_lock) _state = new BalloonState();
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio memory balloon", 1);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The buffer of statistics is in the hands of its queue as well, which yields it again after a load. Pages that were given back are
+    /// zeros in the guest's memory and nothing here.
+    /// </remarks>
+    public void Save(SavedFields fields)
+    {
+        lock (_lock) Exchange(fields);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_lock)
+        {
+            Exchange(fields);
+            if (_host!.ActiveFeatures is { } features) NameQueues(features);
+        }
+    }
+
+    private void Exchange(SavedFields fields)
+    {
+        fields.Value(1, ref _target);
+        fields.Value(2, ref _generation);
+        fields.Record(3, ref _state, BalloonState.Exchange);
+    }
+
+    // 5.5.2: queues that were not negotiated are not there, and others take their numbers.
+    private void NameQueues(ulong features)
+    {
+        var next = BalloonSpec.FirstOptionalQueue;
+        _state.StatisticsQueue = (features & BalloonSpec.FeatureStatistics) != 0 ? next++ : -1;
+        _state.ReportingQueue = (features & BalloonSpec.FeatureReporting) != 0 ? next : -1;
     }
 
     // Page numbers of 32 bits, of which neighbours are given back together.
@@ -216,13 +253,14 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBa
     // 5.5.6.3: the device asks by giving the buffer back.
     private void GiveStatisticsBuffer(Virtqueue queue)
     {
-        DescriptorChain? buffer;
+        DescriptorChain buffer;
         lock (_lock)
         {
-            if (!_state.StatisticsWanted) return;
+            // Wanted by a machine that is gone, before the buffer was taken again here: later.
+            if (!_state.StatisticsWanted || _state.StatisticsBuffer is null) return;
             (buffer, _state.StatisticsBuffer, _state.StatisticsWanted) = (_state.StatisticsBuffer, null, false);
         }
-        if (buffer is not null) queue.Complete(buffer, 0);
+        queue.Complete(buffer, 0);
     }
 
     private void KeepStatistics(Virtqueue queue, DescriptorChain chain)

@@ -1,4 +1,6 @@
 // What the block device remembers of its driver's wishes, and figures for a person who inspects it.
+using Lamina.Core.State;
+
 namespace Lamina.Devices.Virtio.Block;
 
 internal struct BlockState
@@ -11,4 +13,13 @@ internal struct BlockState
 
     /// <summary>Requests since the last reset, and how many of them failed.</summary>
     internal long Requests, Failures;
+
+    internal static void Exchange(SavedFields fields, ref BlockState state)
+    {
+        fields.Value(1, ref state.Writeback);
+        fields.Value(2, ref state.BytesRead);
+        fields.Value(3, ref state.BytesWritten);
+        fields.Value(4, ref state.Requests);
+        fields.Value(5, ref state.Failures);
+    }
 }

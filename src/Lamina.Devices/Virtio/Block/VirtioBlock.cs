@@ -5,6 +5,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 using Lamina.Core.Block;
+using Lamina.Core.State;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio.Rings;
 
@@ -48,7 +49,7 @@ public sealed record VirtioBlockOptions
 }
 
 /// <summary>The block device.</summary>
-public sealed class VirtioBlock : IVirtioDevice, IDisposable
+public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IDisposable
 {
     private readonly IBlockBackend _disk;
     private readonly VirtioBlockOptions _options;
@@ -222,11 +223,38 @@ public sealed class VirtioBlock : IVirtioDevice, IDisposable
         _state = new BlockState { Writeback = !_options.WriteThrough };
     }
 
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio block device", 1);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Requests that wait for space on the host's disk are done again by who loads the state: what is done of such a request already is
+    /// done once more with the same bytes, unless the guest changed its buffer, which it must not before it has it back.
+    /// </remarks>
+    public void Save(SavedFields fields) => Exchange(fields);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        Exchange(fields);
+        SavedFields.Require(!_options.WriteThrough || !_state.Writeback, "writes that wait for a flush on a disk on which none may");
+        _features = _host!.ActiveFeatures ?? 0;
+    }
+
     /// <summary>Stops the workers that it made for itself, and gives rings back.</summary>
     public void Dispose()
     {
         _helpers?.Dispose();
         foreach (var requests in _underWay) requests?.Dispose();
+    }
+
+    private void Exchange(SavedFields fields)
+    {
+        var sectors = _sectors;
+        fields.Value(1, ref sectors);
+        if (sectors != _sectors)
+            throw new StateException($"was saved with a disk of {sectors * BlockSpec.SectorSize} bytes, and this one has {_sectors * BlockSpec.SectorSize}; give it the disk that it had");
+        fields.Record(2, ref _state, BlockState.Exchange);
     }
 
     private void OpenRings()

@@ -5,6 +5,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Char;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Console;
 
@@ -15,7 +16,7 @@ namespace Lamina.Devices.Virtio.Console;
 public sealed record ConsolePort(ICharBackend Backend, bool IsConsole = true, string? Name = null);
 
 /// <summary>The console device.</summary>
-public sealed class VirtioConsole : IVirtioDevice
+public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
 {
     private readonly ConsolePort[] _ports;
     private readonly byte[][] _names;
@@ -176,6 +177,33 @@ public sealed class VirtioConsole : IVirtioDevice
         lock (_lock) _state = new ConsoleState(_ports.Length);
     }
 
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio console", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields)
+    {
+        lock (_lock) Exchange(fields, _sizes);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Terminals and connections are the host's: where they are not as the driver was told last, it is told.</remarks>
+    public void Load(SavedFields fields)
+    {
+        var told = new (ushort Columns, ushort Rows)[_ports.Length];
+        bool configuration;
+        lock (_lock)
+        {
+            Exchange(fields, told);
+            var features = _host!.ActiveFeatures;
+            (_state.Active, _state.Multiport) = (features is not null, ((features ?? 0) & ConsoleSpec.FeatureMultiport) != 0);
+            for (var i = 0; i < _ports.Length; i++) LoadPort(ref _state.Ports[i], i, told[i]);
+            configuration = _sizes[0] != told[0];
+            if (configuration) _generation++;
+        }
+        if (configuration) _host.ConfigurationChanged();
+    }
+
     private List<VirtioQueueSpec> MakeQueues()
     {
         // One worker for all: a port that is written to without end must not keep its own input from the guest for long,
@@ -295,15 +323,38 @@ public sealed class VirtioConsole : IVirtioDevice
             ref var owed = ref _state.Ports[port].Owed;
             var next = (OwedMessages)(1 << System.Numerics.BitOperations.TrailingZeroCount((byte)owed));
             owed &= ~next;
+            if (next == OwedMessages.Open) _state.Ports[port].ToldConnected = IsConnected(port);
             return next switch
             {
                 OwedMessages.Add => Message(message, port, ConsoleEvent.DeviceAdd, 1),
                 OwedMessages.Console => Message(message, port, ConsoleEvent.ConsolePort, 1),
                 OwedMessages.Name => Message(message, port, ConsoleEvent.PortName, 1, _names[port]),
-                OwedMessages.Open => Message(message, port, ConsoleEvent.PortOpen, IsConnected(port) ? (ushort)1 : (ushort)0),
+                OwedMessages.Open => Message(message, port, ConsoleEvent.PortOpen, _state.Ports[port].ToldConnected ? (ushort)1 : (ushort)0),
                 _ => ResizeMessage(message, port),
             };
         }
+    }
+
+    private void Exchange(SavedFields fields, (ushort Columns, ushort Rows)[] sizes)
+    {
+        fields.Value(1, ref _generation);
+        fields.Records(2, _state.Ports, ConsolePortState.Exchange);
+        fields.Records(3, sizes, static (SavedFields fields, ref (ushort Columns, ushort Rows) size) =>
+        {
+            fields.Value(1, ref size.Columns);
+            fields.Value(2, ref size.Rows);
+        });
+    }
+
+    private void LoadPort(ref ConsolePortState state, int port, (ushort Columns, ushort Rows) told)
+    {
+        // What the backend had is another's now, or was refused so far.
+        state.BackendWaits = true;
+        // A size that nobody has told yet may come later.
+        if (_sizes[port] == default) _sizes[port] = told;
+        if (!state.Ready) return;
+        if (_ports[port].IsConsole && _sizes[port] != told) state.Owed |= OwedMessages.Resize;
+        if (IsConnected(port) != state.ToldConnected) state.Owed |= OwedMessages.Open;
     }
 
     private bool IsConnected(int port) => _ports[port].Backend is not ICharConnection connection || connection.IsConnected;

@@ -3,12 +3,13 @@
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
+using Lamina.Core.State;
 using Lamina.Core.Units;
 
 namespace Lamina.Devices.Virtio.Mmio;
 
 /// <summary>A virtio device in a window of memory-mapped registers.</summary>
-public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPausable, IDisposable
+public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPausable, ISavedUnit, IDisposable
 {
     /// <summary>The length of the register window in bytes.</summary>
     public const ulong WindowLength = 0x200;
@@ -91,6 +92,23 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPa
     /// <inheritdoc/>
     public void Resume() => _function.Resume();
 
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio over MMIO", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => Exchange(fields);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        Exchange(fields);
+        lock (_interruptGate)
+        {
+            SavedFields.Require((_interruptStatus & ~(MmioSpec.UsedBuffer | MmioSpec.ConfigurationChange)) == 0, $"an interrupt status of 0x{_interruptStatus:x}");
+            _line.SetLevel(_interruptStatus != 0);
+        }
+    }
+
     /// <summary>The machine's reset: as if the driver had reset the device. When it returns nothing touches guest memory.</summary>
     public void Reset()
     {
@@ -105,6 +123,16 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPa
     public void Dispose()
     {
         lock (_gate) _function.Dispose();
+    }
+
+    private void Exchange(SavedFields fields)
+    {
+        lock (_gate)
+        {
+            fields.Record(1, ref _state, MmioState.Exchange);
+            lock (_interruptGate) fields.Value(2, ref _interruptStatus);
+            fields.Unit(3, _function);
+        }
     }
 
     private bool TryReadRegister(ulong offset, out uint value)

@@ -1,5 +1,6 @@
 // What the network device remembers between two resets, in one object: a reset is a fresh one.
 using System.Collections;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Net;
 
@@ -20,6 +21,13 @@ internal sealed class NetState
 
     /// <summary>Which frames the guest wants.</summary>
     internal NetFilter Filter = NetFilter.Everything;
+
+    internal static void Exchange(SavedFields fields, ref NetState state)
+    {
+        fields.Value(1, ref state.GuestOffloads);
+        fields.Value(2, ref state.Pairs);
+        fields.Record(3, ref state.Filter, NetFilter.Exchange);
+    }
 }
 
 /// <summary>Which frames the guest wants (5.1.6.5.1 to 5.1.6.5.3). Replaced as a whole, so that receiving needs no lock.</summary>
@@ -45,6 +53,47 @@ internal sealed record NetFilter
 
     /// <summary>The VLANs that are wanted, or null where the driver does not filter them.</summary>
     internal BitArray? Vlans { get; init; }
+
+    internal static void Exchange(SavedFields fields, ref NetFilter filter)
+    {
+        var (promiscuous, allMulticast, mac) = (filter.Promiscuous, filter.AllMulticast, filter.Mac);
+        var (unicast, multicast) = (filter.Unicast, filter.Multicast);
+        var vlans = ToBytes(filter.Vlans);
+        fields.Value(1, ref promiscuous);
+        fields.Value(2, ref allMulticast);
+        fields.Value(3, ref mac);
+        ExchangeTable(fields, 4, ref unicast);
+        ExchangeTable(fields, 6, ref multicast);
+        fields.Bytes(8, ref vlans, NetSpec.MostVlans / 8);
+        if (!fields.IsLoading) return;
+        SavedFields.Require(vlans.Length is 0 or NetSpec.MostVlans / 8, $"a table of VLANs of {vlans.Length} bytes");
+        filter = new NetFilter
+        {
+            Promiscuous = promiscuous,
+            AllMulticast = allMulticast,
+            Mac = mac,
+            Unicast = unicast,
+            Multicast = multicast,
+            Vlans = vlans.Length == 0 ? null : new BitArray(vlans),
+        };
+    }
+
+    // Whether there is a table, and its addresses in an order that does not depend on how they came.
+    private static void ExchangeTable(SavedFields fields, int number, ref IReadOnlySet<ulong>? table)
+    {
+        var isThere = table is not null;
+        IReadOnlyList<ulong> addresses = [.. (table ?? new HashSet<ulong>()).Order()];
+        fields.Value(number, ref isThere);
+        fields.List(number + 1, ref addresses, NetSpec.MostTableEntries, static (SavedFields fields, ref ulong address) => fields.Value(1, ref address));
+        if (fields.IsLoading) table = isThere ? addresses.ToHashSet() : null;
+    }
+
+    private static byte[] ToBytes(BitArray? vlans)
+    {
+        var bytes = new byte[(vlans?.Length ?? 0) / 8];
+        vlans?.CopyTo(bytes, 0);
+        return bytes;
+    }
 
     /// <summary>Whether a frame for an address and in a VLAN (null: none) is wanted.</summary>
     internal bool Wants(ulong destination, int? vlan)

@@ -4,6 +4,7 @@
 // worker; a frame for the guest is written to its buffers on the backend's thread.
 using System.Buffers.Binary;
 using Lamina.Core.Net;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Net;
@@ -14,7 +15,7 @@ namespace Lamina.Devices.Virtio.Net;
 public sealed record VirtioNetOptions(ReadOnlyMemory<byte> Mac, int Pairs = 1);
 
 /// <summary>The network card.</summary>
-public sealed class VirtioNet : IVirtioDevice, INetReceiver
+public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit
 {
     private readonly INetBackend _backend;
     private readonly ulong _mac;
@@ -161,6 +162,45 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver
     {
         lock (_lock) _state = new NetState();
         for (var pair = 0; pair < _pairs; pair++) StopQueue(pair * 2);
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio network card", 1);
+
+    /// <inheritdoc/>
+    /// <remarks>Buffers that wait for frames are in the hands of their queue as well, which yields them again after a load.</remarks>
+    public void Save(SavedFields fields)
+    {
+        lock (_lock) Exchange(fields, ref _state, _backend.IsLinkUp);
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        bool changed;
+        lock (_lock)
+        {
+            var features = _host!.ActiveFeatures;
+            var state = new NetState { Active = features is not null, Features = features ?? 0 };
+            changed = Exchange(fields, ref state, _backend.IsLinkUp) != _backend.IsLinkUp;
+            SavedFields.Require(state.Pairs >= 1 && state.Pairs <= _pairs, $"{state.Pairs} pairs of queues in use");
+            SavedFields.Require((state.GuestOffloads & ~(state.Features & NetSpec.GuestOffloads)) == 0, $"the offloads 0x{state.GuestOffloads:x}, of which not all were negotiated");
+            _state = state;
+        }
+        _backend.OffloadsChanged();
+        if (!changed) return;
+        Interlocked.Increment(ref _generation);
+        _host.ConfigurationChanged();
+    }
+
+    // What the driver was told of the link.
+    private bool Exchange(SavedFields fields, ref NetState state, bool linkUp)
+    {
+        fields.Record(1, ref state, NetState.Exchange);
+        fields.Value(2, ref _generation);
+        fields.Value(3, ref _dropped);
+        fields.Value(4, ref linkUp);
+        return linkUp;
     }
 
     // 5.1.2: without multi-queue the control queue follows the first pair.

@@ -3,6 +3,7 @@
 // Virtqueues make and recycle these; devices only read from and write to them.
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Rings;
 
@@ -44,6 +45,12 @@ public sealed class DescriptorChain
 
     /// <summary>The life of the queue that it was taken in; completions that outlive it are dropped.</summary>
     internal int Epoch { get; private set; }
+
+    /// <summary>Its neighbours among the buffers of its queue that are in a device's hands, in the order in which they were taken.</summary>
+    internal DescriptorChain? Earlier { get; set; }
+
+    /// <summary>See <see cref="Earlier"/>.</summary>
+    internal DescriptorChain? Later { get; set; }
 
     /// <summary>The number of segments, both kinds.</summary>
     internal int Count => _count;
@@ -141,6 +148,39 @@ public sealed class DescriptorChain
         return null;
     }
 
+    /// <summary>
+    /// Writes the buffer with its segments, or reads it into a fresh chain: the driver may overwrite the descriptors of a buffer that was
+    /// taken, and does in a packed ring.
+    /// </summary>
+    internal static void Exchange(SavedFields fields, ref SavedChain saved)
+    {
+        fields.Value(1, ref saved.Id);
+        fields.Value(2, ref saved.RingDescriptors);
+        fields.List(3, ref saved.Readable, RingSpec.MaximumSize, ExchangeSegment);
+        fields.List(4, ref saved.Writable, RingSpec.MaximumSize, ExchangeSegment);
+    }
+
+    /// <summary>What is written of it.</summary>
+    internal SavedChain ToSaved() => new() { Id = Id, RingDescriptors = RingDescriptors, Readable = Readable.ToArray(), Writable = Writable.ToArray() };
+
+    /// <summary>Fills a fresh chain with what was written.</summary>
+    /// <exception cref="StateException">No driver could have offered it.</exception>
+    internal void Take(in SavedChain saved)
+    {
+        (Id, RingDescriptors) = (saved.Id, saved.RingDescriptors);
+        foreach (var (segments, writable) in ((IReadOnlyList<BufferSegment>, bool)[])[(saved.Readable, false), (saved.Writable, true)])
+            foreach (var segment in segments)
+                if (Add(segment.Address, segment.Length, writable) is { } wrong) throw new StateException($"has a buffer in hand that cannot be: {wrong}");
+    }
+
+    private static void ExchangeSegment(SavedFields fields, ref BufferSegment segment)
+    {
+        var (address, length) = segment;
+        fields.Value(1, ref address);
+        fields.Value(2, ref length);
+        segment = new BufferSegment(address, length);
+    }
+
     private bool TryCollect(ReadOnlySpan<BufferSegment> segments, ulong offset, ulong length, BlockBuffer buffer)
     {
         buffer.Clear();
@@ -180,4 +220,12 @@ public sealed class DescriptorChain
         left = 0;
         return false;
     }
+}
+
+/// <summary>A buffer as it is written down.</summary>
+internal struct SavedChain()
+{
+    internal ushort Id;
+    internal int RingDescriptors;
+    internal IReadOnlyList<BufferSegment> Readable = [], Writable = [];
 }

@@ -2,6 +2,7 @@
 // virtio 1.2, 2.8. The same rules as for the split layout: copied once, then checked, and no walk without a bound.
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Rings;
 
@@ -33,6 +34,17 @@ internal sealed class PackedRing : IRing
     {
         internal Position Advance(int by, uint size) =>
             Slot + (uint)by < size ? this with { Slot = Slot + (uint)by } : new Position(Slot + (uint)by - size, !Wrap);
+
+        // How far it is from where both counters were 1 first, modulo two rounds.
+        internal ulong Distance(uint size) => Wrap ? Slot : Slot + (ulong)size;
+
+        internal static void Exchange(SavedFields fields, ref Position position)
+        {
+            var (slot, wrap) = position;
+            fields.Value(1, ref slot);
+            fields.Value(2, ref wrap);
+            position = new Position(slot, wrap);
+        }
     }
 
     // 2.8.13
@@ -128,6 +140,19 @@ internal sealed class PackedRing : IRing
         // The wish must be visible before the descriptor is looked at again.
         Interlocked.MemoryBarrier();
     }
+
+    public void Exchange(SavedFields fields)
+    {
+        fields.Record(1, ref _nextAvailable, Position.Exchange);
+        fields.Record(2, ref _nextUsed, Position.Exchange);
+        fields.Value(3, ref _unsignalled);
+        fields.Value(4, ref _suppressed);
+        SavedFields.Require(_nextAvailable.Slot < _layout.Size && _nextUsed.Slot < _layout.Size,
+            $"slots {_nextAvailable.Slot} and {_nextUsed.Slot} of a ring of {_layout.Size}");
+    }
+
+    public bool HasInHand(int buffers, ulong descriptors) =>
+        (_nextUsed.Distance(_layout.Size) + descriptors) % (2ul * _layout.Size) == _nextAvailable.Distance(_layout.Size);
 
     private void SuppressNotification()
     {

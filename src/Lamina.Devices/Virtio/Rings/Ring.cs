@@ -1,8 +1,9 @@
 // The one contract behind which the two layouts of a virtqueue hide (split: virtio 1.2, 2.7; packed: 2.8), and the few
 // ways in which they touch guest memory. A ring is not thread safe: its virtqueue's gate guards it. It lives from the
-// moment a queue starts until it stops; a restart is a fresh ring.
+// moment a queue starts until it stops; a restart is a fresh ring, and a machine that is loaded puts one to where it stood.
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Rings;
 
@@ -48,6 +49,17 @@ internal interface IRing
 
     /// <summary>Whether the driver wants to be told of the buffers given back since this was asked last.</summary>
     bool TakeSignal();
+
+    /// <summary>
+    /// Writes or reads where the device stands, as the fields 1 to 8 of its queue. Nobody is within <see cref="Complete"/>, so no
+    /// buffer is half given back.
+    /// </summary>
+    void Exchange(SavedFields fields);
+
+    /// <summary>Whether the device, where it stands, has so many buffers that it took and did not give back.</summary>
+    /// <param name="buffers">How many.</param>
+    /// <param name="descriptors">The sum of their <see cref="DescriptorChain.RingDescriptors"/>.</param>
+    bool HasInHand(int buffers, ulong descriptors);
 }
 
 /// <summary>Loads and stores of ring fields. The addresses were checked when the ring was made, so failures cannot be.</summary>

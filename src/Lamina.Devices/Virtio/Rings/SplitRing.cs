@@ -4,6 +4,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Lamina.Core.Memory;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.Rings;
 
@@ -109,6 +110,16 @@ internal sealed class SplitRing : IRing
         // The wish must be visible before the index is looked at again.
         Interlocked.MemoryBarrier();
     }
+
+    public void Exchange(SavedFields fields)
+    {
+        fields.Value(1, ref _nextAvailable);
+        fields.Value(2, ref _nextUsed);
+        fields.Value(3, ref _signalled);
+        fields.Value(4, ref _suppressed);
+    }
+
+    public bool HasInHand(int buffers, ulong descriptors) => (ushort)(_nextAvailable - _nextUsed) == buffers;
 
     private void SuppressNotification()
     {

@@ -1,12 +1,13 @@
 // The virtio entropy device (virtio 1.2, 5.4): fills the driver's buffers from the host's random number generator.
 using Lamina.Core.Entropy;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Rng;
 
 /// <summary>The entropy device.</summary>
 /// <param name="source">Where random bytes come from.</param>
-public sealed class VirtioRng(IEntropySource source) : IVirtioDevice
+public sealed class VirtioRng(IEntropySource source) : IVirtioDevice, ISavedUnit
 {
     private readonly byte[] _piece = new byte[RngSpec.PieceLength];
     private IVirtioHost? _host;
@@ -77,6 +78,15 @@ public sealed class VirtioRng(IEntropySource source) : IVirtioDevice
 
     /// <inheritdoc/>
     public void Reset() => _state = default;
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio entropy device", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => fields.Record(1, ref _state, RngState.Exchange);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields) => fields.Record(1, ref _state, RngState.Exchange);
 
     private uint Fill(Virtqueue queue, DescriptorChain chain)
     {

@@ -2,12 +2,13 @@
 // Streams only. All queues are served by one worker; the backend's threads only wake it.
 using System.Buffers.Binary;
 using Lamina.Core.Sockets;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Vsock;
 
 /// <summary>The socket device.</summary>
-public sealed class VirtioVsock : IVirtioDevice, ISocketGuest
+public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit
 {
     /// <summary>The lowest and the highest address that a guest can have; what lies below stands for hypervisor and host.</summary>
     public const uint LowestCid = 3, HighestCid = uint.MaxValue - 1;
@@ -23,7 +24,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest
     private readonly Queue<(uint Guest, uint Host)> _resets = [];
     private uint _nextHostPort = VsockSpec.FirstHostPort;
     private int _turn;
-    private bool _active;
+    private bool _active, _owesTransportReset;
     private IVirtioHost? _host;
 
     /// <summary>Makes a device.</summary>
@@ -102,8 +103,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest
     {
         VsockSpec.ReceiveQueue => Give(_host!.Queues[index]),
         VsockSpec.TransmitQueue => Take(_host!.Queues[index]),
-        // 5.10.6.7: events are of migrations, which do not happen here.
-        _ => false,
+        _ => GiveEvent(_host!.Queues[index]),
     };
 
     /// <inheritdoc/>
@@ -121,7 +121,61 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest
             _turns.Clear();
             _connections.Clear();
             _resets.Clear();
-            _active = false;
+            (_active, _owesTransportReset) = (false, false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio socket device", 1);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The host's ends of connections are this process's and stay with it. Who loads the state has none: the guest is told so by the event
+    /// that is meant for it (5.10.6.7), and by a reset for each connection, for drivers that have given no buffer for events. Its address
+    /// may be another one, which that event has the driver look at, too.
+    /// </remarks>
+    public void Save(SavedFields fields)
+    {
+        lock (_lock)
+        {
+            IReadOnlyList<(uint Guest, uint Host)> over = [.. _resets, .. _turns.Select(connection => (connection.GuestPort, connection.HostPort))];
+            Exchange(fields, ref over);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields)
+    {
+        lock (_lock)
+        {
+            IReadOnlyList<(uint Guest, uint Host)> over = [];
+            Exchange(fields, ref over);
+            foreach (var ports in over) _resets.Enqueue(ports);
+            _active = _owesTransportReset = _host!.ActiveFeatures is not null;
+        }
+    }
+
+    private void Exchange(SavedFields fields, ref IReadOnlyList<(uint Guest, uint Host)> over)
+    {
+        fields.Value(1, ref _nextHostPort);
+        SavedFields.Require(_nextHostPort >= VsockSpec.FirstHostPort, $"a host's port {_nextHostPort} given away last");
+        fields.List(2, ref over, VsockSpec.MostResets + VsockSpec.MostConnections, static (SavedFields fields, ref (uint Guest, uint Host) ports) =>
+        {
+            fields.Value(1, ref ports.Guest);
+            fields.Value(2, ref ports.Host);
+        });
+    }
+
+    private bool GiveEvent(Virtqueue queue)
+    {
+        lock (_lock)
+        {
+            if (!_owesTransportReset || !queue.TryTake(out var chain)) return false;
+            Span<byte> raw = stackalloc byte[VsockSpec.EventLength];
+            BinaryPrimitives.WriteUInt32LittleEndian(raw, VsockSpec.EventTransportReset);
+            queue.Complete(chain, (uint)chain.Write(0, raw));
+            _owesTransportReset = false;
+            return false;
         }
     }
 

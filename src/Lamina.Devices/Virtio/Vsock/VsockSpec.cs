@@ -6,7 +6,7 @@ namespace Lamina.Devices.Virtio.Vsock;
 internal static class VsockSpec
 {
     // 5.10.2
-    internal const int ReceiveQueue = 0, TransmitQueue = 1;
+    internal const int ReceiveQueue = 0, TransmitQueue = 1, EventQueue = 2;
     internal const ushort QueueSize = 256;
 
     // 5.10.4
@@ -19,6 +19,10 @@ internal static class VsockSpec
 
     // 5.10.6.6.1: hints of a shutdown.
     internal const uint ShutdownReceive = 1, ShutdownSend = 2;
+
+    // 5.10.6.7: struct virtio_vsock_event is the number of an event; VIRTIO_VSOCK_EVENT_TRANSPORT_RESET.
+    internal const int EventLength = 4;
+    internal const uint EventTransportReset = 0;
 
     // What the guest may send on a connection before the host's end takes any of it.
     internal const uint BufferLength = 256 * 1024;

@@ -1,0 +1,486 @@
+// Each virtio device in a state worth keeping, once with split and once with packed rings; and what a load changes on purpose: what the
+// host's side of a device is, the driver is told anew.
+using System.Text;
+using Lamina.Core.Bus;
+using Lamina.Core.Entropy;
+using Lamina.Core.Memory;
+using Lamina.Core.Sockets;
+using Lamina.Core.State;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Balloon;
+using Lamina.Devices.Virtio.Block;
+using Lamina.Devices.Virtio.Console;
+using Lamina.Devices.Virtio.Net;
+using Lamina.Devices.Virtio.Rng;
+using Lamina.Devices.Virtio.Vsock;
+using Lamina.Host;
+using Lamina.Tests.Devices.Virtio;
+using Xunit;
+
+namespace Lamina.Tests.Devices.Saved;
+
+public abstract class EntropySavedTests(bool packed) : VirtioSavedTests(packed, 1, 0)
+{
+    private sealed class Ones : IEntropySource
+    {
+        public void Fill(Span<byte> destination) => destination.Fill(1);
+    }
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host) => new VirtioRng((Ones)(host = new Ones()));
+
+    private protected override void Disturb(Bench bench)
+    {
+        // Round the ring once, so that wrap counters differ from those of a fresh one.
+        for (var i = 0; i < 21; i++)
+        {
+            bench.Rings[0].Offer(new Part(Data + (ulong)i * 16, 16, true));
+            bench.Guest.Notify(0);
+            bench.Rings[0].TakeUsed();
+        }
+        bench.Rings[0].Offer(new Part(Data + 0x1000, 100, true), new Part(Data + 0x2000, 7, true));
+        bench.Rings[0].Offer(new Part(Data + 0x3000, 9, true));
+    }
+
+    private protected override void GoOn(Bench bench) => bench.Guest.Transport.Resume();
+
+    private protected override string Seen(Bench bench) => "";
+}
+
+public sealed class SplitEntropySavedTests() : EntropySavedTests(false);
+
+public sealed class PackedEntropySavedTests() : EntropySavedTests(true);
+
+public abstract class BlockSavedTests(bool packed) : VirtioSavedTests(packed, 1, 1 << 11 | 1 << 9)
+{
+    private sealed record Side(TestDisk Disk, VirtioBlock Block);
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var disk = new TestDisk(16);
+        disk.Content.AsSpan().Fill(7);
+        var block = new VirtioBlock(disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = _ => { } }, helpers);
+        host = new Side(disk, block);
+        return block;
+    }
+
+    private protected override void Inherit(object from, object to) => ((Side)from).Disk.Content.CopyTo(((Side)to).Disk.Content, 0);
+
+    private protected override void Disturb(Bench bench)
+    {
+        for (ulong i = 0; i < 7; i++)
+        {
+            Request(bench, i, 0, i);
+            bench.Guest.Notify(0);
+            bench.Rings[0].TakeUsed();
+        }
+        Assert.Equal(AccessResult.Ok, bench.Guest.Transport.Write(0x100 + 32, [0]));
+        // Two writes find the host full; behind them one ends well, and one was not told of yet.
+        var disk = ((Side)bench.Host).Disk;
+        disk.Failure = new HostException("full") { IsDiskFull = true };
+        Request(bench, 7, 1, 3);
+        Request(bench, 8, 1, 4);
+        bench.Guest.Notify(0);
+        bench.Run();
+        disk.Failure = null;
+        Request(bench, 9, 1, 5);
+        bench.Guest.Notify(0);
+        Request(bench, 10, 0, 6);
+    }
+
+    private protected override void GoOn(Bench bench) => bench.Guest.Transport.Resume();
+
+    private protected override string Seen(Bench bench)
+    {
+        var (disk, block) = (Side)bench.Host;
+        return $"{Convert.ToHexString(disk.Content)} {block.Requests} {block.Failures} {block.BytesRead} {block.BytesWritten}";
+    }
+
+    private static void Request(Bench bench, ulong slot, uint type, ulong sector)
+    {
+        var at = Data + slot * 0x400;
+        bench.Guest.Store(at, (ulong)type);
+        bench.Guest.Store(at + 8, sector);
+        if (type == 1) Store(bench, at + 0x100, Enumerable.Repeat((byte)(slot + 1), 512).ToArray());
+        bench.Rings[0].Offer(new Part(at, 16), new Part(at + 0x100, 512, type == 0), new Part(at + 0x300, 1, true));
+    }
+
+    [Fact]
+    public void A_disk_of_another_size_is_named()
+    {
+        using var small = new TestGuest(new VirtioBlock(new TestDisk(16), new VirtioBlockOptions()));
+        using var large = new TestGuest(new VirtioBlock(new TestDisk(17), new VirtioBlockOptions()));
+        small.Transport.Pause();
+        large.Transport.Pause();
+        var saved = SavedFields.Write(1, small.Transport.Save);
+
+        var refused = Assert.Throws<StateException>(() => SavedFields.Read(saved, 1, large.Transport.Load));
+
+        Assert.Contains("was saved with a disk of 8192 bytes, and this one has 8704", refused.Message, StringComparison.Ordinal);
+    }
+}
+
+public sealed class SplitBlockSavedTests() : BlockSavedTests(false);
+
+public sealed class PackedBlockSavedTests() : BlockSavedTests(true);
+
+public abstract class ConsoleSavedTests(bool packed) : VirtioSavedTests(packed, 2, 1)
+{
+    private sealed record Side(TestBackend Backend, VirtioConsole Console);
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var backend = new TestBackend();
+        var console = new VirtioConsole([new ConsolePort(backend)]);
+        console.Resize(0, 80, 24);
+        host = new Side(backend, console);
+        return console;
+    }
+
+    private protected override void Inherit(object from, object to) => ((Side)to).Console.Resize(0, 132, 50);
+
+    private protected override void Disturb(Bench bench)
+    {
+        var (backend, console) = (Side)bench.Host;
+        console.Resize(0, 132, 50);
+        backend.Type("waits in the device"u8);
+        Store(bench, Data, "output"u8);
+        bench.Rings[1].Offer(new Part(Data, 4));
+        bench.Guest.Notify(1);
+        backend.Output.Clear();
+        bench.Rings[1].Offer(new Part(Data + 4, 2));
+    }
+
+    private protected override void GoOn(Bench bench)
+    {
+        bench.Guest.Transport.Resume();
+        bench.Rings[0].Offer(new Part(Input, 8, true));
+        bench.Rings[0].Offer(new Part(Input + 8, 64, true));
+        bench.Guest.Notify(0);
+        ((Side)bench.Host).Backend.Type("x"u8);
+    }
+
+    private protected override string Seen(Bench bench) => Encoding.ASCII.GetString([.. ((Side)bench.Host).Backend.Output]);
+}
+
+public sealed class SplitConsoleSavedTests() : ConsoleSavedTests(false);
+
+public sealed class PackedConsoleSavedTests() : ConsoleSavedTests(true);
+
+public abstract class ConsolePortsSavedTests(bool packed) : VirtioSavedTests(packed, 6, 2)
+{
+    private sealed record Side(TestConnectedBackend Channel, VirtioConsole Console);
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var channel = new TestConnectedBackend();
+        var console = new VirtioConsole([new ConsolePort(new TestBackend()), new ConsolePort(channel, IsConsole: false, Name: "channel")]);
+        host = new Side(channel, console);
+        return console;
+    }
+
+    private protected override void Inherit(object from, object to) => ((Side)to).Channel.SetConnected(((Side)from).Channel.IsConnected);
+
+    private protected override void Disturb(Bench bench)
+    {
+        var (channel, console) = (Side)bench.Host;
+        // The device is ready, as are both ports, and both are open; then the host's end comes. Of the size nobody was told yet.
+        foreach (var (id, kind) in ((uint, ushort)[])[(0, 0), (0, 3), (0, 6), (1, 3), (1, 6)])
+        {
+            bench.Guest.Store(Data, id);
+            bench.Guest.Store(Data + 4, kind);
+            bench.Guest.Store(Data + 6, (ushort)1);
+            bench.Rings[3].Offer(new Part(Data, 8));
+            bench.Guest.Notify(3);
+            bench.Rings[2].Offer(new Part(Data + 0x100, 64, true));
+            bench.Guest.Notify(2);
+        }
+        channel.SetConnected(true);
+        bench.Rings[2].Offer(new Part(Data + 0x100, 64, true));
+        bench.Guest.Notify(2);
+        console.Resize(0, 100, 30);
+        channel.Type("waits"u8);
+    }
+
+    private protected override void GoOn(Bench bench)
+    {
+        bench.Guest.Transport.Resume();
+        for (ulong i = 0; i < 8; i++) bench.Rings[2].Offer(new Part(Data + 0x1000 + 64 * i, 64, true));
+        bench.Rings[4].Offer(new Part(Input, 64, true));
+        bench.Guest.Notify(2);
+        bench.Guest.Notify(4);
+    }
+
+    private protected override string Seen(Bench bench) => $"{((Side)bench.Host).Channel.Waiting}";
+
+    [Fact]
+    public void A_driver_is_told_of_a_connection_and_a_size_that_are_not_what_they_were()
+    {
+        var bench = Loaded(host =>
+        {
+            ((Side)host).Channel.SetConnected(false);
+            ((Side)host).Console.Resize(0, 77, 11);
+        });
+
+        GoOn(bench);
+        bench.Run();
+
+        // 5.3.6.2: the size of port 0, and of port 1 that it is closed.
+        Assert.Equal((0u, 5 | 0ul << 16 | 77ul << 32), (bench.Guest.Load<uint>(Data + 0x1000), bench.Guest.Load<ulong>(Data + 0x1000 + 4) & 0xffff_ffff_ffff));
+        Assert.Equal((1u, 6u), (bench.Guest.Load<uint>(Data + 0x1040), bench.Guest.Load<uint>(Data + 0x1044)));
+        Assert.NotEqual(0, ((Side)bench.Host).Channel.ReadyCalls);
+        Assert.Equal(3u, bench.Guest.Read(0x60));
+    }
+}
+
+public sealed class SplitConsolePortsSavedTests() : ConsolePortsSavedTests(false);
+
+public sealed class PackedConsolePortsSavedTests() : ConsolePortsSavedTests(true);
+
+// Buffers that a frame may be spread over, the state of the link, and everything that the control queue sets.
+public abstract class NetSavedTests(bool packed) : VirtioSavedTests(packed, 5, 1 << 1 | 1 << 2 | 1 << 7 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19 | 1 << 22 | 1 << 23)
+{
+    private static readonly byte[] Mac = [2, 0, 0, 0, 0, 1], Other = [2, 0, 0, 0, 0, 9];
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var net = new TestNet();
+        host = net;
+        return new VirtioNet(net, new VirtioNetOptions(Mac, Pairs: 2));
+    }
+
+    private protected override void Inherit(object from, object to) => ((TestNet)to).SetLink(((TestNet)from).IsLinkUp);
+
+    private protected override void Disturb(Bench bench)
+    {
+        var net = (TestNet)bench.Host;
+        // Promiscuous mode off; tables; an address; VLAN 5; two pairs; offloads without TSO.
+        Command(bench, 0, 0, 0);
+        Command(bench, 1, 0, [1, 0, 0, 0, .. Other, 0, 0, 0, 0]);
+        Command(bench, 1, 1, [2, 0, 0, 0, 0, 8]);
+        Command(bench, 2, 0, 5, 0);
+        Command(bench, 4, 0, 2, 0);
+        Command(bench, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0);
+        net.SetLink(false);
+        // A frame too long for what is there leaves buffers with the card.
+        foreach (var ring in (int[])[0, 2])
+            for (ulong i = 0; i < 3; i++) bench.Rings[ring].Offer(new Part(Input + (ulong)ring * 0x1000 + i * 0x100, 40, true), new Part(Input + (ulong)ring * 0x1000 + 0x800 + i * 0x100, 40, true));
+        for (byte port = 0; port < 8; port++) Assert.False(net.Receiver.Receive(Frame(Other, port, 600), default));
+        Store(bench, Data + 0x4000, [.. new byte[12], .. Frame(Mac, 1, 60)]);
+        bench.Rings[1].Offer(new Part(Data + 0x4000, 12 + 60));
+        bench.Guest.Notify(1);
+        net.Sent.Clear();
+        bench.Rings[1].Offer(new Part(Data + 0x4000, 12 + 60));
+    }
+
+    private protected override void GoOn(Bench bench)
+    {
+        var net = (TestNet)bench.Host;
+        bench.Guest.Transport.Resume();
+        bench.Run();
+        for (byte port = 0; port < 8; port++) net.Receiver.Receive(Frame(Other, port, 100), default);
+        net.Receiver.Receive(Frame(Mac, 1, 100), default);
+    }
+
+    private protected override string Seen(Bench bench)
+    {
+        var net = (TestNet)bench.Host;
+        return $"{string.Join(' ', net.Sent.Select(sent => Convert.ToHexString(sent.Frame)))} {net.Receiver.Offloads}";
+    }
+
+    [Fact]
+    public void A_driver_is_told_of_a_link_that_is_not_what_it_was()
+    {
+        var bench = Loaded(host => ((TestNet)host).SetLink(true));
+
+        bench.Guest.Acknowledge();
+        bench.Guest.Transport.Resume();
+
+        Assert.Equal(2u, bench.Guest.Read(0x60) & 2);
+        Assert.Equal(1, bench.Guest.ReadConfig(6, 1)[0]);
+        Assert.NotEqual(0, ((TestNet)bench.Host).OffloadChanges);
+    }
+
+    private static void Command(Bench bench, byte kind, byte command, params byte[] data)
+    {
+        Store(bench, Data, [kind, command, .. data]);
+        bench.Rings[4].Offer(new Part(Data, (uint)data.Length + 2), new Part(Data + 0x200, 1, true));
+        bench.Guest.Notify(4);
+        Assert.Equal(0, bench.Guest.Load<byte>(Data + 0x200));
+    }
+
+    // UDP over IPv4 in VLAN 5 from a port, by which a queue is chosen; untagged, so that the choice is seen.
+    private static byte[] Frame(byte[] to, byte port, int length)
+    {
+        var frame = new byte[length];
+        to.CopyTo(frame, 0);
+        frame[12] = 8;
+        frame[14] = 0x45;
+        frame[23] = 17;
+        frame[35] = port;
+        frame[^1] = port;
+        return frame;
+    }
+}
+
+public sealed class SplitNetSavedTests() : NetSavedTests(false);
+
+public sealed class PackedNetSavedTests() : NetSavedTests(true);
+
+public abstract class BalloonSavedTests(bool packed) : VirtioSavedTests(packed, 4, 1 << 1 | 1 << 5)
+{
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var balloon = new VirtioBalloon(memory);
+        host = balloon;
+        return balloon;
+    }
+
+    private protected override void Disturb(Bench bench)
+    {
+        var balloon = (VirtioBalloon)bench.Host;
+        balloon.Target = 0x3000;
+        Assert.Equal(AccessResult.Ok, bench.Guest.Transport.Write(0x104, [2, 0, 0, 0]));
+        // A statistic, and the page behind the first; then one is asked for while nobody is at work, and a page is on its way.
+        Store(bench, Data, [4, 0, 99, 0, 0, 0, 0, 0, 0, 0]);
+        bench.Rings[2].Offer(new Part(Data, 10));
+        bench.Guest.Notify(2);
+        bench.Guest.Store(Data + 0x100, (uint)(Input >> 12));
+        bench.Rings[0].Offer(new Part(Data + 0x100, 4));
+        bench.Guest.Notify(0);
+        bench.Rings[3].Offer(new Part(Input + 0x2000, 0x1000, true));
+        bench.Guest.Notify(3);
+        bench.Guest.Store(Data + 0x100, (uint)(Input >> 12) + 1);
+        bench.Rings[0].Offer(new Part(Data + 0x100, 4));
+        bench.Guest.Transport.Pause();
+        balloon.RequestStatistics();
+    }
+
+    private protected override void GoOn(Bench bench) => bench.Guest.Transport.Resume();
+
+    private protected override string Seen(Bench bench)
+    {
+        var balloon = (VirtioBalloon)bench.Host;
+        return $"{balloon.Target} {balloon.Actual} {balloon.Returned} {string.Join(' ', balloon.Statistics)}";
+    }
+}
+
+public sealed class SplitBalloonSavedTests() : BalloonSavedTests(false);
+
+public sealed class PackedBalloonSavedTests() : BalloonSavedTests(true);
+
+// Connections are not kept, so that the contract is tried with none: two were refused, and the guest does not know
+// yet; a third packet was not told of.
+public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3, 0)
+{
+    private const uint Cid = 5;
+
+    private sealed class Sockets : ISocketHost
+    {
+        public ISocketGuest Guest { get; private set; } = null!;
+
+        public void Attach(ISocketGuest guest) => Guest = guest;
+
+        public IHostStream? Connect(uint port) => port == 80 ? new Silence() : null;
+    }
+
+    private sealed class Silence : IHostStream
+    {
+        public int Available => 0;
+
+        public bool IsAtEnd => false;
+
+        public bool IsBroken => false;
+
+        public int Unsent => 0;
+
+        public void Accept(uint port)
+        {
+        }
+
+        public int Read(Span<byte> into) => 0;
+
+        public void Write(ReadOnlySpan<byte> data)
+        {
+        }
+
+        public void EndWrite()
+        {
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        var sockets = new Sockets();
+        host = sockets;
+        return new VirtioVsock(Cid, sockets);
+    }
+
+    private protected override void Disturb(Bench bench)
+    {
+        Request(bench, 1000, 81);
+        Request(bench, 1001, 82);
+        var raw = new byte[VsockSpec.HeaderLength];
+        Assert.True(bench.Guest.Memory.TryRead(Data, raw));
+        Store(bench, Data + 0x100, raw);
+        bench.Rings[1].Offer(new Part(Data + 0x100, VsockSpec.HeaderLength));
+    }
+
+    private protected override void GoOn(Bench bench)
+    {
+        bench.Guest.Transport.Resume();
+        for (ulong i = 0; i < 6; i++) bench.Rings[0].Offer(new Part(Input + i * 64, 64, true));
+        bench.Guest.Notify(0);
+    }
+
+    private protected override string Seen(Bench bench) => "";
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Connections_end_when_a_machine_is_loaded_and_the_driver_is_told_even_if_it_gives_room_for_that_later(bool later)
+    {
+        var bench = Loaded(_ => { }, bench =>
+        {
+            if (!later) bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
+            Request(bench, 2000, 80);
+            Assert.True(((Sockets)bench.Host).Guest.Connect(22, new Silence()));
+        });
+
+        GoOn(bench);
+        bench.Run();
+        if (later) bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
+        bench.Guest.Notify(2);
+
+        Assert.Equal(4u, bench.Rings[2].TakeUsed()!.Value.Length);
+        Assert.Equal(0u, bench.Guest.Load<uint>(Data + 0x800));
+        var resets = Enumerable.Range(0, 6).Select(i =>
+        {
+            var raw = new byte[VsockSpec.HeaderLength];
+            Assert.True(bench.Guest.Memory.TryRead(Input + (ulong)i * 64, raw));
+            return VsockHeader.Read(raw);
+        }).Where(header => header.Operation == VsockOperation.Reset).Select(header => header.DestinationPort);
+        Assert.Equal([22u, 1000u, 1001u, 1001u, 2000u], resets.Order());
+        // Once, and what is new is as on a fresh device.
+        bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
+        bench.Guest.Notify(2);
+        Assert.Null(bench.Rings[2].TakeUsed());
+        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new Silence()));
+    }
+
+    private static void Request(Bench bench, uint from, uint to)
+    {
+        var raw = new byte[VsockSpec.HeaderLength];
+        new VsockHeader(Cid, VsockSpec.HostCid, from, to, 0, VsockSpec.TypeStream, VsockOperation.Request, 0, 65536, 0).Write(raw);
+        Store(bench, Data, raw);
+        bench.Rings[1].Offer(new Part(Data, VsockSpec.HeaderLength));
+        bench.Guest.Notify(1);
+    }
+}
+
+public sealed class SplitVsockSavedTests() : VsockSavedTests(false);
+
+public sealed class PackedVsockSavedTests() : VsockSavedTests(true);
