@@ -46,14 +46,21 @@ public sealed unsafe class HostReservation : IDisposable
     /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
     /// <param name="length">Length in bytes, a multiple of the page size.</param>
     /// <param name="hugePages">Asks the host for transparent huge pages.</param>
+    /// <exception cref="HostException">The host refuses.</exception>
     public void MapAnonymous(ulong offset, ulong length, bool hugePages = false)
+    {
+        if (!TryMapAnonymous(offset, length, hugePages)) throw HostException.FromErrno($"cannot map {length >> 20} MiB of memory");
+    }
+
+    /// <summary>The same; false, with nothing changed, where the host refuses.</summary>
+    public bool TryMapAnonymous(ulong offset, ulong length, bool hugePages)
     {
         CheckRange(offset, length);
         var at = Address + (nint)offset;
         if (Libc.mmap(at, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE,
-                Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE | Libc.MAP_FIXED, -1, 0) == Libc.MAP_FAILED)
-            throw HostException.FromErrno($"cannot map {length >> 20} MiB of memory");
+                Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE | Libc.MAP_FIXED, -1, 0) == Libc.MAP_FAILED) return false;
         _ = Libc.madvise(at, (nuint)length, hugePages ? Libc.MADV_HUGEPAGE : Libc.MADV_NOHUGEPAGE);
+        return true;
     }
 
     /// <summary>Maps a part of a shared memory object at a part of the range.</summary>
@@ -73,6 +80,25 @@ public sealed unsafe class HostReservation : IDisposable
     }
 
     /// <summary>
+    /// Maps a part of a shared memory object at a part of the range, readable and writable: what is written there is seen here
+    /// alone, page by page from the first write to each.
+    /// </summary>
+    public void MapPrivate(ulong offset, ulong length, SharedMemory memory, ulong memoryOffset)
+    {
+        CheckRange(offset, length);
+        if (Libc.mmap(Address + (nint)offset, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE,
+                Libc.MAP_PRIVATE | Libc.MAP_NORESERVE | Libc.MAP_FIXED, memory.Descriptor, (long)memoryOffset) == Libc.MAP_FAILED)
+            throw HostException.FromErrno($"cannot map {length >> 10} KiB of a file");
+    }
+
+    /// <summary>Asks the host for transparent huge pages in a part, if it has them for this kind of memory.</summary>
+    public void PreferHugePages(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_HUGEPAGE);
+    }
+
+    /// <summary>
     /// Puts a part of which at least one byte was touched into huge pages, shared memory too, if the host can: what has a
     /// mapping of its own elsewhere needs a call there. Man page madvise(2), MADV_COLLAPSE, Linux 6.1.
     /// </summary>
@@ -83,6 +109,14 @@ public sealed unsafe class HostReservation : IDisposable
     {
         CheckRange(offset, length);
         return Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_COLLAPSE) == 0;
+    }
+
+    /// <summary>Returns a part's pages to the host, of a shared memory object too, wherever they are mapped; they read as zeros afterwards.</summary>
+    public void DiscardShared(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        if (Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_REMOVE) != 0)
+            throw HostException.FromErrno("cannot return shared memory to the host");
     }
 
     /// <summary>Returns a part's pages to the host; it reads as zeros afterwards.</summary>
@@ -144,53 +178,6 @@ public sealed unsafe class HostReservation : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (offset > Length || length > Length - offset) throw new ArgumentOutOfRangeException(nameof(offset));
     }
-}
-
-/// <summary>What a mapping of shared memory may be used for.</summary>
-public enum MappingAccess
-{
-    /// <summary>Loads only.</summary>
-    Read,
-
-    /// <summary>Loads and stores.</summary>
-    ReadWrite,
-
-    /// <summary>Loads and instruction fetches.</summary>
-    ReadExecute,
-}
-
-/// <summary>Anonymous memory that can be mapped at several places (a memfd).</summary>
-public sealed class SharedMemory : IDisposable
-{
-    private SharedMemory(int descriptor, ulong length) => (Descriptor, Length) = (descriptor, length);
-
-    /// <summary>Length in bytes.</summary>
-    public ulong Length { get; }
-
-    internal int Descriptor { get; }
-
-    /// <summary>Creates zero-filled memory of <paramref name="length"/> bytes, populated as it is touched.</summary>
-    public static SharedMemory Create(string name, ulong length)
-    {
-        var descriptor = Libc.memfd_create(name, Libc.MFD_CLOEXEC);
-        if (descriptor < 0) throw HostException.FromErrno("cannot create a memory file");
-        if (Libc.ftruncate(descriptor, (long)length) != 0)
-        {
-            var failure = HostException.FromErrno($"cannot size a memory file to {length >> 20} MiB");
-            _ = Libc.close(descriptor);
-            throw failure;
-        }
-        return new SharedMemory(descriptor, length);
-    }
-
-    /// <summary>Returns a part's pages to the host, wherever they are mapped, if the host takes them; what the part holds is void afterwards.</summary>
-    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
-    /// <param name="length">Length in bytes.</param>
-    public void Discard(ulong offset, ulong length) =>
-        _ = Libc.fallocate(Descriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (long)offset, (long)length);
-
-    /// <inheritdoc/>
-    public void Dispose() => _ = Libc.close(Descriptor);
 }
 
 /// <summary>The host refused something; the message is a sentence that says what, and what to do.</summary>

@@ -1,7 +1,6 @@
 // What every engine promises about a vCPU: kicks, halts, NMIs, a debugger's wishes, several vCPUs that start and interrupt one
 // another.
 using Lamina.Core.Engine;
-using Lamina.Engines.Kvm;
 using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
@@ -357,44 +356,5 @@ public sealed class VcpuTests
 
         Assert.All(threads, thread => Assert.True(thread.Join(TimeSpan.FromSeconds(10))));
         Assert.Equal([VcpuExit.Kicked, VcpuExit.Kicked], exits);
-    }
-
-    // A ring that holds them all, one that is full twice on the way, a bitmap.
-    [Theory]
-    [InlineData(4096)]
-    [InlineData(512)]
-    [InlineData(0)]
-    public void KVM_tells_which_pages_the_guest_wrote(int ringEntries)
-    {
-        const uint from = 0x4_0000, step = 0x2000;
-        var program = new GuestProgram(GuestMode.Long, c =>
-        {
-            var again = c.CreateLabel();
-            c.mov(ebx, from);
-            c.Label(ref again);
-            c.mov(__dword_ptr[rbx + 0x1004], eax);
-            c.add(ebx, step);
-            c.cmp(ebx, (uint)Layout.RamSize);
-            c.jb(again);
-        }, (_, _) => { });
-        EngineKind.Create(EngineKind.Kvm);
-        using var machine = new SmallMachine(new KvmEngine { DirtyRingEntries = ringEntries });
-        var log = Assert.IsAssignableFrom<IDirtyPageLog>(machine.Machine);
-        var state = program.Load(machine);
-        var bitmap = new ulong[Layout.RamSize / 4096 / 64];
-        log.SetDirtyPageLog(true);
-
-        machine.Run(state);
-        log.TakeDirtyPages(0, bitmap);
-
-        // Every second page.
-        for (var word = from / 4096 / 64; word < bitmap.Length; word++) Assert.Equal(0xAAAA_AAAA_AAAA_AAAA, bitmap[word]);
-        machine.Vcpu.SetState(state);
-        machine.Load(Layout.Code, [0xE6, (byte)Layout.EndPort]);
-        machine.Run();
-        log.TakeDirtyPages(0, bitmap);
-        for (var word = from / 4096 / 64; word < bitmap.Length; word++) Assert.Equal(0ul, bitmap[word]);
-        Assert.Throws<ArgumentException>(() => log.TakeDirtyPages(0, new ulong[1]));
-        log.SetDirtyPageLog(false);
     }
 }

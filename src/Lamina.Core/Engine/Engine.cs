@@ -134,15 +134,3 @@ public interface IEngine
     /// <summary>Creates the engine's side of a machine.</summary>
     IEngineMachine CreateMachine(EngineMachineOptions options);
 }
-
-/// <summary>What an engine machine can that finds written pages by the CPUs' own means. Pages that devices write are not in it.</summary>
-public interface IDirtyPageLog
-{
-    /// <summary>Begins or ends to keep track. After the beginning no page counts as written.</summary>
-    void SetDirtyPageLog(bool enabled);
-
-    /// <summary>Copies which pages were written since they were last taken, and begins anew. A page that was only read may be among them.</summary>
-    /// <param name="range">The index of one of <see cref="GuestMemory.Ranges"/>.</param>
-    /// <param name="bitmap">Bit n of the whole: page n of the range. At least as many bits as the range has pages of 4 KiB.</param>
-    void TakeDirtyPages(int range, Span<ulong> bitmap);
-}

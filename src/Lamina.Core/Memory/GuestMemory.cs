@@ -1,6 +1,8 @@
-// The guest's RAM: one reserved range of host address space in which guest-physical address A lies at HostBase + A
-// wherever RAM is, so that engines translate with one addition. Devices and loaders go through Try* methods only:
-// they copy, and a range that is not RAM is a value (false), never an exception.
+// A guest's memory: one reserved range of host address space in which guest-physical address A lies at HostBase + A wherever
+// memory is, so that engines translate with one addition. Devices and loaders go through Try* methods only: they copy, and a range
+// that is not memory is a value (false), never an exception. This file is the use of memory; GuestMemory.Map puts regions to places.
+// A place where memory was once stays accessible on the host until the end: a device that holds a view of it writes nowhere then.
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lamina.Host;
@@ -8,75 +10,88 @@ using Lamina.Host.Io;
 
 namespace Lamina.Core.Memory;
 
-/// <summary>A range of guest-physical addresses.</summary>
-/// <param name="Start">First address.</param>
-/// <param name="Length">Length in bytes.</param>
-public readonly record struct MemoryRange(ulong Start, ulong Length)
-{
-    /// <summary>The first address behind the range.</summary>
-    public ulong End => Start + Length;
-
-    /// <summary>Whether the whole of an access lies in the range.</summary>
-    public bool Contains(ulong address, ulong length) => address >= Start && length <= Length && address - Start <= Length - length;
-}
-
 /// <summary>Is told of every write to guest memory that does not come from a guest's CPU (device DMA, loaders).</summary>
 public interface IGuestMemoryWatcher
 {
-    /// <summary>Called after the bytes were written, on the writer's thread.</summary>
+    /// <summary>Called when the bytes are written and every CPU sees them, on the writer's thread.</summary>
     void Written(ulong address, ulong length);
 }
 
-/// <summary>Guest RAM.</summary>
-public sealed class GuestMemory : IDisposable
+/// <summary>A guest's memory.</summary>
+public sealed partial class GuestMemory : IDisposable
 {
-    private readonly HostReservation _reservation;
-    private readonly MemoryRange[] _ranges;
-    private IGuestMemoryWatcher? _watcher;
+    private const ulong FourGib = 1ul << 32;
 
-    /// <summary>Reserves RAM at the given ranges (page aligned, sorted, not overlapping). Pages cost host memory as they are touched.</summary>
+    private readonly HostReservation _reservation;
+    private ImmutableArray<IGuestMemoryWatcher> _watchers = [];
+
+    /// <summary>Makes RAM at the given ranges (page aligned, sorted, not overlapping). Pages cost host memory as they are touched.</summary>
+    /// <param name="ram">The ranges, each a region of its own.</param>
+    /// <param name="backing">What holds them, one behind the other; the process's own memory unless something is said.</param>
+    /// <param name="end">The first address at which there can never be memory; at least, and unless more is said, 4 GiB and the end of the last range.</param>
     /// <exception cref="HostException">The host refuses the memory.</exception>
-    public GuestMemory(IReadOnlyList<MemoryRange> ranges)
+    public GuestMemory(IReadOnlyList<MemoryRange> ram, MemoryBacking? backing = null, ulong end = 0)
     {
-        if (ranges.Count == 0) throw new ArgumentException("a machine needs at least one range of RAM", nameof(ranges));
-        _ranges = [.. ranges];
-        for (var i = 0; i < _ranges.Length; i++)
+        if (ram.Count == 0) throw new ArgumentException("a machine needs at least one range of RAM", nameof(ram));
+        for (var i = 0; i < ram.Count; i++)
         {
-            var range = _ranges[i];
-            if ((range.Start | range.Length) % HostReservation.PageSize != 0 || range.Length == 0 || (i > 0 && range.Start < _ranges[i - 1].End))
-                throw new ArgumentException("RAM ranges must be page aligned, sorted and apart", nameof(ranges));
+            if ((ram[i].Start | ram[i].Length) % HostReservation.PageSize != 0 || ram[i].Length == 0 || (i > 0 && ram[i].Start < ram[i - 1].End))
+                throw new ArgumentException("RAM ranges must be page aligned, sorted and apart", nameof(ram));
         }
-        _reservation = HostReservation.Reserve(_ranges[^1].End);
-        foreach (var range in _ranges) _reservation.MapAnonymous(range.Start, range.Length, hugePages: true);
+        End = Math.Max(Math.Max(end, FourGib), ram[^1].End);
+        Writes = new WriteLog(_gate, End);
+        _reservation = HostReservation.Reserve(End);
+        View = new MemoryView([]);
+        try
+        {
+            backing ??= MemoryBacking.Anonymous;
+            for (var i = 0; i < ram.Count; i++)
+            {
+                Map(ram[i].Start, ram[i].Length, MemoryKind.Ram, $"RAM {i}", backing);
+                backing = backing.At(ram[i].Length);
+            }
+        }
+        catch
+        {
+            _reservation.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>The ranges of RAM, sorted.</summary>
-    public IReadOnlyList<MemoryRange> Ranges => _ranges;
+    /// <summary>The first address at which there can never be memory.</summary>
+    public ulong End { get; }
 
-    /// <summary>Guest-physical address A of RAM lies at this host address + A. For engines.</summary>
+    /// <summary>The ranges of RAM, sorted; those that touch are one.</summary>
+    public IReadOnlyList<MemoryRange> Ranges => View.Writable;
+
+    /// <summary>What is memory now. For engines, which ask often.</summary>
+    public MemoryView View { get; private set; }
+
+    /// <summary>Guest-physical address A of memory lies at this host address + A. For engines.</summary>
     public nint HostBase => _reservation.Address;
 
-    /// <summary>The sum of the ranges' lengths in bytes.</summary>
-    public ulong Size => _ranges.Aggregate(0ul, (sum, range) => sum + range.Length);
+    /// <summary>The sum of the RAM ranges' lengths in bytes.</summary>
+    public ulong Size => Ranges.Aggregate(0ul, (sum, range) => sum + range.Length);
 
-    /// <summary>How many bytes of the host's memory it takes now: whole pages that were touched, in what size the host gave them.</summary>
-    public ulong Resident => _ranges.Aggregate(0ul, (sum, range) => sum + _reservation.Resident(range.Start, range.Length));
+    /// <summary>How many bytes of the host's memory the RAM takes now: whole pages that were touched, in what size the host gave them; of a file's copy also what the host keeps of the file.</summary>
+    public ulong Resident => Ranges.Aggregate(0ul, (sum, range) => sum + _reservation.Resident(range.Start, range.Length));
 
-    /// <summary>Sets who is told of writes; an engine that caches code sets itself before any vCPU runs.</summary>
-    public void Watch(IGuestMemoryWatcher watcher) => _watcher = watcher;
+    /// <summary>Which pages CPUs and devices write, for who wants to know.</summary>
+    public WriteLog Writes { get; }
 
-    /// <summary>Whether the whole range is RAM.</summary>
-    public bool IsRam(ulong address, ulong length)
+    /// <summary>Adds one who is told of writes, as long as the memory lives: an engine that caches code, before any vCPU runs.</summary>
+    public void Watch(IGuestMemoryWatcher watcher)
     {
-        foreach (var range in _ranges)
-            if (range.Contains(address, length)) return true;
-        return false;
+        lock (_gate) _watchers = _watchers.Add(watcher);
     }
 
-    /// <summary>Copies guest memory out. False, with nothing copied, where a byte of it is not RAM.</summary>
+    /// <summary>Whether the whole range is RAM.</summary>
+    public bool IsRam(ulong address, ulong length) => MemoryView.Contains(View.Writable, address, length);
+
+    /// <summary>Copies guest memory out, of ROMs too. False, with nothing copied, where a byte of it is not memory.</summary>
     public bool TryRead(ulong address, Span<byte> destination)
     {
-        if (!IsRam(address, (ulong)destination.Length)) return false;
+        if (!MemoryView.Contains(View.Readable, address, (ulong)destination.Length)) return false;
         _reservation.Slice(address, destination.Length).CopyTo(destination);
         return true;
     }
@@ -86,7 +101,7 @@ public sealed class GuestMemory : IDisposable
     {
         if (!IsRam(address, (ulong)source.Length)) return false;
         source.CopyTo(_reservation.Slice(address, source.Length));
-        _watcher?.Written(address, (ulong)source.Length);
+        NotifyWritten(address, (ulong)source.Length);
         return true;
     }
 
@@ -122,28 +137,48 @@ public sealed class GuestMemory : IDisposable
         return true;
     }
 
-    /// <summary>Tells the watcher of bytes written through <see cref="TrySlice"/> or <see cref="TryVector"/>.</summary>
-    public void NotifyWritten(ulong address, ulong length) => _watcher?.Written(address, length);
+    /// <summary>Tells who wants to know of bytes written through <see cref="TrySlice"/> or <see cref="TryVector"/>.</summary>
+    public void NotifyWritten(ulong address, ulong length)
+    {
+        // The bytes can be seen before anybody looks whether they matter; who decides that they do from now on looks at the bytes afterwards.
+        Interlocked.MemoryBarrier();
+        Writes.Mark(address, length);
+        foreach (var watcher in _watchers) watcher.Written(address, length);
+    }
 
     /// <summary>Makes whole pages zero and gives them back to the host; vCPUs may run. False, with nothing done, where one is not RAM.</summary>
     public bool TryDiscard(ulong address, ulong length)
     {
-        if ((address | length) % HostReservation.PageSize != 0 || !IsRam(address, length)) return false;
-        _reservation.Discard(address, length);
-        _watcher?.Written(address, length);
-        return true;
+        if ((address | length) % HostReservation.PageSize != 0) return false;
+        lock (_gate)
+        {
+            if (!IsRam(address, length)) return false;
+            Zero(new MemoryRange(address, length));
+            return true;
+        }
     }
 
-    /// <summary>Makes all of it zero, as at the start, and gives its pages back to the host. No vCPU may be running.</summary>
+    /// <summary>Makes all RAM zero, as at the start, and gives its pages back to the host. No vCPU may be running.</summary>
     public void Clear()
     {
-        foreach (var range in _ranges)
+        lock (_gate)
         {
-            _reservation.Discard(range.Start, range.Length);
-            _watcher?.Written(range.Start, range.Length);
+            foreach (var range in View.Writable) Zero(range);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => _reservation.Dispose();
+
+    // With the gate: RAM, of as many regions as it may be.
+    private void Zero(MemoryRange range)
+    {
+        foreach (var region in View.Regions)
+        {
+            if (region.Kind != MemoryKind.Ram || !region.Range.Overlaps(range)) continue;
+            var start = Math.Max(region.Range.Start, range.Start);
+            region.Backing.Zero(_reservation, start, Math.Min(region.Range.End, range.End) - start);
+        }
+        NotifyWritten(range.Start, range.Length);
+    }
 }

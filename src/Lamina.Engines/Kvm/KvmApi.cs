@@ -27,6 +27,7 @@ internal static class KvmApi
     internal const int KVM_CAP_MP_STATE = 14, KVM_CAP_IRQ_ROUTING = 25, KVM_CAP_IOEVENTFD = 36, KVM_CAP_SIGNAL_MSI = 77, KVM_CAP_SPLIT_IRQCHIP = 121;
     internal const nuint KVM_GET_SREGS2 = 0x8140aecc, KVM_SET_SREGS2 = 0x4140aecd;
     internal const int KVM_CAP_SREGS2 = 200;
+    internal const int KVM_CAP_READONLY_MEM = 81;
     internal const ulong KVM_SREGS2_FLAGS_PDPTRS_VALID = 1;
     internal const int KVM_CAP_DIRTY_LOG_RING = 192, KVM_CAP_DIRTY_LOG_RING_ACQ_REL = 223;
     internal const int KVM_CAP_X86_USER_SPACE_MSR = 188, KVM_CAP_X86_MSR_FILTER = 189;
@@ -41,7 +42,7 @@ internal static class KvmApi
     internal const int KVM_MSR_FILTER_MAX_RANGES = 16;
 
     internal const uint KVM_DIRTY_GFN_F_DIRTY = 1, KVM_DIRTY_GFN_F_RESET = 2, KVM_DIRTY_LOG_PAGE_OFFSET = 64;
-    internal const uint KVM_MEM_LOG_DIRTY_PAGES = 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
+    internal const uint KVM_MEM_LOG_DIRTY_PAGES = 1, KVM_MEM_READONLY = 2, KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
     internal const uint KVM_VCPUEVENT_VALID_NMI_PENDING = 1, KVM_VCPUEVENT_VALID_SHADOW = 4;
     internal const byte KVM_X86_SHADOW_INT_MOV_SS = 1, KVM_X86_SHADOW_INT_STI = 2;
     internal const uint KVM_GUESTDBG_ENABLE = 1, KVM_GUESTDBG_SINGLESTEP = 2, KVM_GUESTDBG_USE_HW_BP = 0x2_0000, KVM_GUESTDBG_INJECT_DB = 0x4_0000, KVM_GUESTDBG_BLOCKIRQ = 0x10_0000;

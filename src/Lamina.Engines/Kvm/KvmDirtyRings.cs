@@ -1,7 +1,7 @@
 // Which pages the guest's CPUs wrote, as the kernel tells it page by page in a ring beside each vCPU (KVM_CAP_DIRTY_LOG_RING):
-// what it costs goes by the pages written, not by the machine's size. The rings are emptied when somebody asks and when one is full.
-// api.rst, 8.29.
-using Lamina.Core.Memory;
+// what it costs goes by the pages written, not by the machine's size. The rings are emptied when somebody asks and when one is nearly
+// full: then the kernel leaves the guest. One that emulates instructions, many between two looks at the ring, may not do that in time and
+// write over what it has told: a ring that is full to the last entry says that something is lost. api.rst, 8.29.
 using Lamina.Host;
 using static Lamina.Engines.Kvm.KvmApi;
 
@@ -11,13 +11,14 @@ namespace Lamina.Engines.Kvm;
 internal sealed unsafe class KvmDirtyRings
 {
     private readonly DeviceFile _machine;
-    private readonly IReadOnlyList<MemoryRange> _ranges;
+    private readonly Action<int, ulong> _mark;
     private readonly int _entries;
     private readonly Lock _gate = new();
     private readonly List<Ring> _rings = [];
-    private ulong[][]? _written;
+    private readonly List<(int Slot, ulong Page)> _told = [];
+    private bool _lost;
 
-    private KvmDirtyRings(DeviceFile machine, IReadOnlyList<MemoryRange> ranges, int entries) => (_machine, _ranges, _entries) = (machine, ranges, entries);
+    private KvmDirtyRings(DeviceFile machine, Action<int, ulong> mark, int entries) => (_machine, _mark, _entries) = (machine, mark, entries);
 
     private sealed class Ring
     {
@@ -26,19 +27,22 @@ internal sealed unsafe class KvmDirtyRings
 
         /// <summary>The entry that the kernel fills next.</summary>
         public int Next { get; set; }
+
+        /// <summary>It was full, and the kernel may have gone on from its beginning: the entry that it fills next may be a later one.</summary>
+        public bool WasFull { get; set; }
     }
 
     private int Length => _entries * sizeof(kvm_dirty_gfn);
 
     /// <summary>Has the kernel make rings, before any vCPU.</summary>
     /// <param name="machine">The machine.</param>
-    /// <param name="ranges">Its memory, slot by slot.</param>
+    /// <param name="mark">Told of a written page: the number of its slot, its number in there. Any thread.</param>
     /// <param name="entries">Of one ring, a power of two. The kernel leaves the guest when a ring is nearly full.</param>
     /// <param name="capability">What the kernel can.</param>
     /// <returns>Null where it cannot: then it has a bitmap.</returns>
-    internal static KvmDirtyRings? TryCreate(DeviceFile machine, IReadOnlyList<MemoryRange> ranges, int entries, Func<int, int> capability)
+    internal static KvmDirtyRings? TryCreate(DeviceFile machine, Action<int, ulong> mark, int entries, Func<int, int> capability)
     {
-        var rings = new KvmDirtyRings(machine, ranges, entries);
+        var rings = new KvmDirtyRings(machine, mark, entries);
         // The first is the one for processors of any memory order; the second is that of x86, where stores are seen in order.
         foreach (var kind in (ReadOnlySpan<int>)[KVM_CAP_DIRTY_LOG_RING_ACQ_REL, KVM_CAP_DIRTY_LOG_RING])
         {
@@ -57,66 +61,61 @@ internal sealed unsafe class KvmDirtyRings
         lock (_gate) _rings.Add(new Ring { Start = (kvm_dirty_gfn*)start });
     }
 
-    /// <summary>Begins with no page written. The kernel's log of the slots begins afterwards.</summary>
-    internal void Begin()
-    {
-        lock (_gate)
-        {
-            Collect();
-            _written = [.. _ranges.Select(range => new ulong[(range.Length / HostReservation.PageSize + 63) / 64])];
-        }
-    }
-
-    /// <summary>Forgets all. The kernel's log of the slots has ended.</summary>
-    internal void End()
-    {
-        lock (_gate)
-        {
-            Collect();
-            _written = null;
-        }
-    }
-
     /// <summary>Takes what the kernel has told of, so that it has room. Any thread, vCPUs' too.</summary>
     internal void Empty()
     {
         lock (_gate) Collect();
     }
 
-    /// <summary>Copies which pages of a range were written since the last time, and begins anew.</summary>
-    internal void Take(int range, Span<ulong> bitmap)
+    /// <summary>Whether writes were lost since this was asked last.</summary>
+    internal bool TakeLost()
     {
         lock (_gate)
         {
-            Collect();
-            if (_written is null) throw new InvalidOperationException("the log of written pages is off");
-            _written[range].CopyTo(bitmap);
-            Array.Clear(_written[range]);
+            var lost = _lost;
+            _lost = false;
+            return lost;
         }
     }
 
     private void Collect()
     {
-        var any = false;
         foreach (var ring in _rings)
         {
-            while (true)
+            var before = _told.Count;
+            if (ring.WasFull) FindNext(ring);
+            while (IsTold(ring, ring.Next))
             {
-                // Holds: the index stays below the ring's length.
                 ref var entry = ref ring.Start[ring.Next];
-                if ((Volatile.Read(ref entry.flags) & KVM_DIRTY_GFN_F_DIRTY) == 0) break;
-                Mark((int)(entry.slot & 0xffff), entry.offset);
-                Volatile.Write(ref entry.flags, KVM_DIRTY_GFN_F_RESET);
-                ring.Next = (ring.Next + 1) % _entries;
-                any = true;
+                _told.Add(((int)(entry.slot & 0xffff), entry.offset));
+                GiveBack(ring);
             }
+            if (_told.Count - before < _entries) continue;
+            _lost = ring.WasFull = true;
         }
-        // The kernel watches these pages again from here on.
-        if (any) _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
+        if (_told.Count == 0) return;
+        // The kernel watches these pages again from here on. What is stored before that is told with the entry that is here.
+        _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
+        foreach (var (slot, page) in _told) _mark(slot, page);
+        _told.Clear();
     }
 
-    private void Mark(int slot, ulong page)
+    // Holds: an index is below the ring's length.
+    private static bool IsTold(Ring ring, int index) => (Volatile.Read(ref ring.Start[index].flags) & KVM_DIRTY_GFN_F_DIRTY) != 0;
+
+    private void GiveBack(Ring ring)
     {
-        if (_written is not null && (uint)slot < (uint)_written.Length && page / 64 < (ulong)_written[slot].Length) _written[slot][page / 64] |= 1ul << (int)(page & 63);
+        Volatile.Write(ref ring.Start[ring.Next].flags, KVM_DIRTY_GFN_F_RESET);
+        ring.Next = (ring.Next + 1) % _entries;
+    }
+
+    // The kernel takes entries back in their order only: those that it passed over are given back unread.
+    private void FindNext(Ring ring)
+    {
+        var passed = 0;
+        while (passed < _entries && !IsTold(ring, (ring.Next + passed) % _entries)) passed++;
+        if (passed == _entries) return;
+        for (; passed > 0; passed--) GiveBack(ring);
+        ring.WasFull = false;
     }
 }

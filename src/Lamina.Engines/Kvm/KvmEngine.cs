@@ -3,7 +3,6 @@
 // it is asked for, the kernel has interrupt controllers, too.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
-using Lamina.Core.Memory;
 using Lamina.Core.Work;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -42,7 +41,7 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
-internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngineDoorbells
+internal sealed unsafe class KvmMachine : IEngineMachine, IEngineDoorbells
 {
     // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
     // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
@@ -56,18 +55,18 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     internal KvmMachine(EngineMachineOptions options, KvmIrqchip irqchip, int dirtyRingEntries)
     {
         Options = options;
+        Hold = new KvmHold(_vcpus);
         try
         {
             _machine = _system.CreateMachine();
             CheckLimits(options, _system.Capability);
             KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
-            if (dirtyRingEntries > 0) DirtyRings = KvmDirtyRings.TryCreate(_machine, options.Memory.Ranges, dirtyRingEntries, _system.Capability);
+            Memory = new KvmMemory(_machine, options.Memory, Hold, dirtyRingEntries, _system.Capability);
             Cpu = new KvmCpu(_system, options, KernelIrqchip is not null);
             Cpu.FilterMsrs(_machine);
             var identityMap = IdentityMapAddress;
             Require(_machine.Request(KVM_SET_IDENTITY_MAP_ADDR, &identityMap), "takes no page for its real mode");
             Require(_machine.Request(KVM_SET_TSS_ADDR, (void*)TssAddress), "takes no pages for its real mode");
-            for (var slot = 0; slot < options.Memory.Ranges.Count; slot++) MapSlot(slot, logDirtyPages: false);
         }
         catch
         {
@@ -92,7 +91,13 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     internal bool KeepsPdptes => _system.Capability(KVM_CAP_SREGS2) > 0;
 
     /// <summary>The rings that tell of written pages; null where a bitmap does.</summary>
-    internal KvmDirtyRings? DirtyRings { get; }
+    internal KvmDirtyRings? DirtyRings => Memory.Rings;
+
+    /// <summary>The guest's memory as the kernel has it.</summary>
+    internal KvmMemory Memory { get; }
+
+    /// <summary>Keeps the vCPUs out of the guest while its memory changes.</summary>
+    internal KvmHold Hold { get; }
 
     /// <summary>What the machine was created with.</summary>
     internal EngineMachineOptions Options { get; }
@@ -116,8 +121,8 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     internal static void CheckLimits(EngineMachineOptions options, Func<int, int> capability)
     {
         var slots = capability(KVM_CAP_NR_MEMSLOTS);
-        if (options.Memory.Ranges.Count > slots)
-            throw new HostException($"the machine's memory has {options.Memory.Ranges.Count} parts and the kernel's KVM maps at most {slots}; use the translator");
+        if (options.Memory.Regions.Count > slots)
+            throw new HostException($"the machine's memory has {options.Memory.Regions.Count} parts and the kernel's KVM maps at most {slots}; use the translator");
         var vcpus = capability(KVM_CAP_MAX_VCPUS);
         if (options.VcpuCount > vcpus)
             throw new HostException($"the kernel's KVM runs at most {vcpus} CPUs a machine, not {options.VcpuCount}; give the machine fewer");
@@ -143,34 +148,9 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     }
 
     /// <inheritdoc/>
-    public void SetDirtyPageLog(bool enabled)
-    {
-        if (enabled) DirtyRings?.Begin();
-        for (var slot = 0; slot < Options.Memory.Ranges.Count; slot++) MapSlot(slot, enabled);
-        if (!enabled) DirtyRings?.End();
-    }
-
-    /// <inheritdoc/>
-    public void TakeDirtyPages(int range, Span<ulong> bitmap)
-    {
-        var pages = Options.Memory.Ranges[range].Length / HostReservation.PageSize;
-        if ((ulong)bitmap.Length * 64 < pages) throw new ArgumentException("the bitmap is too short for the range", nameof(bitmap));
-        if (DirtyRings is not null)
-        {
-            DirtyRings.Take(range, bitmap);
-            return;
-        }
-        // Holds: the kernel writes one bit a page of the slot, rounded up to whole words, which the bitmap has.
-        fixed (ulong* words = bitmap)
-        {
-            var log = new kvm_dirty_log { slot = (uint)range, dirty_bitmap = (ulong)words };
-            Require(_machine.Request(KVM_GET_DIRTY_LOG, &log), "does not tell which pages were written");
-        }
-    }
-
-    /// <inheritdoc/>
     public void Dispose()
     {
+        Memory?.Leave();
         foreach (var vcpu in _vcpus) vcpu.Dispose();
         _machine?.Dispose();
         _system.Dispose();
@@ -179,22 +159,5 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IDirtyPageLog, IEngine
     private static void Require(int result, string what)
     {
         if (result < 0) throw new HostException($"the kernel's KVM {what} ({DeviceFile.Describe(-result)}); use the translator");
-    }
-
-    // Holds: the memory outlives the machine, whose owner gives parts back in reverse order.
-    private void MapSlot(int slot, bool logDirtyPages)
-    {
-        var range = Options.Memory.Ranges[slot];
-        var region = new kvm_userspace_memory_region
-        {
-            slot = (uint)slot,
-            flags = logDirtyPages ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-            guest_phys_addr = range.Start,
-            memory_size = range.Length,
-            userspace_addr = (ulong)Options.Memory.HostBase + range.Start,
-        };
-        var result = _machine.Request(KVM_SET_USER_MEMORY_REGION, &region);
-        if (result == -DeviceFile.NoSpace) throw new HostException("the kernel's KVM has no memory slot left for the machine; use the translator");
-        Require(result, $"does not map {range.Length >> 20} MiB of the machine's memory");
     }
 }

@@ -59,19 +59,33 @@ internal sealed unsafe partial class KvmVcpu
                 return VcpuExit.TripleFault;
             case KVM_EXIT_DEBUG:
                 return HandleDebug();
-            case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION && RunsOffMemory():
-                InjectInvalidOpcode();
+            case KVM_EXIT_INTERNAL_ERROR when _run->@internal.suberror == KVM_INTERNAL_ERROR_EMULATION && LackedMemory():
                 return null;
             default:
                 return Fail(FailureReport.Sentence(*_run, Index));
         }
     }
 
-    /// <summary>Whether the instruction at RIP is not all in RAM: what is fetched from elsewhere is all ones, which no instruction begins with.</summary>
+    /// <summary>Goes on where an instruction could not be carried out because it was not there. False: there is another reason.</summary>
+    private bool LackedMemory()
+    {
+        var off = RunsOffMemory();
+        // Memory came, went or became something else since the guest was entered, and maybe while that was looked at: try again.
+        if ((_changesSeen & 1) != 0 || _changesSeen != _machine.Memory.Changes) return true;
+        if (off) InjectInvalidOpcode();
+        return off;
+    }
+
+    /// <summary>Whether the instruction at RIP is not all in memory: what is fetched from elsewhere is all ones, which no instruction begins with.</summary>
     private bool RunsOffMemory()
     {
-        Span<byte> bytes = stackalloc byte[LongestInstruction];
-        return !TryReadLinear(LinearRip(), bytes);
+        var (address, left) = (LinearRip(), LongestInstruction);
+        while (left > 0)
+        {
+            if (!TryTranslate(address, left, out var physical, out var length) || !_machine.Memory.IsReadable(physical, length)) return true;
+            (address, left) = (address + (uint)length, left - length);
+        }
+        return false;
     }
 
     private void InjectInvalidOpcode()

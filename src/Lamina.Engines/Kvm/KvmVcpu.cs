@@ -33,7 +33,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
 
     private volatile ThreadInterrupt? _thread;
     private readonly EventLatch _events;
-    private int _inGuest;
+    private int _inGuest, _changesSeen;
     private ulong _tscOffset;
     private bool _disposed;
     private bool _tscStale = true;
@@ -123,6 +123,12 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         Wake();
     }
 
+    /// <summary>Whether its thread is in the guest, or about to be.</summary>
+    internal bool IsInGuest => Volatile.Read(ref _inGuest) != 0;
+
+    /// <summary>Has its thread leave the guest.</summary>
+    internal void CallOut() => Wake();
+
     /// <summary>Has the vCPU's thread look again: out of the guest, before it enters it, or out of its sleep.</summary>
     private void Wake()
     {
@@ -177,7 +183,14 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         var priority = _apic?.TaskPriority ?? 0;
         _run->cr8 = priority;
         // KVM_RUN takes a lock before it looks at immediate_exit, and so orders this store before that load.
-        Volatile.Write(ref _inGuest, 1);
+        Interlocked.Exchange(ref _inGuest, 1);
+        while (_machine.Hold.IsHeld)
+        {
+            Volatile.Write(ref _inGuest, 0);
+            _machine.Hold.Wait();
+            Interlocked.Exchange(ref _inGuest, 1);
+        }
+        _changesSeen = _machine.Memory.Changes;
         var result = _vcpu.Request(KVM_RUN);
         Volatile.Write(ref _inGuest, 0);
         (_unfinished, _readinessStale) = (false, false);

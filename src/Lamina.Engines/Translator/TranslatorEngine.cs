@@ -65,7 +65,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     {
         HostRequirements.Check();
         // The page table of PhysicalPages costs a byte of the host for each page of the guest's.
-        if (options.Memory.Ranges[^1].End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
+        if (options.Memory.End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
         _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });

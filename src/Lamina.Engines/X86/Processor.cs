@@ -43,7 +43,6 @@ internal sealed unsafe partial class Processor : IDisposable
         _mxcsrMask = _host.ReadMxcsrMask() & ~(_model.HasMisalignedSse ? 0 : MxcsrMisaligned);
         _memory = options.Memory;
         _ramBase = (byte*)options.Memory.HostBase;
-        _ram = [.. options.Memory.Ranges];
         _paravirtualClock = new ParavirtualClock(options.Memory, options.Clock);
         _plainMsrs = new PlainMsrs(_model.Vendor);
         _memoryTypes = new MemoryTypeRanges(_model.PhysicalAddressBits);

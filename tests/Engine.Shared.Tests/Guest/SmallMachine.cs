@@ -50,6 +50,9 @@ internal sealed class SmallMachine : IDisposable
 
     internal GuestMemory Memory { get; }
 
+    /// <summary>What answers to addresses that are no memory.</summary>
+    internal Bus Mmio => _mmio;
+
     internal IReadOnlyList<IVcpu> Vcpus { get; }
 
     internal IVcpu Vcpu => Vcpus[0];
@@ -110,6 +113,14 @@ internal sealed class SmallMachine : IDisposable
             EngineKind.SkipInQemu("lets interrupts in between STI and HLT, because VMRUN forgets the interrupt shadow (before QEMU 9.1)");
         Assert.True(exit == VcpuExit.Kicked && _ended, $"the program did not come to its end: {exit} {Vcpu.Failure} at {State().Rip:x}");
         return State();
+    }
+
+    /// <summary>Runs vCPU 0 from a state to the end of its program, while things are done on other threads.</summary>
+    internal void Run(VcpuState from, params Action[] beside)
+    {
+        var tasks = beside.Select(action => Task.Run(action)).ToArray();
+        Run(from);
+        Task.WhenAll(tasks).GetAwaiter().GetResult();
     }
 
     /// <summary>Goes on until somebody kicks, or the program does not go on by itself.</summary>

@@ -93,7 +93,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <param name="global">Survives <see cref="FlushLocal"/>.</param>
     public void Fill(ulong linear, ulong addend, bool write, bool global)
     {
-        if (Head->LocalCount + Head->GlobalCount >= Slot.LogEntries) FlushTables();
+        if (Head->LocalCount + Head->GlobalCount >= Slot.LogEntries) ForgetPages();
         var page = PageOf(linear);
         ReadTable[page] = addend;
         if (write) WriteTable[-1 - (long)page] = addend;
@@ -118,7 +118,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Forgets everything, the jump cache too.</summary>
     public void FlushAll()
     {
-        FlushTables();
+        ForgetPages();
         Jumps.Clear();
     }
 
@@ -127,7 +127,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         if (_drops + Head->LocalCount >= DropsBeforeReturn)
         {
-            FlushTables();
+            ForgetPages();
         }
         else
         {
@@ -162,7 +162,8 @@ internal sealed unsafe class AddressRegion : IDisposable
     // 48-bit canonical linear address of a page number.
     private static ulong LinearOf(ulong page) => (ulong)((long)(page << 28) >> 16);
 
-    private void FlushTables()
+    /// <summary>Forgets all pages. Code is found where it was.</summary>
+    public void ForgetPages()
     {
         _drops += Head->LocalCount + Head->GlobalCount;
         if (_drops >= DropsBeforeReturn)

@@ -1,5 +1,6 @@
-// What the translator knows of guest-physical pages: which are RAM (a byte each, read by the page-walk stub) and which
-// hold translated code, down to granules of 64 bytes, so that stores beside code in one page do not cost translations.
+// What the translator knows of guest-physical pages, a byte each: which are memory, and whether stores to them must be seen. The
+// page-walk stub reads these two. Which hold translated code is known down to granules of 64 bytes, so that stores beside code in one
+// page do not cost translations. The store's gate guards changes; who only looks takes no lock, and looks again where it matters.
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Code;
 using Lamina.Host;
@@ -8,7 +9,8 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe class PhysicalPages : IDisposable
 {
-    private const byte Ram = 1, Code = 2;
+    // Watched follows from the others: generated code makes no store to the page in place.
+    private const byte Memory = 1, Watched = 2, Code = 4, ReadOnly = 8, Logged = 16;
 
     // What is changed more often is made anew each time.
     private const int MostSeeks = 16;
@@ -28,25 +30,73 @@ internal sealed unsafe class PhysicalPages : IDisposable
         public int Seeks;
     }
 
-    public PhysicalPages(GuestMemory memory)
+    /// <summary>Makes a table in which nothing is memory.</summary>
+    /// <param name="end">The first address at which there can never be memory.</param>
+    public PhysicalPages(ulong end)
     {
-        Count = memory.Ranges[^1].End >> 12;
+        Count = end >> 12;
         _info = HostReservation.Reserve(Count);
         _info.MapAnonymous(0, (Count + 4095) & ~4095ul);
         _bytes = (byte*)_info.Address;
-        foreach (var range in memory.Ranges)
-            new Span<byte>(_bytes + (range.Start >> 12), checked((int)(range.Length >> 12))).Fill(Ram);
     }
 
     /// <summary>Number of pages in the table.</summary>
     public ulong Count { get; }
 
-    /// <summary>The table, for the page-walk stub: 1 RAM, 2 translated code.</summary>
+    /// <summary>The table, for the page-walk stub: 1 memory, 2 stores must be seen.</summary>
     public ulong Table => (ulong)_bytes;
 
-    public bool IsRam(ulong physical) => physical >> 12 < Count && (_bytes[physical >> 12] & Ram) != 0;
+    /// <summary>Whether loads are memory's.</summary>
+    public bool IsMemory(ulong physical) => (Of(physical) & Memory) != 0;
 
-    public bool HasCode(ulong physical) => physical >> 12 < Count && (_bytes[physical >> 12] & Code) != 0;
+    /// <summary>Whether loads and stores are memory's.</summary>
+    public bool IsRam(ulong physical) => (Of(physical) & (Memory | ReadOnly)) == Memory;
+
+    /// <summary>Whether generated code may not store there in place.</summary>
+    public bool IsWatched(ulong physical) => (Of(physical) & Watched) != 0;
+
+    /// <summary>Says what a range is: whole pages, which hold no code but what stays good.</summary>
+    /// <param name="range">Where.</param>
+    /// <param name="kind">What; null: no memory.</param>
+    public void SetKind(MemoryRange range, MemoryKind? kind)
+    {
+        for (var number = range.Start >> 12; number < range.End >> 12; number++)
+        {
+            byte flags = kind switch { MemoryKind.Ram => Memory, MemoryKind.Rom => Memory | ReadOnly, _ => 0 };
+            Set(number, flags | _bytes[number] & Code);
+        }
+    }
+
+    /// <summary>Opens a page to stores in place. False, with nothing changed, where more than the log wants to see them.</summary>
+    public bool TryOpen(ulong physical)
+    {
+        var number = physical >> 12;
+        if ((_bytes[number] & (Memory | Code | ReadOnly)) != Memory) return false;
+        Set(number, _bytes[number] & ~Logged);
+        return true;
+    }
+
+    /// <summary>Has the stores to a page seen, for the log.</summary>
+    public void Close(ulong physical) => Set(physical >> 12, _bytes[physical >> 12] | Logged);
+
+    /// <summary>The same for what two ranges have in common.</summary>
+    public void Close(MemoryRange range, MemoryRange within)
+    {
+        var end = Math.Min(range.End, within.End);
+        for (var page = Math.Max(range.Start, within.Start); page < end; page += 4096) Close(page);
+    }
+
+    /// <summary>The log has no wish any more as to the pages of a range.</summary>
+    public void OpenAll(MemoryRange range)
+    {
+        for (var number = range.Start >> 12; number < range.End >> 12; number++) Set(number, _bytes[number] & ~Logged);
+    }
+
+    private byte Of(ulong physical) => physical >> 12 < Count ? _bytes[physical >> 12] : (byte)0;
+
+    private bool HasCode(ulong physical) => (Of(physical) & Code) != 0;
+
+    private void Set(ulong number, int flags) => _bytes[number] = (byte)(flags & ~Watched | ((flags & (Code | ReadOnly | Logged)) != 0 ? Watched : 0));
 
     /// <summary>Records that a page is about to have code.</summary>
     /// <returns>False if it was known already; else rights to store in place must be taken away.</returns>
@@ -55,7 +105,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
         var number = physical >> 12;
         if ((_bytes[number] & Code) != 0) return false;
         _ = _code.TryAdd(number, new CodePage());
-        _bytes[number] |= Code;
+        Set(number, _bytes[number] | Code);
         return true;
     }
 
@@ -82,7 +132,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
         code.Granules |= GranulesOf(block, page);
     }
 
-    /// <summary>Whether any page of a range is marked; takes no lock.</summary>
+    /// <summary>Whether any page of a range is marked for code; takes no lock.</summary>
     public bool AnyCode(ulong physical, ulong length)
     {
         for (var page = physical & ~0xffful; page < physical + length; page += 4096)
@@ -118,7 +168,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
     /// <summary>Forgets all code.</summary>
     public void Clear()
     {
-        foreach (var number in _code.Keys) _bytes[number] &= Ram;
+        foreach (var number in _code.Keys) Set(number, _bytes[number] & ~Code);
         _code.Clear();
     }
 
@@ -141,7 +191,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
         page.Granules = 0;
         foreach (var block in page.Blocks) page.Granules |= GranulesOf(block, physical & ~0xffful);
         // A page that is used for something else by now may be stored to in place again.
-        if (page.Blocks.Count == 0) _bytes[physical >> 12] = Ram;
+        if (page.Blocks.Count == 0) Set(physical >> 12, _bytes[physical >> 12] & ~Code);
     }
 
     /// <summary>Whether a block's translation relies on bytes of a range within one page.</summary>

@@ -40,7 +40,10 @@ internal sealed unsafe class TranslationStore : IDisposable
         Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: archive != null);
         _index = new BlockIndex(Buffer);
         Stubs = new Stubs(Buffer);
-        Pages = new PhysicalPages(memory);
+        Pages = new PhysicalPages(memory.End);
+        Rights = new PageRights(this, memory.Writes);
+        memory.Follow(Rights);
+        memory.Writes.Attach(Rights);
         _emitter = new BlockEmitter(Buffer, Stubs.Addresses, Neighbour);
         if (archive != null) Archivist = new Archivist(this, memory, archive, settings.ArchiveWorthwhileBytes);
     }
@@ -56,6 +59,9 @@ internal sealed unsafe class TranslationStore : IDisposable
     public Stubs Stubs { get; }
 
     public PhysicalPages Pages { get; }
+
+    /// <summary>What may be done in place, by the memory's map and its log.</summary>
+    public PageRights Rights { get; }
 
     /// <summary>Keeps translations from one run to the next; null: nobody does.</summary>
     public Archivist? Archivist { get; }
@@ -129,7 +135,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         if (_guest.End == BlockEnd.NeedsNextPage)
         {
             second = nextPhysical(linear);
-            if (second == ulong.MaxValue || !Pages.IsRam(second)) return null;
+            if (second == ulong.MaxValue || !Pages.IsMemory(second)) return null;
             CopyPage(second, 1);
             source.NextPage = _pages + PageSize;
             _guest.Read(source, identity.Key, limit);
@@ -222,12 +228,11 @@ internal sealed unsafe class TranslationStore : IDisposable
     public int FarLinkTo(Block target, ulong linear, ulong fromPage, int slow) =>
         LandingPad.EmitFarLink(Buffer, fromPage, target, linear, PadFor(target, linear), Buffer.Executable(slow));
 
-    /// <summary>A range of guest memory was written: makes the blocks that depend on it stale.</summary>
+    /// <summary>A range of guest memory was written, so that all see it: makes the blocks that depend on it stale.</summary>
     public void NoteWritten(ulong physical, ulong length)
     {
         if (length == 0) return;
-        // The bytes are there before the marks are looked at; who translates sets the mark before it reads the bytes.
-        Interlocked.MemoryBarrier();
+        // The bytes are seen before the marks are looked at; who translates sets the mark before it reads the bytes.
         if (!Pages.AnyCode(physical, length)) return;
         lock (Gate)
         {
@@ -292,6 +297,8 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public void Dispose()
     {
+        _memory.Writes.Detach(Rights);
+        _memory.Unfollow(Rights);
         Archivist?.Dispose();
         Buffer.Dispose();
         Pages.Dispose();

@@ -7,6 +7,11 @@ namespace Lamina.Engines.Translator.Runtime;
 internal sealed unsafe partial class TranslatorVcpu
 {
     private long _useCount;
+    private int _stopsSeen;
+    private volatile bool _pagesStale;
+
+    // What is resumed makes an access at a place that its handler found in RAM.
+    private bool _resumesInPlace;
 
     // What the jump caches counted that are gone.
     private long _releasedReplaced, _releasedClears;
@@ -84,7 +89,48 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <inheritdoc/>
     public void RamWritten(ulong physical, int length)
     {
+        Interlocked.MemoryBarrier();
+        _memory.Writes.Mark(physical, (ulong)length);
         _store.NoteWritten(physical, (ulong)length);
+    }
+
+    /// <summary>Pages' addresses are void, all of them: they are forgotten before generated code runs again. While all are stopped.</summary>
+    public void ForgetPages() => _pagesStale = true;
+
+    /// <summary>Waits until generated code may be entered. False: what it was to do there is to be done anew, from the instruction's beginning.</summary>
+    private bool EnterWorld()
+    {
+        while (true)
+        {
+            _store.World.Enter(this);
+            if (_stopsSeen == _store.World.Stops) break;
+            MoveTo(VcpuPlace.Handling);
+            if (IsOvertaken()) return false;
+        }
+        _resumesInPlace = false;
+        return true;
+    }
+
+    /// <summary>
+    /// All were stopped since this vCPU was in generated code last. Then rights that a handler found may be gone; before the access is
+    /// made with them they are found anew, as after a TLB's invalidation by another processor.
+    /// </summary>
+    private bool IsOvertaken()
+    {
+        _stopsSeen = _store.World.Stops;
+        if (_pagesStale)
+        {
+            // Whoever sets it again stops all once more.
+            _pagesStale = false;
+            Interlocked.MemoryBarrier();
+            _closed.ForgetPages();
+            _open.ForgetPages();
+            foreach (var region in _users) region?.ForgetPages();
+        }
+        if (!_resumesInPlace) return false;
+        _resumesInPlace = false;
+        _resume = 0;
+        return true;
     }
 
     /// <summary>Stores to a page must be seen from now on.</summary>

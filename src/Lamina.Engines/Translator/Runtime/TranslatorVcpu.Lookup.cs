@@ -109,12 +109,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.TryFetch(linear, out var translation)) return null;
         var physical = translation.PhysicalPage | linear & 0xfff;
         _lastFetchGlobal = translation.Global;
-        if (!_store.Pages.IsRam(physical))
-        {
-            // Nothing answers there but, at most, a device: the bus reads as ones, and FF FF is no instruction.
-            _processor.RaiseInvalidOpcode();
-            return null;
-        }
+        if (!_store.Pages.IsMemory(physical)) return NoCode();
         var identity = IdentityOf(physical, linear);
         var block = _store.Find(identity);
         if (block is { CrossesPage: true } && NextPhysical(linear) != block.SecondPage)
@@ -125,6 +120,8 @@ internal sealed unsafe partial class TranslatorVcpu
         if (block != null) return block;
         lock (_store.Gate)
         {
+            // What is there may have changed meanwhile.
+            if (!_store.Pages.IsMemory(physical)) return NoCode();
             // Another vCPU may have been faster.
             block = _store.Find(identity) ?? _store.Translate(identity, linear, _nextPhysical);
             _generation = _store.Generation;
@@ -132,6 +129,13 @@ internal sealed unsafe partial class TranslatorVcpu
         // The bytes behind the page could not be fetched: that fault is the instruction's.
         if (block == null) _ = _processor.TryFetch((linear & ~0xffful) + 4096, out _);
         return block;
+    }
+
+    // Nothing answers there but, at most, a device: the bus reads as ones, and FF FF is no instruction.
+    private Block? NoCode()
+    {
+        _processor.RaiseInvalidOpcode();
+        return null;
     }
 
     private bool _lastFetchGlobal, _trapFlagAtEntry;

@@ -105,6 +105,13 @@ internal sealed unsafe partial class TranslatorVcpu
         _midInstruction = true;
     }
 
+    /// <summary>The same, to make the access in place, which holds as long as nobody takes that right away: see <see cref="IsOvertaken"/>.</summary>
+    private void ResumeInPlace(int offset)
+    {
+        ResumeAt(offset);
+        _resumesInPlace = true;
+    }
+
     // ---- memory ----
 
     private bool HandleRead(in Site site)
@@ -115,10 +122,10 @@ internal sealed unsafe partial class TranslatorVcpu
         if (InOnePage(linear, size) && !_processor.HasDataBreakpoints)
         {
             if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
-            if (_store.Pages.IsRam(page.PhysicalPage))
+            if (_store.Pages.IsMemory(page.PhysicalPage))
             {
                 Fill(linear, page, page.Writable && page.Dirty);
-                ResumeAt(site.Resume);
+                ResumeInPlace(site.Resume);
                 return true;
             }
         }
@@ -171,10 +178,10 @@ internal sealed unsafe partial class TranslatorVcpu
             var physical = page.PhysicalPage | linear & 0xfff;
             if (_store.Pages.IsRam(physical) && !_processor.HasDataBreakpoints)
             {
-                if (!_store.Pages.HasCode(physical))
+                if (_store.Rights.TryOpen(physical))
                 {
                     Fill(linear, page, write: true);
-                    ResumeAt(site.Resume);
+                    ResumeInPlace(site.Resume);
                     return true;
                 }
                 if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
@@ -190,7 +197,8 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             return StepOver();
         }
-        if (site.Reads && _store.World.Vcpus.Count > 1 && IsLocked()) HoldWorld();
+        // A device answers to each access by itself; it may take locks, and may change what lies where.
+        if (site.Reads && _store.World.Vcpus.Count > 1 && IsInRam(_storePlace, size) && IsLocked()) HoldWorld();
         var bounce = BounceFor(linear);
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
         _storeLinear = linear;
@@ -200,6 +208,9 @@ internal sealed unsafe partial class TranslatorVcpu
         ResumeAt(site.Copy);
         return true;
     }
+
+    private bool IsInRam(in StorePlace place, int size) =>
+        _store.Pages.IsRam(place.FirstPage) && (InOnePage(place.Linear, size) || _store.Pages.IsRam(place.SecondPage));
 
     private bool IsLocked() =>
         TryDecodeCurrent(out var instruction) && ((instruction.Traits & InstructionTraits.Lock) != 0 || instruction.Id == InstructionId.Xchg);
@@ -311,11 +322,11 @@ internal sealed unsafe partial class TranslatorVcpu
         Span<byte> bytes = stackalloc byte[16];
         var linear = LinearRip;
         instruction = default;
-        if (!_processor.TryFetch(linear, out var page) || !_store.Pages.IsRam(page.PhysicalPage)) return false;
+        if (!_processor.TryFetch(linear, out var page) || !_store.Pages.IsMemory(page.PhysicalPage)) return false;
         var here = Math.Min(16, 4096 - (int)(linear & 0xfff));
         new ReadOnlySpan<byte>((byte*)_memory.HostBase + (page.PhysicalPage | linear & 0xfff), here).CopyTo(bytes);
         var length = here;
-        if (here < 16 && _processor.TryFetch(linear + (ulong)here, out page) && _store.Pages.IsRam(page.PhysicalPage))
+        if (here < 16 && _processor.TryFetch(linear + (ulong)here, out page) && _store.Pages.IsMemory(page.PhysicalPage))
         {
             new ReadOnlySpan<byte>((byte*)_memory.HostBase + page.PhysicalPage, 16 - here).CopyTo(bytes[here..]);
             length = 16;
@@ -329,14 +340,14 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.Is64Bit) linear = (uint)linear;
         if (page.PageSize > 4096) ((byte*)_largeMap.Address)[linear << 16 >> 37] = page.PageSize > 1 << 22 ? (byte)2 : (byte)1;
         var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
-        write = write && !_store.Pages.HasCode(page.PhysicalPage);
+        write = write && !_store.Pages.IsWatched(page.PhysicalPage);
         _region.Fill(linear, addend, write, page.Global);
         _area->Scratch1 = addend;
         if (!write) return;
         _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));
-        // Another vCPU may have translated code there meanwhile: either it sees the hint, or the mark is seen here.
+        // Another thread may have the page watched meanwhile: either it sees the hint, or the mark is seen here.
         Interlocked.MemoryBarrier();
-        if (_store.Pages.HasCode(page.PhysicalPage)) _region.Protect(AddressRegion.PageOf(linear), _area->RamBase + page.PhysicalPage);
+        if (_store.Pages.IsWatched(page.PhysicalPage)) _region.Protect(AddressRegion.PageOf(linear), _area->RamBase + page.PhysicalPage);
     }
 
     private bool HandleSegment(in Site site)
@@ -484,8 +495,8 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool TryFillPage(ulong linear, int size, AccessKind kind)
     {
         if (!Canonical(linear) || !InOnePage(linear, size)) return false;
-        if (!_processor.TryTranslate(linear, kind, _cpu->Cpl == 3, out var page) || !_store.Pages.IsRam(page.PhysicalPage)) return false;
-        if (kind == AccessKind.Write && _store.Pages.HasCode(page.PhysicalPage)) return false;
+        if (!_processor.TryTranslate(linear, kind, _cpu->Cpl == 3, out var page) || !_store.Pages.IsMemory(page.PhysicalPage)) return false;
+        if (kind == AccessKind.Write && !_store.Rights.TryOpen(page.PhysicalPage)) return false;
         Fill(linear, page, kind == AccessKind.Write);
         return true;
     }

@@ -198,7 +198,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             _midInstruction = false;
-            _store.World.Enter(this);
+            if (!EnterWorld()) continue;
             _time?.Enter();
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _time?.Leave(kind);

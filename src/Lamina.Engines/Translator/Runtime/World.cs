@@ -22,12 +22,15 @@ internal sealed class World
     private readonly List<TranslatorVcpu> _vcpus = [];
     private readonly ManualResetEventSlim _go = new(true);
     private readonly Lock _parking = new();
-    private volatile int _stopper;
+    private volatile int _stopper, _stops;
     private volatile bool _parks;
     private int _depth;
 
     /// <summary>The vCPUs; complete before the first of them runs.</summary>
     public IReadOnlyList<TranslatorVcpu> Vcpus => _vcpus;
+
+    /// <summary>Counts how often all were held out of generated code by <see cref="Stop"/>.</summary>
+    public int Stops => _stops;
 
     public void Add(TranslatorVcpu vcpu) => _vcpus.Add(vcpu);
 
@@ -72,6 +75,7 @@ internal sealed class World
     public void Resume()
     {
         if (--_depth > 0) return;
+        _stops++;
         _stopper = 0;
         _go.Set();
     }

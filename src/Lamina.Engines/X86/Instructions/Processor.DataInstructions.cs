@@ -88,7 +88,11 @@ internal sealed unsafe partial class Processor
         else
         {
             if (!TryLinearizeForUpdate(in i, size, out var linear) || !TryPinForUpdate(linear, size, out var host)) return Outcome.Fault;
-            if (host != null) memory = AtomicExchange(host, size, register);
+            if (host != null)
+            {
+                memory = AtomicExchange(host, size, register);
+                Updated(linear, host, size);
+            }
             else if (!TryReadLinear(linear, size, out memory) || !TryWriteLinear(linear, size, register)) return Outcome.Fault;
         }
         WriteRegisterOperand(in i, i.Reg, size, memory);

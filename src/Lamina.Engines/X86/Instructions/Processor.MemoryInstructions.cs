@@ -42,7 +42,11 @@ internal sealed unsafe partial class Processor
         {
             if (!TryLinearize(i.Segment, offset, size, write: true, out var linear) || !CheckAlignment(linear, size)
                 || !TryPinForUpdate(linear, size, out var host)) return Outcome.Fault;
-            if (host != null) old = AtomicBitUpdate(host, size, bit, operation);
+            if (host != null)
+            {
+                old = AtomicBitUpdate(host, size, bit, operation);
+                Updated(linear, host, size);
+            }
             else if (!TryReadLinear(linear, size, out old) || !TryWriteLinear(linear, size, ChangeBit(old, bit, operation))) return Outcome.Fault;
         }
         Context->ArithmeticFlags = (Context->ArithmeticFlags & ~Rflags.CF) | ((old & bit) != 0 ? Rflags.CF : 0);
@@ -92,7 +96,11 @@ internal sealed unsafe partial class Processor
         var expected = (uint)Context->Gpr[GprIndex.Rax] | Context->Gpr[GprIndex.Rdx] << 32;
         var wanted = (uint)Context->Gpr[GprIndex.Rbx] | Context->Gpr[GprIndex.Rcx] << 32;
         ulong found;
-        if (host != null) found = Interlocked.CompareExchange(ref *(ulong*)host, wanted, expected);
+        if (host != null)
+        {
+            found = Interlocked.CompareExchange(ref *(ulong*)host, wanted, expected);
+            Updated(linear, host, 8);
+        }
         else if (!TryReadLinear(linear, 8, out found) || !TryWriteLinear(linear, 8, found == expected ? wanted : found)) return Outcome.Fault;
         if (found != expected)
         {
@@ -114,7 +122,11 @@ internal sealed unsafe partial class Processor
         var expected = new UInt128(high, low);
         var wanted = new UInt128(Context->Gpr[GprIndex.Rcx], Context->Gpr[GprIndex.Rbx]);
         var found = expected;
-        if (host != null) _host.CompareExchange(host, ref found, wanted);
+        if (host != null)
+        {
+            _host.CompareExchange(host, ref found, wanted);
+            Updated(linear, host, 16);
+        }
         else
         {
             if (!TryReadLinear(linear, 8, out var foundLow) || !TryReadLinear(linear + 8, 8, out var foundHigh)) return Outcome.Fault;

@@ -123,7 +123,7 @@ internal sealed unsafe partial class Processor
         if (!TryLinearize(segment, last, (int)size, write, out var lastLinear) || lastLinear != (down ? linear - span : linear + span)) return Not();
         if (!TryTranslate(linear, kind, AccessMode.Current, out var page)) return Not();
         physical = page.PhysicalPage | inPage;
-        return HostPointer(down ? physical - span : physical, (int)(span + size)) != null;
+        return HostPointer(down ? physical - span : physical, (int)(span + size), write) != null;
 
         // Whoever does the element by itself raises the fault.
         bool Not()

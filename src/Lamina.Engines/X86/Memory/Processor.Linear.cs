@@ -105,7 +105,7 @@ internal sealed unsafe partial class Processor
 
     /// <summary>
     /// The host address of an operand that is read and written, for host atomics; null (and true) where it crosses a page
-    /// or is not RAM. Write permission is checked, and the dirty bit set.
+    /// or is not RAM. Write permission is checked, and the dirty bit set. Who has updated it calls <see cref="Updated"/>.
     /// </summary>
     private bool TryPinForUpdate(ulong linear, int size, out byte* host)
     {
@@ -113,15 +113,15 @@ internal sealed unsafe partial class Processor
         if (!TryProbe(linear, size, AccessKind.Write)) return false;
         if ((linear & 0xfff) + (ulong)size > PageSize) return true;
         if (!TryTranslate(linear, AccessKind.Write, AccessMode.Current, out var page)) return false;
-        host = HostPointer(page.PhysicalPage | (linear & 0xfff), size);
-        if (host != null) NoteUpdate(linear, page.PhysicalPage | (linear & 0xfff), size);
+        host = HostPointer(page.PhysicalPage | (linear & 0xfff), size, write: true);
         return true;
     }
 
-    private void NoteUpdate(ulong linear, ulong physical, int size)
+    /// <summary>What <see cref="TryPinForUpdate"/> found was stored to.</summary>
+    private void Updated(ulong linear, byte* host, int size)
     {
         if (HasDataBreakpoints) NoteDataAccess(linear, size, write: true);
-        _cache.RamWritten(physical, size);
+        _cache.RamWritten((ulong)(host - _ramBase), size);
     }
 
     /// <summary>Reads for a debugger: no rights, no faults.</summary>

@@ -1,4 +1,4 @@
-// Guest-physical accesses: RAM directly, the vCPU's own xAPIC page, and the bus for all else.
+// Guest-physical accesses: memory directly, the vCPU's own xAPIC page, and the bus for all else.
 using System.Runtime.CompilerServices;
 using Lamina.Core.Memory;
 
@@ -8,12 +8,12 @@ internal sealed unsafe partial class Processor
 {
     private readonly GuestMemory _memory;
     private readonly byte* _ramBase;
-    private readonly MemoryRange[] _ram;
 
-    /// <summary>The host address of guest RAM, or null where a byte of the range is not RAM.</summary>
-    public byte* HostPointer(ulong physical, int length)
+    /// <summary>The host address of guest memory, or null where loads, or stores, of a byte of the range are not memory's.</summary>
+    public byte* HostPointer(ulong physical, int length, bool write)
     {
-        foreach (ref readonly var range in _ram.AsSpan())
+        var view = _memory.View;
+        foreach (ref readonly var range in (write ? view.Writable : view.Readable).AsSpan())
             if (physical - range.Start < range.Length && (ulong)length <= range.Length - (physical - range.Start)) return _ramBase + physical;
         return null;
     }
@@ -21,7 +21,7 @@ internal sealed unsafe partial class Processor
     /// <summary>Reads guest-physical memory; does not cross a page.</summary>
     private void ReadPhysical(ulong physical, Span<byte> data)
     {
-        var host = HostPointer(physical, data.Length);
+        var host = HostPointer(physical, data.Length, write: false);
         if (host != null) CopyFromRam(host, data);
         else ReadDevice(physical, data);
     }
@@ -29,7 +29,7 @@ internal sealed unsafe partial class Processor
     /// <summary>Writes guest-physical memory; does not cross a page.</summary>
     private void WritePhysical(ulong physical, ReadOnlySpan<byte> data)
     {
-        var host = HostPointer(physical, data.Length);
+        var host = HostPointer(physical, data.Length, write: true);
         if (host != null)
         {
             CopyToRam(host, data);
@@ -41,7 +41,7 @@ internal sealed unsafe partial class Processor
     /// <summary>One 32- or 64-bit paging-structure entry or other aligned word; all ones where nothing answers.</summary>
     private T ReadPhysical<T>(ulong physical) where T : unmanaged
     {
-        var host = HostPointer(physical, sizeof(T));
+        var host = HostPointer(physical, sizeof(T), write: false);
         if (host != null) return Unsafe.ReadUnaligned<T>(host);
         Unsafe.SkipInit(out T value);
         ReadDevice(physical, new Span<byte>(&value, sizeof(T)));

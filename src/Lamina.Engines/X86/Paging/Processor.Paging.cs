@@ -236,7 +236,7 @@ internal sealed unsafe partial class Processor
     private bool TryUpdateEntry(ulong at, ulong old, ulong wanted, bool wide, bool force)
     {
         var size = wide ? 8 : 4;
-        var host = HostPointer(at, size);
+        var host = HostPointer(at, size, write: true);
         if (host == null)
         {
             WriteDevice(at, new ReadOnlySpan<byte>(&wanted, size));

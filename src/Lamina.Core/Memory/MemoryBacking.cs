@@ -1,0 +1,107 @@
+// What holds the bytes of a region of guest memory on the host. A backing is a value that regions share: each time a region is
+// put somewhere, its backing is mapped there.
+using Lamina.Host;
+
+namespace Lamina.Core.Memory;
+
+/// <summary>What holds a region's bytes.</summary>
+public abstract class MemoryBacking
+{
+    private const string WholePages = "memory is mapped by whole pages";
+
+    private MemoryBacking()
+    {
+    }
+
+    /// <summary>The process's own memory, zero each time that the region is put somewhere.</summary>
+    public static MemoryBacking Anonymous { get; } = new Own();
+
+    /// <summary>A memfd: its bytes stay when the region moves, and others that map it see every store.</summary>
+    /// <param name="memory">It; the caller's, and open as long as regions that are backed by it can move.</param>
+    /// <param name="offset">Where in it the region begins, in bytes: whole pages.</param>
+    public static MemoryBacking Shared(SharedMemory memory, ulong offset = 0)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        if (!memory.IsWritable) throw new ArgumentException("a file that was opened to be read cannot be shared; make a private copy", nameof(memory));
+        return new SharedPart(memory, Checked(offset));
+    }
+
+    /// <summary>
+    /// A copy of a memfd's or a file's bytes that is made page by page as they are stored to. Each time that the region is put
+    /// somewhere it begins with the bytes that are there then; pages that were not stored to may show later changes.
+    /// </summary>
+    /// <param name="memory">It; the caller's, and open as long as regions that are backed by it can move. See <see cref="SharedMemory.Open"/> on files.</param>
+    /// <param name="offset">Where in it the region begins, in bytes: whole pages.</param>
+    public static MemoryBacking PrivateCopy(SharedMemory memory, ulong offset = 0)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        return new CopyOfPart(memory, Checked(offset));
+    }
+
+    /// <summary>The same from further behind: for regions that lie one behind the other in one file.</summary>
+    /// <param name="offset">Bytes: whole pages.</param>
+    public abstract MemoryBacking At(ulong offset);
+
+    /// <summary>How long a region can be.</summary>
+    internal abstract ulong Length { get; }
+
+    /// <summary>Maps it.</summary>
+    /// <exception cref="HostException">The host refuses.</exception>
+    internal abstract void Map(HostReservation place, ulong start, ulong length);
+
+    /// <summary>Makes whole pages of a mapping zero, and gives the host back what it can.</summary>
+    internal abstract void Zero(HostReservation place, ulong start, ulong length);
+
+    private static ulong Checked(ulong offset) =>
+        offset % HostReservation.PageSize == 0 ? offset : throw new ArgumentException(WholePages, nameof(offset));
+
+    private static ulong Behind(SharedMemory memory, ulong offset) => offset < memory.Length ? memory.Length - offset : 0;
+
+    private sealed class Own : MemoryBacking
+    {
+        internal override ulong Length => ulong.MaxValue;
+
+        public override MemoryBacking At(ulong offset) => this;
+
+        internal override void Map(HostReservation place, ulong start, ulong length) => place.MapAnonymous(start, length, hugePages: true);
+
+        internal override void Zero(HostReservation place, ulong start, ulong length) => place.Discard(start, length);
+    }
+
+    private sealed class SharedPart(SharedMemory memory, ulong offset) : MemoryBacking
+    {
+        internal override ulong Length => Behind(memory, offset);
+
+        public override MemoryBacking At(ulong more) => new SharedPart(memory, offset + Checked(more));
+
+        internal override void Map(HostReservation place, ulong start, ulong length)
+        {
+            place.MapShared(start, length, memory, offset, MappingAccess.ReadWrite);
+            place.PreferHugePages(start, length);
+        }
+
+        internal override void Zero(HostReservation place, ulong start, ulong length) => place.DiscardShared(start, length);
+    }
+
+    private sealed class CopyOfPart(SharedMemory memory, ulong offset) : MemoryBacking
+    {
+        internal override ulong Length => Behind(memory, offset);
+
+        public override MemoryBacking At(ulong more) => new CopyOfPart(memory, offset + Checked(more));
+
+        internal override void Map(HostReservation place, ulong start, ulong length) => place.MapPrivate(start, length, memory, offset);
+
+        // Discarded pages would be the file's again. Other memory takes the place of large pieces, as long as the host lets a process
+        // have so many mappings.
+        internal override void Zero(HostReservation place, ulong start, ulong length)
+        {
+            if (length < HostReservation.HugePageSize || !place.TryMapAnonymous(start, length, hugePages: true)) Clear(place, start, length);
+        }
+
+        private static void Clear(HostReservation place, ulong start, ulong length)
+        {
+            const ulong LongestSpan = 1 << 30;
+            for (ulong done = 0; done < length; done += LongestSpan) place.Slice(start + done, (int)Math.Min(length - done, LongestSpan)).Clear();
+        }
+    }
+}

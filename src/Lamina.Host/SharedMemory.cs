@@ -1,0 +1,85 @@
+// Bytes with a descriptor, which can be mapped at several places and by several processes: a memfd, or a file that is only read.
+// Reservations map them (HostReservation); a mapping outlives the descriptor.
+using Lamina.Host.Interop;
+using Lamina.Host.Io;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lamina.Host;
+
+/// <summary>What a mapping of shared memory may be used for.</summary>
+public enum MappingAccess
+{
+    /// <summary>Loads only.</summary>
+    Read,
+
+    /// <summary>Loads and stores.</summary>
+    ReadWrite,
+
+    /// <summary>Loads and instruction fetches.</summary>
+    ReadExecute,
+}
+
+/// <summary>Memory that can be mapped at several places (a memfd), or a file to map private copies of.</summary>
+public sealed class SharedMemory : IDisposable
+{
+    private readonly SafeFileHandle _handle;
+
+    private SharedMemory(SafeFileHandle handle, ulong length, bool isWritable) => (_handle, Length, IsWritable) = (handle, length, isWritable);
+
+    /// <summary>Length in bytes.</summary>
+    public ulong Length { get; }
+
+    /// <summary>Whether it can be mapped for stores that others see: not a file that was opened.</summary>
+    public bool IsWritable { get; }
+
+    internal int Descriptor
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+            return (int)_handle.DangerousGetHandle();
+        }
+    }
+
+    /// <summary>
+    /// Creates zero-filled memory of <paramref name="length"/> bytes, populated as it is touched. It cannot become shorter, whoever
+    /// gets its descriptor: a mapping always has memory behind it.
+    /// </summary>
+    /// <exception cref="HostException">The host refuses.</exception>
+    public static SharedMemory Create(string name, ulong length)
+    {
+        var descriptor = Libc.memfd_create(name, Libc.MFD_CLOEXEC | Libc.MFD_ALLOW_SEALING);
+        if (descriptor < 0) throw HostException.FromErrno("cannot create a memory file");
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (Libc.ftruncate(descriptor, (long)length) == 0 && Libc.fcntl(descriptor, Libc.F_ADD_SEALS, Libc.F_SEAL_SHRINK) == 0)
+            return new SharedMemory(handle, length, isWritable: true);
+        var failure = HostException.FromErrno($"cannot size a memory file to {length >> 20} MiB");
+        handle.Dispose();
+        throw failure;
+    }
+
+    /// <summary>
+    /// Opens a file to map private copies of. As long as one is mapped nobody may shorten the file: there would be nothing behind the
+    /// mapping, and the host ends a process that touches that. A memfd that <see cref="Create"/> made, opened by its name under
+    /// /proc, is safe from it.
+    /// </summary>
+    /// <exception cref="FileNotFoundException">There is none.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="HostException">It is no ordinary file, or cannot be opened.</exception>
+    public static SharedMemory Open(string path)
+    {
+        var handle = NamedFile.OpenToRead(path, out var kind);
+        if (kind == NamedKind.File) return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
+        handle.Dispose();
+        throw new HostException($"{path} is {NamedFile.Describe(kind)}; memory is mapped from an ordinary file");
+    }
+
+    /// <summary>Returns a part's pages to the host, wherever they are mapped, if the host takes them; what the part holds is void afterwards.</summary>
+    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
+    /// <param name="length">Length in bytes.</param>
+    public void Discard(ulong offset, ulong length) =>
+        _ = Libc.fallocate(Descriptor, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, (long)offset, (long)length);
+
+    /// <inheritdoc/>
+    public void Dispose() => _handle.Dispose();
+}
