@@ -121,7 +121,11 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     public VcpuPlace Place => (VcpuPlace)_place;
 
     /// <summary>Says where the thread is now, before anything that it does there.</summary>
-    public void MoveTo(VcpuPlace place) => Interlocked.Exchange(ref _place, (int)place);
+    public void MoveTo(VcpuPlace place)
+    {
+        Interlocked.Exchange(ref _place, (int)place);
+        if (place != VcpuPlace.Guest) _store.World.Arrived();
+    }
 
     /// <summary>Makes generated code leave soon.</summary>
     public void AskOut() => Volatile.Write(ref _cpu->ExitRequest, 1);
