@@ -74,6 +74,7 @@ gdt_copy:
     .long gdt
 trampoline_end:
 
+    .balign 4096                        // what stands before is not run any more when it is watched
     .code32
 second:
     mov $16, %eax
