@@ -27,6 +27,8 @@ public sealed class ProgramTests
         ["long: self-modification"] = LongPrograms.SelfModification,
         ["long: flags into changed code"] = LongPrograms.FlagsIntoChangedCode,
         ["long: trap flag"] = LongPrograms.TrapFlag,
+        ["long: breakpoints"] = DebugPrograms.Breakpoints,
+        ["long: breakpoints elsewhere"] = DebugPrograms.Elsewhere,
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 

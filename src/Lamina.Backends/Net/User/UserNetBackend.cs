@@ -6,6 +6,7 @@ using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Host.Io;
 using Lamina.Host.Net;
+using Lamina.Host.Threads;
 using Lamina.Host.Time;
 
 namespace Lamina.Backends.Net.User;
@@ -15,7 +16,8 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
 {
     private readonly Lock _gate = new();
     private readonly UserStack _stack;
-    private readonly ManualResetEventSlim _goes = new(initialState: true);
+    private readonly ThreadSignal _goes = new();
+    private volatile bool _stands;
     private long _plannedUntil;
     private long _rested;
     private long? _restsSince;
@@ -60,7 +62,7 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
     /// <inheritdoc/>
     public void Pause()
     {
-        _goes.Reset();
+        _stands = true;
         lock (_gate) _restsSince ??= HostTime.MonotonicNanoseconds / 1_000_000;
     }
 
@@ -72,7 +74,7 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
             if (_restsSince is { } since) _rested += HostTime.MonotonicNanoseconds / 1_000_000 - since;
             _restsSince = null;
         }
-        _goes.Set();
+        GoOn();
     }
 
     /// <inheritdoc/>
@@ -131,12 +133,11 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
         if (!_stack.Link.HasRoom && Interlocked.Exchange(ref _hasRoom, 1) == 0) Wake.Set();
     }
 
-    private protected override void Stopping() => _goes.Set();
+    private protected override void Stopping() => GoOn();
 
     private protected override void Close()
     {
         lock (_gate) _stack?.Dispose();
-        _goes.Dispose();
     }
 
     void IHostEvents.Ready(bool readable, bool writable, bool failed) => Wake.Clear();
@@ -154,9 +155,16 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
             }
             var events = _stack.Events.Wait(timeout);
             // What has happened is told once only: it is kept for when the machine goes on.
-            do _goes.Wait();
+            do _goes.WaitUntil(static backend => !backend._stands, this);
             while (!TryDispatch(events));
         }
+    }
+
+    private void GoOn()
+    {
+        _stands = false;
+        Interlocked.MemoryBarrier();
+        _goes.Signal();
     }
 
     // False while the machine stands still.

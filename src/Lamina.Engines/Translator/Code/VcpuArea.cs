@@ -63,8 +63,14 @@ internal unsafe struct VcpuArea
     /// <summary>Page walker: number of pages in <see cref="PageInfo"/>.</summary>
     public ulong PageCount;
 
-    /// <summary>Page walker: non-zero where the machine-code walk may be used (4-level paging, no debug registers).</summary>
+    /// <summary>Page walker: non-zero where the machine-code walk may be used (4-level paging); 2: but for <see cref="WatchedPages"/>.</summary>
     public ulong FastWalk;
+
+    /// <summary>Numbers of the pages in which data breakpoints watch something, which are in no table; all ones: none.</summary>
+    public fixed ulong WatchedPages[4];
+
+    /// <summary>Flags that IRETQ restores only with the executor's help.</summary>
+    public ulong NotPlainFlags;
 
     /// <summary>Page walker: see <see cref="WriteHints"/>.</summary>
     public ulong WriteHints;
@@ -253,6 +259,8 @@ internal static unsafe class Slot
         PageInfo = At(&Model->PageInfo),
         PageCount = At(&Model->PageCount),
         FastWalk = At(&Model->FastWalk),
+        WatchedPages = At(Model->WatchedPages),
+        NotPlainFlags = At(&Model->NotPlainFlags),
         WriteHints = At(&Model->WriteHints),
         UserGs = At(&Model->UserGs),
         ClosedGs = At(&Model->ClosedGs),

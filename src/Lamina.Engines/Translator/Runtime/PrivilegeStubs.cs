@@ -84,7 +84,7 @@ internal static unsafe class PrivilegeStubs
         asm.TestCanonical(S0, temporary);
         fails[failCount++] = asm.JccForward(Cond.A);
         asm.Rm(Op.MovLoad, S1, frame, 16);
-        asm.TestInt32(S1, NotPlain);
+        asm.Gs(Op.Test, S1, Slot.NotPlainFlags);
         fails[failCount++] = asm.JccForward(Cond.NE);
         EmitSelectorCheck(ref asm, frame, 8, Slot.UserCode, temporary);
         var kernel = asm.JccForward(Cond.NE);
@@ -141,8 +141,8 @@ internal static unsafe class PrivilegeStubs
         }
     }
 
-    // Flags that a return restores only with the executor's help.
-    private const int NotPlain = (int)(Rflags.TF | Rflags.NT | Rflags.VM | Rflags.AC | Rflags.VIF | Rflags.VIP);
+    /// <summary>Flags that a return restores only with the executor's help.</summary>
+    public const int NotPlain = (int)(Rflags.TF | Rflags.NT | Rflags.VM | Rflags.AC | Rflags.VIF | Rflags.VIP);
 
     private static void EmitReturnChecks(ref Assembler asm, int ready, ulong exit)
     {

@@ -81,9 +81,21 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <inheritdoc/>
-    public void DebugRegistersChanged()
+    public void DebugRegistersChanged() => _modeStale = _watchesStale = true;
+
+    // What is watched from now on is in no table, and nothing leads to it but the executor.
+    private void UpdateWatches()
     {
-        Flush(global: true);
+        _watchesStale = false;
+        for (var n = 0; n < 4; n++)
+        {
+            var data = _processor.WatchedData(n);
+            _area->WatchedPages[n] = data is { } address ? AddressRegion.PageOf(address) : ulong.MaxValue;
+            if (data is { } watched)
+                foreach (var region in Regions) region.Invalidate(watched, large: false);
+            if (_processor.WatchedCode(n) is { } code)
+                foreach (var region in Regions) region.Jumps.Invalidate(code, large: false);
+        }
     }
 
     /// <inheritdoc/>
@@ -190,6 +202,8 @@ internal sealed unsafe partial class TranslatorVcpu
             _open.FlushLocal();
         }
     }
+
+    private IEnumerable<AddressRegion> Regions => _users.OfType<AddressRegion>().Prepend(_open).Prepend(_closed);
 
     private AddressRegion? RegionOf(int number) => number switch { 0 => _closed, 1 => _open, _ => _users[number - 2] };
 

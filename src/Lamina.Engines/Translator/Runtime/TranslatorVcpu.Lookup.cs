@@ -12,18 +12,27 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private ulong LinearRip => _processor.Is64Bit ? _cpu->Rip : (uint)(_cpu->Rip + _cpu->Cs.Base);
 
+    /// <summary>
+    /// Whether the next instruction is to be executed by itself. Where instruction breakpoints are armed, those in their pages are, and one
+    /// that RF lets pass, since RF ends with it.
+    /// </summary>
+    private bool WantsSteps => _stepOnce || _debuggerSteps || _processor.StepsInstructions || _settings.SingleInstructionBlocks
+        || (_processor.HasCodeBreakpoints && ((_cpu->SystemFlags & Rflags.RF) != 0 || _processor.WatchesCodePage(LinearRip)));
+
     /// <summary>Makes what is derived from modes fit them.</summary>
     private void UpdateMode()
     {
         _modeStale = false;
-        var single = _stepOnce || _debuggerSteps || _processor.DebugArmed || _settings.SingleInstructionBlocks;
+        if (_watchesStale) UpdateWatches();
+        var single = WantsSteps;
         _key = WithTsc(ModeKeys.Of(_cpu, single));
         _region = _cpu->Cpl == 3 ? _user : SmapInForce ? _closed : _open;
         single = (_key & ModeKey.SingleStep) != 0;
         // Code that is stepped through does not use the jump cache.
         if (!single) _region.Jumps.UseKey(_key);
         var longMode = (_cpu->Efer & Efer.LMA) != 0 && (_cpu->Cr0 & Cr0.PG) != 0;
-        _area->FastWalk = longMode && (_cpu->Efer & Efer.NXE) != 0 && !_processor.HasDataBreakpoints ? 1u : 0;
+        _area->FastWalk = !longMode || (_cpu->Efer & Efer.NXE) == 0 ? 0u : _processor.HasDataBreakpoints ? 2u : 1u;
+        _area->NotPlainFlags = PrivilegeStubs.NotPlain | (_processor.HasCodeBreakpoints ? Rflags.RF : 0);
         _area->WalkGlobal = (_cpu->Cr4 & Cr4.PGE) != 0 ? EntryGlobal : 0;
         if (!_key.IsLong()) UpdateSegmentLimits();
         UpdatePrivilegeChanges(longMode && !single);
@@ -76,7 +85,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Makes the next entry go to the code at RIP. False: the fetch faults, and <see cref="Processor.Fault"/> says how.</summary>
     private bool EnterAtRip()
     {
-        if (_processor.DebugArmed && !_processor.CheckFetchBreakpoint()) return false;
+        if (_processor.HasCodeBreakpoints && !_processor.CheckFetchBreakpoint()) return false;
         _trapFlagAtEntry = (_cpu->SystemFlags & Rflags.TF) != 0;
         var linear = LinearRip;
         if (FindBlock(linear) is not { } block) return false;
@@ -89,6 +98,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private void EnterByJumpCache()
     {
+        _trapFlagAtEntry = false;
         _area->EnterAddress = _store.Stubs.Addresses.Jump;
         _area->Scratch0 = LinearRip;
         _area->ParkedFlags = Park(_cpu->ArithmeticFlags);

@@ -119,7 +119,8 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         if (!CheckAddress(linear, site)) return HandleReadFault(site, linear);
         var size = site.Size;
-        if (InOnePage(linear, size) && !_processor.HasDataBreakpoints)
+        if (MustStopBehind(linear, size, write: false)) return StepOver();
+        if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
             if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
             if (_store.Pages.IsMemory(page.PhysicalPage))
@@ -165,6 +166,9 @@ internal sealed unsafe partial class TranslatorVcpu
         _ => false,
     };
 
+    /// <summary>Whether an access hits a breakpoint, which is reported behind its instruction: that has to be alone.</summary>
+    private bool MustStopBehind(ulong linear, int size, bool write) => (_key & ModeKey.SingleStep) == 0 && _processor.IsWatched(linear, size, write);
+
     private bool HandleWrite(Block block, in Site site)
     {
         var linear = _area->Scratch0;
@@ -172,11 +176,12 @@ internal sealed unsafe partial class TranslatorVcpu
         _area->BounceFirstBytes = 0;
         if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
+        if (MustStopBehind(linear, size, write: true)) return StepOver();
         if (InOnePage(linear, size))
         {
             if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
             var physical = page.PhysicalPage | linear & 0xfff;
-            if (_store.Pages.IsRam(physical) && !_processor.HasDataBreakpoints)
+            if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
             {
                 if (_store.Rights.TryOpen(physical))
                 {
@@ -366,7 +371,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_cpu->ExitRequest != 0) return true;
+        if (_cpu->ExitRequest != 0 || _processor.WatchesCodePage(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -387,6 +392,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
         if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
+        if (_processor.WatchesCodePage(linear)) return true;
         var generation = _store.Generation;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
         if (generation == _store.Generation) _store.Redirect(block, fresh);
@@ -405,6 +411,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.Is64Bit) linear = (uint)linear;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
+        if (_processor.WatchesCodePage(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -486,7 +493,7 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         if (!_key.IsLong() || instruction.AddressSize != 8 || instruction.Segment >= 4 || (instruction.Traits & InstructionTraits.Rep) == 0
             || (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0 || _cpu->ExitRequest != 0
-            || (_cpu->SystemFlags & Rflags.DF) != 0 || _processor.HasDataBreakpoints) return false;
+            || (_cpu->SystemFlags & Rflags.DF) != 0) return false;
         var size = instruction.OperandSize;
         return (instruction.Id == InstructionId.Stos || TryFillPage(_cpu->Gpr[GprIndex.Rsi], size, AccessKind.Read))
             && TryFillPage(_cpu->Gpr[GprIndex.Rdi], size, AccessKind.Write);
@@ -494,7 +501,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool TryFillPage(ulong linear, int size, AccessKind kind)
     {
-        if (!Canonical(linear) || !InOnePage(linear, size)) return false;
+        if (!Canonical(linear) || !InOnePage(linear, size) || _processor.WatchesDataPage(linear)) return false;
         if (!_processor.TryTranslate(linear, kind, _cpu->Cpl == 3, out var page) || !_store.Pages.IsMemory(page.PhysicalPage)) return false;
         if (kind == AccessKind.Write && !_store.Rights.TryOpen(page.PhysicalPage)) return false;
         Fill(linear, page, kind == AccessKind.Write);

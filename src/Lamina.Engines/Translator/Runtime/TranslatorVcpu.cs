@@ -48,7 +48,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private AddressRegion _user;
     private AddressRegion _region;
     private ModeKey _key;
-    private bool _modeStale = true;
+    private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
     private ulong _resume;
     private int _generation;
@@ -121,7 +121,11 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     public VcpuPlace Place => (VcpuPlace)_place;
 
     /// <summary>Says where the thread is now, before anything that it does there.</summary>
-    public void MoveTo(VcpuPlace place) => Interlocked.Exchange(ref _place, (int)place);
+    public void MoveTo(VcpuPlace place)
+    {
+        Interlocked.Exchange(ref _place, (int)place);
+        if (place != VcpuPlace.Guest) _store.World.Arrived();
+    }
 
     /// <summary>Makes generated code leave soon.</summary>
     public void AskOut() => Volatile.Write(ref _cpu->ExitRequest, 1);
@@ -175,7 +179,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             }
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
             if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
-            if (_modeStale) UpdateMode();
+            if (_modeStale || (_resume == 0 && WantsSteps != ((_key & ModeKey.SingleStep) != 0))) UpdateMode();
             if (_resume == 0 || _generation != _store.Generation)
             {
                 if (ShouldStopForDebugger()) return VcpuExit.Debug;

@@ -70,8 +70,10 @@ internal static unsafe class WalkStub
         var fails = stackalloc byte*[32];
         var failCount = 0;
         asm.PushAll(Saved);
-        asm.GsCompare8(Slot.FastWalk, 0);
-        fails[failCount++] = asm.JccForward(Cond.E);
+        asm.GsCompare8(Slot.FastWalk, 1);
+        fails[failCount++] = asm.JccForward(Cond.B);
+        var watches = asm.JccForward(Cond.NE);
+        var unwatched = asm.Cursor;
         asm.TestCanonical(S0, Entry);
         fails[failCount++] = asm.JccForward(Cond.A);
         asm.Gs(Op.MovLoad, Temporary, Slot.LocalCount);
@@ -96,12 +98,29 @@ internal static unsafe class WalkStub
         asm.RegImmediate(0, Index, 1);
         asm.Gs(Op.MovStore, Index, Slot.FastFills);
         var done = asm.JmpShort();
+        var watched = EmitWatchCheck(ref asm, watches, unwatched);
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
+        foreach (var fail in watched) asm.Bind((byte*)fail);
         asm.Rr(Op.Xor, S1, S1, wide: false);
         asm.BindShort(done);
         asm.PopAll(Saved);
         asm.Ret();
         return start;
+    }
+
+    // Goes on unless the page is one that data breakpoints watch; what is to be bound where it is.
+    private static nint[] EmitWatchCheck(ref Assembler asm, byte* watches, byte* unwatched)
+    {
+        asm.Bind(watches);
+        asm.PageNumber(Temporary, S0);
+        var watched = new nint[4];
+        for (var n = 0; n < watched.Length; n++)
+        {
+            asm.Gs(Op.CmpLoad, Temporary, Slot.WatchedPages + n * 8);
+            watched[n] = (nint)asm.JccForward(Cond.E);
+        }
+        asm.JmpBack(unwatched);
+        return watched;
     }
 
     // From CR3 to the page: its physical address in Table, its entry in Entry.

@@ -2,6 +2,8 @@
 // Two ways: Stop holds off generated code only (code is patched, the right to store in place is taken away; instructions
 // that handlers have begun go on), WhileParked waits until every vCPU is between two instructions and knows no address
 // in generated code (everything is dropped).
+using Lamina.Host.Threads;
+
 namespace Lamina.Engines.Translator.Runtime;
 
 /// <summary>Where a vCPU's thread is.</summary>
@@ -20,8 +22,10 @@ internal enum VcpuPlace
 internal sealed class World
 {
     private readonly List<TranslatorVcpu> _vcpus = [];
-    private readonly ManualResetEventSlim _go = new(true);
     private readonly Lock _parking = new();
+
+    // Who waits for a vCPU to arrive somewhere, and the vCPUs that wait to go on.
+    private readonly ThreadSignal _arrivals = new(), _goes = new();
     private volatile int _stopper, _stops;
     private volatile bool _parks;
     private int _depth;
@@ -40,18 +44,21 @@ internal sealed class World
         while (true)
         {
             vcpu.MoveTo(VcpuPlace.Guest);
-            var stopper = _stopper;
-            if (stopper == 0 || stopper == Environment.CurrentManagedThreadId) return;
+            // Whoever wants it parked may have asked it out before it took notice of what it had been asked until then.
+            if (_parks) vcpu.AskOut();
+            if (!IsStopped) return;
             vcpu.MoveTo(VcpuPlace.Handling);
-            _go.Wait();
+            _goes.WaitUntil(static world => !world.IsStopped, this);
         }
     }
+
+    /// <summary>A vCPU is where it is out of generated code: those that wait for that look again.</summary>
+    public void Arrived() => _arrivals.Signal();
 
     /// <summary>Holds all vCPUs out of generated code until <see cref="Resume"/>. The caller holds the store's gate throughout.</summary>
     public void Stop()
     {
         if (_depth++ > 0) return;
-        _go.Reset();
         _stopper = Environment.CurrentManagedThreadId;
         Interlocked.MemoryBarrier();
         foreach (var vcpu in _vcpus) WaitUntil(vcpu, VcpuPlace.Handling);
@@ -77,7 +84,8 @@ internal sealed class World
         if (--_depth > 0) return;
         _stops++;
         _stopper = 0;
-        _go.Set();
+        Interlocked.MemoryBarrier();
+        _goes.Signal();
     }
 
     /// <summary>Between two instructions of a vCPU: waits here while another thread wants it parked.</summary>
@@ -86,8 +94,7 @@ internal sealed class World
         while (_parks)
         {
             vcpu.MoveTo(VcpuPlace.Parked);
-            // Whoever parks the others holds this lock.
-            lock (_parking) { }
+            _goes.WaitUntil(static world => !world._parks, this);
             vcpu.MoveTo(VcpuPlace.Handling);
         }
     }
@@ -110,19 +117,30 @@ internal sealed class World
             finally
             {
                 _parks = false;
+                Interlocked.MemoryBarrier();
+                _goes.Signal();
             }
         }
         self?.MoveTo(VcpuPlace.Handling);
         if (self != null) PassBy(self);
     }
 
-    private static void WaitUntil(TranslatorVcpu vcpu, VcpuPlace atMost)
+    // By another thread than this.
+    private bool IsStopped
     {
-        var spin = new SpinWait();
-        while (vcpu.Place > atMost)
+        get
         {
-            vcpu.AskOut();
-            spin.SpinOnce(sleep1Threshold: 100);
+            var stopper = _stopper;
+            return stopper != 0 && stopper != Environment.CurrentManagedThreadId;
         }
+    }
+
+    // Asked once: it takes no notice of that before it has moved.
+    private void WaitUntil(TranslatorVcpu vcpu, VcpuPlace atMost)
+    {
+        if (vcpu.Place <= atMost) return;
+        vcpu.AskOut();
+        if (atMost == VcpuPlace.Handling) _arrivals.WaitUntil(static vcpu => vcpu.Place <= VcpuPlace.Handling, vcpu);
+        else _arrivals.WaitUntil(static vcpu => vcpu.Place == VcpuPlace.Parked, vcpu);
     }
 }

@@ -1,6 +1,6 @@
 // Debug exceptions: instruction, data and I/O breakpoints in DR0 to DR3, single step, and what is pending of them.
-// SDM vol. 3, 18.2 and 18.3. The runtime asks for fetch breakpoints before an instruction and for traps after one,
-// only while Processor.DebugArmed says so.
+// SDM vol. 3, 18.2 and 18.3. The runtime asks for fetch breakpoints before an instruction in a page where one is armed, and for traps
+// after one that accesses a page where one is armed, or while StepsInstructions says so.
 using Lamina.Engines.X86.Cpuid;
 
 namespace Lamina.Engines.X86;
@@ -14,26 +14,62 @@ internal sealed unsafe partial class Processor
     private const uint BreakExecute = 0, BreakWrite = 1, BreakIo = 2, BreakReadWrite = 3;
 
     private ulong _pendingDebug;
-    private bool _hasDataBreakpoints;
+    private bool _hasDataBreakpoints, _hasCodeBreakpoints;
 
     // The instruction entered a handler that runs without TF: no single-step trap follows it. SDM vol. 3, 18.3.1.4.
     private bool _stepConsumed;
 
     private void ConsumeStep(ulong flagsBefore) => _stepConsumed = (flagsBefore & Rflags.TF) != 0 && (Context->SystemFlags & Rflags.TF) == 0;
 
-    /// <summary>Whether an instruction may end in, or begin with, a debug exception: TF is set or a breakpoint is enabled.</summary>
-    public bool DebugArmed => (Context->SystemFlags & Rflags.TF) != 0 || (Context->Dr7 & Dr7Enables) != 0 || _pendingDebug != 0;
+    /// <summary>Whether the next instruction may end in a debug exception, whatever it accesses: TF is set, or one is held back until it ends.</summary>
+    public bool StepsInstructions => (Context->SystemFlags & Rflags.TF) != 0 || _pendingDebug != 0;
 
     /// <summary>Whether <see cref="CheckTraps"/> has something to report even if no instruction was stepped.</summary>
     public bool HasPendingTraps => _pendingDebug != 0;
 
-    /// <summary>Whether a data breakpoint is enabled: accesses must be noted, so none is made in place.</summary>
+    /// <summary>Whether a data breakpoint is enabled: accesses to its page must be noted, so none is made in place.</summary>
     public bool HasDataBreakpoints => _hasDataBreakpoints;
+
+    /// <summary>Whether an instruction breakpoint is enabled.</summary>
+    public bool HasCodeBreakpoints => _hasCodeBreakpoints;
+
+    /// <summary>The linear address that a breakpoint watches data at, aligned to its length so that it lies in one page; null: it does not.</summary>
+    /// <param name="n">DR0 to DR3.</param>
+    public ulong? WatchedData(int n) => IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite ? BreakAddress(n) & ~(BreakLength(n) - 1ul) : null;
+
+    /// <summary>The linear address of an instruction breakpoint; null: it is none, or not enabled.</summary>
+    /// <param name="n">DR0 to DR3.</param>
+    public ulong? WatchedCode(int n) => IsEnabled(n) && BreakKind(n) == BreakExecute ? BreakAddress(n) : null;
+
+    /// <summary>Whether data in the page of an address is watched.</summary>
+    public bool WatchesDataPage(ulong linear)
+    {
+        if (!_hasDataBreakpoints) return false;
+        for (var n = 0; n < 4; n++)
+            if (WatchedData(n) is { } watched && (watched ^ linear) < PageSize) return true;
+        return false;
+    }
+
+    /// <summary>Whether an instruction in the page of an address is watched.</summary>
+    public bool WatchesCodePage(ulong linear)
+    {
+        if (!_hasCodeBreakpoints) return false;
+        for (var n = 0; n < 4; n++)
+            if (WatchedCode(n) is { } watched && (watched ^ linear) < PageSize) return true;
+        return false;
+    }
+
+    /// <summary>Whether a data access hits a breakpoint.</summary>
+    public bool IsWatched(ulong linear, int size, bool write) => _hasDataBreakpoints && HitsOf(linear, size, write) != 0;
 
     private void DebugRegistersWritten()
     {
-        _hasDataBreakpoints = false;
-        for (var n = 0; n < 4; n++) _hasDataBreakpoints |= IsEnabled(n) && BreakKind(n) is (BreakWrite or BreakReadWrite);
+        _hasDataBreakpoints = _hasCodeBreakpoints = false;
+        for (var n = 0; n < 4; n++)
+        {
+            _hasDataBreakpoints |= WatchedData(n) != null;
+            _hasCodeBreakpoints |= WatchedCode(n) != null;
+        }
         _cache.DebugRegistersChanged();
     }
 
@@ -53,11 +89,14 @@ internal sealed unsafe partial class Processor
     }
 
     /// <summary>Notes breakpoints that a data access hits; they are reported after the instruction. For accesses by generated code as well.</summary>
-    public void NoteDataAccess(ulong linear, int size, bool write)
+    public void NoteDataAccess(ulong linear, int size, bool write) => _pendingDebug |= HitsOf(linear, size, write);
+
+    private ulong HitsOf(ulong linear, int size, bool write)
     {
+        ulong hits = 0;
         for (var n = 0; n < 4; n++)
-            if (IsEnabled(n) && (BreakKind(n) == BreakReadWrite || (write && BreakKind(n) == BreakWrite)) && Covers(n, linear, size))
-                _pendingDebug |= 1UL << n;
+            if (IsEnabled(n) && (BreakKind(n) == BreakReadWrite || (write && BreakKind(n) == BreakWrite)) && Covers(n, linear, size)) hits |= 1UL << n;
+        return hits;
     }
 
     private void NotePortAccess(ushort port, int size)

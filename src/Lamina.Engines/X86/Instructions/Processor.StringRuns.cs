@@ -14,7 +14,7 @@ internal sealed unsafe partial class Processor
     /// <returns>How many were done, registers being up to date but for the counter; 0 where an element is to be done by itself.</returns>
     private ulong StringRun(in Instruction i, ulong limit)
     {
-        if (HasDataBreakpoints || ChecksAlignment) return 0;
+        if (ChecksAlignment) return 0;
         if (i.Id is InstructionId.Cmps or InstructionId.Scas) return CompareRun(in i, limit);
         if (i.Id is not (InstructionId.Movs or InstructionId.Stos)) return 0;
         var size = i.OperandSize;
@@ -121,6 +121,7 @@ internal sealed unsafe partial class Processor
         if (down ? span > offset : span > MaskOf(i.AddressSize) - offset) return false;
         var last = down ? offset - span : offset + span;
         if (!TryLinearize(segment, last, (int)size, write, out var lastLinear) || lastLinear != (down ? linear - span : linear + span)) return Not();
+        if (WatchesDataPage(linear)) return false;
         if (!TryTranslate(linear, kind, AccessMode.Current, out var page)) return Not();
         physical = page.PhysicalPage | inPage;
         return HostPointer(down ? physical - span : physical, (int)(span + size), write) != null;

@@ -1,0 +1,122 @@
+// Programs that arm debug registers: what their breakpoints hit, and what they let pass.
+using Iced.Intel;
+using Lamina.Core.Engine;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lamina.Tests.Engine.Shared.Guest;
+
+internal static class DebugPrograms
+{
+    /// <summary>A function that returns at once, in a page of its own.</summary>
+    internal const uint WatchedFunction = 0xF000, OtherFunction = 0xE000;
+
+    /// <summary>Stores to four bytes here are watched by DR0, every access to one byte by DR1.</summary>
+    internal const uint WatchedStores = Layout.Data + 0x10, WatchedByte = Layout.Data + 0x100;
+
+    /// <summary>The loop's turns.</summary>
+    internal const int Turns = 1000;
+
+    // SDM vol. 3, 18.2.4: L0 to L2; DR0 stores, 4 bytes; DR1 reads and writes, 1 byte; DR2 instructions.
+    private const int Control = 0x400 | 0x15 | 0xd << 16 | 3 << 20;
+
+    /// <summary>
+    /// Handlers count the hits of DR0 to DR2 in R12 to R14, and return with RF set, as an instruction breakpoint asks for; it must be gone
+    /// when the next one comes.
+    /// </summary>
+    internal static GuestProgram Breakpoints { get; } = new(GuestMode.Long, c =>
+    {
+        Arm(c);
+        Turn(c, () =>
+        {
+            c.mov(__dword_ptr[Layout.Data + 0x800], ecx);
+            c.mov(eax, __dword_ptr[WatchedStores]);
+            c.mov(eax, WatchedFunction);
+            c.call(rax);
+        }, turns: 10);
+        c.mov(__byte_ptr[WatchedStores + 3], al);
+        c.mov(__byte_ptr[WatchedStores + 4], al);                   // just behind
+        c.mov(al, __byte_ptr[WatchedByte]);
+        c.movdqu(__xmmword_ptr[WatchedStores - 15], xmm0);          // its last byte
+        c.@lock.inc(__dword_ptr[WatchedStores - 2]);
+        c.mov(rbp, rsp);
+        c.mov(esp, WatchedStores + 8);
+        c.push(rax);                                                // just above
+        c.push(rax);
+        c.pop(rax);
+        c.mov(rsp, rbp);
+        c.mov(eax, WatchedFunction);
+        c.call(rax);
+        c.mov(eax, 0x400);
+        c.mov(dr7, rax);
+        c.mov(__dword_ptr[WatchedStores], eax);
+        c.mov(eax, WatchedFunction);
+        c.call(rax);
+    }, (_, state) => Assert.Equal((4ul, 1ul, 11ul), (state.Gpr[12], state.Gpr[13], state.Gpr[14])))
+    {
+        NeedsHardware = true,
+        Prepare = Prepare,
+    };
+
+    /// <summary>Nothing is hit, and most is done in pages where nothing is watched.</summary>
+    internal static GuestProgram Elsewhere { get; } = new(GuestMode.Long, c =>
+    {
+        Arm(c);
+        Turn(c, () =>
+        {
+            c.mov(__dword_ptr[Layout.Data + 0x2000], ecx);
+            c.add(ebx, __dword_ptr[Layout.Data + 0x2000]);
+            c.mov(eax, OtherFunction);
+            c.call(rax);
+        }, Turns);
+    }, (_, state) => Assert.Equal((Turns * (Turns + 1ul) / 2, 0ul, 0ul, 0ul), (state.Gpr[GprIndex.Rbx], state.Gpr[12], state.Gpr[13], state.Gpr[14])))
+    {
+        NeedsHardware = true,
+        Prepare = Prepare,
+    };
+
+    private static void Arm(Assembler c)
+    {
+        c.mov(eax, WatchedStores);
+        c.mov(dr0, rax);
+        c.mov(eax, WatchedByte);
+        c.mov(dr1, rax);
+        c.mov(eax, WatchedFunction);
+        c.mov(dr2, rax);
+        c.mov(eax, Control);
+        c.mov(dr7, rax);
+    }
+
+    private static void Turn(Assembler c, Action body, int turns)
+    {
+        var again = c.CreateLabel();
+        c.mov(ecx, turns);
+        c.Label(ref again);
+        body();
+        c.dec(ecx);
+        c.jnz(again);
+    }
+
+    private static void Prepare(SmallMachine machine)
+    {
+        FaultLog.Write64(machine);
+        FaultLog.SetGate64(machine, 1, Layout.Far64);
+        machine.Load(WatchedFunction, [0xc3]);
+        machine.Load(OtherFunction, [0xc3]);
+        machine.Load(Layout.Far64, Modes.Assemble(64, Layout.Far64, c =>
+        {
+            c.push(rax);
+            c.mov(rax, dr6);
+            foreach (var (bit, counter) in (ReadOnlySpan<(byte, AssemblerRegister64)>)[(0, r12), (1, r13), (2, r14)])
+            {
+                c.bt(eax, bit);
+                c.adc(counter, 0);
+            }
+            c.xor(eax, eax);
+            c.mov(dr6, rax);
+            c.or(__dword_ptr[rsp + 24], 0x10000);
+            c.pop(rax);
+            c.iretq();
+        }));
+    }
+}
