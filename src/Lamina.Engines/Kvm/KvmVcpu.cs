@@ -186,13 +186,13 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         Interlocked.Exchange(ref _inGuest, 1);
         while (_machine.Hold.IsHeld)
         {
-            Volatile.Write(ref _inGuest, 0);
+            LeaveGuest();
             _machine.Hold.Wait();
             Interlocked.Exchange(ref _inGuest, 1);
         }
         _changesSeen = _machine.Memory.Changes;
         var result = _vcpu.Request(KVM_RUN);
-        Volatile.Write(ref _inGuest, 0);
+        LeaveGuest();
         (_unfinished, _readinessStale) = (false, false);
         if (_apic is not null && _run->cr8 != priority) _apic.TaskPriority = (byte)_run->cr8;
         return result switch
@@ -201,6 +201,12 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             -DeviceFile.Interrupted or -DeviceFile.Again => Interrupted(),
             _ => Fail(FailureReport.Sentence(-result, Index)),
         };
+    }
+
+    private void LeaveGuest()
+    {
+        Interlocked.Exchange(ref _inGuest, 0);
+        _machine.Hold.Arrived();
     }
 
     /// <summary>Kicks, INIT, start-up and NMIs. What else was asked for together with a kick is looked at when the vCPU runs again.</summary>

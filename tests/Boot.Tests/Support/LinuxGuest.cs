@@ -59,6 +59,17 @@ internal sealed class LinuxGuest : IAsyncDisposable
         }
     }
 
+    /// <summary>Goes on with a machine that was saved, from the same point of the same shell.</summary>
+    /// <param name="folder">The saved machine.</param>
+    /// <param name="before">The guest that was saved.</param>
+    /// <param name="change">Names what is elsewhere now; or null.</param>
+    /// <param name="hooks">What the machine is connected with; or null.</param>
+    internal static LinuxGuest Restore(string folder, LinuxGuest before, Func<MachineDefinition, MachineDefinition>? change = null, MachineHooks? hooks = null)
+    {
+        var machine = Machine.Restore(folder, hooks, change);
+        return new LinuxGuest(machine, machine.RunAsync()) { _commands = before._commands };
+    }
+
     internal Task WaitForPromptAsync() => WaitAsync(Prompt);
 
     /// <summary>Types a command, which must exit with 0, and returns what it printed.</summary>
