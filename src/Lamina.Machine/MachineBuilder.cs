@@ -65,7 +65,7 @@ internal static class MachineBuilder
             var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
             var limits = ShareLimits.For(spec.DevicesOf<ShareDevice>().Count(), spec.MemoryBytes);
             var shares = spec.DevicesOf<ShareDevice>()
-                .Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits })))).ToArray();
+                .Select(share => new OpenShare(share.Tag, units.Add($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits, Report = what => hooks.Report?.Invoke($"shared folder {share.Tag}: {what}") })))).ToArray();
             var sockets = spec.DevicesOf<VsockDevice>().SingleOrDefault() is { } vsock ? units.Add("backends/sockets", new UnixSocketHost(vsock.Path, fail)) : null;
             var networks = NetworkBackends.Open([.. spec.DevicesOf<NetworkDevice>()], hooks, units);
             var hardware = new MicroMachine(new MicroOptions(spec, hooks, map, boot, engine.Engine, serial, console, disks, shares, sockets, networks), life, units);
