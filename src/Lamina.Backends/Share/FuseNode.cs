@@ -60,14 +60,17 @@ internal sealed class FuseNode(ulong id, HostIdentity identity, uint type)
 }
 
 /// <summary>Something that the guest has open.</summary>
-internal sealed class OpenFile(FuseNode node, HostOpenNode file, bool appends)
+internal sealed class OpenFile(FuseNode node, HostOpenNode file, int flags)
 {
     internal FuseNode Node => node;
 
     internal HostOpenNode File => file;
 
     /// <summary>Whether it was opened with O_APPEND.</summary>
-    internal bool Appends => appends;
+    internal bool Appends => (flags & SharedFolder.Append) != 0;
+
+    /// <summary>How it was opened: open(2)'s flags, as the guest gave them.</summary>
+    internal int Flags => flags;
 
     /// <summary>The next one of the same node.</summary>
     internal OpenFile? Next { get; set; }

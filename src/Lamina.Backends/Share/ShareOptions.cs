@@ -12,6 +12,9 @@ public sealed record ShareOptions
     /// <summary>Whether the guest may read and set extended attributes, those of users (<c>user.*</c>) alone.</summary>
     public bool ExtendedAttributes { get; init; }
 
+    /// <summary>Told in a sentence what of a saved state is not there any more; with locks held.</summary>
+    public Action<string>? Report { get; init; }
+
     /// <summary>What it may take of the host.</summary>
     public ShareLimits Limits { get; init; } = ShareLimits.For(shares: 1, guestBytes: 0);
 }

@@ -1,12 +1,12 @@
 // The nodes that a guest knows, and how each is come at on the host: by what the guest has open of it, by a descriptor that is
 // kept (of folders, of what has lost its name, and during a request of anything), or by its name in the folder where it was found
 // last, when it turns out to be the same there. Nodes with one parent each make a tree, whatever others move meanwhile.
-// Answers are values, as HostNode's. Not thread safe: the server locks, and ends each request with EndRequest.
+// ShareTree.Saved.cs is its saved state. Answers are values, as HostNode's. Not thread safe: the server locks, and ends each request with EndRequest.
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Share;
 
-internal sealed class ShareTree : IDisposable
+internal sealed partial class ShareTree : IDisposable
 {
     // So many folders are opened one below the other for one request at most.
     private const int MostLevels = 65_536;

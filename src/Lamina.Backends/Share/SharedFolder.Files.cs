@@ -17,7 +17,7 @@ public sealed partial class SharedFolder
     {
         if (operation == FuseOperation.Flush) return 0;
         var handle = U64(arguments, 0);
-        if (!_files.TryGetValue(handle, out var open)) return HostNode.BadHandle;
+        if (!_files.TryGetValue(handle, out var open)) return CarryOutOnLost(operation, handle);
         switch (operation)
         {
             case FuseOperation.Read:
@@ -37,6 +37,15 @@ public sealed partial class SharedFolder
                 _tree.Close(open);
                 return 0;
         }
+    }
+
+    // What was open when the machine was saved, and could not be opened again.
+    private int CarryOutOnLost(FuseOperation operation, ulong handle)
+    {
+        if (!_lostFiles.Contains(handle)) return HostNode.BadHandle;
+        if (operation is not (FuseOperation.Release or FuseOperation.ReleaseFolder)) return HostNode.Stale;
+        _lostFiles.Remove(handle);
+        return 0;
     }
 
     private static int Write(OpenFile open, ReadOnlySpan<byte> arguments, Span<byte> body)

@@ -89,7 +89,7 @@ public sealed partial class SharedFolder
             file.Dispose();
             return result;
         }
-        var open = new OpenFile(node!, file, (U32(arguments, 0) & Append) != 0);
+        var open = new OpenFile(node!, file, (int)U32(arguments, 0));
         return EntryReply(parent, node!, status, body) + OpenReply(open, U32(arguments, 12), body[FuseSpec.EntryReply..]);
     }
 

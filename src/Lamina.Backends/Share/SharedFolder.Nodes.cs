@@ -7,7 +7,8 @@ namespace Lamina.Backends.Share;
 public sealed partial class SharedFolder
 {
     // open(2), inode(7)
-    private const int AccessMode = 3, Truncate = 0x200, Append = 0x400, Exclusive = 0x80;
+    internal const int Append = 0x400;
+    private const int AccessMode = 3, Truncate = 0x200, Exclusive = 0x80;
     private const uint SetIds = 0b110_000_000_000, SetGroup = 0b010_000_000_000, GroupExecutes = 0b001_000, Permissions = 0b111_111_111;
 
     // Extended attributes of users; those of the system and of root would be the host's. xattr(7)
@@ -100,7 +101,7 @@ public sealed partial class SharedFolder
         if (_options.ReadOnly && (flags & (AccessMode | Truncate)) != 0) return HostNode.ReadOnly;
         if (_files.Count >= _options.Limits.OpenFiles) return HostNode.TooManyOpen;
         var result = _tree.Reach(node, out var host);
-        if (result >= 0) result = host.Open(flags, out var file) is var failed && failed < 0 ? failed : OpenReply(new OpenFile(node, file!, (flags & Append) != 0), U32(arguments, 4), body);
+        if (result >= 0) result = host.Open(flags, out var file) is var failed && failed < 0 ? failed : OpenReply(new OpenFile(node, file!, flags), U32(arguments, 4), body);
         return result;
     }
 

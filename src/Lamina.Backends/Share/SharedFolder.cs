@@ -1,7 +1,7 @@
 // A folder of the host's, served by the FUSE protocol. The guest names files by numbers that it was given here and by single
 // names: ShareTree says which node a number is, HostNode takes one name at a time and follows no link, so that nothing leads out.
 // Files belong to the user who runs the machine. What is done to nodes is in SharedFolder.Nodes.cs, to names in folders in
-// SharedFolder.Names.cs, to what is open in SharedFolder.Files.cs.
+// SharedFolder.Names.cs, to what is open in SharedFolder.Files.cs; SharedFolder.Saved.cs is its saved state.
 using System.Buffers.Binary;
 using Lamina.Core.Share;
 using Lamina.Host.Io;
@@ -20,6 +20,7 @@ public sealed partial class SharedFolder : IFileShare
     private readonly uint _modeMask = HostNode.ModeMask();
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, OpenFile> _files = [];
+    private readonly HashSet<ulong> _lostFiles = [];
     private ShareTree _tree;
     private ulong _nextHandle = 1;
     private long _requests;
@@ -94,6 +95,7 @@ public sealed partial class SharedFolder : IFileShare
         {
             foreach (var open in _files.Values) open.File.Dispose();
             _files.Clear();
+            _lostFiles.Clear();
             _tree.Dispose();
             _tree = new ShareTree(_root, _options.Limits);
         }

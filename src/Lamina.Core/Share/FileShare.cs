@@ -1,5 +1,7 @@
 // The contract between a file system device and the folder behind it: messages of the FUSE protocol go one way, answers the
 // other. The device knows nothing of files; the backend knows nothing of guests.
+using Lamina.Core.State;
+
 namespace Lamina.Core.Share;
 
 /// <summary>Figures of a shared folder.</summary>
@@ -12,8 +14,11 @@ namespace Lamina.Core.Share;
 /// <param name="Lost">How often something was not found any more.</param>
 public readonly record struct FileShareStatistics(long Requests, long Nodes, long NodeBytes, long OpenFiles, long HeldNodes, long FoundAgain, long Lost);
 
-/// <summary>A folder that is shared by the FUSE protocol (Linux, include/uapi/linux/fuse.h).</summary>
-public interface IFileShare : IDisposable
+/// <summary>
+/// A folder that is shared by the FUSE protocol (Linux, include/uapi/linux/fuse.h). Its saved state is what the other side knows by number
+/// and has open; what of it cannot be found any more when it is loaded becomes errors for the other side, and a sentence for the user.
+/// </summary>
+public interface IFileShare : ISavedUnit, IDisposable
 {
     /// <summary>The longest request and the longest reply, in bytes.</summary>
     int LongestMessage { get; }

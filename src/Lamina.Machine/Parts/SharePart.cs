@@ -17,7 +17,8 @@ internal sealed class SharePart : IPart
     {
         (_definition, _index) = (share, index);
         var limits = ShareLimits.For(context.Definition.DevicesOf<ShareDevice>().Count(), context.Definition.MemoryBytes);
-        _share = context.Units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits }));
+        Action<string>? report = context.Hooks.Report is { } told ? what => told($"shared folder {share.Tag}: {what}") : null;
+        _share = context.Units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits, Report = report }));
     }
 
     /// <inheritdoc/>

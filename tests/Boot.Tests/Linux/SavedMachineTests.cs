@@ -76,7 +76,7 @@ public sealed class SavedMachineTests : IDisposable
             for (var moment = 1; moment <= moments; moment++)
             {
                 // Any moment: some requests and some connections later.
-                await AdvanceAsync(guest.Machine, random.Next(1, 300));
+                await AdvanceAsync(guest, random.Next(1, 300));
                 if (moment % 4 == 0) await echoed.PassAsync(echoed.Value + 1);
                 var place = In($"saved-{moment}");
                 await guest.Machine.PauseAsync();
@@ -107,13 +107,15 @@ public sealed class SavedMachineTests : IDisposable
         }
     }
 
-    private static async Task AdvanceAsync(Machine machine, long requests)
+    private static async Task AdvanceAsync(LinuxGuest guest, long requests)
     {
+        var machine = guest.Machine;
         long Done() => machine.Statistics["disk 0 requests"] + machine.Statistics["disk 1 requests"];
         var until = Done() + requests;
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
-        while (Done() < until) await poll.WaitForNextTickAsync(patience.Token);
+        while (Done() < until && !guest.Run.IsCompleted) await poll.WaitForNextTickAsync(patience.Token);
+        if (guest.Run.IsCompleted) Assert.Fail($"the machine ended: {await guest.Run}");
     }
 
     // Answers each connection with some of what it must send back, and closes.

@@ -4,12 +4,14 @@ using System.Text;
 using Lamina.Core.Bus;
 using Lamina.Core.Entropy;
 using Lamina.Core.Memory;
+using Lamina.Core.Share;
 using Lamina.Core.Sockets;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Devices.Virtio.Console;
+using Lamina.Devices.Virtio.FileSystem;
 using Lamina.Devices.Virtio.Net;
 using Lamina.Devices.Virtio.Rng;
 using Lamina.Devices.Virtio.Vsock;
@@ -484,3 +486,61 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
 public sealed class SplitVsockSavedTests() : VsockSavedTests(false);
 
 public sealed class PackedVsockSavedTests() : VsockSavedTests(true);
+
+public abstract class FileSystemSavedTests(bool packed) : VirtioSavedTests(packed, 2, 0)
+{
+    /// <summary>Answers with how often it was asked, which is its state.</summary>
+    private sealed class Counter : IFileShare
+    {
+        private int _requests;
+
+        public int LongestMessage => 4096;
+
+        public FileShareStatistics Statistics => default;
+
+        public SavedKind Kind => new("counter", 1);
+
+        public int Answer(ReadOnlySpan<byte> request, Span<byte> reply)
+        {
+            if (reply.IsEmpty) return 0;
+            reply[0] = (byte)++_requests;
+            return 1;
+        }
+
+        public void Save(SavedFields fields) => fields.Value(1, ref _requests);
+
+        public void Load(SavedFields fields) => fields.Value(1, ref _requests);
+
+        public void Reset() => _requests = 0;
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
+    {
+        host = new object();
+        return new VirtioFileSystem(new Counter(), "folder");
+    }
+
+    private protected override void Disturb(Bench bench)
+    {
+        for (ulong i = 0; i < 9; i++)
+        {
+            bench.Rings[1].Offer(new Part(Data, 40), new Part(Data + 0x100 + i, 1, true));
+            bench.Guest.Notify(1);
+            bench.Rings[1].TakeUsed();
+        }
+        bench.Rings[1].Offer(new Part(Data, 40), new Part(Data + 0x200, 1, true));
+        bench.Rings[0].Offer(new Part(Data, 40));
+    }
+
+    private protected override void GoOn(Bench bench) => bench.Guest.Transport.Resume();
+
+    private protected override string Seen(Bench bench) => $"{bench.Guest.Load<byte>(Data + 0x200)}";
+}
+
+public sealed class SplitFileSystemSavedTests() : FileSystemSavedTests(false);
+
+public sealed class PackedFileSystemSavedTests() : FileSystemSavedTests(true);

@@ -19,9 +19,23 @@ public abstract class VirtioSavedTests(bool packed, int queues, ulong features) 
 
     private readonly Dictionary<VirtioMmio, Bench> _benches = [];
     private Action<Bench>? _more;
+    private (Bench Bench, byte[] Memory)? _before;
 
-    private protected sealed record Bench(TestGuest Guest, object Host, TestWorkers Helpers, ITestRing[] Rings)
+    private protected sealed class Bench(TestGuest guest, object host, TestWorkers helpers)
     {
+        private ITestRing[]? _rings;
+
+        public TestGuest Guest => guest;
+
+        public object Host => host;
+
+        public TestWorkers Helpers => helpers;
+
+        /// <summary>Where the driver's side of the queues comes from, if it is needed.</summary>
+        public required Func<Bench, ITestRing[]> Placed { private get; init; }
+
+        public ITestRing[] Rings => _rings ??= Placed(this);
+
         public void Run()
         {
             Guest.Workers.Run();
@@ -49,31 +63,45 @@ public abstract class VirtioSavedTests(bool packed, int queues, ulong features) 
     /// <summary>What came out on the host's side.</summary>
     private protected abstract string Seen(Bench bench);
 
-    protected sealed override VirtioMmio Create() => CreateBench(ring => []).Guest.Transport;
+    protected sealed override VirtioMmio Create() => CreateBench(Place).Guest.Transport;
 
     protected sealed override VirtioMmio CreateForLoading()
     {
-        var before = _benches[Disturbed()];
-        var bench = CreateBench(_ => before.Rings);
-        Copy(before.Guest, bench.Guest);
-        foreach (var ring in bench.Rings) ring.MoveTo(bench.Guest);
+        _before ??= DisturbedWithMemory();
+        var (before, memory) = _before.Value;
+        var bench = CreateBench(TakeOver);
+        Assert.True(bench.Guest.Memory.TryWrite(TestGuest.Ram, memory));
         Inherit(before.Host, bench.Host);
         bench.Guest.Transport.Pause();
-        _benches.Remove(before.Guest.Transport);
-        before.Guest.Dispose();
         return bench.Guest.Transport;
+    }
+
+    // The driver's side as it stands at the end of what is done before a save.
+    private ITestRing[] TakeOver(Bench bench)
+    {
+        var rings = _benches[Disturbed()].Rings;
+        foreach (var ring in rings) ring.MoveTo(bench.Guest);
+        return rings;
+    }
+
+    private ITestRing[] Place(Bench bench) => [.. Enumerable.Range(0, queues).Select(ITestRing (i) => packed
+        ? new PackedDriver(bench.Guest, (uint)i, 16, TestGuest.Ram + (ulong)i * RingStride).Place()
+        : new SplitDriver(bench.Guest, (uint)i, 16, TestGuest.Ram + (ulong)i * RingStride).Place())];
+
+    private (Bench, byte[]) DisturbedWithMemory()
+    {
+        var bench = _benches[Disturbed()];
+        var memory = new byte[RamLength];
+        Assert.True(bench.Guest.Memory.TryRead(TestGuest.Ram, memory));
+        return (bench, memory);
     }
 
     protected sealed override void Disturb(VirtioMmio unit)
     {
-        var guest = _benches[unit].Guest;
+        var bench = _benches[unit];
+        var guest = bench.Guest;
         Assert.Equal(11u, guest.Negotiate((packed ? TestFeatures.Packed : TestFeatures.Plain) | features));
-        var bench = _benches[unit] = _benches[unit] with
-        {
-            Rings = [.. Enumerable.Range(0, queues).Select(ITestRing (i) => packed
-                ? new PackedDriver(guest, (uint)i, 16, TestGuest.Ram + (ulong)i * RingStride).Place()
-                : new SplitDriver(guest, (uint)i, 16, TestGuest.Ram + (ulong)i * RingStride).Place())],
-        };
+        Assert.Equal(queues, bench.Rings.Length);
         guest.DriverOk();
         bench.Run();
         Disturb(bench);
@@ -135,20 +163,14 @@ public abstract class VirtioSavedTests(bool packed, int queues, ulong features) 
         return unit;
     }
 
-    private Bench CreateBench(Func<int, ITestRing[]> rings)
+    private Bench CreateBench(Func<Bench, ITestRing[]> placed)
     {
         var helpers = new TestWorkers();
         object host = null!;
         var guest = new TestGuest(memory => Make(memory, helpers, out host), ramLength: RamLength);
-        var bench = new Bench(guest, host, helpers, rings(queues));
+        var bench = new Bench(guest, host, helpers) { Placed = placed };
         _benches.Add(guest.Transport, bench);
         return bench;
-    }
-
-    private static void Copy(TestGuest from, TestGuest to)
-    {
-        var bytes = new byte[RamLength];
-        Assert.True(from.Memory.TryRead(TestGuest.Ram, bytes) && to.Memory.TryWrite(TestGuest.Ram, bytes));
     }
 
     public void Dispose()

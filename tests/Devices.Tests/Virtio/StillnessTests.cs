@@ -4,6 +4,7 @@ using System.Text;
 using Lamina.Core.Entropy;
 using Lamina.Core.Net;
 using Lamina.Core.Share;
+using Lamina.Core.State;
 using Lamina.Core.Sockets;
 using Lamina.Devices.Virtio.Balloon;
 using Lamina.Devices.Virtio.Block;
@@ -409,6 +410,16 @@ public sealed class StillnessTests
             Requests++;
             request.CopyTo(reply);
             return request.Length;
+        }
+
+        public SavedKind Kind => new("folder of a test", 1);
+
+        public void Save(SavedFields fields)
+        {
+        }
+
+        public void Load(SavedFields fields)
+        {
         }
 
         public void Reset()

@@ -1,6 +1,7 @@
 // The file system device carries messages: whole ones, once, and nothing else.
 using System.Text;
 using Lamina.Core.Share;
+using Lamina.Core.State;
 using Lamina.Devices.Virtio.FileSystem;
 using Xunit;
 
@@ -37,6 +38,16 @@ public sealed class VirtioFileSystemTests : IDisposable
         }
 
         public void Reset() => Resets++;
+
+        public SavedKind Kind => new("folder of a test", 1);
+
+        public void Save(SavedFields fields)
+        {
+        }
+
+        public void Load(SavedFields fields)
+        {
+        }
 
         public void Dispose()
         {

@@ -74,7 +74,7 @@ internal sealed class TestWatcher : IGuestMemoryWatcher
 }
 
 /// <summary>A device whose queue work is the test's.</summary>
-internal sealed class TestDevice(int queues, ushort size = 16, ulong features = 1) : IVirtioDevice
+internal class TestDevice(int queues, ushort size = 16, ulong features = 1) : IVirtioDevice
 {
     public IVirtioHost Host { get; private set; } = null!;
 

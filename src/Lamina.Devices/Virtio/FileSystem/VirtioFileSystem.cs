@@ -1,14 +1,15 @@
 // The virtio file system device (virtio 1.2, 5.11): carries FUSE messages between the guest and a shared folder. A request
 // is copied out of guest memory before anybody looks at it. The device keeps nothing between two requests, so that it
-// has no state of its own.
+// has no state of its own but its folder's.
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Share;
+using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.FileSystem;
 
 /// <summary>The file system device.</summary>
-public sealed class VirtioFileSystem : IVirtioDevice
+public sealed class VirtioFileSystem : IVirtioDevice, ISavedUnit
 {
     private readonly IFileShare _share;
     private readonly byte[] _tag;
@@ -100,4 +101,13 @@ public sealed class VirtioFileSystem : IVirtioDevice
 
     /// <inheritdoc/>
     public void Reset() => _share.Reset();
+
+    /// <inheritdoc/>
+    public SavedKind Kind => new("virtio file system device", 1);
+
+    /// <inheritdoc/>
+    public void Save(SavedFields fields) => fields.Unit(1, _share);
+
+    /// <inheritdoc/>
+    public void Load(SavedFields fields) => fields.Unit(1, _share);
 }
