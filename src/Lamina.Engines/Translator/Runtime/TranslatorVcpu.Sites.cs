@@ -112,6 +112,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         if (!CheckAddress(linear, site)) return HandleReadFault(site, linear);
         var size = site.Size;
+        _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: false)) return StepOver();
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
@@ -169,6 +170,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _area->BounceFirstBytes = 0;
         if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
+        _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: true)) return StepOver();
         if (InOnePage(linear, size))
         {
@@ -445,6 +447,7 @@ internal sealed unsafe partial class TranslatorVcpu
             _resume = _area->ExitAddress - 5;
             return true;
         }
+        NoteLooks(instruction.Id);
         var rip = _cpu->Rip;
         var outcome = _processor.Execute(instruction);
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
@@ -475,6 +478,21 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         var stepped = _resume == 0 && (_key & ModeKey.SingleStep) != 0;
         return !(stepped || _processor.HasPendingTraps) || FinishStep();
+    }
+
+    // Where stubs have looked into the tables by themselves before they left it to the executor.
+    private void NoteLooks(InstructionId id)
+    {
+        if (id is InstructionId.Movs or InstructionId.Stos)
+        {
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rsi]);
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rdi]);
+        }
+        else if (id == InstructionId.Iret)
+        {
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rsp]);
+            _region.NoteLook(_cpu->GdtrBase);
+        }
     }
 
     /// <summary>Fills the tables for the pages at the index registers of REP MOVS or STOS. False where that does not help.</summary>
