@@ -545,10 +545,17 @@ internal sealed unsafe partial class TranslatorVcpu
             case Vector.InvalidOpcode: _processor.RaiseInvalidOpcode(); break;
             case Vector.X87: _processor.RaisePlain(Vector.X87); break;
             case Vector.Simd: _processor.RaisePlain(Vector.Simd); break;
-            case Vector.PageFault: RaiseWindowFault(); break;
+            case Vector.PageFault when !IsBeyondUserAddresses(_area->FaultLinear): RaiseWindowFault(); break;
             default: _processor.RaiseNonCanonical(SegmentOfCurrent(access?.Kind == SiteKind.Write)); break;
         }
     }
+
+    /// <summary>
+    /// Whether a host address lies where no program has memory unless it asks for it. A guest's access in place comes there by an address that
+    /// is not canonical for it and so far from its page in the host; with five-level paging most of such addresses are canonical for the
+    /// host, which reports a page fault then. Linux, Documentation/arch/x86/x86_64/5level-paging.rst.
+    /// </summary>
+    internal static bool IsBeyondUserAddresses(ulong address) => address >> 47 != 0;
 
     // The copies of stores stand behind the block's straight part; all else there cannot fault.
     private int FindFaulting(Block block, int offset)
