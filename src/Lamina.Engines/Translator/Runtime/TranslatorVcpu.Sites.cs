@@ -437,8 +437,8 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleSystem(Block block, in Site site)
     {
-        Instruction instruction;
-        lock (_store.Gate) instruction = _store.Buffer.SystemInstructions[site.Target];
+        // Its entry was there before the block was, and stays where it is until all is dropped, which this vCPU is parked for.
+        var instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
         if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
