@@ -85,6 +85,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
                 ["translated instructions"] = _store.InstructionsTranslated,
                 ["invalidated blocks"] = _store.BlocksInvalidated,
                 ["bytes: generated code"] = _store.Buffer.Used,
+                ["bytes: what describes generated code"] = _store.Described,
                 ["drops of all translations"] = _store.Generation,
                 ["drops of all translations, for quiet"] = _trimmer.Trims,
             };

@@ -18,6 +18,12 @@ internal sealed unsafe class CodeBuffer : IDisposable
     // takes no more than the five that every block has.
     private const ulong MostListBytes = 128;
 
+    // About what an entry of the table of borrowed registers takes.
+    private const int BorrowedBytes = 80;
+
+    // About what a block takes besides its code: the object, and its places in the lists and tables of blocks.
+    private const int BlockBytes = 288;
+
     private readonly SharedMemory _memory;
     private readonly HostReservation _writable, _executable;
     private readonly byte* _base;
@@ -59,6 +65,15 @@ internal sealed unsafe class CodeBuffer : IDisposable
 
     /// <summary>Bytes taken.</summary>
     public int Used => _used + Capacity - _coldFloor;
+
+    /// <summary>
+    /// Bytes that describe the code. Compilers' code takes about as much as that; of other code, a few bytes of which stand for many
+    /// instructions, a guest may make as much as it likes.
+    /// </summary>
+    public long Described { get; private set; }
+
+    /// <summary>The most that <see cref="Described"/> may be: half as much again as the code. All is dropped then, as where there is no room for code.</summary>
+    public long MostDescribed => Capacity * 3L / 2;
 
     /// <summary>First executable address.</summary>
     public ulong ExecutableBase => (ulong)_executable.Address;
@@ -182,6 +197,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
         SystemInstructions.Clear();
         Distances?.Clear();
         _borrowed.Clear();
+        Described = 0;
     }
 
     /// <summary>Takes a block that was emitted; tells it its number.</summary>
@@ -191,6 +207,8 @@ internal sealed unsafe class CodeBuffer : IDisposable
         _blocks.Add(block);
         NoteStart(block.HostStart);
         NoteStart(block.ColdStart);
+        Described = Sites.Bytes + Instructions.Bytes + SystemInstructions.Bytes + (Distances?.Bytes ?? 0) + (long)_blocks.Count * BlockBytes
+            + (long)_borrowed.Count * BorrowedBytes;
 
         void NoteStart(int offset)
         {

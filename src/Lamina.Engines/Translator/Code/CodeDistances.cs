@@ -10,6 +10,9 @@ internal sealed unsafe class CodeDistances(byte* origin, ulong mostBytes) : IDis
     /// <summary>How many there are.</summary>
     public int Count => _fields.Count;
 
+    /// <summary>Bytes that they take.</summary>
+    public long Bytes => _fields.Bytes;
+
     /// <summary>One of them.</summary>
     public int this[int index] => _fields[index];
 

@@ -26,6 +26,9 @@ internal sealed unsafe class GrowingList<T> : IDisposable
     /// <summary>How many there are.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Bytes that they take.</summary>
+    public long Bytes => (long)Count * sizeof(T);
+
     /// <summary>An element, in its place. The index is the caller's word.</summary>
     public ref T this[int index] => ref _items[index];
 

@@ -14,6 +14,9 @@ internal struct RegionHead
     /// <summary>Those that are global, from its end downwards.</summary>
     public ulong GlobalCount;
 
+    /// <summary>How many entries there may be in all before C# is to count what they take.</summary>
+    public ulong FillLimit;
+
     /// <summary>Which region of the vCPU this is.</summary>
     public ulong Number;
 

@@ -301,6 +301,7 @@ internal static unsafe class Slot
 
     public static readonly int LocalCount = AtHead(&HeadModel->LocalCount),
         GlobalCount = AtHead(&HeadModel->GlobalCount),
+        FillLimit = AtHead(&HeadModel->FillLimit),
         ThisRegion = AtHead(&HeadModel->Number),
         HintTag = AtHead(&HeadModel->HintTag),
         WalkRead = AtHead(&HeadModel->WalkRead),

@@ -23,24 +23,38 @@ internal sealed unsafe class AddressRegion : IDisposable
     private const ulong TableBytes = 8ul << Slot.PageNumberBits;
     private const ulong PageNumberMask = (1ul << Slot.PageNumberBits) - 1;
 
-    // Entries that are forgotten one by one leave their pages of the tables behind. After so many the pages go back to the host:
-    // guests that put every process elsewhere (ASLR) would otherwise touch more and more of them.
-    private const ulong DropsBeforeReturn = 1 << 16;
+    // After so many entries it is counted what they take. Machine code fills in no more by itself.
+    private const ulong FillsBetweenCounts = 1024;
+
+    // A page of a table is for 2 MiB of addresses, a page of the host's page tables for 1 GiB, one of the level above for 512 GiB; the
+    // read table and the write table have their own. Entries that are forgotten one by one leave them behind.
+    private const int PieceShift = 9, GibShift = 18, TopShift = 27;
+    private const long PairBytes = 2 * 4096;
 
     // SDM vol. 3, table 4-20.
     private const ulong EntryPresent = 1, EntryWritable = 2, EntryUser = 4, EntryAccessed = 0x20;
 
     private readonly HostReservation _range;
     private readonly byte* _gs;
-    private ulong _drops;
+    private readonly TableBudget _budget;
+    private readonly HashSet<ulong> _pieces = [], _gibs = [], _tops = [];
+
+    // Some of those that are in the sets, by their low bits: most entries are filled in over and over.
+    private readonly ulong[] _knownPieces = new ulong[1024], _knownGibs = new ulong[64];
+    private ulong _localCounted, _globalCounted;
+    private long _taken;
 
     /// <summary>Reserves a region around a mapping of the vCPU's shared state.</summary>
     /// <param name="shared">The state.</param>
     /// <param name="jumps">The jump cache that code runs with in this region.</param>
     /// <param name="kind">Who it is for.</param>
     /// <param name="number">Its number among the vCPU's regions.</param>
-    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number)
+    /// <param name="budget">What the vCPU's regions may take.</param>
+    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget)
     {
+        _budget = budget;
+        Array.Fill(_knownPieces, ulong.MaxValue);
+        Array.Fill(_knownGibs, ulong.MaxValue);
         Jumps = jumps;
         Number = number;
         IsUser = kind == RegionKind.User;
@@ -57,6 +71,7 @@ internal sealed unsafe class AddressRegion : IDisposable
             WalkRead = EntryPresent | EntryAccessed | user,
             WalkWrite = EntryPresent | EntryAccessed | EntryWritable | user,
             WalkForbidden = kind == RegionKind.SupervisorClosed ? EntryUser : 0,
+            FillLimit = FillsBetweenCounts,
         };
     }
 
@@ -94,6 +109,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     public void Fill(ulong linear, ulong addend, bool write, bool global)
     {
         if (Head->LocalCount + Head->GlobalCount >= Slot.LogEntries) ForgetPages();
+        else if (Head->LocalCount + Head->GlobalCount >= Head->FillLimit) Count();
         var page = PageOf(linear);
         ReadTable[page] = addend;
         if (write) WriteTable[-1 - (long)page] = addend;
@@ -104,7 +120,10 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Forgets one 4 KiB page, or the 2 MiB around it. The jump cache is not touched.</summary>
     public void Invalidate(ulong linear, bool large)
     {
+        NoteLook(linear);
         var page = PageOf(linear);
+        // The tables are written to whether anything was there or not.
+        if (!NotePiece(page)) return;
         if (!large)
         {
             Drop(page);
@@ -113,6 +132,37 @@ internal sealed unsafe class AddressRegion : IDisposable
         page &= ~511ul;
         new Span<ulong>(ReadTable + page, 512).Clear();
         new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
+    }
+
+    /// <summary>Counts what was filled in since the last time. To be called before the vCPU leaves the region for another one.</summary>
+    public void Count()
+    {
+        var (local, global) = (Head->LocalCount, Head->GlobalCount);
+        for (; _localCounted < local; _localCounted++)
+            if (!NotePiece(Log[_localCounted])) return;
+        for (; _globalCounted < global; _globalCounted++)
+            if (!NotePiece(Log[Slot.LogEntries - 1 - _globalCounted])) return;
+        SetLimit();
+    }
+
+    /// <summary>The tables were looked into at an address, and nothing was found: the host's page tables may have grown all the same.</summary>
+    public void NoteLook(ulong linear) => _ = NoteGib(PageOf(linear));
+
+    /// <summary>Gives back all that the tables take of the host, and forgets it.</summary>
+    public void GiveBack()
+    {
+        // Mapped anew: discarded pages leave the host's page tables in place.
+        _range.MapAnonymous(0, TableBytes);
+        _range.MapAnonymous(TableBytes + Slot.Middle, TableBytes);
+        _budget.Return(_taken);
+        _taken = 0;
+        _pieces.Clear();
+        _gibs.Clear();
+        _tops.Clear();
+        Array.Fill(_knownPieces, ulong.MaxValue);
+        Array.Fill(_knownGibs, ulong.MaxValue);
+        (Head->LocalCount, Head->GlobalCount) = (0, 0);
+        RestartCount();
     }
 
     /// <summary>Forgets everything, the jump cache too.</summary>
@@ -125,16 +175,10 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Forgets what is not global, in the jump cache too.</summary>
     public void FlushLocal()
     {
-        if (_drops + Head->LocalCount >= DropsBeforeReturn)
-        {
-            ForgetPages();
-        }
-        else
-        {
-            for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
-            _drops += Head->LocalCount;
-            Head->LocalCount = 0;
-        }
+        Count();
+        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+        Head->LocalCount = 0;
+        RestartCount();
         Jumps.ClearLocal();
     }
 
@@ -154,7 +198,11 @@ internal sealed unsafe class AddressRegion : IDisposable
         for (ulong i = 1; i <= Head->GlobalCount; i++) Protect(Log[Slot.LogEntries - i], hostPage);
     }
 
-    public void Dispose() => _range.Dispose();
+    public void Dispose()
+    {
+        _budget.Return(_taken);
+        _range.Dispose();
+    }
 
     /// <summary>The number of a linear page, as the tables are indexed.</summary>
     public static ulong PageOf(ulong linear) => linear >> 12 & PageNumberMask;
@@ -165,19 +213,44 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <summary>Forgets all pages. Code is found where it was.</summary>
     public void ForgetPages()
     {
-        _drops += Head->LocalCount + Head->GlobalCount;
-        if (_drops >= DropsBeforeReturn)
-        {
-            _range.Discard(0, TableBytes);
-            _range.Discard(TableBytes + Slot.Middle, TableBytes);
-            _drops = 0;
-        }
-        else
-        {
-            for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
-            for (ulong i = 1; i <= Head->GlobalCount; i++) Drop(Log[Slot.LogEntries - i]);
-        }
+        Count();
+        for (ulong i = 0; i < Head->LocalCount; i++) Drop(Log[i]);
+        for (ulong i = 1; i <= Head->GlobalCount; i++) Drop(Log[Slot.LogEntries - i]);
         Head->LocalCount = Head->GlobalCount = 0;
+        RestartCount();
+    }
+
+    private void RestartCount()
+    {
+        (_localCounted, _globalCounted) = (Head->LocalCount, Head->GlobalCount);
+        SetLimit();
+    }
+
+    private void SetLimit() => Head->FillLimit = Math.Min(Head->LocalCount + Head->GlobalCount + FillsBetweenCounts, Slot.LogEntries);
+
+    // False: that was too much, and nothing is left.
+    private bool NotePiece(ulong page)
+    {
+        var piece = page >> PieceShift;
+        ref var known = ref _knownPieces[(int)piece & (_knownPieces.Length - 1)];
+        if (known == piece) return true;
+        known = piece;
+        return NoteGib(page) && (!_pieces.Add(piece) || Take());
+    }
+
+    private bool NoteGib(ulong page)
+    {
+        var gib = page >> GibShift;
+        ref var known = ref _knownGibs[(int)gib & (_knownGibs.Length - 1)];
+        if (known == gib) return true;
+        known = gib;
+        return !_gibs.Add(gib) || (Take() && (!_tops.Add(page >> TopShift) || Take()));
+    }
+
+    private bool Take()
+    {
+        _taken += PairBytes;
+        return _budget.Take(PairBytes);
     }
 
     private void Drop(ulong page)

@@ -23,6 +23,9 @@ internal sealed unsafe class JumpCache : IDisposable
         public ulong Page, Tag;
     }
 
+    // A guest may run one page of code at any number of addresses.
+    private const int MostCodePages = 1 << 16;
+
     private readonly HostReservation _view;
     private readonly ulong* _entries;
     private readonly Second* _second;
@@ -88,6 +91,7 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <param name="global">The page's translation survives <see cref="ClearLocal"/>.</param>
     public void NoteCode(ulong linear, bool crossesPage, bool global)
     {
+        if (_codePages.Count >= MostCodePages) Clear();
         NotePage(linear >> 12);
         if (crossesPage) NotePage((linear >> 12) + 1);
         if (!global) _hasLocalCode = true;

@@ -20,6 +20,9 @@ internal sealed unsafe class TranslationStore : IDisposable
     // How many blocks are translated ahead of being reached. What never runs costs time and room.
     private const int MostFollowers = 2;
 
+    // About what an entry of the table of further pads takes.
+    private const int PadBytes = 64;
+
     private readonly GuestMemory _memory;
     private readonly BlockIndex _index;
     private readonly Dictionary<(int, ulong), ulong> _furtherPads = [];
@@ -259,7 +262,10 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     /// <summary>Whether all translations have to be dropped before long.</summary>
-    public bool IsNearlyFull => !HasRoomBeside(0);
+    public bool IsNearlyFull => !HasRoomBeside(0) || Described > Buffer.MostDescribed;
+
+    /// <summary>Bytes that describe the translations.</summary>
+    public long Described => Buffer.Described + (long)_furtherPads.Count * PadBytes;
 
     /// <summary>Whether there is room for so many bytes of code, and a cold part as large, besides what there must always be.</summary>
     public bool HasRoomBeside(int bytes) => Buffer.HasRoom(bytes + BlockEmitter.MaxBlockBytes * 2 * (World.Vcpus.Count + 1));

@@ -41,6 +41,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _flushes++;
         _modeStale = true;
         FlushSupervisor(global: false);
+        _user.Count();
         _user = UserRegionFor(newCr3, out var known);
         if (!known) _user.FlushAll();
         else if (!keepNonGlobal) _user.FlushLocal();
@@ -181,6 +182,13 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
+    // Jump caches say nothing that is less true then.
+    private void GiveTablesBack()
+    {
+        foreach (var region in Regions) region.GiveBack();
+        _writeHints.Clear();
+    }
+
     private void Release(AddressRegion region)
     {
         _releasedReplaced += region.Jumps.Replaced;
@@ -209,7 +217,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private AddressRegion NewUserRegion(int index)
     {
-        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2);
+        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables);
         _users[index] = region;
         return region;
     }

@@ -119,6 +119,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         if (!CheckAddress(linear, site)) return HandleReadFault(site, linear);
         var size = site.Size;
+        _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: false)) return StepOver();
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
@@ -176,6 +177,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _area->BounceFirstBytes = 0;
         if (!CheckAddress(linear, site)) return HandleWriteFault(site, linear);
         var size = site.Size;
+        _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: true)) return StepOver();
         if (InOnePage(linear, size))
         {
@@ -446,8 +448,8 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private bool HandleSystem(Block block, in Site site)
     {
-        Instruction instruction;
-        lock (_store.Gate) instruction = _store.Buffer.SystemInstructions[site.Target];
+        // Its entry was there before the block was, and stays where it is until all is dropped, which this vCPU is parked for.
+        var instruction = _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
         if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
@@ -456,6 +458,7 @@ internal sealed unsafe partial class TranslatorVcpu
             _resume = _area->ExitAddress - 5;
             return true;
         }
+        NoteLooks(instruction.Id);
         var rip = _cpu->Rip;
         var outcome = _processor.Execute(instruction);
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
@@ -486,6 +489,21 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         var stepped = _resume == 0 && (_key & ModeKey.SingleStep) != 0;
         return !(stepped || _processor.HasPendingTraps) || FinishStep();
+    }
+
+    // Where stubs have looked into the tables by themselves before they left it to the executor.
+    private void NoteLooks(InstructionId id)
+    {
+        if (id is InstructionId.Movs or InstructionId.Stos)
+        {
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rsi]);
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rdi]);
+        }
+        else if (id == InstructionId.Iret)
+        {
+            _region.NoteLook(_cpu->Gpr[GprIndex.Rsp]);
+            _region.NoteLook(_cpu->GdtrBase);
+        }
     }
 
     /// <summary>Fills the tables for the pages at the index registers of REP MOVS or STOS. False where that does not help.</summary>
@@ -538,10 +556,17 @@ internal sealed unsafe partial class TranslatorVcpu
             case Vector.InvalidOpcode: _processor.RaiseInvalidOpcode(); break;
             case Vector.X87: _processor.RaisePlain(Vector.X87); break;
             case Vector.Simd: _processor.RaisePlain(Vector.Simd); break;
-            case Vector.PageFault: RaiseWindowFault(); break;
+            case Vector.PageFault when !IsBeyondUserAddresses(_area->FaultLinear): RaiseWindowFault(); break;
             default: _processor.RaiseNonCanonical(SegmentOfCurrent(access?.Kind == SiteKind.Write)); break;
         }
     }
+
+    /// <summary>
+    /// Whether a host address lies where no program has memory unless it asks for it. A guest's access in place comes there by an address that
+    /// is not canonical for it and so far from its page in the host; with five-level paging most of such addresses are canonical for the
+    /// host, which reports a page fault then. Linux, Documentation/arch/x86/x86_64/5level-paging.rst.
+    /// </summary>
+    internal static bool IsBeyondUserAddresses(ulong address) => address >> 47 != 0;
 
     // The copies of stores stand behind the block's straight part; all else there cannot fault.
     private int FindFaulting(Block block, int offset)

@@ -82,6 +82,9 @@ internal sealed unsafe partial class TranslatorVcpu
             if (_systemCounts[i] != 0) Add($"executed: {((InstructionId)i).ToString().ToLowerInvariant()}", _systemCounts[i]);
         Add("table fills by machine code", (long)_area->FastFills);
         Add("table fills by the executor", _slowFills);
+        Add("bytes: tables", _tables.Taken);
+        Add("bytes: tables, at most", _tables.Peak);
+        Add("tables given back", _tables.GivenBack);
         Add("flushes", _flushes);
         Add("jump cache entries replaced", _releasedReplaced + _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0));
         Add("jump caches emptied, supervisor", _closed.Jumps.Clears);

@@ -38,6 +38,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly WriteHints _writeHints;
     private readonly AddressRegion _closed, _open;
     private readonly AddressRegion?[] _users;
+    private readonly TableBudget _tables;
     private readonly GeneratedCodeFaults _faults;
     // Where the thread sleeps while the guest halts. It looks at nothing meanwhile: a guest at rest wakes often, and each look costs.
     private readonly ThreadParker _halt = new();
@@ -80,8 +81,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _largeMap.MapAnonymous(0, 1ul << 27);
         _writeHints = new WriteHints(store.Pages.Count);
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
-        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0);
-        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1);
+        _tables = new TableBudget(_memory.Size, GiveTablesBack);
+        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables);
+        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables);
         _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2))];
         _user = _region = NewUserRegion(0);
         _nextPhysical = NextPhysical;

@@ -78,7 +78,7 @@ internal static unsafe class WalkStub
         fails[failCount++] = asm.JccForward(Cond.A);
         asm.Gs(Op.MovLoad, Temporary, Slot.LocalCount);
         asm.Gs(Op.AddLoad, Temporary, Slot.GlobalCount);
-        asm.RegImmediate(7, Temporary, Slot.LogEntries);
+        asm.Gs(Op.CmpLoad, Temporary, Slot.FillLimit);
         fails[failCount++] = asm.JccForward(Cond.AE);
         EmitLevels(ref asm, write, fails, ref failCount);
         // Table: page; Entry: the leaf; Both: what all levels allow.

@@ -26,6 +26,9 @@ internal sealed unsafe class WriteHints(ulong pages) : IDisposable
     /// <summary>The table, for the page-walk stub.</summary>
     public ulong Table => (ulong)_table.Address;
 
+    /// <summary>Forgets all hints, when no region holds a right any more.</summary>
+    public void Clear() => _table.Discard(0, _table.Length);
+
     /// <summary>What a hint is besides the linear page's number.</summary>
     public static ulong TagOf(int region) => 1ul << RegionShift + region;
 
