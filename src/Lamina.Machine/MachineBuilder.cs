@@ -59,9 +59,10 @@ internal static class MachineBuilder
             var boot = BootLoader.Plan(spec.Boot, map, MicroTables.Create(spec.Cpus, MicroMachine.CountVirtioDevices(spec)), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
+            var calls = new ConsoleCalls(hooks, Quit, fail, () => life.IsHurried);
             var (port1, hvc) = (spec.DevicesOf<SerialDevice>().Single(), spec.DevicesOf<ConsoleDevice>().Single());
-            var serial = ConsoleBackends.Open(port1.Name, port1.To, Quit, hooks, fail, units);
-            var console = ConsoleBackends.Open(hvc.Name, hvc.To, Quit, hooks, fail, units);
+            var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
+            var console = ConsoleBackends.Open(hvc.Name, hvc.To, calls, units);
             var disks = DiskBackends.Open([.. spec.DevicesOf<DiskDevice>()], hooks.Report, units);
             var limits = ShareLimits.For(spec.DevicesOf<ShareDevice>().Count(), spec.MemoryBytes);
             var shares = spec.DevicesOf<ShareDevice>()

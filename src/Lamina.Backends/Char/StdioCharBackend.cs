@@ -10,7 +10,7 @@ using Lamina.Host.Terminals;
 namespace Lamina.Backends.Char;
 
 /// <summary>How the process's terminal or pipes are used.</summary>
-public sealed record StdioOptions
+public sealed record StdioOptions : OutputOptions
 {
     /// <summary>The descriptor that input comes from.</summary>
     public int Input { get; init; } = HostIo.Input;
@@ -23,9 +23,6 @@ public sealed record StdioOptions
 
     /// <summary>Called on a thread of the backend's when the user asks for the machine's end (Ctrl-A X).</summary>
     public Action? Quit { get; init; }
-
-    /// <summary>Told in a sentence that a thread of the backend's has ended because its work threw; without it that ends the process.</summary>
-    public Action<string>? Failed { get; init; }
 }
 
 /// <summary>The process's terminal or pipes.</summary>
@@ -42,7 +39,7 @@ public sealed class StdioCharBackend : ICharBackend
     private readonly InputQueue _input = new(InputCapacity);
     private readonly EscapeFilter? _escape;
     private readonly EventDescriptor _wake = new();
-    private ICharReceiver? _receiver;
+    private volatile ICharReceiver? _receiver;
     private Thread? _reader;
     private volatile bool _stopping;
     private bool _disposed;
@@ -53,17 +50,17 @@ public sealed class StdioCharBackend : ICharBackend
         _options = options ?? new StdioOptions();
         Terminal = Terminal.TryOpen(_options.Input);
         _escape = _options.Escape ?? Terminal is not null ? new EscapeFilter() : null;
-        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options.Failed);
+        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options, () => _receiver?.ReadyToSend());
     }
 
     /// <summary>The terminal that input comes from, for its size; null where it is none.</summary>
     public Terminal? Terminal { get; }
 
-    /// <summary>How many bytes of output were dropped because nobody took them.</summary>
+    /// <inheritdoc/>
     public long Lost => _pump.Lost;
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+    public int Write(ReadOnlySpan<byte> data) => _pump.Write(data);
 
     /// <inheritdoc/>
     public void Attach(ICharReceiver receiver)

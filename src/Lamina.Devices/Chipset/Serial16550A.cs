@@ -1,5 +1,8 @@
 // A 16550A UART between a guest's ports and a character backend. Transmission takes no time: what the guest writes is
-// with the backend when the write returns. Reception follows the FIFO: the backend is told how much was taken and, when
+// with the backend when the write returns. Where the backend takes no more, characters wait in the transmitter's FIFO, which then is
+// not empty (LSR bits 5 and 6, and no interrupt), as with a line that the other end holds; drivers wait for that. One that does not
+// loses what it writes, as it would on a PC, and that is counted.
+// Reception follows the FIFO: the backend is told how much was taken and, when
 // the guest has emptied it, that there is room again. Characters are eight bits wide whatever LCR says, because the
 // channel behind is a stream of bytes.
 using Lamina.Core.Bus;
@@ -16,6 +19,9 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 {
     private const ushort BreakFlag = 0x100;
 
+    // So many looks at a transmitter that is held back are answered at once.
+    private const int PatientPolls = 64;
+
     private readonly Lock _gate = new();
     private readonly IMachineClock _clock;
     private readonly IInterruptLine _line;
@@ -24,6 +30,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private Serial16550AState _state = new();
     private bool _backendWaits, _paused;
     private bool _timeoutArmed;
+    private int _heldPolls;
+    private long _lost;
 
     /// <summary>Creates it in its reset state and attaches it to the backend.</summary>
     public Serial16550A(IMachineClock clock, IInterruptLine line, ICharBackend backend)
@@ -37,6 +45,12 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     public Serial16550AState State
     {
         get { lock (_gate) return _state; }
+    }
+
+    /// <summary>How many characters the guest wrote into a transmitter that was full.</summary>
+    public long Lost
+    {
+        get { lock (_gate) return _lost; }
     }
 
     private bool FifosOn => (_state.FifoControl & FifoEnable) != 0;
@@ -55,7 +69,9 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     {
         lock (_gate)
         {
-            _state = new Serial16550AState();
+            // What waited is still on the line: the guest's last words before its reset.
+            var (unsent, count) = (_state.Unsent, _state.UnsentCount);
+            _state = new Serial16550AState { Unsent = unsent, UnsentCount = count };
             ArmTimeout();
             UpdateLine();
             OfferRoom();
@@ -76,14 +92,22 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             if (!_paused) return;
             _paused = false;
             OfferRoom();
+            SendUnsent();
         }
     }
 
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
     {
+        bool polls;
         lock (_gate)
+        {
             for (var i = 0; i < data.Length; i++) data[i] = ReadRegister((int)offset + i);
+            polls = _heldPolls > PatientPolls;
+        }
+        // Who asks again and again when the line takes more is answered at leisure: it would burn the host's CPU otherwise, and
+        // drivers count their looks (Linux gives a character up after ten thousand).
+        if (polls) Thread.Sleep(1);
         return AccessResult.Ok;
     }
 
@@ -106,6 +130,15 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             _backendWaits = taken < data.Length;
             if (taken > 0) ReceivedSome();
             return taken;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void ReadyToSend()
+    {
+        lock (_gate)
+        {
+            if (!_paused) SendUnsent();
         }
     }
 
@@ -194,7 +227,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private byte ReadLineStatus()
     {
-        var status = HoldingEmpty | TransmitterEmpty;
+        var status = _state.UnsentCount == 0 ? HoldingEmpty | TransmitterEmpty : 0;
+        _heldPolls = _state.UnsentCount == 0 ? 0 : Math.Min(_heldPolls + 1, PatientPolls + 1);
         if (_state.Count > 0) status |= DataReady;
         if (_state.Overrun) status |= Overrun;
         if (TopHasBreak) status |= BreakInterrupt;
@@ -218,8 +252,29 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         // The interrupt goes away with the write and comes back when the character is out: a fresh edge each time.
         _state.TransmitterEmptyPending = false;
         UpdateLine();
-        if (!Looped) _backend.Write([value]);
+        if (!Looped) Send(value);
         else if ((_state.LineControl & Break) == 0) ReceiveLooped(value);
+        _state.TransmitterEmptyPending = _state.UnsentCount == 0;
+        UpdateLine();
+    }
+
+    private void Send(byte value)
+    {
+        _heldPolls = 0;
+        if (_state.UnsentCount == 0 && _backend.Write([value]) == 1) return;
+        if (_state.UnsentCount < Capacity) _state.Unsent[_state.UnsentCount++] = value;
+        else _lost++;
+    }
+
+    private void SendUnsent()
+    {
+        if (_state.UnsentCount == 0) return;
+        Span<byte> unsent = _state.Unsent;
+        var taken = _backend.Write(unsent[.._state.UnsentCount]);
+        unsent[taken.._state.UnsentCount].CopyTo(unsent);
+        _state.UnsentCount -= taken;
+        if (_state.UnsentCount != 0) return;
+        _heldPolls = 0;
         _state.TransmitterEmptyPending = true;
         UpdateLine();
     }
@@ -227,8 +282,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private void WriteInterruptEnable(byte value)
     {
         value &= EnableMask;
-        // Enabling the transmitter's interrupt while it is empty, which is always, raises it (8.6).
-        if ((value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
+        // Enabling the transmitter's interrupt while it is empty raises it (8.6).
+        if (_state.UnsentCount == 0 && (value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
         _state.InterruptEnable = value;
         UpdateLine();
     }
@@ -245,7 +300,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             ArmTimeout();
             OfferRoom();
         }
-        if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = true;
+        // What the line holds back cannot be taken back: were transmission not without time here, it would be gone long since.
+        if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = _state.UnsentCount == 0;
         UpdateLine();
     }
 

@@ -10,6 +10,13 @@ public struct SerialFifo
     private ushort _first;
 }
 
+/// <summary>A transmitter FIFO's entries.</summary>
+[InlineArray(Serial16550ASpec.FifoLength)]
+public struct SerialTransmitFifo
+{
+    private byte _first;
+}
+
 /// <summary>Everything a 16550A remembers. A fresh one is the state after master reset.</summary>
 public struct Serial16550AState()
 {
@@ -42,6 +49,12 @@ public struct Serial16550AState()
 
     /// <summary>How many characters wait.</summary>
     public int Count;
+
+    /// <summary>Written characters that the line does not take yet, the oldest first. Without FIFOs only one is used.</summary>
+    public SerialTransmitFifo Unsent;
+
+    /// <summary>How many of them there are; the transmitter is empty where there are none.</summary>
+    public int UnsentCount;
 
     /// <summary>A character was lost; until LSR is read.</summary>
     public bool Overrun;

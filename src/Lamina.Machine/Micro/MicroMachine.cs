@@ -56,7 +56,9 @@ internal sealed class MicroMachine : IHardware
     private readonly List<VirtioBlock> _disks = [];
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
+    private readonly Action<string>? _report;
     private AcpiPm? _power;
+    private Serial16550A? _serial;
     private FullDisks? _full;
     private bool _loaded;
 
@@ -65,6 +67,7 @@ internal sealed class MicroMachine : IHardware
     internal MicroMachine(MicroOptions options, IHardwareEvents events, UnitTree units)
     {
         (_units, _boot, _events, _consoles, _networks, _shares) = (units, options.Boot, events, [options.Serial, options.Console], options.Networks, options.Shares);
+        _report = options.Hooks.Report;
         _virtioConsole = new VirtioConsole([new ConsolePort(options.Console)]);
         var spec = options.Spec;
         _memory = units.Add("memory", new GuestMemory(options.Map.Ram));
@@ -124,6 +127,8 @@ internal sealed class MicroMachine : IHardware
                 counters[$"share {i} nodes found again"] = figures.FoundAgain;
                 counters[$"share {i} nodes lost"] = figures.Lost;
             }
+            counters["serial bytes dropped"] = _consoles[0].Lost + (_serial?.Lost ?? 0);
+            counters["console bytes dropped"] = _consoles[1].Lost + _virtioConsole.Lost;
             counters["bytes: guest memory"] = (long)_memory.Resident;
             counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
             counters["bytes: process"] = Environment.WorkingSet;
@@ -186,6 +191,13 @@ internal sealed class MicroMachine : IHardware
         // A disk that ends its waiting now does so because the machine ends, and not because there is space.
         _full?.Dispose();
         _units.Dispose();
+        TellLoss("serial port", _consoles[0].Lost + (_serial?.Lost ?? 0));
+        TellLoss("virtio console", _consoles[1].Lost + _virtioConsole.Lost);
+    }
+
+    private void TellLoss(string console, long bytes)
+    {
+        if (bytes > 0) _report?.Invoke($"{bytes} bytes of output of the guest's {console} were dropped, which their reader did not take");
     }
 
     private void AddVcpus(InterruptControllers controllers, int count)
@@ -220,7 +232,7 @@ internal sealed class MicroMachine : IHardware
         var power = _power = _units.Add("chipset/power", new AcpiPm(_clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
         power.MapPorts(_ports);
 
-        var serial = _units.Add("chipset/serial", new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), options.Serial));
+        var serial = _serial = _units.Add("chipset/serial", new Serial16550A(_clock, router.CreateIsaLine(MicroLayout.Com1Irq), options.Serial));
         _ports.Map(MicroLayout.Com1, Serial16550ASpec.Length, serial);
     }
 

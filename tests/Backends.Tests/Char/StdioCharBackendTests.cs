@@ -153,14 +153,37 @@ public class StdioCharBackendTests
     }
 
     [Fact]
-    public void A_reader_that_stands_still_stops_the_guest_for_a_bounded_time_only()
+    public void A_reader_that_stands_still_holds_the_guest_back_and_loses_nothing()
     {
+        var receiver = new TestReceiver();
         using var pipes = new Pipes();
+        pipes.Backend.Attach(receiver);
+        var all = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 300_000)));
+        var sent = 0;
+        var part = 1;
+        while (part != 0) sent += part = pipes.Backend.Write(all.AsSpan(sent));
+        Assert.InRange(sent, 1 << 20, all.Length - 1);
 
-        pipes.Backend.Write(new byte[3 << 20]);
-        pipes.Backend.Write(new byte[3 << 20]);
+        var reading = Waiting.Run(() => Assert.Equal(Encoding.ASCII.GetString(all), Read(pipes.Screen, all.Length)));
+        while (sent < all.Length)
+        {
+            Waiting.Until(() => receiver.Calls != 0);
+            receiver.Calls = 0;
+            sent += pipes.Backend.Write(all.AsSpan(sent));
+        }
 
-        Assert.True(pipes.Backend.Lost > 0);
+        Assert.True(reading.Join(Waiting.Limit));
+        Assert.Equal(0, pipes.Backend.Lost);
+    }
+
+    [Fact]
+    public void Where_output_is_to_be_dropped_nobody_is_held_back_and_it_is_counted()
+    {
+        using var pipes = new Pipes(new StdioOptions { Drops = true, IsHurried = () => true });
+
+        Assert.Equal(3 << 20, pipes.Backend.Write(new byte[3 << 20]));
+
+        Assert.InRange(pipes.Backend.Lost, 1 << 20, 2 << 20);
     }
 
     [Fact]

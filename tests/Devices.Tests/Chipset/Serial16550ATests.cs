@@ -364,4 +364,73 @@ public sealed class Serial16550ATests
         Assert.Equal((0x00, 0x01, 0x60), (_uart.In(Ier), _uart.In(Iir), _uart.In(Lsr)));
         Assert.Equal(1, _backend.ReadyCalls);
     }
+
+    [Fact]
+    public void A_line_that_takes_nothing_leaves_the_transmitter_full_and_later_all_arrives()
+    {
+        _uart.Out(Mcr, 0x08);
+        _uart.Out(Fcr, 0x01);
+        _backend.Room = 2;
+        foreach (var value in "abcd"u8) _uart.Out(Rbr, value);
+        _uart.Out(Ier, 0x02);
+
+        Assert.Equal((0x00, 0xc1, false), (_uart.In(Lsr), _uart.In(Iir), _line.Level));
+
+        _backend.MakeRoom(1);
+        Assert.Equal((0x00, false), (_uart.In(Lsr), _line.Level));
+        _backend.MakeRoom();
+
+        Assert.Equal((0x60, true, 0xc2), (_uart.In(Lsr), _line.Level, _uart.In(Iir)));
+        Assert.Equal("abcd", Encoding.ASCII.GetString([.. _backend.Written]));
+        Assert.Equal(0, _uart.Lost);
+    }
+
+    [Theory]
+    [InlineData(0x00, 1)]
+    [InlineData(0x01, 16)]
+    public void A_guest_that_does_not_look_at_the_transmitter_loses_what_has_no_place_and_that_is_counted(int fifos, int place)
+    {
+        _uart.Out(Fcr, fifos);
+        _backend.Room = 0;
+        for (var i = 0; i < 20; i++) _uart.Out(Rbr, i);
+
+        _backend.MakeRoom();
+
+        Assert.Equal(Enumerable.Range(0, place).Select(i => (byte)i), _backend.Written);
+        Assert.Equal(20 - place, _uart.Lost);
+    }
+
+    [Fact]
+    public void What_the_line_holds_back_outlives_resets_of_the_FIFO_and_of_the_machine()
+    {
+        _uart.Out(Fcr, 0x01);
+        _backend.Room = 0;
+        foreach (var value in "last words"u8) _uart.Out(Rbr, value);
+
+        _uart.Out(Fcr, 0x07);
+        _uart.Reset();
+        Assert.Equal(0x00, _uart.In(Lsr));
+        _backend.MakeRoom();
+
+        Assert.Equal("last words", Encoding.ASCII.GetString([.. _backend.Written]));
+        Assert.Equal(0x60, _uart.In(Lsr));
+    }
+
+    [Fact]
+    public void A_paused_machine_sends_what_was_held_back_when_it_goes_on()
+    {
+        _uart.Out(Mcr, 0x08);
+        _uart.Out(Ier, 0x02);
+        _backend.Room = 0;
+        _uart.Out(Rbr, 'a');
+
+        _uart.Pause();
+        _backend.MakeRoom();
+        Assert.Empty(_backend.Written);
+        Assert.False(_line.Level);
+        _uart.Resume();
+
+        Assert.Equal([(byte)'a'], _backend.Written);
+        Assert.True(_line.Level);
+    }
 }
