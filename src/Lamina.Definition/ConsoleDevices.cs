@@ -11,6 +11,16 @@ public enum WhenFull
     Drop,
 }
 
+/// <summary>What the guest sees of the end of a console's input.</summary>
+public enum AtEnd
+{
+    /// <summary>Nothing: no more comes.</summary>
+    Nothing,
+
+    /// <summary>Ctrl-D, by which a terminal tells of it.</summary>
+    Eot,
+}
+
 /// <summary>Where a serial port or console reads and writes.</summary>
 public abstract record ConsoleTarget
 {
@@ -20,6 +30,9 @@ public abstract record ConsoleTarget
 
     /// <summary>What becomes of output that its reader does not take.</summary>
     public WhenFull WhenFull { get; init; }
+
+    /// <summary>What the guest sees where input ends.</summary>
+    public AtEnd AtEnd { get; init; }
 
     /// <summary>The process's standard input and output; a terminal is used raw while the machine runs.</summary>
     public sealed record Stdio : ConsoleTarget;
@@ -80,11 +93,13 @@ public abstract record ConsoleTarget
     [
         new("to", ValueKind.Text, "stdio|null|file:PATH|unix:PATH", "where it leads: this terminal, nowhere, a file, or a socket to listen on")
         {
-            Read = (it, text) => set(it, Parse(Property.Needed("to", text)) with { WhenFull = get(it).WhenFull }),
+            Read = (it, text) => set(it, Parse(Property.Needed("to", text)) with { WhenFull = get(it).WhenFull, AtEnd = get(it).AtEnd }),
             Write = it => [get(it).ToString()],
         },
         Property.Choice<T, WhenFull>("when-full", "what becomes of output that its reader does not take: the guest waits, or it is dropped; hold by default", [("hold", WhenFull.Hold), ("drop", WhenFull.Drop)],
             it => get(it).WhenFull is WhenFull.Hold ? null : get(it).WhenFull, (it, rule) => set(it, get(it) with { WhenFull = rule })) with { AppliesTo = it => get(it) is Stdio or File or Unix },
+        Property.Choice<T, AtEnd>("at-end", "what the guest sees where input ends: nothing, or Ctrl-D (EOT) as one types it at a terminal; nothing by default", [("nothing", AtEnd.Nothing), ("eot", AtEnd.Eot)],
+            it => get(it).AtEnd is AtEnd.Nothing ? null : get(it).AtEnd, (it, end) => set(it, get(it) with { AtEnd = end })) with { AppliesTo = it => get(it) is Stdio },
         Property.Number<T>("capacity", "how many of the last bytes are kept in memory", (1, int.MaxValue), it => get(it) is Memory { Capacity: not Memory.UsualCapacity and var capacity } ? capacity : null,
             (it, capacity) => set(it, new Memory((int)capacity))) with { AppliesTo = it => get(it) is Memory },
     ];

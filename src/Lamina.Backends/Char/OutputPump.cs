@@ -21,6 +21,9 @@ public record OutputOptions
     /// <summary>Told in a sentence that a thread of the backend's has ended because its work threw; without it that ends the process.</summary>
     public Action<string>? Failed { get; init; }
 
+    /// <summary>Whether what asks a terminal something is taken out of the output.</summary>
+    internal bool DropsQueries { get; init; }
+
     /// <summary>How long a reader that takes nothing is waited for at the end.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -115,26 +118,34 @@ internal sealed class OutputPump : IDisposable
 
     private void Run()
     {
-        var buffer = new byte[_pieceLength];
+        var filter = _options.DropsQueries ? new QueryFilter() : null;
+        var buffer = new byte[filter is null ? _pieceLength : _pieceLength - QueryFilter.LongestQuery];
+        var filtered = new byte[filter is null ? 0 : _pieceLength];
         var progress = new Progress(_queue, _options);
         int count;
         while ((count = _queue.Take(buffer)) != 0)
         {
-            var done = 0;
-            while (done < count && !_abandoned)
-            {
-                var taken = _sink(buffer.AsSpan(done, count - done));
-                if (taken < 0)
-                {
-                    _queue.SetWhenFull(WhenFull.DropAll);
-                    break;
-                }
-                // A guest that is asked to end must be able to say what it has to say.
-                if (taken == 0 && _options.IsHurried() && progress.HasStopped(isHurried: true)) _queue.SetWhenFull(WhenFull.DropNewest);
-                done += taken;
-            }
-            _queue.Lose(count - done);
+            if (filter is null) Put(buffer.AsSpan(0, count), progress);
+            else Put(filtered.AsSpan(0, filter.Filter(buffer.AsSpan(0, count), filtered)), progress);
             if (_queue.IsEmpty) Thread.Sleep(Rest);
         }
+        if (filter is not null) Put(filter.Pending, progress);
+    }
+
+    private void Put(ReadOnlySpan<byte> piece, Progress progress)
+    {
+        while (!piece.IsEmpty && !_abandoned)
+        {
+            var taken = _sink(piece);
+            if (taken < 0)
+            {
+                _queue.SetWhenFull(WhenFull.DropAll);
+                break;
+            }
+            // A guest that is asked to end must be able to say what it has to say.
+            if (taken == 0 && _options.IsHurried() && progress.HasStopped(isHurried: true)) _queue.SetWhenFull(WhenFull.DropNewest);
+            piece = piece[taken..];
+        }
+        _queue.Lose(piece.Length);
     }
 }

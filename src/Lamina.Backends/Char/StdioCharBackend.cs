@@ -1,5 +1,5 @@
 // The process's own input and output as a character device's other end. A terminal is put into raw mode, so that every
-// key reaches the guest but those behind Ctrl-A; pipes and files pass unchanged.
+// key reaches the guest but those behind Ctrl-A; pipes and files pass unchanged, but for what the guest asks a terminal.
 // One thread reads, one writes (OutputPump). Reading goes on while the guest takes nothing, so that Ctrl-A X always
 // works; a pipe instead is left alone until there is room, so that nothing of it is lost.
 using Lamina.Backends.Work;
@@ -20,6 +20,9 @@ public sealed record StdioOptions : OutputOptions
 
     /// <summary>Whether Ctrl-A is the VMM's key; by default where input is a terminal.</summary>
     public bool? Escape { get; init; }
+
+    /// <summary>What the guest is given where input ends, as a person types it (Ctrl-D); by default nothing.</summary>
+    public byte? EndMark { get; init; }
 
     /// <summary>Called on a thread of the backend's when the user asks for the machine's end (Ctrl-A X).</summary>
     public Action? Quit { get; init; }
@@ -50,7 +53,9 @@ public sealed class StdioCharBackend : ICharBackend
         _options = options ?? new StdioOptions();
         Terminal = Terminal.TryOpen(_options.Input);
         _escape = _options.Escape ?? Terminal is not null ? new EscapeFilter() : null;
-        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options, () => _receiver?.ReadyToSend());
+        // The answer to a query comes by the input of the terminal that shows it.
+        var answers = Terminal is not null && HostIo.IsTerminal(_options.Output);
+        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options with { DropsQueries = !answers }, () => _receiver?.ReadyToSend());
     }
 
     /// <summary>The terminal that input comes from, for its size; null where it is none.</summary>
@@ -103,6 +108,7 @@ public sealed class StdioCharBackend : ICharBackend
             var count = HostIo.Read(_options.Input, buffer.AsSpan(0, limit));
             ended = count <= 0;
             if (!ended) Accept(buffer.AsSpan(0, count));
+            else if (_options.EndMark is { } mark) _input.Add([mark]);
         }
     }
 

@@ -3,7 +3,9 @@
 // not empty (LSR bits 5 and 6, and no interrupt), as with a line that the other end holds; drivers wait for that. One that does not
 // loses what it writes, as it would on a PC, and that is counted.
 // Reception follows the FIFO: the backend is told how much was taken and, when
-// the guest has emptied it, that there is room again. Characters are eight bits wide whatever LCR says, because the
+// the guest has emptied it, that there is room again. Nothing is received before the guest listens: its driver enables the receiver's
+// interrupt when the port is opened, one without interrupts reads LSR again and again. So what was typed or piped in early is there
+// then, and not in a FIFO that a driver clears at its start. Characters are eight bits wide whatever LCR says, because the
 // channel behind is a stream of bytes.
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
@@ -17,7 +19,11 @@ namespace Lamina.Devices.Chipset;
 /// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
 public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, IDisposable
 {
-    private const ushort BreakFlag = 0x100;
+    private const ushort BreakFlag = 0x100, LineFlag = 0x200;
+
+    // Drivers read LSR before a character that they send and, some, after it; more looks than that without a write are for input, and
+    // so many of these are no start-up's.
+    private const int LooksOfSending = 2, LooksOfPolling = 16;
 
     // So many looks at a transmitter that is held back are answered at once.
     private const int PatientPolls = 64;
@@ -58,6 +64,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private int Capacity => FifosOn ? FifoLength : 1;
 
     private bool Looped => (_state.ModemControl & Loopback) != 0;
+
+    private bool Listens => (_state.InterruptEnable & EnableReceived) != 0 || _state.IdleLooks >= LooksOfPolling;
 
     private bool TopHasBreak => _state.Count > 0 && (_state.Received[_state.Head] & BreakFlag) != 0;
 
@@ -125,8 +133,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         lock (_gate)
         {
             // In loopback the receiver's input is cut off from the line (8.8): hold the backend rather than lose bytes.
-            var taken = Looped || _paused ? 0 : Math.Min(data.Length, Capacity - _state.Count);
-            for (var i = 0; i < taken; i++) Enqueue(data[i]);
+            var taken = Looped || _paused || !Listens ? 0 : Math.Min(data.Length, Math.Max(Capacity - _state.Count, 0));
+            for (var i = 0; i < taken; i++) Enqueue((ushort)(data[i] | LineFlag));
             _backendWaits = taken < data.Length;
             if (taken > 0) ReceivedSome();
             return taken;
@@ -172,6 +180,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private void WriteRegister(int register, byte value)
     {
+        _state.LooksSinceWrite = 0;
         switch (register)
         {
             case Data:
@@ -227,6 +236,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private byte ReadLineStatus()
     {
+        CountLook();
         var status = _state.UnsentCount == 0 ? HoldingEmpty | TransmitterEmpty : 0;
         _heldPolls = _state.UnsentCount == 0 ? 0 : Math.Min(_heldPolls + 1, PatientPolls + 1);
         if (_state.Count > 0) status |= DataReady;
@@ -234,9 +244,16 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         if (TopHasBreak) status |= BreakInterrupt;
         if (FifosOn && AnyBreak()) status |= FifoError;
         _state.Overrun = false;
-        if (TopHasBreak) _state.Received[_state.Head] &= 0xff;
+        if (TopHasBreak) _state.Received[_state.Head] &= unchecked((ushort)~BreakFlag);
         UpdateLine();
         return (byte)status;
+    }
+
+    private void CountLook()
+    {
+        if (_state.UnsentCount != 0 || Listens || _state.LooksSinceWrite++ < LooksOfSending) return;
+        _state.IdleLooks++;
+        if (Listens && _state.Count == 0) OfferRoom();
     }
 
     private byte ReadModemStatus()
@@ -284,7 +301,10 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         value &= EnableMask;
         // Enabling the transmitter's interrupt while it is empty raises it (8.6).
         if (_state.UnsentCount == 0 && (value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
+        var (opened, closed) = (value & ~_state.InterruptEnable & EnableReceived, ~value & _state.InterruptEnable & EnableReceived);
         _state.InterruptEnable = value;
+        if (closed != 0) _state.IdleLooks = 0;
+        if (opened != 0 && _state.Count == 0) OfferRoom();
         UpdateLine();
     }
 
@@ -296,13 +316,25 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         _state.FifoControl = (byte)(on ? value & FifoKept : 0);
         if (toggled || (on && (value & ResetReceiver) != 0))
         {
-            (_state.Head, _state.Count, _state.TimeoutPending) = (0, 0, false);
-            ArmTimeout();
-            OfferRoom();
+            ClearReceived();
         }
         // What the line holds back cannot be taken back: were transmission not without time here, it would be gone long since.
         if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = _state.UnsentCount == 0;
         UpdateLine();
+    }
+
+    // Not what came by the line: that was held for the guest, and on a line with flow control it would arrive only now.
+    private void ClearReceived()
+    {
+        var (kept, count) = (new SerialFifo(), 0);
+        for (var i = 0; i < _state.Count; i++)
+        {
+            var entry = _state.Received[(_state.Head + i) % FifoLength];
+            if ((entry & LineFlag) != 0) kept[count++] = entry;
+        }
+        (_state.Received, _state.Head, _state.Count, _state.TimeoutPending) = (kept, 0, count, false);
+        ArmTimeout();
+        if (count == 0) OfferRoom();
     }
 
     private void WriteLineControl(byte value)

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace Lamina.Devices.Chipset;
 
-/// <summary>A receiver FIFO's entries: the byte, and bit 8 where a break arrived with it.</summary>
+/// <summary>A receiver FIFO's entries: the byte, bit 8 where a break arrived with it, and bit 9 where it came by the line.</summary>
 [InlineArray(Serial16550ASpec.FifoLength)]
 public struct SerialFifo
 {
@@ -55,6 +55,12 @@ public struct Serial16550AState()
 
     /// <summary>How many of them there are; the transmitter is empty where there are none.</summary>
     public int UnsentCount;
+
+    /// <summary>How often LSR was read since anything was written.</summary>
+    public int LooksSinceWrite;
+
+    /// <summary>How often it was read where no transmission explains it: enough of them, and the guest polls for input.</summary>
+    public int IdleLooks;
 
     /// <summary>A character was lost; until LSR is read.</summary>
     public bool Overrun;

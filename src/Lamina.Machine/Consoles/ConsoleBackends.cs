@@ -60,6 +60,9 @@ internal sealed record ConsoleCalls(MachineHooks Hooks, Action Quit, Action<stri
 /// <summary>Opens serial targets.</summary>
 internal static class ConsoleBackends
 {
+    // ECMA-48, 8.3.49; Ctrl-D at a terminal.
+    private const byte EndOfTransmission = 4;
+
     /// <summary>The channel for a target; it belongs to the units.</summary>
     /// <param name="device">The name of the device that it is for.</param>
     /// <param name="target">Where it goes.</param>
@@ -68,7 +71,7 @@ internal static class ConsoleBackends
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
     internal static ConsoleChannel Open(string device, ConsoleTarget target, ConsoleCalls calls, UnitTree units)
     {
-        var options = new StdioOptions { Drops = target.WhenFull == WhenFull.Drop, IsHurried = calls.IsHurried, Failed = calls.Failed, Quit = calls.Quit };
+        var options = new StdioOptions { Drops = target.WhenFull == WhenFull.Drop, IsHurried = calls.IsHurried, Failed = calls.Failed, Quit = calls.Quit, EndMark = target.AtEnd == AtEnd.Eot ? EndOfTransmission : null };
         return units.Add($"backends/{device}", target switch
         {
             ConsoleTarget.Stdio => OpenStdio(options),

@@ -31,6 +31,7 @@ public sealed class HeldConsoleTests
         await machine.ResumeAsync();
         channel.Open();
         Assert.Contains(Lines, await SeeAsync(channel, "end\r\n"), StringComparison.Ordinal);
+        await SeeAsync(channel, "~ # ");
 
         channel.Close();
         await channel.Console.WriteAsync("seq 1 30000\n", Token);
