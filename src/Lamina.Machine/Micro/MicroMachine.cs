@@ -283,7 +283,8 @@ internal sealed class MicroMachine : IHardware
         var portA = _units.Add("chipset/port 92h", new SystemControlPortA(events.Reset));
         portA.MapPorts(_ports);
         var resetControl = _units.Add("chipset/reset control", new ResetControl(events.Reset));
-        resetControl.MapPorts(_ports);
+        var configuration = _units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl));
+        configuration.MapPorts(_ports);
         if (spec.DebugExitPort is not { } port) return;
         try
         {
