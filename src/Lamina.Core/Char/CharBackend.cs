@@ -41,6 +41,11 @@ public interface ICharBackend : IDisposable
     /// <returns>How many bytes were taken now, 0 to <c>data.Length</c>, from the first on.</returns>
     int Write(ReadOnlySpan<byte> data);
 
+    /// <summary>Lets about a millisecond pass, for a guest that does nothing but ask whether more is taken. Called with no lock held.</summary>
+    void Linger()
+    {
+    }
+
     /// <summary>Names the receiver of input and starts the delivery. Called once, before the guest runs.</summary>
     void Attach(ICharReceiver receiver);
 

@@ -115,7 +115,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         }
         // Who asks again and again when the line takes more is answered at leisure: it would burn the host's CPU otherwise, and
         // drivers count their looks (Linux gives a character up after ten thousand).
-        if (polls) Thread.Sleep(1);
+        if (polls) _backend.Linger();
         return AccessResult.Ok;
     }
 

@@ -30,6 +30,9 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
     public int Write(ReadOnlySpan<byte> data) => inner.Write(data);
 
     /// <inheritdoc/>
+    public void Linger() => Thread.Sleep(1);
+
+    /// <inheritdoc/>
     public void Attach(ICharReceiver receiver) => _receiver = receiver;
 
     /// <inheritdoc/>

@@ -489,4 +489,20 @@ public sealed class Serial16550ATests
 
         Assert.Equal(1, _backend.Waiting);
     }
+
+    [Fact]
+    public void Who_asks_again_and_again_when_the_line_takes_more_is_answered_at_leisure()
+    {
+        _backend.Room = 0;
+        _uart.Out(Rbr, 'a');
+        for (var i = 0; i < 64; i++) _uart.In(Lsr);
+        Assert.Equal(0, _backend.Lingers);
+
+        for (var i = 0; i < 10; i++) _uart.In(Lsr);
+        Assert.Equal(10, _backend.Lingers);
+        _backend.MakeRoom();
+        for (var i = 0; i < 100; i++) _uart.In(Lsr);
+
+        Assert.Equal(10, _backend.Lingers);
+    }
 }

@@ -73,6 +73,11 @@ internal sealed class ScriptedBackend : ICharBackend
 
     public void ReadyToReceive() => ReadyCalls++;
 
+    /// <summary>How often time was to pass.</summary>
+    public int Lingers { get; private set; }
+
+    public void Linger() => Lingers++;
+
     public void Type(params ReadOnlySpan<byte> data)
     {
         foreach (var value in data) _input.Enqueue(value);
