@@ -134,6 +134,7 @@ public sealed class Machine : IAsyncDisposable
     /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
     public async Task ShutDownAsync(Action? asked = null)
     {
+        _life.Hurry();
         if (_definition.StopTimeout > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
         {
             asked?.Invoke();

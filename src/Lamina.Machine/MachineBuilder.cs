@@ -63,9 +63,10 @@ internal static class MachineBuilder
             var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
+            var calls = new ConsoleCalls(hooks, Quit, fail, () => life.IsHurried);
             var port1 = spec.DevicesOf<SerialDevice>().Single();
-            var serial = ConsoleBackends.Open(port1.Name, port1.To, Quit, hooks, fail, units);
-            var parts = PartCatalog.Open(new OpenContext(spec, hooks, units, fail, Quit));
+            var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
+            var parts = PartCatalog.Open(new OpenContext(spec, hooks, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;

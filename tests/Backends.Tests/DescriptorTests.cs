@@ -28,7 +28,7 @@ public sealed class DescriptorTests : IDisposable
     [Fact]
     public void A_console_lets_its_client_in_later()
     {
-        using var backend = new UnixSocketCharBackend(Path, _failures.Add);
+        using var backend = new UnixSocketCharBackend(Path, new OutputOptions { Failed = _failures.Add });
         using var client = NewSocket();
 
         using (new NoDescriptors())

@@ -34,7 +34,7 @@ internal sealed class TestReceiver : ICharReceiver
 {
     private readonly List<byte> _received = [];
     private int _room = int.MaxValue;
-    private int _offers;
+    private int _offers, _calls;
 
     public string Text
     {
@@ -65,12 +65,25 @@ internal sealed class TestReceiver : ICharReceiver
             return taken;
         }
     }
+
+    /// <summary>How often it was told that it can send again.</summary>
+    public int Calls
+    {
+        get => Volatile.Read(ref _calls);
+        set => Volatile.Write(ref _calls, value);
+    }
+
+    public void ReadyToSend() => Interlocked.Increment(ref _calls);
 }
 
 /// <summary>A device with a bug.</summary>
 internal sealed class BrokenReceiver : ICharReceiver
 {
     public int Receive(ReadOnlySpan<byte> data) => throw new InvalidOperationException("the device is broken");
+
+    public void ReadyToSend()
+    {
+    }
 }
 
 /// <summary>A folder that goes with the test.</summary>

@@ -72,6 +72,45 @@ public sealed class RunCommandTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("stdio")]
+    [InlineData("stdio,when-full=drop")]
+    public async Task A_reader_that_never_reads_does_not_keep_the_run_from_ending_and_what_it_misses_is_told(string serial)
+    {
+        using var session = Unread($"--serial {serial} --timeout 4s");
+
+        var outcome = await session.EndAsync();
+
+        Assert.Equal("code 124", outcome.ErrorLines[^1]);
+        Assert.Matches("^lamina: [1-9][0-9]* bytes of output of the guest's serial port were dropped, which their reader did not take$", outcome.ErrorLines.Single(line => line.Contains("dropped", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_reader_that_never_reads_does_not_keep_a_signal_from_ending_the_run()
+    {
+        using var session = Unread("& echo \"pid $! \" >&2; wait $!");
+        await session.SaidAsync("translator");
+        await session.SaidAsync("pid ");
+        var run = int.Parse(session.Errors.Split("pid ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+
+        using var kill = System.Diagnostics.Process.Start("kill", [$"{run}"]);
+        var outcome = await session.EndAsync();
+
+        Assert.Equal("code 143", outcome.ErrorLines[^1]);
+    }
+
+    // A run of a guest that prints without end; the reader opens its end of the pipe, and lives as long as the run.
+    private HostProcess Unread(string words)
+    {
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [_folder.File("end")])) mkfifo.WaitForExit();
+        return HostProcess.Start("/bin/sh", ["-c", $"{{ \"$L\" run --kernel \"$G\" --engine translator {words}; echo \"code $?\" >&2; : >\"$F\"; }} | : <\"$F\""], new Dictionary<string, string?>
+        {
+            ["L"] = LaminaProgram.File,
+            ["G"] = Guest.In(_folder, Guest.Prints),
+            ["F"] = _folder.File("end"),
+        });
+    }
+
     [Fact]
     public async Task On_a_terminal_Ctrl_A_X_ends_the_run_and_the_terminal_is_as_it_was()
     {

@@ -33,6 +33,7 @@ public sealed class NotationTests
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": 1234,
           "devices": [
             { "kind": "serial", "capacity": 9, "name": "s", "to": "memory" }, { "kind": "console", "to": "memory", "capacity": 100, "name": "c" },
+            { "kind": "serial", "to": "stdio", "when-full": "drop", "at-end": "eot" }, { "kind": "console", "to": "stdio", "when-full": "drop", "at-end": "eot" },
             { "kind": "balloon", "name": "b" }, { "kind": "rng", "name": "r" }
           ]
         }

@@ -87,6 +87,18 @@ public sealed class WordsTests
     [InlineData("unix=x", typeof(ConsoleTarget.Unix))]
     public void A_serial_target_is_read_from_text(string text, Type type) => Assert.IsType(type, ConsoleTarget.Parse(text));
 
+    [Theory]
+    [InlineData("stdio,when-full=drop,at-end=eot")]
+    [InlineData("file:/tmp/a,,b,when-full=drop")]
+    [InlineData("null")]
+    public void A_serial_port_with_options_is_read_and_written_alike(string text) => Assert.Equal(text, Words.Write(SerialDevice.Shape, "to", SerialDevice.Parse(text)));
+
+    [Theory]
+    [InlineData("null,when-full=drop")]
+    [InlineData("unix:x,at-end=eot")]
+    [InlineData("stdio,at-end=never")]
+    public void A_serial_port_has_no_option_that_means_nothing_there(string text) => Assert.Throws<MachineException>(() => SerialDevice.Parse(text));
+
     [Fact]
     public void A_path_with_a_colon_stays_whole() => Assert.Equal(new ConsoleTarget.File("/tmp/a:b"), ConsoleTarget.Parse("file:/tmp/a:b"));
 

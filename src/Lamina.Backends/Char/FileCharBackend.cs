@@ -12,15 +12,16 @@ public sealed class FileCharBackend : ICharBackend
     private readonly FileStream _file;
     private readonly OutputPump _pump;
     private readonly Action<string>? _report;
+    private volatile ICharReceiver? _receiver;
     private bool _reported;
 
     /// <summary>Opens the file, creating it where it is missing.</summary>
     /// <param name="path">The file.</param>
     /// <param name="append">Whether to keep what it holds.</param>
     /// <param name="report">Told once, in a sentence, when writing fails; on a thread of the backend's.</param>
-    /// <param name="failed">Told in a sentence that the backend's thread has ended because its work threw; without it that ends the process.</param>
+    /// <param name="options">What happens where the file takes nothing; by default the guest is held back.</param>
     /// <exception cref="HostException">The file cannot be opened for writing.</exception>
-    public FileCharBackend(string path, bool append = false, Action<string>? report = null, Action<string>? failed = null)
+    public FileCharBackend(string path, bool append = false, Action<string>? report = null, OutputOptions? options = null)
     {
         // Opening a pipe waits for who reads it.
         if (NamedFile.KindOf(path) is { } kind and (NamedKind.Pipe or NamedKind.Socket))
@@ -35,17 +36,17 @@ public sealed class FileCharBackend : ICharBackend
             throw new HostException($"cannot open {path} for the guest's output: {HostFiles.Reason(failure, path)}; name another file", failure);
         }
         _report = report;
-        _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, failed);
+        _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, options ?? new OutputOptions(), () => _receiver?.ReadyToSend());
     }
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+    public long Lost => _pump.Lost;
 
     /// <inheritdoc/>
-    public void Attach(ICharReceiver receiver)
-    {
-        // There is never any input.
-    }
+    public int Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+
+    /// <inheritdoc/>
+    public void Attach(ICharReceiver receiver) => _receiver = receiver;
 
     /// <inheritdoc/>
     public void ReadyToReceive()
@@ -70,6 +71,7 @@ public sealed class FileCharBackend : ICharBackend
         {
             if (!_reported) _report?.Invoke($"the guest's output cannot be written to {_file.Name} and is being lost: {failure.Message}");
             _reported = true;
+            _pump.Lose(data.Length);
         }
         return data.Length;
     }

@@ -44,11 +44,12 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
     }
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data)
+    public int Write(ReadOnlySpan<byte> data)
     {
+        var length = data.Length;
         lock (_gate)
         {
-            if (_ended) return;
+            if (_ended) return length;
             if (data.Length > capacity)
             {
                 _dropped += _length + data.Length - capacity;
@@ -61,6 +62,7 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
             _length += data.Length;
             Change();
         }
+        return length;
     }
 
     /// <inheritdoc/>

@@ -7,10 +7,7 @@ namespace Lamina.Backends.Char;
 public sealed class NullCharBackend : ICharBackend
 {
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data)
-    {
-        // Dropped.
-    }
+    public int Write(ReadOnlySpan<byte> data) => data.Length;
 
     /// <inheritdoc/>
     public void Attach(ICharReceiver receiver)

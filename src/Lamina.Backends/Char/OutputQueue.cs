@@ -1,14 +1,15 @@
-// A bounded ring of output between a guest and a slow host. When it is full, the guest waits for the reader, which paces
-// a guest that prints faster than its terminal shows; but a reader that takes nothing for a while is held to be stopped,
-// and from then on what does not fit is dropped without waiting, until the reader moves again. So a slow reader loses
-// nothing and a stopped one stalls nobody for long. Alternatively the oldest bytes give way and nobody waits at all.
+// A bounded ring of output between a guest and its reader. A full one takes no more, which holds the guest back until the reader
+// moves; or it drops the newest, or the oldest, or all, and counts what. Writers never wait.
 namespace Lamina.Backends.Char;
 
 /// <summary>What a full queue does with more output.</summary>
 internal enum WhenFull
 {
-    /// <summary>The writer waits while the reader makes progress; then new bytes are dropped.</summary>
-    Wait,
+    /// <summary>It is not taken.</summary>
+    Hold,
+
+    /// <summary>It is dropped.</summary>
+    DropNewest,
 
     /// <summary>The oldest bytes are dropped.</summary>
     DropOldest,
@@ -17,23 +18,31 @@ internal enum WhenFull
     DropAll,
 }
 
-internal sealed class OutputQueue(int capacity, TimeSpan patience)
+/// <param name="capacity">How many bytes it holds.</param>
+/// <param name="room">Told, with no lock held and on the thread that made room, that a writer who was refused may write again.</param>
+internal sealed class OutputQueue(int capacity, Action? room = null)
 {
     private readonly object _gate = new();
     private readonly byte[] _ring = new byte[capacity];
     private int _start;
     private int _length;
     private long _taken;
-    private bool _stalled;
+    private long _lost;
 
-    // Who sleeps: others are woken only where somebody does, since output often comes byte by byte.
+    // Who sleeps: the reader is woken only where it does, since output often comes byte by byte.
     private bool _readerWaits;
-    private int _writersWaiting;
+    private bool _writerRefused;
     private bool _closed;
-    private WhenFull _whenFull = WhenFull.Wait;
+    private WhenFull _whenFull = WhenFull.Hold;
 
     /// <summary>How many bytes were dropped.</summary>
-    internal long Lost { get; private set; }
+    internal long Lost
+    {
+        get
+        {
+            lock (_gate) return _lost;
+        }
+    }
 
     /// <summary>How many bytes the reader took; tells whether it still moves.</summary>
     internal long Taken
@@ -52,46 +61,58 @@ internal sealed class OutputQueue(int capacity, TimeSpan patience)
         }
     }
 
-    /// <summary>Changes what happens when the queue is full; wakes writers that wait by the old rule.</summary>
+    /// <summary>Changes what happens when the queue is full.</summary>
     internal void SetWhenFull(WhenFull rule)
     {
         lock (_gate)
         {
             _whenFull = rule;
-            _stalled = false;
             if (rule == WhenFull.DropAll)
             {
-                Lost += _length;
+                _lost += _length;
                 _length = 0;
             }
-            Monitor.PulseAll(_gate);
         }
+        TellOfRoom();
+    }
+
+    /// <summary>Counts bytes as dropped that the reader took and could not bring on.</summary>
+    internal void Lose(int count)
+    {
+        lock (_gate) _lost += count;
     }
 
     /// <summary>Puts bytes at the end. Any thread; writers that come at once may be interleaved.</summary>
-    /// <returns>Whether some of them met an empty queue, so that a reader who found it empty has to be told.</returns>
-    internal bool Write(ReadOnlySpan<byte> data)
+    /// <returns>How many were taken, dropped ones among them; less than given only where the queue holds writers back.</returns>
+    internal int Write(ReadOnlySpan<byte> data) => Write(data, out _);
+
+    /// <summary>The same, for a reader that does not sleep in <see cref="Take"/>.</summary>
+    /// <param name="data">The bytes.</param>
+    /// <param name="metEmpty">Whether they met an empty queue, so that a reader who found it empty has to be told.</param>
+    internal int Write(ReadOnlySpan<byte> data, out bool metEmpty)
     {
         lock (_gate)
         {
-            var metEmpty = false;
+            metEmpty = _length == 0 && !data.IsEmpty;
             if (_closed || _whenFull == WhenFull.DropAll)
             {
-                Lost += data.Length;
-                return false;
+                _lost += data.Length;
+                return data.Length;
             }
-            while (!data.IsEmpty && (_length < capacity || MakeRoom(data.Length)))
-            {
-                var end = (_start + _length) % capacity;
-                var piece = Math.Min(data.Length, Math.Min(capacity - _length, capacity - end));
-                data[..piece].CopyTo(_ring.AsSpan(end));
-                metEmpty |= _length == 0;
-                _length += piece;
-                data = data[piece..];
-                if (_readerWaits) Monitor.PulseAll(_gate);
-            }
-            Lost += data.Length;
-            return metEmpty;
+            if (_whenFull == WhenFull.DropOldest) ForgetFor(data.Length);
+            // Of more than there is room for under this rule the end stays.
+            var from = _whenFull == WhenFull.DropOldest ? Math.Max(0, data.Length - capacity) : 0;
+            var fits = data.Slice(from, Math.Min(data.Length - from, capacity - _length));
+            var end = (_start + _length) % capacity;
+            var first = Math.Min(fits.Length, capacity - end);
+            fits[..first].CopyTo(_ring.AsSpan(end));
+            fits[first..].CopyTo(_ring);
+            _length += fits.Length;
+            if (_readerWaits && _length != 0) Monitor.PulseAll(_gate);
+            _lost += _whenFull == WhenFull.Hold ? 0 : data.Length - fits.Length;
+            if (_whenFull != WhenFull.Hold) return data.Length;
+            _writerRefused |= fits.Length < data.Length;
+            return fits.Length;
         }
     }
 
@@ -99,33 +120,30 @@ internal sealed class OutputQueue(int capacity, TimeSpan patience)
     /// <returns>How many; 0 where the queue is closed and empty.</returns>
     internal int Take(Span<byte> destination)
     {
+        int count;
         lock (_gate)
         {
             _readerWaits = true;
             while (_length == 0 && !_closed) Monitor.Wait(_gate);
             _readerWaits = false;
-            return TakeNow(destination);
+            count = CopyFront(destination);
+            RemoveFront(count);
         }
+        TellOfRoom();
+        return count;
     }
 
-    /// <summary>Takes bytes from the front without waiting.</summary>
-    internal int TryTake(Span<byte> destination)
+    /// <summary>Copies bytes from the front, without waiting, and leaves them there. For a queue that drops no old bytes meanwhile.</summary>
+    internal int Peek(Span<byte> destination)
     {
-        lock (_gate) return TakeNow(destination);
+        lock (_gate) return CopyFront(destination);
     }
 
-    /// <summary>Puts taken bytes back to the front; those that have no place there any more are dropped.</summary>
-    internal void PutBack(ReadOnlySpan<byte> data)
+    /// <summary>Takes bytes away that <see cref="Peek"/> has given.</summary>
+    internal void Remove(int count)
     {
-        lock (_gate)
-        {
-            var fits = Math.Min(data.Length, capacity - _length);
-            Lost += data.Length - fits;
-            data = data[^fits..];
-            _start = (_start + capacity - fits) % capacity;
-            _length += fits;
-            for (var i = 0; i < fits; i++) _ring[(_start + i) % capacity] = data[i];
-        }
+        lock (_gate) RemoveFront(Math.Min(count, _length));
+        TellOfRoom();
     }
 
     /// <summary>Says that nothing more is written; the reader takes what is left and then sees the end.</summary>
@@ -138,37 +156,38 @@ internal sealed class OutputQueue(int capacity, TimeSpan patience)
         }
     }
 
-    private int TakeNow(Span<byte> destination)
+    private int CopyFront(Span<byte> destination)
     {
         var count = Math.Min(destination.Length, _length);
         var first = Math.Min(count, capacity - _start);
         _ring.AsSpan(_start, first).CopyTo(destination);
         _ring.AsSpan(0, count - first).CopyTo(destination[first..]);
-        _start = (_start + count) % capacity;
-        _length -= count;
-        _taken += count;
-        _stalled &= count == 0;
-        if (_writersWaiting != 0) Monitor.PulseAll(_gate);
         return count;
     }
 
-    // Called with the queue full. False: the rest of the output is dropped.
-    private bool MakeRoom(int wanted)
+    private void RemoveFront(int count)
     {
-        while (_length == capacity && !_stalled && !_closed && _whenFull == WhenFull.Wait)
-        {
-            var taken = _taken;
-            _writersWaiting++;
-            var inTime = Monitor.Wait(_gate, patience);
-            _writersWaiting--;
-            if (!inTime && taken == _taken) _stalled = true;
-        }
-        if (_length < capacity) return _whenFull != WhenFull.DropAll;
-        if (_whenFull != WhenFull.DropOldest) return false;
-        var dropped = Math.Min(wanted, capacity);
+        _start = (_start + count) % capacity;
+        _length -= count;
+        _taken += count;
+    }
+
+    private void ForgetFor(int wanted)
+    {
+        var dropped = Math.Min(Math.Max(0, wanted - (capacity - _length)), _length);
         _start = (_start + dropped) % capacity;
         _length -= dropped;
-        Lost += dropped;
-        return true;
+        _lost += dropped;
+    }
+
+    // Not at each byte that leaves: a writer that is let go on has room for a while.
+    private void TellOfRoom()
+    {
+        lock (_gate)
+        {
+            if (!_writerRefused || (_whenFull == WhenFull.Hold && _length > capacity - ((capacity + 3) / 4))) return;
+            _writerRefused = false;
+        }
+        room?.Invoke();
     }
 }

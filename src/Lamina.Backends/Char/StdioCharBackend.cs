@@ -1,5 +1,5 @@
 // The process's own input and output as a character device's other end. A terminal is put into raw mode, so that every
-// key reaches the guest but those behind Ctrl-A; pipes and files pass unchanged.
+// key reaches the guest but those behind Ctrl-A; pipes and files pass unchanged, but for what the guest asks a terminal.
 // One thread reads, one writes (OutputPump). Reading goes on while the guest takes nothing, so that Ctrl-A X always
 // works; a pipe instead is left alone until there is room, so that nothing of it is lost.
 using Lamina.Backends.Work;
@@ -10,7 +10,7 @@ using Lamina.Host.Terminals;
 namespace Lamina.Backends.Char;
 
 /// <summary>How the process's terminal or pipes are used.</summary>
-public sealed record StdioOptions
+public sealed record StdioOptions : OutputOptions
 {
     /// <summary>The descriptor that input comes from.</summary>
     public int Input { get; init; } = HostIo.Input;
@@ -21,11 +21,11 @@ public sealed record StdioOptions
     /// <summary>Whether Ctrl-A is the VMM's key; by default where input is a terminal.</summary>
     public bool? Escape { get; init; }
 
+    /// <summary>What the guest is given where input ends, as a person types it (Ctrl-D); by default nothing.</summary>
+    public byte? EndMark { get; init; }
+
     /// <summary>Called on a thread of the backend's when the user asks for the machine's end (Ctrl-A X).</summary>
     public Action? Quit { get; init; }
-
-    /// <summary>Told in a sentence that a thread of the backend's has ended because its work threw; without it that ends the process.</summary>
-    public Action<string>? Failed { get; init; }
 }
 
 /// <summary>The process's terminal or pipes.</summary>
@@ -42,7 +42,7 @@ public sealed class StdioCharBackend : ICharBackend
     private readonly InputQueue _input = new(InputCapacity);
     private readonly EscapeFilter? _escape;
     private readonly EventDescriptor _wake = new();
-    private ICharReceiver? _receiver;
+    private volatile ICharReceiver? _receiver;
     private Thread? _reader;
     private volatile bool _stopping;
     private bool _disposed;
@@ -53,17 +53,19 @@ public sealed class StdioCharBackend : ICharBackend
         _options = options ?? new StdioOptions();
         Terminal = Terminal.TryOpen(_options.Input);
         _escape = _options.Escape ?? Terminal is not null ? new EscapeFilter() : null;
-        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options.Failed);
+        // The answer to a query comes by the input of the terminal that shows it.
+        var answers = Terminal is not null && HostIo.IsTerminal(_options.Output);
+        _pump = new OutputPump("char-stdout", Put, HostIo.AtomicPipeWrite, _options with { DropsQueries = !answers }, () => _receiver?.ReadyToSend());
     }
 
     /// <summary>The terminal that input comes from, for its size; null where it is none.</summary>
     public Terminal? Terminal { get; }
 
-    /// <summary>How many bytes of output were dropped because nobody took them.</summary>
+    /// <inheritdoc/>
     public long Lost => _pump.Lost;
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+    public int Write(ReadOnlySpan<byte> data) => _pump.Write(data);
 
     /// <inheritdoc/>
     public void Attach(ICharReceiver receiver)
@@ -106,6 +108,7 @@ public sealed class StdioCharBackend : ICharBackend
             var count = HostIo.Read(_options.Input, buffer.AsSpan(0, limit));
             ended = count <= 0;
             if (!ended) Accept(buffer.AsSpan(0, count));
+            else if (_options.EndMark is { } mark) _input.Add([mark]);
         }
     }
 

@@ -1,5 +1,6 @@
 // A character device at a Unix socket: one client at a time talks to the guest; others wait in line. What the guest
-// prints while nobody is connected is kept, the latest first to stay, and given to the next client.
+// prints while nobody is connected is kept, the latest first to stay, and given to the next client; while one is, the guest prints
+// no faster than it reads.
 // What a client sent stays for the guest when the client goes, up to the room there is; so a command can be piped in.
 // One thread does everything: it waits for the listener or the client, and for a wake-up.
 using System.Net.Sockets;
@@ -19,7 +20,8 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     private readonly string _path;
     private readonly Socket _listener;
-    private readonly OutputQueue _output = new(Capacity, OutputPump.DefaultPatience);
+    private readonly OutputOptions _options;
+    private readonly OutputQueue _output;
     private readonly InputQueue _input = new(Capacity);
     private readonly byte[] _buffer = new byte[HostIo.AtomicPipeWrite];
     private readonly EventDescriptor _wake = new();
@@ -32,14 +34,16 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     /// <summary>Listens, replacing a socket that a process left behind; the socket is for its owner alone.</summary>
     /// <param name="path">Where the socket is made.</param>
-    /// <param name="failed">Told in a sentence that the backend's thread has ended because its work threw; without it that ends the process.</param>
+    /// <param name="options">What happens where a client takes nothing; by default the guest is held back.</param>
     /// <exception cref="HostException">The path is in use, cannot be created, or is too long for a socket.</exception>
-    public UnixSocketCharBackend(string path, Action<string>? failed = null)
+    public UnixSocketCharBackend(string path, OutputOptions? options = null)
     {
         _path = Path.GetFullPath(path);
+        _options = options ?? new OutputOptions();
+        _output = new OutputQueue(Capacity, () => _receiver?.ReadyToSend());
         _listener = Listen(_path);
         _output.SetWhenFull(WhenFull.DropOldest);
-        _thread = Guard.Thread("char-unix", Run, failed);
+        _thread = Guard.Thread("char-unix", Run, _options.Failed);
         _thread.Start();
         AppDomain.CurrentDomain.ProcessExit += OnExit;
     }
@@ -50,19 +54,15 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
     /// <inheritdoc/>
     public bool IsConnected => _client is not null;
 
-    /// <summary>How many bytes of output were dropped.</summary>
+    /// <inheritdoc/>
     public long Lost => _output.Lost;
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data)
+    public int Write(ReadOnlySpan<byte> data)
     {
-        // In pieces, so that a client is given the first before the last has room.
-        while (!data.IsEmpty)
-        {
-            var piece = data[..Math.Min(data.Length, Capacity / 4)];
-            if (_output.Write(piece) && _client is not null) _wake.Set();
-            data = data[piece.Length..];
-        }
+        var taken = _output.Write(data, out var metEmpty);
+        if (metEmpty && _client is not null) _wake.Set();
+        return taken;
     }
 
     /// <inheritdoc/>
@@ -81,7 +81,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
         if (_disposed) return;
         _disposed = true;
         AppDomain.CurrentDomain.ProcessExit -= OnExit;
-        Stop();
+        Stop(isExit: false);
         _listener.Dispose();
         _wake.Dispose();
     }
@@ -131,21 +131,22 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
         if (Path.Exists(path)) throw new HostException($"{path} exists and is not a socket; choose another path or remove it");
     }
 
-    private void OnExit(object? sender, EventArgs e) => Stop();
+    private void OnExit(object? sender, EventArgs e) => Stop(isExit: true);
 
     // What is left is sent to a client that still takes it; the socket's file goes.
-    private void Stop()
+    private void Stop(bool isExit)
     {
         _stopping = true;
         _output.Close();
         _wake.Set();
         if (Thread.CurrentThread == _thread) return;
-        long before;
-        do before = _output.Taken;
-        while (!_thread.Join(OutputPump.DefaultPatience) && _output.Taken != before);
-        _abandoned = true;
-        _wake.Set();
-        _thread.Join();
+        var progress = new Progress(_output, _options);
+        while (!_thread.Join(OutputPump.LookMilliseconds))
+        {
+            if (!progress.HasStopped(isExit || _options.IsHurried())) continue;
+            _abandoned = true;
+            _wake.Set();
+        }
         File.Delete(_path);
     }
 
@@ -182,22 +183,26 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
     {
         SetClient(client);
         var descriptor = Descriptor(client);
+        var progress = new Progress(_output, _options);
         while (!_stopping || (!_output.IsEmpty && !_abandoned))
         {
             _input.Deliver(_receiver);
             var wanted = (_input.Room != 0 && !_stopping ? HostPoll.Readable : HostPoll.None) | (_output.IsEmpty ? HostPoll.None : HostPoll.Writable);
-            var (ready, woken) = HostIo.Wait((descriptor, wanted), (_wake.Descriptor, HostPoll.Readable), -1);
+            var (ready, woken) = HostIo.Wait((descriptor, wanted), (_wake.Descriptor, HostPoll.Readable), _output.IsEmpty ? -1 : RetryMilliseconds);
             if (woken != HostPoll.None) _wake.Clear();
+            // A guest that is asked to end must be able to say what it has to say.
+            if (ready == HostPoll.None && _options.IsHurried() && progress.HasStopped(isHurried: true)) _output.SetWhenFull(WhenFull.DropNewest);
             if (ready.HasFlag(HostPoll.Readable) && !Receive(descriptor)) break;
             if (ready.HasFlag(HostPoll.Writable) && !Send(descriptor)) break;
             if (ready == HostPoll.Closed) break;
         }
+        if (_abandoned) _output.SetWhenFull(WhenFull.DropAll);
         SetClient(null);
     }
 
     private void SetClient(Socket? client)
     {
-        _output.SetWhenFull(client is null ? WhenFull.DropOldest : WhenFull.Wait);
+        _output.SetWhenFull(client is null ? WhenFull.DropOldest : _options.Rule);
         _client = client;
         ConnectionChanged?.Invoke();
     }
@@ -212,9 +217,9 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     private bool Send(int descriptor)
     {
-        var count = _output.TryTake(_buffer);
+        var count = _output.Peek(_buffer);
         var sent = HostIo.Write(descriptor, _buffer.AsSpan(0, count));
-        if (sent < count) _output.PutBack(_buffer.AsSpan(Math.Max(sent, 0), count - Math.Max(sent, 0)));
+        _output.Remove(Math.Max(sent, 0));
         return sent >= 0;
     }
 

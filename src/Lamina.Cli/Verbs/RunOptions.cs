@@ -27,7 +27,7 @@ internal sealed class RunOptions
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
         Name.CompletionSources.Add(_ => MachineStore.OfUser().List().Select(machine => machine.Name));
-        Serial.CompletionSources.Add("stdio", "null", "file:", "unix:");
+        Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
         Networks.CompletionSources.Add(context => Completions(context.WordToComplete, ["user", "tap", "switch=", "socket=", "none"], NetworkDevice.Shape, "link"));
         Disks.CompletionSources.Add(context => Completions(context.WordToComplete, [], DiskDevice.Shape, "path"));
     }
@@ -72,7 +72,7 @@ internal sealed class RunOptions
     public Option<string?> UserData { get; } = new("--user-data") { HelpName = "FILE", Description = "A script (#!…) that root runs once in the guest; or, for images with cloud-init, whatever that takes." };
 
     /// <summary>--serial.</summary>
-    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on). Default: stdio." };
+    public Option<string?> Serial { get; } = new("--serial") { HelpName = "TARGET[,OPTION…]", Description = "The first serial port: stdio, null, file:PATH, or unix:PATH (a socket to listen on); options: see below. Default: stdio." };
 
     /// <summary>--disk.</summary>
     public Option<string[]> Disks { get; } = new("--disk") { HelpName = "PATH[,OPTION…]", Description = "A disk: a raw or qcow2 image, or a block device; repeatable. Options: see below." };
@@ -134,10 +134,10 @@ internal sealed class RunOptions
 
     /// <summary>Where the serial port leads: this terminal, unless the words say otherwise.</summary>
     /// <exception cref="UsageException">It is no target.</exception>
-    public ConsoleTarget ReadSerial(ParseResult parsed) => parsed.GetValue(Serial) is not { } text ? new ConsoleTarget.Stdio() : Read(Serial, text, ConsoleTarget.Parse) switch
+    public SerialDevice ReadSerial(ParseResult parsed) => parsed.GetValue(Serial) is not { } text ? new SerialDevice { To = new ConsoleTarget.Stdio() } : Read(Serial, text, SerialDevice.Parse) switch
     {
-        ConsoleTarget.Memory or ConsoleTarget.Own => throw new UsageException($"--serial: '{text}' is for programs that run a machine themselves; use stdio, null, file:PATH or unix:PATH"),
-        var target => target,
+        { To: ConsoleTarget.Memory or ConsoleTarget.Own } => throw new UsageException($"--serial: '{text}' is for programs that run a machine themselves; use stdio, null, file:PATH or unix:PATH"),
+        var serial => serial,
     };
 
     /// <summary>Reads a size; null where it is not given.</summary>

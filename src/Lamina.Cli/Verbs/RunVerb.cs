@@ -13,6 +13,7 @@ internal static class RunVerb
     private static HelpSection[] Sections() =>
     [
         new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
+        new("Options of --serial", Options(SerialDevice.Shape, "to")),
         new("Options of --disk", Options(DiskDevice.Shape, "path")),
         new("Options of --net", Options(NetworkDevice.Shape, "link")),
         new("Exit codes",
@@ -65,7 +66,7 @@ internal static class RunVerb
 
     // What this run does with whatever machine it is.
     private static MachineDefinition WithRun(ParseResult parsed, RunOptions options, MachineDefinition definition) =>
-        definition.Without<SerialDevice>().With(new SerialDevice { To = options.ReadSerial(parsed) }) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+        definition.Without<SerialDevice>().With(options.ReadSerial(parsed)) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source)
     {

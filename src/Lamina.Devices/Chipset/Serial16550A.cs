@@ -1,6 +1,11 @@
 // A 16550A UART between a guest's ports and a character backend. Transmission takes no time: what the guest writes is
-// with the backend when the write returns. Reception follows the FIFO: the backend is told how much was taken and, when
-// the guest has emptied it, that there is room again. Characters are eight bits wide whatever LCR says, because the
+// with the backend when the write returns. Where the backend takes no more, characters wait in the transmitter's FIFO, which then is
+// not empty (LSR bits 5 and 6, and no interrupt), as with a line that the other end holds; drivers wait for that. One that does not
+// loses what it writes, as it would on a PC, and that is counted.
+// Reception follows the FIFO: the backend is told how much was taken and, when
+// the guest has emptied it, that there is room again. Nothing is received before the guest listens: its driver enables the receiver's
+// interrupt when the port is opened, one without interrupts reads LSR again and again. So what was typed or piped in early is there
+// then, and not in a FIFO that a driver clears at its start. Characters are eight bits wide whatever LCR says, because the
 // channel behind is a stream of bytes.
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
@@ -15,7 +20,14 @@ namespace Lamina.Devices.Chipset;
 /// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
 public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, ISavedUnit, IDisposable
 {
-    private const ushort BreakFlag = 0x100;
+    private const ushort BreakFlag = 0x100, LineFlag = 0x200;
+
+    // Drivers read LSR before a character that they send and, some, after it; more looks than that without a write are for input, and
+    // so many of these are no start-up's.
+    private const int LooksOfSending = 2, LooksOfPolling = 16;
+
+    // So many looks at a transmitter that is held back are answered at once.
+    private const int PatientPolls = 64;
 
     private readonly Lock _gate = new();
     private readonly IMachineClock _clock;
@@ -25,6 +37,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private Serial16550AState _state = new();
     private bool _backendWaits, _paused;
     private bool _timeoutArmed;
+    private int _heldPolls;
+    private long _lost;
 
     /// <summary>Creates it in its reset state and attaches it to the backend.</summary>
     public Serial16550A(IMachineClock clock, IInterruptLine line, ICharBackend backend)
@@ -40,11 +54,19 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         get { lock (_gate) return _state; }
     }
 
+    /// <summary>How many characters the guest wrote into a transmitter that was full.</summary>
+    public long Lost
+    {
+        get { lock (_gate) return _lost; }
+    }
+
     private bool FifosOn => (_state.FifoControl & FifoEnable) != 0;
 
     private int Capacity => FifosOn ? FifoLength : 1;
 
     private bool Looped => (_state.ModemControl & Loopback) != 0;
+
+    private bool Listens => (_state.InterruptEnable & EnableReceived) != 0 || _state.IdleLooks >= LooksOfPolling;
 
     private bool TopHasBreak => _state.Count > 0 && (_state.Received[_state.Head] & BreakFlag) != 0;
 
@@ -56,7 +78,9 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     {
         lock (_gate)
         {
-            _state = new Serial16550AState();
+            // What waited is still on the line: the guest's last words before its reset.
+            var (unsent, count) = (_state.Unsent, _state.UnsentCount);
+            _state = new Serial16550AState { Unsent = unsent, UnsentCount = count };
             ArmTimeout();
             UpdateLine();
             OfferRoom();
@@ -77,6 +101,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             if (!_paused) return;
             _paused = false;
             OfferRoom();
+            SendUnsent();
         }
     }
 
@@ -103,8 +128,15 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
     {
+        bool polls;
         lock (_gate)
+        {
             for (var i = 0; i < data.Length; i++) data[i] = ReadRegister((int)offset + i);
+            polls = _heldPolls > PatientPolls;
+        }
+        // Who asks again and again when the line takes more is answered at leisure: it would burn the host's CPU otherwise, and
+        // drivers count their looks (Linux gives a character up after ten thousand).
+        if (polls) _backend.Linger();
         return AccessResult.Ok;
     }
 
@@ -122,11 +154,20 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         lock (_gate)
         {
             // In loopback the receiver's input is cut off from the line (8.8): hold the backend rather than lose bytes.
-            var taken = Looped || _paused ? 0 : Math.Min(data.Length, Capacity - _state.Count);
-            for (var i = 0; i < taken; i++) Enqueue(data[i]);
+            var taken = Looped || _paused || !Listens ? 0 : Math.Min(data.Length, Math.Max(Capacity - _state.Count, 0));
+            for (var i = 0; i < taken; i++) Enqueue((ushort)(data[i] | LineFlag));
             _backendWaits = taken < data.Length;
             if (taken > 0) ReceivedSome();
             return taken;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void ReadyToSend()
+    {
+        lock (_gate)
+        {
+            if (!_paused) SendUnsent();
         }
     }
 
@@ -160,6 +201,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private void WriteRegister(int register, byte value)
     {
+        _state.LooksSinceWrite = 0;
         switch (register)
         {
             case Data:
@@ -215,15 +257,24 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private byte ReadLineStatus()
     {
-        var status = HoldingEmpty | TransmitterEmpty;
+        CountLook();
+        var status = _state.UnsentCount == 0 ? HoldingEmpty | TransmitterEmpty : 0;
+        _heldPolls = _state.UnsentCount == 0 ? 0 : Math.Min(_heldPolls + 1, PatientPolls + 1);
         if (_state.Count > 0) status |= DataReady;
         if (_state.Overrun) status |= Overrun;
         if (TopHasBreak) status |= BreakInterrupt;
         if (FifosOn && AnyBreak()) status |= FifoError;
         _state.Overrun = false;
-        if (TopHasBreak) _state.Received[_state.Head] &= 0xff;
+        if (TopHasBreak) _state.Received[_state.Head] &= unchecked((ushort)~BreakFlag);
         UpdateLine();
         return (byte)status;
+    }
+
+    private void CountLook()
+    {
+        if (_state.UnsentCount != 0 || Listens || _state.LooksSinceWrite++ < LooksOfSending) return;
+        _state.IdleLooks++;
+        if (Listens && _state.Count == 0) OfferRoom();
     }
 
     private byte ReadModemStatus()
@@ -239,8 +290,29 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         // The interrupt goes away with the write and comes back when the character is out: a fresh edge each time.
         _state.TransmitterEmptyPending = false;
         UpdateLine();
-        if (!Looped) _backend.Write([value]);
+        if (!Looped) Send(value);
         else if ((_state.LineControl & Break) == 0) ReceiveLooped(value);
+        _state.TransmitterEmptyPending = _state.UnsentCount == 0;
+        UpdateLine();
+    }
+
+    private void Send(byte value)
+    {
+        _heldPolls = 0;
+        if (_state.UnsentCount == 0 && _backend.Write([value]) == 1) return;
+        if (_state.UnsentCount < Capacity) _state.Unsent[_state.UnsentCount++] = value;
+        else _lost++;
+    }
+
+    private void SendUnsent()
+    {
+        if (_state.UnsentCount == 0) return;
+        Span<byte> unsent = _state.Unsent;
+        var taken = _backend.Write(unsent[.._state.UnsentCount]);
+        unsent[taken.._state.UnsentCount].CopyTo(unsent);
+        _state.UnsentCount -= taken;
+        if (_state.UnsentCount != 0) return;
+        _heldPolls = 0;
         _state.TransmitterEmptyPending = true;
         UpdateLine();
     }
@@ -248,9 +320,12 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private void WriteInterruptEnable(byte value)
     {
         value &= EnableMask;
-        // Enabling the transmitter's interrupt while it is empty, which is always, raises it (8.6).
-        if ((value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
+        // Enabling the transmitter's interrupt while it is empty raises it (8.6).
+        if (_state.UnsentCount == 0 && (value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
+        var (opened, closed) = (value & ~_state.InterruptEnable & EnableReceived, ~value & _state.InterruptEnable & EnableReceived);
         _state.InterruptEnable = value;
+        if (closed != 0) _state.IdleLooks = 0;
+        if (opened != 0 && _state.Count == 0) OfferRoom();
         UpdateLine();
     }
 
@@ -262,12 +337,25 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         _state.FifoControl = (byte)(on ? value & FifoKept : 0);
         if (toggled || (on && (value & ResetReceiver) != 0))
         {
-            (_state.Head, _state.Count, _state.TimeoutPending) = (0, 0, false);
-            ArmTimeout();
-            OfferRoom();
+            ClearReceived();
         }
-        if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = true;
+        // What the line holds back cannot be taken back: were transmission not without time here, it would be gone long since.
+        if (toggled || (on && (value & ResetTransmitter) != 0)) _state.TransmitterEmptyPending = _state.UnsentCount == 0;
         UpdateLine();
+    }
+
+    // Not what came by the line: that was held for the guest, and on a line with flow control it would arrive only now.
+    private void ClearReceived()
+    {
+        var (kept, count) = (new SerialFifo(), 0);
+        for (var i = 0; i < _state.Count; i++)
+        {
+            var entry = _state.Received[(_state.Head + i) % FifoLength];
+            if ((entry & LineFlag) != 0) kept[count++] = entry;
+        }
+        (_state.Received, _state.Head, _state.Count, _state.TimeoutPending) = (kept, 0, count, false);
+        ArmTimeout();
+        if (count == 0) OfferRoom();
     }
 
     private void WriteLineControl(byte value)

@@ -4,11 +4,18 @@ using Lamina.Core.State;
 
 namespace Lamina.Devices.Chipset;
 
-/// <summary>A receiver FIFO's entries: the byte, and bit 8 where a break arrived with it.</summary>
+/// <summary>A receiver FIFO's entries: the byte, bit 8 where a break arrived with it, and bit 9 where it came by the line.</summary>
 [InlineArray(Serial16550ASpec.FifoLength)]
 public struct SerialFifo
 {
     private ushort _first;
+}
+
+/// <summary>A transmitter FIFO's entries.</summary>
+[InlineArray(Serial16550ASpec.FifoLength)]
+public struct SerialTransmitFifo
+{
+    private byte _first;
 }
 
 /// <summary>Everything a 16550A remembers. A fresh one is the state after master reset.</summary>
@@ -44,6 +51,18 @@ public struct Serial16550AState()
     /// <summary>How many characters wait.</summary>
     public int Count;
 
+    /// <summary>Written characters that the line does not take yet, the oldest first. Without FIFOs only one is used.</summary>
+    public SerialTransmitFifo Unsent;
+
+    /// <summary>How many of them there are; the transmitter is empty where there are none.</summary>
+    public int UnsentCount;
+
+    /// <summary>How often LSR was read since anything was written.</summary>
+    public int LooksSinceWrite;
+
+    /// <summary>How often it was read where no transmission explains it: enough of them, and the guest polls for input.</summary>
+    public int IdleLooks;
+
     /// <summary>A character was lost; until LSR is read.</summary>
     public bool Overrun;
 
@@ -74,8 +93,13 @@ public struct Serial16550AState()
         fields.Value(12, ref state.TransmitterEmptyPending);
         fields.Value(13, ref state.TimeoutPending);
         fields.Value(14, ref state.LastActivity);
+        fields.Bytes(15, (Span<byte>)state.Unsent);
+        fields.Value(16, ref state.UnsentCount);
+        fields.Value(17, ref state.LooksSinceWrite);
+        fields.Value(18, ref state.IdleLooks);
         if (!fields.IsLoading) return;
         SavedFields.Require(state.Head is >= 0 and < Serial16550ASpec.FifoLength && state.Count is >= 0 and <= Serial16550ASpec.FifoLength, $"{state.Count} characters from place {state.Head} on");
+        SavedFields.Require(state.UnsentCount is >= 0 and <= Serial16550ASpec.FifoLength, $"{state.UnsentCount} characters to be sent");
         SavedFields.Require(state.LastActivity >= 0, "a time before the machine's first");
     }
 }

@@ -94,6 +94,7 @@ internal sealed class BoardMachine : IHardware
         {
             var counters = _engine.Statistics.ToDictionary();
             foreach (var (name, value) in _options.Parts.SelectMany(part => part.Counters)) counters[name] = value;
+            counters["serial bytes dropped"] = SerialLost;
             counters["bytes: guest memory"] = (long)_memory.Resident;
             counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
             counters["bytes: process"] = Environment.WorkingSet;
@@ -187,7 +188,12 @@ internal sealed class BoardMachine : IHardware
         // A disk that ends its waiting now does so because the machine ends, and not because there is space.
         _full.Dispose();
         _units.Dispose();
+        if (_options.Hooks.Report is not { } report) return;
+        ConsoleLoss.Tell("serial port", SerialLost, report);
+        foreach (var part in _options.Parts) part.Conclude(report);
     }
+
+    private long SerialLost => _options.Serial.Lost + _board.SerialBytesLost;
 
     private void AddVcpus(InterruptControllers controllers, int count)
     {

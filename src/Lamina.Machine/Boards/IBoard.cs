@@ -84,6 +84,9 @@ internal interface IWiredBoard
     /// <param name="device">The device, which is the place's from now on.</param>
     void Attach(string name, IVirtioDevice device);
 
+    /// <summary>How many bytes of the first serial port's output the guest wrote that it could not send.</summary>
+    long SerialBytesLost { get; }
+
     /// <summary>Presses the power button; says whether the guest listens to it.</summary>
     bool PressPowerButton();
 }

@@ -24,7 +24,13 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
     internal Terminal? Terminal => terminal;
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> data) => inner.Write(data);
+    public long Lost => inner.Lost;
+
+    /// <inheritdoc/>
+    public int Write(ReadOnlySpan<byte> data) => inner.Write(data);
+
+    /// <inheritdoc/>
+    public void Linger() => Thread.Sleep(1);
 
     /// <inheritdoc/>
     public void Attach(ICharReceiver receiver) => _receiver = receiver;
@@ -47,30 +53,42 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
     }
 }
 
+/// <summary>Whom a console's channel tells of what happens to it, and what it asks.</summary>
+/// <param name="Hooks">The program's own channels, and who is told when output is being lost.</param>
+/// <param name="Quit">Called when the user asks for the machine's end at its terminal.</param>
+/// <param name="Failed">Told in a sentence that a channel cannot go on.</param>
+/// <param name="IsHurried">Whether the machine's end was asked for.</param>
+internal sealed record ConsoleCalls(MachineHooks Hooks, Action Quit, Action<string> Failed, Func<bool> IsHurried);
+
 /// <summary>Opens serial targets.</summary>
 internal static class ConsoleBackends
 {
+    // ECMA-48, 8.3.49; Ctrl-D at a terminal.
+    private const byte EndOfTransmission = 4;
+
     /// <summary>The channel for a target; it belongs to the units.</summary>
     /// <param name="device">The name of the device that it is for.</param>
     /// <param name="target">Where it goes.</param>
-    /// <param name="quit">Called when the user asks for the machine's end at its terminal.</param>
-    /// <param name="hooks">The program's own channels, and who is told when output is being lost.</param>
-    /// <param name="failed">Told in a sentence that a channel cannot go on.</param>
+    /// <param name="calls">Whom it tells of what.</param>
     /// <param name="units">Give it back at the end.</param>
     /// <exception cref="IOException">The host refuses it; the message is a sentence.</exception>
-    internal static ConsoleChannel Open(string device, ConsoleTarget target, Action quit, MachineHooks hooks, Action<string> failed, UnitTree units) => units.AddAside($"backends/{device}", target switch
+    internal static ConsoleChannel Open(string device, ConsoleTarget target, ConsoleCalls calls, UnitTree units)
     {
-        ConsoleTarget.Stdio => OpenStdio(quit, failed),
-        ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
-        ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: hooks.Trace, failed: failed)),
-        ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, failed)),
-        ConsoleTarget.Own => new ConsoleChannel(hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
-        _ => new ConsoleChannel(new NullCharBackend()),
-    });
+        var options = new StdioOptions { Drops = target.WhenFull == WhenFull.Drop, IsHurried = calls.IsHurried, Failed = calls.Failed, Quit = calls.Quit, EndMark = target.AtEnd == AtEnd.Eot ? EndOfTransmission : null };
+        return units.AddAside($"backends/{device}", target switch
+        {
+            ConsoleTarget.Stdio => OpenStdio(options),
+            ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
+            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: calls.Hooks.Report, options: options)),
+            ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, options)),
+            ConsoleTarget.Own => new ConsoleChannel(calls.Hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
+            _ => new ConsoleChannel(new NullCharBackend()),
+        });
+    }
 
-    private static ConsoleChannel OpenStdio(Action quit, Action<string> failed)
+    private static ConsoleChannel OpenStdio(StdioOptions options)
     {
-        var stdio = new StdioCharBackend(new StdioOptions { Quit = quit, Failed = failed });
+        var stdio = new StdioCharBackend(options);
         return new ConsoleChannel(stdio, terminal: stdio.Terminal);
     }
 

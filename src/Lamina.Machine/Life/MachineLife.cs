@@ -37,6 +37,7 @@ internal sealed class MachineLife : IHardwareEvents
     private IHardware? _hardware;
     private VcpuThread[] _threads = [];
     private volatile MachineState _state;
+    private volatile bool _isHurried;
     private int _holds;
     private DebugRun? _debuggerLets;
     private bool _clockRuns, _isStill;
@@ -62,6 +63,9 @@ internal sealed class MachineLife : IHardwareEvents
     /// <summary>How the machine ended; completes when it has.</summary>
     internal Task<MachineResult> Result => _result.Task;
 
+    /// <summary>Whether somebody asked for the end and waits for it, so that readers of consoles that stand still are not waited for as long as otherwise.</summary>
+    internal bool IsHurried => _isHurried;
+
     /// <summary>Who is told of debug exits; set before the start.</summary>
     internal IDebugExits? Debugger { get; set; }
 
@@ -81,7 +85,14 @@ internal sealed class MachineLife : IHardwareEvents
 
     /// <summary>Does an action after those that were asked for before it.</summary>
     /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
-    internal Task DoAsync(MachineAction action) => Enqueue(() => CarryOutAsync(action));
+    internal Task DoAsync(MachineAction action)
+    {
+        if (action is MachineAction.End) Hurry();
+        return Enqueue(() => CarryOutAsync(action));
+    }
+
+    /// <summary>Says that somebody asks for the end and waits for it. At once, also while an end waits for readers.</summary>
+    internal void Hurry() => _isHurried = true;
 
     /// <summary>Keeps the vCPUs from running until a debugger lets them. Called before the start.</summary>
     internal void HoldForDebugger() => Hold(Holds.Debugger);

@@ -32,6 +32,7 @@ internal sealed class MicroBoard : IBoard
     {
         private readonly BoardContext _context;
         private readonly AcpiPm _power;
+        private readonly Serial16550A _serial;
         private int _slots;
 
         internal Wired(BoardContext context)
@@ -45,9 +46,11 @@ internal sealed class MicroBoard : IBoard
             units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
             _power.MapPorts(ports);
-            units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(MicroLayout.Com1Irq), context.Serial)).MapPorts(ports, MicroLayout.Com1);
+            _serial = units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(MicroLayout.Com1Irq), context.Serial));
+            _serial.MapPorts(ports, MicroLayout.Com1);
             units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
-            units.Add("chipset/reset control", new ResetControl(events.Reset)).MapPorts(ports);
+            var resetControl = units.Add("chipset/reset control", new ResetControl(events.Reset));
+            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl)).MapPorts(ports);
             new PostCodePort().MapPorts(ports);
             new PvPanic(told =>
             {
@@ -55,6 +58,8 @@ internal sealed class MicroBoard : IBoard
             }).MapPorts(ports);
             AddDebugExit();
         }
+
+        public long SerialBytesLost => _serial.Lost;
 
         public bool PressPowerButton() => _power.PressPowerButton();
 

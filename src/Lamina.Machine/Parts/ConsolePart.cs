@@ -15,13 +15,21 @@ internal sealed class ConsolePart : IPart
     private Action<string>? _fail;
 
     internal ConsolePart(ConsoleDevice console, OpenContext context) =>
-        (_definition, Channel) = (console, ConsoleBackends.Open(console.Name, console.To, context.Quit, context.Hooks, context.Fail, context.Units));
+        (_definition, Channel) = (console, ConsoleBackends.Open(console.Name, console.To, context.Calls, context.Units));
 
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
     /// <summary>What it is connected to.</summary>
     internal ConsoleChannel Channel { get; }
+
+    private long Lost => Channel.Lost + (_device?.Lost ?? 0);
+
+    /// <inheritdoc/>
+    public IEnumerable<KeyValuePair<string, long>> Counters => [new("console bytes dropped", Lost)];
+
+    /// <inheritdoc/>
+    public void Conclude(Action<string> report) => ConsoleLoss.Tell("virtio console", Lost, report);
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)

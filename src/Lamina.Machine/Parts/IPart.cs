@@ -1,5 +1,6 @@
 // A part of a machine: a device that any board can carry, with what it is connected to on the host. A kind of part is one class here
 // and one line in PartCatalog; docs/adding-a-device.md walks through one.
+using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Memory;
 using Lamina.Core.Units;
@@ -13,9 +14,8 @@ namespace Lamina.Parts;
 /// <param name="Definition">The whole definition, in which each device has a name.</param>
 /// <param name="Hooks">What the program connects the machine with.</param>
 /// <param name="Units">Get what is opened; it is given up after the devices.</param>
-/// <param name="Fail">Ends the machine with a sentence.</param>
-/// <param name="Quit">Ends the machine because its user said so at its terminal.</param>
-internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, Action<string> Fail, Action Quit);
+/// <param name="Calls">Whom channels and sockets tell of what happens to them.</param>
+internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, ConsoleCalls Calls);
 
 /// <summary>What a part finds when its device is made.</summary>
 /// <param name="Definition">The whole definition.</param>
@@ -38,6 +38,11 @@ internal interface IPart
 
     /// <summary>The machine starts: what comes from outside may begin to flow.</summary>
     void Start()
+    {
+    }
+
+    /// <summary>The machine is gone, and all of the part with it: says what its user has to know.</summary>
+    void Conclude(Action<string> report)
     {
     }
 

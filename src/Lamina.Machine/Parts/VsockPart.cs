@@ -13,7 +13,7 @@ internal sealed class VsockPart : IPart
     private readonly ISocketHost _sockets;
 
     internal VsockPart(VsockDevice sockets, OpenContext context) =>
-        (_definition, _sockets) = (sockets, context.Units.AddAside("backends/sockets", new UnixSocketHost(sockets.Path, context.Fail)));
+        (_definition, _sockets) = (sockets, context.Units.AddAside("backends/sockets", new UnixSocketHost(sockets.Path, context.Calls.Failed)));
 
     /// <inheritdoc/>
     public string Name => _definition.Name;

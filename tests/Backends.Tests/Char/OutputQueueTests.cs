@@ -7,18 +7,25 @@ namespace Lamina.Tests.Backends.Char;
 
 public class OutputQueueTests
 {
-    private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(1);
+    private static readonly OutputOptions Impatient = new() { Capacity = 4, Patience = TimeSpan.FromMilliseconds(1), HurriedPatience = TimeSpan.FromMilliseconds(1) };
 
     private static string Take(OutputQueue queue, int limit = 100)
     {
         var bytes = new byte[limit];
-        return Encoding.ASCII.GetString(bytes, 0, queue.TryTake(bytes));
+        return Encoding.ASCII.GetString(bytes, 0, Taken(queue, bytes));
+    }
+
+    private static int Taken(OutputQueue queue, Span<byte> bytes)
+    {
+        var count = queue.Peek(bytes);
+        queue.Remove(count);
+        return count;
     }
 
     [Fact]
     public void Bytes_come_out_in_order_however_the_ring_wraps()
     {
-        var queue = new OutputQueue(7, Short);
+        var queue = new OutputQueue(7);
         var (written, taken) = (new StringBuilder(), new StringBuilder());
         for (var i = 0; i < 200; i++)
         {
@@ -33,45 +40,46 @@ public class OutputQueueTests
     }
 
     [Fact]
-    public void A_full_queue_makes_the_writer_wait_for_a_reader_that_moves()
+    public void A_full_queue_takes_no_more_and_tells_when_it_does_again()
     {
-        var queue = new OutputQueue(4, Waiting.Limit);
-        var text = string.Concat(Enumerable.Range(0, 200));
-        var writer = new Thread(() => queue.Write(Encoding.ASCII.GetBytes(text)));
-        writer.Start();
+        var told = 0;
+        var queue = new OutputQueue(8, () => told++);
 
-        var taken = new StringBuilder();
-        var buffer = new byte[3];
-        while (taken.Length < text.Length) taken.Append(Encoding.ASCII.GetString(buffer, 0, queue.Take(buffer)));
+        Assert.Equal(5, queue.Write("abcde"u8));
+        Assert.Equal(3, queue.Write("fghij"u8));
+        Assert.Equal(0, queue.Write("k"u8));
+        Assert.Equal("a", Take(queue, 1));
+        // A byte is not worth a call.
+        Assert.Equal(0, told);
+        Assert.Equal("bcdefgh", Take(queue));
 
-        Assert.Equal(text, taken.ToString());
-        Assert.True(writer.Join(Waiting.Limit));
-        Assert.Equal(0, queue.Lost);
+        Assert.Equal(1, told);
+        Assert.Equal(1, queue.Write("k"u8));
+        Assert.Equal("k", Take(queue));
+        Assert.Equal((1, 0L), (told, queue.Lost));
     }
 
     [Fact]
-    public void A_writer_learns_when_its_bytes_met_an_empty_queue_even_if_it_was_not_empty_at_first()
+    public void A_writer_learns_when_its_bytes_met_an_empty_queue()
     {
-        var queue = new OutputQueue(4, Waiting.Limit);
-        Assert.True(queue.Write("ab"u8));
-        Assert.False(queue.Write("c"u8));
-        var met = false;
-        var writer = Waiting.Run(() => met = queue.Write("def"u8));
-        var taken = "";
-        while (taken.Length < 6) taken += Take(queue);
+        var queue = new OutputQueue(4);
 
-        Assert.True(writer.Join(Waiting.Limit));
-        Assert.Equal("abcdef", taken);
-        Assert.True(met);
+        queue.Write("ab"u8, out var first);
+        queue.Write("c"u8, out var second);
+        Take(queue);
+        queue.Write("d"u8, out var third);
+
+        Assert.Equal((true, false, true), (first, second, third));
     }
 
     [Fact]
-    public void A_reader_that_stopped_costs_the_new_bytes_and_waits_are_over_until_it_moves()
+    public void Where_the_newest_gives_way_it_is_counted()
     {
-        var queue = new OutputQueue(4, Short);
+        var queue = new OutputQueue(4);
+        queue.SetWhenFull(WhenFull.DropNewest);
 
-        queue.Write("abcdef"u8);
-        queue.Write("gh"u8);
+        Assert.Equal(6, queue.Write("abcdef"u8));
+        Assert.Equal(2, queue.Write("gh"u8));
         Assert.Equal(4, queue.Lost);
         Assert.Equal("abcd", Take(queue));
         queue.Write("ij"u8);
@@ -80,10 +88,26 @@ public class OutputQueueTests
         Assert.Equal(4, queue.Lost);
     }
 
+    [Theory]
+    [InlineData(WhenFull.DropNewest)]
+    [InlineData(WhenFull.DropOldest)]
+    [InlineData(WhenFull.DropAll)]
+    public void A_writer_that_was_held_back_is_told_when_the_queue_holds_no_longer(object rule)
+    {
+        var told = 0;
+        var queue = new OutputQueue(4, () => told++);
+        Assert.Equal(4, queue.Write("abcdef"u8));
+
+        queue.SetWhenFull((WhenFull)rule);
+
+        Assert.Equal(1, told);
+        Assert.Equal(2, queue.Write("ef"u8));
+    }
+
     [Fact]
     public void The_oldest_gives_way_where_nobody_is_to_wait()
     {
-        var queue = new OutputQueue(4, Waiting.Limit);
+        var queue = new OutputQueue(4);
         queue.SetWhenFull(WhenFull.DropOldest);
 
         queue.Write("ab"u8);
@@ -96,51 +120,22 @@ public class OutputQueueTests
     }
 
     [Fact]
-    public void Without_a_reader_everything_is_dropped_and_writers_that_wait_go_on()
+    public void Without_a_reader_everything_is_dropped()
     {
-        var queue = new OutputQueue(4, Waiting.Limit);
-        var writer = new Thread(() => queue.Write("abcdefgh"u8));
-        writer.Start();
-        Waiting.Until(() => !queue.IsEmpty);
+        var queue = new OutputQueue(4);
+        queue.Write("abcd"u8);
 
         queue.SetWhenFull(WhenFull.DropAll);
 
-        Assert.True(writer.Join(Waiting.Limit));
-        queue.Write("ij"u8);
+        Assert.Equal(2, queue.Write("ij"u8));
         Assert.True(queue.IsEmpty);
-        Assert.Equal(10, queue.Lost);
-    }
-
-    [Fact]
-    public void What_is_put_back_comes_first_again()
-    {
-        var queue = new OutputQueue(4, Short);
-        queue.Write("abcd"u8);
-        Assert.Equal("ab", Take(queue, 2));
-
-        queue.PutBack("b"u8);
-
-        Assert.Equal("bcd", Take(queue));
-    }
-
-    [Fact]
-    public void What_is_put_back_without_room_keeps_its_latest_bytes()
-    {
-        var queue = new OutputQueue(4, Short);
-        queue.Write("abcd"u8);
-        Assert.Equal("abc", Take(queue, 3));
-        queue.Write("ef"u8);
-
-        queue.PutBack("bc"u8);
-
-        Assert.Equal("cdef", Take(queue));
-        Assert.Equal(1, queue.Lost);
+        Assert.Equal(6, queue.Lost);
     }
 
     [Fact]
     public void A_closed_queue_gives_what_is_left_and_then_ends()
     {
-        var queue = new OutputQueue(4, Waiting.Limit);
+        var queue = new OutputQueue(4);
         queue.Write("ab"u8);
 
         queue.Close();
@@ -159,9 +154,9 @@ public class OutputQueueTests
         {
             received.Add(data[0]);
             return 1;
-        }, pieceLength: 16);
+        }, pieceLength: 16, new OutputOptions());
         var text = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 1000)));
-        foreach (var b in text) pump.Write([b]);
+        foreach (var b in text) Assert.Equal(1, pump.Write([b]));
 
         pump.Dispose();
 
@@ -172,7 +167,7 @@ public class OutputQueueTests
     public void A_pump_whose_sink_throws_says_so_and_ends()
     {
         using var said = new BlockingCollection<string>();
-        using var pump = new OutputPump("test", _ => throw new InvalidOperationException("it broke"), pieceLength: 16, said.Add);
+        using var pump = new OutputPump("test", _ => throw new InvalidOperationException("it broke"), pieceLength: 16, new OutputOptions { Failed = said.Add });
 
         pump.Write("a"u8);
 
@@ -188,7 +183,7 @@ public class OutputQueueTests
         {
             called.Set();
             return -1;
-        }, pieceLength: 16, capacity: 4);
+        }, pieceLength: 16, Impatient);
         pump.Write("a"u8);
         Waiting.Wait(called);
 
@@ -198,15 +193,57 @@ public class OutputQueueTests
         Assert.True(pump.Lost > 0);
     }
 
-    [Fact]
-    public void A_pump_whose_host_takes_nothing_ends_all_the_same()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_pump_whose_host_takes_nothing_ends_all_the_same_and_counts_what_was_left(bool isHurried)
     {
-        var pump = new OutputPump("test", _ => 0, pieceLength: 16, capacity: 4, patience: Short);
-        pump.Write(new byte[1000]);
+        var pump = new OutputPump("test", _ => 0, pieceLength: 16, isHurried ? Impatient with { Patience = Timeout.InfiniteTimeSpan, IsHurried = () => true } : Impatient);
+        var taken = pump.Write("abcd"u8);
 
         pump.Dispose();
         pump.Dispose();
 
-        Assert.True(pump.Lost > 0);
+        Assert.Equal(taken, pump.Lost);
+    }
+
+    [Fact]
+    public void At_the_end_a_late_reader_is_waited_for()
+    {
+        using var reads = new ManualResetEventSlim();
+        using var asked = new ManualResetEventSlim();
+        var received = 0;
+        var pump = new OutputPump("test", data =>
+        {
+            asked.Set();
+            if (!reads.IsSet) return 0;
+            received += data.Length;
+            return data.Length;
+        }, pieceLength: 16, new OutputOptions { Patience = Waiting.Limit, HurriedPatience = Waiting.Limit });
+        pump.Write("abcd"u8);
+        Waiting.Wait(asked);
+        var ending = Waiting.Run(pump.Dispose);
+        // Longer than it takes to look twice.
+        Assert.False(ending.Join(3 * OutputPump.LookMilliseconds));
+
+        reads.Set();
+
+        Assert.True(ending.Join(Waiting.Limit));
+        Assert.Equal((4, 0L), (received, pump.Lost));
+    }
+
+    [Fact]
+    public void When_the_end_is_asked_for_a_reader_that_stands_still_holds_the_guest_back_no_longer()
+    {
+        var hurried = false;
+        using var room = new ManualResetEventSlim();
+        using var pump = new OutputPump("test", _ => 0, pieceLength: 1, Impatient with { IsHurried = () => Volatile.Read(ref hurried) }, room.Set);
+        while (pump.Write("x"u8) == 1) Thread.Yield();
+        Assert.Equal(0, pump.Write("y"u8));
+
+        Volatile.Write(ref hurried, true);
+
+        Waiting.Wait(room);
+        Waiting.Until(() => pump.Write("y"u8) == 1);
     }
 }

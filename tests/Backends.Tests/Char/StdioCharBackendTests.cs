@@ -139,6 +139,44 @@ public class StdioCharBackendTests
     }
 
     [Fact]
+    public void The_end_of_input_is_passed_on_where_that_is_asked_for()
+    {
+        var receiver = new TestReceiver();
+        using var pipes = new Pipes(new StdioOptions { EndMark = 4 });
+        pipes.Backend.Attach(receiver);
+
+        pipes.Keyboard.Write("last\n"u8);
+        pipes.Keyboard.Close();
+
+        Waiting.Until(() => receiver.Text == "last\n\u0004");
+    }
+
+    [Fact]
+    public void What_asks_a_terminal_something_goes_to_none_and_nothing_else_is_taken_out()
+    {
+        var pipes = new Pipes();
+        foreach (var part in (string[])["a\u001b[6", "nb\u001b[31mc\u001b\u001b[c\u001b[?6nd\u001b", "Ze\u001b[6", "\u001b[5nf\u001b[>"])
+            pipes.Backend.Write(Encoding.ASCII.GetBytes(part));
+        const string left = "ab\u001b[31mc\u001bde\u001b[6f\u001b[>";
+
+        pipes.Backend.Dispose();
+
+        Assert.Equal(left, Read(pipes.Screen, left.Length));
+        pipes.Dispose();
+    }
+
+    [Fact]
+    public void A_terminal_is_asked_what_the_guest_asks()
+    {
+        using var person = new Person();
+        person.Backend.Attach(new TestReceiver());
+
+        person.Backend.Write("\u001b[6n"u8);
+
+        Assert.Equal("\u001b[6n", person.See(4));
+    }
+
+    [Fact]
     public void A_closed_output_ends_nothing_else()
     {
         var receiver = new TestReceiver();
@@ -153,14 +191,37 @@ public class StdioCharBackendTests
     }
 
     [Fact]
-    public void A_reader_that_stands_still_stops_the_guest_for_a_bounded_time_only()
+    public void A_reader_that_stands_still_holds_the_guest_back_and_loses_nothing()
     {
+        var receiver = new TestReceiver();
         using var pipes = new Pipes();
+        pipes.Backend.Attach(receiver);
+        var all = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 300_000)));
+        var sent = 0;
+        var part = 1;
+        while (part != 0) sent += part = pipes.Backend.Write(all.AsSpan(sent));
+        Assert.InRange(sent, 1 << 20, all.Length - 1);
 
-        pipes.Backend.Write(new byte[3 << 20]);
-        pipes.Backend.Write(new byte[3 << 20]);
+        var reading = Waiting.Run(() => Assert.Equal(Encoding.ASCII.GetString(all), Read(pipes.Screen, all.Length)));
+        while (sent < all.Length)
+        {
+            Waiting.Until(() => receiver.Calls != 0);
+            receiver.Calls = 0;
+            sent += pipes.Backend.Write(all.AsSpan(sent));
+        }
 
-        Assert.True(pipes.Backend.Lost > 0);
+        Assert.True(reading.Join(Waiting.Limit));
+        Assert.Equal(0, pipes.Backend.Lost);
+    }
+
+    [Fact]
+    public void Where_output_is_to_be_dropped_nobody_is_held_back_and_it_is_counted()
+    {
+        using var pipes = new Pipes(new StdioOptions { Drops = true, IsHurried = () => true });
+
+        Assert.Equal(3 << 20, pipes.Backend.Write(new byte[3 << 20]));
+
+        Assert.InRange(pipes.Backend.Lost, 1 << 20, 2 << 20);
     }
 
     [Fact]

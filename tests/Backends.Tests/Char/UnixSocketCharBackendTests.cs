@@ -62,7 +62,7 @@ public class UnixSocketCharBackendTests : IDisposable
     public void A_device_that_throws_is_told_of_in_a_sentence_and_the_client_sees_the_end()
     {
         using var said = new BlockingCollection<string>();
-        using var backend = new UnixSocketCharBackend(Place, said.Add);
+        using var backend = new UnixSocketCharBackend(Place, new OutputOptions { Failed = said.Add });
         backend.Attach(new BrokenReceiver());
         using var client = Connect();
 
@@ -71,6 +71,15 @@ public class UnixSocketCharBackendTests : IDisposable
         Assert.Equal("", Receive(client, 1));
         Assert.True(said.TryTake(out var sentence, Waiting.Limit));
         Assert.Equal("the thread char-unix stopped: the device is broken", sentence);
+    }
+
+    private static void Send(UnixSocketCharBackend backend, ReadOnlySpan<byte> data)
+    {
+        while (!data.IsEmpty)
+        {
+            data = data[backend.Write(data)..];
+            Thread.Yield();
+        }
     }
 
     [Fact]
@@ -186,7 +195,7 @@ public class UnixSocketCharBackendTests : IDisposable
         var received = 0;
         var reading = Waiting.Run(() => received = Receive(client, 600_000).Length);
 
-        for (var i = 0; i < 10; i++) backend.Write(new byte[50_000]);
+        Send(backend, new byte[500_000]);
         backend.Dispose();
         backend.Dispose();
         backend.Write("late"u8);
@@ -196,17 +205,46 @@ public class UnixSocketCharBackendTests : IDisposable
     }
 
     [Fact]
-    public void A_client_that_reads_nothing_stops_nobody_for_ever()
+    public void A_client_that_reads_nothing_holds_the_guest_back_until_it_goes()
     {
+        var receiver = new TestReceiver();
         using var backend = new UnixSocketCharBackend(Place);
+        backend.Attach(receiver);
         using var client = Connect();
         Waiting.Until(() => backend.IsConnected);
-        var megabyte = new byte[1 << 20];
+        // The socket's own buffers take some.
+        Waiting.Until(() => backend.Write(new byte[10_000]) < 10_000);
+        Assert.Equal(0, backend.Lost);
+        receiver.Calls = 0;
 
-        backend.Write(megabyte);
-        backend.Write(megabyte);
+        client.Close();
 
-        Assert.True(backend.Lost > 0);
+        Waiting.Until(() => receiver.Calls != 0);
+        Assert.Equal(10_000, backend.Write(new byte[10_000]));
+    }
+
+    [Fact]
+    public void A_client_that_is_to_hold_nobody_back_misses_what_it_does_not_read()
+    {
+        using var backend = new UnixSocketCharBackend(Place, new OutputOptions { Drops = true, IsHurried = () => true });
+        using var client = Connect();
+        Waiting.Until(() => backend.IsConnected);
+
+        Waiting.Until(() => backend.Write(new byte[10_000]) == 10_000 && backend.Lost > 0);
+    }
+
+    [Fact]
+    public void A_client_that_reads_nothing_does_not_keep_the_end_from_coming()
+    {
+        var backend = new UnixSocketCharBackend(Place, new OutputOptions { HurriedPatience = TimeSpan.FromMilliseconds(1), IsHurried = () => true });
+        using var client = Connect();
+        Waiting.Until(() => backend.IsConnected);
+        // Asked for the end, the guest is not held back either.
+        Waiting.Until(() => backend.Write(new byte[10_000]) == 10_000 && backend.Lost > 0);
+
+        backend.Dispose();
+
+        Assert.True(backend.Lost > 10_000);
     }
 
     [Fact]

@@ -99,5 +99,9 @@ internal sealed class TerminalProgram : IDisposable
             Typed.Set();
             return data.Length;
         }
+
+        public void ReadyToSend()
+        {
+        }
     }
 }

@@ -52,6 +52,15 @@ public sealed class EndTests
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    public async Task A_quiet_boot_says_nothing_before_the_guest_s_own_words(string configuration)
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));
+
+        Assert.DoesNotContain("PCI", guest.Machine.Serial.Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
     public async Task Two_machines_in_one_process_do_not_know_of_each_other(string configuration)
     {
         await using var first = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));

@@ -16,7 +16,11 @@ internal sealed class ScriptedConsole(string prompt, IEnumerable<string> lines) 
 
     public string Output => _output.ToString();
 
-    public void Write(ReadOnlySpan<byte> data) => _output.Append(Encoding.Latin1.GetString(data));
+    public int Write(ReadOnlySpan<byte> data)
+    {
+        _output.Append(Encoding.Latin1.GetString(data));
+        return data.Length;
+    }
 
     public void Attach(ICharReceiver receiver) => _receiver = receiver;
 

@@ -14,6 +14,13 @@ internal static class Guest
     /// <summary>Prints "up" and runs in circles.</summary>
     public static byte[] Loops => Image([.. Print("up\n"), 0xeb, 0xfe]);
 
+    /// <summary>Prints without end, as fast as the first serial port says that it takes it.</summary>
+    public static byte[] Prints => Image(
+    [
+        0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20, 0x74, 0xfb,             // mov dx, 0x3fd; wait: in al, dx; test al, 0x20; jz wait
+        0x66, 0xba, 0xf8, 0x03, 0xb0, (byte)'x', 0xee, 0xeb, 0xee,        // mov dx, 0x3f8; mov al, 'x'; out dx, al; jmp start
+    ]);
+
     /// <summary>Writes a value to a port below 256, then halts.</summary>
     public static byte[] Writes(byte port, byte value) => Image([0xb0, value, 0xe6, port, 0xf4, 0xeb, 0xfd]);
 

@@ -28,6 +28,9 @@ internal sealed class HostProcess : IDisposable
 
     public int Id => _process.Id;
 
+    /// <summary>What it has written to standard error so far.</summary>
+    public string Errors => Snapshot(_errors);
+
     public static HostProcess Start(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null, bool keepsInput = false)
     {
         var info = new ProcessStartInfo(file) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };

@@ -15,7 +15,12 @@ public sealed class Serial16550ATests
     private readonly ScriptedBackend _backend = new();
     private readonly Serial16550A _uart;
 
-    public Serial16550ATests() => _uart = new Serial16550A(_clock, _line, _backend);
+    public Serial16550ATests()
+    {
+        _uart = new Serial16550A(_clock, _line, _backend);
+        // A guest that polls for input.
+        for (var i = 0; i < 32; i++) _uart.In(Lsr);
+    }
 
     [Fact]
     public void Output_is_with_the_backend_when_the_write_returns()
@@ -165,16 +170,17 @@ public sealed class Serial16550ATests
     }
 
     [Fact]
-    public void Resetting_the_receiver_makes_room()
+    public void Resetting_the_receiver_empties_it_of_all_but_what_the_line_would_have_held()
     {
         _uart.Out(Fcr, 0x01);
-        _backend.Type(new byte[20]);
-        Assert.Equal(4, _backend.Waiting);
+        _backend.Type(7);
+        _uart.Out(Mcr, 0x10);
+        _uart.Out(Rbr, 8);
+        _uart.Out(Mcr, 0x00);
 
         _uart.Out(Fcr, 0x03);
 
-        Assert.Equal(0x60, _uart.In(Lsr));
-        Assert.Equal(1, _backend.ReadyCalls);
+        Assert.Equal((0x61, 7, 0x60), (_uart.In(Lsr), _uart.In(Rbr), _uart.In(Lsr)));
     }
 
     [Fact]
@@ -363,5 +369,140 @@ public sealed class Serial16550ATests
         Assert.False(_line.Level);
         Assert.Equal((0x00, 0x01, 0x60), (_uart.In(Ier), _uart.In(Iir), _uart.In(Lsr)));
         Assert.Equal(1, _backend.ReadyCalls);
+    }
+
+    [Fact]
+    public void A_line_that_takes_nothing_leaves_the_transmitter_full_and_later_all_arrives()
+    {
+        _uart.Out(Mcr, 0x08);
+        _uart.Out(Fcr, 0x01);
+        _backend.Room = 2;
+        foreach (var value in "abcd"u8) _uart.Out(Rbr, value);
+        _uart.Out(Ier, 0x02);
+
+        Assert.Equal((0x00, 0xc1, false), (_uart.In(Lsr), _uart.In(Iir), _line.Level));
+
+        _backend.MakeRoom(1);
+        Assert.Equal((0x00, false), (_uart.In(Lsr), _line.Level));
+        _backend.MakeRoom();
+
+        Assert.Equal((0x60, true, 0xc2), (_uart.In(Lsr), _line.Level, _uart.In(Iir)));
+        Assert.Equal("abcd", Encoding.ASCII.GetString([.. _backend.Written]));
+        Assert.Equal(0, _uart.Lost);
+    }
+
+    [Theory]
+    [InlineData(0x00, 1)]
+    [InlineData(0x01, 16)]
+    public void A_guest_that_does_not_look_at_the_transmitter_loses_what_has_no_place_and_that_is_counted(int fifos, int place)
+    {
+        _uart.Out(Fcr, fifos);
+        _backend.Room = 0;
+        for (var i = 0; i < 20; i++) _uart.Out(Rbr, i);
+
+        _backend.MakeRoom();
+
+        Assert.Equal(Enumerable.Range(0, place).Select(i => (byte)i), _backend.Written);
+        Assert.Equal(20 - place, _uart.Lost);
+    }
+
+    [Fact]
+    public void What_the_line_holds_back_outlives_resets_of_the_FIFO_and_of_the_machine()
+    {
+        _uart.Out(Fcr, 0x01);
+        _backend.Room = 0;
+        foreach (var value in "last words"u8) _uart.Out(Rbr, value);
+
+        _uart.Out(Fcr, 0x07);
+        _uart.Reset();
+        Assert.Equal(0x00, _uart.In(Lsr));
+        _backend.MakeRoom();
+
+        Assert.Equal("last words", Encoding.ASCII.GetString([.. _backend.Written]));
+        Assert.Equal(0x60, _uart.In(Lsr));
+    }
+
+    [Fact]
+    public void A_paused_machine_sends_what_was_held_back_when_it_goes_on()
+    {
+        _uart.Out(Mcr, 0x08);
+        _uart.Out(Ier, 0x02);
+        _backend.Room = 0;
+        _uart.Out(Rbr, 'a');
+
+        _uart.Pause();
+        _backend.MakeRoom();
+        Assert.Empty(_backend.Written);
+        Assert.False(_line.Level);
+        _uart.Resume();
+
+        Assert.Equal([(byte)'a'], _backend.Written);
+        Assert.True(_line.Level);
+    }
+
+    [Fact]
+    public void Input_waits_until_the_guest_s_driver_has_opened_the_port()
+    {
+        _uart.Reset();
+        _backend.Type("one"u8);
+        // Linux's start of a port: FIFOs cleared and off, what is pending read away, interrupts on, and only then FIFOs on.
+        foreach (var value in (int[])[0x01, 0x07, 0x00]) _uart.Out(Fcr, value);
+        foreach (var register in (ulong[])[Lsr, Rbr, Iir, Msr]) _uart.In(register);
+        _backend.Offer();
+        Assert.Equal(3, _backend.Waiting);
+        var ready = _backend.ReadyCalls;
+        _uart.Out(Ier, 0x05);
+        Assert.Equal(ready + 1, _backend.ReadyCalls);
+        _backend.Offer();
+        _uart.Out(Fcr, 0x01);
+        _uart.Out(Fcr, 0x81);
+
+        var seen = "";
+        while ((_uart.In(Lsr) & 1) != 0)
+        {
+            seen += (char)_uart.In(Rbr);
+            if (_backend.Waiting != 0) _backend.Offer();
+        }
+
+        Assert.Equal("one", seen);
+    }
+
+    [Fact]
+    public void A_guest_that_prints_does_not_poll_for_input_and_one_that_closes_its_port_listens_no_longer()
+    {
+        _uart.Reset();
+        for (var i = 0; i < 100; i++)
+        {
+            _uart.In(Lsr);
+            _uart.Out(Rbr, 'x');
+            _uart.In(Lsr);
+        }
+        _backend.Type(1);
+        Assert.Equal(1, _backend.Waiting);
+
+        _uart.Out(Ier, 0x01);
+        _backend.Offer();
+        Assert.Equal(0, _backend.Waiting);
+        _uart.In(Rbr);
+        _uart.Out(Ier, 0x00);
+        _backend.Type(2);
+
+        Assert.Equal(1, _backend.Waiting);
+    }
+
+    [Fact]
+    public void Who_asks_again_and_again_when_the_line_takes_more_is_answered_at_leisure()
+    {
+        _backend.Room = 0;
+        _uart.Out(Rbr, 'a');
+        for (var i = 0; i < 64; i++) _uart.In(Lsr);
+        Assert.Equal(0, _backend.Lingers);
+
+        for (var i = 0; i < 10; i++) _uart.In(Lsr);
+        Assert.Equal(10, _backend.Lingers);
+        _backend.MakeRoom();
+        for (var i = 0; i < 100; i++) _uart.In(Lsr);
+
+        Assert.Equal(10, _backend.Lingers);
     }
 }

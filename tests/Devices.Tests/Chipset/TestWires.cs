@@ -51,11 +51,32 @@ internal sealed class ScriptedBackend : ICharBackend
 
     public int Waiting => _input.Count;
 
-    public void Write(ReadOnlySpan<byte> data) => Written.AddRange(data);
+    /// <summary>How many more bytes of output it takes.</summary>
+    public int Room { get; set; } = int.MaxValue;
+
+    public int Write(ReadOnlySpan<byte> data)
+    {
+        var taken = Math.Min(data.Length, Room);
+        Written.AddRange(data[..taken]);
+        if (Room != int.MaxValue) Room -= taken;
+        return taken;
+    }
+
+    /// <summary>Takes more output from now on and says so.</summary>
+    public void MakeRoom(int bytes = int.MaxValue)
+    {
+        Room = bytes;
+        _receiver!.ReadyToSend();
+    }
 
     public void Attach(ICharReceiver receiver) => _receiver = receiver;
 
     public void ReadyToReceive() => ReadyCalls++;
+
+    /// <summary>How often time was to pass.</summary>
+    public int Lingers { get; private set; }
+
+    public void Linger() => Lingers++;
 
     public void Type(params ReadOnlySpan<byte> data)
     {

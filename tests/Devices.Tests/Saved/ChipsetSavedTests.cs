@@ -197,6 +197,15 @@ public sealed class ResetControlSavedTests : TimedSavedUnitTests<ResetControl>
     private protected override string Registers(ResetControl unit) => Dump(unit, 1);
 }
 
+public sealed class PciConfigurationSavedTests : TimedSavedUnitTests<PciConfigurationPorts>
+{
+    private protected override PciConfigurationPorts Create(ManualClock clock, RecordingLine line) => new(new ResetControl(() => { }));
+
+    protected override void DisturbNow(PciConfigurationPorts unit) => unit.Out32(0, 0x8000_0008);
+
+    private protected override string Registers(PciConfigurationPorts unit) => $"{unit.In32(0):x} {unit.In32(4):x}";
+}
+
 public sealed class Serial16550ASavedTests : TimedSavedUnitTests<Serial16550A>
 {
     private readonly Dictionary<Serial16550A, ScriptedBackend> _backends = [];

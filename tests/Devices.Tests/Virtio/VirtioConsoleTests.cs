@@ -483,4 +483,61 @@ public class VirtioConsoleTests : IDisposable
         Assert.Equal(new byte[8], guest.ReadConfig(0x40, 8));
         Assert.Empty(_backend.Output);
     }
+
+    [Fact]
+    public void Output_that_is_not_taken_keeps_its_buffer_until_it_is()
+    {
+        var (guest, _) = Make(new ConsolePort(_backend));
+        var rings = Start(guest, 2);
+        _backend.Room = 3;
+
+        Send(guest, rings[1], "hello");
+        guest.Memory.TryWrite(Data + 0x100, "!"u8);
+        rings[1].Offer(new Part(Data + 0x100, 1));
+        guest.Notify(1);
+
+        Assert.Equal("hel", Text(_backend.Output));
+        Assert.Null(rings[1].TakeUsed());
+        _backend.MakeRoom(2);
+        guest.Workers.Run();
+        Assert.Equal((0u, 0u), rings[1].TakeUsed());
+        Assert.Null(rings[1].TakeUsed());
+
+        _backend.MakeRoom();
+        guest.Workers.Run();
+        Assert.Equal("hello!", Text(_backend.Output));
+        Assert.Equal((1u, 0u), rings[1].TakeUsed());
+    }
+
+    [Fact]
+    public void A_reset_takes_back_the_buffer_that_waits()
+    {
+        var (guest, console) = Make(new ConsolePort(_backend));
+        var rings = Start(guest, 2);
+        _backend.Room = 0;
+        Send(guest, rings[1], "never");
+
+        guest.Write(0x70, 0);
+        _backend.MakeRoom();
+        guest.Workers.Run();
+        Assert.Empty(_backend.Output);
+
+        // A driver that begins anew has empty rings.
+        guest.Memory.TryWrite(TestGuest.Ram, new byte[0x2000]);
+        rings = Start(guest, 2);
+        Send(guest, rings[1], "anew");
+        Assert.Equal("anew", Text(_backend.Output));
+        Assert.Equal(0, console.Lost);
+    }
+
+    [Fact]
+    public void An_emergency_that_nobody_takes_is_counted()
+    {
+        var (guest, console) = Make(new ConsolePort(_backend));
+        _backend.Room = 0;
+
+        guest.Transport.Write(0x108, "x"u8);
+
+        Assert.Equal(1, console.Lost);
+    }
 }

@@ -145,7 +145,23 @@ internal class TestBackend : ICharBackend
 
     public int Waiting => _input.Count;
 
-    public void Write(ReadOnlySpan<byte> data) => Output.AddRange(data);
+    /// <summary>How many more bytes of output it takes.</summary>
+    public int Room { get; set; } = int.MaxValue;
+
+    public int Write(ReadOnlySpan<byte> data)
+    {
+        var taken = Math.Min(data.Length, Room);
+        Output.AddRange(data[..taken]);
+        if (Room != int.MaxValue) Room -= taken;
+        return taken;
+    }
+
+    /// <summary>Takes more output from now on and says so.</summary>
+    public void MakeRoom(int bytes = int.MaxValue)
+    {
+        Room = bytes;
+        _receiver!.ReadyToSend();
+    }
 
     public void Attach(ICharReceiver receiver) => _receiver = receiver;
 

@@ -1,11 +1,13 @@
 // The virtio console (virtio 1.2, 5.3): one port, or several with names and control messages, each on a character backend.
 // One port that is a console makes a plain device; anything else offers VIRTIO_CONSOLE_F_MULTIPORT.
-// Output goes straight from the guest's buffer to the backend. Input waits in a small buffer for the guest to have room,
+// Output goes straight from the guest's buffer to the backend; a buffer that the backend does not take whole stays with the device
+// until it does, and the queue with it, which holds the guest back. Input waits in a small buffer for the guest to have room,
 // and behind that in the backend, so none is lost. What is owed to the control queue is a flag a message, never a list.
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Char;
 using Lamina.Core.State;
+using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Console;
 
@@ -26,8 +28,11 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
 
     // Used by the worker's turns only; all queues share one worker.
     private readonly byte[] _scratch = new byte[Math.Max(ConsoleSpec.InputBufferLength, ConsoleSpec.ControlLength + ConsoleSpec.LongestName)];
+    // By port, under the gate of its queue: the buffer that is not sent whole, and how much of it is.
+    private readonly (DescriptorChain? Chain, ulong Done)[] _unsent;
     private ConsoleState _state;
     private bool _paused;
+    private long _lost;
     private uint _generation;
     private IVirtioHost? _host;
 
@@ -43,6 +48,7 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
         if (_names.Any(name => name.Length > ConsoleSpec.LongestName))
             throw new ArgumentException($"the name of a console port is at most {ConsoleSpec.LongestName} bytes long", nameof(ports));
         _sizes = new (ushort, ushort)[_ports.Length];
+        _unsent = new (DescriptorChain?, ulong)[_ports.Length];
         _offersMultiport = _ports.Length > 1 || !_ports[0].IsConsole || _ports[0].Name is not null;
         _state = new ConsoleState(_ports.Length);
         Queues = MakeQueues();
@@ -65,6 +71,9 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
             lock (_lock) return _generation;
         }
     }
+
+    /// <summary>How many characters of the guest's emergency output no backend took.</summary>
+    public long Lost => Interlocked.Read(ref _lost);
 
     /// <summary>Tells the guest how large the terminal behind a port is. Any thread, any time.</summary>
     /// <param name="port">The port's number.</param>
@@ -119,7 +128,7 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
     public void WriteConfig(int offset, ReadOnlySpan<byte> data)
     {
         // 5.3.5.1: emerg_wr takes a character at any time, negotiated or not; its lower byte counts.
-        if (offset == ConsoleSpec.ConfigEmergencyWrite && !data.IsEmpty) _ports[0].Backend.Write(data[..1]);
+        if (offset == ConsoleSpec.ConfigEmergencyWrite && !data.IsEmpty && _ports[0].Backend.Write(data[..1]) == 0) Interlocked.Increment(ref _lost);
     }
 
     /// <inheritdoc/>
@@ -168,13 +177,15 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
     /// <inheritdoc/>
     public void StopQueue(int index)
     {
-        // Buffers are worked on under the queue's gate only, so none is left.
+        // Buffers are worked on under the queue's gate only; the one that waits is the driver's again.
+        if (index != ConsoleSpec.ControlTransmitQueue && ConsoleSpec.IsTransmit(index)) _unsent[ConsoleSpec.PortOf(index)] = default;
     }
 
     /// <inheritdoc/>
     public void Reset()
     {
         lock (_lock) _state = new ConsoleState(_ports.Length);
+        Array.Clear(_unsent);
     }
 
     /// <inheritdoc/>
@@ -218,14 +229,27 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
     private bool Transmit(int index)
     {
         var queue = _host!.Queues[index];
+        ref var unsent = ref _unsent[ConsoleSpec.PortOf(index)];
         var backend = _ports[ConsoleSpec.PortOf(index)].Backend;
         for (var i = 0; i < ConsoleSpec.BuffersAtOnce; i++)
         {
-            if (!queue.TryTake(out var chain)) return false;
+            if (queue.IsPaused) return false;
+            if (unsent.Chain is null)
+            {
+                if (!queue.TryTake(out var taken)) return false;
+                // More than nothing is done of it where a machine went on that was saved in the middle of it.
+                unsent = (taken, unsent.Done);
+            }
             // The backend copies; a piece at a time, so that a reset need not wait for gigabytes.
-            for (ulong done = 0; queue.IsLive && chain.TryGetReadable(done, ConsoleSpec.InputBufferLength, out var piece); done += (ulong)piece.Length)
-                backend.Write(piece);
-            queue.Complete(chain, 0);
+            while (queue.IsLive && unsent.Chain.TryGetReadable(unsent.Done, ConsoleSpec.InputBufferLength, out var piece))
+            {
+                var sent = backend.Write(piece);
+                unsent.Done += (ulong)sent;
+                // The backend calls when it takes more.
+                if (sent < piece.Length) return false;
+            }
+            queue.Complete(unsent.Chain, 0);
+            unsent = default;
         }
         return true;
     }
@@ -344,6 +368,9 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
             fields.Value(1, ref size.Columns);
             fields.Value(2, ref size.Rows);
         });
+        var done = Array.ConvertAll(_unsent, unsent => unsent.Done);
+        fields.Values(4, done);
+        for (var i = 0; i < done.Length; i++) _unsent[i].Done = done[i];
     }
 
     private void LoadPort(ref ConsolePortState state, int port, (ushort Columns, ushort Rows) told)
@@ -433,5 +460,7 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
     private sealed class Receiver(VirtioConsole console, int port) : ICharReceiver
     {
         public int Receive(ReadOnlySpan<byte> data) => console.Receive(port, data);
+
+        public void ReadyToSend() => console._host!.WakeQueue(ConsoleSpec.TransmitQueue(port));
     }
 }
