@@ -20,7 +20,8 @@ internal sealed unsafe class KvmDirtyRings
 
     private KvmDirtyRings(DeviceFile machine, Action<int, ulong> mark, int entries) => (_machine, _mark, _entries) = (machine, mark, entries);
 
-    private sealed class Ring
+    /// <summary>The ring of one vCPU.</summary>
+    internal sealed class Ring
     {
         /// <summary>The ring; mapped as long as its vCPU is open.</summary>
         public required kvm_dirty_gfn* Start { get; init; }
@@ -55,16 +56,33 @@ internal sealed unsafe class KvmDirtyRings
     }
 
     /// <summary>Maps the ring of a new vCPU, which owns it.</summary>
-    internal void Attach(DeviceFile vcpu)
+    internal Ring Attach(DeviceFile vcpu)
     {
-        var start = vcpu.Map(Length, KVM_DIRTY_LOG_PAGE_OFFSET * HostReservation.PageSize);
-        lock (_gate) _rings.Add(new Ring { Start = (kvm_dirty_gfn*)start });
+        var ring = new Ring { Start = (kvm_dirty_gfn*)vcpu.Map(Length, KVM_DIRTY_LOG_PAGE_OFFSET * HostReservation.PageSize) };
+        lock (_gate) _rings.Add(ring);
+        return ring;
     }
 
-    /// <summary>Takes what the kernel has told of, so that it has room. Any thread, vCPUs' too.</summary>
+    /// <summary>Takes what the kernel has told of. Any thread.</summary>
     internal void Empty()
     {
         lock (_gate) Collect();
+    }
+
+    /// <summary>The kernel does not enter the guest before it has room in a vCPU's ring. On the vCPU's thread.</summary>
+    internal void MakeRoom(Ring ring)
+    {
+        lock (_gate)
+        {
+            // What it takes for full may be what it has written over: nothing is told there. One entry after the other is given back
+            // until the kernel has room, for those that it has not filled it must not get back.
+            if (ring.WasFull && !FindNext(ring))
+            {
+                GiveBack(ring);
+                _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
+            }
+            Collect();
+        }
     }
 
     /// <summary>Whether writes were lost since this was asked last.</summary>
@@ -83,7 +101,7 @@ internal sealed unsafe class KvmDirtyRings
         foreach (var ring in _rings)
         {
             var before = _told.Count;
-            if (ring.WasFull) FindNext(ring);
+            if (ring.WasFull) _ = FindNext(ring);
             while (IsTold(ring, ring.Next))
             {
                 ref var entry = ref ring.Start[ring.Next];
@@ -110,12 +128,13 @@ internal sealed unsafe class KvmDirtyRings
     }
 
     // The kernel takes entries back in their order only: those that it passed over are given back unread.
-    private void FindNext(Ring ring)
+    private bool FindNext(Ring ring)
     {
         var passed = 0;
         while (passed < _entries && !IsTold(ring, (ring.Next + passed) % _entries)) passed++;
-        if (passed == _entries) return;
+        if (passed == _entries) return false;
         for (; passed > 0; passed--) GiveBack(ring);
         ring.WasFull = false;
+        return true;
     }
 }
