@@ -29,7 +29,7 @@ internal sealed unsafe class KvmDirtyRings
         /// <summary>The entry that the kernel fills next.</summary>
         public int Next { get; set; }
 
-        /// <summary>It was full, and the kernel may have gone on from its beginning: the entry that it fills next may be a later one.</summary>
+        /// <summary>It was full once, and the kernel may have gone on from its beginning: the entry that it fills next may be a later one.</summary>
         public bool WasFull { get; set; }
     }
 
@@ -63,10 +63,14 @@ internal sealed unsafe class KvmDirtyRings
         return ring;
     }
 
-    /// <summary>Takes what the kernel has told of. Any thread.</summary>
+    /// <summary>Takes what the kernel has told of. While no vCPU is in the guest.</summary>
     internal void Empty()
     {
-        lock (_gate) Collect();
+        lock (_gate)
+        {
+            foreach (var ring in _rings) Read(ring);
+            Tell();
+        }
     }
 
     /// <summary>The kernel does not enter the guest before it has room in a vCPU's ring. On the vCPU's thread.</summary>
@@ -74,14 +78,15 @@ internal sealed unsafe class KvmDirtyRings
     {
         lock (_gate)
         {
-            // What it takes for full may be what it has written over: nothing is told there. One entry after the other is given back
-            // until the kernel has room, for those that it has not filled it must not get back.
-            if (ring.WasFull && !FindNext(ring))
+            Read(ring);
+            // It takes for full what it has written over, of which nothing is left to be read. One entry after the other is given back until
+            // it has room: what it has not filled it must not get back.
+            if (_told.Count == 0 && ring.WasFull)
             {
                 GiveBack(ring);
                 _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
             }
-            Collect();
+            Tell();
         }
     }
 
@@ -96,21 +101,24 @@ internal sealed unsafe class KvmDirtyRings
         }
     }
 
-    private void Collect()
+    private void Read(Ring ring)
     {
-        foreach (var ring in _rings)
+        var before = _told.Count;
+        do
         {
-            var before = _told.Count;
-            if (ring.WasFull) _ = FindNext(ring);
             while (IsTold(ring, ring.Next))
             {
                 ref var entry = ref ring.Start[ring.Next];
                 _told.Add(((int)(entry.slot & 0xffff), entry.offset));
                 GiveBack(ring);
             }
-            if (_told.Count - before < _entries) continue;
-            _lost = ring.WasFull = true;
         }
+        while (ring.WasFull && PassOver(ring));
+        if (_told.Count - before >= _entries) _lost = ring.WasFull = true;
+    }
+
+    private void Tell()
+    {
         if (_told.Count == 0) return;
         // The kernel watches these pages again from here on. What is stored before that is told with the entry that is here.
         _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
@@ -127,14 +135,14 @@ internal sealed unsafe class KvmDirtyRings
         ring.Next = (ring.Next + 1) % _entries;
     }
 
-    // The kernel takes entries back in their order only: those that it passed over are given back unread.
-    private bool FindNext(Ring ring)
+    // The kernel takes entries back in their order only. Those before one that it has filled it has passed, and they are given back unread.
+    // False: it has filled none.
+    private bool PassOver(Ring ring)
     {
         var passed = 0;
         while (passed < _entries && !IsTold(ring, (ring.Next + passed) % _entries)) passed++;
         if (passed == _entries) return false;
         for (; passed > 0; passed--) GiveBack(ring);
-        ring.WasFull = false;
         return true;
     }
 }
