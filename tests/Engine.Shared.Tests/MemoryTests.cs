@@ -30,7 +30,7 @@ public sealed class MemoryTests
             Label again = c.CreateLabel(), here = c.CreateLabel(), gone = c.CreateLabel(), next = c.CreateLabel();
             c.Label(ref again);
             c.mov(eax, __dword_ptr[Place + 0x1000]);
-            c.inc(__dword_ptr[Place + 0x2000]);
+            c.mov(__dword_ptr[Place + 0x2000], mark);
             c.cmp(eax, mark);
             c.je(here);
             c.cmp(eax, -1);
@@ -62,7 +62,7 @@ public sealed class MemoryTests
 
         // What is just being taken away may read as zeros, and as nothing else.
         Assert.Equal(0u, machine.Read<uint>(Other));
-        Assert.True(region.TryMove(Place) && machine.Read<uint>(Place + 0x2000) > 10);
+        Assert.True(region.TryMove(Place) && machine.Read<uint>(Place + 0x2000) == mark);
     }
 
     [Theory]
@@ -227,6 +227,32 @@ public sealed class MemoryTests
         });
     }
 
+    // Where there is another vCPU, a locked instruction may hold it out while it is carried out: not while a device answers.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_device_that_a_locked_instruction_reaches_may_change_what_lies_where(string engine)
+    {
+        using var machine = new SmallMachine(engine, cpus: 2);
+        var flash = new Flash(machine) { Toggles = true };
+        using var region = machine.Memory.Map(Elsewhere, Length, MemoryKind.Ram, "shadow");
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.Label(ref again);
+            c.@lock.inc(__dword_ptr[Place + 0x100]);
+            c.inc(__dword_ptr[Found]);
+            c.cmp(__dword_ptr[Stop], 0);
+            c.je(again);
+        }, (_, _) => { });
+
+        Beside(machine, program, () =>
+        {
+            WaitForMore(machine, Found);
+            for (var n = 0; n < 200; n++) region.SetKind(n % 2 == 0 ? MemoryKind.Rom : MemoryKind.Ram);
+            WaitForMore(machine, Found);
+        });
+    }
+
     /// <summary>Runs a program on vCPU 0 while something is done on another thread, at whose end the program ends.</summary>
     private static void Beside(SmallMachine machine, GuestProgram program, Action action) => machine.Run(program.Load(machine), () =>
     {
@@ -263,6 +289,9 @@ public sealed class MemoryTests
 
         internal byte[] Programmed { get; set; } = [];
 
+        /// <summary>Every store switches it.</summary>
+        internal bool Toggles { get; init; }
+
         public AccessResult Read(ulong offset, Span<byte> data)
         {
             data.Clear();
@@ -272,7 +301,8 @@ public sealed class MemoryTests
 
         public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
         {
-            if (data[0] == Command) Region.SetKind(MemoryKind.Device);
+            if (Toggles) Region.SetKind(Region.Kind == MemoryKind.Rom ? MemoryKind.Device : MemoryKind.Rom);
+            else if (data[0] == Command) Region.SetKind(MemoryKind.Device);
             else
             {
                 Region.TryWrite(0, Programmed);

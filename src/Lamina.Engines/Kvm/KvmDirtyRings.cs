@@ -20,7 +20,8 @@ internal sealed unsafe class KvmDirtyRings
 
     private KvmDirtyRings(DeviceFile machine, Action<int, ulong> mark, int entries) => (_machine, _mark, _entries) = (machine, mark, entries);
 
-    private sealed class Ring
+    /// <summary>The ring of one vCPU.</summary>
+    internal sealed class Ring
     {
         /// <summary>The ring; mapped as long as its vCPU is open.</summary>
         public required kvm_dirty_gfn* Start { get; init; }
@@ -28,7 +29,7 @@ internal sealed unsafe class KvmDirtyRings
         /// <summary>The entry that the kernel fills next.</summary>
         public int Next { get; set; }
 
-        /// <summary>It was full, and the kernel may have gone on from its beginning: the entry that it fills next may be a later one.</summary>
+        /// <summary>It was full once, and the kernel may have gone on from its beginning: the entry that it fills next may be a later one.</summary>
         public bool WasFull { get; set; }
     }
 
@@ -55,16 +56,38 @@ internal sealed unsafe class KvmDirtyRings
     }
 
     /// <summary>Maps the ring of a new vCPU, which owns it.</summary>
-    internal void Attach(DeviceFile vcpu)
+    internal Ring Attach(DeviceFile vcpu)
     {
-        var start = vcpu.Map(Length, KVM_DIRTY_LOG_PAGE_OFFSET * HostReservation.PageSize);
-        lock (_gate) _rings.Add(new Ring { Start = (kvm_dirty_gfn*)start });
+        var ring = new Ring { Start = (kvm_dirty_gfn*)vcpu.Map(Length, KVM_DIRTY_LOG_PAGE_OFFSET * HostReservation.PageSize) };
+        lock (_gate) _rings.Add(ring);
+        return ring;
     }
 
-    /// <summary>Takes what the kernel has told of, so that it has room. Any thread, vCPUs' too.</summary>
+    /// <summary>Takes what the kernel has told of. While no vCPU is in the guest.</summary>
     internal void Empty()
     {
-        lock (_gate) Collect();
+        lock (_gate)
+        {
+            foreach (var ring in _rings) Read(ring);
+            Tell();
+        }
+    }
+
+    /// <summary>The kernel does not enter the guest before it has room in a vCPU's ring. On the vCPU's thread.</summary>
+    internal void MakeRoom(Ring ring)
+    {
+        lock (_gate)
+        {
+            Read(ring);
+            // It takes for full what it has written over, of which nothing is left to be read. One entry after the other is given back until
+            // it has room: what it has not filled it must not get back.
+            if (_told.Count == 0 && ring.WasFull)
+            {
+                GiveBack(ring);
+                _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
+            }
+            Tell();
+        }
     }
 
     /// <summary>Whether writes were lost since this was asked last.</summary>
@@ -78,21 +101,24 @@ internal sealed unsafe class KvmDirtyRings
         }
     }
 
-    private void Collect()
+    private void Read(Ring ring)
     {
-        foreach (var ring in _rings)
+        var before = _told.Count;
+        do
         {
-            var before = _told.Count;
-            if (ring.WasFull) FindNext(ring);
             while (IsTold(ring, ring.Next))
             {
                 ref var entry = ref ring.Start[ring.Next];
                 _told.Add(((int)(entry.slot & 0xffff), entry.offset));
                 GiveBack(ring);
             }
-            if (_told.Count - before < _entries) continue;
-            _lost = ring.WasFull = true;
         }
+        while (ring.WasFull && PassOver(ring));
+        if (_told.Count - before >= _entries) _lost = ring.WasFull = true;
+    }
+
+    private void Tell()
+    {
         if (_told.Count == 0) return;
         // The kernel watches these pages again from here on. What is stored before that is told with the entry that is here.
         _ = _machine.Request(KVM_RESET_DIRTY_RINGS);
@@ -109,13 +135,14 @@ internal sealed unsafe class KvmDirtyRings
         ring.Next = (ring.Next + 1) % _entries;
     }
 
-    // The kernel takes entries back in their order only: those that it passed over are given back unread.
-    private void FindNext(Ring ring)
+    // The kernel takes entries back in their order only. Those before one that it has filled it has passed, and they are given back unread.
+    // False: it has filled none.
+    private bool PassOver(Ring ring)
     {
         var passed = 0;
         while (passed < _entries && !IsTold(ring, (ring.Next + passed) % _entries)) passed++;
-        if (passed == _entries) return;
+        if (passed == _entries) return false;
         for (; passed > 0; passed--) GiveBack(ring);
-        ring.WasFull = false;
+        return true;
     }
 }

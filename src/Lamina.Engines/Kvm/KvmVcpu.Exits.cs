@@ -52,7 +52,7 @@ internal sealed unsafe partial class KvmVcpu
                 _kernelIrqchip!.EndInterrupt(_run->eoi.vector);
                 return null;
             case KVM_EXIT_DIRTY_RING_FULL:
-                _machine.DirtyRings!.Empty();
+                _machine.DirtyRings!.MakeRoom(_dirtyRing!);
                 return null;
             case KVM_EXIT_SHUTDOWN:
                 _trace?.Invoke("triple fault");

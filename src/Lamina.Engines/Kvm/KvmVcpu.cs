@@ -30,6 +30,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly ThreadParker _parker = new();
     private readonly Lock _gate = new();
     private readonly bool _hasTscOffset;
+    private readonly KvmDirtyRings.Ring? _dirtyRing;
 
     private volatile ThreadInterrupt? _thread;
     private readonly EventLatch _events;
@@ -53,7 +54,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         try
         {
             _run = (kvm_run*)vcpu.Map(mappingLength);
-            machine.DirtyRings?.Attach(vcpu);
+            _dirtyRing = machine.DirtyRings?.Attach(vcpu);
             machine.Cpu.SetCpuid(vcpu, Index);
             var attribute = new kvm_device_attr { group = KVM_VCPU_TSC_CTRL, attr = KVM_VCPU_TSC_OFFSET };
             _hasTscOffset = vcpu.Request(KVM_HAS_DEVICE_ATTR, &attribute) == 0;
