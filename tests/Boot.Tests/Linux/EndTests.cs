@@ -52,6 +52,19 @@ public sealed class EndTests
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    public async Task A_guest_that_is_asked_to_shut_down_powers_off(string configuration)
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), machine => machine with { StopTimeout = TimeSpan.FromMinutes(2) });
+        await guest.DoAsync("until pidof acpid; do sleep 0.1; done");
+        var asked = false;
+
+        await guest.Machine.ShutDownAsync(() => asked = true);
+
+        Assert.Equal((true, MachineEnd.PoweredOff), (asked, (await guest.EndAsync()).End));
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
     public async Task A_quiet_boot_says_nothing_before_the_guest_s_own_words(string configuration)
     {
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration));

@@ -16,7 +16,7 @@ internal sealed record TinyContents(string Release, string KernelVersion, ReadOn
 internal static class TinyInitramfs
 {
     /// <summary>The number of this recipe: one more whenever what an image contains changes, so that images built before are built again.</summary>
-    public const int Recipe = 2;
+    public const int Recipe = 3;
 
     // What a guest of ours cannot do without: the virtio bus over MMIO, entropy, the console.
     private static readonly string[] RequiredModules = ["virtio_mmio", "virtio_rng", "virtio_console"];
@@ -25,10 +25,10 @@ internal static class TinyInitramfs
     private static readonly string[] OptionalModules =
     [
         "virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon", "vmw_vsock_virtio_transport", "virtiofs", "9pnet_virtio", "9p",
-        "pvpanic_mmio", "pvpanic_pci", "button", "overlay", "ext4", "isofs", "vfat", "nls_cp437", "nls_ascii", "loop",
+        "pvpanic_mmio", "pvpanic_pci", "button", "evdev", "overlay", "ext4", "isofs", "vfat", "nls_cp437", "nls_ascii", "loop",
     ];
 
-    private static readonly string[] Folders = ["bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var"];
+    private static readonly string[] Folders = ["bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var"];
 
     /// <summary>Chooses the modules out of an unpacked lib/modules/RELEASE.</summary>
     public static ModuleSet CollectModules(string folder) => ModuleSet.Collect(folder, RequiredModules, OptionalModules);
@@ -62,6 +62,8 @@ internal static class TinyInitramfs
         AddText("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
         AddText("etc/motd", $"\nLamina's tiny guest: Debian's kernel {contents.KernelVersion} and busybox, all in memory.\n\"poweroff\" or Ctrl-D ends it.\n\n");
         cpio.AddFile("etc/profile", Script("profile"));
+        // What busybox's acpid runs when the power button is pressed.
+        cpio.AddFile("etc/acpi/PWRF/00000080", "#!/bin/sh\nexec poweroff\n"u8.ToArray(), 0b111_101_101);
         cpio.AddFile("etc/dhcp.script", Script("dhcp"), 0b111_101_101);
 
         void AddText(string path, string text) => cpio.AddFile(path, Encoding.UTF8.GetBytes(text));
