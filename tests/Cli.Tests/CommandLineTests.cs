@@ -31,7 +31,7 @@ public sealed class CommandLineTests
     [InlineData("run --disk d,ro --disk d,chace=unsafe", "--disk: a disk has no option \"chace=unsafe\"")]
     [InlineData("run debian --share /nonexistent/folder:tag", "there is no folder /nonexistent/folder to share")]
     [InlineData("run --memory -1", "--memory: '-1' is not a size")]
-    [InlineData("run --cpu pentium", "--cpu: there is no CPU model 'pentium'; use host, x86-64-v1, x86-64-v2")]
+    [InlineData("run --cpu pentium", "there is no CPU model 'pentium'; use host, x86-64-v1, x86-64-v2")]
     [InlineData("run --cpu host,-sse9", "there is no CPU feature 'sse9' that can be switched; there are: sse3 ssse3")]
     [InlineData("run --cpu host,avx2", "'avx2' in the CPU model 'host,avx2' is no switch; write -avx2 to take a feature away, +avx2 to add it")]
     [InlineData("run --cpus many", "--cpus: 'many' is not a number of CPUs")]

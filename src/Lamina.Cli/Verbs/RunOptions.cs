@@ -23,7 +23,7 @@ internal sealed class RunOptions
         CommandLine = Said("cmdline", "-c");
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
-        MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
+        MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
         Name.CompletionSources.Add(_ => MachineStore.OfUser().List().Select(machine => machine.Name));
