@@ -39,7 +39,9 @@ public sealed class EventTests
     /// </summary>
     private static void Run(int seed, string from, string to)
     {
-        var program = new EventProgram(new Random(seed));
+        // QEMU 7.2 asks for a virtual interrupt without its lock where a guest's guest writes CR8 while one waits (helper_write_crN), and
+        // ends where it finds that out.
+        var program = new EventProgram(new Random(seed), avoidsCr8: EngineKind.InQemu);
         using var run = new EventRun(program, from, to);
         try
         {

@@ -45,7 +45,8 @@ internal static class EngineKind
         Assert.SkipWhen(InQemu, $"the host's CPU is emulated by QEMU, which {why}");
     }
 
-    private static bool InQemu
+    /// <summary>Whether QEMU's translator plays the host's processor.</summary>
+    internal static bool InQemu
     {
         get
         {

@@ -15,7 +15,7 @@ internal enum EventStep
     AllowByFlags,
     LoadStackSegment,
 
-    /// <summary>CR8 = the argument.</summary>
+    /// <summary>CR8 = the argument, or TPR where that says the same.</summary>
     SetPriority,
 
     /// <summary>The machine makes pending what is next on its list.</summary>
@@ -52,11 +52,15 @@ internal sealed class EventProgram
     /// <summary>What it writes to the log's port.</summary>
     internal const byte WantsEvents = 1, AsksToHalt = 2, WantsNothing = 3;
 
+    private readonly bool _avoidsCr8;
     private readonly Dictionary<int, (EventStep Step, int Argument)[]> _routines = [];
     private readonly Dictionary<int, ulong[]> _places = [];
 
-    internal EventProgram(Random random)
+    /// <param name="random">Makes it.</param>
+    /// <param name="avoidsCr8">Whether it sets its priority by the local APIC's register instead, which is the same (SDM vol. 3, 11.8.6).</param>
+    internal EventProgram(Random random, bool avoidsCr8)
     {
+        _avoidsCr8 = avoidsCr8;
         _routines[Main] = [.. Steps(random, 50, own: true), (EventStep.SetPriority, 0), (EventStep.AllowInterrupts, 0), .. Enumerable.Repeat((EventStep.Leave, 0), 8), (EventStep.ForbidInterrupts, 0), (EventStep.Return, 0)];
         _routines[NmiHandler] = [.. Steps(random, 6, own: true), (EventStep.Return, 0)];
         // The end of the interrupt somewhere in it.
@@ -162,7 +166,7 @@ internal sealed class EventProgram
         c.lea(rdi, __[rdi + (int)EntryLength]);
     }
 
-    private static void Write(Assembler c, int routine, (EventStep Step, int Argument) step)
+    private void Write(Assembler c, int routine, (EventStep Step, int Argument) step)
     {
         c.nop();
         switch (step.Step)
@@ -178,6 +182,7 @@ internal sealed class EventProgram
                 c.mov(eax, Layout.Data32);
                 c.mov(ss, eax);
                 break;
+            case EventStep.SetPriority when _avoidsCr8: LongPrograms.WriteMsr(c, 0x808, (ulong)step.Argument << 4); break;
             case EventStep.SetPriority:
                 c.mov(eax, step.Argument);
                 c.mov(cr8, rax);
