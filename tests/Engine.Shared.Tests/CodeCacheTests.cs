@@ -16,6 +16,7 @@ public sealed class CodeCacheTests
     [Fact]
     public void Code_of_which_little_stands_for_many_instructions_is_dropped_when_its_description_is_large()
     {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
         using var machine = new SmallMachine(new TranslatorEngine(new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes }));
         var program = new GuestProgram(GuestMode.Long, c =>
         {

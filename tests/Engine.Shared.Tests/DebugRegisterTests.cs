@@ -14,6 +14,7 @@ public sealed class DebugRegisterTests
     [InlineData("exits: link")]
     public void Armed_breakpoints_cost_nothing_in_other_pages(string exits)
     {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
         using var machine = new SmallMachine(EngineKind.Translator);
 
         DebugPrograms.Elsewhere.Check(machine, DebugPrograms.Elsewhere.Run(machine));

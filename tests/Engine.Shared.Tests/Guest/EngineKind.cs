@@ -45,6 +45,9 @@ internal static class EngineKind
         Assert.SkipWhen(InQemu, $"the host's CPU is emulated by QEMU, which {why}");
     }
 
+    /// <summary>Skips a test of the translator alone that takes long where the processor is emulated.</summary>
+    internal static void SkipWhereOnlyKvmIsAsked() => Assert.SkipUnless(All.Contains(Translator), "only the tests of KVM were asked for");
+
     /// <summary>Whether QEMU's translator plays the host's processor.</summary>
     internal static bool InQemu
     {

@@ -14,8 +14,8 @@ internal sealed record GuestProgram(GuestMode Mode, Action<Assembler> Code, Acti
     /// <summary>It goes between rings by exceptions, which a software-assisted KVM does not do for a guest that knows nothing of it.</summary>
     internal bool NeedsHardware { get; init; }
 
-    /// <summary>It enters the supervisor from 32-bit user code, where QEMU's translation of SVM gives up ("invalid tss type").</summary>
-    internal bool FailsInQemu { get; init; }
+    /// <summary>What QEMU does not do for it, or does to itself, where it plays the host's processor; null where it carries the program.</summary>
+    internal string? FailsInQemu { get; init; }
 
     /// <summary>Puts handlers and data in place.</summary>
     internal Action<SmallMachine> Prepare { get; init; } = _ => { };
@@ -27,7 +27,7 @@ internal sealed record GuestProgram(GuestMode Mode, Action<Assembler> Code, Acti
     internal VcpuState Run(SmallMachine machine)
     {
         if (NeedsHardware && EngineKind.IsKvm(machine.EngineName)) EngineKind.SkipWhereSoftwareAssisted();
-        if (FailsInQemu && EngineKind.IsKvm(machine.EngineName)) EngineKind.SkipInQemu("ends at this guest (invalid tss type)");
+        if (FailsInQemu is { } why && EngineKind.IsKvm(machine.EngineName)) EngineKind.SkipInQemu(why);
         var state = Load(machine);
         return machine.Run(state);
     }

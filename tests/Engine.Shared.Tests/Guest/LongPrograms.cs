@@ -55,7 +55,8 @@ internal static class LongPrograms
         c.iretd();
     }, (_, state) => Assert.Equal((0xABCDul, (ulong)Layout.UserCode32), (state.Gpr[GprIndex.Rax], state.Gpr[GprIndex.Rsi])))
     {
-        FailsInQemu = true,
+        // It enters the supervisor from 32-bit user code, where QEMU's translation of SVM gives up.
+        FailsInQemu = "ends at this guest (invalid tss type)",
         NeedsHardware = true,
         Prepare = machine =>
         {
