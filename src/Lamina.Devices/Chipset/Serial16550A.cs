@@ -201,7 +201,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private void WriteRegister(int register, byte value)
     {
-        _state.LooksSinceWrite = 0;
+        // Looks add up to polling only where no write comes between them: a kernel that boots looks, too, now and then.
+        (_state.LooksSinceWrite, _state.IdleLooks) = (0, Listens ? _state.IdleLooks : 0);
         switch (register)
         {
             case Data:
