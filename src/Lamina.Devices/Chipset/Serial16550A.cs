@@ -4,7 +4,7 @@
 // loses what it writes, as it would on a PC, and that is counted.
 // Reception follows the FIFO: the backend is told how much was taken and, when
 // the guest has emptied it, that there is room again. Nothing is received before the guest listens: its driver enables the receiver's
-// interrupt when the port is opened, one without interrupts reads LSR again and again. So what was typed or piped in early is there
+// interrupt and its pin when the port is opened, one without interrupts reads LSR again and again. So what was typed or piped in early is there
 // then, and not in a FIFO that a driver clears at its start. Characters are eight bits wide whatever LCR says, because the
 // channel behind is a stream of bytes.
 using Lamina.Core.Bus;
@@ -66,7 +66,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
 
     private bool Looped => (_state.ModemControl & Loopback) != 0;
 
-    private bool Listens => (_state.InterruptEnable & EnableReceived) != 0 || _state.IdleLooks >= LooksOfPolling;
+    // Drivers that probe for a port enable all interrupts for a moment, and drop what they read then; they do not let them out of the pin.
+    private bool Listens => ((_state.InterruptEnable & EnableReceived) != 0 && (_state.ModemControl & Out2) != 0) || _state.IdleLooks >= LooksOfPolling;
 
     private bool TopHasBreak => _state.Count > 0 && (_state.Received[_state.Head] & BreakFlag) != 0;
 
@@ -202,7 +203,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
     private void WriteRegister(int register, byte value)
     {
         // Looks add up to polling only where no write comes between them: a kernel that boots looks, too, now and then.
-        (_state.LooksSinceWrite, _state.IdleLooks) = (0, Listens ? _state.IdleLooks : 0);
+        var listened = Listens;
+        (_state.LooksSinceWrite, _state.IdleLooks) = (0, listened ? _state.IdleLooks : 0);
         switch (register)
         {
             case Data:
@@ -226,6 +228,7 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
                 _state.Scratch = value;
                 break;
         }
+        if (!listened && Listens && _state.Count == 0) OfferRoom();
     }
 
     private bool DivisorLatched => (_state.LineControl & DivisorLatch) != 0;
@@ -323,10 +326,8 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
         value &= EnableMask;
         // Enabling the transmitter's interrupt while it is empty raises it (8.6).
         if (_state.UnsentCount == 0 && (value & ~_state.InterruptEnable & EnableTransmitterEmpty) != 0) _state.TransmitterEmptyPending = true;
-        var (opened, closed) = (value & ~_state.InterruptEnable & EnableReceived, ~value & _state.InterruptEnable & EnableReceived);
+        if ((~value & _state.InterruptEnable & EnableReceived) != 0) _state.IdleLooks = 0;
         _state.InterruptEnable = value;
-        if (closed != 0) _state.IdleLooks = 0;
-        if (opened != 0 && _state.Count == 0) OfferRoom();
         UpdateLine();
     }
 

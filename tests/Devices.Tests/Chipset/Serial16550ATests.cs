@@ -445,9 +445,12 @@ public sealed class Serial16550ATests
     {
         _uart.Reset();
         _backend.Type("one"u8);
-        // Linux's start of a port: FIFOs cleared and off, what is pending read away, interrupts on, and only then FIFOs on.
+        // Linux's start of a port: FIFOs cleared and off, what is pending read away, the pin on, interrupts on, and only then FIFOs on.
         foreach (var value in (int[])[0x01, 0x07, 0x00]) _uart.Out(Fcr, value);
         foreach (var register in (ulong[])[Lsr, Rbr, Iir, Msr]) _uart.In(register);
+        _backend.Offer();
+        Assert.Equal(3, _backend.Waiting);
+        _uart.Out(Mcr, 0x0b);
         _backend.Offer();
         Assert.Equal(3, _backend.Waiting);
         var ready = _backend.ReadyCalls;
@@ -481,7 +484,13 @@ public sealed class Serial16550ATests
         _backend.Type(1);
         Assert.Equal(1, _backend.Waiting);
 
+        // A probe enables all interrupts for a moment, and none of them gets out.
+        _uart.Out(Ier, 0x0f);
+        _backend.Offer();
+        Assert.Equal(1, _backend.Waiting);
+        _uart.Out(Ier, 0x00);
         _uart.Out(Ier, 0x01);
+        _uart.Out(Mcr, 0x08);
         _backend.Offer();
         Assert.Equal(0, _backend.Waiting);
         _uart.In(Rbr);
