@@ -33,7 +33,10 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
     public static void Check(MachineDefinition definition) => MachineBuilder.Check(definition);
 
-    /// <summary>Builds a machine that goes on where one stood that was saved (<see cref="SaveAsync"/>). Nothing runs yet.</summary>
+    /// <summary>
+    /// Builds a machine that goes on where one stood that was saved (<see cref="SaveAsync"/>). Nothing runs yet; what the guest was doing is
+    /// read when the machine is run, which ends at once, with a sentence, where a part cannot take its state up.
+    /// </summary>
     /// <param name="folder">The folder of the saved machine.</param>
     /// <param name="hooks">What the program connects it with; nothing by default.</param>
     /// <param name="change">

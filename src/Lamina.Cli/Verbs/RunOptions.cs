@@ -78,7 +78,7 @@ internal sealed class RunOptions
     public Option<string[]> Disks { get; } = new("--disk") { HelpName = "PATH[,OPTION…]", Description = "A disk: a raw or qcow2 image, or a block device; repeatable. Options: see below." };
 
     /// <summary>--share.</summary>
-    public Option<string[]> Shares { get; } = new("--share") { HelpName = "FOLDER:TAG[:ro]", Description = "A folder that the guest may mount (mount -t virtiofs TAG /mnt); repeatable." };
+    public Option<string[]> Shares { get; } = new("--share") { HelpName = "FOLDER:TAG[:ro,xattr]", Description = "A folder that the guest may mount (mount -t virtiofs TAG /mnt); repeatable." };
 
     /// <summary>--balloon.</summary>
     public Option<bool> Balloon { get; } = new("--balloon") { Description = "Give memory that the guest frees back to the host (virtio balloon with free page reporting)." };

@@ -8,6 +8,7 @@ internal readonly record struct VirtioMmioDescription(uint Address, uint Length,
 /// <param name="EventBlock">PM1a_EVT_BLK, 4 bytes.</param>
 /// <param name="ControlBlock">PM1a_CNT_BLK, 2 bytes.</param>
 /// <param name="TimerBlock">PM_TMR_BLK, 4 bytes.</param>
+/// <param name="GeneralBlock">GPE0_BLK, 4 bytes: 16 events.</param>
 /// <param name="Sci">The GSI of the system control interrupt: level, active high.</param>
 /// <param name="SoftOffType">SLP_TYP for S5.</param>
 internal sealed record PowerManagementDescription(ushort EventBlock, ushort ControlBlock, ushort TimerBlock, ushort GeneralBlock, byte Sci, byte SoftOffType);

@@ -64,7 +64,6 @@ internal sealed class BoardMachine : IHardware
         _board = board.Wire(new BoardContext
         {
             Units = units,
-            Memory = _memory,
             Map = options.Map,
             Clock = _clock,
             Engine = _engine,

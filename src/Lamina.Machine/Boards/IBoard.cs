@@ -4,7 +4,6 @@ using Lamina.Boot;
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Engine;
-using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
@@ -18,9 +17,6 @@ internal sealed record BoardContext
 {
     /// <summary>Gets the chipset's parts.</summary>
     internal required UnitTree Units { get; init; }
-
-    /// <summary>Guest memory.</summary>
-    internal required GuestMemory Memory { get; init; }
 
     /// <summary>Where RAM lies.</summary>
     internal required MemoryMap Map { get; init; }

@@ -1,6 +1,7 @@
 // The memory of a saved machine: its ranges of RAM one behind the other, each page at its place. Pages that are zero are holes, so
 // that the file takes the room of what the guest has touched; nothing is compressed, so that it can be mapped.
 using Lamina.Core.Memory;
+using Lamina.Host;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Saving;
@@ -14,13 +15,7 @@ internal static class MemoryFile
     /// <exception cref="IOException">The host refuses it.</exception>
     internal static void Write(string path, GuestMemory memory)
     {
-        using var file = new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            BufferSize = 0,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
+        using var file = HostFiles.CreatePrivate(path, FileMode.CreateNew);
         file.SetLength((long)memory.Size);
         ForEachChunk(memory, (address, length, offset) =>
         {

@@ -1,0 +1,124 @@
+// Whole machines that are saved and go on, on the same engine and on another one; and what becomes of one that cannot.
+using Lamina.Engines.Kvm;
+using Lamina.Tests.Machines.Life;
+using Xunit;
+
+namespace Lamina.Tests.Machines.Saving;
+
+public sealed class RestoredMachineTests : IDisposable
+{
+    private readonly KernelFolder _folder = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    private MachineDefinition Definition(EngineChoice engine, IrqchipChoice irqchip) => new()
+    {
+        Boot = new BootSource { KernelPath = _folder.Kernel },
+        MemoryBytes = 16 << 20,
+        Engine = engine,
+        Irqchip = PlaceOn(engine, irqchip),
+        // What both engines give on every host.
+        Cpu = "x86-64-v1",
+        Devices = [new SerialDevice { To = new ConsoleTarget.Memory() }, new BalloonDevice(), new NetworkDevice()],
+    };
+
+    private static IrqchipChoice PlaceOn(EngineChoice engine, IrqchipChoice onKvm) => engine == EngineChoice.Kvm ? onKvm : IrqchipChoice.Auto;
+
+    private static async Task AnswersAsync(Machine machine, string line)
+    {
+        await machine.Serial.WriteLineAsync(line, Token);
+        Assert.Equal($"{line}\nLamina\n# ", (await machine.Serial.ReadUntilAsync("# ", Token)).Replace("\r", "", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(EngineChoice.Translator, EngineChoice.Translator)]
+    [InlineData(EngineChoice.Translator, EngineChoice.Kvm, IrqchipChoice.User)]
+    [InlineData(EngineChoice.Translator, EngineChoice.Kvm, IrqchipChoice.Split)]
+    [InlineData(EngineChoice.Translator, EngineChoice.Kvm, IrqchipChoice.Kernel)]
+    [InlineData(EngineChoice.Kvm, EngineChoice.Kvm, IrqchipChoice.Kernel)]
+    public async Task A_guest_goes_on_there_and_back_on_the_engine_that_it_came_from(EngineChoice first, EngineChoice second, IrqchipChoice irqchip = IrqchipChoice.Auto)
+    {
+        if (first == EngineChoice.Kvm || second == EngineChoice.Kvm) Assert.SkipWhen(KvmSupport.WhyNot() is not null, KvmSupport.WhyNot() ?? "");
+        File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
+        var machine = Machine.Create(Definition(first, irqchip));
+        try
+        {
+            var run = machine.RunAsync(Token);
+            Assert.Equal("# ", await machine.Serial.ReadUntilAsync("# ", Token));
+            await AnswersAsync(machine, "before");
+            for (var move = 0; move < 4; move++)
+            {
+                var (folder, engine) = (_folder.In($"saved {move}"), move % 2 == 0 ? second : first);
+                await machine.PauseAsync();
+                await machine.SaveAsync(folder);
+                await machine.DisposeAsync();
+                Assert.Equal(MachineEnd.Stopped, (await run).End);
+
+                machine = Machine.Restore(folder, change: definition => definition with { Engine = engine, Irqchip = PlaceOn(engine, irqchip) });
+                run = machine.RunAsync(Token);
+                await AnswersAsync(machine, $"move {move}");
+            }
+            // It starts again as any other.
+            await machine.ResetAsync();
+            Assert.EndsWith("# ", await machine.Serial.ReadUntilAsync("# ", Token), StringComparison.Ordinal);
+            await AnswersAsync(machine, "after");
+        }
+        finally
+        {
+            await machine.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_machine_that_is_another_than_the_saved_one_ends_with_a_sentence_that_names_the_part()
+    {
+        var folder = await SaveAsync();
+
+        Assert.Equal("the saved machine cannot be used: the saved state has devices/balloon0, and this machine has not", await EndOfAsync(folder, definition => definition.Without<BalloonDevice>()));
+        Assert.Equal("the saved machine cannot be used: its memory lies elsewhere than this machine's", await EndOfAsync(folder, definition => definition with { MemoryBytes = 32 << 20 }));
+        Assert.Contains("interrupts cannot be loaded", await EndOfAsync(folder, definition => definition with { Cpus = 2 }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_machine_whose_memory_is_gone_ends_with_a_sentence()
+    {
+        var folder = await SaveAsync();
+        File.Delete(Path.Combine(folder, "memory"));
+
+        Assert.Equal($"the saved machine cannot be used: {Path.Combine(folder, "memory")}: it does not exist", await EndOfAsync(folder, definition => definition));
+    }
+
+    [Fact]
+    public async Task A_machine_that_cannot_be_saved_there_goes_on()
+    {
+        File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
+        await using var machine = Machine.Create(Definition(EngineChoice.Translator, IrqchipChoice.Auto));
+        _ = machine.RunAsync(Token);
+        Assert.Equal("# ", await machine.Serial.ReadUntilAsync("# ", Token));
+
+        var refused = await Assert.ThrowsAsync<MachineException>(() => machine.SaveAsync(Path.Combine(_folder.Kernel, "machine")));
+
+        Assert.StartsWith("the machine cannot be saved to ", refused.Message, StringComparison.Ordinal);
+        await AnswersAsync(machine, "still here");
+    }
+
+    private async Task<string> SaveAsync()
+    {
+        File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
+        await using var machine = Machine.Create(Definition(EngineChoice.Translator, IrqchipChoice.Auto));
+        _ = machine.RunAsync(Token);
+        await machine.Serial.ReadUntilAsync("# ", Token);
+        await machine.SaveAsync(_folder.In("saved"));
+        return _folder.In("saved");
+    }
+
+    private static async Task<string?> EndOfAsync(string folder, Func<MachineDefinition, MachineDefinition> change)
+    {
+        await using var machine = Machine.Restore(folder, change: change);
+        var result = await machine.RunAsync(Token);
+        Assert.Equal(MachineEnd.Failed, result.End);
+        return result.Message;
+    }
+}
