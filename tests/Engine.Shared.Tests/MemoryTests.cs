@@ -53,10 +53,10 @@ public sealed class MemoryTests
             {
                 Assert.True(region.TryMove(Place));
                 Assert.True(region.TryWrite(0x1000, BitConverter.GetBytes(mark)));
-                WaitForMore(machine, Found);
+                machine.WaitForMore(Found);
                 if (n % 2 == 0) region.SwitchOff();
                 else Assert.True(region.TryMove(Elsewhere));
-                WaitForMore(machine, Missed);
+                machine.WaitForMore(Missed);
             }
         });
 
@@ -132,11 +132,11 @@ public sealed class MemoryTests
         {
             for (var n = 0; n < 10; n++)
             {
-                WaitForMore(machine, Place);
+                machine.WaitForMore(Place);
                 region.SetKind(MemoryKind.Rom);
-                WaitForMore(machine, Found);
+                machine.WaitForMore(Found);
                 var kept = machine.Read<uint>(Place);
-                WaitForMore(machine, Found);
+                machine.WaitForMore(Found);
                 Assert.Equal(kept, machine.Read<uint>(Place));
                 region.SetKind(MemoryKind.Ram);
             }
@@ -216,11 +216,11 @@ public sealed class MemoryTests
         {
             for (var n = 0; n < 10; n++)
             {
-                WaitForMore(machine, Found);
+                machine.WaitForMore(Found);
                 flash.Region.SetKind(MemoryKind.Device);
-                WaitForMore(machine, Missed);
+                machine.WaitForMore(Missed);
                 var stood = machine.Read<uint>(Found);
-                WaitForMore(machine, Missed);
+                machine.WaitForMore(Missed);
                 Assert.Equal(stood, machine.Read<uint>(Found));
                 flash.Region.SetKind(MemoryKind.Rom);
             }
@@ -247,9 +247,9 @@ public sealed class MemoryTests
 
         Beside(machine, program, () =>
         {
-            WaitForMore(machine, Found);
+            machine.WaitForMore(Found);
             for (var n = 0; n < 200; n++) region.SetKind(n % 2 == 0 ? MemoryKind.Rom : MemoryKind.Ram);
-            WaitForMore(machine, Found);
+            machine.WaitForMore(Found);
         });
     }
 
@@ -265,13 +265,6 @@ public sealed class MemoryTests
             machine.Memory.TryWrite(Stop, 1);
         }
     });
-
-    /// <summary>Waits until a guest has counted on, twice: what it does the second time it began after now.</summary>
-    private static void WaitForMore(SmallMachine machine, ulong counter)
-    {
-        var from = machine.Read<uint>(counter);
-        Assert.True(SpinWait.SpinUntil(() => machine.Read<uint>(counter) - from >= 2, TimeSpan.FromSeconds(20)), $"the guest does not count on at 0x{counter:x}");
-    }
 
     // Takes commands, and answers with a status until it is told to be read.
     private sealed class Flash : IBusDevice

@@ -81,6 +81,46 @@ public sealed class WriteLogTests
         Assert.Throws<ObjectDisposedException>(() => late.Take(few));
     }
 
+    // The vCPU has long had the right to store there, and has it again after each time that it was told.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void The_log_begins_goes_on_and_ends_while_a_vCPU_stores(string engine)
+    {
+        const uint counter = Layout.Data, stop = counter + 4;
+        using var machine = new SmallMachine(engine);
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.Label(ref again);
+            c.inc(__dword_ptr[counter]);
+            c.cmp(__dword_ptr[stop], 0);
+            c.je(again);
+        }, (_, _) => { });
+
+        machine.Run(program.Load(machine), () =>
+        {
+            try
+            {
+                machine.WaitForMore(counter);
+                using (var reader = machine.Memory.Writes.Open(new MemoryRange(counter, Page)))
+                {
+                    var page = new ulong[1];
+                    for (var n = 0; n < 10; n++)
+                    {
+                        machine.WaitForMore(counter);
+                        reader.Take(page);
+                        Assert.Equal(1ul, page[0]);
+                    }
+                }
+                machine.WaitForMore(counter);
+            }
+            finally
+            {
+                machine.Memory.TryWrite(stop, 1);
+            }
+        });
+    }
+
     // As a migration does: what was written is copied again and again, until the machine stands.
     [Theory]
     [MemberData(nameof(Engines))]

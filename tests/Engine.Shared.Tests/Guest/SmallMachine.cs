@@ -123,6 +123,13 @@ internal sealed class SmallMachine : IDisposable
         Task.WhenAll(tasks).GetAwaiter().GetResult();
     }
 
+    /// <summary>Waits until a guest has counted on, twice: what it does the second time it began after now.</summary>
+    internal void WaitForMore(ulong counter)
+    {
+        var from = Read<uint>(counter);
+        Assert.True(SpinWait.SpinUntil(() => Read<uint>(counter) - from >= 2, Patience), $"the guest does not count on at 0x{counter:x}");
+    }
+
     /// <summary>Goes on until somebody kicks, or the program does not go on by itself.</summary>
     internal VcpuExit RunTo()
     {
