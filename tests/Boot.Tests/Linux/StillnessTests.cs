@@ -16,17 +16,7 @@ public sealed class StillnessTests : IDisposable
     private const int EchoPort = 7;
 
     // What the guest does all the time: rounds of writing, flushing and reading again on two disks and in a shared folder.
-    private const string Load = """
-        cd /tmp
-        dd if=/dev/urandom of=data bs=16k count=19 2>/dev/null
-        disk() {
-          n=0
-          until [ -e stop ]; do
-            dd if=data of=$1 bs=16k conv=fsync 2>/dev/null && dd if=$1 bs=16k count=19 iflag=direct 2>/dev/null | cmp - data || echo "$1, round $n" >>bad
-            n=$((n+1))
-          done
-          echo "$1 $n" >>rounds
-        }
+    private const string Load = GuestLoad.Disk + "\n" + """
         share() {
           n=0
           until [ -e stop ]; do
@@ -119,7 +109,7 @@ public sealed class StillnessTests : IDisposable
         Directory.CreateDirectory(In("rw"));
         File.WriteAllBytes(In("rw/given"), RandomNumberGenerator.GetBytes(100_000));
         File.WriteAllText(In("rw/given.sum"), $"{Sum(In("rw/given"))}  /mnt/rw/given\n");
-        DiskDevice[] disks = [Create("a.raw", DiskFormat.Raw) with { Direct = true }, Create("b.qcow2", DiskFormat.Qcow2)];
+        DiskDevice[] disks = [GuestLoad.Create(In("a.raw"), DiskFormat.Raw) with { Direct = true }, GuestLoad.Create(In("b.qcow2"), DiskFormat.Qcow2)];
         try
         {
             return await LinuxGuest.BootAsync(configuration, spec => Change(spec, disks));
@@ -162,12 +152,6 @@ public sealed class StillnessTests : IDisposable
         var client = new TcpClient();
         await client.ConnectAsync(machine.Published.Single().Host, TestContext.Current.CancellationToken);
         return client;
-    }
-
-    private DiskDevice Create(string name, DiskFormat format)
-    {
-        DiskTools.Create(new DiskCreation { Path = In(name), Format = format, Size = MiB });
-        return new DiskDevice { Path = In(name), Format = format == DiskFormat.Raw ? ImageFormat.Raw : ImageFormat.Qcow2 };
     }
 
     // What the guest can write to on the host, by name.
