@@ -2,7 +2,6 @@
 // or its shared folders between a pause and its end, and nothing is lost by it.
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using Lamina.Backends.Disk;
 using Lamina.Core.Memory;
 using Lamina.Tests.Boot.Support;
@@ -16,16 +15,7 @@ public sealed class StillnessTests : IDisposable
     private const int EchoPort = 7;
 
     // What the guest does all the time: rounds of writing, flushing and reading again on two disks and in a shared folder.
-    private const string Load = GuestLoad.Disk + "\n" + """
-        share() {
-          n=0
-          until [ -e stop ]; do
-            cp data /mnt/rw/made$((n%3)) && echo 1 >/proc/sys/vm/drop_caches && cmp data /mnt/rw/made$((n%3)) && sha256sum -s -c /mnt/rw/given.sum || echo "share, round $n" >>bad
-            n=$((n+1))
-          done
-          cp data /mnt/rw/last
-          echo "share $n" >>rounds
-        }
+    private const string Load = GuestLoad.Disk + "\n" + GuestLoad.Share + "\n" + """
         disk /dev/vda & disk /dev/vdb & share &
         wait
         touch done
@@ -94,7 +84,7 @@ public sealed class StillnessTests : IDisposable
         var rounds = await guest.DoAsync("cat /tmp/rounds");
         Assert.Equal(3, rounds.Count(c => c == '\n'));
         Assert.DoesNotContain(" 0\n", rounds, StringComparison.Ordinal);
-        Assert.Equal((await guest.DoAsync("sha256sum </tmp/data"))[..64], Sum(In("rw/last")));
+        Assert.Equal((await guest.DoAsync("sha256sum </tmp/data"))[..64], GuestLoad.Sum(In("rw/last")));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
         Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
         TestContext.Current.SendDiagnosticMessage("{0}: {1} pauses; {2}; {3}", configuration, pauses, string.Join(", ", flows.Select(f => $"{f.Name} {f.Position}")), rounds.ReplaceLineEndings(", "));
@@ -106,9 +96,7 @@ public sealed class StillnessTests : IDisposable
     {
         HostProgram.TryCopy("socat", In("bin"));
         File.WriteAllText(In("bin/load"), Load);
-        Directory.CreateDirectory(In("rw"));
-        File.WriteAllBytes(In("rw/given"), RandomNumberGenerator.GetBytes(100_000));
-        File.WriteAllText(In("rw/given.sum"), $"{Sum(In("rw/given"))}  /mnt/rw/given\n");
+        GuestLoad.CreateShared(In("rw"));
         DiskDevice[] disks = [GuestLoad.Create(In("a.raw"), DiskFormat.Raw) with { Direct = true }, GuestLoad.Create(In("b.qcow2"), DiskFormat.Qcow2)];
         try
         {
@@ -155,13 +143,7 @@ public sealed class StillnessTests : IDisposable
     }
 
     // What the guest can write to on the host, by name.
-    private string[] Files() => [.. Directory.GetFiles(In("rw")).Append(In("a.raw")).Append(In("b.qcow2")).Order().Select(file => $"{Path.GetFileName(file)} {Sum(file)}")];
-
-    private static string Sum(string file)
-    {
-        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
-    }
+    private string[] Files() => [.. Directory.GetFiles(In("rw")).Append(In("a.raw")).Append(In("b.qcow2")).Order().Select(file => $"{Path.GetFileName(file)} {GuestLoad.Sum(file)}")];
 
     /// <summary>A copy of a guest's memory, to find out whether it changes.</summary>
     private sealed class MemoryImage(GuestMemory memory)
