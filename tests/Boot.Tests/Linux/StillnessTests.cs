@@ -3,7 +3,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Lamina.Backends.Disk;
-using Lamina.Core.Memory;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -144,26 +143,4 @@ public sealed class StillnessTests : IDisposable
 
     // What the guest can write to on the host, by name.
     private string[] Files() => [.. Directory.GetFiles(In("rw")).Append(In("a.raw")).Append(In("b.qcow2")).Order().Select(file => $"{Path.GetFileName(file)} {GuestLoad.Sum(file)}")];
-
-    /// <summary>A copy of a guest's memory, to find out whether it changes.</summary>
-    private sealed class MemoryImage(GuestMemory memory)
-    {
-        private readonly byte[][] _copies = [.. memory.Ranges.Select(range => new byte[range.Length])];
-
-        internal void Keep()
-        {
-            for (var i = 0; i < _copies.Length; i++) Assert.True(memory.TryRead(memory.Ranges[i].Start, _copies[i]));
-        }
-
-        /// <summary>Fails where a byte is not what it was.</summary>
-        internal void AssertIsKept(string when)
-        {
-            for (var i = 0; i < _copies.Length; i++)
-            {
-                Assert.True(memory.TrySlice(memory.Ranges[i].Start, _copies[i].Length, out var now));
-                var same = now.CommonPrefixLength(_copies[i]);
-                Assert.True(same == now.Length, $"{when}: memory changed at 0x{memory.Ranges[i].Start + (ulong)same:x}");
-            }
-        }
-    }
 }
