@@ -10,7 +10,6 @@ namespace Lamina.Tests.Boot.Linux;
 
 public sealed class DebianTests(ITestOutputHelper output) : IDisposable
 {
-    private const string Image = "debian";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-debian-").FullName;
@@ -23,8 +22,8 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
     public async Task A_whole_Debian_runs_installs_packages_reboots_and_powers_off()
     {
         AllTests.SkipUnlessAsked("a whole Debian is installed and booted, which takes minutes and a package source");
-        var image = await ImageAsync();
-        using var stored = new MachineStore(Path.Combine(_folder, "machines")).Open("web-1", Image, () => image);
+        var image = await DebianImage.GetAsync();
+        using var stored = new MachineStore(Path.Combine(_folder, "machines")).Open("web-1", DebianImage.Name, () => image);
         stored.SetSeed(new Seed { HostName = "web-1", User = "alice", Keys = Seed.ReadKeys(await CreateKeyAsync()), UserData = "#!/bin/sh\necho once >>/var/once\n"u8.ToArray() });
         await using var machine = Machine.Create(Spec(stored));
         stored.SetStarted();
@@ -63,19 +62,6 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
         Devices = [stored.Disk, stored.SeedDisk!, NetworkDevice.Parse("user,publish=0:22")!],
     };
-
-    private static async Task<Image> ImageAsync()
-    {
-        try
-        {
-            return await ImageStore.OfUser().FindOrBuildAsync(Image, new Progress<ImageProgress>(), Cancellation);
-        }
-        catch (ImageException e)
-        {
-            Assert.Skip($"the image debian cannot be had here: {e.Message}");
-            throw;
-        }
-    }
 
     private async Task<string> CreateKeyAsync()
     {

@@ -1,8 +1,10 @@
-// A machine that is saved under load, thrown away and made again, over and over: its guest's sums stay exact, its kernel complains of
-// nothing, and a connection through the network either goes on or is reset.
+// A machine that is saved under load, whose process is killed there, and that goes on in a new process, over and over: its guest's sums
+// stay exact, its kernel complains of nothing, and each connection either goes on or is reset.
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Lamina.Backends.Disk;
+using Lamina.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -12,8 +14,9 @@ public sealed class SavedMachineTests : IDisposable
 {
     private const ulong MiB = 1 << 20;
 
-    // Rounds on two disks, of the CPU's arithmetic and of memory, each compared with what it must come to.
-    private const string Load = GuestLoad.Disk + "\n" + """
+    // Rounds on two disks, in a shared folder and of the CPU's arithmetic, each compared with what it must come to; and connections, one
+    // after another, to the host's network and sockets. $1 and $2: the disks; the others: commands that send back what they are sent.
+    private const string Load = GuestLoad.Disk + "\n" + GuestLoad.Share + "\n" + """
         right=$(sha256sum <data)
         sums() {
           n=0
@@ -26,12 +29,14 @@ public sealed class SavedMachineTests : IDisposable
         calls() {
           n=0
           until [ -e stop ]; do
-            nc 10.0.2.2 $1 -e cat </dev/null >/dev/null 2>&1
+            $1 </dev/null >/dev/null 2>&1
             n=$((n+1))
           done
-          echo "calls $n" >>rounds
+          echo "$1: $n" >>rounds
         }
-        disk /dev/vda & disk /dev/vdb & sums & calls $1 &
+        disk $1 & disk $2 & share & sums &
+        shift 2
+        for call; do calls "$call" & done
         wait
         touch done
         """;
@@ -40,95 +45,135 @@ public sealed class SavedMachineTests : IDisposable
 
     public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
 
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
+    [Trait(GuestConfiguration.Nested, "yes")]
     [MemberData(nameof(OneOfEach))]
-    public async Task A_busy_machine_is_saved_thrown_away_and_goes_on_again_and_again(string configuration)
+    public async Task A_busy_machine_is_saved_killed_and_goes_on_in_a_new_process_again_and_again(string name)
     {
-        var moments = AllTests.AreAsked ? 300 : 12;
-        var random = new Random(moments);
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        using var answers = new CancellationTokenSource();
-        var echoed = new Counter();
-        var echoing = EchoAsync(listener, echoed, answers.Token);
-        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        var configuration = GuestConfiguration.Of(name);
+        var image = await TinyImage.GetAsync();
+        var machine = new MachineDefinition
+        {
+            Type = configuration.Machine,
+            Engine = configuration.Engine,
+            Irqchip = TestEngine.Irqchip,
+            MemoryBytes = 96 * MiB,
+            Cpus = configuration.Cpus,
+            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine },
+        };
+        await GoOnAsync(name, machine, "/dev/vda /dev/vdb", bash: false);
+    }
+
+    [Fact]
+    public async Task A_busy_Debian_is_saved_killed_and_goes_on_in_a_new_process_again_and_again()
+    {
+        AllTests.SkipUnlessAsked("a whole Debian is installed and booted, which takes minutes and a package source");
+        var image = await DebianImage.GetAsync();
+        using var stored = new MachineStore(In("machines")).Open("saved", DebianImage.Name, () => image);
+        var machine = new MachineDefinition
+        {
+            Engine = TestEngine.Default,
+            MemoryBytes = 256 * MiB,
+            Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
+            Devices = [stored.Disk],
+        };
+        await GoOnAsync("debian", machine, "/dev/vdb /dev/vdc", bash: true);
+    }
+
+    private async Task GoOnAsync(string name, MachineDefinition machine, string disks, bool bash)
+    {
+        // Where socat is missing, as in the nested test, tiny has a program for TCP itself.
+        var socat = HostProgram.TryCopy("socat", In("bin"));
+        Assert.SkipUnless(socat || !bash, "socat is not installed on this host");
         Directory.CreateDirectory(In("bin"));
-        DiskDevice[] disks = [GuestLoad.Create(In("a.raw"), DiskFormat.Raw), GuestLoad.Create(In("b.qcow2"), DiskFormat.Qcow2)];
-        var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), machine => (machine with { MemoryBytes = 96 * MiB }).With(
-            [.. disks, new BalloonDevice(), new NetworkDevice { Link = new NetworkLink.User { HostPorts = [port] } }]));
+        File.WriteAllText(In("bin/load"), Load);
+        GuestLoad.CreateShared(In("rw"));
+        var moments = AllTests.AreAsked ? 300 : TestEngine.Only is null ? 8 : 3;
+        var random = new Random(moments);
+        using var network = new TcpListener(IPAddress.Loopback, 0);
+        network.Start();
+        using var sockets = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        sockets.Bind(new UnixDomainSocketEndPoint(In("vsock_77")));
+        sockets.Listen();
+        using var answers = new CancellationTokenSource();
+        var (calls, socketCalls) = (new Counter(), new Counter());
+        var echoing = Task.WhenAll(EchoAsync(network.Server, calls, answers.Token), EchoAsync(sockets, socketCalls, answers.Token));
+        var port = ((IPEndPoint)network.LocalEndpoint).Port;
+        var guest = await GuestProcess.BootAsync(machine.With(
+            [
+                GuestLoad.Create(In("a.raw"), DiskFormat.Raw),
+                GuestLoad.Create(In("b.qcow2"), DiskFormat.Qcow2),
+                new BalloonDevice(),
+                new VsockDevice { Cid = 5, Path = In("vsock") },
+                new ShareDevice { Path = In("bin"), Tag = "bin", ReadOnly = true },
+                new ShareDevice { Path = In("rw"), Tag = "rw" },
+                new NetworkDevice { Link = new NetworkLink.User { HostPorts = [port] } },
+            ]), In("machine.json"), bash);
         try
         {
-            await guest.DoAsync("until ip -4 address show dev eth0 | grep -q inet; do sleep 0.1; done");
-            await guest.TypeAsync($"cat >/tmp/load <<'EOF'\n{Load}\nEOF");
-            await guest.DoAsync($"(sh /tmp/load {port} </dev/null >/dev/null 2>&1 &)");
+            await guest.DoAsync("mkdir -p /mnt/bin /mnt/rw; mount -t virtiofs bin /mnt/bin && mount -t virtiofs rw /mnt/rw && until ip -4 address | grep -q 10.0.2.15; do sleep 0.1; done");
+            var program = HostProgram.At("/mnt/bin", "socat");
+            string[] callers = socat ? [$"{program} TCP:10.0.2.2:{port} EXEC:cat", $"{program} VSOCK-CONNECT:2:77 EXEC:cat"] : [$"nc 10.0.2.2 {port} -e cat"];
+            await guest.DoAsync($"(sh /mnt/bin/load {disks} '{string.Join("' '", callers)}' </dev/null >/dev/null 2>&1 &)");
             for (var moment = 1; moment <= moments; moment++)
             {
                 // Any moment: some requests and some connections later.
-                await AdvanceAsync(guest, random.Next(1, 300));
-                if (moment % 4 == 0) await echoed.PassAsync(echoed.Value + 1);
+                await guest.AdvanceAsync(random.Next(1, 300));
+                if (moment % 4 == 0) await calls.PassAsync(calls.Value + 1);
+                if (moment % 4 == 2 && socat) await socketCalls.PassAsync(socketCalls.Value + 1);
                 var place = In($"saved-{moment}");
-                await guest.Machine.PauseAsync();
-                await guest.Machine.SaveAsync(place);
-                await guest.DisposeAsync();
-
-                guest = LinuxGuest.Restore(place, guest);
+                guest = await guest.MoveAsync(place);
                 if (moment % 3 == 0) Assert.Equal("42\n", await guest.DoAsync("echo $((6*7))"));
                 // It runs, so it has read what it was made from.
-                await AdvanceAsync(guest, 1);
+                await guest.AdvanceAsync(1);
                 Directory.Delete(place, recursive: true);
             }
             await guest.DoAsync("touch /tmp/stop; until [ -e /tmp/done ]; do sleep 0.1; done");
             Assert.Equal("", await guest.DoAsync("[ ! -e /tmp/bad ] || cat /tmp/bad"));
             var rounds = await guest.DoAsync("cat /tmp/rounds");
-            Assert.Equal(4, rounds.Count(c => c == '\n'));
+            Assert.Equal(4 + callers.Length, rounds.Count(c => c == '\n'));
             Assert.DoesNotContain(" 0\n", rounds, StringComparison.Ordinal);
+            Assert.Equal((await guest.DoAsync("sha256sum </tmp/data"))[..64], GuestLoad.Sum(In("rw/last")));
             Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
             Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
             await guest.TypeAsync("poweroff");
-            Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
-            TestContext.Current.SendDiagnosticMessage("{0}: {1} moments; {2}", configuration, moments, rounds.ReplaceLineEndings(", "));
+            Assert.Equal(MachineEnd.PoweredOff, await guest.EndAsync());
+            TestContext.Current.SendDiagnosticMessage("{0}: {1} moments; {2}", name, moments, rounds.ReplaceLineEndings(", "));
         }
         finally
         {
-            await guest.DisposeAsync();
+            guest.Dispose();
             await answers.CancelAsync();
-            listener.Stop();
             await echoing;
         }
     }
 
-    private static async Task AdvanceAsync(LinuxGuest guest, long requests)
-    {
-        var machine = guest.Machine;
-        long Done() => machine.Statistics["disk 0 requests"] + machine.Statistics["disk 1 requests"];
-        var until = Done() + requests;
-        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
-        while (Done() < until && !guest.Run.IsCompleted) await poll.WaitForNextTickAsync(patience.Token);
-        if (guest.Run.IsCompleted) Assert.Fail($"the machine ended: {await guest.Run}");
-    }
-
     // Answers each connection with some of what it must send back, and closes.
-    private static async Task EchoAsync(TcpListener listener, Counter echoed, CancellationToken end)
+    private static async Task EchoAsync(Socket listener, Counter echoed, CancellationToken end)
     {
-        var bytes = new byte[100_000];
+        var bytes = RandomNumberGenerator.GetBytes(100_000);
+        var back = new byte[bytes.Length];
         while (!end.IsCancellationRequested)
         {
             try
             {
-                using var client = await listener.AcceptTcpClientAsync(end);
-                var stream = client.GetStream();
+                using var client = await listener.AcceptAsync(end);
+                await using var stream = new NetworkStream(client);
                 var sending = stream.WriteAsync(bytes, end).AsTask();
-                await stream.ReadExactlyAsync(new byte[bytes.Length], end);
+                await stream.ReadExactlyAsync(back, end);
                 await sending;
-                echoed.Increment();
             }
             catch (Exception over) when (over is OperationCanceledException or IOException or SocketException or ObjectDisposedException)
             {
                 // The guest was told of a reset, and so is this end.
+                continue;
             }
+            Assert.Equal(bytes, back);
+            echoed.Increment();
         }
     }
 

@@ -10,10 +10,8 @@ internal readonly record struct ShellAnswer(string Output, int ExitCode);
 
 internal sealed class LinuxGuest : IAsyncDisposable
 {
-    private const string Prompt = "~ # ";
+    private const string Prompt = "~ # ", BashPrompt = ":~# ";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
-
-    private int _commands;
 
     private LinuxGuest(Machine machine, Task<MachineResult> run) => (Machine, Run) = (machine, run);
 
@@ -21,6 +19,9 @@ internal sealed class LinuxGuest : IAsyncDisposable
 
     /// <summary>The run; completes with the machine's end.</summary>
     internal Task<MachineResult> Run { get; }
+
+    /// <summary>How many commands have been typed.</summary>
+    internal int Commands { get; private set; }
 
     /// <summary>Boots the image tiny up to its prompt.</summary>
     internal static Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskDevice[] disks) =>
@@ -42,13 +43,18 @@ internal sealed class LinuxGuest : IAsyncDisposable
         }), hooks);
     }
 
-    /// <summary>Boots any Linux whose initial RAM disk is tiny's, up to the prompt.</summary>
-    internal static async Task<LinuxGuest> BootAsync(MachineDefinition spec, MachineHooks? hooks = null)
+    /// <summary>Boots any Linux whose shell is tiny's, or bash, up to the prompt.</summary>
+    internal static async Task<LinuxGuest> BootAsync(MachineDefinition spec, MachineHooks? hooks = null, bool bash = false)
     {
         var machine = Machine.Create(spec, hooks);
         var guest = new LinuxGuest(machine, machine.RunAsync());
         try
         {
+            if (bash)
+            {
+                await guest.WaitAsync(BashPrompt);
+                await guest.TypeAsync("PS1=\"~ \"'# '");
+            }
             await guest.WaitForPromptAsync();
             return guest;
         }
@@ -61,13 +67,11 @@ internal sealed class LinuxGuest : IAsyncDisposable
 
     /// <summary>Goes on with a machine that was saved, from the same point of the same shell.</summary>
     /// <param name="folder">The saved machine.</param>
-    /// <param name="before">The guest that was saved.</param>
-    /// <param name="change">Names what is elsewhere now; or null.</param>
-    /// <param name="hooks">What the machine is connected with; or null.</param>
-    internal static LinuxGuest Restore(string folder, LinuxGuest before, Func<MachineDefinition, MachineDefinition>? change = null, MachineHooks? hooks = null)
+    /// <param name="commands">How many commands had been typed (<see cref="Commands"/>).</param>
+    internal static LinuxGuest Restore(string folder, int commands)
     {
-        var machine = Machine.Restore(folder, hooks, change);
-        return new LinuxGuest(machine, machine.RunAsync()) { _commands = before._commands };
+        var machine = Machine.Restore(folder);
+        return new LinuxGuest(machine, machine.RunAsync()) { Commands = commands };
     }
 
     internal Task WaitForPromptAsync() => WaitAsync(Prompt);
@@ -84,7 +88,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
     internal async Task<ShellAnswer> AskAsync(string command)
     {
         // The shell echoes what is typed: the marks come out whole only when they are printed.
-        var number = (++_commands).ToString(CultureInfo.InvariantCulture);
+        var number = (++Commands).ToString(CultureInfo.InvariantCulture);
         await TypeAsync($"echo '<beg'{number}'>'; {command}; echo '<end'{number}:$?'>'");
         await WaitAsync($"<beg{number}>\r\n");
         var output = await WaitAsync($"<end{number}:");
@@ -97,6 +101,17 @@ internal sealed class LinuxGuest : IAsyncDisposable
     {
         using var patience = new CancellationTokenSource(Patience);
         await Machine.Serial.WriteLineAsync(line, patience.Token);
+    }
+
+    /// <summary>Returns when the guest has done so many more requests of its disks.</summary>
+    internal async Task AdvanceAsync(long requests)
+    {
+        long Done() => Machine.Statistics.Where(counter => counter.Key.StartsWith("disk ", StringComparison.Ordinal) && counter.Key.EndsWith(" requests", StringComparison.Ordinal)).Sum(counter => counter.Value);
+        var until = Done() + requests;
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
+        using var patience = new CancellationTokenSource(Patience);
+        while (Done() < until && !Run.IsCompleted) await poll.WaitForNextTickAsync(patience.Token);
+        if (Run.IsCompleted) Assert.Fail($"the machine ended: {await Run}");
     }
 
     /// <summary>Waits for the machine's end.</summary>
