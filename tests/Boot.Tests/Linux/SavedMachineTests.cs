@@ -69,8 +69,8 @@ public sealed class SavedMachineTests : IDisposable
                 await AdvanceAsync(guest, random.Next(1, 300));
                 if (moment % 4 == 0) await echoed.PassAsync(echoed.Value + 1);
                 var place = In($"saved-{moment}");
-                await guest.Machine.PauseAsync();
-                await guest.Machine.SaveAsync(place);
+                await guest.Machine.PauseAsync(TestContext.Current.CancellationToken);
+                await guest.Machine.SaveAsync(place, TestContext.Current.CancellationToken);
                 await guest.DisposeAsync();
 
                 guest = LinuxGuest.Restore(place, guest);
@@ -102,7 +102,7 @@ public sealed class SavedMachineTests : IDisposable
     private static async Task AdvanceAsync(LinuxGuest guest, long requests)
     {
         var machine = guest.Machine;
-        long Done() => machine.Statistics["disk 0 requests"] + machine.Statistics["disk 1 requests"];
+        long Done() => machine.Count("disk_requests");
         var until = Done() + requests;
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
