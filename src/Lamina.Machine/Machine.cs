@@ -3,6 +3,7 @@
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Life;
 using Lamina.Saving;
@@ -90,19 +91,25 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's RAM, for tests of who touches it.</summary>
     internal GuestMemory Memory => _built.Memory;
 
-    /// <summary>Counters by name: the engine's and the machine's. After the end, the last ones.</summary>
-    public IReadOnlyDictionary<string, long> Statistics => _life.Statistics;
+    /// <summary>The names of the parts, for tests of what is told of each.</summary>
+    internal IReadOnlyList<string> Parts => _built.Parts;
+
+    /// <summary>What every part of the machine counts; after the end, the last values. What the process takes is in <see cref="ProcessCounters"/>.</summary>
+    public IReadOnlyList<Counter> Counters => _life.Counters;
+
+    /// <summary>Why the machine stands still although it was started.</summary>
+    public Holds Holds => _life.Holds;
 
     /// <summary>
     /// Runs the machine to its end, once. Cancelling it is the same as <see cref="StopAsync"/>: the result then says
     /// <see cref="MachineEnd.Stopped"/>. With <see cref="MachineDefinition.GdbPort"/> the guest waits for a debugger first.
     /// </summary>
     /// <exception cref="MachineException">It has run before, or ended before it could start.</exception>
-    public async Task<MachineResult> RunAsync(CancellationToken ct = default)
+    public async Task<MachineResult> RunAsync(CancellationToken cancellationToken = default)
     {
-        if (ct.IsCancellationRequested) await StopAsync().ConfigureAwait(false);
-        else await _life.DoAsync(new MachineAction.Start()).ConfigureAwait(false);
-        await using var cancellation = ct.UnsafeRegister(static machine => _ = ((Machine)machine!).StopAsync(), this).ConfigureAwait(false);
+        if (cancellationToken.IsCancellationRequested) await StopAsync(CancellationToken.None).ConfigureAwait(false);
+        else await _life.StartAsync().ConfigureAwait(false);
+        await using var cancellation = cancellationToken.UnsafeRegister(static machine => _ = ((Machine)machine!).StopAsync(), this).ConfigureAwait(false);
         if (_definition.Timeout is not { } timeout) return await _life.Result.ConfigureAwait(false);
 
         using var ended = new CancellationTokenSource();
@@ -112,54 +119,89 @@ public sealed class Machine : IAsyncDisposable
         return await _life.Result.ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// What happens to the machine from this call on, in order, up to its end, which is the last event. It never holds the machine up: a
+    /// reader that does not keep up loses the oldest events and gets a <see cref="MachineEvent.Missed"/> that says how many. Each call is
+    /// a reader of its own, which reads once.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    public IAsyncEnumerable<MachineEvent> WatchAsync(CancellationToken cancellationToken = default) => _life.Events.Watch(cancellationToken);
+
     /// <summary>Does an action after those that were asked for before it.</summary>
-    /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
-    public Task DoAsync(MachineAction action)
+    /// <param name="action">The action.</param>
+    /// <param name="cancellationToken">Ends the wait. An action that has begun is carried out all the same; one that has not is not begun.</param>
+    /// <exception cref="MachineException">It is not legal in the state that the machine has by then, or it failed; <see cref="MachineAction.Failure"/> says what became of the machine.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public Task DoAsync(MachineAction action, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(action);
-        return _life.DoAsync(action);
+        return _life.DoAsync(action, cancellationToken);
+    }
+
+    /// <summary>Does an action that has an answer, after those that were asked for before it.</summary>
+    /// <param name="action">The action.</param>
+    /// <param name="cancellationToken">Ends the wait. An action that has begun is carried out all the same; one that has not is not begun.</param>
+    /// <returns>Its answer.</returns>
+    /// <exception cref="MachineException">It is not legal in the state that the machine has by then, or it failed; <see cref="MachineAction.Failure"/> says what became of the machine.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public Task<TAnswer> DoAsync<TAnswer>(MachineAction<TAnswer> action, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        return _life.DoAsync(action, cancellationToken);
+    }
+
+    /// <summary>Looks inside: the state of every part, by the names of the machine's tree. Nothing changes by it.</summary>
+    /// <param name="path">Which part ("devices/disk0"), with all below it; empty for the machine.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>What was seen, as text (<see cref="InspectNode.ToString"/>), as JSON (<see cref="InspectNode.ToJson"/>), or value by value.</returns>
+    /// <exception cref="MachineException">The machine has ended, or has no such part.</exception>
+    public Task<InspectNode> InspectAsync(string path = "", CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return _life.DoAsync(new MachineAction.Inspect(path), cancellationToken);
     }
 
     /// <summary>Powers the machine off now, as pulling the plug does. Does nothing where it has ended.</summary>
-    public Task StopAsync() => EndAsync(new MachineResult(MachineEnd.Stopped));
+    /// <param name="cancellationToken">Ends the wait for it.</param>
+    public Task StopAsync(CancellationToken cancellationToken = default) => EndAsync(new MachineResult(MachineEnd.Stopped), cancellationToken);
 
     /// <summary>Presses the power button: the guest is asked to shut down, and ends as <see cref="MachineEnd.PoweredOff"/> if it does.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Whether the guest listens to the button.</returns>
     /// <exception cref="MachineException">The machine is not running.</exception>
-    public async Task<bool> PressPowerButtonAsync()
-    {
-        var listens = false;
-        await _life.DoAsync(new MachineAction.PowerButton(pressed => listens = pressed)).ConfigureAwait(false);
-        return listens;
-    }
+    public Task<bool> PressPowerButtonAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.PowerButton(), cancellationToken);
 
     /// <summary>Asks the guest to power off by the power button, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
     /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
-    public async Task ShutDownAsync(Action? asked = null)
+    /// <param name="cancellationToken">Pulls the plug at once.</param>
+    public async Task ShutDownAsync(Action? asked = null, CancellationToken cancellationToken = default)
     {
         _life.Hurry();
         if (_definition.StopTimeout > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
         {
             asked?.Invoke();
-            using var ended = new CancellationTokenSource();
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var first = await Task.WhenAny(_life.Result, Task.Delay(_definition.StopTimeout, _time, ended.Token)).ConfigureAwait(false);
             await ended.CancelAsync().ConfigureAwait(false);
             if (first == _life.Result) return;
         }
-        await StopAsync().ConfigureAwait(false);
+        await StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Starts the guest again from its boot files.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MachineException">The machine is not running or paused.</exception>
-    public Task ResetAsync() => _life.DoAsync(new MachineAction.Reset(ResetCause.User));
+    public Task ResetAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.Reset(ResetCause.User), cancellationToken);
 
     /// <summary>Stops the guest between two instructions; its clocks stand still.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MachineException">The machine is not running.</exception>
-    public Task PauseAsync() => _life.DoAsync(new MachineAction.Pause());
+    public Task PauseAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.Pause(), cancellationToken);
 
     /// <summary>Lets a paused guest go on.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MachineException">The machine is not paused.</exception>
-    public Task ResumeAsync() => _life.DoAsync(new MachineAction.Resume());
+    public Task ResumeAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.Resume(), cancellationToken);
 
     /// <summary>
     /// Writes the machine down, from which <see cref="Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/> makes one that
@@ -167,11 +209,13 @@ public sealed class Machine : IAsyncDisposable
     /// not copied: whoever goes on with the saved machine gives it those of that moment.
     /// </summary>
     /// <param name="folder">A folder that is not there yet.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Where it was saved, and for how long it stood still.</returns>
     /// <exception cref="MachineException">The machine is not running or paused, or something keeps it from being saved; it goes on.</exception>
-    public Task SaveAsync(string folder)
+    public Task<MachineSaved> SaveAsync(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        return _life.DoAsync(new MachineAction.Save(folder));
+        return _life.DoAsync(new MachineAction.Save(folder), cancellationToken);
     }
 
     /// <summary>Ends the machine, if it has not ended, and gives back all it holds.</summary>
@@ -199,11 +243,11 @@ public sealed class Machine : IAsyncDisposable
         }
     }
 
-    private async Task EndAsync(MachineResult result)
+    private async Task EndAsync(MachineResult result, CancellationToken cancellationToken = default)
     {
         try
         {
-            await _life.DoAsync(new MachineAction.End(result)).ConfigureAwait(false);
+            await _life.DoAsync(new MachineAction.End(result), cancellationToken).ConfigureAwait(false);
         }
         catch (MachineException) when (_life.State == MachineState.Ended)
         {

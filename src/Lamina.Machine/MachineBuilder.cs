@@ -38,6 +38,9 @@ internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, 
 
     /// <summary>The guest's RAM, for tests of who touches it.</summary>
     internal required GuestMemory Memory { get; init; }
+
+    /// <summary>The names of its parts, for tests of what is told of each.</summary>
+    internal required IReadOnlyList<string> Parts { get; init; }
 }
 
 /// <summary>Builds machines.</summary>
@@ -57,23 +60,26 @@ internal static class MachineBuilder
         var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         var units = new UnitTree();
-        var life = new MachineLife(spec.NoReboot, hooks.Trace, saved);
+        var events = new EventSource(hooks.Time);
+        var log = new MachineLog(hooks, events);
+        var life = new MachineLife(spec.NoReboot, log.TracesOf("life"), saved, events);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
-            var calls = new ConsoleCalls(hooks, Quit, fail, () => life.IsHurried);
+            var calls = new ConsoleCalls(hooks, log, Quit, fail, () => life.IsHurried);
             var port1 = spec.DevicesOf<SerialDevice>().Single();
             var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
-            var parts = PartCatalog.Open(new OpenContext(spec, hooks, units, calls));
-            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, map, boot, engine.Engine, serial, parts, saved), life, units);
+            var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
+            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, parts.OfType<BalloonPart>().FirstOrDefault()?.Balloon)
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {
                 Published = NetworkBackends.Published(parts.OfType<NetworkPart>().Select(part => part.Backend)),
                 Memory = hardware.Memory,
+                Parts = [.. units.Names],
             };
         }
         catch (Exception e)

@@ -34,12 +34,12 @@ public sealed class ArchiveTests : IDisposable
         using var machine = NewMachine();
         var program = Sum(GuestMode.LongUser, 1);
         program.Check(machine, program.Run(machine));
-        Assert.Equal(0, Statistic(machine, "pages to the archive"));
+        Assert.Equal(0, machine.Count("archive_added_pages"));
 
         machine.Machine.Conclude();
         machine.Machine.Conclude();
 
-        Assert.Equal(1, Statistic(machine, "pages to the archive"));
+        Assert.Equal(1, machine.Count("archive_added_pages"));
         _ = Assert.Single(Segments());
     }
 
@@ -58,7 +58,7 @@ public sealed class ArchiveTests : IDisposable
 
         program.Check(machine, machine.Run(state));
 
-        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+        Assert.Equal(1, machine.Count("archive_adopted_pages"));
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class ArchiveTests : IDisposable
 
         program.Check(machine, machine.Run(state));
 
-        Assert.Equal(0, Statistic(machine, "pages from the archive"));
+        Assert.Equal(0, machine.Count("archive_adopted_pages"));
 
         // Of that half of the hash which takes in a word of the page, by XOR.
         static ulong StateBefore(ulong[] page, int word)
@@ -212,7 +212,7 @@ public sealed class ArchiveTests : IDisposable
             program.Check(machine, program.Run(machine));
         }
 
-        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+        Assert.Equal(1, machine.Count("archive_adopted_pages"));
     }
 
     // A page that has become what the archive knows again, while some of its blocks are there: both kinds grow stale with its bytes.
@@ -226,11 +226,11 @@ public sealed class ArchiveTests : IDisposable
         var state = program.Load(machine);
         RunSecond(4);
         program.Check(machine, machine.Run(state));
-        Assert.Equal(0, Statistic(machine, "pages from the archive"));
+        Assert.Equal(0, machine.Count("archive_adopted_pages"));
 
         RunSecond(3);
 
-        Assert.Equal(1, Statistic(machine, "pages from the archive"));
+        Assert.Equal(1, machine.Count("archive_adopted_pages"));
         program.Check(machine, machine.Run(state));
         RunSecond(5);
         RunSecond(6);
@@ -271,8 +271,8 @@ public sealed class ArchiveTests : IDisposable
         using var machine = NewMachine();
         program.Check(machine, program.Run(machine));
 
-        Assert.Equal(2, Statistic(machine, "pages from the archive"));
-        Assert.True(Statistic(machine, "exits: farlink") >= 2);
+        Assert.Equal(2, machine.Count("archive_adopted_pages"));
+        Assert.True(machine.Count("vcpu_exits", "farlink") >= 2);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -328,10 +328,9 @@ public sealed class ArchiveTests : IDisposable
             Assert.Equal(second.Value, machine.Run(state).Gpr[GprIndex.Rbx]);
         }
         program.Check(machine, program.Run(machine));
-        return (Statistic(machine, "pages from the archive"), Statistic(machine, "blocks from the archive"), Statistic(machine, "translated blocks"));
+        return (machine.Count("archive_adopted_pages"), machine.Count("archive_adopted_blocks"), machine.Count("translator_blocks"));
     }
 
-    private static long Statistic(SmallMachine machine, string name) => machine.Machine.Statistics[name];
 
     private SmallMachine NewMachine() => NewMachine(worthwhile: 0);
 

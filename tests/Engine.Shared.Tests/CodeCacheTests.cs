@@ -36,8 +36,7 @@ public sealed class CodeCacheTests
 
         program.Check(machine, program.Run(machine));
 
-        var statistics = machine.Machine.Statistics;
-        Assert.InRange(statistics["drops of all translations"], 1, 8);
-        Assert.InRange(statistics["bytes: what describes generated code"], 1, TranslatorSettings.LeastCodeBufferBytes * 3L / 2);
+        Assert.InRange(machine.Count("translator_drops"), 1, 8);
+        Assert.InRange(machine.Count("translator_description_bytes"), 1, TranslatorSettings.LeastCodeBufferBytes * 3L / 2);
     }
 }

@@ -27,19 +27,19 @@ public sealed class QuietTests : IDisposable
 
     public QuietTests() => _machine = new SmallMachine(new TranslatorEngine(new TranslatorSettings { CodeBufferBytes = TranslatorSettings.LeastCodeBufferBytes, QuietCodeBytes = 0, Time = _time }));
 
-    private long Drops => _machine.Machine.Statistics["drops of all translations, for quiet"];
+    private long Drops => _machine.Count("translator_drops_for_quiet");
 
     [Fact]
     public void A_quiet_machine_gives_its_translations_back_and_makes_them_again()
     {
         s_sum.Check(_machine, s_sum.Run(_machine));
-        var before = _machine.Machine.Statistics["translated blocks"];
+        var before = _machine.Count("translator_blocks");
 
         Pass(looks: 4);
 
         Assert.Equal(1, Drops);
         s_sum.Check(_machine, s_sum.Run(_machine));
-        Assert.True(_machine.Machine.Statistics["translated blocks"] > before);
+        Assert.True(_machine.Count("translator_blocks") > before);
     }
 
     [Fact]
@@ -61,7 +61,7 @@ public sealed class QuietTests : IDisposable
         var looks = new Thread(() =>
         {
             // By then the vCPU has translated its loop, that is, it runs.
-            SpinWait.SpinUntil(() => _machine.Machine.Statistics["translated blocks"] > 0);
+            SpinWait.SpinUntil(() => _machine.Count("translator_blocks") > 0);
             Pass(looks: 10);
             _machine.Vcpu.Kick();
         });

@@ -52,9 +52,8 @@ public sealed class TableBoundTests
 
         program.Check(machine, program.Run(machine));
 
-        var statistics = machine.Machine.Statistics;
-        Assert.InRange(statistics["bytes: tables, at most"], 1 << 20, Bound);
-        Assert.InRange(statistics["tables given back"], 4, 100);
+        Assert.InRange(machine.Count("vcpu_table_peak_bytes"), 1 << 20, Bound);
+        Assert.InRange(machine.Count("vcpu_tables_given_back"), 4, 100);
         // Others test beside this one, and take some.
         Assert.InRange(PageTables() - before, -Bound, 2 * Bound);
     }

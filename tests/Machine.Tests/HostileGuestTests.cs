@@ -68,9 +68,9 @@ public sealed class HostileGuestTests : IDisposable
     {
         await using var machine = Machine.Create(Spec(NullInterruptTable) with { NoReboot = false });
         var run = machine.RunAsync(Token);
-        while (machine.Statistics["resets"] < 3) await Task.Yield();
+        while (machine.Count("machine_resets") < 3) await Task.Yield();
 
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
     }

@@ -1,11 +1,12 @@
 // A raw image: the file is the disk, byte for byte, and what was never written are holes in it.
 using Lamina.Core.Block;
+using Lamina.Core.Inspection;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
 
 /// <summary>A raw disk on a file or block device.</summary>
-internal sealed class RawDisk : IBlockBackend
+internal sealed class RawDisk : IBlockBackend, IInspected
 {
     private const int PageSize = 4096;
     private const int ZeroPiece = 1 << 20;
@@ -30,6 +31,15 @@ internal sealed class RawDisk : IBlockBackend
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "raw disk image";
+        node.Say("file", _file.Name);
+        node.Say("bytes", Length);
+        node.Say("read only", IsReadOnly);
+    }
 
     /// <inheritdoc/>
     public void Read(ulong offset, ReadOnlySpan<IoVector> into) => _file.Read(offset, into);

@@ -3,6 +3,7 @@
 // Files belong to the user who runs the machine. What is done to nodes is in SharedFolder.Nodes.cs, to names in folders in
 // SharedFolder.Names.cs, to what is open in SharedFolder.Files.cs; SharedFolder.Saved.cs is its saved state.
 using System.Buffers.Binary;
+using Lamina.Core.Inspection;
 using Lamina.Core.Share;
 using Lamina.Host.Io;
 using static Lamina.Backends.Share.FuseBytes;
@@ -10,11 +11,12 @@ using static Lamina.Backends.Share.FuseBytes;
 namespace Lamina.Backends.Share;
 
 /// <summary>A shared folder.</summary>
-public sealed partial class SharedFolder : IFileShare
+public sealed partial class SharedFolder : IFileShare, IInspected, ICounted
 {
     // How often a request is tried again with fewer descriptors kept, where the process has none left.
     private const int MostTries = 4;
 
+    private readonly string _path;
     private readonly HostNode _root;
     private readonly ShareOptions _options;
     private readonly uint _modeMask = HostNode.ModeMask();
@@ -32,7 +34,7 @@ public sealed partial class SharedFolder : IFileShare
     /// <exception cref="Lamina.Host.HostException">It cannot be opened.</exception>
     public SharedFolder(string path, ShareOptions options)
     {
-        (_root, _options) = (HostNode.OpenFolder(path), options);
+        (_path, _root, _options) = (path, HostNode.OpenFolder(path), options);
         _tree = new ShareTree(_root, options.Limits);
     }
 
@@ -46,6 +48,27 @@ public sealed partial class SharedFolder : IFileShare
         {
             lock (_gate) return new FileShareStatistics(_requests, _tree.Count, _tree.Bytes, _files.Count, _tree.Held, _tree.FoundAgain, _tree.Lost);
         }
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Say("path", _path);
+        node.Say("read only", _options.ReadOnly);
+        node.Say("extended attributes", _options.ExtendedAttributes);
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
+    {
+        var figures = Statistics;
+        counters.Total("share_requests", figures.Requests, "requests of the guest's");
+        counters.Now("share_nodes", figures.Nodes, "files and folders that the guest knows");
+        counters.Now("share_node_bytes", figures.NodeBytes, "what knowing them takes", CounterUnit.Bytes);
+        counters.Now("share_open_files", figures.OpenFiles, "files that the guest has open");
+        counters.Now("share_held_descriptors", figures.HeldNodes, "descriptors that are kept for them");
+        counters.Total("share_nodes_found_again", figures.FoundAgain, "files that were found again by their names");
+        counters.Total("share_nodes_lost", figures.Lost, "files that were not");
     }
 
     /// <inheritdoc/>

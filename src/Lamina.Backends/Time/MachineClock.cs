@@ -3,6 +3,7 @@
 // moment, so that pauses do not set them apart. Timers are served by one
 // thread of the clock's own (TimerQueue).
 using System.Globalization;
+using Lamina.Core.Inspection;
 using Lamina.Core.Time;
 using Lamina.Host;
 using Lamina.Host.Time;
@@ -10,7 +11,7 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Time;
 
 /// <summary>A machine's clock and timers.</summary>
-public sealed class MachineClock : IHostTscClock, IDisposable
+public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
 {
     // What a guest's own time service evens out, and what two measurements of one counter may differ by (as KVM's tsc_tolerance_ppm).
     private const double RateTolerance = 250e-6;
@@ -97,6 +98,16 @@ public sealed class MachineClock : IHostTscClock, IDisposable
 
     /// <inheritdoc/>
     public IDeviceTimer CreateTimer(Action expired) => _timers.Create(expired);
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "clock";
+        node.Say("running", IsRunning);
+        node.Say("nanoseconds", NowNanoseconds);
+        node.Say("tsc", ReadTsc());
+        node.Say("tsc hertz", TscHz);
+    }
 
     /// <summary>Stops time. When this returns no timer's expiry runs, unless it is the caller. Does nothing where it is paused.</summary>
     public void Pause()

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Work;
+using Lamina.Core.Inspection;
 using Lamina.Core.Sockets;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -13,7 +14,7 @@ using Lamina.Host.Io;
 namespace Lamina.Backends.Vsock;
 
 /// <summary>Connects a guest's sockets with Unix sockets.</summary>
-public sealed class UnixSocketHost : ISocketHost, IDisposable
+public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
 {
     // A port has at most ten digits.
     private const int LongestRequest = 32;
@@ -51,6 +52,14 @@ public sealed class UnixSocketHost : ISocketHost, IDisposable
             _lock.Dispose();
             throw;
         }
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "Unix sockets";
+        node.Say("path", _path);
+        node.Say("clients that have not said what they want", MostGreetings - _greetings.CurrentCount);
     }
 
     /// <inheritdoc/>

@@ -98,6 +98,9 @@ internal sealed class RunOptions
     /// <summary>--stats.</summary>
     public Option<bool> Stats { get; } = new("--stats") { Description = "Say at the end where the time and the memory went." };
 
+    /// <summary>--inspect.</summary>
+    public Option<string?> Inspect { get; } = new("--inspect") { HelpName = "[FILE]", Description = "On each SIGUSR1 write the state of every part of the machine to a file (as JSON where its name ends with .json) or to standard error.", Arity = ArgumentArity.ZeroOrOne };
+
     private Option[] Boot { get; }
 
     private Option[] MachineOptions { get; }
@@ -113,7 +116,7 @@ internal sealed class RunOptions
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
-        verb.AddGroup("Looking inside", Gdb, Trace, Stats);
+        verb.AddGroup("Looking inside", Gdb, Inspect, Trace, Stats);
     }
 
     /// <summary>Says in a machine's definition what the words say; what they do not speak of stays.</summary>

@@ -61,14 +61,15 @@ internal static class RunVerb
         using var source = RunSource.Open(parsed, options);
         var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
         var hooks = new MachineHooks { Report = Stderr.Say, Trace = trace is null ? null : trace.Write, MeasuresTime = parsed.GetValue(options.Stats) };
-        return RunAsync(definition, hooks, source).GetAwaiter().GetResult();
+        using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
+        return RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult();
     }
 
     // What this run does with whatever machine it is.
     private static MachineDefinition WithRun(ParseResult parsed, RunOptions options, MachineDefinition definition) =>
         definition.Without<SerialDevice>().With(options.ReadSerial(parsed)) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
 
-    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source)
+    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection)
     {
         using var signals = new EndingSignals(takesTwo: true);
         await using var machine = Machine.Create(definition, hooks);
@@ -79,11 +80,9 @@ internal static class RunVerb
         // Who wants the end before the guest has begun gets it at once.
         var run = machine.RunAsync(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
         await using var asks = signals.Token.UnsafeRegister(_ => _ = machine.ShutDownAsync(() => Stderr.Say("asked the guest to power off; a second signal pulls the plug")), null).ConfigureAwait(false);
+        inspection?.LookAt(machine);
         var result = await run.ConfigureAwait(false);
-        if (hooks.MeasuresTime)
-        {
-            foreach (var (name, value) in machine.Statistics.OrderBy(counter => counter.Key, StringComparer.Ordinal)) Stderr.Line($"{name,-40} {value,16:N0}");
-        }
+        if (hooks.MeasuresTime) CounterTable.Write([.. machine.Counters, .. ProcessCounters.Read()]);
         return Conclude(result, signals.ExitCode);
     }
 

@@ -4,6 +4,7 @@
 // Look-ups take no lock: the table of pieces, which do not overlap, is replaced as a whole. Devices lock for themselves; the bus is
 // never locked while one is called.
 using System.Collections.Immutable;
+using Lamina.Core.Inspection;
 
 namespace Lamina.Core.Bus;
 
@@ -11,7 +12,7 @@ namespace Lamina.Core.Bus;
 /// <param name="name">What the addresses are ("port", "memory"): used in messages.</param>
 /// <param name="last">The last address.</param>
 /// <param name="trace">Told in a line of accesses that no device took as they were; or null. Any thread.</param>
-public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>? trace = null)
+public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>? trace = null) : IInspected
 {
     private readonly Lock _gate = new();
     private readonly List<Window> _windows = [];
@@ -25,6 +26,18 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
 
     /// <summary>What answers where, sorted by address.</summary>
     public IEnumerable<(ulong Start, ulong Length, string Window)> Ranges => _pieces.Select(piece => (piece.Start, piece.End - piece.Start + 1, piece.Window.Name));
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = $"{name} bus";
+        node.Each("window", [.. Ranges], static (window, range) =>
+        {
+            window.Say("device", range.Window);
+            window.SayHex("start", range.Start);
+            window.SayHex("length", range.Length);
+        });
+    }
 
     /// <summary>Makes a window, which is off at first.</summary>
     /// <param name="windowName">Its name, unique on the bus.</param>

@@ -1,5 +1,6 @@
 // The contract between a CPU engine and the rest of the machine. Two engines implement it (translator, KVM);
 // the machine cannot tell which one runs. A vCPU belongs to one thread, which calls Run in a loop.
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 
@@ -38,7 +39,7 @@ public enum VcpuExit
 }
 
 /// <summary>One virtual CPU.</summary>
-public interface IVcpu : IVcpuSignal, IDisposable
+public interface IVcpu : IVcpuSignal, ICounted, IDisposable
 {
     /// <summary>The index, from 0; also the initial APIC ID.</summary>
     int Index { get; }
@@ -88,7 +89,7 @@ public interface IVcpu : IVcpuSignal, IDisposable
 public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic);
 
 /// <summary>The CPUs and the address space of one machine on one engine.</summary>
-public interface IEngineMachine : IDisposable
+public interface IEngineMachine : ICounted, IDisposable
 {
     /// <summary>Creates a vCPU in its RESET state (SDM vol. 3, table 9-1).</summary>
     IVcpu CreateVcpu(VcpuOptions options);
@@ -104,9 +105,6 @@ public interface IEngineMachine : IDisposable
     /// another host, which gives it or refuses it.
     /// </summary>
     string CpuModel { get; }
-
-    /// <summary>The engine's counters for --stats, by name.</summary>
-    IReadOnlyDictionary<string, long> Statistics { get; }
 
     /// <summary>Keeps what is to outlast the machine. Called when its vCPUs will not run again; its counters may be asked for afterwards.</summary>
     void Conclude()

@@ -1,11 +1,12 @@
 // A vCPU's state as it is written down: the architecture's, so that it is the same for every engine.
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 
 namespace Lamina.Core.Engine;
 
 /// <summary>The state of one vCPU as a part of its machine's.</summary>
 /// <param name="vcpu">The vCPU, which does not run.</param>
-public sealed class SavedVcpu(IVcpu vcpu) : ISavedUnit
+public sealed class SavedVcpu(IVcpu vcpu) : ISavedUnit, IInspectedParked
 {
     // XSAVE areas of the features that engines know take some 3 KiB (SDM vol. 1, 13.5); MSRs that are state are some dozens.
     private const int LongestXsave = 1 << 16, MostMsrs = 1024;
@@ -38,6 +39,14 @@ public sealed class SavedVcpu(IVcpu vcpu) : ISavedUnit
             throw new StateException($"is in a state that this machine's CPU cannot be in: {impossible.Message}", impossible);
         }
         if (refused.Count != 0) throw new StateException($"is in a state that this machine's CPU cannot be in: it does not take {string.Join(", ", refused)}");
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        var state = new VcpuState();
+        vcpu.GetState(state);
+        state.Say(node);
     }
 
     /// <summary>Writes a vCPU's state, or reads it into a fresh one.</summary>

@@ -1,4 +1,6 @@
 // The architectural state of one vCPU, independent of the engine: what snapshots save, debuggers read and loaders set.
+using Lamina.Core.Inspection;
+
 namespace Lamina.Core.Engine;
 
 /// <summary>A segment register with its hidden part (SDM vol. 3, 3.4.3).</summary>
@@ -132,4 +134,39 @@ public sealed class VcpuState
 
     /// <summary>What waits to be taken.</summary>
     public PendingEvents Pending { get; set; }
+
+    private static readonly string[] s_gpr = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+    private static readonly string[] s_segments = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
+
+    /// <summary>Says it for a person who looks; extended registers are left out.</summary>
+    public void Say(InspectNode node)
+    {
+        node.Say("activity", Activity);
+        node.SayHex("rip", Rip);
+        node.SayHex("rflags", Rflags);
+        for (var i = 0; i < Gpr.Length; i++) node.SayHex(s_gpr[i], Gpr[i]);
+        (string Name, ulong Value)[] control = [("cr0", Cr0), ("cr2", Cr2), ("cr3", Cr3), ("cr4", Cr4), ("efer", Efer), ("xcr0", Xcr0), ("dr0", Dr[0]), ("dr1", Dr[1]), ("dr2", Dr[2]), ("dr3", Dr[3]), ("dr6", Dr[6]), ("dr7", Dr[7])];
+        foreach (var (name, value) in control) node.SayHex(name, value);
+        for (var i = 0; i < Segments.Length; i++)
+        {
+            var segment = node.Below(s_segments[i]);
+            segment.SayHex("selector", Segments[i].Selector);
+            segment.SayHex("base", Segments[i].Base);
+            segment.SayHex("limit", Segments[i].Limit);
+            segment.SayHex("attributes", Segments[i].Attributes);
+        }
+        Say(node.Below("gdtr"), Gdtr);
+        Say(node.Below("idtr"), Idtr);
+        node.Say("interrupt shadow", Shadow);
+        node.Say("nmi blocked", NmiBlocked);
+        if (Pending != default) node.Say("pending", Pending.ToString());
+        var msrs = node.Below("msrs");
+        foreach (var (index, value) in Msrs) msrs.SayHex($"0x{index:x}", value);
+    }
+
+    private static void Say(InspectNode node, DescriptorTableState table)
+    {
+        node.SayHex("base", table.Base);
+        node.SayHex("limit", table.Limit);
+    }
 }

@@ -5,6 +5,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lamina.Core.Inspection;
 using Lamina.Host;
 using Lamina.Host.Io;
 
@@ -18,7 +19,7 @@ public interface IGuestMemoryWatcher
 }
 
 /// <summary>A guest's memory.</summary>
-public sealed partial class GuestMemory : IDisposable
+public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
 {
     private const ulong FourGib = 1ul << 32;
 
@@ -78,6 +79,29 @@ public sealed partial class GuestMemory : IDisposable
 
     /// <summary>Which pages CPUs and devices write, for who wants to know.</summary>
     public WriteLog Writes { get; }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "guest memory";
+        node.Say("bytes", Size);
+        node.SayHex("end", End);
+        node.Each("region", View.Regions, static (of, region) =>
+        {
+            of.Say("name", region.Name);
+            of.Say("kind of memory", region.Kind);
+            if (region.Start is { } start) of.SayHex("start", start);
+            of.SayHex("length", region.Length);
+            of.Say("backing", region.Backing.Description);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
+    {
+        counters.Now("memory_bytes", (long)Size, "memory that the guest has", CounterUnit.Bytes);
+        counters.Now("memory_resident_bytes", (long)Resident, "memory of the host's that it takes", CounterUnit.Bytes);
+    }
 
     /// <summary>Adds one who is told of writes, as long as the memory lives: an engine that caches code, before any vCPU runs.</summary>
     public void Watch(IGuestMemoryWatcher watcher)

@@ -42,6 +42,9 @@ public abstract class MemoryBacking
     /// <param name="offset">Bytes: whole pages.</param>
     public abstract MemoryBacking At(ulong offset);
 
+    /// <summary>What it is, in some words.</summary>
+    public abstract string Description { get; }
+
     /// <summary>How long a region can be.</summary>
     internal abstract ulong Length { get; }
 
@@ -59,6 +62,8 @@ public abstract class MemoryBacking
 
     private sealed class Own : MemoryBacking
     {
+        public override string Description => "memory of this process's own";
+
         internal override ulong Length => ulong.MaxValue;
 
         public override MemoryBacking At(ulong offset) => this;
@@ -70,6 +75,8 @@ public abstract class MemoryBacking
 
     private sealed class SharedPart(SharedMemory memory, ulong offset) : MemoryBacking
     {
+        public override string Description => "memory that others may map too";
+
         internal override ulong Length => Behind(memory, offset);
 
         public override MemoryBacking At(ulong more) => new SharedPart(memory, offset + Checked(more));
@@ -85,6 +92,8 @@ public abstract class MemoryBacking
 
     private sealed class CopyOfPart(SharedMemory memory, ulong offset) : MemoryBacking
     {
+        public override string Description => "a private copy of a file or of shared memory";
+
         internal override ulong Length => Behind(memory, offset);
 
         public override MemoryBacking At(ulong more) => new CopyOfPart(memory, offset + Checked(more));

@@ -1,6 +1,7 @@
 // The parts of one machine by name, in the order in which they were made: each comes after those that it needs. What concerns all
 // of them goes through here: who uses others is reset, paused and given up before those, and resumes after them.
 // A name is a path ("chipset/rtc", "devices/disk0"). The machine's life alone calls this, one call at a time.
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 
 namespace Lamina.Core.Units;
@@ -105,6 +106,18 @@ public sealed class UnitTree : IDisposable
             });
         }
         if (states.Count != 0) throw new StateException($"the saved state has {states.Keys.Order(StringComparer.Ordinal).First()}, and this machine has not");
+    }
+
+    /// <summary>Begins a look at every part, or at those below a name and those that it lies below.</summary>
+    /// <param name="path">The name; empty for all.</param>
+    public UnitInspection Inspect(string path = "") => new(_units, path.Trim('/'));
+
+    /// <summary>What every part counts. Any thread, as long as no part comes or goes.</summary>
+    public void Count(CounterList counters)
+    {
+        var asked = new HashSet<object>(ReferenceEqualityComparer.Instance);
+        foreach (var (name, part) in _units)
+            if (part is ICounted counted && asked.Add(part)) counters.Ask(name, counted);
     }
 
     /// <summary>Gives everything up, the last part first. A part that fails does not keep the others from it.</summary>

@@ -2,6 +2,7 @@
 // events by which the machine tells the guest of what came or went. It asks the machine to
 // power off or to reset; it does neither. Each register is a row of bytes, so that any width of access means the same.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -45,7 +46,7 @@ public struct AcpiPmState
 }
 
 /// <summary>ACPI fixed hardware (ACPI 6.5, 4.8). Answers at offsets 0 to 19.</summary>
-public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IDisposable
+public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, IDisposable
 {
     private enum Wish
     {
@@ -109,6 +110,18 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IDisposable
             return (_state.Enable & PowerButtonBit) != 0;
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.SayHex("status", _state.Status);
+        node.SayHex("enable", _state.Enable);
+        node.Say("guest listens to the power button", (_state.Enable & PowerButtonBit) != 0);
+        node.SayHex("control", _state.ControlLow);
+        node.SayHex("general status", _state.GeneralStatus);
+        node.SayHex("general enable", _state.GeneralEnable);
+        node.Say("timer", Ticks);
+    });
 
     /// <inheritdoc/>
     public SavedKind Kind => new("ACPI fixed hardware", 1);

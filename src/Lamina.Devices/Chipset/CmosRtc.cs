@@ -2,6 +2,7 @@
 // guest sets by setting the time; nothing ticks. The flags of register C are worked out when they are looked at, and a
 // timer is armed only for a cause that would raise the interrupt and has not yet.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -11,7 +12,7 @@ using static Lamina.Devices.Chipset.CmosRtcSpec;
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A real-time clock (MC146818A data sheet). Answers at offsets 0 (index) and 1 (data).</summary>
-public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IDisposable
+public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IInspected, IDisposable
 {
     private const byte CauseMask = Periodic | Alarm | Update;
 
@@ -84,6 +85,17 @@ public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IDisposable
             Rearm();
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.Say("time", new DateTime(Now).ToString("yyyy-MM-dd HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture));
+        node.Say("running", Running);
+        node.SayHex("register a", _state.Ram[A]);
+        node.SayHex("register b", _state.Ram[B]);
+        node.SayHex("causes", _state.Causes);
+        node.SayHex("index", _state.Index);
+    });
 
     /// <inheritdoc/>
     public SavedKind Kind => new("MC146818", 1);

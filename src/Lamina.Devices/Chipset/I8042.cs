@@ -3,6 +3,7 @@
 // with one has a fuller controller in its place.
 using System.Runtime.CompilerServices;
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -50,7 +51,7 @@ public struct I8042State
 }
 
 /// <summary>An 8042 keyboard controller without devices.</summary>
-public sealed class I8042 : IResettable, ISavedUnit
+public sealed class I8042 : IResettable, ISavedUnit, IInspected
 {
     private readonly Lock _gate = new();
     private readonly IInterruptLine _line;
@@ -97,6 +98,16 @@ public sealed class I8042 : IResettable, ISavedUnit
             UpdateLine();
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.SayHex("configuration", _state.Ram[0]);
+        node.SayHex("output", _state.Output);
+        node.SayHex("output status", _state.OutputStatus);
+        node.SayHex("command", _state.Command);
+        node.SayHex("output port", _state.OutputPort);
+    });
 
     /// <inheritdoc/>
     public SavedKind Kind => new("8042 without devices", 1);

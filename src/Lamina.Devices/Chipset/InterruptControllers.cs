@@ -1,6 +1,7 @@
 // All interrupt controllers of a PC, created and wired together: the 8259 pair's output goes to LINT0 of the local APICs
 // and to input 0 of the I/O APIC. They are devices of the machine, but for those that its engine has.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -9,7 +10,7 @@ using Lamina.Core.Units;
 namespace Lamina.Devices.Chipset;
 
 /// <summary>The interrupt controllers of one machine.</summary>
-public sealed class InterruptControllers : IResettable, ISavedUnit, IDisposable
+public sealed class InterruptControllers : IResettable, ISavedUnit, IInspectedParked, IDisposable
 {
     private readonly IEngineIrqchip? _engine;
     private readonly int _vcpuCount;
@@ -134,6 +135,18 @@ public sealed class InterruptControllers : IResettable, ISavedUnit, IDisposable
             else LocalApics[i].Load(apics[i]);
         }
         Load(new IrqchipImage(ioApic, master, slave));
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Say("local APICs", _engine is null ? "the machine's" : "the engine's");
+        node.Say("i/o APIC and 8259 pair", _engine is IEngineWholeIrqchip ? "the engine's" : "the machine's");
+        for (var i = 0; i < _vcpuCount; i++) InterruptInspection.Say(node.Below($"local apic {i}"), _engine?.GetLocalApic(i) ?? LocalApics[i].Save());
+        var (ioApic, master, slave) = Save();
+        InterruptInspection.Say(node.Below("io apic"), ioApic);
+        InterruptInspection.Say(node.Below("8259 master"), master);
+        InterruptInspection.Say(node.Below("8259 slave"), slave);
     }
 
     private static void Exchange(SavedFields fields, LocalApicImage[] apics, ref IoApicState ioApic, ref Pic8259State master, ref Pic8259State slave)

@@ -4,6 +4,7 @@
 // and 6.1, 6.2.1.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Core.Units;
 
@@ -33,7 +34,7 @@ public static class PciConfigurationSpec
 
 /// <summary>The ports, with the reset control register that lies among them.</summary>
 /// <param name="resetControl">Answers byte accesses to port 0xCF9.</param>
-public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevice, IResettable, ISavedUnit
+public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevice, IResettable, ISavedUnit, IInspected
 {
     private const int Data = 4, ResetOffset = ResetPortsSpec.ResetControlPort - PciConfigurationSpec.AddressPort;
 
@@ -48,6 +49,9 @@ public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevic
     {
         lock (_gate) _address = 0;
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () => node.SayHex("address", _address));
 
     /// <inheritdoc/>
     public SavedKind Kind => new("PCI configuration mechanism 1", 1);

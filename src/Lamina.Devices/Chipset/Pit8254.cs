@@ -1,6 +1,7 @@
 // The 8254 interval timer of a PC and the system control port 0x61 that holds channel 2's gate and output. Channel 0
 // drives IRQ 0 by a timer of the machine's clock; channels 1 and 2 only answer questions. The speaker makes no sound.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -17,7 +18,7 @@ namespace Lamina.Devices.Chipset;
 public readonly record struct Pit8254State(PitCounterState Channel0, PitCounterState Channel1, PitCounterState Channel2, byte SystemControl);
 
 /// <summary>An 8254 (Intel data sheet 231164).</summary>
-public sealed class Pit8254 : IResettable, ISavedUnit, IDisposable
+public sealed class Pit8254 : IResettable, ISavedUnit, IInspected, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly IMachineClock _clock;
@@ -70,6 +71,22 @@ public sealed class Pit8254 : IResettable, ISavedUnit, IDisposable
             Drive(false);
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.SayHex("system control", _systemControl);
+        node.Say("output 0", _level);
+        node.Each("channel", _channels, static (channel, counter) =>
+        {
+            var state = counter.State;
+            channel.Say("mode", state.Mode);
+            channel.Say("count", state.Count);
+            channel.Say("counting", state.Counting);
+            channel.Say("gate", state.Gate);
+            channel.Say("bcd", state.Bcd);
+        });
+    });
 
     /// <inheritdoc/>
     public SavedKind Kind => new("8254", 1);

@@ -1,5 +1,6 @@
 // Port 0x80: firmware shows its progress there, and kernels write to it to pass a microsecond. The last code can be asked for.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 
 namespace Lamina.Devices.Chipset;
 
@@ -11,12 +12,19 @@ public static class PostCodePortSpec
 }
 
 /// <summary>The diagnostics port.</summary>
-public sealed class PostCodePort : IBusDevice
+public sealed class PostCodePort : IBusDevice, IInspected
 {
     private volatile byte _code;
 
     /// <summary>The last code written.</summary>
     public byte Code => _code;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "diagnostics port";
+        node.SayHex("code", _code);
+    }
 
     /// <summary>Claims the port.</summary>
     public void MapPorts(Bus ports) => ports.Map(PostCodePortSpec.Port, 1, this);

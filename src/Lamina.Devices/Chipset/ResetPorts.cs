@@ -1,6 +1,7 @@
 // The two other ways by which a PC's software resets it: port 0x92 (fast reset and A20) and the chipset's reset control
 // register at port 0xCF9. The address line A20 is always on: its bit is kept and read back, as on a PC without the mask.
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Core.Units;
 
@@ -27,7 +28,7 @@ public static class ResetPortsSpec
 
 /// <summary>System control port A: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IResettable, ISavedUnit
+public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IResettable, ISavedUnit, IInspected
 {
     private readonly Lock _gate = new();
     private byte _value = ResetPortsSpec.A20;
@@ -40,6 +41,9 @@ public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IReset
     {
         lock (_gate) _value = ResetPortsSpec.A20;
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () => node.SayHex("value", _value));
 
     /// <inheritdoc/>
     public SavedKind Kind => new("port 92h", 1);
@@ -78,7 +82,7 @@ public sealed class SystemControlPortA(Action requestReset) : IBusDevice, IReset
 
 /// <summary>The reset control register: one byte-wide register.</summary>
 /// <param name="requestReset">Asks for a reset of the machine; called without locks and must not wait for it.</param>
-public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable, ISavedUnit
+public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable, ISavedUnit, IInspected
 {
     private readonly Lock _gate = new();
     private byte _value;
@@ -91,6 +95,9 @@ public sealed class ResetControl(Action requestReset) : IBusDevice, IResettable,
     {
         lock (_gate) _value = 0;
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () => node.SayHex("value", _value));
 
     /// <inheritdoc/>
     public SavedKind Kind => new("reset control", 1);

@@ -9,6 +9,7 @@
 // channel behind is a stream of bytes.
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -18,7 +19,7 @@ using static Lamina.Devices.Chipset.Serial16550ASpec;
 namespace Lamina.Devices.Chipset;
 
 /// <summary>A 16550A (PC16550D data sheet). Answers at offsets 0 to 7.</summary>
-public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, ISavedUnit, IDisposable
+public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPausable, ISavedUnit, IInspected, ICounted, IDisposable
 {
     private const ushort BreakFlag = 0x100, LineFlag = 0x200;
 
@@ -105,6 +106,22 @@ public sealed class Serial16550A : IBusDevice, ICharReceiver, IResettable, IPaus
             SendUnsent();
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.SayHex("interrupt enable", _state.InterruptEnable);
+        node.SayHex("fifo control", _state.FifoControl);
+        node.SayHex("line control", _state.LineControl);
+        node.SayHex("modem control", _state.ModemControl);
+        node.Say("divisor", (long)_state.Divisor);
+        node.Say("characters received", _state.Count);
+        node.Say("characters to be sent", _state.UnsentCount);
+        node.Say("overrun", _state.Overrun);
+    });
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => counters.Total("serial_lost_bytes", Lost, "output that the port had no room for", CounterUnit.Bytes);
 
     /// <inheritdoc/>
     public SavedKind Kind => new("16550A", 1);

@@ -2,6 +2,7 @@
 // notifications, and the workers that serve the queues. Transports (MMIO here; PCI) decode registers and call this.
 // The transport serialises its calls with a lock of its own; Notify and what IVirtioHost offers come from any thread.
 // Lock order: transport, queue gate, device, then the status gate below, then the transport's interrupt state.
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -33,7 +34,7 @@ public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, A
 /// <returns>Whether it does from now on.</returns>
 public delegate bool ConnectDoorbell(int queue, IWorker worker);
 
-internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IDisposable
+internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInspected, IDisposable
 {
     private const VirtioStatus DriverBits = VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.DriverOk
         | VirtioStatus.FeaturesOk | VirtioStatus.Failed;
@@ -233,10 +234,36 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IDisp
         _state = new VirtioState(_queues.Length);
     }
 
+    /// <summary>The driver's registers are read without the transport's lock, which a reset may hold for long: each is whole, and a driver that is just setting the device up may be seen half-way.</summary>
+    public void Inspect(InspectNode node)
+    {
+        node.Locked(_statusGate, () =>
+        {
+            node.Say("status", _status);
+            node.Say("paused", _paused);
+        });
+        node.SayHex("features offered", OfferedFeatures);
+        node.SayHex("features accepted", _state.DriverFeatures);
+        var told = _state.Queues;
+        node.Each("queue", _queues, (queue, live) =>
+        {
+            ref readonly var state = ref told[live.Index];
+            queue.Say("most descriptors", (long)_specs[live.Index].Size);
+            queue.Say("descriptors", (ulong)state.Size);
+            queue.Say("ready", state.Ready);
+            queue.SayHex("descriptor area", state.DescriptorArea);
+            queue.SayHex("driver area", state.DriverArea);
+            queue.SayHex("device area", state.DeviceArea);
+            live.Inspect(queue);
+        });
+        if (_device is IInspected device) device.Inspect(node.Below("device"));
+    }
+
     public void Dispose()
     {
         Reset();
         foreach (var worker in _workers) worker?.Dispose();
+        (_device as IDisposable)?.Dispose();
     }
 
     // Notifications need no place in it: every queue is processed once when the machine goes on.

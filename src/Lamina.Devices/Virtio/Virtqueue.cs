@@ -4,6 +4,7 @@
 // Lock order: transport, then the queue's gate, then the device's lock, then the interrupt chain. Every method takes the
 // gate itself, so completions may come from any thread; they are dropped when the queue was stopped since.
 using System.Diagnostics.CodeAnalysis;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
@@ -213,6 +214,16 @@ public sealed class Virtqueue
             fields.List(9, ref inHand, Size, DescriptorChain.Exchange);
             if (fields.IsLoading) TakeAgain(_ring, inHand);
         }
+    }
+
+    internal void Inspect(InspectNode node)
+    {
+        node.Say("live", IsLive);
+        node.Locked(Gate, () =>
+        {
+            node.Say("in hand", _inFlight);
+            _ring?.Inspect(node);
+        });
     }
 
     private void TakeAgain(IRing ring, IReadOnlyList<SavedChain> inHand)

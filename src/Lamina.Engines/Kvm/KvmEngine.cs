@@ -2,6 +2,7 @@
 // timers and clocks serve them as they serve the translator, so that the rest of the machine and its state are the same. Where
 // it is asked for, the kernel has interrupt controllers, too.
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Work;
 using Lamina.Host;
@@ -41,7 +42,7 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
 }
 
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
-internal sealed unsafe class KvmMachine : IEngineMachine, IEngineDoorbells
+internal sealed unsafe class KvmMachine : IEngineMachine, IInspected, IEngineDoorbells
 {
     // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
     // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
@@ -106,14 +107,18 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IEngineDoorbells
     internal KvmCpu Cpu { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, long> Statistics
+    public void Count(CounterList counters)
     {
-        get
-        {
-            var statistics = new SortedDictionary<string, long>();
-            foreach (var vcpu in _vcpus) vcpu.AddStatistics(statistics);
-            return statistics;
-        }
+        // What there is to count is the vCPUs'.
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "KVM";
+        node.Say("cpu model", CpuModel);
+        node.Say("interrupt controllers in the kernel", KernelIrqchip is null ? "none" : KernelIrqchip is IEngineWholeIrqchip ? "all" : "local APICs");
+        node.Say("dirty rings", DirtyRings is not null);
     }
 
     /// <summary>Checks that the kernel has room for a machine.</summary>

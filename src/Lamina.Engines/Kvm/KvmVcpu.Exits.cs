@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Msr;
 using static Lamina.Engines.Kvm.KvmApi;
@@ -186,15 +187,13 @@ internal sealed unsafe partial class KvmVcpu
         return VcpuExit.Failed;
     }
 
-    /// <summary>Adds this vCPU's counters.</summary>
-    internal void AddStatistics(IDictionary<string, long> statistics)
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
     {
         for (var reason = 0; reason < _exits.Length; reason++)
-            if (_exits[reason] != 0) Add($"exits: {NameOf((uint)reason)}", _exits[reason]);
-        Add("exits: asked for", _interrupted);
-        Add("interrupts", _interrupts);
-
-        void Add(string name, long value) => statistics[name] = (statistics.TryGetValue(name, out var sum) ? sum : 0) + value;
+            if (_exits[reason] != 0) counters.Total("vcpu_exits", _exits[reason], "exits from the guest, by reason", of: NameOf((uint)reason));
+        counters.Total("vcpu_exits", _interrupted, "exits from the guest, by reason", of: "asked for");
+        counters.Total("vcpu_interrupts", _interrupts, "interrupts taken");
     }
 
     private static string NameOf(uint reason) => reason switch

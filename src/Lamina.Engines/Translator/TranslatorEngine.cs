@@ -1,6 +1,7 @@
 // The translator as an engine: guest code of every mode is rewritten block by block into host code. No hardware support
 // and no privilege needed.
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Archive;
 using Lamina.Engines.Translator.Runtime;
@@ -51,7 +52,7 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
 }
 
 /// <summary>One machine's CPUs on the translator.</summary>
-internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
+internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemoryWatcher
 {
     private const ulong MaximumMemoryEnd = 1ul << 40;
 
@@ -75,30 +76,27 @@ internal sealed class TranslatorMachine : IEngineMachine, IGuestMemoryWatcher
     }
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, long> Statistics
+    public void Count(CounterList counters)
     {
-        get
-        {
-            var statistics = new SortedDictionary<string, long>
-            {
-                ["translated blocks"] = _store.BlocksTranslated,
-                ["translated instructions"] = _store.InstructionsTranslated,
-                ["invalidated blocks"] = _store.BlocksInvalidated,
-                ["bytes: generated code"] = _store.Buffer.Used,
-                ["bytes: what describes generated code"] = _store.Described,
-                ["drops of all translations"] = _store.Generation,
-                ["drops of all translations, for quiet"] = _trimmer.Trims,
-            };
-            if (_store.Archivist is { } archivist)
-            {
-                statistics["blocks from the archive"] = archivist.BlocksAdopted;
-                statistics["pages from the archive"] = archivist.PagesAdopted;
-                statistics["pages to the archive"] = archivist.PagesAdded;
-                statistics["bytes: read from the archive"] = archivist.BytesRead;
-            }
-            foreach (var vcpu in _store.World.Vcpus) vcpu.AddStatistics(statistics);
-            return statistics;
-        }
+        counters.Total("translator_blocks", _store.BlocksTranslated, "blocks of guest code that were translated");
+        counters.Total("translator_instructions", _store.InstructionsTranslated, "instructions of the guest's that were translated");
+        counters.Total("translator_invalidated_blocks", _store.BlocksInvalidated, "blocks that were given up because the guest's code changed");
+        counters.Now("translator_code_bytes", _store.Buffer.Used, "generated code", CounterUnit.Bytes);
+        counters.Now("translator_description_bytes", _store.Described, "what describes generated code", CounterUnit.Bytes);
+        counters.Total("translator_drops", _store.Generation, "how often all translations were dropped");
+        counters.Total("translator_drops_for_quiet", _trimmer.Trims, "how often because the machine was quiet");
+        if (_store.Archivist is not { } archivist) return;
+        counters.Total("archive_adopted_blocks", archivist.BlocksAdopted, "blocks from the archive");
+        counters.Total("archive_adopted_pages", archivist.PagesAdopted, "pages from the archive");
+        counters.Total("archive_added_pages", archivist.PagesAdded, "pages to the archive");
+        counters.Total("archive_read_bytes", archivist.BytesRead, "read from the archive", CounterUnit.Bytes);
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "translator";
+        node.Say("cpu model", CpuModel);
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,7 @@ using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -23,13 +24,14 @@ namespace Lamina.Boards;
 /// <param name="Board">Its kind.</param>
 /// <param name="Definition">What it is.</param>
 /// <param name="Hooks">What the program connects it with.</param>
+/// <param name="Log">Takes what it has to say.</param>
 /// <param name="Map">Where its RAM lies.</param>
 /// <param name="Boot">What lies in memory when it starts.</param>
 /// <param name="Engine">What runs its CPUs.</param>
 /// <param name="Serial">The channel of its first serial port.</param>
 /// <param name="Parts">Its devices, open.</param>
 /// <param name="Saved">Where it goes on; null for a machine that starts.</param>
-internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved);
+internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved);
 
 /// <summary>The hardware of one machine.</summary>
 internal sealed class BoardMachine : IHardware
@@ -39,7 +41,7 @@ internal sealed class BoardMachine : IHardware
     private readonly GuestMemory _memory;
     private readonly MachineClock _clock;
     private readonly IEngineMachine _engine;
-    private readonly Bus _ports = new("port"), _mmio = new("memory");
+    private readonly Bus _ports, _mmio;
     private readonly IWiredBoard _board;
     private readonly FullDisks _full;
     private readonly List<IVcpu> _vcpus = [];
@@ -51,11 +53,12 @@ internal sealed class BoardMachine : IHardware
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
     {
         (_options, _units) = (options, units);
-        var (board, definition, hooks) = (options.Board, options.Definition, options.Hooks);
+        var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
-        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, hooks.Trace) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, log.TracesOf("engine")) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
+        (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port")), units.AddAside("buses/memory", new Bus("memory")));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, definition.Cpus);
         // At the end devices go first, then what they are connected to, then the vCPUs that its input could have woken.
@@ -71,12 +74,12 @@ internal sealed class BoardMachine : IHardware
             Ports = _ports,
             Mmio = _mmio,
             Events = events,
-            Virtio = new VirtioOptions(_memory, workers, hooks.Trace),
+            Virtio = new VirtioOptions(_memory, workers, log.TracesOf("devices")),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
         });
-        _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, hooks.Report, hooks.Time));
-        var context = new PartContext(definition, hooks, units, _memory, workers, _full, events);
+        _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.ReportsOf("full disks"), options.Hooks.Time, events.DiskFull));
+        var context = new PartContext(definition, log, units, _memory, workers, _full, events);
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
     }
 
@@ -86,19 +89,30 @@ internal sealed class BoardMachine : IHardware
     /// <summary>The guest's RAM.</summary>
     internal GuestMemory Memory => _memory;
 
+    /// <summary>Its memory balloon, where it has one.</summary>
+    internal IMemoryBalloon? Balloon => _options.Parts.OfType<BalloonPart>().FirstOrDefault()?.Balloon;
+
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, long> Statistics
+    public IReadOnlyList<Counter> Counters
     {
         get
         {
-            var counters = _engine.Statistics.ToDictionary();
-            foreach (var (name, value) in _options.Parts.SelectMany(part => part.Counters)) counters[name] = value;
-            counters["serial bytes dropped"] = SerialLost;
-            counters["bytes: guest memory"] = (long)_memory.Resident;
-            counters["bytes: managed heap"] = GC.GetGCMemoryInfo().TotalCommittedBytes;
-            counters["bytes: process"] = Environment.WorkingSet;
-            return counters;
+            var counters = new CounterList();
+            _units.Count(counters);
+            return counters.All;
         }
+    }
+
+    /// <inheritdoc/>
+    public UnitInspection Inspect(string path) => _units.Inspect(path);
+
+    /// <inheritdoc/>
+    public ulong ResizeBalloon(ulong bytes)
+    {
+        if (Balloon is not { } balloon) throw new MachineException("the machine has no memory balloon; add a BalloonDevice");
+        if (bytes > _memory.Size) throw new MachineException($"the guest cannot do without {bytes} bytes: it has {_memory.Size}");
+        balloon.Target = bytes;
+        return balloon.Actual;
     }
 
     /// <inheritdoc/>
@@ -187,9 +201,8 @@ internal sealed class BoardMachine : IHardware
         // A disk that ends its waiting now does so because the machine ends, and not because there is space.
         _full.Dispose();
         _units.Dispose();
-        if (_options.Hooks.Report is not { } report) return;
-        ConsoleLoss.Tell("serial port", SerialLost, report);
-        foreach (var part in _options.Parts) part.Conclude(report);
+        ConsoleLoss.Tell("serial port", SerialLost, _options.Log.ReportsOf("chipset/serial"));
+        foreach (var part in _options.Parts) part.Conclude(_options.Log);
     }
 
     private long SerialLost => _options.Serial.Lost + _board.SerialBytesLost;

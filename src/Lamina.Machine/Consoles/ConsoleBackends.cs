@@ -3,6 +3,7 @@
 using Lamina.Backends.Char;
 using Lamina.Control;
 using Lamina.Core.Char;
+using Lamina.Core.Inspection;
 using Lamina.Core.Units;
 using Lamina.Host.Terminals;
 
@@ -12,7 +13,7 @@ namespace Lamina.Consoles;
 /// <param name="inner">The channel to the host.</param>
 /// <param name="memory">The program's end of it, where the program is the other end.</param>
 /// <param name="terminal">The terminal behind it, where there is one.</param>
-internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory = null, Terminal? terminal = null) : ICharBackend
+internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory = null, Terminal? terminal = null) : ICharBackend, IInspected, ICounted
 {
     private ICharReceiver? _receiver;
     private bool _disposed;
@@ -25,6 +26,20 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 
     /// <inheritdoc/>
     public long Lost => inner.Lost;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = $"channel to {inner switch { StdioCharBackend => "this terminal", MemoryCharBackend => "the program's memory", FileCharBackend => "a file", UnixSocketCharBackend => "a Unix socket", NullCharBackend => "nothing", _ => "the program" }}";
+        if (inner is ICharConnection connection) node.Say("connected", connection.IsConnected);
+        if (terminal is null) return;
+        var (columns, rows) = terminal.Size;
+        node.Say("columns", (long)columns);
+        node.Say("rows", (long)rows);
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => counters.Total("channel_lost_bytes", Lost, "output that could not be brought to where it goes", CounterUnit.Bytes);
 
     /// <inheritdoc/>
     public int Write(ReadOnlySpan<byte> data) => inner.Write(data);
@@ -54,11 +69,12 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 }
 
 /// <summary>Whom a console's channel tells of what happens to it, and what it asks.</summary>
-/// <param name="Hooks">The program's own channels, and who is told when output is being lost.</param>
+/// <param name="Hooks">The program's own channels.</param>
+/// <param name="Log">Is told when output is being lost.</param>
 /// <param name="Quit">Called when the user asks for the machine's end at its terminal.</param>
 /// <param name="Failed">Told in a sentence that a channel cannot go on.</param>
 /// <param name="IsHurried">Whether the machine's end was asked for.</param>
-internal sealed record ConsoleCalls(MachineHooks Hooks, Action Quit, Action<string> Failed, Func<bool> IsHurried);
+internal sealed record ConsoleCalls(MachineHooks Hooks, MachineLog Log, Action Quit, Action<string> Failed, Func<bool> IsHurried);
 
 /// <summary>Opens serial targets.</summary>
 internal static class ConsoleBackends
@@ -79,7 +95,7 @@ internal static class ConsoleBackends
         {
             ConsoleTarget.Stdio => OpenStdio(options),
             ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
-            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: calls.Hooks.Report, options: options)),
+            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: calls.Log.ReportsOf($"devices/{device}"), options: options)),
             ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, options)),
             ConsoleTarget.Own => new ConsoleChannel(calls.Hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
             _ => new ConsoleChannel(new NullCharBackend()),

@@ -1,5 +1,7 @@
-// The one type that says what can be done to a machine, and when it is legal. The command line, the service and the
-// debugger make these; Machine.DoAsync carries them out one after another.
+// The one type that says what can be done to a machine, when it is legal, what it answers, and what becomes of the machine where it
+// fails. The command line, the service and the debugger make these; Machine.DoAsync carries them out one after another.
+using Lamina.Core.Inspection;
+
 namespace Lamina.Control;
 
 /// <summary>What a machine is doing.</summary>
@@ -31,10 +33,25 @@ public enum ResetCause
     TripleFault,
 }
 
+/// <summary>What becomes of a machine for which an action fails. In each case whoever asked for it is told.</summary>
+public enum FailurePolicy
+{
+    /// <summary>The machine goes on as if nothing had been asked.</summary>
+    Refuse,
+
+    /// <summary>The machine ends as <see cref="MachineEnd.Failed"/>: it is half-way between two states.</summary>
+    EndMachine,
+}
+
+/// <summary>Where a machine was written down.</summary>
+/// <param name="Folder">The folder, as it was named.</param>
+/// <param name="StoodStill">For how long the guest stood still for it.</param>
+public sealed record MachineSaved(string Folder, TimeSpan StoodStill);
+
 /// <summary>Something that can be done to a machine.</summary>
 public abstract record MachineAction
 {
-    private MachineAction()
+    private protected MachineAction()
     {
     }
 
@@ -48,17 +65,26 @@ public abstract record MachineAction
     public sealed record Resume : MachineAction;
 
     /// <summary>Starts the guest again from its boot files, or ends the machine where <see cref="MachineDefinition.NoReboot"/> asks for it.</summary>
+    /// <param name="Cause">Who wants it.</param>
     public sealed record Reset(ResetCause Cause) : MachineAction;
 
     /// <summary>Writes the machine down, with its memory and all that its devices are doing; it goes on afterwards, or stays paused. Where it cannot be written it goes on as well.</summary>
     /// <param name="Folder">A folder that is not there yet.</param>
-    public sealed record Save(string Folder) : MachineAction;
+    public sealed record Save(string Folder) : MachineAction<MachineSaved>;
 
-    /// <summary>Presses the power button: the guest is asked to shut down.</summary>
-    /// <param name="Pressed">Told whether the guest listens to it; or null.</param>
-    public sealed record PowerButton(Action<bool>? Pressed = null) : MachineAction;
+    /// <summary>Presses the power button: the guest is asked to shut down. Answers whether the guest listens to it.</summary>
+    public sealed record PowerButton : MachineAction<bool>;
+
+    /// <summary>Looks inside: the state of every part, by the names of the machine's tree. Nothing changes by it, and the vCPUs are stopped for the moment only in which their registers are read.</summary>
+    /// <param name="Path">Which part ("devices/disk0"), with all below it; empty for the machine. What is answered is that part's node.</param>
+    public sealed record Inspect(string Path = "") : MachineAction<InspectNode>;
+
+    /// <summary>Asks the guest to do without some of its memory, or to take it back. Answers how much it does without now, in bytes: it follows when it gets to it.</summary>
+    /// <param name="Bytes">How much it is to do without, in bytes; whole pages of 4 KiB.</param>
+    public sealed record ResizeBalloon(ulong Bytes) : MachineAction<ulong>;
 
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>
+    /// <param name="Result">What its run ended with.</param>
     public sealed record End(MachineResult Result) : MachineAction;
 
     /// <summary>The verb, for messages.</summary>
@@ -70,17 +96,30 @@ public abstract record MachineAction
         Reset => "reset",
         Save => "saved",
         PowerButton => "asked to shut down",
+        Inspect => "looked at",
+        ResizeBalloon => "given more or less memory",
         _ => "ended",
     };
+
+    /// <summary>What becomes of the machine where the action fails.</summary>
+    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Reset or ResizeBalloon => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
-        Reset => state is MachineState.Running or MachineState.Paused,
         _ => state != MachineState.Ended,
     };
+}
+
+/// <summary>Something that can be done to a machine and has an answer.</summary>
+/// <typeparam name="TAnswer">What is answered.</typeparam>
+public abstract record MachineAction<TAnswer> : MachineAction
+{
+    private protected MachineAction()
+    {
+    }
 }

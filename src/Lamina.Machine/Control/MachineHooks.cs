@@ -20,7 +20,7 @@ public sealed record MachineHooks
     /// <summary>The networks of cards that are plugged into <see cref="NetworkLink.Own"/>, by the device's name. The machine attaches to them, starts them and disposes them.</summary>
     public IReadOnlyDictionary<string, INetBackend> Networks { get; init; } = new Dictionary<string, INetBackend>();
 
-    /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Statistics"/> tells it.</summary>
+    /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Counters"/> tells it.</summary>
     public bool MeasuresTime { get; init; }
 
     /// <summary>Measures <see cref="MachineDefinition.Timeout"/> and what the machine waits for on the host.</summary>

@@ -1,11 +1,14 @@
 // Pauses a machine while writes of its disks wait for space on the host, and looks now and then whether there is some.
+using Lamina.Core.Inspection;
+
 namespace Lamina.Life;
 
 /// <summary>Watches over the disks of a machine that are to wait for space.</summary>
 /// <param name="wait">Pauses the machine (true), lets it go on (false).</param>
 /// <param name="report">Told in a sentence when a disk begins to wait, and when none does any more; or null.</param>
 /// <param name="time">When to look again.</param>
-internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeProvider time) : IDisposable
+/// <param name="changed">Told of each disk that begins to wait (true), or ceases to; or null.</param>
+internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeProvider time, Action<string, bool>? changed = null) : IInspected, IDisposable
 {
     /// <summary>From one try to the next.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -44,18 +47,26 @@ internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeP
         _timer?.Dispose();
     }
 
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () => node.Each("waiting", _full.Keys, static (disk, path) => disk.Say("path", path)));
+
     private void Look()
     {
         Action[] retries;
         lock (_gate)
         {
             if (_disposed) return;
-            foreach (var path in _full.Keys.Where(_told.Add)) Report($"the host has no space for the disk {path}; the machine stands still until there is some");
+            foreach (var path in _full.Keys.Where(_told.Add))
+            {
+                Report($"the host has no space for the disk {path}; the machine stands still until there is some");
+                changed?.Invoke(path, true);
+            }
             retries = [.. _full.Values];
             if (retries.Length == 0)
             {
                 _timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
                 if (_told.Count == 0) return;
+                foreach (var path in _told) changed?.Invoke(path, false);
                 _told.Clear();
                 Report("the host has space again; the machine goes on");
             }

@@ -1,5 +1,7 @@
 // What a machine's life asks of its hardware, whatever the machine type; and what hardware tells the life.
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
+using Lamina.Core.Units;
 using Lamina.Saving;
 
 namespace Lamina.Life;
@@ -42,8 +44,17 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
     void Load(SavedStart saved);
 
-    /// <summary>Counters by name.</summary>
-    IReadOnlyDictionary<string, long> Statistics { get; }
+    /// <summary>What its parts count. Any thread, while it works.</summary>
+    IReadOnlyList<Counter> Counters { get; }
+
+    /// <summary>Begins a look at its parts, while it works.</summary>
+    /// <param name="path">Which part, with all below it; empty for all.</param>
+    UnitInspection Inspect(string path);
+
+    /// <summary>Asks the guest to do without some of its memory.</summary>
+    /// <returns>How much it does without now, in bytes.</returns>
+    /// <exception cref="MachineException">There is no balloon, or the guest has less memory.</exception>
+    ulong ResizeBalloon(ulong bytes);
 
     /// <summary>Keeps what is to outlast the machine. Called when the vCPUs will not run again, before the counters are read for the last time.</summary>
     void Conclude();
@@ -63,6 +74,9 @@ internal interface IHardwareEvents
 
     /// <summary>The machine cannot go on for want of something of the host's, and is paused meanwhile; or it can again.</summary>
     void WaitForHost(bool waits);
+
+    /// <summary>The host has no space for what is written to a disk (true), or has some again. May be called with locks held.</summary>
+    void DiskFull(string path, bool full);
 
     /// <summary>A part of the machine cannot go on, and the machine ends.</summary>
     /// <param name="message">A sentence that says why.</param>

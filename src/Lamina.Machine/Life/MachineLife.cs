@@ -2,9 +2,13 @@
 // happens to a machine comes through here: the user's actions, the guest's requests, vCPU exits, the debugger's wishes.
 // vCPUs run exactly while the machine was started and nothing holds it; devices run then, too, and stand still otherwise.
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Lamina.Control;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
+using Lamina.Host;
 using Lamina.Saving;
 
 namespace Lamina.Life;
@@ -24,7 +28,7 @@ internal sealed record DebugRun(IReadOnlySet<int> Vcpus, bool Clock);
 /// <summary>Carries out the actions on one machine.</summary>
 internal sealed class MachineLife : IHardwareEvents
 {
-    private readonly record struct Work(Func<Task> Run, TaskCompletionSource Done);
+    private readonly record struct Work(Func<Task<object?>> Run, TaskCompletionSource<object?> Done, CancellationToken Cancelled);
 
     // What the guest or its hardware asked for and is not done yet.
     private readonly ConcurrentQueue<MachineAction> _asked = [];
@@ -39,23 +43,29 @@ internal sealed class MachineLife : IHardwareEvents
     private volatile MachineState _state;
     private volatile bool _isHurried;
     private int _holds;
+    private Holds _toldHolds;
     private DebugRun? _debuggerLets;
     private bool _clockRuns, _isStill;
-    private readonly Lock _statisticsGate = new();
-    private IReadOnlyDictionary<string, long>? _lastStatistics;
+    private readonly Lock _countersGate = new();
+    private IReadOnlyList<Counter>? _lastCounters;
     private long _resets;
 
     /// <param name="noReboot">Whether the end of the guest's run is the machine's.</param>
     /// <param name="trace">Gets a line for each reset, or null.</param>
     /// <param name="saved">Where the machine goes on when it is started; null for its boot files.</param>
-    internal MachineLife(bool noReboot, Action<string>? trace, SavedStart? saved = null)
+    /// <param name="events">Who is told of what happens; one of its own where nothing is said.</param>
+    internal MachineLife(bool noReboot, Action<string>? trace, SavedStart? saved = null, EventSource? events = null)
     {
         (_noReboot, _trace, _saved) = (noReboot, trace, saved);
+        Events = events ?? new EventSource(TimeProvider.System);
         _loop = Task.Run(LoopAsync);
     }
 
     /// <summary>The state after the last finished action.</summary>
     internal MachineState State => _state;
+
+    /// <summary>Who is told of what happens.</summary>
+    internal EventSource Events { get; }
 
     /// <summary>Why it stands still.</summary>
     internal Holds Holds => (Holds)Volatile.Read(ref _holds);
@@ -69,14 +79,14 @@ internal sealed class MachineLife : IHardwareEvents
     /// <summary>Who is told of debug exits; set before the start.</summary>
     internal IDebugExits? Debugger { get; set; }
 
-    /// <summary>The hardware's counters and how often the guest was started again; the last ones after the end.</summary>
-    internal IReadOnlyDictionary<string, long> Statistics
+    /// <summary>What the hardware counts and how often the guest was started again; the last values after the end.</summary>
+    internal IReadOnlyList<Counter> Counters
     {
         get
         {
             // The gate keeps the hardware from being taken down while it is asked.
-            lock (_statisticsGate)
-                return new SortedDictionary<string, long>((_lastStatistics ?? _hardware!.Statistics).ToDictionary(), StringComparer.Ordinal) { ["resets"] = Interlocked.Read(ref _resets) };
+            lock (_countersGate)
+                return [new Counter("machine_resets", Interlocked.Read(ref _resets), CounterKind.Counter, CounterUnit.Count, "how often the guest was started again"), .. _lastCounters ?? _hardware!.Counters];
         }
     }
 
@@ -84,12 +94,36 @@ internal sealed class MachineLife : IHardwareEvents
     internal void Own(IHardware hardware) => _hardware = hardware;
 
     /// <summary>Does an action after those that were asked for before it.</summary>
-    /// <exception cref="MachineException">It is not legal in the state that the machine has by then.</exception>
-    internal Task DoAsync(MachineAction action)
+    /// <param name="action">The action.</param>
+    /// <param name="cancellationToken">Ends the wait. An action that has begun is carried out all the same, one that has not is not begun.</param>
+    /// <exception cref="MachineException">It is not legal in the state that the machine has by then, or it failed.</exception>
+    internal Task DoAsync(MachineAction action, CancellationToken cancellationToken = default)
     {
         if (action is MachineAction.End) Hurry();
-        return Enqueue(() => CarryOutAsync(action));
+        return EnqueueAsync(() => CarryOutAsync(action), cancellationToken);
     }
+
+    /// <inheritdoc cref="DoAsync(MachineAction, CancellationToken)"/>
+    /// <returns>The action's answer.</returns>
+    internal async Task<TAnswer> DoAsync<TAnswer>(MachineAction<TAnswer> action, CancellationToken cancellationToken = default) =>
+        (TAnswer)(await EnqueueAsync(() => CarryOutAsync(action), cancellationToken).ConfigureAwait(false))!;
+
+    /// <summary>Starts the machine. Where that fails it has ended, and <see cref="Result"/> says why.</summary>
+    /// <exception cref="MachineException">It has been started before, or has ended.</exception>
+    internal Task StartAsync() => EnqueueAsync(async () =>
+    {
+        var start = new MachineAction.Start();
+        Require(start);
+        try
+        {
+            await CarryOutAsync(start).ConfigureAwait(false);
+        }
+        catch (Exception) when (_state == MachineState.Ended)
+        {
+            // Told by the result.
+        }
+        return null;
+    }, CancellationToken.None);
 
     /// <summary>Says that somebody asks for the end and waits for it. At once, also while an end waits for readers.</summary>
     internal void Hurry() => _isHurried = true;
@@ -124,11 +158,17 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.Reset() => Raise(new MachineAction.Reset(ResetCause.Guest));
 
-    void IHardwareEvents.Panic(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
+    void IHardwareEvents.Panic(string message)
+    {
+        Events.Tell(new MachineEvent.GuestPanicked(message));
+        Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
+    }
 
     void IHardwareEvents.Fail(string message) => Raise(new MachineAction.End(new MachineResult(MachineEnd.Failed, Message: message)));
 
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
+
+    void IHardwareEvents.DiskFull(string path, bool full) => Events.Tell(full ? new MachineEvent.DiskFull(path) : new MachineEvent.DiskGoesOn(path));
 
     void IHardwareEvents.WaitForHost(bool waits) => _ = Enqueue(async () =>
     {
@@ -156,7 +196,17 @@ internal sealed class MachineLife : IHardwareEvents
     private async Task CarryOutAskedAsync()
     {
         while (_asked.TryDequeue(out var action))
-            if (action.IsLegalIn(_state)) await CarryOutAsync(action).ConfigureAwait(false);
+        {
+            if (!action.IsLegalIn(_state)) continue;
+            try
+            {
+                await CarryOutAsync(action).ConfigureAwait(false);
+            }
+            catch (Exception) when (_state == MachineState.Ended)
+            {
+                // Nobody waits for it, and the machine's result says why it ended.
+            }
+        }
     }
 
     private void VcpuExited(VcpuThread thread, VcpuExit exit, string? failure)
@@ -176,23 +226,33 @@ internal sealed class MachineLife : IHardwareEvents
         }
     }
 
-    private Task Enqueue(Func<Task> run)
+    private Task Enqueue(Func<Task> run) => EnqueueAsync(async () =>
     {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (!_queue.Writer.TryWrite(new Work(run, done))) done.SetException(new ObjectDisposedException("Machine"));
+        await run().ConfigureAwait(false);
+        return null;
+    }, CancellationToken.None);
+
+    private Task<object?> EnqueueAsync(Func<Task<object?>> run, CancellationToken cancellationToken)
+    {
+        var done = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (!_queue.Writer.TryWrite(new Work(run, done, cancellationToken))) done.SetException(new ObjectDisposedException("Machine"));
         // An action that nobody waits for may fail; its failure is not an unobserved one.
         _ = done.Task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-        return done.Task;
+        return cancellationToken.CanBeCanceled ? done.Task.WaitAsync(cancellationToken) : done.Task;
     }
 
     private async Task LoopAsync()
     {
         await foreach (var work in _queue.Reader.ReadAllAsync().ConfigureAwait(false))
         {
+            if (work.Cancelled.IsCancellationRequested)
+            {
+                work.Done.SetCanceled(work.Cancelled);
+                continue;
+            }
             try
             {
-                await work.Run().ConfigureAwait(false);
-                work.Done.SetResult();
+                work.Done.SetResult(await work.Run().ConfigureAwait(false));
             }
             catch (Exception e)
             {
@@ -201,51 +261,83 @@ internal sealed class MachineLife : IHardwareEvents
         }
     }
 
-    private async Task CarryOutAsync(MachineAction action)
+    private void Require(MachineAction action)
     {
         if (!action.IsLegalIn(_state) || (action is MachineAction.Pause && Holds.HasFlag(Holds.User))) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be {action.Verb}");
-        if (action is MachineAction.Save save)
+    }
+
+    // Whatever comes of it, the machine is brought to what its holds ask for afterwards. Where that fails it is half-way between two
+    // states, and ends, as it does where the action itself leaves it there.
+    private async Task<object?> CarryOutAsync(MachineAction action)
+    {
+        Require(action);
+        object? answer = null;
+        ExceptionDispatchInfo? failure = null;
+        try
         {
-            await SaveAsync(save.Folder).ConfigureAwait(false);
-            return;
+            answer = await PerformAsync(action).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = ExceptionDispatchInfo.Capture(e is IOException ? new MachineException(e is HostException ? MachineError.Host : MachineError.File, e.Message, e) : e);
+        }
+        if (_state == MachineState.Ended)
+        {
+            failure?.Throw();
+            return answer;
         }
         try
         {
-            switch (action)
-            {
-                case MachineAction.Start:
-                    Start();
-                    break;
-                case MachineAction.Pause:
-                    Hold(Holds.User);
-                    break;
-                case MachineAction.Resume:
-                    // Whoever lets it go on knows of a full disk; it holds the machine again where that has not changed.
-                    Release(Holds.User | Holds.HostFull);
-                    break;
-                case MachineAction.Reset reset:
-                    await ResetAsync(reset.Cause).ConfigureAwait(false);
-                    break;
-                case MachineAction.PowerButton button:
-                    var listens = _hardware!.PressPowerButton();
-                    button.Pressed?.Invoke(listens);
-                    break;
-                case MachineAction.End end:
-                    await EndAsync(end.Result).ConfigureAwait(false);
-                    break;
-            }
-            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
+            if (action.Failure == FailurePolicy.EndMachine) failure?.Throw();
+            await ApplyAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (_state != MachineState.Ended)
         {
             var message = e is MachineException or IOException ? e.Message : $"an internal error stopped the machine ({e.GetType().Name}: {e.Message})";
             await EndAsync(new MachineResult(MachineEnd.Failed, Message: message)).ConfigureAwait(false);
+            throw;
         }
+        failure?.Throw();
+        return answer;
     }
 
-    // What fails here is the caller's affair, and the machine goes on.
-    private async Task SaveAsync(string folder)
+    private async Task<object?> PerformAsync(MachineAction action)
     {
+        switch (action)
+        {
+            case MachineAction.Start:
+                Start();
+                break;
+            case MachineAction.Pause:
+                Hold(Holds.User);
+                break;
+            case MachineAction.Resume:
+                // Whoever lets it go on knows of a full disk; it holds the machine again where that has not changed.
+                Release(Holds.User | Holds.HostFull);
+                break;
+            case MachineAction.Reset reset:
+                await ResetAsync(reset.Cause).ConfigureAwait(false);
+                break;
+            case MachineAction.Save save:
+                return await SaveAsync(save.Folder).ConfigureAwait(false);
+            case MachineAction.PowerButton:
+                var listens = _hardware!.PressPowerButton();
+                Events.Tell(new MachineEvent.PowerButtonPressed(listens));
+                return listens;
+            case MachineAction.Inspect inspect:
+                return await InspectAsync(inspect.Path).ConfigureAwait(false);
+            case MachineAction.ResizeBalloon resize:
+                return _hardware!.ResizeBalloon(resize.Bytes);
+            case MachineAction.End end:
+                await EndAsync(end.Result).ConfigureAwait(false);
+                break;
+        }
+        return null;
+    }
+
+    private async Task<MachineSaved> SaveAsync(string folder)
+    {
+        var begin = Stopwatch.GetTimestamp();
         Hold(Holds.Saving);
         try
         {
@@ -256,8 +348,34 @@ internal sealed class MachineLife : IHardwareEvents
         finally
         {
             Release(Holds.Saving);
-            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
         }
+        var saved = new MachineSaved(folder, Stopwatch.GetElapsedTime(begin));
+        Events.Tell(new MachineEvent.Saved(saved));
+        return saved;
+    }
+
+    // vCPUs stand for as long as it takes to read their registers, and time goes on; what else there is to see is looked at while they run.
+    private async Task<InspectNode> InspectAsync(string path)
+    {
+        var look = _hardware!.Inspect(path);
+        if (look.NeedsParked)
+        {
+            await ParkAsync().ConfigureAwait(false);
+            look.LookParked();
+            await ApplyAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be looked at");
+        }
+        look.Look();
+        if (path.Trim('/').Length == 0) SayLife(look.Root);
+        return look.Root.Find(path) ?? throw new MachineException(MachineError.Definition, $"the machine has no part {path}; without a name every part is told");
+    }
+
+    private void SayLife(InspectNode root)
+    {
+        var life = root.Below("life", "what the machine is doing");
+        life.Say("state", Text(_state));
+        if (Holds != Holds.None) life.Say("holds", Holds);
+        life.Say("resets", Interlocked.Read(ref _resets));
     }
 
     private void Start()
@@ -274,6 +392,7 @@ internal sealed class MachineLife : IHardwareEvents
         _hardware.Start();
         Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
         _state = MachineState.Running;
+        Events.Tell(new MachineEvent.Started());
     }
 
     private async Task ResetAsync(ResetCause cause)
@@ -289,6 +408,7 @@ internal sealed class MachineLife : IHardwareEvents
         await ParkAsync().ConfigureAwait(false);
         _hardware!.Reset();
         Interlocked.Increment(ref _resets);
+        Events.Tell(new MachineEvent.WasReset(cause));
     }
 
     private async Task EndAsync(MachineResult result)
@@ -300,13 +420,14 @@ internal sealed class MachineLife : IHardwareEvents
             using (hardware)
             {
                 hardware.Conclude();
-                lock (_statisticsGate) _lastStatistics = hardware.Statistics;
+                lock (_countersGate) _lastCounters = hardware.Counters;
             }
         }
         finally
         {
             _state = MachineState.Ended;
             _result.TrySetResult(result);
+            Events.Tell(new MachineEvent.Ended(result));
         }
     }
 
@@ -329,6 +450,7 @@ internal sealed class MachineLife : IHardwareEvents
             await CarryOutAskedAsync().ConfigureAwait(false);
             if (_state == MachineState.Ended) return;
         }
+        TellHolds(holds);
         if (_state != MachineState.Created) _state = (holds & ~(Holds.Debugger | Holds.Saving)) == Holds.None ? MachineState.Running : MachineState.Paused;
         var clock = run && _debuggerLets is not { Clock: false };
         if (!clock) SetClock(false);
@@ -338,6 +460,13 @@ internal sealed class MachineLife : IHardwareEvents
         foreach (var thread in _threads)
             if (_debuggerLets is not { } lets || lets.Vcpus.Contains(thread.Vcpu.Index)) thread.Release();
         if (!_asked.IsEmpty) HoldVcpus();
+    }
+
+    private void TellHolds(Holds holds)
+    {
+        if (_state == MachineState.Created || holds == _toldHolds) return;
+        _toldHolds = holds;
+        Events.Tell(holds == Holds.None ? new MachineEvent.Resumed() : new MachineEvent.Paused(holds));
     }
 
     private void SetClock(bool runs)

@@ -51,11 +51,11 @@ internal sealed class MicroBoard : IBoard
             units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
             var resetControl = units.Add("chipset/reset control", new ResetControl(events.Reset));
             units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl)).MapPorts(ports);
-            new PostCodePort().MapPorts(ports);
-            new PvPanic(told =>
+            units.AddAside("chipset/post code", new PostCodePort()).MapPorts(ports);
+            units.AddAside("chipset/panic", new PvPanic(told =>
             {
                 if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
-            }).MapPorts(ports);
+            })).MapPorts(ports);
             AddDebugExit();
         }
 
@@ -78,7 +78,7 @@ internal sealed class MicroBoard : IBoard
             if (_context.DebugExitPort is not { } port) return;
             try
             {
-                new DebugExit(_context.Events.DebugExit).MapPorts(_context.Ports, port);
+                _context.Units.AddAside("chipset/debug exit", new DebugExit(_context.Events.DebugExit)).MapPorts(_context.Ports, port);
             }
             catch (ArgumentException e)
             {

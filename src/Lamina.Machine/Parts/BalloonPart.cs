@@ -17,8 +17,5 @@ internal sealed class BalloonPart(BalloonDevice balloon) : IPart
     internal IMemoryBalloon? Balloon => _device;
 
     /// <inheritdoc/>
-    public IEnumerable<KeyValuePair<string, long>> Counters => _device is { } device ? [new("balloon bytes given back", device.Returned)] : [];
-
-    /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context) => _device = new VirtioBalloon(context.Memory);
 }

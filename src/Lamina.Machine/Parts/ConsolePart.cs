@@ -1,6 +1,7 @@
 // A virtio console, connected to what its definition names.
 using Lamina.Backends.Work;
 using Lamina.Consoles;
+using Lamina.Control;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Console;
 using Lamina.Life;
@@ -26,10 +27,7 @@ internal sealed class ConsolePart : IPart
     private long Lost => Channel.Lost + (_device?.Lost ?? 0);
 
     /// <inheritdoc/>
-    public IEnumerable<KeyValuePair<string, long>> Counters => [new("console bytes dropped", Lost)];
-
-    /// <inheritdoc/>
-    public void Conclude(Action<string> report) => ConsoleLoss.Tell("virtio console", Lost, report);
+    public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.ReportsOf($"devices/{Name}"));
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)

@@ -15,24 +15,14 @@ internal sealed class DiskPart : IPart
     private const int Requests = 16;
 
     private readonly DiskDevice _definition;
-    private readonly int _index;
     private readonly IBlockBackend _backend;
     private VirtioBlock? _device;
 
     internal DiskPart(DiskDevice disk, int index, OpenContext context) =>
-        (_definition, _index, _backend) = (disk, index, context.Units.AddAside($"backends/disk {index}", DiskBackends.Open(disk, context.Hooks.Report)));
+        (_definition, _backend) = (disk, context.Units.AddAside($"backends/disk {index}", DiskBackends.Open(disk, context.Log.ReportsOf($"devices/{disk.Name}"))));
 
     /// <inheritdoc/>
     public string Name => _definition.Name;
-
-    /// <inheritdoc/>
-    public IEnumerable<KeyValuePair<string, long>> Counters => _device is not { } device ? [] :
-    [
-        new($"disk {_index} bytes read", device.BytesRead),
-        new($"disk {_index} bytes written", device.BytesWritten),
-        new($"disk {_index} requests", device.Requests),
-        new($"disk {_index} requests failed", device.Failures),
-    ];
 
     /// <summary>Refuses images that a machine would share with itself.</summary>
     internal static void Check(MachineDefinition machine) => DiskBackends.Check([.. machine.DevicesOf<DiskDevice>()]);
@@ -41,7 +31,7 @@ internal sealed class DiskPart : IPart
     public IVirtioDevice CreateDevice(PartContext context)
     {
         var (full, fail) = (context.Full, (Action<string>)context.Events.Fail);
-        return _device = context.Units.AddAside($"disks/{_index}", new VirtioBlock(_backend, new VirtioBlockOptions
+        return _device = new VirtioBlock(_backend, new VirtioBlockOptions
         {
             Serial = _definition.Serial,
             Queues = _definition.Queues ?? Math.Min(context.Definition.Cpus, VirtioBlockOptions.MostQueues),
@@ -50,7 +40,7 @@ internal sealed class DiskPart : IPart
             Parallel = Requests,
             WritesWait = _definition.Direct,
             WaitsForSpace = _definition.OnFull == FullMode.Pause ? waits => full.Change(_definition.Path, waits, Guard.Around("full disks", () => _device!.Retry(), fail)) : null,
-            Report = context.Hooks.Report,
-        }, context.Workers));
+            Report = context.Log.ReportsOf($"devices/{Name}"),
+        }, context.Workers);
     }
 }

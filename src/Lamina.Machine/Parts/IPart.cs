@@ -13,19 +13,20 @@ namespace Lamina.Parts;
 /// <summary>What a part finds when the host's side of it is opened, before there is any hardware.</summary>
 /// <param name="Definition">The whole definition, in which each device has a name.</param>
 /// <param name="Hooks">What the program connects the machine with.</param>
+/// <param name="Log">Takes what the user must be told.</param>
 /// <param name="Units">Get what is opened; it is given up after the devices.</param>
 /// <param name="Calls">Whom channels and sockets tell of what happens to them.</param>
-internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, ConsoleCalls Calls);
+internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, UnitTree Units, ConsoleCalls Calls);
 
 /// <summary>What a part finds when its device is made.</summary>
 /// <param name="Definition">The whole definition.</param>
-/// <param name="Hooks">What the program connects the machine with.</param>
+/// <param name="Log">Takes what the user must be told.</param>
 /// <param name="Units">Get what the device needs beside the board's place for it.</param>
 /// <param name="Memory">Guest memory.</param>
 /// <param name="Workers">Makes threads that work for devices.</param>
 /// <param name="Full">Watches over disks that wait for space.</param>
 /// <param name="Events">Who is told what the machine cannot go on for.</param>
-internal sealed record PartContext(MachineDefinition Definition, MachineHooks Hooks, UnitTree Units, GuestMemory Memory, IWorkerFactory Workers, FullDisks Full, IHardwareEvents Events);
+internal sealed record PartContext(MachineDefinition Definition, MachineLog Log, UnitTree Units, GuestMemory Memory, IWorkerFactory Workers, FullDisks Full, IHardwareEvents Events);
 
 /// <summary>A device and what it is connected to, which is open.</summary>
 internal interface IPart
@@ -42,10 +43,7 @@ internal interface IPart
     }
 
     /// <summary>The machine is gone, and all of the part with it: says what its user has to know.</summary>
-    void Conclude(Action<string> report)
+    void Conclude(MachineLog log)
     {
     }
-
-    /// <summary>Its counters by name, for --stats.</summary>
-    IEnumerable<KeyValuePair<string, long>> Counters => [];
 }

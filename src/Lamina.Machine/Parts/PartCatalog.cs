@@ -11,7 +11,7 @@ internal static class PartCatalog
         Kind<RngDevice>((rng, _, _) => new RngPart(rng)),
         Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context)),
         Kind<DiskDevice>((disk, index, context) => new DiskPart(disk, index, context), DiskPart.Check),
-        Kind<ShareDevice>((share, index, context) => new SharePart(share, index, context), SharePart.Check),
+        Kind<ShareDevice>((share, _, context) => new SharePart(share, context), SharePart.Check),
         Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context)),
         Kind<BalloonDevice>((balloon, _, _) => new BalloonPart(balloon)),
         Kind<VsockDevice>((sockets, _, context) => new VsockPart(sockets, context)),

@@ -82,7 +82,7 @@ public sealed class HostileGuestTests
         var result = await machine.RunAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(MachineEnd.TimedOut, result.End);
-        Assert.True(machine.Statistics["resets"] > 3);
+        Assert.True(machine.Count("machine_resets") > 3);
     }
 
     public static TheoryData<string, byte[]> Endless => new()
@@ -116,7 +116,7 @@ public sealed class HostileGuestTests
         Assert.False(run.IsCompleted, $"{what} ended: {(run.IsCompleted ? await run : null)}");
 
         var stopping = TimeProvider.System.GetTimestamp();
-        await machine.StopAsync();
+        await machine.StopAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
         Assert.InRange(TimeProvider.System.GetElapsedTime(stopping).TotalSeconds, 0, 10);
@@ -243,7 +243,7 @@ public sealed class HostileGuestTests
 
         Assert.Equal([MachineEnd.DebugExit, MachineEnd.TripleFault, MachineEnd.DebugExit, MachineEnd.TripleFault], others.Select(result => result.End));
         Assert.Equal(MachineState.Running, endless.State);
-        await endless.StopAsync();
+        await endless.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(MachineEnd.Stopped, (await run).End);
     }
 }

@@ -69,11 +69,11 @@ public sealed class DiskTests : IDisposable
             Assert.Equal("same\n", await guest.DoAsync("for i in 0 4 8 12; do dd if=/dev/vda of=/tmp/part$i bs=4k skip=$((i*256)) count=1024 iflag=direct 2>/dev/null & done; wait; cat /tmp/part0 /tmp/part4 /tmp/part8 /tmp/part12 | cmp - /tmp/data && echo same"));
             const string Busy = "for i in 1 2 3 4; do (while true; do dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null; dd if=/dev/zero of=/dev/vda bs=4k count=64 seek=$((i*64)) oflag=direct 2>/dev/null; done) & done";
             await guest.DoAsync(Busy);
-            await guest.Machine.ResetAsync();
+            await guest.Machine.ResetAsync(TestContext.Current.CancellationToken);
             await guest.WaitAsync("ends it.");
             await guest.WaitForPromptAsync();
             await guest.DoAsync(Busy);
-            await guest.Machine.StopAsync();
+            await guest.Machine.StopAsync(TestContext.Current.CancellationToken);
             Assert.Equal(MachineEnd.Stopped, (await guest.EndAsync()).End);
         }
     }
@@ -107,7 +107,7 @@ public sealed class DiskTests : IDisposable
         var full = new FileInfo(disk.Path).Length;
         Assert.True(full > 12 << 20, $"the image has only {full} bytes");
 
-        await guest.Machine.ResetAsync();
+        await guest.Machine.ResetAsync(TestContext.Current.CancellationToken);
         // The prompt of before stands unread.
         await guest.WaitAsync("ends it.");
         await guest.WaitForPromptAsync();

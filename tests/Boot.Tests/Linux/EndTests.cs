@@ -26,7 +26,7 @@ public sealed class EndTests
 
         await guest.TypeAsync("poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
-        Assert.Equal(1, guest.Machine.Statistics["resets"]);
+        Assert.Equal(1, guest.Machine.Count("machine_resets"));
     }
 
     [Theory]
@@ -58,7 +58,7 @@ public sealed class EndTests
         await guest.DoAsync("until pidof acpid; do sleep 0.1; done");
         var asked = false;
 
-        await guest.Machine.ShutDownAsync(() => asked = true);
+        await guest.Machine.ShutDownAsync(() => asked = true, TestContext.Current.CancellationToken);
 
         Assert.Equal((true, MachineEnd.PoweredOff), (asked, (await guest.EndAsync()).End));
     }
@@ -84,7 +84,7 @@ public sealed class EndTests
         await first.DoAsync("echo first > /tmp/which");
         await second.DoAsync("test ! -e /tmp/which");
 
-        await first.Machine.StopAsync();
+        await first.Machine.StopAsync(TestContext.Current.CancellationToken);
         Assert.Equal(MachineEnd.Stopped, (await first.EndAsync()).End);
         Assert.Equal("still here\n", await second.DoAsync("echo still here"));
     }

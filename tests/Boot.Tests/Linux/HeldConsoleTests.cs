@@ -27,8 +27,8 @@ public sealed class HeldConsoleTests
         channel.Close(after: 10_000);
         await channel.Console.WriteAsync("seq 1 30000; echo e'n'd\n", Token);
         await channel.Refused.WaitAsync(Patience, Token);
-        await machine.PauseAsync();
-        await machine.ResumeAsync();
+        await machine.PauseAsync(Token);
+        await machine.ResumeAsync(Token);
         channel.Open();
         Assert.Contains(Lines, await SeeAsync(channel, "end\r\n"), StringComparison.Ordinal);
         await SeeAsync(channel, "~ # ");
@@ -36,7 +36,7 @@ public sealed class HeldConsoleTests
         channel.Close();
         await channel.Console.WriteAsync("seq 1 30000\n", Token);
         await channel.Refused.WaitAsync(Patience, Token);
-        await machine.ResetAsync();
+        await machine.ResetAsync(Token);
         channel.Open();
         await SeeAsync(channel, "~ # ");
 
@@ -44,7 +44,7 @@ public sealed class HeldConsoleTests
         channel.Close();
         await channel.Console.WriteAsync("seq 1 30000\n", Token);
         await channel.Refused.WaitAsync(Patience, Token);
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         Assert.Equal(MachineEnd.Stopped, (await run.WaitAsync(Patience, Token)).End);
     }
 
@@ -59,8 +59,8 @@ public sealed class HeldConsoleTests
         await guest.TypeAsync("(seq 1 30000; echo e'n'd) >/dev/hvc0");
         await channel.Refused.WaitAsync(Patience, Token);
         // Linux waits for this console with its interrupts off, so nothing else can be asked of it now.
-        await guest.Machine.PauseAsync();
-        await guest.Machine.ResumeAsync();
+        await guest.Machine.PauseAsync(Token);
+        await guest.Machine.ResumeAsync(Token);
         channel.Open();
 
         Assert.Contains(Lines, await SeeAsync(channel, "end\r\n"), StringComparison.Ordinal);

@@ -73,12 +73,12 @@ public sealed class StillLinksTests : IDisposable
         for (var pause = 1; pause <= pauses; pause++)
         {
             await flow.ReachAsync(flow.Position + random.Next(1, 20_000));
-            await guest.Machine.PauseAsync();
+            await guest.Machine.PauseAsync(Cancellation);
             memory.Keep();
             await flow.PokeAsync();
             memory.AssertIsKept($"pause {pause}");
             memory.AssertIsKept($"pause {pause}, later");
-            await guest.Machine.ResumeAsync();
+            await guest.Machine.ResumeAsync(Cancellation);
             await flow.CatchUpAsync();
         }
         await flow.FinishAsync();

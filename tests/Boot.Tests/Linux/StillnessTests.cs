@@ -56,7 +56,7 @@ public sealed class StillnessTests : IDisposable
             var flow = _echoes[random.Next(_echoes.Count)];
             await flow.ReachAsync(flow.Position + random.Next(1, 20_000));
             machine.Balloon.Target = (ulong)random.Next(3) * 8 * MiB;
-            await machine.PauseAsync();
+            await machine.PauseAsync(TestContext.Current.CancellationToken);
             memory.Keep();
             var files = Files();
 
@@ -69,7 +69,7 @@ public sealed class StillnessTests : IDisposable
             Assert.Equal(files, Files());
             memory.AssertIsKept($"pause {pause}, later");
             Assert.Equal(MachineState.Paused, machine.State);
-            await machine.ResumeAsync();
+            await machine.ResumeAsync(TestContext.Current.CancellationToken);
 
             await Task.WhenAll(flows.Select(f => f.CatchUpAsync()));
             if (pause % 8 != 0) continue;

@@ -212,11 +212,11 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 
         var before = double.Parse(await guest.DoAsync(uptime), CultureInfo.InvariantCulture);
         var started = TimeProvider.System.GetTimestamp();
-        await guest.Machine.PauseAsync();
+        await guest.Machine.PauseAsync(TestContext.Current.CancellationToken);
         var pausing = TimeProvider.System.GetTimestamp();
         await Task.Delay(700, TestContext.Current.CancellationToken);
         var paused = TimeProvider.System.GetElapsedTime(pausing).TotalSeconds;
-        await guest.Machine.ResumeAsync();
+        await guest.Machine.ResumeAsync(TestContext.Current.CancellationToken);
         var after = double.Parse(await guest.DoAsync(uptime), CultureInfo.InvariantCulture);
         var all = TimeProvider.System.GetElapsedTime(started).TotalSeconds;
 

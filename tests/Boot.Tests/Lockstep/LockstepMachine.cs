@@ -5,6 +5,7 @@
 using Lamina.Boot;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
@@ -85,7 +86,16 @@ internal sealed class LockstepMachine : IDisposable
     public ScriptedConsole Console { get; }
 
     /// <summary>The engine's counters.</summary>
-    public IReadOnlyDictionary<string, long> Statistics => _engine.Statistics;
+    public IReadOnlyList<Counter> Counters
+    {
+        get
+        {
+            var counters = new CounterList();
+            _engine.Count(counters);
+            _vcpu.Count(counters);
+            return counters.All;
+        }
+    }
 
     /// <summary>The vCPU's state at the last stop.</summary>
     public VcpuState State { get; } = new();

@@ -2,6 +2,7 @@
 // must be the same, and so must the whole architectural states; at intervals, and at the end, the memories too.
 using System.Globalization;
 using System.Text;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 
 namespace Lamina.Tests.Boot.Lockstep;
@@ -11,8 +12,8 @@ namespace Lamina.Tests.Boot.Lockstep;
 /// <param name="End">How the guest ended its machine, or null where the run was cut.</param>
 /// <param name="Output">What it printed.</param>
 /// <param name="Divergence">The first difference, or null.</param>
-/// <param name="Statistics">Counters of the second machine's engine.</param>
-internal sealed record LockstepResult(long Stops, string? End, string Output, string? Divergence, IReadOnlyDictionary<string, long> Statistics);
+/// <param name="Counters">Counters of the second machine's engine.</param>
+internal sealed record LockstepResult(long Stops, string? End, string Output, string? Divergence, IReadOnlyList<Counter> Counters);
 
 /// <summary>Runs two machines side by side.</summary>
 internal static class LockstepRun
@@ -54,8 +55,8 @@ internal static class LockstepRun
             difference += StateDifference.Of(plain.State, optimised.State);
             var ends = plain.End != null || optimised.End != null || stop >= mostStops;
             if (difference.Length != 0 || ends || stop % MemoryInterval == 0) difference += StateDifference.Of(plain.Memory, optimised.Memory);
-            if (difference.Length != 0) return new LockstepResult(stop, plain.End, plain.Console.Output, Report(plain, optimised, stop, rip, difference, last), optimised.Statistics);
-            if (ends) return new LockstepResult(stop, plain.End, plain.Console.Output, null, optimised.Statistics);
+            if (difference.Length != 0) return new LockstepResult(stop, plain.End, plain.Console.Output, Report(plain, optimised, stop, rip, difference, last), optimised.Counters);
+            if (ends) return new LockstepResult(stop, plain.End, plain.Console.Output, null, optimised.Counters);
             rip = plain.State.Rip;
         }
     }

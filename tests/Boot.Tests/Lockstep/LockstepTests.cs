@@ -1,4 +1,5 @@
 // A whole boot on the plain and on the optimised settings of the translator, which must not differ anywhere.
+using Lamina.Core.Inspection;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Tests.Boot.Support;
 using Xunit;
@@ -24,10 +25,10 @@ public sealed class LockstepTests(ITestOutputHelper output)
             var first = await Compare("precise", new TranslatorSettings { Precise = true }, archived);
             var second = await Compare("default", Optimised, archived, DropInterval);
 
-            Assert.Equal(0, first["drops of all translations"]);
-            Assert.Equal(0, first["pages from the archive"]);
-            Assert.InRange(second["drops of all translations"], 5, long.MaxValue);
-            Assert.InRange(second["pages from the archive"], 100, long.MaxValue);
+            Assert.Equal(0, first.Count("translator_drops"));
+            Assert.Equal(0, first.Count("archive_adopted_pages"));
+            Assert.InRange(second.Count("translator_drops"), 5, long.MaxValue);
+            Assert.InRange(second.Count("archive_adopted_pages"), 100, long.MaxValue);
         }
         finally
         {
@@ -66,13 +67,13 @@ public sealed class LockstepTests(ITestOutputHelper output)
         Assert.Contains(difference, other.Divergence, StringComparison.Ordinal);
     }
 
-    private async Task<IReadOnlyDictionary<string, long>> Compare(string name, TranslatorSettings plain, TranslatorSettings optimised, int dropInterval = 0)
+    private async Task<IReadOnlyList<Counter>> Compare(string name, TranslatorSettings plain, TranslatorSettings optimised, int dropInterval = 0)
     {
         var result = LockstepRun.Run(await SpecAsync(name, plain), await SpecAsync("optimised", optimised) with { DropInterval = dropInterval });
         output.WriteLine($"{result.Stops} stops, end: {result.End}\n{result.Output}");
         Assert.True(result.Divergence == null, result.Divergence);
         Assert.Equal("powered off", result.End);
-        return result.Statistics;
+        return result.Counters;
     }
 
     private static async Task<LockstepSpec> SpecAsync(string name, TranslatorSettings settings)

@@ -40,15 +40,15 @@ public sealed class ManyCpusTests
         {
             using var patience = new CancellationTokenSource(Patience);
             await machine.Serial.ReadUntilAsync("up", patience.Token);
-            await machine.PauseAsync().WaitAsync(Patience, TestContext.Current.CancellationToken);
-            await machine.ResumeAsync().WaitAsync(Patience, TestContext.Current.CancellationToken);
-            await machine.ResetAsync().WaitAsync(Patience, TestContext.Current.CancellationToken);
+            await machine.PauseAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+            await machine.ResumeAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+            await machine.ResetAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
         }
 
-        await machine.StopAsync().WaitAsync(Patience, TestContext.Current.CancellationToken);
+        await machine.StopAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
-        Assert.Equal(3, machine.Statistics["resets"]);
+        Assert.Equal(3, machine.Count("machine_resets"));
     }
 
     [Theory]

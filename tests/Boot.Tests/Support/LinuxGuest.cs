@@ -106,7 +106,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
     /// <summary>Returns when the guest has done so many more requests of its disks.</summary>
     internal async Task AdvanceAsync(long requests)
     {
-        long Done() => Machine.Statistics.Where(counter => counter.Key.StartsWith("disk ", StringComparison.Ordinal) && counter.Key.EndsWith(" requests", StringComparison.Ordinal)).Sum(counter => counter.Value);
+        long Done() => Machine.Count("disk_requests");
         var until = Done() + requests;
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(1));
         using var patience = new CancellationTokenSource(Patience);

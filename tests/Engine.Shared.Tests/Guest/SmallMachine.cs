@@ -3,6 +3,7 @@
 using Lamina.Backends.Time;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
@@ -58,6 +59,19 @@ internal sealed class SmallMachine : IDisposable
     internal IVcpu Vcpu => Vcpus[0];
 
     internal IEngineMachine Machine => _machine;
+
+    /// <summary>What the engine and its vCPUs count by a name, in all.</summary>
+    /// <param name="name">The counter's name.</param>
+    /// <param name="of">Which of several of that name; null for all.</param>
+    internal long Count(string name, string? of = null)
+    {
+        var counters = new CounterList();
+        _machine.Count(counters);
+        foreach (var vcpu in Vcpus) vcpu.Count(counters);
+        var found = counters.All.Where(counter => counter.Name == name && (of is null || counter.Of == of)).ToArray();
+        Assert.NotEmpty(found);
+        return found.Sum(counter => counter.Value);
+    }
 
     internal InterruptControllers Controllers { get; }
 

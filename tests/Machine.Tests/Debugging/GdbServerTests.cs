@@ -277,7 +277,7 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("OK", await session.Gdb.AskAsync("qRcmd," + Convert.ToHexStringLower("reset"u8)));
 
         Assert.Equal(Entry, await session.RipAsync());
-        Assert.Equal(1, session.Machine.Statistics["resets"]);
+        Assert.Equal(1, session.Machine.Count("machine_resets"));
     }
 
     [Fact]
@@ -286,7 +286,7 @@ public sealed class GdbServerTests : IDisposable
         var machine = Create(Spec(_folder) with { GdbPort = 0 }, Forever);
         var run = machine.RunAsync(Token);
 
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
         await machine.DisposeAsync();

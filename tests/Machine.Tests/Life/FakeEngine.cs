@@ -1,6 +1,7 @@
 // An engine without a CPU: each vCPU runs a script of the test, step by step, on the machine's own vCPU thread, with the
 // same promises about kicks, halts and states as a real one.
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 
 namespace Lamina.Tests.Machines.Life;
 
@@ -41,7 +42,11 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
     /// <summary>Nothing can be kept.</summary>
     internal bool FailsToConclude { get; set; }
 
-    public IReadOnlyDictionary<string, long> Statistics => new Dictionary<string, long> { ["fake.steps"] = Vcpus.Sum(v => v.Steps), ["fake.kept"] = _kept };
+    public void Count(CounterList counters)
+    {
+        counters.Total("fake_steps", Vcpus.Sum(v => v.Steps), "steps");
+        counters.Total("fake_kept", _kept, "steps that were kept");
+    }
 
     public string CpuModel => "x86-64-v1";
 
@@ -174,6 +179,8 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     }
 
     public void Dispose() => IsDisposed = true;
+
+    public void Count(CounterList counters) => counters.Total("vcpu_steps", Steps, "steps");
 
     private VcpuExit RunSteps()
     {

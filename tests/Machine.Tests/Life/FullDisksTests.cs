@@ -71,16 +71,16 @@ public sealed class FullDisksTests : IDisposable
         var life = new MachineLife(noReboot: false, trace: null);
         life.Own(new NoHardware());
         IHardwareEvents events = life;
-        await life.DoAsync(new MachineAction.Start());
+        await life.DoAsync(new MachineAction.Start(), TestContext.Current.CancellationToken);
 
         Assert.Equal(MachineState.Paused, await AfterAsync(true));
         Assert.Equal(MachineState.Paused, await AfterAsync(true));
         Assert.Equal(MachineState.Running, await AfterAsync(false));
-        await life.DoAsync(new MachineAction.Pause());
+        await life.DoAsync(new MachineAction.Pause(), TestContext.Current.CancellationToken);
         Assert.Equal(MachineState.Paused, await AfterAsync(false));
         Assert.Equal(MachineState.Paused, await AfterAsync(true));
         Assert.Equal(MachineState.Paused, await AfterAsync(false));
-        await life.DoAsync(new MachineAction.Resume());
+        await life.DoAsync(new MachineAction.Resume(), TestContext.Current.CancellationToken);
         Assert.Equal(MachineState.Running, await AfterAsync(false));
         await life.DisposeAsync();
 

@@ -43,7 +43,7 @@ public sealed class HoldTests : IAsyncDisposable
     [Fact]
     public async Task A_pause_right_after_the_start_and_a_second_one_which_is_refused()
     {
-        var start = _life.DoAsync(new MachineAction.Start());
+        var start = _life.DoAsync(new MachineAction.Start(), Token);
         await PauseAsync();
         await start;
 
@@ -146,9 +146,9 @@ public sealed class HoldTests : IAsyncDisposable
         await PauseAsync();
         _hardware.Asked.Clear();
 
-        await _life.DoAsync(new MachineAction.Reset(ResetCause.User));
+        await _life.DoAsync(new MachineAction.Reset(ResetCause.User), Token);
         Assert.Equal(IsStill, Now);
-        await _life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)));
+        await _life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)), Token);
 
         Assert.Equal(["reset", "conclude", "dispose"], _hardware.Asked);
     }
@@ -189,8 +189,8 @@ public sealed class HoldTests : IAsyncDisposable
 
         await pause!;
 
-        Assert.Equal((MachineState.Paused, 1L), (machine.State, machine.Statistics["resets"]));
-        await machine.StopAsync();
+        Assert.Equal((MachineState.Paused, 1L), (machine.State, machine.Count("machine_resets")));
+        await machine.StopAsync(Token);
         await run;
     }
 
@@ -261,7 +261,7 @@ public sealed class HoldTests : IAsyncDisposable
     {
         Assert.Equal("a machine that is not started cannot be saved", (await Assert.ThrowsAsync<MachineException>(SaveAsync)).Message);
         await StartAsync();
-        await _life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)));
+        await _life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)), Token);
         Assert.Equal("a machine that is ended cannot be saved", (await Assert.ThrowsAsync<MachineException>(SaveAsync)).Message);
     }
 
@@ -273,10 +273,10 @@ public sealed class HoldTests : IAsyncDisposable
         var hardware = new NoHardware();
         life.Own(hardware);
 
-        await life.DoAsync(new MachineAction.Start());
+        await life.DoAsync(new MachineAction.Start(), Token);
 
         Assert.Equal(["pause", "load", "start", "resume", "clock runs"], hardware.Asked);
-        await life.DoAsync(new MachineAction.Reset(ResetCause.User));
+        await life.DoAsync(new MachineAction.Reset(ResetCause.User), Token);
         Assert.Contains("reset", hardware.Asked);
         await life.DisposeAsync();
     }

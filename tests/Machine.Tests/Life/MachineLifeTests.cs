@@ -77,7 +77,7 @@ public sealed class MachineLifeTests : IDisposable
 
         Assert.Equal(MachineEnd.PoweredOff, result.End);
         Assert.Equal([0u, 0x9090_9090, 0u, 0x9090_9090, 0u, 0x9090_9090], found);
-        Assert.Equal(2, machine.Statistics["resets"]);
+        Assert.Equal(2, machine.Count("machine_resets"));
     }
 
     [Fact]
@@ -88,8 +88,8 @@ public sealed class MachineLifeTests : IDisposable
         var result = await machine.RunAsync(Token);
 
         Assert.Equal(MachineEnd.PoweredOff, result.End);
-        Assert.InRange(machine.Statistics["fake.kept"], 1, long.MaxValue);
-        Assert.Equal(machine.Statistics["fake.steps"], machine.Statistics["fake.kept"]);
+        Assert.InRange(machine.Count("fake_kept"), 1, long.MaxValue);
+        Assert.Equal(machine.Count("fake_steps"), machine.Count("fake_kept"));
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class MachineLifeTests : IDisposable
         await using var machine = Create(Spec(_folder), TripleFaultOnce);
 
         Assert.Equal(MachineEnd.PoweredOff, (await machine.RunAsync(Token)).End);
-        Assert.Equal(1, machine.Statistics["resets"]);
+        Assert.Equal(1, machine.Count("machine_resets"));
 
         static IEnumerable<FakeStep> TripleFaultOnce(FakeVcpu vcpu)
         {
@@ -202,10 +202,10 @@ public sealed class MachineLifeTests : IDisposable
         var run = machine.RunAsync(Token);
         await started.Task.WaitAsync(Token);
 
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
     }
 
     [Fact]
@@ -257,14 +257,14 @@ public sealed class MachineLifeTests : IDisposable
         await WaitForAsync(() => machine.State == MachineState.Running);
         var vcpu = engine.Machines[0].Vcpus[0];
 
-        await machine.PauseAsync();
+        await machine.PauseAsync(Token);
         var (steps, clock) = (vcpu.Steps, vcpu.Machine.Clock.NowNanoseconds);
         await Task.Yield();
 
         Assert.Equal((MachineState.Paused, steps, clock), (machine.State, vcpu.Steps, vcpu.Machine.Clock.NowNanoseconds));
-        await machine.ResumeAsync();
+        await machine.ResumeAsync(Token);
         await WaitForAsync(() => vcpu.Steps > steps && vcpu.Machine.Clock.NowNanoseconds > clock);
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         await run;
     }
 
@@ -275,9 +275,9 @@ public sealed class MachineLifeTests : IDisposable
         await using var machine = Create(Spec(_folder), engine);
         _ = machine.RunAsync(Token);
         await WaitForAsync(() => machine.State == MachineState.Running);
-        await machine.PauseAsync();
+        await machine.PauseAsync(Token);
 
-        await machine.ResetAsync();
+        await machine.ResetAsync(Token);
 
         var state = new Core.Engine.VcpuState();
         engine.Machines[0].Vcpus[0].GetState(state);
@@ -289,15 +289,15 @@ public sealed class MachineLifeTests : IDisposable
     {
         await using var machine = Create(Spec(_folder), Forever);
 
-        Assert.Equal("a machine that is not started cannot be paused", (await Assert.ThrowsAsync<MachineException>(machine.PauseAsync)).Message);
-        await Assert.ThrowsAsync<MachineException>(machine.ResumeAsync);
-        await Assert.ThrowsAsync<MachineException>(machine.ResetAsync);
+        Assert.Equal("a machine that is not started cannot be paused", (await Assert.ThrowsAsync<MachineException>(() => machine.PauseAsync(Token))).Message);
+        await Assert.ThrowsAsync<MachineException>(() => machine.ResumeAsync(Token));
+        await Assert.ThrowsAsync<MachineException>(() => machine.ResetAsync(Token));
         var run = machine.RunAsync(Token);
-        await Assert.ThrowsAsync<MachineException>(machine.ResumeAsync);
+        await Assert.ThrowsAsync<MachineException>(() => machine.ResumeAsync(Token));
         await Assert.ThrowsAsync<MachineException>(() => machine.RunAsync(Token));
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         await run;
-        Assert.Equal("a machine that is ended cannot be reset", (await Assert.ThrowsAsync<MachineException>(machine.ResetAsync)).Message);
+        Assert.Equal("a machine that is ended cannot be reset", (await Assert.ThrowsAsync<MachineException>(() => machine.ResetAsync(Token))).Message);
     }
 
     [Fact]
@@ -354,7 +354,7 @@ public sealed class MachineLifeTests : IDisposable
             }
         }, Token)));
 
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         Assert.Equal(MachineEnd.Stopped, (await run).End);
     }
 
@@ -370,7 +370,7 @@ public sealed class MachineLifeTests : IDisposable
 
         Assert.Equal(("one", "two"), (first.Serial.Text, second.Serial.Text));
         Assert.Equal(MachineState.Running, first.State);
-        await first.StopAsync();
+        await first.StopAsync(Token);
         await running;
     }
 

@@ -1,4 +1,6 @@
 // Hardware without anything in it that remembers what a machine's life asked of it.
+using Lamina.Core.Inspection;
+using Lamina.Core.Units;
 using Lamina.Life;
 using Lamina.Saving;
 
@@ -8,7 +10,15 @@ internal sealed class NoHardware : IHardware
 {
     public IReadOnlyList<Core.Engine.IVcpu> Vcpus => [];
 
-    public IReadOnlyDictionary<string, long> Statistics { get; } = new Dictionary<string, long>();
+    public IReadOnlyList<Counter> Counters { get; } = [];
+
+    public UnitInspection Inspect(string path) => new UnitTree().Inspect(path);
+
+    public ulong ResizeBalloon(ulong bytes)
+    {
+        Asked.Add($"balloon {bytes}");
+        return bytes / 2;
+    }
 
     /// <summary>What was asked, in order.</summary>
     internal List<string> Asked { get; } = [];
@@ -33,7 +43,14 @@ internal sealed class NoHardware : IHardware
         return true;
     }
 
-    public void Reset() => Asked.Add("reset");
+    /// <summary>What happens as it is reset.</summary>
+    internal Action Resetting { get; set; } = () => { };
+
+    public void Reset()
+    {
+        Asked.Add("reset");
+        Resetting();
+    }
 
     public void Pause() => (IsStill, _) = (true, Add("pause"));
 

@@ -21,7 +21,7 @@ public sealed class SerialConsoleTests : IDisposable
 
         Assert.Equal("boot\r\nlogin: ", await machine.Serial.ReadUntilAsync("login: ", Token));
         Assert.EndsWith("n", await machine.Serial.ReadUntilAsync("n", Token), StringComparison.Ordinal);
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         await run;
     }
 
@@ -37,7 +37,7 @@ public sealed class SerialConsoleTests : IDisposable
 
         Assert.Equal(text + "\n", await machine.Serial.ReadUntilAsync("\n", Token));
         await typing;
-        await machine.StopAsync();
+        await machine.StopAsync(Token);
         await run;
 
         static IEnumerable<FakeStep> Echo(FakeVcpu vcpu)

@@ -49,6 +49,9 @@ internal static class TestMachines
         foreach (var character in text) vcpu.Out(Com1, (byte)character);
     }
 
+    /// <summary>The value of a counter that one part alone has.</summary>
+    internal static long Count(this Machine machine, string counter) => machine.Counters.Single(one => one.Name == counter).Value;
+
     internal static void PowerOff(FakeVcpu vcpu) => vcpu.Out(PowerPort + 1, 0x34);
 
     internal static void Reset(FakeVcpu vcpu) => vcpu.Out(KeyboardCommand, 0xFE);

@@ -51,8 +51,8 @@ public sealed class RestoredMachineTests : IDisposable
             for (var move = 0; move < 4; move++)
             {
                 var (folder, engine) = (_folder.In($"saved {move}"), move % 2 == 0 ? second : first);
-                await machine.PauseAsync();
-                await machine.SaveAsync(folder);
+                await machine.PauseAsync(Token);
+                await machine.SaveAsync(folder, Token);
                 await machine.DisposeAsync();
                 Assert.Equal(MachineEnd.Stopped, (await run).End);
 
@@ -61,7 +61,7 @@ public sealed class RestoredMachineTests : IDisposable
                 await AnswersAsync(machine, $"move {move}");
             }
             // It starts again as any other.
-            await machine.ResetAsync();
+            await machine.ResetAsync(Token);
             Assert.EndsWith("# ", await machine.Serial.ReadUntilAsync("# ", Token), StringComparison.Ordinal);
             await AnswersAsync(machine, "after");
         }
@@ -98,7 +98,7 @@ public sealed class RestoredMachineTests : IDisposable
         _ = machine.RunAsync(Token);
         Assert.Equal("# ", await machine.Serial.ReadUntilAsync("# ", Token));
 
-        var refused = await Assert.ThrowsAsync<MachineException>(() => machine.SaveAsync(Path.Combine(_folder.Kernel, "machine")));
+        var refused = await Assert.ThrowsAsync<MachineException>(() => machine.SaveAsync(Path.Combine(_folder.Kernel, "machine"), Token));
 
         Assert.StartsWith("the machine cannot be saved to ", refused.Message, StringComparison.Ordinal);
         await AnswersAsync(machine, "still here");

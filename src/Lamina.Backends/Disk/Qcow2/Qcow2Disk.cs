@@ -3,12 +3,13 @@
 // One lock for readers and writers guards the mapping: whoever holds it shared may look clusters up and read or write the
 // data in them; whoever changes the mapping holds it alone. So no cluster changes its use while somebody is at work on it.
 using Lamina.Core.Block;
+using Lamina.Core.Inspection;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk.Qcow2;
 
 /// <summary>An open qcow2 image.</summary>
-internal sealed partial class Qcow2Disk : IBlockBackend
+internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
 {
     private readonly IImageFile _file;
     private readonly IBlockBackend? _backing;
@@ -63,6 +64,17 @@ internal sealed partial class Qcow2Disk : IBlockBackend
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "qcow2 disk image";
+        node.Say("file", _file.Name);
+        node.Say("bytes", Length);
+        node.Say("read only", IsReadOnly);
+        node.Say("cluster bytes", (ulong)_clusterSize);
+        if (_backing is IInspected backing) backing.Inspect(node.Below("backing"));
+    }
 
     /// <inheritdoc/>
     public void Read(ulong offset, ReadOnlySpan<IoVector> into)

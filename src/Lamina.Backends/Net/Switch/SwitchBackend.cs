@@ -3,6 +3,7 @@
 // One thread does everything but sending. Lock order: the card's sending queue, this lock, the card's receiving queue.
 using System.Net.Sockets;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -12,7 +13,7 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.Switch;
 
 /// <summary>A port of a switch.</summary>
-public sealed class SwitchBackend : NetThread
+public sealed class SwitchBackend : NetThread, IInspected
 {
     private const int RetryMilliseconds = 50, ReadsAtOnce = 8;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
@@ -81,6 +82,15 @@ public sealed class SwitchBackend : NetThread
             lock (_gate) return _switch is not null;
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.Kind = "switch";
+        node.Say("runs the switch", _switch is not null);
+        node.Say("connected", _switch is not null || _uplink is not null);
+        node.Say("other ports", _ports.Count);
+    });
 
     /// <inheritdoc/>
     public override void Attach(INetReceiver receiver) => _receiver = receiver;

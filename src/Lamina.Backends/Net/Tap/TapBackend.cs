@@ -2,6 +2,7 @@
 // and segmentation are left to whoever needs them. One thread reads; sending is done on the card's threads.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Host.Io;
 using Lamina.Host.Net;
@@ -9,7 +10,7 @@ using Lamina.Host.Net;
 namespace Lamina.Backends.Net.Tap;
 
 /// <summary>A tap interface.</summary>
-public sealed class TapBackend : NetThread
+public sealed class TapBackend : NetThread, IInspected
 {
     // struct virtio_net_hdr, include/uapi/linux/virtio_net.h.
     private const int Flags = 0, Segmentation = 1, Headers = 2, SegmentSize = 4, ChecksumStart = 6, ChecksumOffset = 8;
@@ -47,6 +48,14 @@ public sealed class TapBackend : NetThread
 
     /// <summary>The interface's name.</summary>
     public string Name => _tap.Name;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = "tap interface";
+        node.Say("interface", Name);
+        node.Say("waits for the guest", _isWaiting);
+    }
 
     /// <inheritdoc/>
     public override void Attach(INetReceiver receiver) => _receiver = receiver;

@@ -1,6 +1,7 @@
 // User-mode networking: a network of the guest's own, with no privilege on the host. The guest's frames end here, and what
 // is in them goes on through sockets of this process. One thread waits for sockets and timers; the card's threads bring
 // frames. One lock guards everything; lock order: the card's sending queue, this lock, the card's receiving queue.
+using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -12,7 +13,7 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.User;
 
 /// <summary>A user-mode network for one card.</summary>
-public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUnit
+public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUnit, IInspected, ICounted
 {
     private readonly Lock _gate = new();
     private readonly UserStack _stack;
@@ -75,6 +76,24 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
             _restsSince = null;
         }
         GoOn();
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () =>
+    {
+        node.Say("stands still", _restsSince is not null);
+        node.Each("published", Published, static (of, port) => of.Say("port", $"{(port.IsUdp ? "UDP" : "TCP")} {port.Host} to {port.GuestPort}"));
+        _stack.Inspect(node);
+    });
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
+    {
+        lock (_gate)
+        {
+            counters.Now("network_tcp_connections", _stack.Tcp.Count, "TCP connections that the guest has through this network");
+            counters.Now("network_udp_flows", _stack.Udp.Count, "exchanges by UDP that the guest has");
+        }
     }
 
     /// <inheritdoc/>

@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using Lamina.Backends.Net.User.Transport;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 
@@ -92,6 +93,22 @@ internal sealed class UserStack : IDisposable
 
     /// <summary>Writes what the guest knows of the network, or reads it.</summary>
     internal void Exchange(SavedFields fields) => SavedNetwork.Exchange(fields, _context.Link, _tcp);
+
+    /// <summary>Says which connections there are.</summary>
+    internal void Inspect(InspectNode node)
+    {
+        node.Say("tcp connections", _tcp.Count);
+        node.Say("udp exchanges", _udp.Count);
+        node.Each("tcp", [.. _tcp.Connections.Take(InspectNode.Most + 1)], static (of, connection) =>
+        {
+            of.Say("guest", $"{connection.Key.Guest}:{connection.Key.GuestPort}");
+            of.Say("peer", $"{connection.Key.Peer}:{connection.Key.PeerPort}");
+            of.Say("state", connection.State);
+            var (toGuest, toHost) = connection.Buffered;
+            of.Say("bytes to the guest", toGuest);
+            of.Say("bytes to the host", toHost);
+        });
+    }
 
     /// <summary>The guest has sent what it wanted to for now.</summary>
     internal void Flush() => _tcp.Flush();

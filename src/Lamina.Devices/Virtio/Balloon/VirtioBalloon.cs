@@ -2,6 +2,7 @@
 // without being asked. Both go back to the host at once; a page that is used again is a fresh one.
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
@@ -10,7 +11,7 @@ namespace Lamina.Devices.Virtio.Balloon;
 
 /// <summary>The balloon.</summary>
 /// <param name="memory">The guest's RAM.</param>
-public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBalloon, ISavedUnit
+public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBalloon, ISavedUnit, IInspected, ICounted
 {
     private readonly Lock _lock = new();
     private readonly byte[] _piece = new byte[BalloonSpec.PieceLength];
@@ -93,6 +94,19 @@ public sealed class VirtioBalloon(GuestMemory memory) : IVirtioDevice, IMemoryBa
         }
         if (index >= 0) _host!.WakeQueue(index);
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_lock, () =>
+    {
+        node.Say("target bytes", (ulong)_target << BalloonSpec.PageShift);
+        node.Say("actual bytes", (ulong)_state.Actual << BalloonSpec.PageShift);
+        if (_state.Statistics.Count == 0) return;
+        var said = node.Below("what the guest said");
+        foreach (var (kind, value) in _state.Statistics.OrderBy(pair => pair.Key)) said.Say(kind.ToString(), value);
+    });
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => counters.Total("balloon_returned_bytes", Returned, "bytes given back to the host since the guest's start", CounterUnit.Bytes);
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host) => _host = host;

@@ -5,6 +5,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 using Lamina.Core.Block;
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio.Rings;
@@ -49,7 +50,7 @@ public sealed record VirtioBlockOptions
 }
 
 /// <summary>The block device.</summary>
-public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IDisposable
+public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounted, IDisposable
 {
     private readonly IBlockBackend _disk;
     private readonly VirtioBlockOptions _options;
@@ -62,6 +63,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IDisposable
     private BlockState _state;
     private ulong _features;
     private int _reports;
+    private bool _disposed;
     private IVirtioHost? _host;
 
     /// <summary>Makes a device of a disk, which stays its creator's to dispose.</summary>
@@ -244,8 +246,29 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IDisposable
     /// <summary>Stops the workers that it made for itself, and gives rings back.</summary>
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         _helpers?.Dispose();
         foreach (var requests in _underWay) requests?.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Say("bytes", _sectors * BlockSpec.SectorSize);
+        node.Say("read only", _disk.IsReadOnly);
+        node.Say("serial", _options.Serial);
+        node.Say("writes wait for a flush", Volatile.Read(ref _state.Writeback));
+        node.Say("io_uring", _underWay.Any(ring => ring is not null));
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
+    {
+        counters.Total("disk_read_bytes", BytesRead, "bytes that the guest read since its start", CounterUnit.Bytes);
+        counters.Total("disk_written_bytes", BytesWritten, "bytes that the guest wrote since its start", CounterUnit.Bytes);
+        counters.Total("disk_requests", Requests, "requests since the guest's start");
+        counters.Total("disk_failed_requests", Failures, "requests that ended with an error");
     }
 
     private void Exchange(SavedFields fields)

@@ -6,6 +6,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Core.Char;
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
@@ -18,7 +19,7 @@ namespace Lamina.Devices.Virtio.Console;
 public sealed record ConsolePort(ICharBackend Backend, bool IsConsole = true, string? Name = null);
 
 /// <summary>The console device.</summary>
-public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
+public sealed class VirtioConsole : IVirtioDevice, ISavedUnit, IInspected, ICounted
 {
     private readonly ConsolePort[] _ports;
     private readonly byte[][] _names;
@@ -94,6 +95,26 @@ public sealed class VirtioConsole : IVirtioDevice, ISavedUnit
         if (configuration) _host?.ConfigurationChanged();
         WakeControl();
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_lock, () =>
+    {
+        node.Say("driver is ready", _state.Active);
+        node.Say("several ports", _state.Multiport);
+        node.Each("port", [.. Enumerable.Range(0, _ports.Length)], (port, number) =>
+        {
+            ref readonly var state = ref _state.Ports[number];
+            port.Say("name", _ports[number].Name);
+            port.Say("console", _ports[number].IsConsole);
+            port.Say("guest has it open", state.Open);
+            port.Say("input that waits", state.InputLength);
+            port.Say("columns", (long)_sizes[number].Columns);
+            port.Say("rows", (long)_sizes[number].Rows);
+        });
+    });
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => counters.Total("console_lost_bytes", Lost, "emergency output that nobody took", CounterUnit.Bytes);
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host)

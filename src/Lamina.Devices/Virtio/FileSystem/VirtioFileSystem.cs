@@ -3,13 +3,14 @@
 // has no state of its own but its folder's.
 using System.Buffers.Binary;
 using System.Text;
+using Lamina.Core.Inspection;
 using Lamina.Core.Share;
 using Lamina.Core.State;
 
 namespace Lamina.Devices.Virtio.FileSystem;
 
 /// <summary>The file system device.</summary>
-public sealed class VirtioFileSystem : IVirtioDevice, ISavedUnit
+public sealed class VirtioFileSystem : IVirtioDevice, ISavedUnit, IInspected
 {
     private readonly IFileShare _share;
     private readonly byte[] _tag;
@@ -43,6 +44,9 @@ public sealed class VirtioFileSystem : IVirtioDevice, ISavedUnit
 
     /// <inheritdoc/>
     public uint ConfigGeneration => 0;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Say("tag", Encoding.UTF8.GetString(_tag));
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host) => _host = host;

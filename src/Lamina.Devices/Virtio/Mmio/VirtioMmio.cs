@@ -2,6 +2,7 @@
 // The legacy version 1 is not offered. vCPUs call Read and Write; what the device does stands behind VirtioFunction.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
+using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -9,7 +10,7 @@ using Lamina.Core.Units;
 namespace Lamina.Devices.Virtio.Mmio;
 
 /// <summary>A virtio device in a window of memory-mapped registers.</summary>
-public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPausable, ISavedUnit, IDisposable
+public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPausable, ISavedUnit, IInspected, ICounted, IDisposable
 {
     /// <summary>The length of the register window in bytes.</summary>
     public const ulong WindowLength = 0x200;
@@ -108,6 +109,17 @@ public sealed class VirtioMmio : IBusDevice, IVirtioInterrupts, IResettable, IPa
             _line.SetLevel(_interruptStatus != 0);
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Kind = $"virtio {DeviceType} over MMIO";
+        node.Locked(_interruptGate, () => node.SayHex("interrupt status", _interruptStatus));
+        _function.Inspect(node);
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => (_function.Device as ICounted)?.Count(counters);
 
     /// <summary>The machine's reset: as if the driver had reset the device. When it returns nothing touches guest memory.</summary>
     public void Reset()

@@ -3,6 +3,7 @@
 // A frame of the guest's is copied once, from its buffers into one piece, and given to the backend on the queue's
 // worker; a frame for the guest is written to its buffers on the backend's thread.
 using System.Buffers.Binary;
+using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
@@ -15,7 +16,7 @@ namespace Lamina.Devices.Virtio.Net;
 public sealed record VirtioNetOptions(ReadOnlyMemory<byte> Mac, int Pairs = 1);
 
 /// <summary>The network card.</summary>
-public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit
+public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspected, ICounted
 {
     private readonly INetBackend _backend;
     private readonly ulong _mac;
@@ -74,6 +75,26 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit
             lock (_lock) return NetHeader.GuestOffloads(_state.GuestOffloads);
         }
     }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.SayHex("address", _mac);
+        node.Say("link is up", _backend.IsLinkUp);
+        node.Say("mtu", _backend.Mtu);
+        node.Locked(_lock, () =>
+        {
+            node.Say("driver is ready", _state.Active);
+            node.Say("pairs of queues", _state.Pairs);
+            node.SayHex("guest offloads", _state.GuestOffloads);
+            node.Say("promiscuous", _state.Filter.Promiscuous);
+            node.Say("unicast addresses", _state.Filter.Unicast?.Count ?? -1);
+            node.Say("multicast addresses", _state.Filter.Multicast?.Count ?? -1);
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters) => counters.Total("network_dropped_frames", Dropped, "frames of either direction that were malformed, unwanted or too long");
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host)

@@ -1,6 +1,7 @@
 // The packed layout: one ring of descriptors that both sides write, and an event suppression structure for each side.
 // virtio 1.2, 2.8. The same rules as for the split layout: copied once, then checked, and no walk without a bound.
 using System.Runtime.InteropServices;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 
@@ -67,6 +68,19 @@ internal sealed class PackedRing : IRing
         else if (!memory.IsRam(layout.DescriptorArea, (ulong)layout.Size * RingSpec.DescriptorSize)
             || !memory.IsRam(layout.DriverArea, 4) || !memory.IsRam(layout.DeviceArea, 4)) reason = "a part of the queue is not in RAM";
         return reason is null ? new PackedRing(memory, layout, features) : null;
+    }
+
+    public void Inspect(InspectNode node)
+    {
+        node.Say("layout", "packed");
+        Say("next available", _nextAvailable);
+        Say("next used", _nextUsed);
+
+        void Say(string name, Position position)
+        {
+            node.Say(name, (ulong)position.Slot);
+            node.Say($"{name} wraps", position.Wrap);
+        }
     }
 
     public TakeResult TryTake(DescriptorChain chain, out string? reason)

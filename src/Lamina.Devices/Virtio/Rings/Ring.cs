@@ -2,6 +2,7 @@
 // ways in which they touch guest memory. A ring is not thread safe: its virtqueue's gate guards it. It lives from the
 // moment a queue starts until it stops; a restart is a fresh ring, and a machine that is loaded puts one to where it stood.
 using System.Runtime.InteropServices;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 
@@ -55,6 +56,9 @@ internal interface IRing
     /// buffer is half given back.
     /// </summary>
     void Exchange(SavedFields fields);
+
+    /// <summary>Says where the device stands.</summary>
+    void Inspect(InspectNode node);
 
     /// <summary>Whether the device, where it stands, has so many buffers that it took and did not give back.</summary>
     /// <param name="buffers">How many.</param>

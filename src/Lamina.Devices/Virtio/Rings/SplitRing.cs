@@ -3,6 +3,7 @@
 // bounded number of steps.
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 
@@ -52,6 +53,14 @@ internal sealed class SplitRing : IRing
             || !memory.IsRam(layout.DriverArea, RingSpec.AvailableRing + size * 2 + 2)
             || !memory.IsRam(layout.DeviceArea, RingSpec.UsedRing + size * RingSpec.UsedElementSize + 2)) reason = "a part of the queue is not in RAM";
         return reason is null ? new SplitRing(memory, layout, features) : null;
+    }
+
+    public void Inspect(InspectNode node)
+    {
+        node.Say("layout", "split");
+        node.Say("next available", (long)_nextAvailable);
+        node.Say("next used", (long)_nextUsed);
+        node.Say("available index in memory", (long)RingMemory.Load(_memory, _layout.DriverArea + RingSpec.AvailableIndex));
     }
 
     public TakeResult TryTake(DescriptorChain chain, out string? reason)

@@ -1,5 +1,6 @@
 // The virtio entropy device (virtio 1.2, 5.4): fills the driver's buffers from the host's random number generator.
 using Lamina.Core.Entropy;
+using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
 
@@ -7,7 +8,7 @@ namespace Lamina.Devices.Virtio.Rng;
 
 /// <summary>The entropy device.</summary>
 /// <param name="source">Where random bytes come from.</param>
-public sealed class VirtioRng(IEntropySource source) : IVirtioDevice, ISavedUnit
+public sealed class VirtioRng(IEntropySource source) : IVirtioDevice, ISavedUnit, ICounted
 {
     private readonly byte[] _piece = new byte[RngSpec.PieceLength];
     private IVirtioHost? _host;
@@ -30,6 +31,13 @@ public sealed class VirtioRng(IEntropySource source) : IVirtioDevice, ISavedUnit
 
     /// <summary>Random bytes given since the last reset.</summary>
     public long Bytes => Volatile.Read(ref _state.Bytes);
+
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
+    {
+        counters.Total("entropy_requests", Requests, "requests for random bytes since the guest's start");
+        counters.Total("entropy_bytes", Bytes, "random bytes that the guest got", CounterUnit.Bytes);
+    }
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host) => _host = host;

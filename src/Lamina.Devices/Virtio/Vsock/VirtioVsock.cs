@@ -1,6 +1,7 @@
 // The virtio socket device (virtio 1.2, 5.10): connections between programs in the guest and on the host, without a network.
 // Streams only. All queues are served by one worker; the backend's threads only wake it.
 using System.Buffers.Binary;
+using Lamina.Core.Inspection;
 using Lamina.Core.Sockets;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
@@ -8,7 +9,7 @@ using Lamina.Devices.Virtio.Rings;
 namespace Lamina.Devices.Virtio.Vsock;
 
 /// <summary>The socket device.</summary>
-public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit
+public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInspected
 {
     /// <summary>The lowest and the highest address that a guest can have; what lies below stands for hypervisor and host.</summary>
     public const uint LowestCid = 3, HighestCid = uint.MaxValue - 1;
@@ -49,6 +50,25 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit
 
     /// <inheritdoc/>
     public uint ConfigGeneration => 0;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        node.Say("cid", (ulong)_cid);
+        node.Locked(_lock, () =>
+        {
+            node.Say("driver is ready", _active);
+            node.Say("connections", _turns.Count);
+            node.Say("resets owed", _resets.Count);
+            node.Each("connection", _turns, static (connection, of) =>
+            {
+                connection.Say("guest port", (ulong)of.GuestPort);
+                connection.Say("host port", (ulong)of.HostPort);
+                connection.Say("established", of.IsEstablished);
+                connection.Say("unsent to the host", of.Stream.Unsent);
+            });
+        });
+    }
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host)

@@ -1,6 +1,7 @@
 // Where a vCPU's time goes, for --stats: generated code, waiting, and by kind of exit the handling of it. Kept only where
 // it is asked for, since two looks at the clock cost a tenth of an exit.
 using System.Diagnostics;
+using Lamina.Core.Inspection;
 using Lamina.Engines.Translator.Code;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -25,10 +26,10 @@ internal sealed class TimeLedger
     /// <summary>Something else is done: delivering interrupts, what the machine wants.</summary>
     public void DoOther() => SwitchTo(Other);
 
-    /// <summary>Adds the accounts in microseconds.</summary>
-    public void AddTo(Action<string, long> add)
+    /// <summary>Says the accounts.</summary>
+    public void Count(CounterList counters)
     {
-        for (var i = 0; i < _ticks.Length; i++) add($"microseconds: {NameOf(i)}", (long)Stopwatch.GetElapsedTime(0, _ticks[i]).TotalMicroseconds);
+        for (var i = 0; i < _ticks.Length; i++) counters.Total("vcpu_time_nanoseconds", (long)Stopwatch.GetElapsedTime(0, _ticks[i]).TotalNanoseconds, "where the vCPU's time went", CounterUnit.Nanoseconds, NameOf(i));
     }
 
     private static string NameOf(int account) => account switch

@@ -1,5 +1,6 @@
 // The outside's view of a vCPU: its state, a debugger's requests, counters.
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86.Decode;
 
@@ -74,25 +75,23 @@ internal sealed unsafe partial class TranslatorVcpu
         return !ignore && _breakpoints.Contains(LinearRip);
     }
 
-    /// <summary>Adds this vCPU's counters.</summary>
-    public void AddStatistics(IDictionary<string, long> statistics)
+    /// <inheritdoc/>
+    public void Count(CounterList counters)
     {
-        for (var i = 0; i < _exits.Length; i++) Add($"exits: {((SiteKind)i).ToString().ToLowerInvariant()}", _exits[i]);
+        for (var i = 0; i < _exits.Length; i++) counters.Total("vcpu_exits", _exits[i], "exits from generated code, by kind", of: ((SiteKind)i).ToString().ToLowerInvariant());
         for (var i = 0; i < _systemCounts.Length; i++)
-            if (_systemCounts[i] != 0) Add($"executed: {((InstructionId)i).ToString().ToLowerInvariant()}", _systemCounts[i]);
-        Add("table fills by machine code", (long)_area->FastFills);
-        Add("table fills by the executor", _slowFills);
-        Add("bytes: tables", _tables.Taken);
-        Add("bytes: tables, at most", _tables.Peak);
-        Add("tables given back", _tables.GivenBack);
-        Add("flushes", _flushes);
-        Add("jump cache entries replaced", _releasedReplaced + _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0));
-        Add("jump caches emptied, supervisor", _closed.Jumps.Clears);
-        Add("jump caches emptied, user", _releasedClears + _users.Sum(region => region?.Jumps.Clears ?? 0));
-        Add("interrupts", _interrupts);
-        Add("faults", _faultCount);
-        _time?.AddTo(Add);
-
-        void Add(string name, long value) => statistics[name] = (statistics.TryGetValue(name, out var sum) ? sum : 0) + value;
+            if (_systemCounts[i] != 0) counters.Total("vcpu_executed", _systemCounts[i], "instructions that were not translated, by kind", of: ((InstructionId)i).ToString().ToLowerInvariant());
+        counters.Total("vcpu_table_fills", (long)_area->FastFills, "entries of the tables that find memory, by who made them", of: "machine code");
+        counters.Total("vcpu_table_fills", _slowFills, "entries of the tables that find memory, by who made them", of: "executor");
+        counters.Now("vcpu_table_bytes", _tables.Taken, "those tables", CounterUnit.Bytes);
+        counters.Now("vcpu_table_peak_bytes", _tables.Peak, "those tables at most", CounterUnit.Bytes);
+        counters.Total("vcpu_tables_given_back", _tables.GivenBack, "how often they were given back");
+        counters.Total("vcpu_flushes", _flushes, "how often the guest flushed them");
+        counters.Total("vcpu_jumps_replaced", _releasedReplaced + _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0), "entries of the jump caches that others took");
+        counters.Total("vcpu_jumps_cleared", _closed.Jumps.Clears, "how often jump caches were emptied, by mode", of: "supervisor");
+        counters.Total("vcpu_jumps_cleared", _releasedClears + _users.Sum(region => region?.Jumps.Clears ?? 0), "how often jump caches were emptied, by mode", of: "user");
+        counters.Total("vcpu_interrupts", _interrupts, "interrupts taken");
+        counters.Total("vcpu_faults", _faultCount, "exceptions raised");
+        _time?.Count(counters);
     }
 }

@@ -66,7 +66,7 @@ internal sealed partial class TcpConnection : IHostEvents
     /// <summary>When <see cref="Expire"/> is to be called, in monotonic milliseconds.</summary>
     internal long Deadline { get; private set; } = long.MaxValue;
 
-    /// <summary>Bytes that wait for the guest to acknowledge them, and for the host to take them; for tests.</summary>
+    /// <summary>Bytes that wait for the guest to acknowledge them, and for the host to take them.</summary>
     internal (int ToGuest, int ToHost) Buffered => (_toGuest.Count, _toHost.Count);
 
     /// <summary>Begins a connection that the guest asks for: connects to the host first, so that the guest learns what comes of it.</summary>

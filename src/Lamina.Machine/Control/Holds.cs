@@ -1,10 +1,10 @@
 // Why a machine stands still although it was started. Reasons come and go by themselves, each by its own party: the machine goes on
 // when none is left.
-namespace Lamina.Life;
+namespace Lamina.Control;
 
 /// <summary>Reasons to stand still.</summary>
 [Flags]
-internal enum Holds
+public enum Holds
 {
     /// <summary>None: the guest runs.</summary>
     None = 0,
