@@ -19,7 +19,7 @@ public sealed class ReferenceTests
         ["Lamina.Backends"] = ["Lamina.Host", "Lamina.Core"],
         ["Lamina.Machine"] = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends"],
         ["Lamina.Service"] = ["Lamina.Machine"],
-        ["Lamina.Cli"] = ["Lamina.Service", "Lamina.Machine", "Lamina.Definition", "Lamina.Backends", "Lamina.Host"],
+        ["Lamina.Cli"] = ["Lamina.Service", "Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
     };
 
     // Framework assemblies that a project must not use: what it must not know, in the table's words.

@@ -150,6 +150,33 @@ public sealed class RunCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_signal_has_the_state_of_every_part_written_to_a_file_and_the_guest_runs_on()
+    {
+        var file = _folder.File("seen.json");
+        using var run = LaminaProgram.Start(["run", "--kernel", Guest.In(_folder, Guest.Halts), "--inspect", file]);
+        await run.SaidAsync("lamina: ");
+
+        // The program says its engine just before it listens for the machine.
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (!File.Exists(file))
+        {
+            run.Signal((PosixSignal)10);
+            await poll.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+        run.Signal(PosixSignal.SIGTERM);
+        var outcome = await run.EndAsync();
+
+        Assert.Equal(143, outcome.ExitCode);
+        using var seen = System.Text.Json.JsonDocument.Parse(File.ReadAllText(file));
+        Assert.Equal("running", seen.RootElement.GetProperty("life").GetProperty("state").GetString());
+        Assert.StartsWith("0x", seen.RootElement.GetProperty("vcpus").GetProperty("0").GetProperty("state").GetProperty("rip").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public Task A_folder_for_what_is_seen_that_there_is_not_is_refused() =>
+        Refused("--inspect: there is no folder", "--kernel", Guest.In(_folder, Guest.Halts), "--inspect", _folder.File("none/seen"));
+
+    [Fact]
     public async Task A_trace_goes_to_its_file()
     {
         var outcome = await Run(Guest.TripleFaults, "--no-reboot", "--trace", _folder.File("trace"));

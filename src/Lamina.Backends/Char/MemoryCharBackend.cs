@@ -84,10 +84,10 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
 
     /// <summary>Waits until the output contains a text behind what the previous call found.</summary>
     /// <param name="text">The text, not empty.</param>
-    /// <param name="cancellation">Ends the wait.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The output from where the previous call ended up to and with the text.</returns>
     /// <exception cref="EndOfStreamException">The output ended without it.</exception>
-    public async Task<string> WaitForTextAsync(string text, CancellationToken cancellation = default)
+    public async Task<string> WaitForTextAsync(string text, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(text);
         var wanted = Encoding.UTF8.GetBytes(text);
@@ -111,13 +111,13 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
                 if (_ended) throw new EndOfStreamException($"the guest's output ended without \"{text}\"");
                 changed = (_changed ??= NewSource()).Task;
             }
-            await changed.WaitAsync(cancellation).ConfigureAwait(false);
+            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>Reads output as a stream does: what follows the previous call's, waiting for some.</summary>
     /// <returns>How many bytes; 0 where the output ended.</returns>
-    public async ValueTask<int> ReadAsync(Memory<byte> destination, CancellationToken cancellation = default)
+    public async ValueTask<int> ReadAsync(Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         while (true)
         {
@@ -134,18 +134,18 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
                 }
                 changed = (_changed ??= NewSource()).Task;
             }
-            await changed.WaitAsync(cancellation).ConfigureAwait(false);
+            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>Types a text. Done when the device has taken all of it; calls that overlap follow one another.</summary>
-    public Task WriteAsync(string text, CancellationToken cancellation = default) => WriteAsync(Encoding.UTF8.GetBytes(text), cancellation);
+    public Task WriteAsync(string text, CancellationToken cancellationToken = default) => WriteAsync(Encoding.UTF8.GetBytes(text), cancellationToken);
 
     /// <summary>Types bytes. Done when the device has taken all of them; calls that overlap follow one another.</summary>
     /// <exception cref="EndOfStreamException">The machine ended before.</exception>
-    public async Task WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation = default)
+    public async Task WriteAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken = default)
     {
-        await _typing.WaitAsync(cancellation).ConfigureAwait(false);
+        await _typing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             while (!data.IsEmpty)
@@ -160,7 +160,7 @@ public sealed class MemoryCharBackend(int capacity = 16 << 20) : ICharBackend
                 }
                 var taken = receiver?.Receive(data.Span) ?? 0;
                 data = data[taken..];
-                if (!data.IsEmpty) await ready.WaitAsync(cancellation).ConfigureAwait(false);
+                if (!data.IsEmpty) await ready.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
         }
         finally

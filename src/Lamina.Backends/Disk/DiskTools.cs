@@ -107,9 +107,9 @@ public static class DiskTools
     /// <param name="source">What to copy; its backing files too.</param>
     /// <param name="creation">What to make; its size is the source's.</param>
     /// <param name="progress">Told how many bytes of the disk are done.</param>
-    /// <param name="cancellation">Stops it; nothing is left behind.</param>
+    /// <param name="cancellationToken">Stops it; nothing is left behind.</param>
     /// <exception cref="IOException">It cannot be done; nothing is left behind.</exception>
-    public static void Convert(DiskOptions source, DiskCreation creation, IProgress<ulong>? progress, CancellationToken cancellation)
+    public static void Convert(DiskOptions source, DiskCreation creation, IProgress<ulong>? progress, CancellationToken cancellationToken)
     {
         if (creation.Compressed && creation.Format == DiskFormat.Raw) throw new DiskImageException("a raw image cannot be compressed; make a qcow2 image");
         using var from = DiskImages.Open(source with { ReadOnly = true });
@@ -117,7 +117,7 @@ public static class DiskTools
         {
             if (creation.Compressed)
             {
-                Compress(from, new CompressedImage(file, HeaderFor(creation, from.Length, null)), creation.ClusterSize, progress, cancellation);
+                Compress(from, new CompressedImage(file, HeaderFor(creation, from.Length, null)), creation.ClusterSize, progress, cancellationToken);
                 return;
             }
             if (creation.Format == DiskFormat.Raw) file.SetLength(from.Length);
@@ -125,17 +125,17 @@ public static class DiskTools
             using IBlockBackend to = creation.Format == DiskFormat.Raw
                 ? new RawDisk(file, readOnly: false)
                 : new Qcow2Disk(file, Qcow2Header.Read(file), null, readOnly: false, Throw);
-            Copy(from, to, progress, cancellation);
+            Copy(from, to, progress, cancellationToken);
             to.Flush();
         });
     }
 
-    private static void Copy(IBlockBackend from, IBlockBackend to, IProgress<ulong>? progress, CancellationToken cancellation)
+    private static void Copy(IBlockBackend from, IBlockBackend to, IProgress<ulong>? progress, CancellationToken cancellationToken)
     {
         using var buffer = new HostBuffer(CopyLength);
         for (ulong at = 0; at < from.Length; progress?.Report(at))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             var extent = from.Extent(at);
             if (extent.IsZero)
             {
@@ -149,12 +149,12 @@ public static class DiskTools
         }
     }
 
-    private static void Compress(IBlockBackend from, CompressedImage to, ulong clusterSize, IProgress<ulong>? progress, CancellationToken cancellation)
+    private static void Compress(IBlockBackend from, CompressedImage to, ulong clusterSize, IProgress<ulong>? progress, CancellationToken cancellationToken)
     {
         using var buffer = new HostBuffer((int)clusterSize);
         for (ulong at = 0; at < from.Length; progress?.Report(at))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             var length = Math.Min(clusterSize, from.Length - at);
             var extent = from.Extent(at);
             if (!extent.IsZero || extent.Length < length)

@@ -85,9 +85,10 @@ public sealed class InspectNode
     /// <summary>A node below; the one that is there where there is one of that name.</summary>
     public InspectNode Below(string name, string? kind = null)
     {
+        name = Plain(name);
         if (_byName.GetValueOrDefault(name) is not InspectNode node)
         {
-            node = new InspectNode(Clean(name), kind, _budget);
+            node = new InspectNode(name, kind, _budget);
             Add(name, node);
         }
         if (kind is not null) node.Kind = kind;
@@ -195,10 +196,11 @@ public sealed class InspectNode
     };
 
     // "kind" is the node's own word in JSON; a path has its slashes between names.
+    private static string Plain(string name) => Clean(name).Replace('/', '-') is var plain && plain is "kind" or "" ? $"{plain} " : plain;
+
     private void Add(string name, object value)
     {
-        name = Clean(name).Replace('/', '-');
-        if (name is "kind" or "") name = $"{name} ";
+        name = Plain(name);
         var unique = name;
         for (var number = 2; !_byName.TryAdd(unique, value); number++) unique = $"{name} {number}";
         _entries.Add(new(unique, value));

@@ -78,7 +78,7 @@ public sealed class Virtqueue
     }
 
     /// <summary>Takes the next buffer. Where there is none, and nobody polls, the driver is asked to notify when there is.</summary>
-    /// <param name="chain">The buffer; it is the caller's until it is given to <see cref="Complete"/>.</param>
+    /// <param name="chain">The buffer; it is the caller's until it is given to <see cref="Complete(DescriptorChain, uint)"/>.</param>
     public bool TryTake([NotNullWhen(true)] out DescriptorChain? chain)
     {
         lock (Gate)

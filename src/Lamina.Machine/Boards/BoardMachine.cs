@@ -56,7 +56,7 @@ internal sealed class BoardMachine : IHardware
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
-        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, log.TracesOf("engine")) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, log.Traces) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
         (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port")), units.AddAside("buses/memory", new Bus("memory")));
         controllers.Map(_ports, _mmio);
@@ -74,7 +74,7 @@ internal sealed class BoardMachine : IHardware
             Ports = _ports,
             Mmio = _mmio,
             Events = events,
-            Virtio = new VirtioOptions(_memory, workers, log.TracesOf("devices")),
+            Virtio = new VirtioOptions(_memory, workers, log.Traces),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
         });

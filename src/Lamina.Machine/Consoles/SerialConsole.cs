@@ -19,11 +19,11 @@ public sealed class SerialConsole
     /// </summary>
     /// <exception cref="MachineException">The machine ended first.</exception>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
-    public async Task<string> ReadUntilAsync(string text, CancellationToken cancellation = default)
+    public async Task<string> ReadUntilAsync(string text, CancellationToken cancellationToken = default)
     {
         try
         {
-            return await _backend.WaitForTextAsync(text, cancellation).ConfigureAwait(false);
+            return await _backend.WaitForTextAsync(text, cancellationToken).ConfigureAwait(false);
         }
         catch (EndOfStreamException e)
         {
@@ -34,11 +34,11 @@ public sealed class SerialConsole
     /// <summary>Sends input; done when the guest's device has taken all of it.</summary>
     /// <exception cref="MachineException">The machine ended first.</exception>
     /// <exception cref="OperationCanceledException">The wait was cancelled; some of the input may have been taken.</exception>
-    public async Task WriteAsync(string text, CancellationToken cancellation = default)
+    public async Task WriteAsync(string text, CancellationToken cancellationToken = default)
     {
         try
         {
-            await _backend.WriteAsync(text, cancellation).ConfigureAwait(false);
+            await _backend.WriteAsync(text, cancellationToken).ConfigureAwait(false);
         }
         catch (EndOfStreamException e)
         {
@@ -48,5 +48,5 @@ public sealed class SerialConsole
 
     /// <summary>Sends a line as a terminal does: the text and a line feed.</summary>
     /// <exception cref="MachineException">The machine ended first.</exception>
-    public Task WriteLineAsync(string line, CancellationToken cancellation = default) => WriteAsync(line + "\n", cancellation);
+    public Task WriteLineAsync(string line, CancellationToken cancellationToken = default) => WriteAsync(line + "\n", cancellationToken);
 }

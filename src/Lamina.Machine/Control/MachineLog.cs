@@ -1,5 +1,5 @@
 // Where all that a machine has to say comes together: what its user must be told, and what is only of interest to who follows it
-// closely. Each line has the name of the part that says it. From here it goes to the program's hooks and to those who watch events.
+// closely. A report has the name of the part that it is about. From here it goes to the program's hooks and to those who watch events.
 namespace Lamina.Control;
 
 /// <summary>The log of one machine. Any thread.</summary>
@@ -19,10 +19,6 @@ internal sealed class MachineLog(MachineHooks hooks, EventSource events)
     /// <summary>What a part calls to tell the user something.</summary>
     internal Action<string> ReportsOf(string part) => sentence => Report(part, sentence);
 
-    /// <summary>What a part calls with a line of its trace; null where nobody follows it, so that no line is made.</summary>
-    internal Action<string>? TracesOf(string part)
-    {
-        _ = part;
-        return hooks.Trace;
-    }
+    /// <summary>Takes a line of the trace, which names by itself what it is about; null where nobody follows it, so that no line is made.</summary>
+    internal Action<string>? Traces => hooks.Trace;
 }

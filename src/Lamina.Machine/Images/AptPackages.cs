@@ -38,26 +38,26 @@ internal sealed class AptPackages
 
     /// <summary>Looks packages up, in fresh lists of our own where the host's know none of that name.</summary>
     /// <exception cref="ImageException">A package is not in the lists, or they cannot be fetched.</exception>
-    public async Task<IReadOnlyList<AptPackage>> FindAsync(IReadOnlyList<string> names, CancellationToken cancellation)
+    public async Task<IReadOnlyList<AptPackage>> FindAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
     {
-        if (await TryFindAsync(names, cancellation).ConfigureAwait(false) is { } known) return known;
+        if (await TryFindAsync(names, cancellationToken).ConfigureAwait(false) is { } known) return known;
         if (!_privateLists)
         {
-            await RefreshAsync(cancellation).ConfigureAwait(false);
-            if (await TryFindAsync(names, cancellation).ConfigureAwait(false) is { } fresh) return fresh;
+            await RefreshAsync(cancellationToken).ConfigureAwait(false);
+            if (await TryFindAsync(names, cancellationToken).ConfigureAwait(false) is { } fresh) return fresh;
         }
         throw new ImageException($"this host's package sources have no {string.Join(" or ", names)}, which Debian has; add a Debian source, or boot a kernel of your own with --kernel");
     }
 
     /// <summary>Fetches one package's archive and gives its path. Lists that are out of date are fetched anew, once.</summary>
     /// <exception cref="ImageException">It cannot be fetched; the sentence carries apt's reason.</exception>
-    public async Task<string> DownloadAsync(AptPackage package, CancellationToken cancellation)
+    public async Task<string> DownloadAsync(AptPackage package, CancellationToken cancellationToken)
     {
-        var result = await TryDownloadAsync(package, cancellation).ConfigureAwait(false);
+        var result = await TryDownloadAsync(package, cancellationToken).ConfigureAwait(false);
         if (result.ExitCode != 0 && !_privateLists)
         {
-            await RefreshAsync(cancellation).ConfigureAwait(false);
-            result = await TryDownloadAsync(package, cancellation).ConfigureAwait(false);
+            await RefreshAsync(cancellationToken).ConfigureAwait(false);
+            result = await TryDownloadAsync(package, cancellationToken).ConfigureAwait(false);
         }
         if (result.ExitCode != 0) throw Failure($"{package.Name} could not be fetched", result);
         return Directory.EnumerateFiles(_folder, $"{package.Name}_*.deb").SingleOrDefault()
@@ -66,9 +66,9 @@ internal sealed class AptPackages
 
     /// <summary>Unpacks a package's files into a folder.</summary>
     /// <exception cref="ImageException">The archive cannot be unpacked.</exception>
-    public async Task UnpackAsync(string archive, string target, CancellationToken cancellation)
+    public async Task UnpackAsync(string archive, string target, CancellationToken cancellationToken)
     {
-        var result = await _unpack.RunAsync(["-x", archive, target], _folder, null, cancellation).ConfigureAwait(false);
+        var result = await _unpack.RunAsync(["-x", archive, target], _folder, null, cancellationToken).ConfigureAwait(false);
         if (result.ExitCode != 0) throw Failure($"{Path.GetFileName(archive)} could not be unpacked", result);
     }
 
@@ -119,29 +119,29 @@ internal sealed class AptPackages
         [.. field.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Select(group => group.Split('|')[0].Trim().Split(' ', '(', ':')[0])];
 
-    private async Task<IReadOnlyList<AptPackage>?> TryFindAsync(IReadOnlyList<string> names, CancellationToken cancellation)
+    private async Task<IReadOnlyList<AptPackage>?> TryFindAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
     {
-        var result = await _cache.RunAsync([.. Options(), "show", "--no-all-versions", .. names], _folder, null, cancellation).ConfigureAwait(false);
+        var result = await _cache.RunAsync([.. Options(), "show", "--no-all-versions", .. names], _folder, null, cancellationToken).ConfigureAwait(false);
         var found = ParseShow(result.Output).ToArray();
         var ordered = names.Select(name => found.FirstOrDefault(package => package.Name == name)).OfType<AptPackage>().ToArray();
         return ordered.Length == names.Count ? ordered : null;
     }
 
-    private Task<CommandResult> TryDownloadAsync(AptPackage package, CancellationToken cancellation)
+    private Task<CommandResult> TryDownloadAsync(AptPackage package, CancellationToken cancellationToken)
     {
         var step = $"Fetching {package.Name} ({package.Size / 1e6:0.0} MB)";
         _progress.Report(new ImageProgress(step, 0));
-        return _get.RunAsync([.. Options(), "-qq", "-o", "APT::Status-Fd=1", "download", $"{package.Name}={package.Version}"], _folder, Watch(step), cancellation);
+        return _get.RunAsync([.. Options(), "-qq", "-o", "APT::Status-Fd=1", "download", $"{package.Name}={package.Version}"], _folder, Watch(step), cancellationToken);
     }
 
-    private async Task RefreshAsync(CancellationToken cancellation)
+    private async Task RefreshAsync(CancellationToken cancellationToken)
     {
         const string step = "Fetching the package lists";
         _privateLists = true;
         _progress.Report(new ImageProgress(step, 0));
         // Error-Mode: apt would otherwise call it a success when a list cannot be fetched.
         var result = await _get.RunAsync([.. Options(), "-qq", "-o", "APT::Status-Fd=1", "-o", "APT::Update::Error-Mode=any", "update"],
-            _folder, Watch(step), cancellation).ConfigureAwait(false);
+            _folder, Watch(step), cancellationToken).ConfigureAwait(false);
         if (result.ExitCode != 0) throw Failure("the package lists could not be fetched", result);
     }
 

@@ -10,7 +10,7 @@ namespace Lamina.Images;
 /// <summary>Writes entries of a newc cpio archive to a stream. Everything belongs to user and group 0.</summary>
 /// <param name="output">Where the bytes go; it is neither flushed nor closed.</param>
 /// <param name="modified">The modification time of every entry, so that equal content gives equal archives.</param>
-public sealed class CpioWriter(Stream output, DateTimeOffset modified)
+internal sealed class CpioWriter(Stream output, DateTimeOffset modified)
 {
     private const string Magic = "070701";
     private const string Trailer = "TRAILER!!!";

@@ -43,13 +43,13 @@ internal sealed class HostCommand
     /// <param name="arguments">Its arguments.</param>
     /// <param name="folder">Its current folder.</param>
     /// <param name="line">Called for each line of standard output as it arrives.</param>
-    /// <param name="cancellation">Kills it.</param>
+    /// <param name="cancellationToken">Kills it.</param>
     /// <param name="errorLine">Called for each line of standard error as it arrives.</param>
     /// <exception cref="ImageException">The program cannot be started.</exception>
     /// <exception cref="OperationCanceledException">Cancelled, or a signal for the whole terminal (Ctrl-C) ended the program first.</exception>
-    public async Task<CommandResult> RunAsync(IEnumerable<string> arguments, string folder, Action<string>? line, CancellationToken cancellation, Action<string>? errorLine = null)
+    public async Task<CommandResult> RunAsync(IEnumerable<string> arguments, string folder, Action<string>? line, CancellationToken cancellationToken, Action<string>? errorLine = null)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         using var process = new Process { StartInfo = StartInfo(arguments, folder) };
         List<string> output = [], errors = [];
         try
@@ -66,7 +66,7 @@ internal sealed class HostCommand
             ReadLines(process.StandardError, text => { errors.Add(text); errorLine?.Invoke(text); }));
         try
         {
-            await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
+            await process.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

@@ -12,32 +12,32 @@ internal static class HostPrograms
     /// <param name="needed">The programs.</param>
     /// <param name="forWhat">What they are needed for, to begin a sentence with.</param>
     /// <param name="progress">Is told what goes on.</param>
-    /// <param name="cancellation">Ends the installation.</param>
+    /// <param name="cancellationToken">Ends the installation.</param>
     /// <returns>The programs, in the order in which they were asked for.</returns>
     /// <exception cref="ImageException">One is missing and cannot be installed; the sentence says how to do it.</exception>
-    public static async Task<IReadOnlyList<HostCommand>> FindAsync(IReadOnlyList<NeededProgram> needed, string forWhat, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<HostCommand>> FindAsync(IReadOnlyList<NeededProgram> needed, string forWhat, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         string[] missing = [.. needed.Where(program => Find(program) is null).Select(program => program.Package).Distinct()];
-        if (missing.Length > 0) await InstallAsync(missing, forWhat, progress, cancellation).ConfigureAwait(false);
+        if (missing.Length > 0) await InstallAsync(missing, forWhat, progress, cancellationToken).ConfigureAwait(false);
         return [.. needed.Select(program => Find(program) ?? throw new ImageException($"{forWhat} needs {program.Name}, which the package {program.Package} was to have; install it"))];
     }
 
     // Programs of administrators' are not in everybody's PATH.
     private static HostCommand? Find(NeededProgram program) => HostCommand.Find(program.Name, "/usr/sbin", "/sbin");
 
-    private static async Task InstallAsync(string[] packages, string forWhat, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    private static async Task InstallAsync(string[] packages, string forWhat, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         var names = string.Join(' ', packages);
         if (!Environment.IsPrivilegedProcess || HostCommand.Find("apt-get") is not { } apt)
             throw new ImageException($"{forWhat} needs programs that this host lacks; install them: apt-get install {names}");
         progress.Report(new ImageProgress($"Installing {names} on this host", null));
         string[] install = ["-qq", "--no-install-recommends", "-y", "install", .. packages];
-        var result = await apt.RunAsync(install, "/", null, cancellation).ConfigureAwait(false);
+        var result = await apt.RunAsync(install, "/", null, cancellationToken).ConfigureAwait(false);
         if (result.ExitCode != 0)
         {
             // Lists that are missing or out of date are the usual reason.
-            await apt.RunAsync(["-qq", "update"], "/", null, cancellation).ConfigureAwait(false);
-            result = await apt.RunAsync(install, "/", null, cancellation).ConfigureAwait(false);
+            await apt.RunAsync(["-qq", "update"], "/", null, cancellationToken).ConfigureAwait(false);
+            result = await apt.RunAsync(install, "/", null, cancellationToken).ConfigureAwait(false);
         }
         if (result.ExitCode != 0) throw new ImageException($"{names} could not be installed on this host: {AptPackages.ReasonOf(result.Errors)}");
     }

@@ -38,9 +38,9 @@ internal interface IImageRecipe
     /// <param name="scratch">A private folder, removed afterwards, on the file system of the target.</param>
     /// <param name="target">An empty folder for the image's files.</param>
     /// <param name="progress">Is told what goes on.</param>
-    /// <param name="cancellation">Ends the build; nothing needs to be cleaned up.</param>
+    /// <param name="cancellationToken">Ends the build; nothing needs to be cleaned up.</param>
     /// <exception cref="ImageException">It cannot be built.</exception>
-    Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellation);
+    Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken);
 }
 
 /// <summary>What was built.</summary>

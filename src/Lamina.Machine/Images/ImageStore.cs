@@ -79,34 +79,34 @@ public sealed class ImageStore
 
     /// <summary>Finds a built image, or builds it.</summary>
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
-    public async Task<Image> FindOrBuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public async Task<Image> FindOrBuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellationToken = default)
     {
         var recipe = RecipeOf(name);
-        return Find(recipe) ?? await BuildAsync(recipe, progress, useOthers: true, cancellation).ConfigureAwait(false);
+        return Find(recipe) ?? await BuildAsync(recipe, progress, useOthers: true, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Builds an image anew from the newest packages; the one built before stays in use until this one is complete.</summary>
     /// <exception cref="ImageException">It cannot be built; the sentence says why.</exception>
-    public Task<Image> BuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellation) =>
-        BuildAsync(RecipeOf(name), progress, useOthers: false, cancellation);
+    public Task<Image> BuildAsync(string name, IProgress<ImageProgress> progress, CancellationToken cancellationToken = default) =>
+        BuildAsync(RecipeOf(name), progress, useOthers: false, cancellationToken);
 
     /// <summary>Takes over an image that was made elsewhere; one of the same name stays in use until this one is complete.</summary>
     /// <exception cref="ImageException">It cannot be imported; the sentence says why.</exception>
-    public Task<Image> ImportAsync(string name, ImageImport import, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public Task<Image> ImportAsync(string name, ImageImport import, IProgress<ImageProgress> progress, CancellationToken cancellationToken = default)
     {
         if (!IsImported(name)) throw new ImageException($"there is an image {name} that is built here; give this one another --name");
-        return BuildAsync(new ImportedImage(name, "", hasInitrd: false, import), progress, useOthers: false, cancellation);
+        return BuildAsync(new ImportedImage(name, "", hasInitrd: false, import), progress, useOthers: false, cancellationToken);
     }
 
     /// <summary>Removes an image in all its versions, and what interrupted builds left; gives the paths that were removed.</summary>
     /// <exception cref="ImageException">There is no image of that name, or it cannot be removed.</exception>
-    public async Task<IReadOnlyList<string>> RemoveAsync(string name, CancellationToken cancellation)
+    public async Task<IReadOnlyList<string>> RemoveAsync(string name, CancellationToken cancellationToken = default)
     {
         var folder = Path.Combine(Folder, RecipeOf(name).Name);
         if (!Directory.Exists(folder)) return [];
         try
         {
-            using var gate = await LockAsync(null, cancellation).ConfigureAwait(false);
+            using var gate = await LockAsync(null, cancellationToken).ConfigureAwait(false);
             RemoveScratch();
             string[] removed = [.. Directory.EnumerateDirectories(folder).Where(path => Path.GetFileName(path) != Current)];
             File.Delete(Path.Combine(folder, Current));
@@ -140,19 +140,19 @@ public sealed class ImageStore
             : null;
     }
 
-    private async Task<Image> BuildAsync(IImageRecipe recipe, IProgress<ImageProgress> progress, bool useOthers, CancellationToken cancellation)
+    private async Task<Image> BuildAsync(IImageRecipe recipe, IProgress<ImageProgress> progress, bool useOthers, CancellationToken cancellationToken)
     {
         try
         {
             Directory.CreateDirectory(Folder, Private);
-            using var gate = await LockAsync(progress, cancellation).ConfigureAwait(false);
+            using var gate = await LockAsync(progress, cancellationToken).ConfigureAwait(false);
             if (useOthers && Find(recipe) is { } built) return built;
             RemoveScratch();
             CheckSpace(recipe.NeededSpace);
             var scratch = Directory.CreateDirectory(Path.Combine(Folder, Scratch + recipe.Name), Private).FullName;
             try
             {
-                return await BuildAsideAsync(recipe, scratch, progress, cancellation).ConfigureAwait(false);
+                return await BuildAsideAsync(recipe, scratch, progress, cancellationToken).ConfigureAwait(false);
             }
             finally
             {
@@ -165,18 +165,18 @@ public sealed class ImageStore
         }
     }
 
-    private async Task<Image> BuildAsideAsync(IImageRecipe recipe, string scratch, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    private async Task<Image> BuildAsideAsync(IImageRecipe recipe, string scratch, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         var target = Directory.CreateDirectory(Path.Combine(scratch, "image")).FullName;
-        var contents = await recipe.BuildAsync(scratch, target, progress, cancellation).ConfigureAwait(false);
+        var contents = await recipe.BuildAsync(scratch, target, progress, cancellationToken).ConfigureAwait(false);
         progress.Report(new ImageProgress("Writing the image to the disk", null));
         var files = Directory.GetFiles(target).Order(StringComparer.Ordinal).Select(Describe).ToArray();
         var manifest = new ImageManifest(recipe.Name, contents.Version, recipe.Recipe, DateTimeOffset.UtcNow, contents.CommandLine ?? recipe.CommandLine, files, contents.Packages, contents.Modules);
-        await File.WriteAllBytesAsync(Path.Combine(target, ImageManifest.FileName), manifest.ToJson(), cancellation).ConfigureAwait(false);
+        await File.WriteAllBytesAsync(Path.Combine(target, ImageManifest.FileName), manifest.ToJson(), cancellationToken).ConfigureAwait(false);
         foreach (var file in Directory.GetFiles(target)) Flush(file);
         HostFiles.SyncDirectory(target);
 
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         Publish(recipe, scratch, target, FolderName(contents.Version, recipe.Recipe, string.Concat(files.Select(file => file.Sha256))));
         return Find(RecipeOf(recipe.Name)) ?? throw new ImageException($"the image {recipe.Name} was built but is not in {Folder}; is something else removing it?");
     }
@@ -236,7 +236,7 @@ public sealed class ImageStore
         foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*")) Directory.Delete(left, recursive: true);
     }
 
-    private async Task<FileStream> LockAsync(IProgress<ImageProgress>? progress, CancellationToken cancellation)
+    private async Task<FileStream> LockAsync(IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
         for (var first = true; ; first = false)
         {
@@ -248,7 +248,7 @@ public sealed class ImageStore
             {
                 if (first) progress?.Report(new ImageProgress("Waiting for another process that builds an image", null));
             }
-            await Task.Delay(100, cancellation).ConfigureAwait(false);
+            await Task.Delay(100, cancellationToken).ConfigureAwait(false);
         }
     }
 }

@@ -10,7 +10,7 @@ namespace Lamina.Images;
 /// <param name="Name">The name, with underscores.</param>
 /// <param name="Depends">The names of the modules it needs, with underscores.</param>
 /// <param name="Aliases">The device patterns it serves, as modules.alias lists them.</param>
-public sealed record KernelModule(string Name, IReadOnlyList<string> Depends, IReadOnlyList<string> Aliases)
+internal sealed record KernelModule(string Name, IReadOnlyList<string> Depends, IReadOnlyList<string> Aliases)
 {
     private const int HeaderLength = 64, SectionLength = 64;
 

@@ -9,10 +9,10 @@ namespace Lamina.Images;
 /// <param name="Path">Relative to lib/modules/RELEASE, uncompressed: ends in ".ko".</param>
 /// <param name="Info">What the module says about itself.</param>
 /// <param name="Content">The uncompressed file.</param>
-public sealed record PackedModule(string Path, KernelModule Info, ReadOnlyMemory<byte> Content);
+internal sealed record PackedModule(string Path, KernelModule Info, ReadOnlyMemory<byte> Content);
 
 /// <summary>A closed set of modules: whatever one depends on is in it, earlier, or is built into the kernel.</summary>
-public sealed class ModuleSet
+internal sealed class ModuleSet
 {
     private readonly List<PackedModule> _modules = [];
     private readonly Dictionary<string, PackedModule> _byName = [];

@@ -126,8 +126,6 @@ internal sealed class GuestMachine : IDisposable
 
     public GuestMemory Memory => _memory;
 
-    public IReadOnlyDictionary<string, long> Statistics => _machine.Statistics;
-
     /// <summary>Called at a write to any port but the one that ends a case.</summary>
     public Action<ushort>? PortWritten
     {

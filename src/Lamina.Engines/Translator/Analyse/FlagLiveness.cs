@@ -17,7 +17,12 @@ internal static unsafe class FlagLiveness
     private const int LookAheadInstructions = 8;
 
     /// <summary>Fills <see cref="GuestBlock.LiveBefore"/>, <see cref="GuestBlock.LiveAfter"/> and <see cref="GuestBlock.LiveIn"/>.</summary>
+    /// <param name="block">The block, decoded.</param>
+    /// <param name="source">The page that it is read from.</param>
+    /// <param name="key">The mode that it runs in.</param>
     /// <param name="precise">Flags are kept exact at every instruction that may fault.</param>
+    /// <param name="first">What was looked at behind the block; nothing where that is not possible.</param>
+    /// <param name="second">What was looked at where it jumps to, likewise.</param>
     public static void Analyse(GuestBlock block, in CodeSource source, ModeKey key, bool precise, out LookAhead first, out LookAhead second)
     {
         first = second = default;

@@ -70,7 +70,7 @@ internal sealed unsafe class GuestBlock(InstructionSet set)
     /// <summary>Bytes of the block itself (for immediates), valid while the source is.</summary>
     public byte* Bytes;
 
-    /// <summary>Reads a block. With <paramref name="single"/> it has one instruction.</summary>
+    /// <summary>Reads a block. It has at most <paramref name="limit"/> instructions.</summary>
     public void Read(in CodeSource source, ModeKey key, int limit)
     {
         var size = key.CodeSize();

@@ -319,7 +319,7 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta, CodeDistances?
         Distance((byte*)((long)target - ExecuteDelta));
     }
 
-    /// <summary>jcc rel32 with the displacement left open; returns where it is for <see cref="Bind"/>.</summary>
+    /// <summary>jcc rel32 with the displacement left open; returns where it is for <see cref="Bind(byte*)"/>.</summary>
     public byte* JccForward(int condition)
     {
         Byte(0x0f);

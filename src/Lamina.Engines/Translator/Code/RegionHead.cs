@@ -20,7 +20,7 @@ internal struct RegionHead
     /// <summary>Which region of the vCPU this is.</summary>
     public ulong Number;
 
-    /// <summary>What <see cref="WriteHints"/> gets or'ed to a page number here.</summary>
+    /// <summary>What the write hints get or'ed to a page number here.</summary>
     public ulong HintTag;
 
     /// <summary>Page walker: bits that every level's entry must have for a read, for a write.</summary>

@@ -108,7 +108,7 @@ internal unsafe struct VcpuArea
     /// <summary>Spare registers of stubs.</summary>
     public ulong Save0, Save1, Save2;
 
-    /// <summary>Counts of jumps to other pages that have no link (see <see cref="Emit.SiteKind.FarLink"/>); some share one.</summary>
+    /// <summary>Counts of jumps to other pages that have no link (the site kind FarLink); some share one.</summary>
     public fixed byte FarJumps[Slot.FarJumpCounts];
 
     /// <summary>Host address of the first place in <see cref="Bounce"/> that is aligned for any operand.</summary>
@@ -166,7 +166,7 @@ internal static unsafe class Slot
     /// <summary>The index of a code address in a table hashed by <see cref="SecondFactor"/> that has two to the power of <paramref name="bits"/> entries.</summary>
     public static int MultipliedHash(ulong linear, int bits) => (int)((uint)linear * (uint)SecondFactor >> (32 - bits));
 
-    /// <summary>Entries of a jump cache's list of code pages that are known to be where they were, 16 bytes each (see <see cref="JumpCache.KnownPage"/>).</summary>
+    /// <summary>Entries of a jump cache's list of code pages that are known to be where they were, 16 bytes each (JumpCache.KnownPage).</summary>
     public const int KnownPages = 8192;
 
     /// <summary>Entries of the list of what was set in a jump cache, 4 bytes each; one less, the number of them comes first.</summary>

@@ -157,7 +157,7 @@ internal sealed unsafe partial class Processor
 
     private void SetStackPointer(ulong value) => WriteGpr(GprIndex.Rsp, StackAddressSize, value & StackMask);
 
-    /// <summary>Writes below the stack pointer without moving it; <paramref name="depth"/> bytes are already there.</summary>
+    /// <summary>Writes below a stack pointer, which moves, and leaves the register alone.</summary>
     private bool TryPushAt(ref ulong stackPointer, int size, ulong value)
     {
         var next = (stackPointer - (ulong)size) & StackMask;

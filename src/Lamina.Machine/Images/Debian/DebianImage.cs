@@ -81,31 +81,31 @@ internal sealed class DebianImage : IImageRecipe
     public long NeededSpace => 2L << 30;
 
     /// <inheritdoc/>
-    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         var isRoot = Environment.IsPrivilegedProcess;
         List<NeededProgram> needed = [new("mmdebstrap", "mmdebstrap"), new("mke2fs", "e2fsprogs"), new("gpg", "gpg")];
         if (!isRoot) needed.AddRange([new("fakeroot", "fakeroot"), new("fakechroot", "fakechroot")]);
-        var programs = await HostPrograms.FindAsync(needed, What, progress, cancellation).ConfigureAwait(false);
-        var sources = await DebianSources.OfHostAsync(Codename, cancellation).ConfigureAwait(false);
+        var programs = await HostPrograms.FindAsync(needed, What, progress, cancellationToken).ConfigureAwait(false);
+        var sources = await DebianSources.OfHostAsync(Codename, cancellationToken).ConfigureAwait(false);
         using (var archive = File.Create(Path.Combine(scratch, GuestFiles))) DebianRoot.Write(archive, Label, sources.GuestOptions);
 
-        await InstallAsync(programs[0], sources, scratch, progress, cancellation).ConfigureAwait(false);
+        await InstallAsync(programs[0], sources, scratch, progress, cancellationToken).ConfigureAwait(false);
         progress.Report(new ImageProgress("Making the file system", null));
         string[] shell = ["-c", MakeDisk, "sh", programs[1].File, Label, DiskSize];
-        var made = await (isRoot ? HostCommand.At("/bin/sh").RunAsync([.. shell, "--xattrs", "--xattrs-include=*"], scratch, null, cancellation)
-            : programs[3].RunAsync(["--", "/bin/sh", .. shell], scratch, null, cancellation)).ConfigureAwait(false);
+        var made = await (isRoot ? HostCommand.At("/bin/sh").RunAsync([.. shell, "--xattrs", "--xattrs-include=*"], scratch, null, cancellationToken)
+            : programs[3].RunAsync(["--", "/bin/sh", .. shell], scratch, null, cancellationToken)).ConfigureAwait(false);
         if (made.ExitCode != 0) throw AptPackages.Failure("the file system could not be made", made);
 
         progress.Report(new ImageProgress("Making the disk", null));
-        DiskTools.Convert(new DiskOptions { Path = Path.Combine(scratch, RawDisk), Format = DiskFormat.Raw }, new DiskCreation { Path = Path.Combine(target, DiskFile) }, progress: null, cancellation);
+        DiskTools.Convert(new DiskOptions { Path = Path.Combine(scratch, RawDisk), Format = DiskFormat.Raw }, new DiskCreation { Path = Path.Combine(target, DiskFile) }, progress: null, cancellationToken);
         foreach (var file in (string[])[KernelFile, InitrdFile]) File.Move(Path.Combine(scratch, file), Path.Combine(target, file));
         ImagePackage[] packages = [.. File.ReadLines(Path.Combine(scratch, PackageList)).Select(line => line.Split(' ')).Where(words => words.Length == 2).Select(words => new ImagePackage(words[0], words[1], null))];
         var kernel = packages.FirstOrDefault(package => package.Name == KernelPackage) ?? throw new ImageException($"{What} was installed without {KernelPackage}; look at the host's package sources");
         return new ImageContents(kernel.Version, packages, []);
     }
 
-    private static async Task InstallAsync(HostCommand mmdebstrap, DebianSources sources, string scratch, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    private static async Task InstallAsync(HostCommand mmdebstrap, DebianSources sources, string scratch, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         const string prefix = "I: ";
         progress.Report(new ImageProgress("Installing Debian", null));
@@ -119,7 +119,7 @@ internal sealed class DebianImage : IImageRecipe
         // Where it works itself is part of the scratch folder, so that nothing is left of a build that is killed. In a user namespace
         // it is another user, who cannot reach that folder.
         string[] folder = Environment.IsPrivilegedProcess ? [$"TMPDIR={scratch}"] : [];
-        var result = await HostCommand.At("/usr/bin/env").RunAsync([.. folder, mmdebstrap.File, .. arguments], scratch, null, cancellation, Watch).ConfigureAwait(false);
+        var result = await HostCommand.At("/usr/bin/env").RunAsync([.. folder, mmdebstrap.File, .. arguments], scratch, null, cancellationToken, Watch).ConfigureAwait(false);
         if (result.ExitCode != 0) throw AptPackages.Failure("Debian could not be installed", result);
 
         void Watch(string line)

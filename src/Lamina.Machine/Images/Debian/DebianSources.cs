@@ -18,12 +18,12 @@ internal sealed record DebianSources(IReadOnlyList<string> Lines, IReadOnlyList<
 
     /// <summary>Reads the host's configuration.</summary>
     /// <param name="codename">The release that is to be built.</param>
-    /// <param name="cancellation">Ends the reading.</param>
-    public static async Task<DebianSources> OfHostAsync(string codename, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public static async Task<DebianSources> OfHostAsync(string codename, CancellationToken cancellationToken)
     {
         if (HostCommand.Find("apt-get") is not { } get || HostCommand.Find("apt-config") is not { } config) return new DebianSources([], []);
-        var targets = await get.RunAsync(["indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"], "/", null, cancellation).ConfigureAwait(false);
-        var options = await config.RunAsync(["dump", "--no-empty", "--format", "%F \"%v\";%n", "Acquire"], "/", null, cancellation).ConfigureAwait(false);
+        var targets = await get.RunAsync(["indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"], "/", null, cancellationToken).ConfigureAwait(false);
+        var options = await config.RunAsync(["dump", "--no-empty", "--format", "%F \"%v\";%n", "Acquire"], "/", null, cancellationToken).ConfigureAwait(false);
         return new DebianSources(ParseTargets(targets.Output, HostCodename(), codename), ParseOptions(options.Output));
     }
 

@@ -60,15 +60,15 @@ internal sealed class ImportedImage(string name, string commandLine, bool hasIni
     }
 
     /// <inheritdoc/>
-    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         if (import is null) throw new ImageException($"the image {name} was imported and cannot be built; import it again");
         progress.Report(new ImageProgress($"Copying {Path.GetFileName(import.Path)}", null));
         RefuseArchives(import.Path);
         var raw = Path.Combine(scratch, RawDisk);
         var source = new DiskOptions { Path = Path.GetFullPath(import.Path), ReadOnly = true };
-        DiskTools.Convert(source, new DiskCreation { Path = raw, Format = DiskFormat.Raw }, progress: null, cancellation);
-        DiskTools.Convert(new DiskOptions { Path = raw, Format = DiskFormat.Raw }, new DiskCreation { Path = Path.Combine(target, DiskFile) }, progress: null, cancellation);
+        DiskTools.Convert(source, new DiskCreation { Path = raw, Format = DiskFormat.Raw }, progress: null, cancellationToken);
+        DiskTools.Convert(new DiskOptions { Path = raw, Format = DiskFormat.Raw }, new DiskCreation { Path = Path.Combine(target, DiskFile) }, progress: null, cancellationToken);
 
         IReadOnlyList<Partition> partitions;
         using (var disk = File.OpenRead(raw)) partitions = PartitionTable.Read(disk);
@@ -80,8 +80,8 @@ internal sealed class ImportedImage(string name, string commandLine, bool hasIni
         }
 
         progress.Report(new ImageProgress("Looking for the kernel", null));
-        var debugfs = await HostPrograms.FindAsync([new NeededProgram("debugfs", "e2fsprogs")], "the import of an image", progress, cancellation).ConfigureAwait(false);
-        var found = await new BootFiles(debugfs[0], scratch, RawDisk).ExtractAsync(partitions, KernelFile, InitrdFile, cancellation).ConfigureAwait(false)
+        var debugfs = await HostPrograms.FindAsync([new NeededProgram("debugfs", "e2fsprogs")], "the import of an image", progress, cancellationToken).ConfigureAwait(false);
+        var found = await new BootFiles(debugfs[0], scratch, RawDisk).ExtractAsync(partitions, KernelFile, InitrdFile, cancellationToken).ConfigureAwait(false)
             ?? throw new ImageException($"{import.Path} has no kernel in an ext4 file system's /boot, which is where one is looked for; name kernel files of your own with --kernel and --initrd");
         File.Move(Path.Combine(scratch, KernelFile), Path.Combine(target, KernelFile));
         if (found.HasInitrd) File.Move(Path.Combine(scratch, InitrdFile), Path.Combine(target, InitrdFile));

@@ -31,22 +31,22 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
     public string? Initrd => InitrdFile;
 
     /// <inheritdoc/>
-    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellation)
+    public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         var aptFolder = Directory.CreateDirectory(Path.Combine(scratch, "apt")).FullName;
         var apt = AptPackages.Open(aptFolder, progress);
         progress.Report(new ImageProgress("Reading the package lists", null));
-        var found = await apt.FindAsync([kernelPackage, BusyboxPackage], cancellation).ConfigureAwait(false);
+        var found = await apt.FindAsync([kernelPackage, BusyboxPackage], cancellationToken).ConfigureAwait(false);
         var kernelName = found[0].Depends.FirstOrDefault(package => package.StartsWith("linux-image-", StringComparison.Ordinal))
             ?? throw new ImageException($"{kernelPackage} {found[0].Version} names no kernel package; boot a kernel of your own with --kernel");
-        AptPackage[] packages = [(await apt.FindAsync([kernelName], cancellation).ConfigureAwait(false))[0], found[1]];
+        AptPackage[] packages = [(await apt.FindAsync([kernelName], cancellationToken).ConfigureAwait(false))[0], found[1]];
 
         var root = Directory.CreateDirectory(Path.Combine(scratch, "root")).FullName;
         foreach (var package in packages)
         {
-            var archive = await apt.DownloadAsync(package, cancellation).ConfigureAwait(false);
+            var archive = await apt.DownloadAsync(package, cancellationToken).ConfigureAwait(false);
             progress.Report(new ImageProgress($"Unpacking {package.Name}", null));
-            await apt.UnpackAsync(archive, root, cancellation).ConfigureAwait(false);
+            await apt.UnpackAsync(archive, root, cancellationToken).ConfigureAwait(false);
             File.Delete(archive);
         }
 
@@ -57,7 +57,7 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
         var busybox = Merged(root, "bin/busybox") ?? throw new ImageException($"{BusyboxPackage} {packages[1].Version} holds no bin/busybox");
         var modules = TinyInitramfs.CollectModules(Merged(root, $"lib/modules/{release}")
             ?? throw new ImageException($"{kernelName} {packages[0].Version} holds no modules for its kernel {release}"));
-        var contents = new TinyContents(release, packages[0].Version, File.ReadAllBytes(busybox), await AppletsAsync(busybox, cancellation).ConfigureAwait(false), modules);
+        var contents = new TinyContents(release, packages[0].Version, File.ReadAllBytes(busybox), await AppletsAsync(busybox, cancellationToken).ConfigureAwait(false), modules);
         using (var stream = new BufferedStream(File.Create(Path.Combine(target, InitrdFile)), 1 << 16))
             TinyInitramfs.Write(stream, contents, File.GetLastWriteTimeUtc(kernel));
         File.Move(kernel, Path.Combine(target, KernelFile));
@@ -74,9 +74,9 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
         return places.FirstOrDefault(Path.Exists);
     }
 
-    private static async Task<IReadOnlyList<string>> AppletsAsync(string busybox, CancellationToken cancellation)
+    private static async Task<IReadOnlyList<string>> AppletsAsync(string busybox, CancellationToken cancellationToken)
     {
-        var result = await HostCommand.At(busybox).RunAsync(["--list-full"], "/", null, cancellation).ConfigureAwait(false);
+        var result = await HostCommand.At(busybox).RunAsync(["--list-full"], "/", null, cancellationToken).ConfigureAwait(false);
         return result.ExitCode == 0 && result.Output.Count > 0
             ? result.Output
             : throw new ImageException($"busybox cannot tell its applets (exit code {result.ExitCode}); is the cache folder on a file system mounted noexec?");
