@@ -31,5 +31,5 @@ internal static class MicroTables
             .. Enumerable.Range(0, virtioDevices).Select(slot => new VirtioMmioDescription(
                 (uint)(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride)), (uint)VirtioMmio.WindowLength, (uint)MicroLayout.VirtioGsiOf(slot))),
         ],
-    }, MicroLayout.Boot.AcpiTables, MicroLayout.Boot.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
+    }, MicroLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
 }
