@@ -48,5 +48,6 @@ internal sealed record BootLayout
     // What a BIOS has at the end of the first MiB, of which kernels may take the last page.
     internal const ulong Bios = 0xF_0000;
     internal const ulong RealModeServices = Bios;
+    internal const ulong MultiProcessorTable = Bios + 0x400;
     internal const ulong HighMemory = 0x10_0000;
 }

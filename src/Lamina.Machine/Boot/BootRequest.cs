@@ -7,18 +7,29 @@ namespace Lamina.Boot;
 /// <summary>A module file and its string for the kernel.</summary>
 internal sealed record LoadedModule(BootFile File, string Text);
 
-/// <summary>Firmware tables and where they lie.</summary>
-internal sealed record FirmwareTables(ulong Address, byte[] Bytes, ulong RsdpAddress);
+/// <summary>Firmware tables that lie together: where, their bytes, and what they are, for messages.</summary>
+internal sealed record FirmwareTable(ulong Address, byte[] Bytes, string What);
+
+/// <summary>What firmware says of a machine.</summary>
+/// <param name="Tables">What lies in memory.</param>
+/// <param name="RsdpAddress">Where the ACPI tables begin.</param>
+/// <param name="DeviceWords">The devices that only ACPI tells of, as words of Linux's command line.</param>
+internal sealed record FirmwareTables(IReadOnlyList<FirmwareTable> Tables, ulong RsdpAddress, IReadOnlyList<string> DeviceWords);
 
 /// <summary>Everything that a loader may look at.</summary>
 internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootFile Kernel, BootFile? Initrd, string CommandLine, IReadOnlyList<LoadedModule> Modules)
 {
+    private const string NoAcpi = "acpi=off", NamedDevice = "virtio_mmio.device=";
+
     /// <summary>Starts a plan with what every protocol has: firmware tables, real-mode interrupts, BIOS data area, GDT.</summary>
     internal BootPlan NewPlan(bool longMode)
     {
         var plan = new BootPlan(Map);
-        plan.Reserve(Firmware.Address, (ulong)Firmware.Bytes.Length, "the ACPI tables", reservedToo: true);
-        plan.Place(Firmware.Address, Firmware.Bytes);
+        foreach (var table in Firmware.Tables)
+        {
+            plan.Reserve(table.Address, (ulong)table.Bytes.Length, table.What, reservedToo: true);
+            plan.Place(table.Address, table.Bytes);
+        }
         var (vectors, handlers) = RealModeServices.Create(BootLayout.RealModeServices);
         plan.Reserve(0, BootLayout.BiosDataArea + 0x100, "the interrupt vectors and the BIOS data area");
         plan.Place(0, vectors);
@@ -29,6 +40,21 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
         plan.Reserve(BootLayout.Gdt, (ulong)gdt.Length, "the first descriptor table");
         plan.Place(BootLayout.Gdt, gdt);
         return plan;
+    }
+
+    /// <summary>
+    /// The command line for Linux. Where the user has it do without ACPI, it cannot find devices by itself; they stand before his words
+    /// then (Documentation/admin-guide/kernel-parameters: virtio_mmio.device), unless he named some. Else they would be there twice.
+    /// </summary>
+    internal string LinuxCommandLine
+    {
+        get
+        {
+            var words = CommandLine.Split(' ').TakeWhile(word => word != "--").ToList();
+            return words.Contains(NoAcpi) && !words.Exists(word => word.StartsWith(NamedDevice, StringComparison.Ordinal))
+                ? string.Join(' ', [.. Firmware.DeviceWords.Select(device => NamedDevice + device), CommandLine])
+                : CommandLine;
+        }
     }
 
     /// <summary>The command line as zero-terminated bytes.</summary>

@@ -144,7 +144,7 @@ internal sealed class Booted : IDisposable
     internal VcpuState State { get; } = new();
 
     internal static BootRequest Request(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules) =>
-        new(MemoryMap.Create(MicroLayout.Boot, memory), new FirmwareTables(MicroLayout.Boot.AcpiTables, [1, 2, 3, 4], MicroLayout.Boot.AcpiTables),
+        new(MemoryMap.Create(MicroLayout.Boot, memory), MicroTables.Create(2, 3),
             BootFile.FromBytes("kernel", "vmlinuz", kernel), initrd is null ? null : BootFile.FromBytes("initrd", "initrd.img", initrd), commandLine, modules);
 
     internal static Booted Load(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules)
