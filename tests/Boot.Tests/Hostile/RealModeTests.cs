@@ -9,7 +9,7 @@ namespace Lamina.Tests.Boot.Hostile;
 public sealed class RealModeTests
 {
     // The segment of the 16-bit code and its stacks; where the CPUs count themselves in it.
-    private const ushort Segment = 0x7000, Arrived = 0x7FF0, Done = 0x7FF4, StackEnd = 0x9000;
+    private const ushort Segment = 0x7000, Untouched = 0x7FE0, Arrived = 0x7FF0, Done = 0x7FF4, StackEnd = 0x9000;
     private const uint Page = Segment << 4, CommandRegister = 0xFEE0_0300, InitOthers = 0xC_4500, StartOthers = 0xC_4600 | Segment >> 8;
     private const byte Success = 0x40;
 
@@ -42,7 +42,11 @@ public sealed class RealModeTests
             .Raw(0xB0, 0x04, 0xE6, 0x21, 0xB0, 0x01, 0xE6, 0x21)            // ICW3, ICW4
             .Raw(0xB0, 0xFE, 0xE6, 0x21)                                    // the timer alone
             .Raw(0xB0, 0x34, 0xE6, 0x43, 0xB0, 0x00, 0xE6, 0x40, 0xB0, 0x10, 0xE6, 0x40)
+            // Whoever runs through zeros on the way adds AL, which is not 0, to what BX and SI point to.
+            .Raw(0xBB, Untouched & 0xFF, Untouched >> 8, 0x31, 0xF6)        // mov bx, Untouched; xor si, si
             .Raw(0xFB, 0xF4, 0xFA)                                          // sti; hlt; cli
+            .Raw(0x80, 0x3E, Untouched & 0xFF, Untouched >> 8, 0x00)        // cmp byte [Untouched], 0
+            .Raw(0xB3, 2).To([0x66, 0x0F, 0x85], "wrong")
             .Raw(0xB0, 0x0B, 0xE6, 0x20, 0xE4, 0x20, 0x3C, 0x01)            // OCW3; in al, 20h; cmp al, 1: it is in service
             .Raw(0xB3, 1).To([0x66, 0x0F, 0x85], "wrong");
 

@@ -19,7 +19,7 @@ public sealed class MultiProcessorTableTests
     [InlineData(255)]
     public void The_table_is_found_where_kernels_look_and_sums_to_zero(int cpus)
     {
-        var request = Booted.Request(KernelImages.MultibootElf()) with { Firmware = MicroTables.Create(cpus, 3) };
+        var request = Booted.Request(KernelImages.MultibootElf()) with { Firmware = MicroTables.Create(cpus, MicroLayout.VirtioSlots) };
         using var memory = new Lamina.Core.Memory.GuestMemory(request.Map.Ram);
         KernelFormat.Plan(request).Load(memory);
         var area = new byte[0x1_0000];
