@@ -82,6 +82,9 @@ public sealed record DiskDevice : DeviceDefinition
     /// <summary>Request queues, or null for one a vCPU.</summary>
     public int? Queues { get; init; }
 
+    /// <summary>The logical block size in bytes that the guest is told, 512 or 4096; null for the image's own, which is 512 but for a block device of the host with larger ones.</summary>
+    public int? BlockSize { get; init; }
+
     /// <summary>Whether space that the guest gives up goes back to the host.</summary>
     public bool Discard { get; init; } = true;
 
@@ -113,6 +116,8 @@ public sealed record DiskDevice : DeviceDefinition
         Property.Choice<DiskDevice, AioMode>("aio", "what carries out requests that wait for the host's disk", [("auto", AioMode.Auto), ("io_uring", AioMode.IoUring), ("threads", AioMode.Threads)],
             disk => disk.Aio == default ? null : disk.Aio, (disk, aio) => disk with { Aio = aio }),
         Property.Number<DiskDevice>("queues", "request queues; one for each CPU by default", (1, MostQueues), disk => disk.Queues, (disk, count) => disk with { Queues = (int)count }),
+        Property.OneOf<DiskDevice>("block-size", "the logical block size in bytes, 512 or 4096; 512 by default, on a block device of the host that device's", [512, 4096],
+            disk => disk.BlockSize, (disk, size) => disk with { BlockSize = size }),
         Property.Switch<DiskDevice>("discard", "whether what the guest gives up is given back to the host; on by default", usual: true, disk => disk.Discard, (disk, on) => disk with { Discard = on }),
         Property.Choice<DiskDevice, FullMode>("on-full", "what the guest gets when the host's disk is full: an I/O error (the default), or a pause until there is space",
             [("error", FullMode.Error), ("pause", FullMode.Pause)], disk => disk.OnFull == default ? null : disk.OnFull, (disk, mode) => disk with { OnFull = mode }),

@@ -85,6 +85,20 @@ public static class Property
         Write = it => get(it) is { } number ? [number.ToString(CultureInfo.InvariantCulture)] : [],
     };
 
+    /// <summary>One of a few whole numbers.</summary>
+    public static Property<T> OneOf<T>(string name, string meaning, IReadOnlyList<int> choices, Func<T, int?> get, Func<T, int, T> set)
+    {
+        string[] words = [.. choices.Select(choice => choice.ToString(CultureInfo.InvariantCulture))];
+        return new(name, ValueKind.Number, string.Join('|', words), meaning)
+        {
+            Choices = words,
+            Read = (it, text) => Array.IndexOf(words, Needed(name, text)) is >= 0 and var index
+                ? set(it, choices[index])
+                : throw new MachineException($"{name}: '{text}' is not possible; use {string.Join(" or ", words)}"),
+            Write = it => get(it) is { } number ? [number.ToString(CultureInfo.InvariantCulture)] : [],
+        };
+    }
+
     /// <summary>Any text that is not empty.</summary>
     public static Property<T> Text<T>(string name, string syntax, string meaning, Func<T, string?> get, Func<T, string, T> set) => new(name, ValueKind.Text, syntax, meaning)
     {

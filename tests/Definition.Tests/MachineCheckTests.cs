@@ -19,6 +19,7 @@ public sealed class MachineCheckTests
         { Good with { GdbPort = 70000 }, "70000 is no TCP port" },
         { Good.With(new DiskDevice()), "needs the path of its image" },
         { Good.With(new DiskDevice { Path = "a", Queues = 17 }), "from 1 to 16" },
+        { Good.With(new DiskDevice { Path = "a", BlockSize = 8192 }), "use 512 or 4096" },
         { Good.With(new DiskDevice { Path = "a", Serial = new string('x', 21) }), "longer than 20 bytes" },
         { Good.With(new DiskDevice { Path = "a", Name = "A" }), "cannot be a device's name" },
         { Good.With(new ShareDevice { Path = "/" }), "a tag by which" },

@@ -21,12 +21,12 @@ public sealed class WordsTests
     [Fact]
     public void Every_option_of_a_disk_is_understood()
     {
-        var disk = DiskDevice.Parse("a,,b.img,name=root,ro,format=raw,serial=x=1,cache=writethrough,direct,aio=io_uring,queues=4,discard=off,on-full=pause,temporary,backing=c,,d,backing=e,backing=any");
+        var disk = DiskDevice.Parse("a,,b.img,name=root,ro,format=raw,serial=x=1,cache=writethrough,direct,aio=io_uring,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=e,backing=any");
 
         Assert.Equal(("a,b.img", "root", ImageFormat.Raw, true, CacheMode.WriteThrough, false, 4), (disk.Path, disk.Name, disk.Format, disk.ReadOnly, disk.Cache, disk.Discard, disk.Queues));
         Assert.Equal(("x=1", true, true, true, FullMode.Pause), (disk.Serial, disk.Direct, disk.Temporary, disk.TrustsBacking, disk.OnFull));
         Assert.Equal(["c,d", "e", "any"], disk.Backing);
-        Assert.Equal(AioMode.IoUring, disk.Aio);
+        Assert.Equal((AioMode.IoUring, 4096), (disk.Aio, disk.BlockSize));
     }
 
     [Theory]
@@ -38,6 +38,8 @@ public sealed class WordsTests
     [InlineData("disk,format", "format needs a value")]
     [InlineData("disk,queues=many", "queues: 'many' is not possible; use a number from 1 to 16")]
     [InlineData("disk,queues=17", "use a number from 1 to 16")]
+    [InlineData("disk,block-size=1024", "block-size: '1024' is not possible; use 512 or 4096")]
+    [InlineData("disk,block-size=4K", "block-size: '4K' is not possible; use 512 or 4096")]
     [InlineData("disk,aio=native", "there are auto, io_uring and threads")]
     [InlineData("disk,on-full=stop", "there are error and pause")]
     [InlineData("disk,discard=perhaps", "use on or off")]

@@ -20,8 +20,11 @@ public static class IoApicSpec
     /// <summary>Indirect registers; from <see cref="Redirection"/> on two for each input.</summary>
     internal const int IdRegister = 0, VersionRegister = 1, ArbitrationRegister = 2, Redirection = 0x10;
 
-    /// <summary>Version 0x20 with an EOI register, and the highest entry's number in bits 16 to 23.</summary>
-    internal const uint Version = 0x20 | (Inputs - 1) << 16;
+    /// <summary>A version with an EOI register, as the version register and the MP table say it.</summary>
+    public const byte VersionNumber = 0x20;
+
+    /// <summary>The version, and the highest entry's number in bits 16 to 23.</summary>
+    internal const uint Version = VersionNumber | (Inputs - 1) << 16;
 
     /// <summary>The ID's place in its register.</summary>
     internal const int IdShift = 24;

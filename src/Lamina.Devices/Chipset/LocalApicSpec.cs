@@ -40,8 +40,11 @@ public static class LocalApicSpec
     /// <summary>The local vector table's entries in the order of their registers (0x32 to 0x37).</summary>
     internal const int LvtTimer = 0, LvtThermal = 1, LvtPerformance = 2, LvtLint0 = 3, LvtLint1 = 4, LvtError = 5, LvtCount = 6;
 
+    /// <summary>What the version register and the MP table call an integrated APIC (11.4.8).</summary>
+    public const byte VersionNumber = 0x14;
+
     /// <summary>Version register (11.4.8): an integrated APIC, the highest table entry, EOI broadcasts can be suppressed.</summary>
-    internal const uint VersionValue = 0x14 | (LvtCount - 1) << 16 | 1 << 24;
+    internal const uint VersionValue = VersionNumber | (LvtCount - 1) << 16 | 1 << 24;
 
     /// <summary>Table entries (11.5.1, figure 11-8).</summary>
     internal const uint LvtDeliveryStatus = 1 << 12, LvtRemoteIrr = 1 << 14, LvtLevel = 1 << 15, LvtMasked = 1 << 16;

@@ -1,4 +1,4 @@
-// What the ACPI tables tell of a machine: values that the machine's wiring fills in, so that the tables know no device.
+// What the firmware tables tell of a machine: values that the machine's wiring fills in, so that the tables know no device.
 namespace Lamina.Acpi;
 
 /// <summary>A virtio-mmio device: one register window and one level-triggered interrupt.</summary>
@@ -21,7 +21,9 @@ internal sealed record AcpiDescription
 {
     internal required IReadOnlyList<uint> ApicIds { get; init; }
     internal required ulong LocalApic { get; init; }
+    internal required byte LocalApicVersion { get; init; }
     internal required ulong IoApic { get; init; }
+    internal required byte IoApicVersion { get; init; }
     internal required byte IoApicId { get; init; }
     internal required PowerManagementDescription PowerManagement { get; init; }
     internal required ushort ResetPort { get; init; }

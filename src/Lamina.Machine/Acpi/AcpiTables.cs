@@ -8,7 +8,7 @@ internal static class AcpiTables
 {
     /// <summary>The tables for a description, to lie at an address below 4 GiB.</summary>
     /// <exception cref="InvalidOperationException">They need more than <paramref name="room"/> bytes.</exception>
-    internal static FirmwareTables Create(AcpiDescription machine, ulong address, ulong room)
+    internal static FirmwareTable Create(AcpiDescription machine, ulong address, ulong room)
     {
         var bytes = new MemoryStream();
         ulong Add(byte[] table)
@@ -30,6 +30,6 @@ internal static class AcpiTables
         var block = bytes.ToArray();
         if ((ulong)block.Length > room) throw new InvalidOperationException("the ACPI tables do not fit into their room");
         FixedTables.Rsdp(xsdt).CopyTo(block, 0);
-        return new FirmwareTables(address, block, address);
+        return new FirmwareTable(address, block, "the ACPI tables");
     }
 }

@@ -30,7 +30,7 @@ internal sealed record BootLayout
     internal required ulong AcpiTables { get; init; }
 
     /// <summary>The first byte behind that place.</summary>
-    internal ulong AcpiTablesEnd { get; init; } = HighMemory;
+    internal static ulong AcpiTablesEnd => Bios;
 
     // What follows is the loaders' own choice and the same for every board: it lies in conventional memory.
     internal const ulong BiosDataArea = 0x400;
@@ -44,5 +44,10 @@ internal sealed record BootLayout
     internal const ulong BootStrings = 0x1_0000;        // command line, then module lists and strings
     internal const ulong BootStringsEnd = 0x6_0000;
     internal const ulong EbdaLength = 0x400;
+
+    // What a BIOS has at the end of the first MiB, of which kernels may take the last page.
+    internal const ulong Bios = 0xF_0000;
+    internal const ulong RealModeServices = Bios;
+    internal const ulong MultiProcessorTable = Bios + 0x400;
     internal const ulong HighMemory = 0x10_0000;
 }

@@ -1,5 +1,5 @@
 // What a loader works from: the files, the texts and the machine's memory and firmware tables. Also the parts of a plan
-// that every protocol shares: the firmware tables, the BIOS data area, the command line's checks.
+// that every protocol shares: the firmware tables, what stands in for a BIOS, the command line's checks.
 using System.Text;
 
 namespace Lamina.Boot;
@@ -7,24 +7,54 @@ namespace Lamina.Boot;
 /// <summary>A module file and its string for the kernel.</summary>
 internal sealed record LoadedModule(BootFile File, string Text);
 
-/// <summary>Firmware tables and where they lie.</summary>
-internal sealed record FirmwareTables(ulong Address, byte[] Bytes, ulong RsdpAddress);
+/// <summary>Firmware tables that lie together: where, their bytes, and what they are, for messages.</summary>
+internal sealed record FirmwareTable(ulong Address, byte[] Bytes, string What);
+
+/// <summary>What firmware says of a machine.</summary>
+/// <param name="Tables">What lies in memory.</param>
+/// <param name="RsdpAddress">Where the ACPI tables begin.</param>
+/// <param name="DeviceWords">The devices that only ACPI tells of, as words of Linux's command line.</param>
+internal sealed record FirmwareTables(IReadOnlyList<FirmwareTable> Tables, ulong RsdpAddress, IReadOnlyList<string> DeviceWords);
 
 /// <summary>Everything that a loader may look at.</summary>
 internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootFile Kernel, BootFile? Initrd, string CommandLine, IReadOnlyList<LoadedModule> Modules)
 {
-    /// <summary>Starts a plan with what every protocol has: firmware tables, BIOS data area, GDT.</summary>
+    private const string NoAcpi = "acpi=off", NamedDevice = "virtio_mmio.device=";
+
+    /// <summary>Starts a plan with what every protocol has: firmware tables, real-mode interrupts, BIOS data area, GDT.</summary>
     internal BootPlan NewPlan(bool longMode)
     {
         var plan = new BootPlan(Map);
-        plan.Reserve(Firmware.Address, (ulong)Firmware.Bytes.Length, "the ACPI tables", reservedToo: true);
-        plan.Place(Firmware.Address, Firmware.Bytes);
-        plan.Reserve(0, BootLayout.BiosDataArea + 0x100, "the BIOS data area");
+        foreach (var table in Firmware.Tables)
+        {
+            plan.Reserve(table.Address, (ulong)table.Bytes.Length, table.What, reservedToo: true);
+            plan.Place(table.Address, table.Bytes);
+        }
+        var (vectors, handlers) = RealModeServices.Create(BootLayout.RealModeServices);
+        plan.Reserve(0, BootLayout.BiosDataArea + 0x100, "the interrupt vectors and the BIOS data area");
+        plan.Place(0, vectors);
         plan.Place(BootLayout.BiosDataArea, BiosDataArea());
+        plan.Reserve(BootLayout.RealModeServices, (ulong)handlers.Length, "the real-mode interrupt handlers", reservedToo: true);
+        plan.Place(BootLayout.RealModeServices, handlers);
         var gdt = CpuEntry.Gdt(longMode);
         plan.Reserve(BootLayout.Gdt, (ulong)gdt.Length, "the first descriptor table");
         plan.Place(BootLayout.Gdt, gdt);
         return plan;
+    }
+
+    /// <summary>
+    /// The command line for Linux. Where the user has it do without ACPI, it cannot find devices by itself; they stand before his words
+    /// then (Documentation/admin-guide/kernel-parameters: virtio_mmio.device), unless he named some. Else they would be there twice.
+    /// </summary>
+    internal string LinuxCommandLine
+    {
+        get
+        {
+            var words = CommandLine.Split(' ').TakeWhile(word => word != "--").ToList();
+            return words.Contains(NoAcpi) && !words.Exists(word => word.StartsWith(NamedDevice, StringComparison.Ordinal))
+                ? string.Join(' ', [.. Firmware.DeviceWords.Select(device => NamedDevice + device), CommandLine])
+                : CommandLine;
+        }
     }
 
     /// <summary>The command line as zero-terminated bytes.</summary>
@@ -57,13 +87,14 @@ internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootF
         if (Modules.Count != 0) throw new MachineException($"the kernel {Kernel.Path} takes no modules; only Multiboot and PVH kernels do");
     }
 
-    // The few words that operating systems read without a BIOS being there: COM1's port, the EBDA's segment, the size
-    // of conventional memory in KiB.
+    // The few words that operating systems read without a BIOS being there: COM1's port, the EBDA's segment, the equipment (a
+    // floating-point unit and one serial port), the size of conventional memory in KiB.
     private byte[] BiosDataArea()
     {
         var area = new GuestWriter(0x100);
         area.U16(0x00, Map.Layout.SerialPort);
         area.U16(0x0E, (ushort)(Map.Layout.Ebda >> 4));
+        area.U16(0x10, 1 << 1 | 1 << 9);
         area.U16(0x13, (ushort)(Map.Layout.Ebda >> 10));
         return area.Bytes;
     }

@@ -39,6 +39,9 @@ internal static class BzImageLoader
         codeLength = Math.Min(codeLength, there);
 
         var is64 = header.Version >= XloadFlagsVersion && (header.U16(LinuxSpec.XloadFlags) & LinuxSpec.XlfKernel64) != 0;
+        // Images that only dress as Linux (iPXE's .lkrn) begin in their real-mode code, which asks the BIOS for everything.
+        if (!is64 && header.U32(LinuxSpec.Code32Start) == 0)
+            throw new MachineException(MachineError.File, $"the kernel {kernel.Path} starts in real mode with a BIOS, which this machine has not: its header names no 32-bit entry; name a Linux, PVH or Multiboot kernel");
         var plan = request.NewPlan(longMode: is64);
         var load = header.Version >= InitSizeVersion ? header.U64(LinuxSpec.PrefAddress) : DefaultLoadAddress;
         var needed = header.Version >= InitSizeVersion ? Math.Max(header.U32(LinuxSpec.InitSize), codeLength) : codeLength;

@@ -40,7 +40,7 @@ internal static class LinuxBootParams
         page.U8(LinuxSpec.TypeOfLoader, LinuxSpec.LoaderUnassigned);
         page.U64(LinuxSpec.AcpiRsdpAddr, request.Firmware.RsdpAddress);
 
-        var line = request.CommandLineBytes(request.CommandLine, Math.Min(commandLineLimit, BootLayout.BootStringsEnd - BootLayout.BootStrings - 1));
+        var line = request.CommandLineBytes(request.LinuxCommandLine, Math.Min(commandLineLimit, BootLayout.BootStringsEnd - BootLayout.BootStrings - 1));
         plan.Reserve(BootLayout.BootStrings, (ulong)line.Length, "the command line");
         plan.Place(BootLayout.BootStrings, line);
         page.U32(LinuxSpec.CmdLinePtr, (uint)BootLayout.BootStrings);

@@ -30,7 +30,7 @@ internal sealed class MemoryMap
         {
             new(new(0, layout.Ebda), MemoryMapType.Usable),
             new(new(layout.Ebda, BootLayout.EbdaLength), MemoryMapType.Reserved),
-            new(new(layout.AcpiTables, layout.AcpiTablesEnd - layout.AcpiTables), MemoryMapType.Reserved),
+            new(new(layout.AcpiTables, BootLayout.HighMemory - layout.AcpiTables), MemoryMapType.Reserved),
             new(new(BootLayout.HighMemory, low - BootLayout.HighMemory), MemoryMapType.Usable),
         };
         if (high != 0) entries.Add(new(new(layout.HoleEnd, high), MemoryMapType.Usable));

@@ -38,7 +38,7 @@ internal static class PvhLoader
         var info = new GuestWriter(StartInfoLength);
         info.U32(0, StartMagic);
         info.U32(4, StartVersion);
-        info.U64(24, strings.Add(request.CommandLine));
+        info.U64(24, strings.Add(request.LinuxCommandLine));
         info.U64(32, request.Firmware.RsdpAddress);
         PlaceModules(request, plan, strings, info);
         PlaceMap(request, strings, info);

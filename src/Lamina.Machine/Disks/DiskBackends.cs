@@ -52,8 +52,16 @@ internal static class DiskBackends
             Report = report,
         };
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
-        if (backend.Length > 0) return backend;
+        if (WhyUnfit(disk, backend) is not { } reason) return backend;
         backend.Dispose();
-        throw new MachineException(MachineError.File, $"the disk {disk.Path} has 0 bytes; make it larger with 'lamina disk resize', or name another image");
+        throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
+    }
+
+    private static string? WhyUnfit(DiskDevice disk, IBlockBackend backend)
+    {
+        if (backend.Length == 0) return "has 0 bytes; make it larger with 'lamina disk resize', or name another image";
+        if (disk.BlockSize is { } size && backend.Length % (ulong)size != 0)
+            return $"has {backend.Length} bytes, which are no whole number of blocks of {size} bytes; make it {(backend.Length / (ulong)size + 1) * (ulong)size} bytes with 'lamina disk resize', or leave block-size={size} out";
+        return null;
     }
 }

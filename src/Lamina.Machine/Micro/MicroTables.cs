@@ -1,4 +1,5 @@
-// The micro machine's firmware tables: what its wiring has, told in ACPI's words.
+// The micro machine's firmware tables: what its wiring has, told in ACPI's words, and for kernels without ACPI in those of the MP table and
+// of Linux's command line.
 using Lamina.Acpi;
 using Lamina.Boot;
 using Lamina.Devices.Chipset;
@@ -10,11 +11,21 @@ namespace Lamina.Micro;
 internal static class MicroTables
 {
     /// <summary>The tables for a number of vCPUs and of virtio devices.</summary>
-    internal static FirmwareTables Create(int cpus, int virtioDevices) => AcpiTables.Create(new AcpiDescription
+    internal static FirmwareTables Create(int cpus, int virtioDevices)
+    {
+        var machine = Describe(cpus, virtioDevices);
+        var acpi = AcpiTables.Create(machine, MicroLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
+        var processors = new FirmwareTable(BootLayout.MultiProcessorTable, MultiProcessorTable.Create(machine, BootLayout.MultiProcessorTable), "the MP table");
+        return new FirmwareTables([acpi, processors], acpi.Address, [.. machine.VirtioDevices.Select(device => $"{device.Length}@0x{device.Address:x}:{device.Gsi}")]);
+    }
+
+    private static AcpiDescription Describe(int cpus, int virtioDevices) => new()
     {
         ApicIds = [.. Enumerable.Range(0, cpus).Select(i => (uint)i)],
         LocalApic = LocalApicSpec.DefaultBase,
+        LocalApicVersion = LocalApicSpec.VersionNumber,
         IoApic = IoApicSpec.BaseAddress,
+        IoApicVersion = IoApicSpec.VersionNumber,
         IoApicId = IoApicSpec.Id,
         PowerManagement = new PowerManagementDescription(
             AcpiPmSpec.BasePort + AcpiPmSpec.EventOffset, AcpiPmSpec.BasePort + AcpiPmSpec.ControlOffset,
@@ -31,5 +42,5 @@ internal static class MicroTables
             .. Enumerable.Range(0, virtioDevices).Select(slot => new VirtioMmioDescription(
                 (uint)(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride)), (uint)VirtioMmio.WindowLength, (uint)MicroLayout.VirtioGsiOf(slot))),
         ],
-    }, MicroLayout.Boot.AcpiTables, MicroLayout.Boot.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
+    };
 }

@@ -35,6 +35,7 @@ internal sealed class DiskPart : IPart
         {
             Serial = _definition.Serial,
             Queues = _definition.Queues ?? Math.Min(context.Definition.Cpus, VirtioBlockOptions.MostQueues),
+            BlockSize = _definition.BlockSize,
             WriteThrough = _definition.Cache == CacheMode.WriteThrough,
             Discard = _definition.Discard,
             Parallel = Requests,

@@ -121,6 +121,34 @@ public abstract class BlockSavedTests(bool packed) : VirtioSavedTests(packed, 1,
     }
 }
 
+public sealed class BlockSizeSavedTests
+{
+    [Theory]
+    [InlineData(4096, null, "was saved with a disk of 4096-byte blocks, and this one has 512; give the disk block-size=4096")]
+    [InlineData(null, 4096, "was saved with a disk of 512-byte blocks, and this one has 4096; give the disk block-size=512")]
+    public void A_disk_of_other_blocks_is_named(int? before, int? after, string sentence)
+    {
+        var (from, to) = (new VirtioBlock(new TestDisk(16), new VirtioBlockOptions { BlockSize = before }), new VirtioBlock(new TestDisk(16), new VirtioBlockOptions { BlockSize = after }));
+
+        var refused = Assert.Throws<StateException>(() => SavedFields.Read(SavedFields.Write(2, from.Save), 2, to.Load));
+
+        Assert.Contains(sentence, refused.Message, StringComparison.Ordinal);
+    }
+
+    // Version 1 is the same without the field.
+    [Fact]
+    public void Before_there_was_a_choice_blocks_were_the_disk_s_own()
+    {
+        var old = SavedFields.Write(1, new VirtioBlock(new TestDisk(16), new VirtioBlockOptions()).Save);
+        var (same, other) = (new VirtioBlock(new TestDisk(16), new VirtioBlockOptions { BlockSize = 512 }), new VirtioBlock(new TestDisk(16), new VirtioBlockOptions { BlockSize = 4096 }));
+        using var guest = new TestGuest(same);
+
+        SavedFields.Read(old, 1, same.Load);
+
+        Assert.Throws<StateException>(() => SavedFields.Read(old, 1, other.Load));
+    }
+}
+
 public sealed class SplitBlockSavedTests() : BlockSavedTests(false);
 
 public sealed class PackedBlockSavedTests() : BlockSavedTests(true);

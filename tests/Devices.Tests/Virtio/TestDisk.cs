@@ -19,7 +19,7 @@ internal sealed class TestDisk(int sectors, bool readOnly = false) : IBlockBacke
 
     public ulong Length => (ulong)Content.Length;
 
-    public BlockLimits Limits { get; } = new(512, 4096, 65536, 65536);
+    public BlockLimits Limits { get; init; } = new(512, 4096, 65536, 65536);
 
     public bool IsReadOnly => readOnly;
 

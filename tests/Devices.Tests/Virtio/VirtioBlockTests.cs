@@ -14,7 +14,7 @@ public sealed class VirtioBlockTests : IDisposable
     private const ulong RingAt = TestGuest.Ram, Header = TestGuest.Ram + 0x1_0000, Status = Header + 0x100, Data = TestGuest.Ram + 0x2_0000;
     private const uint In = 0, Out = 1, FlushRequest = 4, GetId = 8, Discard = 11, WriteZeroes = 13;
     private const byte Ok = 0, IoError = 1, Unsupported = 2;
-    private const ulong ReadOnlyFeature = 1 << 5, FlushFeature = 1 << 9, CacheFeature = 1 << 11, QueuesFeature = 1 << 12, DiscardFeature = 1 << 13, ZeroesFeature = 1 << 14;
+    private const ulong ReadOnlyFeature = 1 << 5, BlockSizeFeature = 1 << 6, FlushFeature = 1 << 9, TopologyFeature = 1 << 10, CacheFeature = 1 << 11, QueuesFeature = 1 << 12, DiscardFeature = 1 << 13, ZeroesFeature = 1 << 14;
 
     private readonly List<string> _reports = [];
     private TestDisk _disk = new(Sectors);
@@ -40,6 +40,41 @@ public sealed class VirtioBlockTests : IDisposable
         Assert.Equal((32u, 128u, 32u, 1), (Word(config, 40), Word(config, 44), Word(config, 52), config[56]));
         Assert.Equal(new byte[4], _guest.ReadConfig(60, 4));
     }
+
+    [Theory]
+    [InlineData(null, 512, 4096, 65536, 512, 3, 8, 128, 128)]
+    [InlineData(4096, 512, 4096, 65536, 4096, 0, 1, 16, 128)]
+    [InlineData(4096, 512, 512, 512, 4096, 0, 1, 0, 8)]
+    [InlineData(null, 4096, 4096, 65536, 4096, 0, 1, 16, 128)]
+    [InlineData(512, 4096, 4096, 4096, 512, 3, 8, 8, 8)]
+    public void The_driver_is_told_of_blocks_and_the_capacity_stays_in_sectors(int? said, int logical, int physical, int optimal, int blockSize, byte exponent, ushort least, int best, int alignment)
+    {
+        _disk = new TestDisk(Sectors) { Limits = new(logical, physical, optimal, optimal) };
+        Start(options: new VirtioBlockOptions { BlockSize = said });
+
+        Assert.Equal(BlockSizeFeature | TopologyFeature, _guest.OfferedFeatures() & (BlockSizeFeature | TopologyFeature));
+        var config = _guest.ReadConfig(0, 60);
+        Assert.Equal((ulong)Sectors, BinaryPrimitives.ReadUInt64LittleEndian(config));
+        Assert.Equal(((uint)blockSize, exponent, least, (uint)best, (uint)alignment), (Word(config, 20), config[24], BinaryPrimitives.ReadUInt16LittleEndian(config.AsSpan(26)), Word(config, 28), Word(config, 44)));
+    }
+
+    // virtio 1.2, 5.2.5: the block size does not affect the units of the protocol.
+    [Fact]
+    public void A_driver_that_asks_for_half_a_block_gets_it()
+    {
+        Start(options: new VirtioBlockOptions { BlockSize = 4096 });
+
+        Assert.Equal((Ok, Ok), (Request(Out, 3, new Part(Data, 512)), Request(In, 9, new Part(Data, 1024, true))));
+
+        Assert.Equal(["write 3+1", "read 9+2"], _disk.Calls);
+    }
+
+    [Theory]
+    [InlineData(128, 1024)]
+    [InlineData(128, 0)]
+    [InlineData(127, 4096)]
+    public void Blocks_that_no_disk_has_are_refused(int sectors, int blockSize) =>
+        Assert.Throws<ArgumentException>(() => new VirtioBlock(new TestDisk(sectors), new VirtioBlockOptions { BlockSize = blockSize }));
 
     [Fact]
     public void Features_follow_what_the_disk_can_do()

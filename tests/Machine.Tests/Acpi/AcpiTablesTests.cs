@@ -15,7 +15,9 @@ public sealed class AcpiTablesTests
     {
         ApicIds = [.. Enumerable.Range(0, cpus).Select(i => (uint)i)],
         LocalApic = 0xFEE0_0000,
+        LocalApicVersion = 0x14,
         IoApic = 0xFEC0_0000,
+        IoApicVersion = 0x20,
         IoApicId = 0,
         PowerManagement = new PowerManagementDescription(0x600, 0x604, 0x608, 0x610, 9, 5),
         ResetPort = 0xCF9,

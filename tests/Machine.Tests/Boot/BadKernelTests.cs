@@ -56,6 +56,17 @@ public sealed class BadKernelTests
         Assert.Contains(word, refusal.Message, StringComparison.Ordinal);
     }
 
+    // iPXE's .lkrn has a setup header of protocol 2.7, and zero where others have their 32-bit entry.
+    [Fact]
+    public void An_image_that_needs_a_BIOS_is_refused_in_a_sentence()
+    {
+        var refusal = Assert.Throws<MachineException>(() => Booted.Load(KernelImages.BzImage(version: 0x0207, xloadflags: 0, code32Start: 0)));
+
+        Assert.Contains("starts in real mode with a BIOS, which this machine has not", refusal.Message, StringComparison.Ordinal);
+        using var entered = Booted.Load(KernelImages.BzImage(version: 0x0207, xloadflags: 0));
+        Assert.Equal(0x10_0000ul, entered.State.Rip);
+    }
+
     [Fact]
     public void A_program_for_a_running_system_is_no_kernel()
     {

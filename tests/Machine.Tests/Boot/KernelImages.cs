@@ -11,7 +11,7 @@ namespace Lamina.Tests.Machines.Boot;
 
 internal static class KernelImages
 {
-    internal static byte[] BzImage(ushort version = 0x020F, ushort xloadflags = 1, ulong prefAddress = 0x100_0000, uint initSize = 0x20_0000, uint commandLineSize = 2047)
+    internal static byte[] BzImage(ushort version = 0x020F, ushort xloadflags = 1, ulong prefAddress = 0x100_0000, uint initSize = 0x20_0000, uint commandLineSize = 2047, uint code32Start = 0x10_0000)
     {
         const int setupSectors = 3, codeLength = 0x1000;
         var image = new byte[((setupSectors + 1) * 512) + codeLength];
@@ -25,6 +25,7 @@ internal static class KernelImages
         U16(image, 0x20E, 0x400);
         Encoding.ASCII.GetBytes("6.6.6-test (nobody)\0").CopyTo(image, 0x600);
         image[0x211] = 1;
+        U32(image, 0x214, code32Start);
         U32(image, 0x22C, 0x7FFF_FFFF);
         U32(image, 0x230, 0x20_0000);
         image[0x234] = 1;
@@ -144,7 +145,7 @@ internal sealed class Booted : IDisposable
     internal VcpuState State { get; } = new();
 
     internal static BootRequest Request(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules) =>
-        new(MemoryMap.Create(MicroLayout.Boot, memory), new FirmwareTables(MicroLayout.Boot.AcpiTables, [1, 2, 3, 4], MicroLayout.Boot.AcpiTables),
+        new(MemoryMap.Create(MicroLayout.Boot, memory), MicroTables.Create(2, 3),
             BootFile.FromBytes("kernel", "vmlinuz", kernel), initrd is null ? null : BootFile.FromBytes("initrd", "initrd.img", initrd), commandLine, modules);
 
     internal static Booted Load(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules)

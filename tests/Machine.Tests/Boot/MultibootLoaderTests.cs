@@ -25,6 +25,22 @@ public sealed class MultibootLoaderTests
     }
 
     [Fact]
+    public void Every_interrupt_of_real_mode_leads_into_reserved_memory_and_returns()
+    {
+        using var booted = Booted.Load(KernelImages.MultibootElf());
+
+        for (var vector = 0; vector < 256; vector++)
+        {
+            var pointer = booted.U32((ulong)vector * 4);
+            var handler = ((pointer >> 16) << 4) + (pointer & 0xFFFF);
+            Assert.InRange(handler, 0xF_0000u, 0xF_FFFFu);
+            // The shortest way to an IRET: each handler is straight code.
+            Assert.Contains((byte)0xCF, booted.Bytes(handler, 16));
+            Assert.Equal(vector is >= 0x10 and <= 0x1F, booted.Bytes(handler, 1)[0] != 0xCF);
+        }
+    }
+
+    [Fact]
     public void The_memory_map_s_entries_carry_their_own_size()
     {
         using var booted = Booted.Load(KernelImages.MultibootElf());

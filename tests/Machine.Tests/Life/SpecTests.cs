@@ -31,6 +31,7 @@ public sealed class SpecTests : IDisposable
         { "folder", "there is no folder" },
         { "archive", "name another folder" },
         { "nothing", "no kernel to boot" },
+        { "blocks", "no whole number of blocks of 4096 bytes; make it 8192 bytes with 'lamina disk resize'" },
     };
 
     [Fact]
@@ -68,6 +69,7 @@ public sealed class SpecTests : IDisposable
             "type" => good with { Type = (MachineType)7 },
             "cpu" => good with { Cpu = "i486" },
             "slots" => good.With(Enumerable.Range(0, 31).Select(i => new DiskDevice { Path = $"{i}" })),
+            "blocks" => good.With(new DiskDevice { Path = _folder.File("disk.raw", new byte[4096 + 512]), BlockSize = 4096 }),
             "folder" => good.With(new ShareDevice { Path = "/nonexistent", Tag = "a" }),
             "archive" => good with { CodeArchive = _folder.Kernel },
             "nothing" => good with { Boot = new BootSource() },

@@ -8,11 +8,18 @@ internal sealed class KernelFolder : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
 
-    internal KernelFolder() => File.WriteAllBytes(Kernel, KernelImages.BzImage());
+    internal KernelFolder() => File("vmlinuz", KernelImages.BzImage());
 
     internal string Kernel => Path.Combine(_folder, "vmlinuz");
 
     internal string In(string name) => Path.Combine(_folder, name);
+
+    /// <summary>Makes a file, and says where.</summary>
+    internal string File(string name, byte[] content)
+    {
+        System.IO.File.WriteAllBytes(In(name), content);
+        return In(name);
+    }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 }

@@ -18,6 +18,9 @@ internal static class BlockSpec
     // 5.2.6: a request is a header of 16 bytes, data, and one byte of status.
     internal const int HeaderLength = 16, SectorAt = 8, StatusLength = 1;
     internal const uint SectorSize = 512;
+
+    // The logical block sizes that disks have.
+    internal const int SmallBlock = 512, LargeBlock = 4096;
     internal const int IdLength = 20;
 
     // 5.2.6: one range of a discard or write-zeroes request; its only flag.

@@ -27,6 +27,9 @@ public sealed record VirtioBlockOptions
     /// <summary>Request queues, 1 to 16: one for each vCPU is best.</summary>
     public int Queues { get; init; } = 1;
 
+    /// <summary>The logical block size that the driver is told, in bytes: 512 or 4096; null for the disk's own.</summary>
+    public int? BlockSize { get; init; }
+
     /// <summary>Whether every write is durable before it ends, whatever the driver says.</summary>
     public bool WriteThrough { get; init; }
 
@@ -60,6 +63,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     private readonly BlockWorkers? _helpers;
     private readonly StalledRequests? _stalled;
     private readonly ulong _sectors;
+    private readonly int _blockSize;
     private BlockState _state;
     private ulong _features;
     private int _reports;
@@ -70,7 +74,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     /// <param name="disk">The disk.</param>
     /// <param name="options">What the device is to be.</param>
     /// <param name="workers">Makes workers for requests at once, where the options ask for them.</param>
-    /// <exception cref="ArgumentException">The serial number is too long, or there are too many queues.</exception>
+    /// <exception cref="ArgumentException">The serial number is too long, there are too many queues, or the block size is none or does not divide the disk.</exception>
     /// <exception cref="IOException">The host refuses the disk's rings, and nothing else will do; a sentence.</exception>
     public VirtioBlock(IBlockBackend disk, VirtioBlockOptions options, IWorkerFactory? workers = null)
     {
@@ -79,6 +83,9 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
         if (_serial.Length > BlockSpec.IdLength) throw new ArgumentException($"a serial number has at most {BlockSpec.IdLength} bytes", nameof(options));
         if (options.Queues is < 1 or > BlockSpec.MostQueues) throw new ArgumentException($"a block device has 1 to {BlockSpec.MostQueues} queues, not {options.Queues}", nameof(options));
         _sectors = disk.Length / BlockSpec.SectorSize;
+        _blockSize = options.BlockSize ?? disk.Limits.LogicalBlockSize;
+        if (_blockSize is not (BlockSpec.SmallBlock or BlockSpec.LargeBlock) || disk.Length % (ulong)_blockSize != 0)
+            throw new ArgumentException($"blocks of {_blockSize} bytes are not possible on a disk of {disk.Length} bytes", nameof(options));
         _underWay = new BlockUnderWay?[options.Queues];
         if (options.Parallel > 0 && workers is not null)
         {
@@ -129,14 +136,16 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     {
         Span<byte> image = stackalloc byte[BlockSpec.ConfigLength];
         image.Clear();
+        // 5.2.5: the sizes are advice. The unit of capacity, requests and ranges is the sector of 512 bytes whatever they say.
         var limits = _disk.Limits;
-        var alignment = (uint)limits.DiscardGranularity / BlockSpec.SectorSize;
+        var physical = Math.Max(limits.PhysicalBlockSize, _blockSize);
+        var alignment = (uint)Math.Max(limits.DiscardGranularity, _blockSize) / BlockSpec.SectorSize;
         BinaryPrimitives.WriteUInt64LittleEndian(image[BlockSpec.CapacityAt..], _sectors);
         Put(image, BlockSpec.SegmentMaximumAt, BlockSpec.MostSegments);
-        Put(image, BlockSpec.BlockSizeAt, (uint)limits.LogicalBlockSize);
-        image[BlockSpec.PhysicalBlockExponentAt] = (byte)BitOperations.Log2((uint)Math.Max(1, limits.PhysicalBlockSize / limits.LogicalBlockSize));
-        BinaryPrimitives.WriteUInt16LittleEndian(image[BlockSpec.MinimumIoAt..], (ushort)(limits.PhysicalBlockSize / limits.LogicalBlockSize));
-        Put(image, BlockSpec.OptimalIoAt, (uint)(limits.OptimalSize / limits.LogicalBlockSize));
+        Put(image, BlockSpec.BlockSizeAt, (uint)_blockSize);
+        image[BlockSpec.PhysicalBlockExponentAt] = (byte)BitOperations.Log2((uint)(physical / _blockSize));
+        BinaryPrimitives.WriteUInt16LittleEndian(image[BlockSpec.MinimumIoAt..], (ushort)(physical / _blockSize));
+        Put(image, BlockSpec.OptimalIoAt, (uint)(limits.OptimalSize / _blockSize));
         image[BlockSpec.WritebackAt] = Volatile.Read(ref _state.Writeback) ? (byte)1 : (byte)0;
         BinaryPrimitives.WriteUInt16LittleEndian(image[BlockSpec.QueuesAt..], (ushort)Queues.Count);
         if ((Features & BlockSpec.FeatureDiscard) != 0)
@@ -226,7 +235,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     }
 
     /// <inheritdoc/>
-    public SavedKind Kind => new("virtio block device", 1);
+    public SavedKind Kind => new("virtio block device", 2);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -278,6 +287,11 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
         if (sectors != _sectors)
             throw new StateException($"was saved with a disk of {sectors * BlockSpec.SectorSize} bytes, and this one has {_sectors * BlockSpec.SectorSize}; give it the disk that it had");
         fields.Record(2, ref _state, BlockState.Exchange);
+        // Before there was a choice it was the disk's own.
+        var blockSize = fields.IsLoading ? _disk.Limits.LogicalBlockSize : _blockSize;
+        fields.Value(3, ref blockSize, since: 2);
+        if (blockSize != _blockSize)
+            throw new StateException($"was saved with a disk of {blockSize}-byte blocks, and this one has {_blockSize}; give the disk block-size={blockSize}");
     }
 
     private void OpenRings()
