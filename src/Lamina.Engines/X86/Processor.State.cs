@@ -110,6 +110,7 @@ internal sealed unsafe partial class Processor
         _cache.Flush(global: true);
         _cache.SegmentBaseOrLimitChanged();
         _cache.ModeChanged();
+        _cache.IdentificationChanged();
         return refused.All;
     }
 

@@ -54,6 +54,22 @@ internal sealed unsafe partial class BlockEmitter
         LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
     }
 
+    private void EmitInvalidatePage(in Instruction instruction)
+    {
+        ParkFlags(Flags.All);
+        _asm.Mov(S0, EmitLinearAddress(instruction, EmitEffectiveAddress(instruction), 1, OperandAccess.Read));
+        EmitSystemStub(stubs.InvalidatePage);
+    }
+
+    /// <summary>A stub does the instruction, and control goes on behind it; or the stub leaves it to the executor.</summary>
+    private void EmitSystemStub(ulong stub)
+    {
+        ParkFlags(Flags.All);
+        buffer.SystemInstructions.Add(_block.Instructions[_index]);
+        LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
+        if (BlockEnds.EndsBlock(_block.Instructions[_index])) EmitJump(NextOffset, LiveAfter);
+    }
+
     /// <summary>The executor does the instruction where a condition holds.</summary>
     private void AddColdSystem(in Instruction instruction, int condition)
     {

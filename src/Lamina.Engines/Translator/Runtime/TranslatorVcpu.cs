@@ -51,6 +51,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private ModeKey _key;
     private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
+
+    // What generated code left from relies on vector state in registers.
+    private bool _vectorsExpected;
     private ulong _resume;
     private int _generation;
     private readonly EventLatch _events;
@@ -139,6 +142,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             MoveTo(VcpuPlace.Handling);
             _time?.DoOther();
+            // Whether the local APIC is enabled may have changed meanwhile.
+            Answers.Clear();
             return Loop();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
@@ -182,11 +187,13 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
             if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
             if (_modeStale || (_resume == 0 && WantsSteps != ((_key & ModeKey.SingleStep) != 0))) UpdateMode();
+            var loadsVectors = _key.HasVectorsLoaded();
             if (_resume == 0 || _generation != _store.Generation)
             {
                 if (ShouldStopForDebugger()) return VcpuExit.Debug;
-                if (CanEnterByJumpCache) EnterByJumpCache();
-                else if (!EnterAtRip())
+                var byJumpCache = CanEnterByJumpCache;
+                if (byJumpCache && _region.Jumps.MayKnow(LinearRip)) EnterByJumpCache();
+                else if (!EnterAtRip(remember: byJumpCache))
                 {
                     if (!Deliver(_processor.DeliverFault())) return VcpuExit.TripleFault;
                     continue;
@@ -195,7 +202,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             else
             {
                 _area->EnterAddress = _resume;
+                loadsVectors |= _vectorsExpected;
             }
+            _area->VectorsLoaded = loadsVectors ? 1u : 0;
             if (_cpu->InterruptShadow != 0)
             {
                 // Whatever runs now is the instruction that the shadow covers; look again at the next poll.

@@ -68,7 +68,9 @@ internal sealed unsafe partial class Processor
         if (IsApicMsr(index))
         {
             if (index == MsrIndex.TscDeadline && value != 0) value -= Context->TscOffset;
-            return _apic.TryWriteMsr(index, value);
+            if (!_apic.TryWriteMsr(index, value)) return false;
+            if (index == MsrIndex.ApicBase) _cache.IdentificationChanged();
+            return true;
         }
         switch (index)
         {
