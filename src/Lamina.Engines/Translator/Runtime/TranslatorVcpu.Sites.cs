@@ -464,6 +464,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var input = CpuidAnswers.InputOf(_cpu);
         var outcome = _processor.Execute(instruction);
         if (instruction.Id == InstructionId.Cpuid) Answers.Note(input, _cpu);
+        if (instruction.Id is InstructionId.Fxrstor or InstructionId.Xrstor or InstructionId.X87Environment) _vectorsRaw = true;
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
         if (!_processor.KeepVectorsLoadable())
         {

@@ -52,8 +52,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
 
-    // What generated code left from relies on vector state in registers.
-    private bool _vectorsExpected;
+    // What generated code left from relies on vector state in registers; an instruction has loaded it from the guest's memory, and the host
+    // is yet to take it, which makes it what processors read it back as.
+    private bool _vectorsExpected, _vectorsRaw;
     private ulong _resume;
     private int _generation;
     private readonly EventLatch _events;
@@ -187,7 +188,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
             if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
             if (_modeStale || (_resume == 0 && WantsSteps != ((_key & ModeKey.SingleStep) != 0))) UpdateMode();
-            var loadsVectors = _key.HasVectorsLoaded();
+            var loadsVectors = _vectorsRaw || _key.HasVectorsLoaded();
             if (_resume == 0 || _generation != _store.Generation)
             {
                 if (ShouldStopForDebugger()) return VcpuExit.Debug;
@@ -214,6 +215,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             _midInstruction = false;
             if (!EnterWorld()) continue;
+            _vectorsRaw = false;
             _time?.Enter();
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _time?.Leave(kind);
