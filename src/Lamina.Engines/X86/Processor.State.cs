@@ -27,6 +27,7 @@ internal sealed unsafe partial class Processor
     public void Init()
     {
         _apic.Init();
+        NoteTaskPriority();
         var state = new VcpuState();
         Save(state);
         ResetStates.Init(state, _model, _index);

@@ -10,6 +10,7 @@ namespace Lamina.Tests.Engine.Shared.Guest;
 internal static class KernelPrograms
 {
     private const int Osxsave = 1 << 18, ApicEnabled = 1 << 11;
+    private const ulong NoExecute = 1 << 11;
     private const uint Window = 0x4000_0000, Entry = Layout.PageTables + 0x3000;
 
     /// <summary>A supervisor and a user compute with the same registers, and there is code between that does not, and that leaves the engine.</summary>
@@ -39,6 +40,7 @@ internal static class KernelPrograms
     }, (machine, state) => Assert.Equal((5ul + 12 * 10 + 55, 1024u, 11ul), (state.Gpr[8], machine.Read<uint>(Layout.Data), state.Gpr[14])))
     {
         NeedsHardware = true,
+        Adjust = state => state.Efer |= NoExecute,
         Prepare = machine =>
         {
             FaultLog.Write64(machine);
@@ -86,6 +88,71 @@ internal static class KernelPrograms
                 c.@out((byte)Layout.EndPort, al);
                 c.hlt();
             }));
+        },
+    };
+
+    /// <summary>CR8 goes up and down, and what it holds back comes when it lets it. SDM vol. 3, 11.8.3.</summary>
+    internal static GuestProgram TaskPriorityMoves { get; } = new(GuestMode.Long, c =>
+    {
+        const uint priority = 0x808, self = 0x83F;
+        void Set(int value)
+        {
+            c.mov(eax, value);
+            c.mov(cr8, rax);
+        }
+        // R8 gets two digits: how many interrupts came so far, and CR8.
+        void Note()
+        {
+            c.nop();
+            c.shl(r8, 4);
+            c.or(r8, rbx);
+            c.mov(rax, cr8);
+            c.shl(r8, 4);
+            c.or(r8, rax);
+        }
+        void Await(int interrupts)
+        {
+            var wait = c.CreateLabel();
+            c.Label(ref wait);
+            c.@in(al, (byte)Layout.LogPort); // KVM on a host without hardware for it looks at CR8 when it leaves the guest
+            c.cmp(ebx, interrupts);
+            c.jne(wait);
+        }
+        LongPrograms.EnterX2Apic(c);
+        c.xor(ebx, ebx);
+        c.xor(r8d, r8d);
+        c.sti();
+        foreach (var value in (ReadOnlySpan<int>)[0, 3, 8, 5]) Set(value);
+        LongPrograms.WriteMsr(c, self, 0x60);
+        Await(1);
+        Note();
+        Set(9);
+        LongPrograms.WriteMsr(c, self, 0x60);
+        Note();
+        Set(10);
+        Set(6);
+        Note();
+        Set(5);
+        Await(2);
+        Note();
+        Set(7);
+        c.mov(ecx, priority);
+        c.rdmsr();
+        c.mov(r9d, eax);
+        LongPrograms.WriteMsr(c, priority, 0x20);
+        Note();
+        Set(2);
+        c.mov(ecx, priority);
+        c.rdmsr();
+        c.shl(r9, 8);
+        c.or(r9, rax);
+        c.cli();
+    }, (_, state) => Assert.Equal((0x15_19_16_25_22ul, 0x7020ul), (state.Gpr[8], state.Gpr[9])))
+    {
+        Prepare = machine =>
+        {
+            FaultLog.Write64(machine);
+            LongPrograms.Handler(machine, 0x60, Layout.Far32, 1);
         },
     };
 

@@ -179,7 +179,7 @@ internal sealed class StubAddresses
     public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, Undecodable;
 
     /// <summary>System instructions in machine code, as far as they go; what is left leaves as <see cref="System"/>.</summary>
-    public ulong Cpuid, ReadMsr, WriteMsr, InvalidatePage;
+    public ulong Cpuid, ReadMsr, WriteMsr, InvalidatePage, WriteTaskPriority;
 
     /// <summary>Brings the x87 and vector state into registers. Clobbers the host's flags alone.</summary>
     public ulong LoadVectors;

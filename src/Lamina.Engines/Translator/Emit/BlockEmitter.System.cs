@@ -54,6 +54,13 @@ internal sealed unsafe partial class BlockEmitter
         LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
     }
 
+    private void EmitWriteTaskPriority(in Instruction instruction)
+    {
+        ParkFlags(Flags.All);
+        _asm.Mov(S0, LoadGuest(instruction.Rm, S0));
+        EmitSystemStub(stubs.WriteTaskPriority);
+    }
+
     private void EmitInvalidatePage(in Instruction instruction)
     {
         ParkFlags(Flags.All);
@@ -179,9 +186,9 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
     }
 
-    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4;
+    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4 or 8;
 
-    private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, _ => Slot.Cr4 };
+    private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, 4 => Slot.Cr4, _ => Slot.TaskPriority };
 
     /// <summary>RDTSCP: as RDTSC, and TSC_AUX in ECX.</summary>
     private void EmitRdtscp()

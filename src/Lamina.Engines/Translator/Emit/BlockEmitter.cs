@@ -249,6 +249,9 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.MovFromCr when Supervisor64 && NativeControlRegister(instruction):
                 EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), 8);
                 break;
+            case InstructionId.MovToCr when Supervisor64 && instruction.Reg == 8:
+                EmitWriteTaskPriority(instruction);
+                break;
             case InstructionId.Rdfsbase or InstructionId.Rdgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
                 EmitLoadSlot(instruction.Rm, instruction.Id == InstructionId.Rdfsbase ? Slot.FsBase : Slot.GsBase, instruction.OperandSize);
                 break;

@@ -63,6 +63,7 @@ internal sealed unsafe class Stubs
         Addresses.ReadMsr = MsrStubs.EmitRead(ref asm, Addresses.System);
         Addresses.WriteMsr = MsrStubs.EmitWrite(ref asm, Addresses.System);
         Addresses.InvalidatePage = PageStubs.EmitInvalidate(ref asm, Addresses.System);
+        Addresses.WriteTaskPriority = PriorityStub.Emit(ref asm, Addresses.System);
         Name("exit of a fault", asm.Here);
         HostFault = EmitJumpedExit(ref asm, SiteKind.HostFault, common);
         Name("string instruction", asm.Here);

@@ -143,8 +143,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             MoveTo(VcpuPlace.Handling);
             _time?.DoOther();
-            // Whether the local APIC is enabled may have changed meanwhile.
+            // The local APIC may have become another one meanwhile.
             Answers.Clear();
+            _processor.NoteTaskPriority();
             return Loop();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
@@ -156,6 +157,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         finally
         {
             ReleaseWorld();
+            _processor.PublishTaskPriority();
             MoveTo(VcpuPlace.Parked);
             _time?.Halt();
         }
@@ -255,7 +257,16 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         return exit;
     }
 
-    private bool HasInterrupt => _apic.HasInterrupt || _events.Interrupt >= 0;
+    private bool HasInterrupt
+    {
+        get
+        {
+            if (_events.Interrupt >= 0) return true;
+            if (!_apic.HasInterrupt) return false;
+            _processor.PublishTaskPriority();
+            return _apic.HasInterrupt;
+        }
+    }
 
     private VcpuExit? TakeEvent()
     {

@@ -37,7 +37,7 @@ internal sealed unsafe partial class Processor
             2 => Context->Cr2,
             3 => Context->Cr3,
             4 => Context->Cr4,
-            _ => _apic.TaskPriority,
+            _ => Apic.TaskPriority,
         };
         WriteGpr(i.Rm, Is64Bit ? 8 : 4, value);
         return Outcome.Next;
@@ -59,6 +59,7 @@ internal sealed unsafe partial class Processor
             default:
                 if (value > 15) return FaultOutcome(GeneralProtection());
                 _apic.TaskPriority = (byte)value;
+                NoteTaskPriority();
                 return Outcome.Next;
         }
     }
