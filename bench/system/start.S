@@ -113,7 +113,7 @@ gdt_end:
 gdt_at:
     .word gdt_end - gdt - 1
     .quad gdt
-    .globl idt
+    .globl idt, tables
 idt_at:
     .word 4095
     .quad idt

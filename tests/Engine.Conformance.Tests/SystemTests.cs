@@ -45,6 +45,34 @@ public sealed class SystemTests
 
     [Theory]
     [MemberData(nameof(Profiles))]
+    public void A_translation_that_changes_again_and_again_is_used_after_each_INVLPG(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(__dword_ptr[First], 1);
+            c.mov(__dword_ptr[Second], 16);
+            c.mov(__dword_ptr[First + 8], 0);
+            c.mov(__dword_ptr[Second + 8], 0);
+            c.mov(rsi, Tables + GuestTables.EntryOf(GuestTables.SupervisorRoot, First));
+            c.mov(rdi, PageOf(First) ^ PageOf(Second));
+            c.mov(ecx, 6);
+            c.Label(ref again);
+            c.xor(__[rsi], rdi);
+            c.invlpg(__byte_ptr[First + 5]);
+            c.add(ebx, __dword_ptr[First]);
+            c.inc(__dword_ptr[First + 8]);
+            c.dec(ecx);
+            c.jne(again);
+            c.mov(eax, __dword_ptr[First + 8]);
+            c.mov(edx, __dword_ptr[Second + 8]);
+        });
+        Assert.Equal((Breakpoint, 3ul * 17, 3ul, 3ul), (result.Vector, result.Gpr[3], result.Gpr[0], result.Gpr[2]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
     public void A_write_of_CR3_brings_another_address_space(string profile)
     {
         using var guest = new SystemGuest(profile);
@@ -110,6 +138,31 @@ public sealed class SystemTests
         Assert.Equal((Breakpoint, 7ul), (free.Vector, free.Gpr[3]));
         var bound = guest.Run(Write, state => state.Cr0 |= Cr0WriteProtect);
         Assert.Equal((PageFault, 3ul, ReadOnly), (bound.Vector, bound.Error, bound.Cr2));
+    }
+
+    [Theory]
+    [MemberData(nameof(Profiles))]
+    public void A_read_only_page_is_one_again_when_CR0_WP_is_set(string profile)
+    {
+        using var guest = new SystemGuest(profile);
+        var result = guest.Run(c =>
+        {
+            c.mov(rax, cr0);
+            c.mov(rdx, rax);
+            c.and(rdx, ~(int)Cr0WriteProtect);
+            for (var round = 0; round < 2; round++)
+            {
+                c.mov(cr0, rdx);
+                c.inc(__dword_ptr[ReadOnly]);
+                c.mov(cr0, rax);
+                c.mov(__dword_ptr[First], 7);
+                c.mov(ebx, __dword_ptr[ReadOnly]);
+            }
+            c.inc(__dword_ptr[ReadOnly]);
+        }, state => state.Cr0 |= Cr0WriteProtect);
+        Assert.Equal((PageFault, 3ul, ReadOnly), (result.Vector, result.Error, result.Cr2));
+        Assert.True(guest.Machine.Memory.TryRead<uint>(PageOf(ReadOnly), out var value));
+        Assert.Equal(result.Gpr[3], value);
     }
 
     [Theory]

@@ -29,6 +29,11 @@ public sealed class ProgramTests
         ["long: trap flag"] = LongPrograms.TrapFlag,
         ["long: breakpoints"] = DebugPrograms.Breakpoints,
         ["long: breakpoints elsewhere"] = DebugPrograms.Elsewhere,
+        ["long: vectors across rings"] = KernelPrograms.VectorsAcrossRings(sysret: false),
+        ["long: vectors across rings and SYSRET"] = KernelPrograms.VectorsAcrossRings(sysret: true),
+        ["long: task priority up and down"] = KernelPrograms.TaskPriorityMoves,
+        ["long: identification"] = KernelPrograms.Identification,
+        ["long: a large page"] = KernelPrograms.LargePage,
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 

@@ -51,8 +51,14 @@ public unsafe struct CpuContext
     /// <summary>Table limits.</summary>
     public uint GdtrLimit, IdtrLimit;
 
-    /// <summary>Control registers; CR8 lives in the local APIC.</summary>
+    /// <summary>Control registers.</summary>
     public ulong Cr0, Cr2, Cr3, Cr4, Efer, Xcr0;
+
+    /// <summary>CR8, which lives in the local APIC, as generated code has it, and what the local APIC was told last: never more.</summary>
+    public ulong TaskPriority, KnownTaskPriority;
+
+    /// <summary>Non-zero: the local APIC is yet to be told of <see cref="TaskPriority"/>.</summary>
+    public uint TaskPriorityAhead;
 
     /// <summary>Debug registers.</summary>
     public ulong Dr0, Dr1, Dr2, Dr3, Dr6, Dr7;

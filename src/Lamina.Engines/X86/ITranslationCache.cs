@@ -17,11 +17,17 @@ internal interface ITranslationCache
     /// <summary>Forget all pages of all PCIDs; global ones too if <paramref name="global"/>.</summary>
     void Flush(bool global);
 
+    /// <summary>CR0.WP was set: stores at supervisor level are no longer made where the entries forbid them.</summary>
+    void WriteProtectionSet();
+
     /// <summary>Forget the pages of one PCID that are not global.</summary>
     void FlushPcid(ushort pcid);
 
     /// <summary>CR0, CR4, EFER, CPL, the size of code, RFLAGS.TF, VM, AC, or what SYSCALL loads changed so that decoding or permissions may differ.</summary>
     void ModeChanged();
+
+    /// <summary>Something changed that answers of CPUID depend on: CR4.OSXSAVE, XCR0, or whether the local APIC is enabled.</summary>
+    void IdentificationChanged();
 
     /// <summary>The base, limit or attributes of a segment register changed.</summary>
     void SegmentBaseOrLimitChanged();

@@ -27,6 +27,7 @@ internal sealed unsafe partial class Processor
     public void Init()
     {
         _apic.Init();
+        NoteTaskPriority();
         var state = new VcpuState();
         Save(state);
         ResetStates.Init(state, _model, _index);
@@ -110,6 +111,7 @@ internal sealed unsafe partial class Processor
         _cache.Flush(global: true);
         _cache.SegmentBaseOrLimitChanged();
         _cache.ModeChanged();
+        _cache.IdentificationChanged();
         return refused.All;
     }
 

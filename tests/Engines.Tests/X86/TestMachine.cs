@@ -338,6 +338,10 @@ internal sealed class RecordingCache : ITranslationCache
 
     public void FlushPcid(ushort pcid) => Calls.Add($"pcid {pcid:x}");
 
+    public void WriteProtectionSet() => Calls.Add("write protection");
+
+    public void IdentificationChanged() => Calls.Add("identification");
+
     public void ModeChanged() => Calls.Add("mode");
 
     public void SegmentBaseOrLimitChanged() => Calls.Add("segment");

@@ -75,6 +75,12 @@ internal static unsafe class ModeKeys
 
     public static bool IsFlat(this ModeKey key, int segment) => ((uint)key >> (6 + segment) & 1) != 0;
 
+    /// <summary>
+    /// Whether x87 and vector state is in the registers whenever this code runs. Other code finds it there or in memory, and loads it at the
+    /// start of each block that uses it: kernels hardly do, and a way out to C# and back costs half as much where it need not be saved.
+    /// </summary>
+    public static bool HasVectorsLoaded(this ModeKey key) => (key & ModeKey.User) != 0;
+
     /// <summary>The key for the state of a CPU.</summary>
     public static ModeKey Of(CpuContext* cpu, bool singleStep)
     {

@@ -139,6 +139,9 @@ internal sealed class Block
     /// <summary>Flags that may be read before they are written.</summary>
     public Flags LiveIn;
 
+    /// <summary>It loads x87 and vector state where that is not in registers yet; what is entered within it must find it there.</summary>
+    public bool LoadsVectors;
+
     /// <summary>Bytes elsewhere in its page that the translation relied on.</summary>
     public LookAhead First, Second;
 
@@ -174,6 +177,12 @@ internal delegate Block? NeighbourLookup(in BlockIdentity identity, ulong linear
 internal sealed class StubAddresses
 {
     public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, Undecodable;
+
+    /// <summary>System instructions in machine code, as far as they go; what is left leaves as <see cref="System"/>.</summary>
+    public ulong Cpuid, ReadMsr, WriteMsr, InvalidatePage, WriteTaskPriority;
+
+    /// <summary>Brings the x87 and vector state into registers. Clobbers the host's flags alone.</summary>
+    public ulong LoadVectors;
 
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;

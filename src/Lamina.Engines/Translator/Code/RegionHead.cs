@@ -6,7 +6,7 @@ namespace Lamina.Engines.Translator.Code;
 
 /// <summary>What a region tells generated code about itself.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct RegionHead
+internal unsafe struct RegionHead
 {
     /// <summary>Entries in the fill log that are not global: page numbers, from its start on.</summary>
     public ulong LocalCount;
@@ -28,4 +28,13 @@ internal struct RegionHead
 
     /// <summary>Page walker: the U/S bit where a page that users may access must be left to C# (SMAP in force), else 0.</summary>
     public ulong WalkForbidden;
+
+    /// <summary>Some of the pieces of the tables, a page each, of which C# has counted that they are there, by their number's low bits.</summary>
+    public fixed ulong KnownPieces[KnownPieceCount];
+
+    /// <summary>Entries of <see cref="KnownPieces"/>, a power of two.</summary>
+    public const int KnownPieceCount = 256;
+
+    /// <summary>Entries in a piece, as a power of two: it is for 2 MiB of addresses.</summary>
+    public const int PieceShift = 9;
 }

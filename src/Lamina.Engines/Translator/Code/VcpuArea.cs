@@ -7,6 +7,7 @@
 //         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
 //                                                                               GS
 using System.Runtime.InteropServices;
+using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Code;
@@ -47,6 +48,12 @@ internal unsafe struct VcpuArea
 
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;
+
+    /// <summary>
+    /// Non-zero: generated code has the guest's x87 and vector state in registers, or is to be entered with it; else that is in memory still
+    /// (see <see cref="Analyse.ModeKeys.HasVectorsLoaded"/>). An exit leaves it as it was.
+    /// </summary>
+    public uint VectorsLoaded;
 
     /// <summary>MXCSR that managed code expects.</summary>
     public uint HostMxcsr;
@@ -104,6 +111,9 @@ internal unsafe struct VcpuArea
 
     /// <summary>The machine's landing pads by address (see <see cref="SharedPads"/>).</summary>
     public ulong SharedPads;
+
+    /// <summary>What CPUID has answered: see <see cref="CpuidAnswers"/>.</summary>
+    public fixed ulong Answers[CpuidAnswers.Entries * 4];
 
     /// <summary>Spare registers of stubs.</summary>
     public ulong Save0, Save1, Save2;
@@ -178,8 +188,11 @@ internal static unsafe class Slot
     /// <summary>An entry is found by these bits of the stack slot's address, times two.</summary>
     public const int ReturnMask = (ReturnEntries - 1) << 3;
 
-    /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list, calls.</summary>
-    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * SecondEntryBytes + KnownPages * 16 + SetLogEntries * 4 + ReturnEntries * 16;
+    /// <summary>Bytes that say by the low bits of a page's number whether code may be there, a power of two.</summary>
+    public const int CodeMarks = 4096;
+
+    /// <summary>Bytes of a jump cache: both levels, the addresses of the first, pages, list, calls, marks.</summary>
+    public const int JumpBytes = JumpCacheEntries * 16 + SecondEntries * SecondEntryBytes + KnownPages * 16 + SetLogEntries * 4 + ReturnEntries * 16 + CodeMarks;
 
     /// <summary>Entries of the fill log (see <see cref="RegionHead"/>).</summary>
     public const int LogEntries = 65536;
@@ -208,6 +221,9 @@ internal static unsafe class Slot
     /// <summary>Displacement of the notes of calls.</summary>
     public const int Returns = SetLog + SetLogEntries * 4;
 
+    /// <summary>Displacement of the bytes that say where code may be (see <see cref="CodeMarks"/>).</summary>
+    public const int CodeMark = Returns + ReturnEntries * 16;
+
     /// <summary>Displacement of the <see cref="RegionHead"/>.</summary>
     public const int Head = JumpCache + JumpBytes;
 
@@ -230,6 +246,9 @@ internal static unsafe class Slot
         Cr2 = At(&Model->Cpu.Cr2),
         Cr3 = At(&Model->Cpu.Cr3),
         Cr4 = At(&Model->Cpu.Cr4),
+        TaskPriority = At(&Model->Cpu.TaskPriority),
+        KnownTaskPriority = At(&Model->Cpu.KnownTaskPriority),
+        TaskPriorityAhead = At(&Model->Cpu.TaskPriorityAhead),
         InterruptWaits = At(&Model->InterruptWaits),
         Cpl = At(&Model->Cpu.Cpl),
         FsBase = At(&Model->Cpu.Fs.Base),
@@ -253,6 +272,7 @@ internal static unsafe class Slot
         FaultAddress = At(&Model->FaultAddress),
         FaultSignal = At(&Model->FaultSignal),
         XsaveMask = At(&Model->XsaveMask),
+        VectorsLoaded = At(&Model->VectorsLoaded),
         HostMxcsr = At(&Model->HostMxcsr),
         RegionNumber = At(&Model->RegionNumber),
         RamBase = At(&Model->RamBase),
@@ -285,6 +305,7 @@ internal static unsafe class Slot
         FastFills = At(&Model->FastFills),
         SharedPads = At(&Model->SharedPads),
         FarJumps = At(Model->FarJumps),
+        Answers = At(Model->Answers),
         Save0 = At(&Model->Save0),
         Save1 = At(&Model->Save1),
         Save2 = At(&Model->Save2),
@@ -306,7 +327,8 @@ internal static unsafe class Slot
         HintTag = AtHead(&HeadModel->HintTag),
         WalkRead = AtHead(&HeadModel->WalkRead),
         WalkWrite = AtHead(&HeadModel->WalkWrite),
-        WalkForbidden = AtHead(&HeadModel->WalkForbidden);
+        WalkForbidden = AtHead(&HeadModel->WalkForbidden),
+        KnownPieces = AtHead(HeadModel->KnownPieces);
 
     /// <summary>The slot of a guest general register.</summary>
     public static int GprSlot(int register) => Gpr + register * 8;

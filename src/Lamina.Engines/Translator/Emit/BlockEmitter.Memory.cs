@@ -259,6 +259,10 @@ internal sealed unsafe partial class BlockEmitter
                 case ColdKind.System:
                     LeaveInline(SiteKind.System, stubs.System, cold.GuestOffset, cold.Parked, cold.Target);
                     break;
+                case ColdKind.Vectors:
+                    _asm.Call(stubs.LoadVectors);
+                    _asm.JmpBack(cold.Resume);
+                    break;
                 case ColdKind.FarEdge:
                     _flags = FlagPlace.Host;
                     EmitFarJump(cold.Target, cold.GuestOffset, cold.FlagsLive ? Flags.All : Flags.None);

@@ -54,6 +54,29 @@ internal sealed unsafe partial class BlockEmitter
         LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
     }
 
+    private void EmitWriteTaskPriority(in Instruction instruction)
+    {
+        ParkFlags(Flags.All);
+        _asm.Mov(S0, LoadGuest(instruction.Rm, S0));
+        EmitSystemStub(stubs.WriteTaskPriority);
+    }
+
+    private void EmitInvalidatePage(in Instruction instruction)
+    {
+        ParkFlags(Flags.All);
+        _asm.Mov(S0, EmitLinearAddress(instruction, EmitEffectiveAddress(instruction), 1, OperandAccess.Read));
+        EmitSystemStub(stubs.InvalidatePage);
+    }
+
+    /// <summary>A stub does the instruction, and control goes on behind it; or the stub leaves it to the executor.</summary>
+    private void EmitSystemStub(ulong stub)
+    {
+        ParkFlags(Flags.All);
+        buffer.SystemInstructions.Add(_block.Instructions[_index]);
+        LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
+        if (BlockEnds.EndsBlock(_block.Instructions[_index])) EmitJump(NextOffset, LiveAfter);
+    }
+
     /// <summary>The executor does the instruction where a condition holds.</summary>
     private void AddColdSystem(in Instruction instruction, int condition)
     {
@@ -163,9 +186,9 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
     }
 
-    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4;
+    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4 or 8;
 
-    private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, _ => Slot.Cr4 };
+    private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, 4 => Slot.Cr4, _ => Slot.TaskPriority };
 
     /// <summary>RDTSCP: as RDTSC, and TSC_AUX in ECX.</summary>
     private void EmitRdtscp()

@@ -32,6 +32,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         FarEdge,
         FarLink,
         System,
+        Vectors,
     }
 
     /// <summary>Code that is emitted into the block's cold part because it rarely runs.</summary>
@@ -88,6 +89,8 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         }
         else
         {
+            result.LoadsVectors = !_key.HasVectorsLoaded() && UsesVectors();
+            if (result.LoadsVectors) EmitVectorLoad();
             EmitInstructions();
         }
         End(result);
@@ -123,6 +126,28 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         _continues = _follower != null;
     }
 
+    /// <summary>Whether an instruction of the block works on the host's x87 or vector state.</summary>
+    private bool UsesVectors()
+    {
+        for (var i = 0; i < _block.Count; i++)
+        {
+            ref readonly var instruction = ref _block.Instructions[i];
+            if (instruction.State != StateClass.Integer && IsPlain(instruction.Id) && StateEnabled(instruction.State)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Before the first instruction, since nothing within the block may leave between the test and what it is for.</summary>
+    private void EmitVectorLoad()
+    {
+        ParkFlags(_block.LiveIn);
+        _asm.GsCompare8(Slot.VectorsLoaded, 0);
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.Vectors, Jump0 = _asm.JccForward(Cond.E), Resume = _asm.Cursor };
+    }
+
+    private static bool IsPlain(InstructionId id) => id is InstructionId.Plain or InstructionId.Mov or InstructionId.ZeroRegister or InstructionId.Xchg
+        or InstructionId.ShiftByCl or InstructionId.ReadRandom or InstructionId.Fwait or InstructionId.CompareExchangeWide or InstructionId.Divide;
+
     private void EmitInstructions()
     {
         var poll = PollIndex();
@@ -154,15 +179,13 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             EmitSystem();
             return;
         }
+        if (IsPlain(instruction.Id))
+        {
+            EmitPlain(instruction);
+            return;
+        }
         switch (instruction.Id)
         {
-            case InstructionId.Plain or InstructionId.Mov or InstructionId.ZeroRegister or InstructionId.Xchg
-                or InstructionId.ShiftByCl or InstructionId.ReadRandom or InstructionId.Fwait or InstructionId.CompareExchangeWide:
-                EmitPlain(instruction);
-                break;
-            case InstructionId.Divide:
-                EmitPlain(instruction);
-                break;
             case InstructionId.Nop:
                 break;
             case InstructionId.Pause:
@@ -226,6 +249,9 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.MovFromCr when Supervisor64 && NativeControlRegister(instruction):
                 EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), 8);
                 break;
+            case InstructionId.MovToCr when Supervisor64 && instruction.Reg == 8:
+                EmitWriteTaskPriority(instruction);
+                break;
             case InstructionId.Rdfsbase or InstructionId.Rdgsbase when _long && (_key & ModeKey.FsGsBase) != 0:
                 EmitLoadSlot(instruction.Rm, instruction.Id == InstructionId.Rdfsbase ? Slot.FsBase : Slot.GsBase, instruction.OperandSize);
                 break;
@@ -252,6 +278,15 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
                 break;
             case InstructionId.Movs or InstructionId.Stos when NativeString(instruction):
                 EmitString(instruction);
+                break;
+            case InstructionId.Cpuid when (_key & ModeKey.SingleStep) == 0:
+                EmitSystemStub(stubs.Cpuid);
+                break;
+            case InstructionId.Rdmsr or InstructionId.Wrmsr when Supervisor64:
+                EmitSystemStub(instruction.Id == InstructionId.Rdmsr ? stubs.ReadMsr : stubs.WriteMsr);
+                break;
+            case InstructionId.Invlpg when Supervisor64 && instruction.HasMemory:
+                EmitInvalidatePage(instruction);
                 break;
             case InstructionId.Rdtsc when (_key & ModeKey.NativeTsc) != 0:
                 EmitRdtsc();

@@ -28,7 +28,7 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     // A page of a table is for 2 MiB of addresses, a page of the host's page tables for 1 GiB, one of the level above for 512 GiB; the
     // read table and the write table have their own. Entries that are forgotten one by one leave them behind.
-    private const int PieceShift = 9, GibShift = 18, TopShift = 27;
+    private const int PieceShift = RegionHead.PieceShift, GibShift = 18, TopShift = 27;
     private const long PairBytes = 2 * 4096;
 
     // SDM vol. 3, table 4-20.
@@ -40,7 +40,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     private readonly HashSet<ulong> _pieces = [], _gibs = [], _tops = [];
 
     // Some of those that are in the sets, by their low bits: most entries are filled in over and over.
-    private readonly ulong[] _knownPieces = new ulong[1024], _knownGibs = new ulong[64];
+    private readonly ulong[] _knownGibs = new ulong[64];
     private ulong _localCounted, _globalCounted;
     private long _taken;
 
@@ -53,7 +53,6 @@ internal sealed unsafe class AddressRegion : IDisposable
     public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget)
     {
         _budget = budget;
-        Array.Fill(_knownPieces, ulong.MaxValue);
         Array.Fill(_knownGibs, ulong.MaxValue);
         Jumps = jumps;
         Number = number;
@@ -73,6 +72,7 @@ internal sealed unsafe class AddressRegion : IDisposable
             WalkForbidden = kind == RegionKind.SupervisorClosed ? EntryUser : 0,
             FillLimit = FillsBetweenCounts,
         };
+        KnownPieces.Fill(ulong.MaxValue);
     }
 
     /// <summary>The value for the GS base.</summary>
@@ -99,6 +99,8 @@ internal sealed unsafe class AddressRegion : IDisposable
 
     private RegionHead* Head => (RegionHead*)(_gs + Slot.Head);
 
+    private Span<ulong> KnownPieces => new(Head->KnownPieces, RegionHead.KnownPieceCount);
+
     private ulong* Log => (ulong*)(_gs + Slot.Log);
 
     /// <summary>Enters a page into the tables.</summary>
@@ -122,13 +124,14 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         NoteLook(linear);
         var page = PageOf(linear);
-        // The tables are written to whether anything was there or not.
-        if (!NotePiece(page)) return;
         if (!large)
         {
-            Drop(page);
+            // The tables are written to whether anything was there or not.
+            if (NotePiece(page)) Drop(page);
             return;
         }
+        Count();
+        if (!_pieces.Contains(page >> PieceShift)) return;
         page &= ~511ul;
         new Span<ulong>(ReadTable + page, 512).Clear();
         new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
@@ -159,7 +162,7 @@ internal sealed unsafe class AddressRegion : IDisposable
         _pieces.Clear();
         _gibs.Clear();
         _tops.Clear();
-        Array.Fill(_knownPieces, ulong.MaxValue);
+        KnownPieces.Fill(ulong.MaxValue);
         Array.Fill(_knownGibs, ulong.MaxValue);
         (Head->LocalCount, Head->GlobalCount) = (0, 0);
         RestartCount();
@@ -189,6 +192,13 @@ internal sealed unsafe class AddressRegion : IDisposable
     {
         ref var addend = ref WriteTable[-1 - (long)page];
         if (addend != 0 && addend + LinearOf(page) == hostPage) addend = 0;
+    }
+
+    /// <summary>Takes the right to store in place away from every page.</summary>
+    public void ForgetStores()
+    {
+        for (ulong i = 0; i < Head->LocalCount; i++) WriteTable[-1 - (long)Log[i]] = 0;
+        for (ulong i = 1; i <= Head->GlobalCount; i++) WriteTable[-1 - (long)Log[Slot.LogEntries - i]] = 0;
     }
 
     /// <summary>Takes the right to store in place away from every page that maps a host page.</summary>
@@ -232,7 +242,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     private bool NotePiece(ulong page)
     {
         var piece = page >> PieceShift;
-        ref var known = ref _knownPieces[(int)piece & (_knownPieces.Length - 1)];
+        ref var known = ref Head->KnownPieces[(int)piece & (RegionHead.KnownPieceCount - 1)];
         if (known == piece) return true;
         known = piece;
         return NoteGib(page) && (!_pieces.Add(piece) || Take());

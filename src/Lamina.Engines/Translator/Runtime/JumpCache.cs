@@ -34,6 +34,7 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly Known* _known;
     private readonly int* _set;
     private readonly ulong* _returns;
+    private readonly byte* _codeMarks;
     private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
     private bool _hasLocalCode, _knowsPages;
@@ -53,6 +54,7 @@ internal sealed unsafe class JumpCache : IDisposable
         _known = (Known*)(_linears + Slot.JumpCacheEntries);
         _set = (int*)(_known + Slot.KnownPages);
         _returns = (ulong*)(_set + Slot.SetLogEntries);
+        _codeMarks = (byte*)(_returns + Slot.ReturnEntries * 2);
         ClearSecond();
         ClearReturns();
     }
@@ -118,7 +120,59 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <param name="large">So are those of the 2 MiB around it.</param>
     public void Invalidate(ulong linear, bool large)
     {
-        if (large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12)) Clear();
+        if (!(large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12))) return;
+        if (*_set >= Slot.SetLogEntries - 1)
+        {
+            Clear();
+            return;
+        }
+        var (first, count) = large ? (linear >> 21 << 9, 512ul) : (linear >> 12, 1ul);
+        RemoveCode(first, count);
+        // Returns find their way without notes, too.
+        ClearReturns();
+        if (large)
+        {
+            _codePages.RemoveWhere(page => page >> 9 == linear >> 21);
+            _codeLargePages.Remove(linear >> 21);
+        }
+        else
+        {
+            _codePages.Remove(first);
+        }
+    }
+
+    // What leads into some pages, and into the one before, whose last instruction may cross into them.
+    private void RemoveCode(ulong page, ulong count)
+    {
+        var kept = 0;
+        for (var i = 1; i <= *_set; i++)
+        {
+            if (Leads(_linears[_set[i]])) _entries[_set[i]] = _miss;
+            else _set[++kept] = _set[i];
+        }
+        *_set = kept;
+        for (var i = _secondSet.Count - 1; i >= 0; i--)
+        {
+            if (!Leads(_second[_secondSet[i]].Linear)) continue;
+            _second[_secondSet[i]] = default;
+            _secondSet[i] = _secondSet[^1];
+            _secondSet.RemoveAt(_secondSet.Count - 1);
+        }
+        _second[0].Pad = _second[0].Linear == 0 ? _miss : _second[0].Pad;
+        for (var i = page; _knowsPages && i < page + count; i++)
+        {
+            ref var known = ref _known[i & (Slot.KnownPages - 1)];
+            if (known.Page == i + 1) known = default;
+        }
+
+        bool Leads(ulong linear) => (linear >> 12) - page + 1 <= count;
+    }
+
+    /// <summary>Whether machine code may find an address here by itself.</summary>
+    public bool MayKnow(ulong linear)
+    {
+        var index = Slot.JumpCacheHash(linear) >> 2;
+        return (_entries[index] != _miss && _linears[index] == linear) || _knowsPages || _second[Slot.MultipliedHash(linear, Slot.SecondBits)].Linear == linear;
     }
 
     /// <summary>All translations but global ones are void.</summary>
@@ -130,6 +184,8 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <summary>Empties the cache.</summary>
     public void Clear()
     {
+        // Nothing has come here since the last time.
+        if (_codePages.Count == 0) return;
         Clears++;
         // Most processes use a small part of it.
         var set = *_set;
@@ -143,6 +199,7 @@ internal sealed unsafe class JumpCache : IDisposable
         ClearReturns();
         _codePages.Clear();
         _codeLargePages.Clear();
+        new Span<byte>(_codeMarks, Slot.CodeMarks).Clear();
         _hasLocalCode = false;
     }
 
@@ -187,11 +244,13 @@ internal sealed unsafe class JumpCache : IDisposable
     // Address 0 finds that its way is not known.
     private void ClearReturns()
     {
-        for (var i = 0; i < Slot.ReturnEntries; i++) (_returns[2 * i], _returns[2 * i + 1]) = (0, _miss);
+        new Span<UInt128>(_returns, Slot.ReturnEntries).Fill(new UInt128(_miss, 0));
     }
 
     private void NotePage(ulong page)
     {
-        if (_codePages.Add(page)) _codeLargePages.Add(page >> 9);
+        if (!_codePages.Add(page)) return;
+        _codeLargePages.Add(page >> 9);
+        _codeMarks[page & (Slot.CodeMarks - 1)] = 1;
     }
 }

@@ -42,9 +42,9 @@ internal static unsafe class PrivilegeStubs
     }
 
     /// <summary>SYSRET to 64-bit code (SDM vol. 2, SYSRET).</summary>
-    public static ulong EmitSysret(ref Assembler asm, ulong exit)
+    public static ulong EmitSysret(ref Assembler asm, StubAddresses stubs)
     {
-        var start = asm.Here;
+        var (start, exit) = (asm.Here, stubs.System);
         EmitReturnChecks(ref asm, Slot.ReturnReady, exit);
         asm.TestCanonical(HostReg.Rcx, S0);
         asm.Jcc(Cond.A, exit);
@@ -55,16 +55,17 @@ internal static unsafe class PrivilegeStubs
         EmitSegments(ref asm, Slot.UserCode, Slot.UserStack, level: 3);
         asm.Gs(Op.MovLoad, S0, Slot.UserGs);
         asm.WriteGsBase(S0);
+        EmitUserVectors(ref asm, stubs.LoadVectors);
         asm.Mov(S0, HostReg.Rcx);
         EmitGo(ref asm);
         return start;
     }
 
     /// <summary>IRETQ to CPL 3 or CPL 0 (SDM vol. 2, IRET).</summary>
-    public static ulong EmitIret(ref Assembler asm, ulong walk, ulong exit)
+    public static ulong EmitIret(ref Assembler asm, StubAddresses stubs)
     {
         const int frame = HostReg.Rbx, temporary = HostReg.Rax;
-        var start = asm.Here;
+        var (start, walk, exit) = (asm.Here, stubs.WalkRead, stubs.System);
         EmitReturnChecks(ref asm, Slot.KernelReady, exit);
         asm.GsCompare8(Slot.NmiBlocked, 0);
         asm.Jcc(Cond.NE, exit);
@@ -97,6 +98,7 @@ internal static unsafe class PrivilegeStubs
         fails[failCount++] = asm.JccForward(Cond.E);
         EmitDescriptorCheck(ref asm, Slot.UserCode, UserCode, walk, fails, ref failCount);
         EmitDescriptorCheck(ref asm, Slot.UserStack, UserStack, walk, fails, ref failCount);
+        EmitUserVectors(ref asm, stubs.LoadVectors);
         EmitLeave(ref asm, Slot.UserCode, Slot.UserStack, 3, Slot.UserGs);
 
         asm.Bind(kernel);
@@ -191,6 +193,15 @@ internal static unsafe class PrivilegeStubs
             asm.Gs(Op.MovStore, S1, Slot.Ss + i);
         }
         asm.GsImmediate(0xc7, 0, Slot.Cpl, level);
+    }
+
+    /// <summary>User code has the vector state in registers. Clobbers the host's flags alone.</summary>
+    private static void EmitUserVectors(ref Assembler asm, ulong load)
+    {
+        asm.GsCompare8(Slot.VectorsLoaded, 0);
+        var loaded = asm.JccShort(Cond.NE);
+        asm.Call(load);
+        asm.BindShort(loaded);
     }
 
     private static void EmitGo(ref Assembler asm)

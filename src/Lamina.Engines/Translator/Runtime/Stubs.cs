@@ -19,6 +19,8 @@ internal sealed unsafe class Stubs
         var common = EmitCommonExit(ref asm);
         Name("entry", asm.Here);
         Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
+        Name("vector state", asm.Here);
+        var loadVectors = EmitLoadVectors(ref asm);
         Name("exit of a site", asm.Here);
         Addresses = new StubAddresses
         {
@@ -31,6 +33,7 @@ internal sealed unsafe class Stubs
             Stale = EmitExit(ref asm, SiteKind.Stale, common),
             Step = EmitExit(ref asm, SiteKind.Step, common),
             Undecodable = EmitExit(ref asm, SiteKind.Undecodable, common),
+            LoadVectors = loadVectors,
         };
         var readExit = EmitExit(ref asm, SiteKind.Read, common);
         var writeExit = EmitExit(ref asm, SiteKind.Write, common);
@@ -53,8 +56,14 @@ internal sealed unsafe class Stubs
         asm.JumpThroughCache();
         Name("change of privilege", asm.Here);
         Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
-        Addresses.Sysret = PrivilegeStubs.EmitSysret(ref asm, Addresses.System);
-        Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses.WalkRead, Addresses.System);
+        Addresses.Sysret = PrivilegeStubs.EmitSysret(ref asm, Addresses);
+        Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses);
+        Name("system instruction", asm.Here);
+        Addresses.Cpuid = CpuidAnswers.EmitLookUp(ref asm, Addresses.System);
+        Addresses.ReadMsr = MsrStubs.EmitRead(ref asm, Addresses.System);
+        Addresses.WriteMsr = MsrStubs.EmitWrite(ref asm, Addresses.System);
+        Addresses.InvalidatePage = PageStubs.EmitInvalidate(ref asm, Addresses.System);
+        Addresses.WriteTaskPriority = PriorityStub.Emit(ref asm, Addresses.System);
         Name("exit of a fault", asm.Here);
         HostFault = EmitJumpedExit(ref asm, SiteKind.HostFault, common);
         Name("string instruction", asm.Here);
@@ -95,13 +104,10 @@ internal sealed unsafe class Stubs
             asm.Gs(Op.MovLoad, HostReg.Rax, slot);
             asm.Frame(Op.MovStore, HostReg.Rax, offset);
         }
-        asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
-        asm.Rr(Op.Xor, HostReg.Rdx, HostReg.Rdx, wide: false);
-        asm.Byte(0x65);                                                                         // xrstor64 gs:[xsave]
-        asm.Byte(0x48);
-        asm.Byte(0x0f);
-        asm.Byte(0xae);
-        asm.GsAddress(5, Slot.Xsave);
+        asm.GsCompare8(Slot.VectorsLoaded, 0);
+        var inMemory = asm.JccShort(Cond.E);
+        EmitXrstor(ref asm);
+        asm.BindShort(inMemory);
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.HostFlags, wide: false);
         asm.FlagsFromRax();
         for (var guest = 1; guest < 16; guest++)
@@ -113,6 +119,31 @@ internal sealed unsafe class Stubs
         asm.Byte(0x65);
         asm.Byte(0xff);
         asm.GsAddress(4, Slot.EnterAddress);
+        return start;
+    }
+
+    // Clobbers RAX and RDX.
+    private static void EmitXrstor(ref Assembler asm)
+    {
+        asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
+        asm.Rr(Op.Xor, HostReg.Rdx, HostReg.Rdx, wide: false);
+        asm.Byte(0x65);                                     // xrstor64 gs:[xsave]
+        asm.Byte(0x48);
+        asm.Byte(0x0f);
+        asm.Byte(0xae);
+        asm.GsAddress(5, Slot.Xsave);
+    }
+
+    private static ulong EmitLoadVectors(ref Assembler asm)
+    {
+        var start = asm.Here;
+        asm.Push(HostReg.Rax);
+        asm.Push(HostReg.Rdx);
+        EmitXrstor(ref asm);
+        asm.GsImmediate(0xc7, 0, Slot.VectorsLoaded, 1);
+        asm.Pop(HostReg.Rdx);
+        asm.Pop(HostReg.Rax);
+        asm.Ret();
         return start;
     }
 
@@ -245,6 +276,8 @@ internal sealed unsafe class Stubs
         }
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.ThisRegion, wide: false);
         asm.Gs(Op.MovStore, HostReg.Rax, Slot.RegionNumber, wide: false);
+        asm.GsCompare8(Slot.VectorsLoaded, 0);
+        var inMemory = asm.JccShort(Cond.E);
         asm.Gs(Op.MovLoad, HostReg.Rax, Slot.XsaveMask, wide: false);
         asm.Rr(Op.Xor, HostReg.Rdx, HostReg.Rdx, wide: false);
         // Not XSAVEOPT: it may leave out what it takes for unchanged while it says that it is in use (seen on Zen 4 after an
@@ -272,6 +305,7 @@ internal sealed unsafe class Stubs
             asm.Byte(0xf8);
             asm.Byte(0x77);
         }
+        asm.BindShort(inMemory);
         asm.Mov(HostReg.Rax, HostReg.Rbx, wide: false);
         asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, Frame.Size);
         for (var r = HostReg.R15; r >= HostReg.R12; r--) asm.Pop(r);

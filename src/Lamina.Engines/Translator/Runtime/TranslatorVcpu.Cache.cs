@@ -62,6 +62,13 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <inheritdoc/>
+    public void WriteProtectionSet()
+    {
+        _closed.ForgetStores();
+        _open.ForgetStores();
+    }
+
+    /// <inheritdoc/>
     public void FlushPcid(ushort pcid)
     {
         _flushes++;
@@ -73,6 +80,11 @@ internal sealed unsafe partial class TranslatorVcpu
 
     /// <inheritdoc/>
     public void ModeChanged() => _modeStale = true;
+
+    /// <inheritdoc/>
+    public void IdentificationChanged() => Answers.Clear();
+
+    private CpuidAnswers Answers => new(_area->Answers);
 
     /// <inheritdoc/>
     public void SegmentBaseOrLimitChanged()

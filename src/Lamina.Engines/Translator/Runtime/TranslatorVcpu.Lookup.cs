@@ -83,12 +83,14 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <summary>Makes the next entry go to the code at RIP. False: the fetch faults, and <see cref="Processor.Fault"/> says how.</summary>
-    private bool EnterAtRip()
+    /// <param name="remember">The jump cache is told of it.</param>
+    private bool EnterAtRip(bool remember)
     {
         if (_processor.HasCodeBreakpoints && !_processor.CheckFetchBreakpoint()) return false;
         _trapFlagAtEntry = (_cpu->SystemFlags & Rflags.TF) != 0;
         var linear = LinearRip;
         if (FindBlock(linear) is not { } block) return false;
+        if (remember) Remember(block, linear);
         Enter(block, linear);
         return true;
     }
@@ -108,6 +110,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private void Enter(Block block, ulong linear)
     {
         if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block.CrossesPage, _lastFetchGlobal);
+        _vectorsExpected = false;
         _area->EnterAddress = _store.Buffer.Executable(block.HostStart);
         _area->CodePage = linear & ~0xffful;
         _area->HostFlags = Park(_cpu->ArithmeticFlags);

@@ -24,6 +24,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (kind == SiteKind.HostFault) return HandleHostFault();
         var site = FindSite(kind, out var block);
         if (kind == SiteKind.Stale) return HandleStale(block);
+        _vectorsExpected = block.LoadsVectors;
         _cpu->Rip = RipOf(block, site.GuestOffset);
         _cpu->ArithmeticFlags = Unpark(site.Parked ? _area->ParkedFlags : _area->HostFlags);
         switch (site.Kind)
@@ -460,7 +461,10 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         NoteLooks(instruction.Id);
         var rip = _cpu->Rip;
+        var input = CpuidAnswers.InputOf(_cpu);
         var outcome = _processor.Execute(instruction);
+        if (instruction.Id == InstructionId.Cpuid) Answers.Note(input, _cpu);
+        if (instruction.Id is InstructionId.Fxrstor or InstructionId.Xrstor or InstructionId.X87Environment) _vectorsRaw = true;
         _area->HostFlags = Park(_cpu->ArithmeticFlags);
         if (!_processor.KeepVectorsLoadable())
         {

@@ -33,6 +33,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
         _stepOnce = false;
         _modeStale = true;
+        _vectorsRaw = true;
         Flush(global: true);
         RequestExit();
         return refused;

@@ -51,6 +51,10 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private ModeKey _key;
     private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
+
+    // What generated code left from relies on vector state in registers; an instruction has loaded it from the guest's memory, and the host
+    // is yet to take it, which makes it what processors read it back as.
+    private bool _vectorsExpected, _vectorsRaw;
     private ulong _resume;
     private int _generation;
     private readonly EventLatch _events;
@@ -139,6 +143,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             MoveTo(VcpuPlace.Handling);
             _time?.DoOther();
+            // The local APIC may have become another one meanwhile.
+            Answers.Clear();
+            _processor.NoteTaskPriority();
             return Loop();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
@@ -150,6 +157,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         finally
         {
             ReleaseWorld();
+            _processor.PublishTaskPriority();
             MoveTo(VcpuPlace.Parked);
             _time?.Halt();
         }
@@ -182,11 +190,13 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             // What waits behind an interrupt shadow comes right after the one instruction that it covers.
             if (!_midInstruction && _cpu->InterruptShadow != 0 && (_area->InterruptWaits != 0 || _events.HasNmi)) StepOver();
             if (_modeStale || (_resume == 0 && WantsSteps != ((_key & ModeKey.SingleStep) != 0))) UpdateMode();
+            var loadsVectors = _vectorsRaw || _key.HasVectorsLoaded();
             if (_resume == 0 || _generation != _store.Generation)
             {
                 if (ShouldStopForDebugger()) return VcpuExit.Debug;
-                if (CanEnterByJumpCache) EnterByJumpCache();
-                else if (!EnterAtRip())
+                var byJumpCache = CanEnterByJumpCache;
+                if (byJumpCache && _region.Jumps.MayKnow(LinearRip)) EnterByJumpCache();
+                else if (!EnterAtRip(remember: byJumpCache))
                 {
                     if (!Deliver(_processor.DeliverFault())) return VcpuExit.TripleFault;
                     continue;
@@ -195,7 +205,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             else
             {
                 _area->EnterAddress = _resume;
+                loadsVectors |= _vectorsExpected;
             }
+            _area->VectorsLoaded = loadsVectors ? 1u : 0;
             if (_cpu->InterruptShadow != 0)
             {
                 // Whatever runs now is the instruction that the shadow covers; look again at the next poll.
@@ -205,6 +217,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
             _midInstruction = false;
             if (!EnterWorld()) continue;
+            _vectorsRaw = false;
             _time?.Enter();
             var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
             _time?.Leave(kind);
@@ -244,7 +257,16 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         return exit;
     }
 
-    private bool HasInterrupt => _apic.HasInterrupt || _events.Interrupt >= 0;
+    private bool HasInterrupt
+    {
+        get
+        {
+            if (_events.Interrupt >= 0) return true;
+            if (!_apic.HasInterrupt) return false;
+            _processor.PublishTaskPriority();
+            return _apic.HasInterrupt;
+        }
+    }
 
     private VcpuExit? TakeEvent()
     {

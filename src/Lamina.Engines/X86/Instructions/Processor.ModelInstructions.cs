@@ -96,6 +96,7 @@ internal sealed unsafe partial class Processor
         if (Context->Xcr0 != value)
         {
             Context->Xcr0 = value;
+            _cache.IdentificationChanged();
             _cache.ModeChanged();
         }
         return Outcome.Next;

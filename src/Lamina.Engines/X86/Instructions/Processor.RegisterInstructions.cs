@@ -37,7 +37,7 @@ internal sealed unsafe partial class Processor
             2 => Context->Cr2,
             3 => Context->Cr3,
             4 => Context->Cr4,
-            _ => _apic.TaskPriority,
+            _ => Apic.TaskPriority,
         };
         WriteGpr(i.Rm, Is64Bit ? 8 : 4, value);
         return Outcome.Next;
@@ -59,6 +59,7 @@ internal sealed unsafe partial class Processor
             default:
                 if (value > 15) return FaultOutcome(GeneralProtection());
                 _apic.TaskPriority = (byte)value;
+                NoteTaskPriority();
                 return Outcome.Next;
         }
     }
@@ -89,7 +90,9 @@ internal sealed unsafe partial class Processor
         Context->Cr0 = value;
         Context->Efer = efer;
         if ((changed & Cr0.PE) != 0) EnterOrLeaveProtectedMode();
-        if ((changed & (Cr0.PG | Cr0.WP)) != 0) _cache.Flush(global: true);
+        // SDM vol. 3, 4.10.4.1: WP voids no translations.
+        if ((changed & Cr0.PG) != 0) _cache.Flush(global: true);
+        else if ((changed & value & Cr0.WP) != 0) _cache.WriteProtectionSet();
         _cache.ModeChanged();
         return true;
     }
@@ -128,6 +131,7 @@ internal sealed unsafe partial class Processor
         if (changed == 0) return true;
         Context->Cr4 = value;
         if ((changed & Cr4.PagingBits) != 0) _cache.Flush(global: true);
+        if ((changed & Cr4.OSXSAVE) != 0) _cache.IdentificationChanged();
         _cache.ModeChanged();
         return true;
     }

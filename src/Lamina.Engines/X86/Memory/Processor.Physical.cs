@@ -82,7 +82,7 @@ internal sealed unsafe partial class Processor
             // A range may begin in RAM and end outside it, or the other way round, only at page borders; an access never crosses one.
             if (OwnApicOffset(physical) is { } offset)
             {
-                if (_apic.Mmio.Read(offset, piece) != Core.Bus.AccessResult.Ok) piece.Fill(0xff);
+                if (Apic.Mmio.Read(offset, piece) != Core.Bus.AccessResult.Ok) piece.Fill(0xff);
             }
             else _bus.ReadMemory(physical, piece);
             data = data[size..];
@@ -95,7 +95,11 @@ internal sealed unsafe partial class Processor
         while (data.Length > 0)
         {
             var size = DevicePiece(physical, data.Length);
-            if (OwnApicOffset(physical) is { } offset) _ = _apic.Mmio.Write(offset, data[..size]);
+            if (OwnApicOffset(physical) is { } offset)
+            {
+                _ = Apic.Mmio.Write(offset, data[..size]);
+                NoteTaskPriority();
+            }
             else _bus.WriteMemory(physical, data[..size]);
             data = data[size..];
             physical += (ulong)size;

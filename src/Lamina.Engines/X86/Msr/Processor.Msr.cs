@@ -28,7 +28,7 @@ internal sealed unsafe partial class Processor
         value = 0;
         if (IsApicMsr(index))
         {
-            if (!_apic.TryReadMsr(index, out value)) return false;
+            if (!Apic.TryReadMsr(index, out value)) return false;
             // The deadline is in this vCPU's counter; the local APIC keeps it in the machine's.
             if (index == MsrIndex.TscDeadline && value != 0) value += Context->TscOffset;
             return true;
@@ -68,7 +68,10 @@ internal sealed unsafe partial class Processor
         if (IsApicMsr(index))
         {
             if (index == MsrIndex.TscDeadline && value != 0) value -= Context->TscOffset;
-            return _apic.TryWriteMsr(index, value);
+            if (!Apic.TryWriteMsr(index, value)) return false;
+            NoteTaskPriority();
+            if (index == MsrIndex.ApicBase) _cache.IdentificationChanged();
+            return true;
         }
         switch (index)
         {
