@@ -22,7 +22,7 @@ public sealed class TapBackend : NetThread
     private readonly byte[] _outbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private readonly byte[] _inbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private INetReceiver? _receiver;
-    private volatile bool _isWaiting;
+    private volatile bool _isWaiting, _isGone;
 
     /// <summary>Opens an interface that exists, or makes one that goes with the machine.</summary>
     /// <param name="name">Its name; null for one that the host chooses.</param>
@@ -44,6 +44,9 @@ public sealed class TapBackend : NetThread
 
     /// <inheritdoc/>
     public override int Mtu { get; }
+
+    /// <inheritdoc/>
+    public override bool IsLinkUp => !_isGone;
 
     /// <summary>The interface's name.</summary>
     public string Name => _tap.Name;
@@ -109,7 +112,14 @@ public sealed class TapBackend : NetThread
         {
             var (readable, woken) = HostIo.Wait((_tap.Descriptor, HostPoll.Readable), (Wake.Descriptor, HostPoll.Readable), -1);
             if (woken != HostPoll.None) Wake.Clear();
-            if (readable.HasFlag(HostPoll.Closed)) return;
+            if (readable.HasFlag(HostPoll.Closed))
+            {
+                // It was removed, and does not come back for this descriptor.
+                _isGone = true;
+                RaiseLinkChanged();
+                Report($"the tap interface {Name} is gone; the guest's network card has no link until the machine is started again");
+                return;
+            }
             while (!IsStopping && HostIo.ReadNow(_tap.Descriptor, _inbound) is > TapInterface.HeaderLength and var count) Deliver(count);
         }
     }
