@@ -79,9 +79,9 @@ public sealed class QuietTests : IDisposable
         s_sum.Check(_machine, s_sum.Run(_machine));
 
         _machine.Vcpu.Dispose();
-        Pass(looks: 4);
 
-        Assert.Equal(0, Drops);
+        // Who touched memory that was given up would end the process.
+        Pass(looks: 4);
     }
 
     public void Dispose() => _machine.Dispose();
