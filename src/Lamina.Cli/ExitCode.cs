@@ -19,6 +19,9 @@ internal static class ExitCode
     /// <summary>A disk image that was checked counts clusters that nothing uses, and has no other fault.</summary>
     public const int DiskLeaks = 4;
 
+    /// <summary>A disk image that was checked was not closed, and has no other fault.</summary>
+    public const int DiskNotClosed = 5;
+
     /// <summary>The guest's kernel reported a panic.</summary>
     public const int GuestPanic = 10;
 

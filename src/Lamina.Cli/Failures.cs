@@ -14,6 +14,8 @@ internal static class Failures
     /// <returns>The exit code.</returns>
     public static int Report(Exception failure)
     {
+        // What the host refused while something was made for the first time, or on several threads, is that refusal.
+        while (failure is TypeInitializationException or AggregateException { InnerExceptions.Count: 1 } && failure.InnerException is { } inner) failure = inner;
         if (Environment.GetEnvironmentVariable("LAMINA_DEBUG") is not (null or "" or "0")) Stderr.Line(failure.ToString());
         var code = CodeOf(failure);
         if (code == ExitCode.Internal) Stderr.Say(Fault(failure));

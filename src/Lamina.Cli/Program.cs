@@ -1,6 +1,7 @@
 // The program's entrance: hands the words to the verbs and turns every failure into one sentence and an exit code.
 // Nothing here knows what a verb does.
 using Lamina.Cli.Output;
+using Lamina.Host.Io;
 
 namespace Lamina.Cli;
 
@@ -10,6 +11,7 @@ internal static class Program
     {
         try
         {
+            HostLimits.IgnoreFileSizeSignal();
             var root = Commands.Create(words);
             var parsed = root.Parse(words, Commands.Parsing);
             if (parsed.Errors.Count == 0 || parsed.Action is { ClearsParseErrors: true }) return parsed.Invoke(Commands.Invocation);

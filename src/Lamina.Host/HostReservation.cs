@@ -183,7 +183,7 @@ public sealed unsafe class HostReservation : IDisposable
 /// <summary>The host refused something; the message is a sentence that says what, and what to do.</summary>
 public sealed class HostException(string message, Exception? inner = null) : IOException(message, inner)
 {
-    /// <summary>Whether the host has no space left on a disk (ENOSPC), or no more for this user (EDQUOT).</summary>
+    /// <summary>Whether the host has no space left on a disk (ENOSPC), or no more for this user (EDQUOT) or in this file (EFBIG).</summary>
     public bool IsDiskFull { get; init; }
 
     /// <summary>Whether the name is to blame, and another would do: what lies there is not what it should be, or may not be used.</summary>
@@ -193,6 +193,6 @@ public sealed class HostException(string message, Exception? inner = null) : IOE
     public static HostException FromErrno(string what)
     {
         var error = new Win32Exception(Marshal.GetLastPInvokeError());
-        return new HostException($"{what} ({error.Message})", error) { IsDiskFull = error.NativeErrorCode is Libc.ENOSPC or Libc.EDQUOT };
+        return new HostException($"{what} ({error.Message})", error) { IsDiskFull = error.NativeErrorCode is Libc.ENOSPC or Libc.EDQUOT or Libc.EFBIG };
     }
 }

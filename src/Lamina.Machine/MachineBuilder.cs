@@ -12,6 +12,7 @@ using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Engines;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -59,6 +60,8 @@ internal static class MachineBuilder
         var board = BoardOf(spec);
         var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
+        HostLimits.IgnoreFileSizeSignal();
+        OpenFiles.Check(spec, engine.Engine);
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);

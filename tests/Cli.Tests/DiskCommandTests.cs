@@ -74,6 +74,53 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Contains("no errors", await Succeed("disk", "check", Image), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task An_image_with_lazy_refcounts_that_was_not_closed_is_not_called_damaged()
+    {
+        await Succeed("disk", "create", Image, "1M", "--lazy-refcounts");
+        var content = File.ReadAllBytes(Image);
+        // incompatible_features, bit 0: dirty. And a refcount that is behind.
+        content[79] |= 1;
+        content[0x30000 + 1] = 0;
+        File.WriteAllBytes(Image, content);
+
+        var outcome = await LaminaProgram.RunAsync(["disk", "check", Image]);
+
+        Assert.Equal(5, outcome.ExitCode);
+        Assert.Contains("not closed, as after a crash, and nothing is lost", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("use lamina disk check --repair first", (await LaminaProgram.RunAsync(["disk", "resize", Image, "2M"])).Errors, StringComparison.Ordinal);
+        Assert.Contains("repaired: no errors", await Succeed("disk", "check", Image, "--repair"), StringComparison.Ordinal);
+        await Succeed("disk", "check", Image);
+    }
+
+    [Fact]
+    public async Task A_file_that_may_not_become_longer_is_a_sentence_and_no_signal()
+    {
+        File.WriteAllBytes(_folder.File("disk.raw"), [.. Enumerable.Repeat((byte)1, 1 << 20)]);
+
+        var outcome = await HostProcess.RunAsync("sh", ["-c", "ulimit -f 128 && exec \"$@\"", "sh", LaminaProgram.File, "disk", "convert", _folder.File("disk.raw"), Image],
+            // Or a runtime that compiles keeps its code in a file that is too long itself.
+            new Dictionary<string, string?> { ["DOTNET_EnableWriteXorExecute"] = "0" });
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Contains("(File too large)", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        Assert.False(File.Exists(Image));
+    }
+
+    [Fact]
+    public async Task A_raw_image_whose_format_is_not_said_is_told_of()
+    {
+        File.WriteAllBytes(_folder.File("disk.raw"), new byte[1 << 20]);
+
+        var taken = await RunOn("disk.raw");
+        var said = await RunOn("disk.raw,format=raw");
+
+        Assert.Contains(taken.ErrorLines, line => line.Contains("is taken for a raw image; say so with format=raw", StringComparison.Ordinal));
+        Assert.DoesNotContain(said.ErrorLines, line => line.Contains("raw", StringComparison.Ordinal));
+
+        Task<Outcome> RunOn(string disk) => LaminaProgram.RunAsync(["run", "--kernel", Guest.In(_folder, Guest.Writes(0xf4, 0x10)), "--debug-exit", "0xf4", "--disk", _folder.File(disk)]);
+    }
+
     [Theory]
     [InlineData("disk", "a command is missing; 'lamina disk --help'")]
     [InlineData("disk create", "PATH is missing")]

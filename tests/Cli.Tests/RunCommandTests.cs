@@ -34,6 +34,20 @@ public sealed class RunCommandTests : IDisposable
         Assert.Single(outcome.ErrorLines);
     }
 
+    [Theory]
+    [InlineData(90)]
+    [InlineData(100)]
+    public async Task Too_few_open_files_are_one_sentence_with_what_is_needed(int files)
+    {
+        var outcome = await WithFilesAsync($"{files}");
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Matches($@"^lamina: this machine takes \d+ open files at least, and this process may have {files}; raise the limit \(ulimit -n 1024\)", Assert.Single(outcome.ErrorLines));
+    }
+
+    [Fact]
+    public async Task A_limit_of_open_files_that_may_be_raised_is_raised() => Assert.Equal(33, (await WithFilesAsync("-S 100")).ExitCode);
+
     [Fact]
     public async Task The_debug_exit_port_is_off_by_default() =>
         Assert.Equal(124, (await Run(Guest.Writes(0xf4, 0x10), "--timeout", "300ms")).ExitCode);
@@ -71,6 +85,9 @@ public sealed class RunCommandTests : IDisposable
             File.Delete(_folder.File("serial"));
         }
     }
+
+    private Task<Outcome> WithFilesAsync(string limit) => HostProcess.RunAsync("sh",
+        ["-c", $"ulimit -n {limit} && exec \"$@\"", "sh", LaminaProgram.File, "run", "--engine", "translator", "--cpus", "8", "--kernel", Guest.In(_folder, Guest.Writes(0xf4, 0x10)), "--debug-exit", "0xf4"]);
 
     [Theory]
     [InlineData("stdio")]

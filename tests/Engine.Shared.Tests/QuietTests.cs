@@ -73,6 +73,17 @@ public sealed class QuietTests : IDisposable
         Assert.Equal(0, Drops);
     }
 
+    [Fact]
+    public void A_machine_whose_vcpus_are_given_up_is_left_alone()
+    {
+        s_sum.Check(_machine, s_sum.Run(_machine));
+
+        _machine.Vcpu.Dispose();
+
+        // Who touched memory that was given up would end the process.
+        Pass(looks: 4);
+    }
+
     public void Dispose() => _machine.Dispose();
 
     private void Pass(int looks)

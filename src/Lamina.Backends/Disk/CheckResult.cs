@@ -10,6 +10,9 @@ namespace Lamina.Backends.Disk;
 /// <param name="Messages">The first findings, a sentence each.</param>
 public sealed record CheckResult(long Errors, long Leaks, ulong LeakedBytes, ulong DataClusters, ulong CompressedClusters, IReadOnlyList<string> Messages)
 {
+    /// <summary>Whether it was not closed: its refcounts are behind, and nothing else is said of them. They are made anew when it is opened to be written.</summary>
+    public bool IsOpen { get; init; }
+
     /// <summary>Whether nothing was found.</summary>
-    public bool IsClean => Errors == 0 && Leaks == 0;
+    public bool IsClean => Errors == 0 && Leaks == 0 && !IsOpen;
 }

@@ -252,7 +252,7 @@ public static class DiskTools
     {
         var header = Qcow2Header.Read(file);
         return header.IsDirty || header.IsCorrupt
-            ? throw new DiskImageException($"{file.Name} was not closed or is damaged; use lamina disk check --repair first")
+            ? throw new DiskImageException($"{file.Name} {(header.IsCorrupt ? "is marked as damaged" : "was not closed")}; use lamina disk check --repair first")
             : header;
     }
 

@@ -22,6 +22,9 @@ public abstract class NetThread : INetBackend
     /// <summary>Told in a sentence that the thread has ended because its work threw. Without a listener that ends the process.</summary>
     public event Action<string>? Failed;
 
+    /// <summary>Told in a sentence what became of the other end while the machine runs.</summary>
+    public event Action<string>? Reported;
+
     /// <inheritdoc/>
     public abstract int Mtu { get; }
 
@@ -86,4 +89,7 @@ public abstract class NetThread : INetBackend
 
     /// <summary>Tells the card; with no lock held.</summary>
     private protected void RaiseLinkChanged() => LinkChanged?.Invoke();
+
+    /// <summary>Tells the user; with no lock held.</summary>
+    private protected void Report(string sentence) => Reported?.Invoke(sentence);
 }

@@ -26,7 +26,10 @@ public sealed record ShareOptions
 public sealed record ShareLimits(int OpenFiles, int HeldNodes, long NodeBytes)
 {
     // Of the process's descriptors: what others need, and what one folder takes at most, since each keeps memory of the kernel's.
-    private const int OfOthers = 256, MostOpenFiles = 8192, MostHeldNodes = 8192, Least = 16;
+    private const int OfOthers = 256, MostOpenFiles = 8192, MostHeldNodes = 8192;
+
+    /// <summary>What each of the two kinds has where the process may have little.</summary>
+    public const int Least = 16;
 
     // A node takes less than a third of what the guest's own kernel takes for it, an inode and a directory entry in its memory.
     private const int GuestBytesForNodes = 3;
@@ -37,7 +40,7 @@ public sealed record ShareLimits(int OpenFiles, int HeldNodes, long NodeBytes)
     /// <param name="guestBytes">The guest's memory.</param>
     public static ShareLimits For(int shares, ulong guestBytes)
     {
-        var descriptors = Math.Max(HostDescriptors.RaiseLimit() - OfOthers, 0) / Math.Max(shares, 1);
+        var descriptors = Math.Max(HostLimits.RaiseDescriptors() - OfOthers, 0) / Math.Max(shares, 1);
         // A quarter of what is left stays for disks, networks and other machines of this process.
         return new ShareLimits(
             Math.Clamp(descriptors / 2, Least, MostOpenFiles),

@@ -76,7 +76,7 @@ internal static class DiskVerb
         var repair = new Option<bool>("--repair") { Description = "Make the image right where that is possible: refcounts, leaks, the marks of a crash." };
         var verb = new Verb("check", "Compares a qcow2 image's tables with each other.")
         {
-            Sections = () => [new HelpSection("Exit codes", [("0", "the image is in order, or is now"), ("3", "the image is damaged"), ("4", "the image counts clusters that nothing uses: lost space and nothing worse")])],
+            Sections = () => [new HelpSection("Exit codes", [("0", "the image is in order, or is now"), ("3", "the image is damaged"), ("4", "the image counts clusters that nothing uses: lost space and nothing worse"), ("5", "the image was not closed; its refcounts are made anew at the next start, or by --repair")])],
         };
         verb.Arguments.Add(path);
         verb.AddGroup("Options", repair);
@@ -88,7 +88,13 @@ internal static class DiskVerb
             output.WriteLine(Describe(found));
             if (repaired is not null) output.WriteLine($"repaired: {Describe(repaired)}");
             var result = repaired ?? found;
-            return result.Errors != 0 ? ExitCode.DiskDamaged : result.Leaks != 0 ? ExitCode.DiskLeaks : ExitCode.Success;
+            return result switch
+            {
+                { Errors: not 0 } => ExitCode.DiskDamaged,
+                { IsOpen: true } => ExitCode.DiskNotClosed,
+                { Leaks: not 0 } => ExitCode.DiskLeaks,
+                _ => ExitCode.Success,
+            };
         });
         return verb;
     }
@@ -171,9 +177,12 @@ internal static class DiskVerb
     private static ulong ReadSize(string text) =>
         ByteSize.TryParse(text, out var bytes) ? bytes : throw new UsageException($"'{text}' is not a size; write it like 512M or 20G");
 
-    private static string Describe(CheckResult result) =>
-        result.IsClean ? $"no errors; {result.DataClusters} clusters hold data, {result.CompressedClusters} of them compressed"
-            : $"{result.Errors} errors, {result.Leaks} leaked clusters ({ByteSize.Format(result.LeakedBytes)})";
+    private static string Describe(CheckResult result) => result switch
+    {
+        { IsClean: true } => $"no errors; {result.DataClusters} clusters hold data, {result.CompressedClusters} of them compressed",
+        { IsOpen: true, Errors: 0 } => "not closed, as after a crash, and nothing is lost: its refcounts are made anew when a machine starts on it, or by --repair now",
+        _ => $"{result.Errors} errors, {result.Leaks} leaked clusters ({ByteSize.Format(result.LeakedBytes)})",
+    };
 
     /// <summary>A text of an image's without the characters that steer terminals.</summary>
     internal static string Printable(string text) => string.Concat(text.Select(character => char.IsControl(character) ? '?' : character));

@@ -129,6 +129,9 @@ public interface IEngine
     /// <summary>"translator" or "kvm".</summary>
     string Name { get; }
 
+    /// <summary>How many open files a vCPU takes of the process.</summary>
+    int DescriptorsPerVcpu => 0;
+
     /// <summary>Creates the engine's side of a machine.</summary>
     IEngineMachine CreateMachine(EngineMachineOptions options);
 }

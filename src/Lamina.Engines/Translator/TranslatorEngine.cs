@@ -19,6 +19,10 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
     /// <inheritdoc/>
     public string Name => "translator";
 
+    /// <inheritdoc/>
+    /// <remarks>What its regions share, the jump cache of the supervisor's two, and one for each of the user's.</remarks>
+    public int DescriptorsPerVcpu => 2 + _settings.UserRegions;
+
     /// <summary>Whether this host can run it: null, or a sentence that says what is missing.</summary>
     public static string? WhyNot()
     {

@@ -7,7 +7,7 @@ namespace Lamina.Host.Interop;
 internal static unsafe partial class Libc
 {
     internal const int O_CREAT = 0x40, O_EXCL = 0x80, O_DIRECT = 0x4000;
-    internal const int ENXIO = 6, EINVAL = 22, ENOSPC = 28, EROFS = 30, EOPNOTSUPP = 95, EDQUOT = 122;
+    internal const int ENXIO = 6, EINVAL = 22, EFBIG = 27, ENOSPC = 28, EROFS = 30, EOPNOTSUPP = 95, EDQUOT = 122;
     internal const int SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4;
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2, FALLOC_FL_ZERO_RANGE = 16;
     internal const int IOV_MAX = 1024;

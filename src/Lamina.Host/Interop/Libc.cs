@@ -40,7 +40,8 @@ internal static partial class Libc
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int close(int fd);
 
-    internal const int SA_SIGINFO = 4;
+    internal const int SA_SIGINFO = 4, SIGXFSZ = 25;
+    internal const nint SIG_IGN = 1;
 
     // glibc's struct sigaction on x86-64: handler, 1024-bit mask, flags, restorer.
     [StructLayout(LayoutKind.Sequential)]

@@ -26,7 +26,11 @@ internal sealed class NetworkPart : IPart
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)
     {
-        if (Backend is NetThread thread) thread.Failed += context.Events.Fail;
+        if (Backend is NetThread thread)
+        {
+            thread.Failed += context.Events.Fail;
+            thread.Reported += context.Hooks.Report;
+        }
         // Who is on the other side of a wire is not part of the machine; a network of its own is.
         var name = $"networks/{_index}";
         if (Backend is ISavedUnit) context.Units.Add(name, Backend);

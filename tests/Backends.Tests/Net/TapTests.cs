@@ -79,6 +79,23 @@ public sealed class TapTests
     }
 
     [Fact]
+    public void An_interface_that_is_removed_is_told_of_and_takes_the_link_with_it()
+    {
+        using var tap = Open(null, null);
+        using BlockingCollection<string> said = [];
+        tap.Reported += said.Add;
+        tap.Attach(new Card());
+        tap.Start();
+        Assert.True(tap.IsLinkUp);
+
+        Ip("link", "delete", tap.Name);
+
+        Assert.True(said.TryTake(out var sentence, TimeSpan.FromMinutes(1)));
+        Assert.Contains($"the tap interface {tap.Name} is gone", sentence, StringComparison.Ordinal);
+        Assert.False(tap.IsLinkUp);
+    }
+
+    [Fact]
     public void An_interface_in_use_is_told_of()
     {
         using var first = Open("lamtest0", null);

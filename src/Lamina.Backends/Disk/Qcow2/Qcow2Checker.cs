@@ -14,6 +14,7 @@ internal static class Qcow2Checker
     {
         var findings = new Findings();
         var references = Count(file, header, findings.Error);
+        if (header.IsDirty) return findings.ToResult(references, header) with { IsOpen = true };
         references.AddArea("refcount table", header.RefcountTableOffset, (ulong)header.RefcountTableClusters << header.ClusterBits);
         var table = Refcounts.ReadTable(file, header);
         var length = file.Length;

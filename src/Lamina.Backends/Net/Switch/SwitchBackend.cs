@@ -15,7 +15,7 @@ namespace Lamina.Backends.Net.Switch;
 /// <summary>A port of a switch.</summary>
 public sealed class SwitchBackend : NetThread, IInspected
 {
-    private const int RetryMilliseconds = 50, ReadsAtOnce = 8;
+    private const int RetryMilliseconds = 50, ReadsAtOnce = 8, MostReports = 5;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
 
     private readonly UnixSocketPath _path;
@@ -33,6 +33,7 @@ public sealed class SwitchBackend : NetThread, IInspected
     private FrameStream? _uplink;
     private ulong _nextToken = UplinkToken;
     private readonly bool _mayListen;
+    private int _losses;
 
     /// <summary>Finds the switch at a path, or becomes it.</summary>
     /// <param name="path">Where the socket is; the folder must exist.</param>
@@ -144,6 +145,9 @@ public sealed class SwitchBackend : NetThread, IInspected
             if (IsStopping) return;
             lock (_gate) Leave();
             RaiseLinkChanged();
+            // Whoever has the switch may end at any time, and another machine takes its place; another program does not.
+            if (isConnected && !_mayListen && ++_losses <= MostReports)
+                Report($"the program at the socket {_path} is gone; the guest's network card has no link until it listens there again{(_losses < MostReports ? "" : "; no more is said of this")}");
             if (!isConnected && HostIo.Wait((Wake.Descriptor, HostPoll.Readable), (-1, HostPoll.None), RetryMilliseconds).First != HostPoll.None) Wake.Clear();
         }
     }

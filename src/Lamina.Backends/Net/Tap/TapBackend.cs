@@ -23,7 +23,7 @@ public sealed class TapBackend : NetThread, IInspected
     private readonly byte[] _outbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private readonly byte[] _inbound = new byte[TapInterface.HeaderLength + Ethernet.LongestFrame];
     private INetReceiver? _receiver;
-    private volatile bool _isWaiting;
+    private volatile bool _isWaiting, _isGone;
 
     /// <summary>Opens an interface that exists, or makes one that goes with the machine.</summary>
     /// <param name="name">Its name; null for one that the host chooses.</param>
@@ -45,6 +45,9 @@ public sealed class TapBackend : NetThread, IInspected
 
     /// <inheritdoc/>
     public override int Mtu { get; }
+
+    /// <inheritdoc/>
+    public override bool IsLinkUp => !_isGone;
 
     /// <summary>The interface's name.</summary>
     public string Name => _tap.Name;
@@ -118,7 +121,14 @@ public sealed class TapBackend : NetThread, IInspected
         {
             var (readable, woken) = HostIo.Wait((_tap.Descriptor, HostPoll.Readable), (Wake.Descriptor, HostPoll.Readable), -1);
             if (woken != HostPoll.None) Wake.Clear();
-            if (readable.HasFlag(HostPoll.Closed)) return;
+            if (readable.HasFlag(HostPoll.Closed))
+            {
+                // It was removed, and does not come back for this descriptor.
+                _isGone = true;
+                RaiseLinkChanged();
+                Report($"the tap interface {Name} is gone; the guest's network card has no link until the machine is started again");
+                return;
+            }
             while (!IsStopping && HostIo.ReadNow(_tap.Descriptor, _inbound) is > TapInterface.HeaderLength and var count) Deliver(count);
         }
     }

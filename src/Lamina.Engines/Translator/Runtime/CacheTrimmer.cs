@@ -45,7 +45,7 @@ internal sealed class CacheTrimmer : IDisposable
     {
         lock (_look)
         {
-            if (_disposed) return;
+            if (_disposed || _store.World.HasEnded) return;
             var translated = _store.InstructionsTranslated;
             var isQuiet = translated - _translated < QuietInstructions && _store.World.Vcpus.All(vcpu => vcpu.Place == VcpuPlace.Parked);
             _translated = translated;

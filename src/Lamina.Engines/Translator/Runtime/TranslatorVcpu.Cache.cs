@@ -1,6 +1,7 @@
 // What the processor says has changed, and what that makes stale here.
 using System.Numerics;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
 
@@ -234,6 +235,19 @@ internal sealed unsafe partial class TranslatorVcpu
         return region;
     }
 
+    // Null where the host gives no more (open files, mappings): then those that are there have to do.
+    private AddressRegion? TryNewUserRegion(int index)
+    {
+        try
+        {
+            return NewUserRegion(index);
+        }
+        catch (HostException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The region of a user address space: its own if it still has one, else the one that was not used for longest.</summary>
     private AddressRegion UserRegionFor(ulong cr3, out bool known)
     {
@@ -245,7 +259,7 @@ internal sealed unsafe partial class TranslatorVcpu
             if (LastUse(i) < LastUse(oldest)) oldest = i;
         }
         known = false;
-        var chosen = _users[oldest] ?? NewUserRegion(oldest);
+        var chosen = _users[oldest] ?? TryNewUserRegion(oldest) ?? _users.OfType<AddressRegion>().MinBy(region => region.LastUse)!;
         chosen.Owner = cr3;
         return Used(chosen);
 

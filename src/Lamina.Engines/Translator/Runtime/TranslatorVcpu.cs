@@ -151,7 +151,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             // An invariant of ours does not hold: the machine ends with a report instead of the process with a crash.
-            Failure = $"the translator failed at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}: {exception}";
+            // What the host refuses is no fault of ours: its sentence is all there is to say.
+            Failure = $"the translator failed at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}: {(exception is HostException refused ? refused.Message : exception)}";
             return VcpuExit.Failed;
         }
         finally
@@ -372,6 +373,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             if (_disposed) return;
             _disposed = true;
         }
+        _store.World.End();
         _faults.Dispose();
         _processor.Dispose();
         foreach (var region in _users)

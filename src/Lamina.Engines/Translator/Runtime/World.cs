@@ -27,7 +27,7 @@ internal sealed class World
     // Who waits for a vCPU to arrive somewhere, and the vCPUs that wait to go on.
     private readonly ThreadSignal _arrivals = new(), _goes = new();
     private volatile int _stopper, _stops;
-    private volatile bool _parks;
+    private volatile bool _parks, _ended;
     private int _depth;
 
     /// <summary>The vCPUs; complete before the first of them runs.</summary>
@@ -99,7 +99,16 @@ internal sealed class World
         }
     }
 
-    /// <summary>Does something while all vCPUs are parked. To be called between two instructions, or from no vCPU's thread.</summary>
+    /// <summary>Whether <see cref="End"/> was called.</summary>
+    public bool HasEnded => _ended;
+
+    /// <summary>The vCPUs are about to be given up: returns when nothing is done while they are parked, and from then on nothing is.</summary>
+    public void End()
+    {
+        lock (_parking) _ended = true;
+    }
+
+    /// <summary>Does something while all vCPUs are parked, unless they are given up. To be called between two instructions, or from no vCPU's thread.</summary>
     /// <param name="self">The vCPU whose thread this is, if any.</param>
     /// <param name="action">What to do.</param>
     public void WhileParked(TranslatorVcpu? self, Action action)
@@ -107,6 +116,7 @@ internal sealed class World
         self?.MoveTo(VcpuPlace.Parked);
         lock (_parking)
         {
+            if (_ended) return;
             _parks = true;
             Interlocked.MemoryBarrier();
             try

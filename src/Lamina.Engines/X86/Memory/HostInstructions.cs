@@ -21,19 +21,18 @@ internal sealed unsafe class HostInstructions : IDisposable
     // (rdi: 512 bytes, 16-byte aligned) fxsave64 [rdi]; ret
     private static ReadOnlySpan<byte> FxsaveCode => [0x48, 0x0f, 0xae, 0x07, 0xc3];
 
-    private readonly SharedMemory _memory;
     private readonly HostReservation _range;
 
     /// <summary>Maps the code.</summary>
     /// <exception cref="HostException">The host forbids generated code.</exception>
     public HostInstructions()
     {
-        _memory = SharedMemory.Create("lamina-host-instructions", HostReservation.PageSize);
+        using var memory = SharedMemory.Create("lamina-host-instructions", HostReservation.PageSize);
         _range = HostReservation.Reserve(2 * HostReservation.PageSize);
-        _range.MapShared(0, HostReservation.PageSize, _memory, 0, MappingAccess.ReadWrite);
+        _range.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
         CompareExchangeCode.CopyTo(_range.Slice(0, CompareExchangeCode.Length));
         FxsaveCode.CopyTo(_range.Slice(FxsaveAt, FxsaveCode.Length));
-        _range.MapShared(HostReservation.PageSize, HostReservation.PageSize, _memory, 0, MappingAccess.ReadExecute);
+        _range.MapShared(HostReservation.PageSize, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
     }
 
     private nint Code => _range.Address + HostReservation.PageSize;
@@ -59,6 +58,5 @@ internal sealed unsafe class HostInstructions : IDisposable
     public void Dispose()
     {
         _range.Dispose();
-        _memory.Dispose();
     }
 }
