@@ -7,7 +7,6 @@
 //         GS - Middle - 8 - 8p       |              |                            |  GS + 8p
 //                                                                               GS
 using System.Runtime.InteropServices;
-using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.X86;
 
 namespace Lamina.Engines.Translator.Code;
@@ -112,8 +111,11 @@ internal unsafe struct VcpuArea
     /// <summary>The machine's landing pads by address (see <see cref="SharedPads"/>).</summary>
     public ulong SharedPads;
 
-    /// <summary>What CPUID has answered: see <see cref="CpuidAnswers"/>.</summary>
-    public fixed ulong Answers[CpuidAnswers.Entries * 4];
+    /// <summary>Entries of <see cref="Answers"/>, a power of two.</summary>
+    public const int AnswerEntries = 32;
+
+    /// <summary>What CPUID has answered, four values an entry: see Runtime/CpuidAnswers.</summary>
+    public fixed ulong Answers[AnswerEntries * 4];
 
     /// <summary>Spare registers of stubs.</summary>
     public ulong Save0, Save1, Save2;

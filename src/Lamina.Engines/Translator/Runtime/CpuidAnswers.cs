@@ -12,13 +12,10 @@ namespace Lamina.Engines.Translator.Runtime;
 /// <param name="entries">Where they are: <see cref="VcpuArea.Answers"/>.</param>
 internal readonly unsafe struct CpuidAnswers(ulong* entries)
 {
-    /// <summary>Their number, a power of two.</summary>
-    public const int Entries = 32;
-
     // The inputs, EAX and EBX, ECX and EDX, and nothing.
     private const int EntryShift = 5;
 
-    private static int IndexOf(ulong input) => (int)((uint)input ^ (uint)(input >> 32)) & (Entries - 1);
+    private static int IndexOf(ulong input) => (int)((uint)input ^ (uint)(input >> 32)) & (VcpuArea.AnswerEntries - 1);
 
     /// <summary>What CPUID is asked for: EAX, and ECX above it.</summary>
     public static ulong InputOf(CpuContext* cpu) => (uint)cpu->Gpr[GprIndex.Rax] | cpu->Gpr[GprIndex.Rcx] << 32;
@@ -27,7 +24,7 @@ internal readonly unsafe struct CpuidAnswers(ulong* entries)
     public void Clear()
     {
         // An input that belongs to another entry.
-        for (var i = 0; i < Entries; i++) entries[i * 4] = (ulong)(i ^ 1);
+        for (var i = 0; i < VcpuArea.AnswerEntries; i++) entries[i * 4] = (ulong)(i ^ 1);
     }
 
     /// <summary>CPUID has answered, and its answer is in the registers.</summary>
@@ -48,7 +45,7 @@ internal readonly unsafe struct CpuidAnswers(ulong* entries)
         asm.Shift(4, S0, 32);
         asm.Rr(Op.Or, S1, S0);
         asm.Rr(Op.Xor, HostReg.Rcx, S1, wide: false);
-        asm.RegImmediate(4, S1, Entries - 1, wide: false);
+        asm.RegImmediate(4, S1, VcpuArea.AnswerEntries - 1, wide: false);
         asm.Shift(4, S1, EntryShift, wide: false);
         asm.GsIndex(Op.CmpLoad, S0, S1, 0, Slot.Answers);
         asm.Jcc(Cond.NE, exit);
