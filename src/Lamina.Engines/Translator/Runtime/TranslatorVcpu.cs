@@ -1,5 +1,5 @@
 // One vCPU on the translator: enters generated code, and sees to why it left. This file: its life and the loop.
-// TranslatorVcpu.Sites handles what generated code leaves for, TranslatorVcpu.Cache what the processor says is stale,
+// TranslatorVcpu.Sites handles what generated code leaves for, TranslatorVcpu.HostFaults what it faults at, TranslatorVcpu.Cache what the processor says is stale,
 // TranslatorVcpu.Lookup finds code, TranslatorVcpu.State is the outside's view.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
