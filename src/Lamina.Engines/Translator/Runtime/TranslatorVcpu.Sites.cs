@@ -446,6 +446,4 @@ internal sealed unsafe partial class TranslatorVcpu
         Remember(target, linear);
         lock (_store.Gate) return _store.DetourTo(target, linear, site.Parked);
     }
-
-    }
 }
