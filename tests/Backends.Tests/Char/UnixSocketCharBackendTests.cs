@@ -44,6 +44,10 @@ public class UnixSocketCharBackendTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_that_there_is_not_is_told_in_a_sentence() =>
+        Assert.Contains("the folder of the socket", Assert.Throws<HostException>(() => new UnixSocketCharBackend(_folder["none/console.sock"])).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void A_client_and_the_guest_talk_to_each_other()
     {
         var receiver = new TestReceiver();
