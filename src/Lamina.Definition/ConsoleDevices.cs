@@ -93,7 +93,7 @@ public abstract record ConsoleTarget
     [
         new("to", ValueKind.Text, "stdio|null|file:PATH|unix:PATH", "where it leads: this terminal, nowhere, a file, or a socket to listen on")
         {
-            Read = (it, text) => set(it, Parse(Property.Needed("to", text)) with { WhenFull = get(it).WhenFull, AtEnd = get(it).AtEnd }),
+            Read = (it, text) => set(it, Parse(text ?? "") with { WhenFull = get(it).WhenFull, AtEnd = get(it).AtEnd }),
             Write = it => [get(it).ToString()],
         },
         Property.Choice<T, WhenFull>("when-full", "what becomes of output that its reader does not take: the guest waits, or it is dropped; hold by default", [("hold", WhenFull.Hold), ("drop", WhenFull.Drop)],

@@ -34,6 +34,9 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
     public static void Check(MachineDefinition definition) => MachineBuilder.Check(definition);
 
+    /// <summary>The names of CPU models, as <see cref="MachineDefinition.Cpu"/> has them; switches may stand behind one.</summary>
+    public static IReadOnlyList<string> CpuModelNames => Engines.CpuModels.Names;
+
     /// <summary>
     /// Builds a machine that goes on where one stood that was saved (<see cref="SaveAsync"/>). Nothing runs yet; what the guest was doing is
     /// read when the machine is run, which ends at once, with a sentence, where a part cannot take its state up.

@@ -106,6 +106,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("lamina run --eng", "--engine")]
     [InlineData("lamina run --engine ", "auto\nkvm\ntranslator")]
+    [InlineData("lamina run --cpu ", "host\nx86-64-v1\nx86-64-v2\nx86-64-v3\nx86-64-v4")]
     [InlineData("lamina image ", "build\nimport\ninfo\nlist\nrm")]
     [InlineData("lamina run ti", "tiny")]
     [InlineData("lamina completion ", "bash\nfish\nzsh")]

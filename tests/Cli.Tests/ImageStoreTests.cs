@@ -32,6 +32,24 @@ public sealed class ImageStoreTests : IDisposable
         Assert.Null(found.InitrdPath);
     }
 
+    [Theory]
+    [InlineData("kernel", "")]
+    [InlineData("kernel", "kern")]
+    [InlineData("kernel", "kernel 1 and more")]
+    [InlineData(ImageManifest.FileName, "")]
+    [InlineData(ImageManifest.FileName, "{")]
+    public async Task An_image_that_is_damaged_is_built_anew(string file, string content)
+    {
+        var built = await Store.FindOrBuildAsync("fake", _progress, Cancellation);
+        File.WriteAllText(Path.Combine(built.Folder, file), content);
+
+        Assert.Null(Store.Find("fake"));
+        var again = await Store.FindOrBuildAsync("fake", _progress, Cancellation);
+
+        Assert.Equal("kernel 2", File.ReadAllText(again.KernelPath));
+        Assert.Equal(again, Store.Find("fake"));
+    }
+
     [Fact]
     public async Task The_manifest_describes_the_files()
     {

@@ -96,6 +96,14 @@ public sealed class WordsTests
     public void A_serial_port_with_options_is_read_and_written_alike(string text) => Assert.Equal(text, Words.Write(SerialDevice.Shape, "to", SerialDevice.Parse(text)));
 
     [Theory]
+    [InlineData("")]
+    [InlineData("file:")]
+    [InlineData("nowhere")]
+    [InlineData(",when-full=drop")]
+    public void What_is_no_serial_port_is_refused_with_what_there_is(string text) =>
+        Assert.Contains("use stdio, null, file:PATH or unix:PATH", Assert.Throws<MachineException>(() => SerialDevice.Parse(text)).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("null,when-full=drop")]
     [InlineData("unix:x,at-end=eot")]
     [InlineData("stdio,at-end=never")]

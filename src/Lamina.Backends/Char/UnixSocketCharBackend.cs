@@ -90,6 +90,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
     {
         if (System.Text.Encoding.UTF8.GetByteCount(path) > LongestPath)
             throw new HostException($"the socket path {path} is too long; choose one of at most {LongestPath} bytes");
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new HostException($"the folder of the socket {path} does not exist; make it first");
         var endpoint = new UnixDomainSocketEndPoint(path);
         RemoveStale(path, endpoint);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

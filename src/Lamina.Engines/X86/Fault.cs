@@ -62,4 +62,8 @@ internal readonly record struct Fault(byte Vector, bool HasErrorCode, uint Error
 
     /// <summary>#DB with bits for DR6.</summary>
     public static Fault Debug(ulong status, bool trap) => new(X86.Vector.Debug, false, 0, status, trap);
+
+    /// <summary>As the trace has it: the vector, and behind it what it has.</summary>
+    public override string ToString() =>
+        $"{Vector}{(HasErrorCode ? $", error code 0x{ErrorCode:x}" : "")}{(Vector == X86.Vector.PageFault ? $", address 0x{Detail:x}" : Vector == X86.Vector.Debug ? $", DR6 bits 0x{Detail:x}" : "")}";
 }

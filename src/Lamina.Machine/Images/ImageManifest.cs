@@ -1,5 +1,5 @@
-// manifest.json of a built image: what it is made of, for people and programs. It is written once; running an image
-// does not read it.
+// manifest.json of a built image: what it is made of, for people and programs. It is written once; whoever finds the image
+// reads the sizes of its files there, and so sees one that is damaged.
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;

@@ -135,9 +135,28 @@ public sealed class ImageStore
         var kernel = Path.Combine(folder, recipe.Kernel);
         var initrd = recipe.Initrd is null ? null : Path.Combine(folder, recipe.Initrd);
         var disk = recipe.Disk is null ? null : Path.Combine(folder, recipe.Disk);
-        return File.Exists(kernel) && (initrd is null || File.Exists(initrd)) && (disk is null || File.Exists(disk))
+        return IsWhole(folder, [kernel, initrd, disk])
             ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine) { DiskPath = disk, Memory = recipe.Memory }
             : null;
+    }
+
+    // Every file that a run needs is there, as long as it was written; one that is not is damaged, and the image is to be built anew.
+    private static bool IsWhole(string folder, ReadOnlySpan<string?> needed)
+    {
+        var path = Path.Combine(folder, ImageManifest.FileName);
+        if (!File.Exists(path)) return false;
+        IReadOnlyList<ImageFile> files;
+        try
+        {
+            files = ImageManifest.FromJson(File.ReadAllBytes(path)).Files;
+        }
+        catch (ImageException)
+        {
+            return false;
+        }
+        foreach (var file in needed)
+            if (file is not null && !(new FileInfo(file) is { Exists: true } there && files.Any(known => known.Name == there.Name && known.Size == there.Length))) return false;
+        return true;
     }
 
     private async Task<Image> BuildAsync(IImageRecipe recipe, IProgress<ImageProgress> progress, bool useOthers, CancellationToken cancellationToken)
@@ -196,7 +215,7 @@ public sealed class ImageStore
             Directory.Delete(old, recursive: true);
     }
 
-    // VERSION-rRECIPE-DIGEST: what a run must know of an image stands in the name, so that it reads no file.
+    // VERSION-rRECIPE-DIGEST: which image it is stands in the name.
     private static string FolderName(string version, int recipe, string digests)
     {
         var clean = string.Concat(version.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '+' or '~' ? c : '_'));

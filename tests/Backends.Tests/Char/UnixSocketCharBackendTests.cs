@@ -272,7 +272,7 @@ public class UnixSocketCharBackendTests : IDisposable
         Assert.Contains("in use", Assert.Throws<HostException>(() => new UnixSocketCharBackend(Place)).Message);
         Assert.Contains("not a socket", Assert.Throws<HostException>(() => new UnixSocketCharBackend(_folder["file"])).Message);
         Assert.Contains("too long", Assert.Throws<HostException>(() => new UnixSocketCharBackend(_folder[new string('x', 120)])).Message);
-        Assert.Contains("cannot listen", Assert.Throws<HostException>(() => new UnixSocketCharBackend(_folder["no/such"])).Message);
+        Assert.Contains("the folder of the socket", Assert.Throws<HostException>(() => new UnixSocketCharBackend(_folder["no/such"])).Message);
         Assert.Equal("precious", File.ReadAllText(_folder["file"]));
         using var client = Connect();
         Waiting.Until(() => first.IsConnected);

@@ -225,6 +225,29 @@ public sealed class LinkTests : IDisposable
     }
 
     [Fact]
+    public void Neighbours_are_never_more_than_are_remembered()
+    {
+        for (var i = 0ul; i < 1000; i++) _lab.Stack.Link.Learn(UserLab.Ip($"10.0.{i >> 8}.{i & 255}"), UserLab.GuestMac + i);
+
+        Assert.InRange(_lab.Stack.Link.Neighbours.Count, 1, 256);
+    }
+
+    [Fact]
+    public void Of_frames_that_a_guest_without_room_causes_a_few_wait()
+    {
+        SendArp(_lab, 1, UserLab.Guest, UserLab.Gateway);
+        _lab.Card.Frames.Clear();
+        _lab.Card.Room = 0;
+        for (var i = 0; i < 1000; i++) SendArp(_lab, 1, UserLab.Guest, UserLab.Gateway);
+
+        _lab.Card.Room = int.MaxValue;
+        _lab.Stack.Resume();
+
+        Assert.InRange(_lab.Card.Frames.Count, 0, 256);
+        Assert.True(_lab.Stack.Link.Dropped + _lab.Card.Frames.Count >= 999);
+    }
+
+    [Fact]
     public void Frames_for_others_are_left_alone()
     {
         var packet = UserLab.Packet(UserLab.Guest, UserLab.Gateway, 132, [1]);

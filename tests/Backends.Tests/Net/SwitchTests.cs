@@ -262,6 +262,31 @@ public sealed class SwitchTests : IDisposable
     }
 
     [Fact]
+    public void A_switch_has_so_many_members_and_hangs_up_on_one_more()
+    {
+        Member a = Join();
+        var connected = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < 257; i++)
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Waiting.Limit.TotalMilliseconds };
+                connected.Add(socket);
+                socket.Connect(new UnixDomainSocketEndPoint(_folder["switch"]));
+            }
+
+            Assert.Equal(0, connected[^1].Receive(new byte[1]));
+            a.Send(Frame(Ethernet.Broadcast, MacA));
+            Assert.NotEqual(0, connected[0].Receive(new byte[1]));
+            Assert.NotEqual(0, connected[255].Receive(new byte[1]));
+        }
+        finally
+        {
+            connected.ForEach(socket => socket.Dispose());
+        }
+    }
+
+    [Fact]
     public void A_member_that_does_not_read_holds_nobody_up()
     {
         Member a = Join(), b = Join();

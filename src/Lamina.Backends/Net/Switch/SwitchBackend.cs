@@ -16,6 +16,9 @@ namespace Lamina.Backends.Net.Switch;
 public sealed class SwitchBackend : NetThread, IInspected
 {
     private const int RetryMilliseconds = 50, ReadsAtOnce = 8, MostReports = 5;
+
+    // Programs that are connected to the one that is the switch; each may have a megabyte of frames waiting.
+    private const int MostMembers = 256;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
 
     private readonly UnixSocketPath _path;
@@ -301,6 +304,11 @@ public sealed class SwitchBackend : NetThread, IInspected
                 catch (SocketException none)
                 {
                     return none.SocketErrorCode == SocketError.WouldBlock;
+                }
+                if (_ports.Count >= MostMembers)
+                {
+                    socket.Dispose();
+                    continue;
                 }
                 var port = new RemotePort(new FrameStream(socket));
                 var token = ++_nextToken;

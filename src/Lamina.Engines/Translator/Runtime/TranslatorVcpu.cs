@@ -23,6 +23,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     // A region takes a TiB of addresses, of which a process has 128.
     private const int MaximumRegions = 80;
 
+    // A byte for each 2 MiB of the 48-bit linear addresses: whether a page larger than 4 KiB was seen there.
+    private const ulong LargeMapBytes = 1ul << 27;
+
     private readonly GuestMemory _memory;
     private readonly ILocalInterruptController _apic;
     private readonly TranslatorSettings _settings;
@@ -81,8 +84,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area = (VcpuArea*)_view.Address;
         _cpu = &_area->Cpu;
         _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
-        _largeMap = HostReservation.Reserve(1ul << 27);
-        _largeMap.MapAnonymous(0, 1ul << 27);
+        _largeMap = HostReservation.Reserve(LargeMapBytes);
+        _largeMap.MapAnonymous(0, LargeMapBytes);
         _writeHints = new WriteHints(store.Pages.Count);
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _tables = new TableBudget(_memory.Size, GiveTablesBack);

@@ -62,7 +62,7 @@ internal sealed class ImportedImage(string name, string commandLine, bool hasIni
     /// <inheritdoc/>
     public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
-        if (import is null) throw new ImageException($"the image {name} was imported and cannot be built; import it again");
+        if (import is null) throw new ImageException($"the image {name} was imported and is damaged; import it again");
         progress.Report(new ImageProgress($"Copying {Path.GetFileName(import.Path)}", null));
         RefuseArchives(import.Path);
         var raw = Path.Combine(scratch, RawDisk);
