@@ -50,7 +50,6 @@ public sealed class SavedMachineTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [Trait(GuestConfiguration.Nested, "yes")]
     [MemberData(nameof(OneOfEach))]
     public async Task A_busy_machine_is_saved_killed_and_goes_on_in_a_new_process_again_and_again(string name)
     {

@@ -32,7 +32,6 @@ public sealed class StillnessTests : IDisposable
     }
 
     [Theory]
-    [Trait(GuestConfiguration.Nested, "yes")]
     [MemberData(nameof(OneOfEach))]
     public async Task Nothing_is_touched_while_a_busy_machine_is_paused_and_nothing_is_lost(string configuration)
     {
