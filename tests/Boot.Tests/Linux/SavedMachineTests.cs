@@ -85,7 +85,7 @@ public sealed class SavedMachineTests : IDisposable
 
     private async Task GoOnAsync(string name, MachineDefinition machine, string disks, bool bash)
     {
-        // Where socat is missing, as in the nested test, tiny has a program for TCP itself.
+        // Where socat is missing, tiny has a program for TCP itself.
         var socat = HostProgram.TryCopy("socat", In("bin"));
         Assert.SkipUnless(socat || !bash, "socat is not installed on this host");
         Directory.CreateDirectory(In("bin"));

@@ -128,7 +128,7 @@ public sealed class StillnessTests : IDisposable
         await guest.DoAsync("(sh /mnt/bin/load </dev/null >/dev/null 2>&1 &)");
         _echoes.Add(new EchoFlow("network, the guest's connection", (await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken)).GetStream()));
         _echoes.Add(new EchoFlow("network, the host's connection", (await ConnectAsync(guest.Machine)).GetStream()));
-        // The nested test has no program for these sockets.
+        // Without socat the guest has no program for these sockets.
         if (!HostProgram.IsInstalled("socat")) return;
         var socat = HostProgram.At("/mnt/bin", "socat");
         await guest.DoAsync($"({socat} VSOCK-LISTEN:52,fork EXEC:cat </dev/null >/dev/null 2>&1 &); ({socat} VSOCK-CONNECT:2:77 EXEC:cat </dev/null >/dev/null 2>&1 &)");

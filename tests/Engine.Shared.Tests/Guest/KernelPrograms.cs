@@ -66,21 +66,7 @@ internal static class KernelPrograms
                 c.paddd(xmm3, xmm2);
                 c.fadd(st0, st0);
                 Leave(c);
-                if (sysret)
-                {
-                    c.db(0x48, 0x0F, 0x07);
-                }
-                else
-                {
-                    c.mov(r9, rsp);
-                    c.mov(esp, Layout.KernelStack);
-                    c.push(Layout.UserData);
-                    c.push(r9);
-                    c.push(r11);
-                    c.push(Layout.UserCode64);
-                    c.push(rcx);
-                    c.iretq();
-                }
+                LongPrograms.ReturnToUser(c, sysret);
                 c.Label(ref end);
                 c.paddd(xmm3, xmm0);
                 c.movd(r8d, xmm3);

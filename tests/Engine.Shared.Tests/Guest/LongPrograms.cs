@@ -138,21 +138,7 @@ internal static class LongPrograms
                 c.test(ebx, ebx);
                 c.je(end);
                 c.add(rax, 0x1000);
-                if (sysret)
-                {
-                    c.db(0x48, 0x0F, 0x07);
-                }
-                else
-                {
-                    c.mov(r9, rsp);
-                    c.mov(esp, Layout.KernelStack);
-                    c.push(Layout.UserData);
-                    c.push(r9);
-                    c.push(r11);
-                    c.push(Layout.UserCode64);
-                    c.push(rcx);
-                    c.iretq();
-                }
+                ReturnToUser(c, sysret);
                 c.Label(ref end);
                 c.@out((byte)Layout.EndPort, al);
                 c.hlt();
@@ -449,5 +435,23 @@ internal static class LongPrograms
             c.pop(rax);
             c.iretq();
         }));
+    }
+
+    /// <summary>From behind SYSCALL back to the user, by SYSRET or by IRET.</summary>
+    internal static void ReturnToUser(Assembler c, bool sysret)
+    {
+        if (sysret)
+        {
+            c.db(0x48, 0x0F, 0x07);
+            return;
+        }
+        c.mov(r9, rsp);
+        c.mov(esp, Layout.KernelStack);
+        c.push(Layout.UserData);
+        c.push(r9);
+        c.push(r11);
+        c.push(Layout.UserCode64);
+        c.push(rcx);
+        c.iretq();
     }
 }
