@@ -165,7 +165,7 @@ public sealed class ArchiveTests : IDisposable
         using (var machine = NewMachine())
         {
             var program = Sum(GuestMode.LongUser, 1);
-            machine.Vcpu.SetDebug(new HashSet<ulong> { Layout.Code + 0x800 }, singleStep: false);
+            machine.Vcpu.SetDebug(new HashSet<ulong> { Layout.Code + 0x800 }, [], singleStep: false);
             program.Check(machine, program.Run(machine));
         }
 

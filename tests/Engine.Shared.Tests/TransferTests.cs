@@ -190,7 +190,7 @@ public sealed class TransferTests
             Assert.Equal(VcpuExit.Kicked, machine.RunTo());
         }
 
-        first.Vcpu.SetDebug(new HashSet<ulong>(), singleStep: true);
+        first.Vcpu.SetDebug(new HashSet<ulong>(), [], singleStep: true);
         Assert.Equal(VcpuExit.Debug, first.RunTo());
         var state = first.State();
         Assert.True(state.Shadow == InterruptShadow.Sti, "the engine keeps no shadow of a STI that it stepped over");

@@ -149,7 +149,7 @@ public sealed class VcpuTests
         machine.Vcpu.SetState(machine.Start(GuestMode.Long));
         foreach (var next in (uint[])[3, 5, 14, 16, 19])
         {
-            machine.Vcpu.SetDebug(new HashSet<ulong>(), singleStep: true);
+            machine.Vcpu.SetDebug(new HashSet<ulong>(), [], singleStep: true);
 
             Assert.Equal(VcpuExit.Debug, machine.RunTo());
 
@@ -181,16 +181,59 @@ public sealed class VcpuTests
         {
             foreach (var place in places.Order())
             {
-                machine.Vcpu.SetDebug(places, singleStep: false);
+                machine.Vcpu.SetDebug(places, [], singleStep: false);
 
                 Assert.Equal(VcpuExit.Debug, machine.RunTo());
 
                 Assert.Equal((place, round), (machine.State().Rip, machine.State().Gpr[GprIndex.Rbx]));
             }
         }
-        machine.Vcpu.SetDebug(new HashSet<ulong>(), singleStep: false);
+        machine.Vcpu.SetDebug(new HashSet<ulong>(), [], singleStep: false);
         using var kick = new Timer(_ => machine.Vcpu.Kick(), null, 20, Timeout.Infinite);
         Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Watchpoints_stop_behind_the_access_and_leave_the_guest_s_debug_registers_alone(string engine)
+    {
+        if (EngineKind.IsKvm(engine)) EngineKind.SkipWhereSoftwareAssisted();
+        if (EngineKind.IsKvm(engine)) EngineKind.SkipInQemu("does not arm the debug registers of its guests");
+        using var machine = new SmallMachine(engine);
+        // again: mov al, [Data] (7 bytes, a read); mov [Data + 4], al (7 bytes, a write); inc rbx; jmp again
+        machine.Load(Layout.Code, Modes.Assemble(64, Layout.Code, c =>
+        {
+            var again = c.CreateLabel();
+            c.Label(ref again);
+            c.mov(cl, __byte_ptr[Layout.Data]);
+            c.mov(__byte_ptr[Layout.Data + 4], cl);
+            c.inc(rbx);
+            c.jmp(again);
+        }));
+        var start = machine.Start(GuestMode.Long);
+        (start.Dr[3], start.Dr[7]) = (0x1234, 0x400);
+        machine.Vcpu.SetState(start);
+        var read = new Watchpoint(Layout.Data, 4, WatchKind.Access);
+        var write = new Watchpoint(Layout.Data + 4, 1, WatchKind.Write);
+        var never = new Watchpoint(Layout.Data, 1, WatchKind.Write);
+        for (var round = 0ul; round < 3; round++)
+        {
+            foreach (var (hit, place) in ((Watchpoint, uint)[])[(read, 7), (write, 14)])
+            {
+                machine.Vcpu.SetDebug(new HashSet<ulong>(), [never, read, write], singleStep: false);
+
+                Assert.Equal(VcpuExit.Debug, machine.RunTo());
+
+                Assert.Equal(hit, machine.Vcpu.WatchHit);
+                var state = machine.State();
+                Assert.Equal((Layout.Code + place, round), (state.Rip, state.Gpr[GprIndex.Rbx]));
+                Assert.Equal((start.Dr[3], 0x400ul, 0xffff_0ff0ul), (state.Dr[3], state.Dr[7], state.Dr[6]));
+            }
+        }
+        machine.Vcpu.SetDebug(new HashSet<ulong>(), [], singleStep: false);
+        using var kick = new Timer(_ => machine.Vcpu.Kick(), null, 20, Timeout.Infinite);
+        Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+        Assert.Null(machine.Vcpu.WatchHit);
     }
 
     [Theory]

@@ -31,7 +31,7 @@ public enum VcpuExit
     /// <summary>The guest can never continue: triple fault. SDM vol. 3, 6.15 (interrupt 8).</summary>
     TripleFault,
 
-    /// <summary>A debugger's breakpoint or single step was reached; RIP is at the next instruction to execute.</summary>
+    /// <summary>A debugger's breakpoint, watchpoint or single step was reached; RIP is at the next instruction to execute.</summary>
     Debug,
 
     /// <summary>The engine failed; <see cref="IVcpu.Failure"/> says why.</summary>
@@ -73,10 +73,14 @@ public interface IVcpu : IVcpuSignal, ICounted, IDisposable
     bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data);
 
     /// <summary>
-    /// Replaces the set of debugger breakpoints (linear addresses) and the single-step request. Only while not running. The
-    /// instruction that runs first afterwards is not stopped at, even where a breakpoint lies on it.
+    /// Replaces the debugger's breakpoints (linear addresses), its watchpoints (<see cref="Watchpoint.Maximum"/> at most) and the
+    /// single-step request. Only while not running. The instruction that runs first afterwards is not stopped at, even where a
+    /// breakpoint lies on it. The guest reads its own debug registers as it wrote them; those that the watchpoints take do not fire.
     /// </summary>
-    void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep);
+    void SetDebug(IReadOnlySet<ulong> breakpoints, IReadOnlyList<Watchpoint> watchpoints, bool singleStep);
+
+    /// <summary>The watchpoint that ended the last <see cref="Run"/> with <see cref="VcpuExit.Debug"/>; null: something else did.</summary>
+    Watchpoint? WatchHit { get; }
 }
 
 /// <summary>What an engine needs to know to create a vCPU.</summary>

@@ -1,5 +1,6 @@
-// A debugger's requests: up to four breakpoints are the processor's own (they change nothing in the guest's memory); with
-// more, the guest is stepped and its place compared, which is slow and exact.
+// A debugger's requests: up to four breakpoints and watchpoints are the processor's own (they change nothing in the guest's memory);
+// with more, the guest is stepped and its place compared, which is slow and exact. Watchpoints are always the processor's, and have its
+// first registers.
 using Lamina.Core.Engine;
 using static Lamina.Engines.Kvm.KvmApi;
 
@@ -11,6 +12,7 @@ internal sealed unsafe partial class KvmVcpu
     private const ulong Dr7Fixed = 0x400, Dr7GlobalEnable = 2;
 
     private IReadOnlySet<ulong> _breakpoints = new HashSet<ulong>();
+    private IReadOnlyList<Watchpoint> _watchpoints = [];
     private uint _debugControl;
     private bool _debuggerSteps, _ignoresFirst;
 
@@ -18,8 +20,12 @@ internal sealed unsafe partial class KvmVcpu
     private bool _steps, _stepUnfinished, _settling;
 
     /// <inheritdoc/>
-    public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
+    public Watchpoint? WatchHit { get; private set; }
+
+    /// <inheritdoc/>
+    public void SetDebug(IReadOnlySet<ulong> breakpoints, IReadOnlyList<Watchpoint> watchpoints, bool singleStep)
     {
+        (_watchpoints, WatchHit) = (watchpoints, null);
         (_breakpoints, _debuggerSteps, _ignoresFirst) = (breakpoints, singleStep, breakpoints.Count > 0);
         _stepUnfinished = false;
     }
@@ -62,15 +68,16 @@ internal sealed unsafe partial class KvmVcpu
     private void PrepareDebug()
     {
         _steps = false;
-        if (!_debuggerSteps && _breakpoints.Count == 0)
+        if (!_debuggerSteps && _breakpoints.Count == 0 && _watchpoints.Count == 0)
         {
             SetGuestDebug(0);
             return;
         }
         var standsOnOne = _ignoresFirst && _breakpoints.Contains(LinearRip());
         _steps = _debuggerSteps || standsOnOne;
-        if (_steps) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
-        else if (_breakpoints.Count > HardwareBreakpoints) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP);
+        var watches = _watchpoints.Count > 0 ? KVM_GUESTDBG_USE_HW_BP : 0;
+        if (_steps) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ | watches);
+        else if (!BreakpointsFit) SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | watches);
         else SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
     }
 
@@ -78,6 +85,13 @@ internal sealed unsafe partial class KvmVcpu
     {
         if (_settling) return null;
         var pc = _run->debug.pc;
+        for (var n = 0; n < _watchpoints.Count; n++)
+        {
+            if ((_run->debug.dr6 >> n & 1) == 0) continue;
+            WatchHit = _watchpoints[n];
+            (_steps, _stepUnfinished, _debuggerSteps, _ignoresFirst) = (false, false, false, true);
+            return VcpuExit.Debug;
+        }
         if (_steps) return EndStep();
         if (_breakpoints.Contains(pc))
         {
@@ -116,6 +130,8 @@ internal sealed unsafe partial class KvmVcpu
         return special.cs.l != 0 ? registers.rip : (uint)(special.cs.@base + registers.rip);
     }
 
+    private bool BreakpointsFit => _breakpoints.Count + _watchpoints.Count <= HardwareBreakpoints;
+
     private void SetGuestDebug(uint control)
     {
         // Breakpoints are given anew each time; nothing needs to be said again where nothing is asked for.
@@ -125,7 +141,17 @@ internal sealed unsafe partial class KvmVcpu
         debug.debugreg[Dr7] = Dr7Fixed;
         if ((control & KVM_GUESTDBG_USE_HW_BP) != 0)
         {
-            foreach (var address in _breakpoints)
+            foreach (var watch in _watchpoints)
+            {
+                // SDM vol. 3, 18.2.4: R/W is 1 for writes, 3 for reads and writes; LEN is 0, 1, 3, 2 for 1, 2, 4, 8 bytes.
+                var access = watch.Kind == WatchKind.Write ? 1ul : 3ul;
+                var length = watch.Length == 8 ? 2ul : (ulong)watch.Length - 1;
+                debug.debugreg[number] = watch.Address;
+                debug.debugreg[Dr7] |= (access | length << 2) << (16 + (number * 4)) | Dr7GlobalEnable << (number * 2);
+                number++;
+            }
+            // Where the guest is stepped, its place is compared with the breakpoints instead.
+            foreach (var address in _breakpoints.Where(_ => (control & KVM_GUESTDBG_SINGLESTEP) == 0))
             {
                 debug.debugreg[number] = address;
                 debug.debugreg[Dr7] |= Dr7GlobalEnable << (number++ * 2);

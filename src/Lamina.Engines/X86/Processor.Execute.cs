@@ -16,7 +16,7 @@ internal sealed unsafe partial class Processor
     {
         var shadow = Context->InterruptShadow;
         var resume = Context->SystemFlags & Rflags.RF;
-        var pending = _pendingDebug;
+        var (pending, watchHits) = (_pendingDebug, _watchHits);
         var rip = Context->Rip;
         _nextRip = rip + instruction.Length;
         if (!Is64Bit) _nextRip &= uint.MaxValue;
@@ -32,7 +32,7 @@ internal sealed unsafe partial class Processor
             case Outcome.Fault when !_taskSwitched:
                 Context->InterruptShadow = shadow;
                 Context->SystemFlags |= resume;
-                _pendingDebug = pending;
+                (_pendingDebug, _watchHits) = (pending, watchHits);
                 break;
             case Outcome.Branched when _stringUnfinished:
                 // The same instruction goes on: its instruction breakpoint was reported already, if it has one.

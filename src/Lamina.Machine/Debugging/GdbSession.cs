@@ -43,7 +43,8 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
                 case GdbEvent.Stopped stopped when _running:
                     await target.StopAsync().ConfigureAwait(false);
                     _thread = stopped.Vcpu;
-                    await ReportStopAsync(SigTrap).ConfigureAwait(false);
+                    var hit = await target.FindHitAsync(stopped.Vcpu).ConfigureAwait(false);
+                    await ReportStopAsync(SigTrap, hit is null ? "" : $"{hit.Reason}:{hit.Address:x};").ConfigureAwait(false);
                     break;
                 case GdbEvent.Ended:
                     if (_running) await SendAsync("W00").ConfigureAwait(false);
@@ -174,13 +175,13 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
 
     private Task<string> LookAsync(Func<IVcpu, string> look) => target.LookAsync(vcpus => look(vcpus[_thread]), Error);
 
-    private Task ReportStopAsync(int signal)
+    private Task ReportStopAsync(int signal, string reason = "")
     {
         _running = false;
-        return SendAsync(StopReply(signal));
+        return SendAsync(StopReply(signal, reason));
     }
 
-    private string StopReply(int signal) => $"T{signal:x2}thread:{_thread + 1:x};";
+    private string StopReply(int signal, string reason = "") => $"T{signal:x2}{reason}thread:{_thread + 1:x};";
 
     private async Task SendAsync(string data) => await stream.WriteAsync(GdbPackets.Frame(data)).ConfigureAwait(false);
 
@@ -249,8 +250,16 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
     private string Breakpoint(bool set, string text)
     {
         var parts = text.Split(';')[0].Split(',');
-        if (parts.Length != 3 || parts[0] is not ("0" or "1")) return Unknown;
+        if (parts.Length != 3 || parts[0] is not ("0" or "1" or "2" or "3" or "4")) return Unknown;
         if (!TryNumber(parts[1], out var address)) return Error;
+        if (parts[0][0] >= '2')
+        {
+            if (!TryNumber(parts[2], out var length)) return Error;
+            var watch = new GdbWatch(parts[0][0] - '0', address, length);
+            if (set) return target.TryWatch(watch) ? Ok : Error;
+            target.Unwatch(watch);
+            return Ok;
+        }
         if (set) target.SetBreakpoint(address);
         else target.RemoveBreakpoint(address);
         return Ok;

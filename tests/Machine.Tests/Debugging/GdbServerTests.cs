@@ -2,6 +2,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Lamina.Core.Engine;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
@@ -83,6 +84,42 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("T05thread:1;", await session.Gdb.AskAsync("vCont;c"));
 
         Assert.Equal(Entry + 9, await session.RipAsync());
+    }
+
+    [Theory]
+    [InlineData(2, "watch")]
+    [InlineData(3, "rwatch")]
+    [InlineData(4, "awatch")]
+    public async Task A_watchpoint_stops_and_says_which_it_is_until_it_is_removed(int type, string reason)
+    {
+        await using var session = await Session.StartAsync(_folder, Forever);
+        Assert.Equal("OK", await session.Gdb.AskAsync($"Z{type},{Entry + 0x10:x},1"));
+        Assert.Equal("OK", await session.Gdb.AskAsync($"Z1,{Entry + 0x20:x},1"));
+
+        Assert.Equal($"T05{reason}:{Entry + 0x10:x};thread:1;", await session.Gdb.AskAsync("c"));
+        Assert.Equal(Entry + 0x10, await session.RipAsync());
+        await session.Gdb.AskAsync("s");
+        Assert.Equal("OK", await session.Gdb.AskAsync($"z{type},{Entry + 0x10:x},1"));
+        Assert.Equal("T05thread:1;", await session.Gdb.AskAsync("c"));
+
+        Assert.Equal(Entry + 0x20, await session.RipAsync());
+        Assert.Empty(session.Vcpu.Watchpoints);
+    }
+
+    [Fact]
+    public async Task Watchpoints_share_four_debug_registers_in_aligned_pieces()
+    {
+        await using var session = await Session.StartAsync(_folder, Forever);
+
+        Assert.Equal("OK", await session.Gdb.AskAsync("Z2,300001,7")); // 1 + 2 + 4 bytes
+        Assert.Equal("E01", await session.Gdb.AskAsync("Z4,300011,2")); // two of the one that is left
+        Assert.Equal("OK", await session.Gdb.AskAsync("Z4,300020,8"));
+        Assert.Equal("OK", await session.Gdb.AskAsync("Z4,300020,8")); // it is there
+        await session.Gdb.AskAsync("s");
+
+        Assert.Equal(
+            [new(0x300001, 1, WatchKind.Write), new(0x300002, 2, WatchKind.Write), new(0x300004, 4, WatchKind.Write), new Watchpoint(0x300020, 8, WatchKind.Access)],
+            session.Vcpu.Watchpoints);
     }
 
     [Fact]
@@ -178,7 +215,16 @@ public sealed class GdbServerTests : IDisposable
     [InlineData("qAttached", "1")]
     [InlineData("vCont?", "vCont;c;C;s;S")]
     [InlineData("vMustReplyEmpty", "")]
-    [InlineData("Z2,0,1", "")]
+    [InlineData("Z5,0,1", "")]
+    [InlineData("Z2,300000,8", "OK")]
+    [InlineData("Z2,300001,7", "OK")]
+    [InlineData("Z2,300001,1e", "E01")]
+    [InlineData("Z3,300000,20", "OK")]
+    [InlineData("Z4,300000,21", "E01")]
+    [InlineData("Z4,300000,0", "E01")]
+    [InlineData("Z4,ffffffffffffffff,2", "E01")]
+    [InlineData("Z2,300000", "")]
+    [InlineData("z2,300000,8", "OK")]
     [InlineData("Znonsense", "")]
     [InlineData("m", "E01")]
     [InlineData("vCont;s:9", "E01")]

@@ -153,9 +153,14 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
 
     public bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data) => machine.Memory.TryWrite(address, data);
 
-    public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
+    public Watchpoint? WatchHit { get; private set; }
+
+    internal IReadOnlyList<Watchpoint> Watchpoints { get; private set; } = [];
+
+    public void SetDebug(IReadOnlySet<ulong> breakpoints, IReadOnlyList<Watchpoint> watchpoints, bool singleStep)
     {
         CheckParked();
+        (Watchpoints, WatchHit) = (watchpoints, null);
         (_breakpoints, _step, _goesOn) = (breakpoints, singleStep, true);
     }
 
@@ -206,7 +211,10 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
                 case FakeStep.ThrowOutOfMemory: throw new OutOfMemoryException("no memory");
                 case FakeStep.Halt: WaitForWork(); break;
             }
-            if (_step) return VcpuExit.Debug;
+            // Each step writes the byte at its own RIP, as far as watchpoints are concerned.
+            foreach (var watch in Watchpoints)
+                if (_state.Rip - watch.Address < (ulong)watch.Length) WatchHit = watch;
+            if (_step || WatchHit != null) return VcpuExit.Debug;
         }
     }
 

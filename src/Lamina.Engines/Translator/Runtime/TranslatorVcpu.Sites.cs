@@ -271,7 +271,8 @@ internal sealed unsafe partial class TranslatorVcpu
             _modeStale = true;
         }
         _resume = 0;
-        if (_debuggerSteps) _debugStop = true;
+        WatchHit = _processor.TakeWatchHit();
+        if (_debuggerSteps || WatchHit != null) _debugStop = true;
         return _processor.CheckTraps(_trapFlagAtEntry) || DeliverFault();
     }
 

@@ -46,8 +46,13 @@ internal sealed unsafe partial class TranslatorVcpu
     public bool TryWriteLinear(ulong address, ReadOnlySpan<byte> data) => _processor.TryWriteForDebugger(address, data);
 
     /// <inheritdoc/>
-    public void SetDebug(IReadOnlySet<ulong> breakpoints, bool singleStep)
+    public Watchpoint? WatchHit { get; private set; }
+
+    /// <inheritdoc/>
+    public void SetDebug(IReadOnlySet<ulong> breakpoints, IReadOnlyList<Watchpoint> watchpoints, bool singleStep)
     {
+        WatchHit = null;
+        _processor.SetWatchpoints(watchpoints);
         _breakpoints = breakpoints;
         _debuggerSteps = singleStep;
         _stopIgnored = true;

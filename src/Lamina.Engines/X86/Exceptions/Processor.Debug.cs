@@ -1,6 +1,8 @@
 // Debug exceptions: instruction, data and I/O breakpoints in DR0 to DR3, single step, and what is pending of them.
 // SDM vol. 3, 18.2 and 18.3. The runtime asks for fetch breakpoints before an instruction in a page where one is armed, and for traps
-// after one that accesses a page where one is armed, or while StepsInstructions says so.
+// after one that accesses a page where one is armed, or while StepsInstructions says so. A debugger's watchpoints take the place of data
+// breakpoints, from DR3 downwards; the guest's registers keep what they hold, and what is hit goes to the debugger.
+using Lamina.Core.Engine;
 using Lamina.Engines.X86.Cpuid;
 
 namespace Lamina.Engines.X86;
@@ -16,16 +18,20 @@ internal sealed unsafe partial class Processor
     private ulong _pendingDebug;
     private bool _hasDataBreakpoints, _hasCodeBreakpoints;
 
+    // Watchpoint i is in the place of DR(3 - i); the hits have the bits of DR6.
+    private IReadOnlyList<Watchpoint> _watchpoints = [];
+    private ulong _watchHits;
+
     // The instruction entered a handler that runs without TF: no single-step trap follows it. SDM vol. 3, 18.3.1.4.
     private bool _stepConsumed;
 
     private void ConsumeStep(ulong flagsBefore) => _stepConsumed = (flagsBefore & Rflags.TF) != 0 && (Context->SystemFlags & Rflags.TF) == 0;
 
     /// <summary>Whether the next instruction may end in a debug exception, whatever it accesses: TF is set, or one is held back until it ends.</summary>
-    public bool StepsInstructions => (Context->SystemFlags & Rflags.TF) != 0 || _pendingDebug != 0;
+    public bool StepsInstructions => (Context->SystemFlags & Rflags.TF) != 0 || HasPendingTraps;
 
-    /// <summary>Whether <see cref="CheckTraps"/> has something to report even if no instruction was stepped.</summary>
-    public bool HasPendingTraps => _pendingDebug != 0;
+    /// <summary>Whether <see cref="CheckTraps"/> or <see cref="TakeWatchHit"/> has something to report even if no instruction was stepped.</summary>
+    public bool HasPendingTraps => (_pendingDebug | _watchHits) != 0;
 
     /// <summary>Whether a data breakpoint is enabled: accesses to its page must be noted, so none is made in place.</summary>
     public bool HasDataBreakpoints => _hasDataBreakpoints;
@@ -62,6 +68,24 @@ internal sealed unsafe partial class Processor
     /// <summary>Whether a data access hits a breakpoint.</summary>
     public bool IsWatched(ulong linear, int size, bool write) => _hasDataBreakpoints && HitsOf(linear, size, write) != 0;
 
+    /// <summary>Replaces a debugger's watchpoints.</summary>
+    public void SetWatchpoints(IReadOnlyList<Watchpoint> watchpoints)
+    {
+        _watchHits = 0;
+        if (_watchpoints.SequenceEqual(watchpoints)) return;
+        _watchpoints = watchpoints;
+        DebugRegistersWritten();
+    }
+
+    /// <summary>After an instruction: the watchpoint that it hit, once.</summary>
+    public Watchpoint? TakeWatchHit()
+    {
+        if (_watchHits == 0) return null;
+        var hit = _watchpoints[3 - System.Numerics.BitOperations.Log2(_watchHits)];
+        _watchHits = 0;
+        return hit;
+    }
+
     private void DebugRegistersWritten()
     {
         _hasDataBreakpoints = _hasCodeBreakpoints = false;
@@ -73,13 +97,16 @@ internal sealed unsafe partial class Processor
         _cache.DebugRegistersChanged();
     }
 
-    private bool IsEnabled(int n) => (Context->Dr7 >> (n * 2) & 3) != 0;
+    private bool IsDebuggers(int n) => 3 - n < _watchpoints.Count;
 
-    private uint BreakKind(int n) => (uint)(Context->Dr7 >> (16 + n * 4)) & 3;
+    private bool IsEnabled(int n) => IsDebuggers(n) || (Context->Dr7 >> (n * 2) & 3) != 0;
 
-    private uint BreakLength(int n) => ((uint)(Context->Dr7 >> (18 + n * 4)) & 3) switch { 0 => 1, 1 => 2, 2 => 8, _ => 4 };
+    private uint BreakKind(int n) => IsDebuggers(n) ? _watchpoints[3 - n].Kind == WatchKind.Write ? BreakWrite : BreakReadWrite
+        : (uint)(Context->Dr7 >> (16 + n * 4)) & 3;
 
-    private ulong BreakAddress(int n) => (&Context->Dr0)[n];
+    private uint BreakLength(int n) => IsDebuggers(n) ? (uint)_watchpoints[3 - n].Length : ((uint)(Context->Dr7 >> (18 + n * 4)) & 3) switch { 0 => 1, 1 => 2, 2 => 8, _ => 4 };
+
+    private ulong BreakAddress(int n) => IsDebuggers(n) ? _watchpoints[3 - n].Address : (&Context->Dr0)[n];
 
     private bool Covers(int n, ulong address, int size)
     {
@@ -89,7 +116,13 @@ internal sealed unsafe partial class Processor
     }
 
     /// <summary>Notes breakpoints that a data access hits; they are reported after the instruction. For accesses by generated code as well.</summary>
-    public void NoteDataAccess(ulong linear, int size, bool write) => _pendingDebug |= HitsOf(linear, size, write);
+    public void NoteDataAccess(ulong linear, int size, bool write)
+    {
+        var hits = HitsOf(linear, size, write);
+        var debuggers = hits & (0xfUL << (4 - _watchpoints.Count)) & 0xf;
+        _watchHits |= debuggers;
+        _pendingDebug |= hits & ~debuggers;
+    }
 
     private ulong HitsOf(ulong linear, int size, bool write)
     {

@@ -37,7 +37,7 @@ internal sealed unsafe partial class Processor
                 if (equal != ((i.Traits & InstructionTraits.Rep) != 0)) return Outcome.Next;
             }
             budget -= (int)done;
-            if (budget > 0 && _pendingDebug == 0) continue;
+            if (budget > 0 && !HasPendingTraps) continue;
             if (ReadGpr(GprIndex.Rcx, counted) == 0) break;
             _stringUnfinished = true;
             return Outcome.Branched;
