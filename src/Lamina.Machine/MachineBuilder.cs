@@ -77,7 +77,7 @@ internal static class MachineBuilder
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
-            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
+            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {
                 Published = NetworkBackends.Published(parts.OfType<NetworkPart>().Select(part => part.Backend)),

@@ -47,6 +47,8 @@ public sealed class CommandLineTests
     [InlineData("run --timeout 0", "--timeout: '0' is not a time")]
     [InlineData("run --debug-exit 65536", "--debug-exit: '65536' is not an I/O port")]
     [InlineData("run --gdb 65536", "--gdb: '65536' is not a TCP port")]
+    [InlineData("run --gdb 1234,arch=mips", "--gdb: arch: there is no 'mips'; there are x86-64, i386, i8086 and auto")]
+    [InlineData("run --gdb 1234,mode=16", "--gdb has no option \"mode=16\"; there are port=PORT, arch=x86-64|i386|i8086|auto")]
     [InlineData("run --ssh-key k", "--ssh-key is for an image with a disk, such as debian, and not for the image tiny")]
     [InlineData("run --kernel k --hostname h", "--hostname is for an image with a disk, such as debian, and not for a --kernel of your own")]
     [InlineData("run debian --name Web", "'Web' cannot be a machine's name")]

@@ -33,7 +33,8 @@ public sealed class ProgramTests
         ["long: vectors across rings and SYSRET"] = KernelPrograms.VectorsAcrossRings(sysret: true),
         ["long: task priority up and down"] = KernelPrograms.TaskPriorityMoves,
         ["long: identification"] = KernelPrograms.Identification,
-        ["long: a large page"] = KernelPrograms.LargePage,
+        ["long: a large page"] = KernelPrograms.LargePage(withData: true),
+        ["long: a large page of code alone"] = KernelPrograms.LargePage(withData: false),
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 

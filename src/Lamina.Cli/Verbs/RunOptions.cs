@@ -29,6 +29,7 @@ internal sealed class RunOptions
         MachineOptions.First(option => option.Name == "--cpu").CompletionSources.Add([.. Machine.CpuModelNames]);
         Name.CompletionSources.Add(_ => MachineStore.OfUser().List().Select(machine => machine.Name));
         Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
+        Gdb.CompletionSources.Add(context => Completions(context.WordToComplete, [], MachineShape.Gdb, "port"));
         Networks.CompletionSources.Add(context => Completions(context.WordToComplete, ["user", "tap", "switch=", "socket=", "none"], NetworkDevice.Shape, "link"));
         Disks.CompletionSources.Add(context => Completions(context.WordToComplete, [], DiskDevice.Shape, "path"));
     }

@@ -37,6 +37,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     private readonly HostReservation _range;
     private readonly byte* _gs;
     private readonly TableBudget _budget;
+    private readonly LargePages _large;
     private readonly HashSet<ulong> _pieces = [], _gibs = [], _tops = [];
 
     // Some of those that are in the sets, by their low bits: most entries are filled in over and over.
@@ -50,9 +51,10 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <param name="kind">Who it is for.</param>
     /// <param name="number">Its number among the vCPU's regions.</param>
     /// <param name="budget">What the vCPU's regions may take.</param>
-    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget)
+    /// <param name="large">The vCPU's map of large pages.</param>
+    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget, LargePages large)
     {
-        _budget = budget;
+        (_budget, _large) = (budget, large);
         Array.Fill(_knownGibs, ulong.MaxValue);
         Jumps = jumps;
         Number = number;
@@ -254,7 +256,7 @@ internal sealed unsafe class AddressRegion : IDisposable
         ref var known = ref _knownGibs[(int)gib & (_knownGibs.Length - 1)];
         if (known == gib) return true;
         known = gib;
-        return !_gibs.Add(gib) || (Take() && (!_tops.Add(page >> TopShift) || Take()));
+        return !_gibs.Add(gib) || (Take() && (!_tops.Add(page >> TopShift) || Take()) && _large.TryCount(gib));
     }
 
     private bool Take()

@@ -37,7 +37,7 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly byte* _codeMarks;
     private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
-    private bool _hasLocalCode, _knowsPages;
+    private bool _hasLocalCode, _knowsPages, _sizesForgotten;
 
     /// <summary>Creates an empty cache.</summary>
     /// <param name="miss">Where an address leads that is not in it.</param>
@@ -120,6 +120,11 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <param name="large">So are those of the 2 MiB around it.</param>
     public void Invalidate(ulong linear, bool large)
     {
+        if (_sizesForgotten)
+        {
+            Clear();
+            return;
+        }
         if (!(large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12))) return;
         if (*_set >= Slot.SetLogEntries - 1)
         {
@@ -139,6 +144,14 @@ internal sealed unsafe class JumpCache : IDisposable
         {
             _codePages.Remove(first);
         }
+    }
+
+    /// <summary>Nobody knows any more which of the pages here are large: the next one whose translation is void takes all with it.</summary>
+    public void ForgetSizes()
+    {
+        if (_codePages.Count == 0) return;
+        _sizesForgotten = true;
+        new Span<byte>(_codeMarks, Slot.CodeMarks).Fill(1);
     }
 
     // What leads into some pages, and into the one before, whose last instruction may cross into them.
@@ -200,7 +213,7 @@ internal sealed unsafe class JumpCache : IDisposable
         _codePages.Clear();
         _codeLargePages.Clear();
         new Span<byte>(_codeMarks, Slot.CodeMarks).Clear();
-        _hasLocalCode = false;
+        _hasLocalCode = _sizesForgotten = false;
     }
 
     /// <summary>Empties the cache and gives back what its tables have taken, but for the first level.</summary>

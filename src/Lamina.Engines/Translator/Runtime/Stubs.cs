@@ -40,13 +40,15 @@ internal sealed unsafe class Stubs
         Name("page walk", asm.Here);
         Addresses.WalkRead = WalkStub.Emit(ref asm, write: false);
         Addresses.WalkWrite = WalkStub.Emit(ref asm, write: true);
-        Addresses.Read = WalkStub.EmitMiss(ref asm, Addresses.WalkRead, readExit);
-        Addresses.Write = WalkStub.EmitMiss(ref asm, Addresses.WalkWrite, writeExit);
+        var reads = new WalkStub.Ways(Addresses.WalkRead, WalkStub.EmitBeside(ref asm, write: false), readExit);
+        var writes = new WalkStub.Ways(Addresses.WalkWrite, WalkStub.EmitBeside(ref asm, write: true), writeExit);
+        Addresses.Read = WalkStub.EmitMiss(ref asm, reads);
+        Addresses.Write = WalkStub.EmitMiss(ref asm, writes);
         for (var size = 1; size < Addresses.ReadSized.Length; size++)
         {
-            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, bounces: true, Addresses.WalkRead, readExit);
-            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, Addresses.WalkWrite, writeExit);
-            Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, Addresses.WalkWrite, writeExit);
+            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, bounces: true, reads);
+            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, writes);
+            Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, writes);
         }
         Name("jump", asm.Here);
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);

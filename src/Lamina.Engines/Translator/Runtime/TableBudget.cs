@@ -1,6 +1,7 @@
 // How much of the host the tables of a vCPU's regions may take together. They are sparse: one access an address space away from the last
 // takes a page of a table, and more of the host's own page tables, which no resident size shows. A guest whose page tables repeat
-// themselves reaches all of them with a few pages of its own; beyond the bound all regions give back what they have, and forget it.
+// themselves reaches all of them with a few pages of its own; beyond the bound all regions give back what they have, and forget it, and so
+// does the map of large pages.
 namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed class TableBudget

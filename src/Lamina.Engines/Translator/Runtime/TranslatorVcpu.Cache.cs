@@ -1,6 +1,7 @@
 // What the processor says has changed, and what that makes stale here.
 using System.Numerics;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
@@ -10,6 +11,9 @@ internal sealed unsafe partial class TranslatorVcpu
     private long _useCount;
     private int _stopsSeen;
     private volatile bool _pagesStale;
+
+    // Bytes of the longest access that generated code makes by itself.
+    private const ulong LongestAccess = 64;
 
     // What is resumed makes an access at a place that its handler found in RAM.
     private bool _resumesInPlace;
@@ -21,19 +25,19 @@ internal sealed unsafe partial class TranslatorVcpu
     public void PageInvalidated(ulong linear)
     {
         _flushes++;
-        var mark = ((byte*)_largeMap.Address)[linear << 16 >> 37];
-        if (mark == 2)
+        var mark = LargePages[linear];
+        if (mark == LargePages.Huge)
         {
             _closed.FlushAll();
             _open.FlushAll();
             _user.FlushAll();
             return;
         }
-        _closed.Invalidate(linear, mark != 0);
-        _open.Invalidate(linear, mark != 0);
-        _closed.Jumps.Invalidate(linear, mark != 0);
-        _user.Invalidate(linear, mark != 0);
-        _user.Jumps.Invalidate(linear, mark != 0);
+        _closed.Invalidate(linear, mark != LargePages.None);
+        _open.Invalidate(linear, mark != LargePages.None);
+        _closed.Jumps.Invalidate(linear, mark != LargePages.None);
+        _user.Invalidate(linear, mark != LargePages.None);
+        _user.Jumps.Invalidate(linear, mark != LargePages.None);
     }
 
     /// <inheritdoc/>
@@ -101,10 +105,12 @@ internal sealed unsafe partial class TranslatorVcpu
     private void UpdateWatches()
     {
         _watchesStale = false;
-        for (var n = 0; n < 4; n++)
+        for (var n = 0; n < VcpuArea.Watches; n++)
         {
             var data = _processor.WatchedData(n);
             _area->WatchedPages[n] = data is { } address ? AddressRegion.PageOf(address) : ulong.MaxValue;
+            _area->WatchedFrom[n] = data.GetValueOrDefault() - LongestAccess + 1;
+            _area->WatchedLengths[n] = data is null ? 0 : _processor.WatchedLength(n) + LongestAccess - 1;
             if (data is { } watched)
                 foreach (var region in Regions) region.Invalidate(watched, large: false);
             if (_processor.WatchedCode(n) is { } code)
@@ -195,10 +201,15 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    // Jump caches say nothing that is less true then.
+    // Jump caches say nothing that is less true then, but how large their pages are nobody knows any more.
     private void GiveTablesBack()
     {
-        foreach (var region in Regions) region.GiveBack();
+        foreach (var region in Regions)
+        {
+            region.GiveBack();
+            region.Jumps.ForgetSizes();
+        }
+        LargePages.GiveBack();
         _writeHints.Clear();
     }
 
@@ -230,7 +241,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private AddressRegion NewUserRegion(int index)
     {
-        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables);
+        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables, LargePages);
         _users[index] = region;
         return region;
     }

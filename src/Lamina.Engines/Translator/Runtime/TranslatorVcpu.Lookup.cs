@@ -123,6 +123,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var physical = translation.PhysicalPage | linear & 0xfff;
         _lastFetchGlobal = translation.Global;
         if (!_store.Pages.IsMemory(physical)) return NoCode();
+        LargePages.Note(linear, translation.PageSize);
         var identity = IdentityOf(physical, linear);
         var block = _store.Find(identity);
         if (block is { CrossesPage: true } && NextPhysical(linear) != block.SecondPage)

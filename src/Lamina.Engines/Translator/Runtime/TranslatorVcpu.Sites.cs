@@ -347,10 +347,11 @@ internal sealed unsafe partial class TranslatorVcpu
     {
         _slowFills++;
         if (!_processor.Is64Bit) linear = (uint)linear;
-        if (page.PageSize > 4096) ((byte*)_largeMap.Address)[linear << 16 >> 37] = page.PageSize > 1 << 22 ? (byte)2 : (byte)1;
         var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
         write = write && !_store.Pages.IsWatched(page.PhysicalPage);
         _region.Fill(linear, addend, write, page.Global);
+        // Behind it, since it may have all given back; where this has, the entry went with the rest.
+        LargePages.Note(linear, page.PageSize);
         _area->Scratch1 = addend;
         if (!write) return;
         _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));

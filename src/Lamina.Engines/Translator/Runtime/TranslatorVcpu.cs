@@ -20,11 +20,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 {
     private const uint DefaultMxcsr = 0x1f80;
 
-    // A region takes a TiB of addresses, of which a process has 128.
-    private const int MaximumRegions = 80;
-
-    // A byte for each 2 MiB of the 48-bit linear addresses: whether a page larger than 4 KiB was seen there.
-    private const ulong LargeMapBytes = 1ul << 27;
+    // A region takes a TiB of addresses, of which a process has 128. A machine of 32 CPUs needs three for each.
+    private const int MaximumRegions = 96;
 
     private readonly GuestMemory _memory;
     private readonly ILocalInterruptController _apic;
@@ -34,7 +31,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly Action<string>? _trace;
     private readonly IHostTscClock? _hostTsc;
     private readonly SharedMemory _shared;
-    private readonly HostReservation _view, _largeMap;
+    private readonly HostReservation _view;
     private readonly VcpuArea* _area;
     private readonly CpuContext* _cpu;
     private readonly Processor _processor;
@@ -84,13 +81,12 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area = (VcpuArea*)_view.Address;
         _cpu = &_area->Cpu;
         _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
-        _largeMap = HostReservation.Reserve(LargeMapBytes);
-        _largeMap.MapAnonymous(0, LargeMapBytes);
         _writeHints = new WriteHints(store.Pages.Count);
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _tables = new TableBudget(_memory.Size, GiveTablesBack);
-        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables);
-        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables);
+        LargePages = new LargePages(_tables);
+        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables, LargePages);
+        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
         _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2))];
         _user = _region = NewUserRegion(0);
         _nextPhysical = NextPhysical;
@@ -99,7 +95,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->PageInfo = store.Pages.Table;
         _area->BounceStart = ((ulong)&_area->Bounce[0] + VcpuArea.BounceAlignment - 1) & ~(VcpuArea.BounceAlignment - 1ul);
         _area->PageCount = store.Pages.Count;
-        _area->LargeMap = (ulong)_largeMap.Address;
+        _area->LargeMap = LargePages.Table;
         _area->WriteHints = _writeHints.Table;
         _area->SharedPads = store.SharedPads.Table;
         _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
@@ -125,6 +121,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 
     /// <inheritdoc/>
     public string? Failure { get; private set; }
+
+    /// <summary>Where it has met large pages.</summary>
+    public LargePages LargePages { get; }
 
     /// <summary>Where its thread is, as far as others need to know.</summary>
     public VcpuPlace Place => (VcpuPlace)_place;
@@ -385,7 +384,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _closed.Dispose();
         _open.Dispose();
         _writeHints.Dispose();
-        _largeMap.Dispose();
+        LargePages.Dispose();
         _window.Dispose();
         _view.Dispose();
         _shared.Dispose();

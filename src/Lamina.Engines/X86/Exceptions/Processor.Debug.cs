@@ -43,6 +43,10 @@ internal sealed unsafe partial class Processor
     /// <param name="n">DR0 to DR3.</param>
     public ulong? WatchedData(int n) => IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite ? BreakAddress(n) & ~(BreakLength(n) - 1ul) : null;
 
+    /// <summary>How many bytes it watches.</summary>
+    /// <param name="n">DR0 to DR3.</param>
+    public uint WatchedLength(int n) => BreakLength(n);
+
     /// <summary>The linear address of an instruction breakpoint; null: it is none, or not enabled.</summary>
     /// <param name="n">DR0 to DR3.</param>
     public ulong? WatchedCode(int n) => IsEnabled(n) && BreakKind(n) == BreakExecute ? BreakAddress(n) : null;
