@@ -10,8 +10,13 @@ internal static class TickMath
     internal const long ShortestPeriod = 50_000;
 
     /// <summary>Whole ticks of <paramref name="hertz"/> in a time; negative times count as none.</summary>
-    internal static long Ticks(long nanoseconds, ulong hertz) =>
-        nanoseconds <= 0 ? 0 : (long)UInt128.Min((UInt128)(ulong)nanoseconds * hertz / NanosecondsPerSecond, long.MaxValue);
+    internal static long Ticks(long nanoseconds, ulong hertz)
+    {
+        if (nanoseconds <= 0) return 0;
+        // 64 bits do for hours, and what guests read all the time is worth it.
+        var high = Math.BigMul((ulong)nanoseconds, hertz, out ulong low);
+        return high == 0 ? (long)(low / NanosecondsPerSecond) : (long)UInt128.Min(new UInt128(high, low) / NanosecondsPerSecond, long.MaxValue);
+    }
 
     /// <summary>The first nanosecond at which that many ticks are over; saturates.</summary>
     internal static long Nanoseconds(ulong ticks, ulong hertz) =>

@@ -139,6 +139,7 @@ public sealed class RealGdbTests
         Gdb.SkipWithout();
         var missing = engine == EngineChoice.Kvm ? KvmSupport.WhyNot() : null;
         Assert.SkipWhen(missing is not null, missing ?? "");
+        GuestRun.SkipWhereSoftwareAssisted(engine, "tells of no data breakpoint, and of none in real mode");
         using var kernel = new KernelFile(image);
         await using var machine = Machine.Create(GuestRun.Spec(kernel.Path) with { Engine = engine, GdbPort = 0, GdbArchitecture = architecture, Timeout = TimeSpan.FromMinutes(1) });
         var run = machine.RunAsync(Token);

@@ -48,8 +48,11 @@ internal static class GuestRun
     }
 
     /// <summary>Skips a test whose guest executes more than a software-assisted KVM can in a test's time.</summary>
-    internal static void SkipWhereSoftwareAssisted() =>
-        Assert.SkipWhen(TestEngine.Default == EngineChoice.Kvm && !new KvmHost().Judge().IsHardware, "/dev/kvm is software-assisted here, which takes minutes for this guest");
+    internal static void SkipWhereSoftwareAssisted() => SkipWhereSoftwareAssisted(TestEngine.Default, "takes minutes for this guest");
+
+    /// <summary>Skips a test on KVM where that is software-assisted, and says what such a one does.</summary>
+    internal static void SkipWhereSoftwareAssisted(EngineChoice engine, string does) =>
+        Assert.SkipWhen(engine == EngineChoice.Kvm && !new KvmHost().Judge().IsHardware, $"/dev/kvm is software-assisted here, which {does}");
 
     /// <summary>Runs a kernel and gives whatever end it had.</summary>
     internal static Task<MachineResult> TryAsync(byte[] kernel) => TryAsync(kernel, spec => spec);

@@ -18,7 +18,8 @@ internal sealed unsafe class Stubs
         Name("exit", asm.Here);
         var common = EmitCommonExit(ref asm);
         Name("entry", asm.Here);
-        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
+        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: false);
+        EnterAgain = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: true);
         Name("vector state", asm.Here);
         var loadVectors = EmitLoadVectors(ref asm);
         Name("exit of a site", asm.Here);
@@ -81,6 +82,9 @@ internal sealed unsafe class Stubs
     /// <summary>Enters generated code at <see cref="VcpuArea.EnterAddress"/> with a GS base; returns a <see cref="SiteKind"/>.</summary>
     public delegate* unmanaged<ulong, uint> Enter { get; }
 
+    /// <summary>The same, by a thread that left it in the same region and has run nothing but .NET since: the GS base is still there.</summary>
+    public delegate* unmanaged<ulong, uint> EnterAgain { get; }
+
     /// <summary>What generated code calls.</summary>
     public StubAddresses Addresses { get; }
 
@@ -92,13 +96,13 @@ internal sealed unsafe class Stubs
 
     private void Name(string name, ulong start) => _names.Add((start, name));
 
-    private static ulong EmitEnter(ref Assembler asm)
+    private static ulong EmitEnter(ref Assembler asm, bool again)
     {
         var start = asm.Here;
         asm.Push(HostReg.Rbx);
         asm.Push(HostReg.Rbp);
         for (var r = HostReg.R12; r <= HostReg.R15; r++) asm.Push(r);
-        asm.WriteGsBase(HostReg.Rdi);
+        if (!again) asm.WriteGsBase(HostReg.Rdi);
         asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, -Frame.Size);
         asm.Gs(Op.MovStore, HostReg.Rsp, Slot.HostStack);
         foreach (var (offset, slot) in Frame.Slots)

@@ -22,7 +22,9 @@ internal sealed unsafe partial class TranslatorVcpu
         _exits[(int)kind]++;
         if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
         if (kind == SiteKind.HostFault) return HandleHostFault();
-        var site = FindSite(kind, out var block);
+        ref readonly var left = ref FindSite(kind);
+        ref readonly var site = ref left.Site;
+        var block = left.Block;
         if (kind == SiteKind.Stale) return HandleStale(block);
         _vectorsExpected = block.LoadsVectors;
         _cpu->Rip = RipOf(block, site.GuestOffset);
@@ -46,23 +48,30 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    // The places that generated code left from last, by a hash of the address.
-    private readonly (ulong Address, int Generation, Block Block, Site Site)[] _recentSites = new (ulong, int, Block, Site)[1024];
+    private struct RecentSite
+    {
+        public ulong Address;
+        public int Generation;
+        public Block Block;
+        public Site Site;
+    }
 
-    /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>.</summary>
-    private Site FindSite(SiteKind kind, out Block block)
+    // The places that generated code left from last, by a hash of the address; one more for what is not kept.
+    private readonly RecentSite[] _recentSites = new RecentSite[RecentSites + 1];
+    private const int RecentSites = 1024;
+
+    /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>. It holds until the next exit.</summary>
+    private ref readonly RecentSite FindSite(SiteKind kind)
     {
         var address = _area->ExitAddress;
         // A jump that is linked does not leave again.
-        if (kind == SiteKind.Link) return LookUpSite(kind, address, out block);
-        ref var recent = ref _recentSites[(int)(address ^ address >> 10) & (_recentSites.Length - 1)];
-        if (recent.Address != address || recent.Generation != _store.Generation)
+        ref var recent = ref _recentSites[kind == SiteKind.Link ? RecentSites : (int)(address ^ address >> 10) & (RecentSites - 1)];
+        if (kind == SiteKind.Link || recent.Address != address || recent.Generation != _store.Generation)
         {
             var site = LookUpSite(kind, address, out var found);
-            recent = (address, _store.Generation, found, site);
+            recent = new RecentSite { Address = address, Generation = _store.Generation, Block = found, Site = site };
         }
-        block = recent.Block;
-        return recent.Site;
+        return ref recent;
     }
 
     private Site LookUpSite(SiteKind kind, ulong address, out Block block)
@@ -131,10 +140,11 @@ internal sealed unsafe partial class TranslatorVcpu
                 ResumeInPlace(site.Resume);
                 return true;
             }
+            _processor.ReadDevicePage(page.PhysicalPage, linear, new Span<byte>(BounceFor(linear), size));
         }
-        var bounce = BounceFor(linear);
-        if (!_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return HandleReadFault(site, linear);
-        _area->Scratch1 = (ulong)bounce - linear;
+        else if (!_processor.TryReadLinear(linear, new Span<byte>(BounceFor(linear), size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)BounceFor(linear) - linear;
+        _goesOn = true;
         ResumeAt(site.Resume);
         return true;
     }
@@ -213,6 +223,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _masked = null;
         if (!site.Reads) PreparePartialStore(linear, size);
         _area->Scratch1 = (ulong)bounce - linear;
+        _goesOn = true;
         ResumeAt(site.Copy);
         return true;
     }
@@ -235,6 +246,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (_masked != null) CommitMasked();
         else _processor.StoreAt(_storePlace, 0, new ReadOnlySpan<byte>(BounceFor(_storeLinear), site.Size));
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
+        _goesOn = true;
         ResumeWithin(_area->ExitAddress);
         return true;
     }

@@ -52,6 +52,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
 
+    // What generated code left for was an access to a device, and is over.
+    private bool _goesOn;
+
     // What generated code left from relies on vector state in registers; an instruction has loaded it from the guest's memory, and the host
     // is yet to take it, which makes it what processors read it back as.
     private bool _vectorsExpected, _vectorsRaw;
@@ -218,27 +221,46 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 Volatile.Write(ref _cpu->ExitRequest, 1);
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
-            _midInstruction = false;
-            if (!EnterWorld()) continue;
-            _vectorsRaw = false;
-            _time?.Enter();
-            var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
-            _time?.Leave(kind);
-            MoveTo(VcpuPlace.Handling);
-            _resume = 0;
-            SyncRegion();
-            var held = _holdsWorld;
-            var alive = HandleExit(kind);
-            // The locked instruction that the others were held out for is over, or did not come about.
-            if (held || _resume == 0) ReleaseWorld();
-            if (!alive) return VcpuExit.TripleFault;
-            if (Failure != null) return VcpuExit.Failed;
-            if (_debugStop)
-            {
-                _debugStop = false;
-                return VcpuExit.Debug;
-            }
+            if (EnterGuest(_store.Stubs.Enter) is { } left) return left;
+            while (GoesOn())
+                if (EnterGuest(_store.Stubs.EnterAgain) is { } last) return last;
         }
+    }
+
+    /// <summary>Runs generated code until it leaves, and sees to why.</summary>
+    private VcpuExit? EnterGuest(delegate* unmanaged<ulong, uint> enter)
+    {
+        _midInstruction = _goesOn = false;
+        if (!EnterWorld()) return null;
+        _vectorsRaw = false;
+        _time?.Enter();
+        var kind = (SiteKind)enter(_region.Gs);
+        _time?.Leave(kind);
+        MoveTo(VcpuPlace.Handling);
+        _resume = 0;
+        SyncRegion();
+        var held = _holdsWorld;
+        var alive = HandleExit(kind);
+        // The locked instruction that the others were held out for is over, or did not come about.
+        if (held || _resume == 0) ReleaseWorld();
+        if (!alive) return VcpuExit.TripleFault;
+        if (Failure != null) return VcpuExit.Failed;
+        if (!_debugStop) return null;
+        _debugStop = false;
+        return VcpuExit.Debug;
+    }
+
+    /// <summary>
+    /// Whether what generated code left for was an access alone, after which it goes on where it was without a look at all that may have
+    /// changed between: nothing has, and nobody asks for this vCPU. Kernels wait for devices in such accesses.
+    /// </summary>
+    private bool GoesOn()
+    {
+        if (!_goesOn || _resume == 0 || _modeStale || _vectorsRaw || _generation != _store.Generation) return false;
+        if (!_midInstruction && (_cpu->ExitRequest != 0 || _cpu->InterruptShadow != 0 || _store.World.Parks)) return false;
+        _area->EnterAddress = _resume;
+        _area->VectorsLoaded = _key.HasVectorsLoaded() || _vectorsExpected ? 1u : 0;
+        return true;
     }
 
     /// <summary>Interrupts, NMIs, INIT, start-up and kicks, in the order of their priority (SDM vol. 3, table 6-2).</summary>
