@@ -30,9 +30,10 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
 
         internal Piece[] Pieces => pieces;
 
-        internal Piece? Find(ulong address)
+        internal Piece? Find(ulong address) => _last is { } last && address - last.Start <= last.End - last.Start ? last : Search(address);
+
+        private Piece? Search(ulong address)
         {
-            if (_last is { } last && address - last.Start <= last.End - last.Start) return last;
             int low = 0, high = pieces.Length - 1;
             while (low <= high)
             {

@@ -13,9 +13,11 @@ internal static class TickMath
     internal static long Ticks(long nanoseconds, ulong hertz)
     {
         if (nanoseconds <= 0) return 0;
-        // 64 bits do for hours, and what guests read all the time is worth it.
-        var high = Math.BigMul((ulong)nanoseconds, hertz, out ulong low);
-        return high == 0 ? (long)(low / NanosecondsPerSecond) : (long)UInt128.Min(new UInt128(high, low) / NanosecondsPerSecond, long.MaxValue);
+        // Seconds and what is left of one in 64 bits: for all oscillators and for decades. Guests read these clocks all the time.
+        var (seconds, rest) = Math.DivRem((ulong)nanoseconds, NanosecondsPerSecond);
+        return hertz <= uint.MaxValue && seconds <= int.MaxValue
+            ? (long)(seconds * hertz + rest * hertz / NanosecondsPerSecond)
+            : (long)UInt128.Min((UInt128)(ulong)nanoseconds * hertz / NanosecondsPerSecond, long.MaxValue);
     }
 
     /// <summary>The first nanosecond at which that many ticks are over; saturates.</summary>

@@ -8,6 +8,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
+    private readonly DevicePages _devicePages = new();
     private long _useCount;
     private int _stopsSeen;
     private volatile bool _pagesStale;
@@ -25,6 +26,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void PageInvalidated(ulong linear)
     {
         _flushes++;
+        _devicePages.Forget();
         var mark = LargePages[linear];
         if (mark == LargePages.Huge)
         {
@@ -44,6 +46,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void AddressSpaceChanged(ulong oldCr3, ulong newCr3, bool keepNonGlobal)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global: false);
         _user.Count();
@@ -56,6 +59,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void Flush(bool global)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global);
         foreach (var region in _users)
@@ -69,6 +73,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <inheritdoc/>
     public void WriteProtectionSet()
     {
+        _devicePages.Forget();
         _closed.ForgetStores();
         _open.ForgetStores();
     }
@@ -77,6 +82,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void FlushPcid(ushort pcid)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global: false);
         foreach (var region in _users)
@@ -154,6 +160,7 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             // Whoever sets it again stops all once more.
             _pagesStale = false;
+            _devicePages.Forget();
             Interlocked.MemoryBarrier();
             _closed.ForgetPages();
             _open.ForgetPages();
@@ -210,6 +217,7 @@ internal sealed unsafe partial class TranslatorVcpu
             region.Jumps.ForgetSizes();
         }
         LargePages.GiveBack();
+        _devicePages.Forget();
         _writeHints.Clear();
     }
 

@@ -133,14 +133,19 @@ internal sealed unsafe partial class TranslatorVcpu
         if (MustStopBehind(linear, size, write: false)) return StepOver();
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
-            if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
-            if (_store.Pages.IsMemory(page.PhysicalPage))
+            if (!_devicePages.TryFind(_region, linear, write: false, out var device) || _store.Pages.IsMemory(device))
             {
-                Fill(linear, page, page.Writable && page.Dirty);
-                ResumeInPlace(site.Resume);
-                return true;
+                if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
+                if (_store.Pages.IsMemory(page.PhysicalPage))
+                {
+                    Fill(linear, page, page.Writable && page.Dirty);
+                    ResumeInPlace(site.Resume);
+                    return true;
+                }
+                device = page.PhysicalPage;
+                NoteDevice(linear, page, write: false);
             }
-            _processor.ReadDevicePage(page.PhysicalPage, linear, new Span<byte>(BounceFor(linear), size));
+            _processor.ReadDevicePage(device, linear, new Span<byte>(BounceFor(linear), size));
         }
         else if (!_processor.TryReadLinear(linear, new Span<byte>(BounceFor(linear), size))) return HandleReadFault(site, linear);
         _area->Scratch1 = (ulong)BounceFor(linear) - linear;
@@ -192,20 +197,25 @@ internal sealed unsafe partial class TranslatorVcpu
         if (MustStopBehind(linear, size, write: true)) return StepOver();
         if (InOnePage(linear, size))
         {
-            if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
-            var physical = page.PhysicalPage | linear & 0xfff;
-            if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
+            if (!_devicePages.TryFind(_region, linear, write: true, out var found) || _store.Pages.IsRam(found))
             {
-                if (_store.Rights.TryOpen(physical))
+                if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
+                found = page.PhysicalPage;
+                var physical = found | linear & 0xfff;
+                if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
                 {
-                    Fill(linear, page, write: true);
-                    ResumeInPlace(site.Resume);
-                    return true;
+                    if (_store.Rights.TryOpen(physical))
+                    {
+                        Fill(linear, page, write: true);
+                        ResumeInPlace(site.Resume);
+                        return true;
+                    }
+                    if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
                 }
-                if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
+                if (!_store.Pages.IsMemory(physical)) NoteDevice(linear, page, write: true);
             }
             // Found once: another CPU may take the page's rights away before the store is made, as it may behind a processor's TLB.
-            _storePlace = new StorePlace(linear, page.PhysicalPage, 0);
+            _storePlace = new StorePlace(linear, found, 0);
         }
         else if (!_processor.TryPlaceStore(linear, size, out _storePlace))
         {
@@ -353,6 +363,14 @@ internal sealed unsafe partial class TranslatorVcpu
             length = 16;
         }
         return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), _model.InstructionSet, out instruction) == DecodeResult.Ok;
+    }
+
+    // A page that is no memory: large ones are marked as those of memory are.
+    private void NoteDevice(ulong linear, in Translation page, bool write)
+    {
+        if (!_processor.Is64Bit) linear = (uint)linear;
+        LargePages.Note(linear, page.PageSize);
+        _devicePages.Note(_region, linear, write, page.PhysicalPage);
     }
 
     private void Fill(ulong linear, in Translation page, bool write)
