@@ -3,8 +3,6 @@
 // holds what gave way in the first. What is in neither may be in the machine's SharedPads, if the page is known here. The
 // two supervisor regions of a vCPU share a cache; every user region has its own. Like the tables it may forget anything.
 // The notes of calls, which machine code alone writes and reads (see BlockEmitter.Calls), lie here since they are void when it is.
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Host;
@@ -259,15 +257,7 @@ internal sealed unsafe class JumpCache : IDisposable
     // Address 0 finds that its way is not known.
     private void ClearReturns()
     {
-        const int EntriesOfVector = 2;
-        if (!Avx.IsSupported)
-        {
-            new Span<UInt128>(_returns, Slot.ReturnEntries).Fill(new UInt128(_miss, 0));
-            return;
-        }
-        var empty = Vector256.Create(0, _miss, 0, _miss);
-        // Holds: the entries are a whole number of vectors.
-        for (var i = 0; i < Slot.ReturnEntries; i += EntriesOfVector) empty.Store(_returns + i * 2);
+        new Span<UInt128>(_returns, Slot.ReturnEntries).Fill(new UInt128(_miss, 0));
     }
 
     private void NotePage(ulong page)

@@ -44,9 +44,11 @@ internal sealed unsafe class LargePages : IDisposable
     {
         if (size <= PageBytes) return;
         var index = IndexOf(linear);
+        var mark = size > LargestOfLarge ? Huge : Large;
+        if (((byte*)_map.Address)[index] == mark) return;
         // Where that is too much all is given back, and this is the first of what comes after.
         if (!TryCount(index >> 9)) _ = TryCount(index >> 9);
-        ((byte*)_map.Address)[index] = size > LargestOfLarge ? Huge : Large;
+        ((byte*)_map.Address)[index] = mark;
     }
 
     /// <summary>Machine code may have marked pages in a GiB of addresses.</summary>
