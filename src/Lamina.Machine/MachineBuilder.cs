@@ -65,7 +65,7 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
-        var life = new MachineLife(spec.NoReboot, log.Traces, saved, events);
+        var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);

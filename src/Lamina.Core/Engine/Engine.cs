@@ -2,6 +2,7 @@
 // the machine cannot tell which one runs. A vCPU belongs to one thread, which calls Run in a loop.
 using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 
 namespace Lamina.Core.Engine;
@@ -90,7 +91,8 @@ public interface IVcpu : IVcpuSignal, ICounted, IDisposable
 /// Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge. Null where the engine
 /// has it itself (<see cref="IEngineMachine.Irqchip"/>).
 /// </param>
-public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic);
+/// <param name="Log">Gets exits and exceptions, one line each, where somebody follows them; or null.</param>
+public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic, ILog? Log = null);
 
 /// <summary>The CPUs and the address space of one machine on one engine.</summary>
 public interface IEngineMachine : ICounted, IDisposable
@@ -120,8 +122,7 @@ public interface IEngineMachine : ICounted, IDisposable
 /// <param name="Memory">Guest RAM.</param>
 /// <param name="Clock">The machine's clock; the guest's TSC follows it.</param>
 /// <param name="VcpuCount">How many vCPUs the machine will have (for CPUID topology).</param>
-/// <param name="Trace">Where exits and exceptions are reported one line each, or null.</param>
-public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null)
+public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount)
 {
     /// <summary>The CPU model: "host", or a level and switches, as docs/run.md has it. An engine refuses what it cannot give with a sentence.</summary>
     public string CpuModel { get; init; } = "host";

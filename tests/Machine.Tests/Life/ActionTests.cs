@@ -7,7 +7,7 @@ namespace Lamina.Tests.Machines.Life;
 
 public sealed class ActionTests : IAsyncDisposable
 {
-    private readonly MachineLife _life = new(noReboot: false, trace: null);
+    private readonly MachineLife _life = new(noReboot: false, log: null);
     private readonly NoHardware _hardware = new();
 
     public ActionTests() => _life.Own(_hardware);
