@@ -112,6 +112,12 @@ public interface IEngineMachine : ICounted, IDisposable
     /// </summary>
     string CpuModel { get; }
 
+    /// <summary>The same CPU with all that CPUID says of it.</summary>
+    CpuIdentity CpuIdentity { get; }
+
+    /// <summary>What a saved guest was told of branch speculation (<see cref="EngineMachineOptions.CpuIdentity"/>) that does not hold on this host or engine, and is told no longer: names.</summary>
+    IReadOnlyList<string> CpuWithheld => [];
+
     /// <summary>Keeps what is to outlast the machine. Called when its vCPUs will not run again; its counters may be asked for afterwards.</summary>
     void Conclude()
     {
@@ -126,6 +132,12 @@ public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock
 {
     /// <summary>The CPU model: "host", or a level and switches, as docs/run.md has it. An engine refuses what it cannot give with a sentence.</summary>
     public string CpuModel { get; init; } = "host";
+
+    /// <summary>
+    /// The CPU that the guest saw when it was saved, and sees again; <see cref="CpuModel"/> says nothing then. An engine refuses what it
+    /// cannot give with a sentence. Null for a guest that starts.
+    /// </summary>
+    public CpuIdentity? CpuIdentity { get; init; }
 }
 
 /// <summary>A CPU engine.</summary>

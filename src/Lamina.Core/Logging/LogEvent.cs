@@ -49,6 +49,9 @@ public enum LogEvent
     /// <summary>An access that no device took as it was.</summary>
     Unanswered = 206,
 
+    /// <summary>A restored guest's CPU is not all that it was.</summary>
+    CpuModel = 207,
+
     /// <summary>A guest's driver broke its device until it resets it.</summary>
     DriverBroke = 300,
 

@@ -8,6 +8,7 @@ using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -56,7 +57,8 @@ internal sealed class BoardMachine : IHardware
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
-        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
+        if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
         (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port", log: log.Of("buses/port"))), units.AddAside("buses/memory", new Bus("memory", log: log.Of("buses/memory"))));
         controllers.Map(_ports, _mmio);
@@ -161,6 +163,7 @@ internal sealed class BoardMachine : IHardware
             {
                 Definition = _options.Definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
+                CpuIdentity = _engine.CpuIdentity,
                 Clock = _clock.Save(),
                 Ranges = _memory.Ranges,
                 Units = _units.Save(),

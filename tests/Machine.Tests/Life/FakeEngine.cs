@@ -50,6 +50,8 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
 
     public string CpuModel => "x86-64-v1";
 
+    public CpuIdentity CpuIdentity => new([], 0);
+
     public IVcpu CreateVcpu(VcpuOptions vcpu)
     {
         var created = new FakeVcpu(vcpu, options, script);

@@ -135,7 +135,7 @@ public sealed class SavedMachineTests : IDisposable
 
     [Theory]
     [InlineData(0, "is no state of a machine")]
-    [InlineData(16, "is of format 17, and this program knows up to 1; use the program that saved it, or a newer one")]
+    [InlineData(16, "is of format 18, and this program knows up to 2; use the program that saved it, or a newer one")]
     [InlineData(40, "is damaged: its digest is another one than it says")]
     public void What_is_wrong_is_said(int at, string why)
     {
