@@ -86,6 +86,9 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
 
     internal int Starts { get; private set; }
 
+    /// <summary>How often somebody asked for its registers.</summary>
+    internal int Looks { get; set; }
+
     internal bool IsDisposed { get; private set; }
 
     internal EngineMachineOptions Machine => machine;
@@ -139,6 +142,7 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     public void GetState(VcpuState state)
     {
         CheckParked();
+        Looks++;
         Copy(_state, state);
     }
 
