@@ -33,7 +33,7 @@ public sealed class BoardTests : IDisposable
         await using var machine = Create(definition, board, vcpu => SetUp(vcpu, own, expected.Length, found));
         var run = machine.RunAsync(Token);
 
-        var ids = await found.Task.WaitAsync(Token);
+        var ids = await BeforeTheEndAsync(found.Task, run);
 
         // Every kind that there is takes part, and none stands under another name than its own.
         Assert.Empty(PartCatalog.Kinds.Except(definition.Complete().Devices.Select(device => device.GetType())));
@@ -51,15 +51,15 @@ public sealed class BoardTests : IDisposable
     public async Task A_part_interrupts_by_the_line_of_its_place(bool own)
     {
         IBoard board = own ? new TestBoard() : new MicroBoard();
-        var (ready, interrupted) = (new TaskCompletionSource<uint[]>(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var (ready, interrupted) = (new TaskCompletionSource<uint[]>(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         const int balloon = 2;
         await using var machine = Create((TestMachines.Spec(_folder) with { DebugExitPort = null }).With(new BalloonDevice()), board, vcpu => Waits(vcpu));
         var run = machine.RunAsync(Token);
-        Assert.Equal(BalloonId, (await ready.Task.WaitAsync(Token))[balloon]);
+        Assert.Equal(BalloonId, (await BeforeTheEndAsync(ready.Task, run))[balloon]);
 
         machine.Balloon.Target = 1 << 20;
 
-        await interrupted.Task.WaitAsync(Token);
+        await BeforeTheEndAsync(interrupted.Task, run);
         var lines = await machine.InspectAsync("interrupts", Token);
         Assert.Equal($"0x{1ul << (own ? TestBoard.GsiOf(balloon) : MicroLayout.VirtioGsiOf(balloon)):x}", lines.Find("io apic")!["lines"]);
         await machine.StopAsync(Token);
@@ -73,7 +73,7 @@ public sealed class BoardTests : IDisposable
                 yield return step;
             }
             while (vcpu.ReadMmio(WindowOf(own, balloon) + InterruptStatus) != ConfigurationChange) yield return FakeStep.Continue;
-            interrupted.SetResult();
+            interrupted.SetResult(true);
             while (true) yield return FakeStep.Continue;
         }
     }
@@ -139,6 +139,13 @@ public sealed class BoardTests : IDisposable
         }
         found.SetResult(ids);
         yield return FakeStep.Halt;
+    }
+
+    // What a script finds wrong ends its machine, with a message that says it.
+    private static async Task<T> BeforeTheEndAsync<T>(Task<T> wanted, Task<MachineResult> run)
+    {
+        if (await Task.WhenAny(wanted, run) == run) Assert.Fail((await run).Message ?? "the machine ended");
+        return await wanted;
     }
 
     private static ulong WindowOf(bool own, int place) => own ? TestBoard.WindowOf(place) : MicroLayout.VirtioMmio + (ulong)place * MicroLayout.VirtioMmioStride;

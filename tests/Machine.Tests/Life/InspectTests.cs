@@ -144,6 +144,7 @@ public sealed class InspectTests : IDisposable
             for (ulong register = 0; register < 0x100; register += 4)
                 if (register != 0x70) vcpu.WriteMmio(window + register, 0xffff_ffff);
             vcpu.WriteMmio(window + 0x30, 0);
+            vcpu.WriteMmio(window + 0x38, 0xfff1);
             for (ulong register = 0x80; register < 0xb0; register += 4) vcpu.WriteMmio(window + register, 0xffff_fff0);
             for (ushort port = 0x40; port < 0x48; port++) vcpu.Out(port, 0xff);
             for (var index = 0; index < 128; index++)
