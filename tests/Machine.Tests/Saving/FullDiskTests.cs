@@ -1,4 +1,5 @@
 // A machine that is saved to a disk which becomes full on the way, at each place where it can: it goes on, says why, and leaves nothing there.
+using Lamina.Host;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 
@@ -72,6 +73,21 @@ public sealed class FullDiskTests : IDisposable
         _disk.Resize(Enough);
         await machine.SaveAsync(Place, Token);
         await AnswersAsync(machine);
+    }
+
+    [Fact]
+    public void A_file_that_is_replaced_stays_as_it_was_where_there_is_no_room_for_the_new_one()
+    {
+        _disk.Resize(4 * Page);
+        var path = Path.Combine(_disk.Path, "file");
+        HostFiles.Replace(path, "first"u8);
+
+        Assert.Throws<IOException>(() => HostFiles.Replace(path, new byte[4 * Page]));
+
+        Assert.Equal(["file"], Directory.GetFileSystemEntries(_disk.Path).Select(Path.GetFileName));
+        Assert.Equal("first", File.ReadAllText(path));
+        HostFiles.Replace(path, "second"u8);
+        Assert.Equal("second", File.ReadAllText(path));
     }
 
     private async Task RefusedAsync(Machine machine)
