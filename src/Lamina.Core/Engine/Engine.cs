@@ -115,7 +115,7 @@ public interface IEngineMachine : ICounted, IDisposable
     /// <summary>The same CPU with all that CPUID says of it.</summary>
     CpuIdentity CpuIdentity { get; }
 
-    /// <summary>What a saved guest was told of branch speculation (<see cref="EngineMachineOptions.CpuIdentity"/>) that does not hold on this host or engine, and is told no longer: names.</summary>
+    /// <summary>What a saved guest was told of its processor (<see cref="EngineMachineOptions.CpuIdentity"/>; of branch speculation above all) that does not hold on this host or engine, gives it no instruction or register, and is told no longer: names.</summary>
     IReadOnlyList<string> CpuWithheld => [];
 
     /// <summary>Keeps what is to outlast the machine. Called when its vCPUs will not run again; its counters may be asked for afterwards.</summary>

@@ -116,6 +116,16 @@ public sealed class SavedCpuTests
     }
 
     [Fact]
+    public void A_timer_that_the_kernel_keeps_for_itself_is_named()
+    {
+        var saved = Make(SampleHosts.Intel()).Identity;
+
+        var refused = Assert.Throws<HostException>(() => CpuModel.Create(SampleHosts.Intel(), s_options with { Saved = saved, TscDeadline = false }));
+
+        Assert.EndsWith("this host lacks of it: tsc_deadline_timer", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_processor_of_another_maker_is_refused()
     {
         Assert.Equal("it follows the manual of AMD, and this host's processor that of Intel", Refused(SampleHosts.Intel(), Make(SampleHosts.Amd()).Identity));
@@ -166,6 +176,9 @@ public sealed class SavedCpuTests
         Assert.Equal(translated.Table[(7, 0)].Edx & ~SpeculationFeatures.SpecCtrl, natively.Table[(7, 0)].Edx);
         Assert.Equal(translated.ArchCapabilities & 0x21, natively.ArchCapabilities);
         Assert.Contains("bit 26 of EDX of the CPUID leaf 0x7", natively.Withheld);
+        var plain = Make(SampleHosts.Intel().Without([new CpuFeature("", 7, 0, CpuidRegister.Ebx, 13)]), translated.Identity);
+        Assert.Equal(translated.Table[(7, 0)].Ebx & ~(1u << 13), plain.Table[(7, 0)].Ebx);
+        Assert.Equal(["bit 13 of EBX of the CPUID leaf 0x7"], plain.Withheld);
         Assert.Contains("bit 1 of IA32_ARCH_CAPABILITIES", natively.Withheld);
     }
 
@@ -221,6 +234,16 @@ public sealed class SavedCpuTests
             }
         }
         Assert.True(taken > 100 && refused > 100, $"{taken} taken, {refused} refused");
+    }
+
+    [Fact]
+    public void More_leaves_than_a_processor_has_are_refused()
+    {
+        var identity = new CpuIdentity([.. Enumerable.Range(0, 513).Select(number => new CpuLeaf((uint)number, 0, 0, 0, 0, 0))], 0);
+        var read = new CpuIdentity([], 0);
+        var written = SavedFields.Write(2, fields => CpuIdentity.Exchange(fields, ref identity));
+
+        Assert.Throws<StateException>(() => SavedFields.Read(written, 2, fields => CpuIdentity.Exchange(fields, ref read)));
     }
 
     [Fact]

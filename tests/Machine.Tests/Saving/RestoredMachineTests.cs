@@ -59,7 +59,16 @@ public sealed class RestoredMachineTests : IDisposable
                 await machine.DisposeAsync();
                 Assert.Equal(MachineEnd.Stopped, (await run).End);
 
-                machine = Machine.Restore(folder, change: definition => definition with { Engine = engine, Irqchip = PlaceOn(engine, irqchip) });
+                try
+                {
+                    machine = Machine.Restore(folder, change: definition => definition with { Engine = engine, Irqchip = PlaceOn(engine, irqchip) });
+                }
+                catch (MachineException lacks) when (engine == EngineChoice.Kvm && irqchip == IrqchipChoice.User)
+                {
+                    // On Intel the kernel keeps the deadline for local APICs of its own.
+                    Assert.EndsWith("this host lacks of it: tsc_deadline_timer", lacks.Message, StringComparison.Ordinal);
+                    return;
+                }
                 run = machine.RunAsync(Token);
                 await AnswersAsync(machine, $"move {move}");
             }

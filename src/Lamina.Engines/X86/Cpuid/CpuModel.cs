@@ -119,7 +119,7 @@ internal sealed class CpuModel
     /// <summary>The CPU as data: what goes with a saved machine.</summary>
     public CpuIdentity Identity => new([.. _table.OrderBy(entry => entry.Key).Select(entry => new CpuLeaf(entry.Key.Leaf, entry.Key.Subleaf, entry.Value.Eax, entry.Value.Ebx, entry.Value.Ecx, entry.Value.Edx))], ArchCapabilities);
 
-    /// <summary>What a saved guest was told of branch speculation that does not hold here, and is told no longer: names.</summary>
+    /// <summary>What a saved guest was told of its processor, and could not use, that does not hold here, and is told no longer: names.</summary>
     public IReadOnlyList<string> Withheld { get; init; } = [];
 
     /// <summary>What its instructions are decoded by.</summary>

@@ -15,17 +15,22 @@ internal sealed class SavedCpu
     private const uint SizesLeaf = 0x8000_0008, XsaveLeaf = 0xd;
     private const int LastComponent = 62;
 
-    // Leaves whose registers are features, a bit each, with the bits that are about branch speculation: those change no instruction.
-    private static readonly (uint Leaf, uint Subleaf, CpuidRegister Register, uint Speculation)[] s_features =
+    // What is told of x87 exceptions (FDP_EXCPTN_ONLY, no FCS and FDS), and of data breakpoints, LFENCE and null selectors: older kernels' KVM
+    // tells of none, on the same processor. SDM vol. 2, CPUID; APM vol. 3, Fn8000_0021.
+    private const uint X87Facts = 1 << 6 | 1 << 13, Extended21Facts = CpuFeatures.Extended21EaxNative | CpuFeatures.NullSelectorClearsBase;
+
+    // Leaves whose registers are features, a bit each, with the bits that are mere facts of the processor, of branch speculation above all:
+    // those give no instruction and no register that a guest could use.
+    private static readonly (uint Leaf, uint Subleaf, CpuidRegister Register, uint Facts)[] s_features =
     [
         (1, 0, CpuidRegister.Ecx, 0), (1, 0, CpuidRegister.Edx, 0), (6, 0, CpuidRegister.Eax, 0), (6, 0, CpuidRegister.Ebx, 0), (6, 0, CpuidRegister.Ecx, 0), (6, 0, CpuidRegister.Edx, 0),
-        (7, 0, CpuidRegister.Ebx, 0), (7, 0, CpuidRegister.Ecx, 0), (7, 0, CpuidRegister.Edx, SpeculationFeatures.Leaf7EdxNative),
+        (7, 0, CpuidRegister.Ebx, X87Facts), (7, 0, CpuidRegister.Ecx, 0), (7, 0, CpuidRegister.Edx, SpeculationFeatures.Leaf7EdxNative),
         (7, 1, CpuidRegister.Eax, 0), (7, 1, CpuidRegister.Ebx, 0), (7, 1, CpuidRegister.Ecx, 0), (7, 1, CpuidRegister.Edx, 0),
         (XsaveLeaf, 0, CpuidRegister.Edx, 0), (XsaveLeaf, 1, CpuidRegister.Eax, 0), (XsaveLeaf, 1, CpuidRegister.Ecx, 0), (XsaveLeaf, 1, CpuidRegister.Edx, 0),
         (0x4000_0001, 0, CpuidRegister.Eax, 0), (0x4000_0001, 0, CpuidRegister.Edx, 0),
         (0x8000_0001, 0, CpuidRegister.Ecx, 0), (0x8000_0001, 0, CpuidRegister.Edx, 0), (0x8000_0007, 0, CpuidRegister.Ebx, 0), (0x8000_0007, 0, CpuidRegister.Edx, 0),
         (SizesLeaf, 0, CpuidRegister.Ebx, SpeculationFeatures.Extended8EbxNative | SpeculationFeatures.SsbNo),
-        (0x8000_0021, 0, CpuidRegister.Eax, SpeculationFeatures.Extended21EaxNative), (0x8000_0021, 0, CpuidRegister.Ebx, 0), (0x8000_0021, 0, CpuidRegister.Ecx, SpeculationFeatures.TsaNo), (0x8000_0021, 0, CpuidRegister.Edx, 0),
+        (0x8000_0021, 0, CpuidRegister.Eax, SpeculationFeatures.Extended21EaxNative | Extended21Facts), (0x8000_0021, 0, CpuidRegister.Ebx, 0), (0x8000_0021, 0, CpuidRegister.Ecx, SpeculationFeatures.TsaNo), (0x8000_0021, 0, CpuidRegister.Edx, 0),
     ];
 
     // What a guest of ours has been told at one time or another: identity, caches, topology, timing, the paravirtual clock, and the above.
@@ -56,7 +61,7 @@ internal sealed class SavedCpu
         var unknown = _table.Keys.Where(key => !s_leaves.Contains(key.Leaf)).Select(key => key.Leaf).FirstOrDefault();
         if (unknown != 0 || !_table.ContainsKey((0, 0)) || !_table.ContainsKey((0x8000_0000, 0))) throw Cannot($"it has {(unknown == 0 ? "no vendor" : $"the CPUID leaf 0x{unknown:x}, which is unknown to this program")}");
         if (CpuModel.VendorOf(Get(0)) is var vendor && vendor != _fresh.Vendor) throw Cannot($"it follows the manual of {Name(vendor)}, and this host's processor that of {Name(_fresh.Vendor)}");
-        foreach (var (leaf, subleaf, register, speculation) in s_features) CheckFeatures(leaf, subleaf, register, speculation);
+        foreach (var (leaf, subleaf, register, facts) in s_features) CheckFeatures(leaf, subleaf, register, facts);
         if (_missing.Count != 0) throw Cannot($"this host lacks of it: {string.Join(", ", _missing)}");
         CheckXsave();
         CheckSizes();
@@ -69,17 +74,17 @@ internal sealed class SavedCpu
 
     private CpuidResult Fresh(uint leaf, uint subleaf = 0) => _fresh.Table.GetValueOrDefault((leaf, subleaf));
 
-    private void CheckFeatures(uint leaf, uint subleaf, CpuidRegister register, uint speculation)
+    private void CheckFeatures(uint leaf, uint subleaf, CpuidRegister register, uint facts)
     {
         var (saved, here) = (CpuFeature.Of(Get(leaf, subleaf), register), CpuFeature.Of(Fresh(leaf, subleaf), register));
         for (var bits = saved & ~here; bits != 0; bits &= bits - 1)
         {
             var bit = BitOperations.TrailingZeroCount(bits);
-            var isSpeculation = (speculation >> bit & 1) != 0;
-            (isSpeculation ? _withheld : _missing).Add(FeatureTable.NameOf(leaf, subleaf, register, bit));
+            var isFact = (facts >> bit & 1) != 0;
+            (isFact ? _withheld : _missing).Add(FeatureTable.NameOf(leaf, subleaf, register, bit));
         }
-        // What guards against speculation is of no use where it is not true.
-        if ((saved & ~here & speculation) is > 0 and var untrue) _table[(leaf, subleaf)] = CpuFeature.Without(Get(leaf, subleaf), register, untrue);
+        // A fact is of no use where it is not true.
+        if ((saved & ~here & facts) is > 0 and var untrue) _table[(leaf, subleaf)] = CpuFeature.Without(Get(leaf, subleaf), register, untrue);
     }
 
     private bool Has(uint leaf, CpuidRegister register, uint bit) => (CpuFeature.Of(Get(leaf), register) & bit) != 0;
