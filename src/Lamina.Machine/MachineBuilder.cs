@@ -27,6 +27,9 @@ internal sealed record MachineServices
     /// <summary>The engine, or null for what the definition chooses.</summary>
     internal IEngine? Engine { get; init; }
 
+    /// <summary>The board, or null for the one of the definition's kind.</summary>
+    internal IBoard? Board { get; init; }
+
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
 }
@@ -55,9 +58,9 @@ internal static class MachineBuilder
     /// <param name="saved">Where it goes on; null for a machine that starts.</param>
     internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services, SavedStart? saved = null)
     {
-        Check(definition);
+        Check(definition, services.Board);
         var spec = NetworkBackends.WithAddresses(definition.Complete());
-        var board = BoardOf(spec);
+        var board = services.Board ?? BoardOf(spec);
         var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         HostLimits.IgnoreFileSizeSignal();
@@ -65,7 +68,7 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
-        var life = new MachineLife(spec.NoReboot, log.Traces, saved, events);
+        var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
@@ -96,11 +99,13 @@ internal static class MachineBuilder
 
     /// <summary>Refuses what no machine can be on this host, before anything is opened or made.</summary>
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
-    internal static void Check(MachineDefinition definition)
+    internal static void Check(MachineDefinition definition) => Check(definition, null);
+
+    private static void Check(MachineDefinition definition, IBoard? given)
     {
         MachineCheck.Check(definition);
         var spec = definition.Complete();
-        var board = BoardOf(spec);
+        var board = given ?? BoardOf(spec);
         if (spec.Cpus > board.MaximumCpus) throw new MachineException($"a machine of this build has at most {board.MaximumCpus} CPUs, not {spec.Cpus}");
         if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");

@@ -1,6 +1,7 @@
 // Output of a character device into a file. There is no input. A file that cannot be written any more (a full disk) is
 // reported once and costs the output of that time, never the guest.
 using Lamina.Core.Char;
+using Lamina.Core.Logging;
 using Lamina.Host;
 using Lamina.Host.Io;
 
@@ -11,17 +12,17 @@ public sealed class FileCharBackend : ICharBackend
 {
     private readonly FileStream _file;
     private readonly OutputPump _pump;
-    private readonly Action<string>? _report;
+    private readonly ILog? _log;
     private volatile ICharReceiver? _receiver;
     private bool _reported;
 
     /// <summary>Opens the file, creating it where it is missing.</summary>
     /// <param name="path">The file.</param>
     /// <param name="append">Whether to keep what it holds.</param>
-    /// <param name="report">Told once, in a sentence, when writing fails; on a thread of the backend's.</param>
+    /// <param name="log">Told once when writing fails; on a thread of the backend's.</param>
     /// <param name="options">What happens where the file takes nothing; by default the guest is held back.</param>
     /// <exception cref="HostException">The file cannot be opened for writing.</exception>
-    public FileCharBackend(string path, bool append = false, Action<string>? report = null, OutputOptions? options = null)
+    public FileCharBackend(string path, bool append = false, ILog? log = null, OutputOptions? options = null)
     {
         // Opening a pipe waits for who reads it.
         if (NamedFile.KindOf(path) is { } kind and (NamedKind.Pipe or NamedKind.Socket))
@@ -35,7 +36,7 @@ public sealed class FileCharBackend : ICharBackend
         {
             throw new HostException($"cannot open {path} for the guest's output: {HostFiles.Reason(failure, path)}; name another file", failure);
         }
-        _report = report;
+        _log = log;
         _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, options ?? new OutputOptions(), () => _receiver?.ReadyToSend());
     }
 
@@ -69,7 +70,7 @@ public sealed class FileCharBackend : ICharBackend
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            if (!_reported) _report?.Invoke($"the guest's output cannot be written to {_file.Name} and is being lost: {failure.Message}");
+            if (!_reported) _log.Error(LogEvent.OutputLost, $"the guest's output cannot be written to {_file.Name} and is being lost: {failure.Message}");
             _reported = true;
             _pump.Lose(data.Length);
         }

@@ -3,6 +3,7 @@
 // the host its guest may read.
 using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
@@ -32,7 +33,7 @@ public static class DiskImages
             {
                 File.Delete(path);
                 Qcow2Editor.Create(file, new Qcow2Header { Size = backing.Length });
-                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Report);
+                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Log);
             }
             catch
             {
@@ -86,7 +87,7 @@ public static class DiskImages
             chain.Add(file.Identity);
             var format = options.Format ?? FormatOf(file);
             if (options is { Format: null, ReadOnly: false } && format == DiskFormat.Raw)
-                options.Report?.Invoke($"{options.Path} is taken for a raw image; say so with format=raw, or what the guest writes at its beginning may have it taken for another kind next time");
+                options.Log.Warn(LogEvent.DiskImage, $"{options.Path} is taken for a raw image; say so with format=raw, or what the guest writes at its beginning may have it taken for another kind next time");
             return format == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
         }
         catch
@@ -103,13 +104,13 @@ public static class DiskImages
         if (!options.ReadOnly && header.IsCorrupt) throw new DiskImageException($"{file.Name} is marked as damaged; look at it with lamina disk check, then use --repair, or open it for reading only");
         if (!options.ReadOnly && header.IsDirty)
         {
-            options.Report?.Invoke($"{file.Name} was not closed; its refcounts are being made anew");
+            options.Log.Warn(LogEvent.DiskImage, $"{file.Name} was not closed; its refcounts are being made anew");
             header = Qcow2Checker.Repair(file, header);
         }
         var backing = header.BackingFile is { } name ? OpenBacking(options, header, name, chain) : null;
         try
         {
-            return new Qcow2Disk(file, header, backing, options.ReadOnly, options.Report);
+            return new Qcow2Disk(file, header, backing, options.ReadOnly, options.Log);
         }
         catch
         {

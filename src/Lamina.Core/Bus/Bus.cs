@@ -4,14 +4,15 @@
 // Look-ups take no lock: the table of pieces, which do not overlap, is replaced as a whole. Devices lock for themselves; the bus is
 // never locked while one is called.
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 
 namespace Lamina.Core.Bus;
 
 /// <summary>Windows and the devices that answer behind them.</summary>
 /// <param name="name">What the addresses are ("port", "memory"): used in messages.</param>
 /// <param name="last">The last address.</param>
-/// <param name="trace">Told in a line of accesses that no device took as they were; or null. Any thread.</param>
-public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>? trace = null) : IInspected
+/// <param name="log">Told of accesses that no device took as they were; or null. Any thread.</param>
+public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = null) : IInspected
 {
     private readonly Lock _gate = new();
     private readonly List<Window> _windows = [];
@@ -113,7 +114,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
         }
         if (result == AccessResult.Ok) return result;
         data.Fill(0xff);
-        trace?.Invoke($"{name} read of {data.Length} at 0x{address:x}: {Text(result)}");
+        log.Trace(LogEvent.Unanswered, $"{name} read of {data.Length} at 0x{address:x}: {Text(result)}");
         return result;
     }
 
@@ -132,7 +133,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
                 piece.Window.Leave();
             }
         }
-        if (result != AccessResult.Ok) trace?.Invoke($"{name} write of {data.Length} at 0x{address:x}: {Text(result)}");
+        if (result != AccessResult.Ok) log.Trace(LogEvent.Unanswered, $"{name} write of {data.Length} at 0x{address:x}: {Text(result)}");
         return result;
     }
 

@@ -73,7 +73,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
         if (options.Memory.End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
-        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });
+        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel), Saved = options.CpuIdentity });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
         _trimmer = new CacheTrimmer(_store, settings);
@@ -105,6 +105,12 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
 
     /// <inheritdoc/>
     public string CpuModel => _model.Words;
+
+    /// <inheritdoc/>
+    public CpuIdentity CpuIdentity => _model.Identity;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> CpuWithheld => _model.Withheld;
 
     /// <summary>Drops all translations, as a machine does that has become quiet.</summary>
     public void GiveTranslationsBack() => _store.GiveBack();

@@ -95,7 +95,7 @@ internal static class ConsoleBackends
         {
             ConsoleTarget.Stdio => OpenStdio(options),
             ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
-            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: calls.Log.ReportsOf($"devices/{device}"), options: options)),
+            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, log: calls.Log.Of($"devices/{device}"), options: options)),
             ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, options)),
             ConsoleTarget.Own => new ConsoleChannel(calls.Hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
             _ => new ConsoleChannel(new NullCharBackend()),

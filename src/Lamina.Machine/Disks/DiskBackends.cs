@@ -1,6 +1,7 @@
 // Opens the images of a machine's disks.
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Disks;
@@ -19,10 +20,10 @@ internal static class DiskBackends
 
     /// <summary>Opens a disk's image.</summary>
     /// <param name="disk">What to open.</param>
-    /// <param name="report">Told of what goes wrong later; or null.</param>
+    /// <param name="log">Told of what goes wrong later; or null.</param>
     /// <exception cref="IOException">It cannot be used; the message is a sentence.</exception>
     /// <exception cref="MachineException">It is no disk.</exception>
-    internal static IBlockBackend Open(DiskDevice disk, Action<string>? report)
+    internal static IBlockBackend Open(DiskDevice disk, ILog? log)
     {
         var options = new DiskOptions
         {
@@ -49,7 +50,7 @@ internal static class DiskBackends
             },
             Backing = disk.Backing,
             TrustsBacking = disk.TrustsBacking,
-            Report = report,
+            Log = log,
         };
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
         if (WhyUnfit(disk, backend) is not { } reason) return backend;

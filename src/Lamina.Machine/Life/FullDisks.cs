@@ -1,14 +1,15 @@
 // Pauses a machine while writes of its disks wait for space on the host, and looks now and then whether there is some.
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 
 namespace Lamina.Life;
 
 /// <summary>Watches over the disks of a machine that are to wait for space.</summary>
 /// <param name="wait">Pauses the machine (true), lets it go on (false).</param>
-/// <param name="report">Told in a sentence when a disk begins to wait, and when none does any more; or null.</param>
+/// <param name="log">Told when a disk begins to wait, and when none does any more; or null.</param>
 /// <param name="time">When to look again.</param>
 /// <param name="changed">Told of each disk that begins to wait (true), or ceases to; or null.</param>
-internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeProvider time, Action<string, bool>? changed = null) : IInspected, IDisposable
+internal sealed class FullDisks(Action<bool> wait, ILog? log, TimeProvider time, Action<string, bool>? changed = null) : IInspected, IDisposable
 {
     /// <summary>From one try to the next.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -77,6 +78,6 @@ internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeP
 
     private void Report(string what)
     {
-        if (++_reports <= MostReports) report?.Invoke(_reports < MostReports ? what : $"{what}; no more is said of this");
+        if (++_reports <= MostReports) log.Warn(LogEvent.DiskSpace, _reports < MostReports ? what : $"{what}; no more is said of this");
     }
 }

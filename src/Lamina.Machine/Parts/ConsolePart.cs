@@ -27,7 +27,7 @@ internal sealed class ConsolePart : IPart
     private long Lost => Channel.Lost + (_device?.Lost ?? 0);
 
     /// <inheritdoc/>
-    public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.ReportsOf($"devices/{Name}"));
+    public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.Of($"devices/{Name}"));
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)

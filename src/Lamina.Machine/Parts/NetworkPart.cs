@@ -29,7 +29,7 @@ internal sealed class NetworkPart : IPart
         if (Backend is NetThread thread)
         {
             thread.Failed += context.Events.Fail;
-            thread.Reported += context.Log.ReportsOf($"devices/{Name}");
+            thread.Log = context.Log.Of($"devices/{Name}");
         }
         // Who is on the other side of a wire is not part of the machine; a network of its own is.
         var name = $"networks/{_index}";

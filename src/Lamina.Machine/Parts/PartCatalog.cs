@@ -17,6 +17,9 @@ internal static class PartCatalog
         Kind<VsockDevice>((sockets, _, context) => new VsockPart(sockets, context)),
     ];
 
+    /// <summary>The types of the definitions that there are parts for.</summary>
+    internal static IEnumerable<Type> Kinds => s_kinds.Select(kind => kind.Definition);
+
     /// <summary>The devices of a machine that are parts, in the order in which the guest finds them.</summary>
     internal static IEnumerable<DeviceDefinition> Of(MachineDefinition machine) => s_kinds.SelectMany(kind => machine.Devices.Where(device => device.GetType() == kind.Definition));
 

@@ -45,8 +45,7 @@ internal static class MachineFile
     internal static void Write(string folder, MachineDefinition machine)
     {
         var path = PathIn(folder);
-        File.WriteAllBytes(path + ".new", DefinitionJson.Write(machine));
-        File.Move(path + ".new", path, overwrite: true);
+        HostFiles.Replace(path, DefinitionJson.Write(machine));
     }
 
     // Null where it is none of them. Those machines had a network card, which was not in the file.

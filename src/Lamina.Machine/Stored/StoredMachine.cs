@@ -1,5 +1,6 @@
 // A machine of the store that is open for a run: where its files are, and the disks that they make.
 using Lamina.Backends.Disk;
+using Lamina.Host;
 
 namespace Lamina.Stored;
 
@@ -64,8 +65,7 @@ public sealed class StoredMachine : IDisposable
     /// <summary>Gives it settings for its next start; the same settings again change nothing for the guest.</summary>
     public void SetSeed(Seed seed)
     {
-        File.WriteAllBytes(SeedPath + ".new", seed.ToDisk());
-        File.Move(SeedPath + ".new", SeedPath, overwrite: true);
+        HostFiles.Replace(SeedPath, seed.ToDisk());
     }
 
     /// <summary>To be called when the machine that runs it has its files open. What is ephemeral needs no names from then on.</summary>

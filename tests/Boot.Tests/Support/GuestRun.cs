@@ -1,6 +1,7 @@
 // Runs a small guest to its end on one machine, and says how it ended. Whatever the guest does, the machine must end in
 // one of its orderly ways; a failure of the engine or a machine that does not end is the test's failure.
 using Lamina.Choice;
+using Lamina.Core.Logging;
 using Xunit;
 
 namespace Lamina.Tests.Boot.Support;
@@ -23,7 +24,7 @@ internal static class GuestRun
         Irqchip = TestEngine.Irqchip,
     };
 
-    private static readonly MachineHooks s_hooks = new() { Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine };
+    private static readonly MachineHooks s_hooks = new() { Log = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Log.To(line => Console.Error.WriteLine(line.Message), LogLevel.Trace) };
 
     /// <summary>Runs a kernel; fails the test where the VMM did not end in an orderly way.</summary>
     internal static Task<MachineResult> RunAsync(byte[] kernel) => RunAsync(kernel, spec => spec);

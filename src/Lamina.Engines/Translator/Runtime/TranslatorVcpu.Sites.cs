@@ -1,6 +1,7 @@
 // What generated code leaves for. Each handler makes the architectural state exact (RIP, flags), does what is wanted,
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
@@ -102,7 +103,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool DeliverFault()
     {
         _faultCount++;
-        if (_trace != null) _trace($"fault {_processor.Fault} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _log.Trace(LogEvent.Fault, $"fault {_processor.Fault} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         return Deliver(_processor.DeliverFault());
     }
 

@@ -1,5 +1,6 @@
 // Instructions that generated code leaves to the executor: system instructions, and string instructions whose pages are not in the tables.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
@@ -34,7 +35,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.KeepVectorsLoadable())
         {
             // A mistake of ours that the way back into generated code would fault at: the instruction is refused instead.
-            _trace?.Invoke($"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
+            _log.Trace(LogEvent.Fault, $"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
             _cpu->Rip = rip;
             return DeliverFault();
         }

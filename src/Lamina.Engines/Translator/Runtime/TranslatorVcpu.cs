@@ -3,6 +3,7 @@
 // TranslatorVcpu.Lookup finds code, TranslatorVcpu.State is the outside's view.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.Translator.Analyse;
@@ -28,7 +29,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
     private readonly CpuModel _model;
-    private readonly Action<string>? _trace;
+    private readonly ILog? _log;
     private readonly IHostTscClock? _hostTsc;
     private readonly SharedMemory _shared;
     private readonly HostReservation _view;
@@ -74,7 +75,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _settings = settings;
         _store = store;
         _model = model;
-        _trace = machine.Trace;
+        _log = options.Log;
         _hostTsc = machine.Clock as IHostTscClock;
         _time = settings.MeasureTime ? new TimeLedger() : null;
         if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
@@ -112,7 +113,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Clock = machine.Clock,
             Model = model,
             Cache = this,
-            Trace = machine.Trace,
+            Log = options.Log,
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
         var buffer = store.Buffer;
@@ -306,7 +307,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private VcpuExit? Interrupt(int vector, InterruptKind kind)
     {
         _interrupts++;
-        _trace?.Invoke($"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _log.Trace(LogEvent.Interrupt, $"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         _resume = 0;
         return Deliver(_processor.DeliverInterrupt(vector, kind)) ? null : VcpuExit.TripleFault;
     }
