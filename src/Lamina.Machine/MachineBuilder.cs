@@ -10,6 +10,7 @@ using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Doctor;
 using Lamina.Engines;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -29,6 +30,9 @@ internal sealed record MachineServices
 
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
+
+    /// <summary>The text of a file of the host's kernel, or null.</summary>
+    internal Func<string, string?> Read { get; init; } = HostFacts.ReadFile;
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
@@ -65,6 +69,7 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
+        if (MachineAppetite.Warning(spec, engine.Engine, services.Read) is { } warning) log.Report("", warning);
         var life = new MachineLife(spec.NoReboot, log.Traces, saved, events);
         try
         {

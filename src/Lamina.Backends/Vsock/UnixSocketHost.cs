@@ -25,6 +25,9 @@ public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private const int RetryMilliseconds = 50;
 
+    /// <summary>The most bytes that are read ahead of a guest on each connection.</summary>
+    public const long BytesPerConnection = 2 * UnixStream.MostRead;
+
     private readonly string _path;
     private readonly Action<string>? _failed;
     private readonly UnixSocketPath _socketPath;

@@ -7,7 +7,8 @@ namespace Lamina.Backends.Disk.Qcow2;
 /// <summary>The mapping of an open image.</summary>
 internal sealed class ClusterMap
 {
-    private const int CacheCapacity = 16 << 20;
+    /// <summary>Bytes of its tables that are kept.</summary>
+    internal const int CacheCapacity = 16 << 20;
 
     private readonly IImageFile _file;
     private readonly MetadataClusters _metadata;

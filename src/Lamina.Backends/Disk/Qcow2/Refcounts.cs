@@ -7,7 +7,8 @@ namespace Lamina.Backends.Disk.Qcow2;
 /// <summary>The refcounts of an open image.</summary>
 internal sealed class Refcounts
 {
-    private const int CacheCapacity = 8 << 20;
+    /// <summary>Bytes of its tables that are kept.</summary>
+    internal const int CacheCapacity = 8 << 20;
 
     private readonly IImageFile _file;
     private readonly MetadataClusters _metadata;

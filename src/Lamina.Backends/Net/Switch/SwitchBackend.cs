@@ -19,6 +19,9 @@ public sealed class SwitchBackend : NetThread, IInspected
 
     // Programs that are connected to the one that is the switch; each may have a megabyte of frames waiting.
     private const int MostMembers = 256;
+
+    /// <summary>The most bytes of frames that wait for them.</summary>
+    public const long MostBytes = MostMembers * (long)FrameStream.MostPending;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
 
     private readonly UnixSocketPath _path;

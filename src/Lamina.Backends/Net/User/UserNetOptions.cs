@@ -48,4 +48,7 @@ public sealed record UserNetOptions
 
     /// <summary>The most connections and exchanges at once, of each kind.</summary>
     public int MostFlows { get; init; } = 4096;
+
+    /// <summary>The most bytes that connections, frames and packets keep which wait.</summary>
+    public long MostBytes => Transport.TcpTable.MostBytes(MostFlows) + GuestLink.MostWaitingBytes + Reassembly.MostBytes;
 }

@@ -40,7 +40,12 @@ internal sealed class TcpTable : IDisposable
     internal long NextDeadline { get; private set; } = long.MaxValue;
 
     /// <summary>How many bytes one direction of one connection may keep.</summary>
-    internal int BufferLimit => Math.Clamp(SharedBuffers / (_connections.Count + 1), LeastBuffer, MostBuffer);
+    internal int BufferLimit => BufferLimitAt(_connections.Count);
+
+    /// <summary>The most bytes that so many connections keep in both directions: each was filled as it began, and is not emptied.</summary>
+    internal static long MostBytes(int connections) => 2 * Enumerable.Range(0, connections).Sum(others => (long)BufferLimitAt(others));
+
+    private static int BufferLimitAt(int connections) => Math.Clamp(SharedBuffers / (connections + 1), LeastBuffer, MostBuffer);
 
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);
