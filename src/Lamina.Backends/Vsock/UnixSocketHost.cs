@@ -20,10 +20,12 @@ public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
     private const int LongestRequest = 32;
     private const string Request = "CONNECT ";
 
-    // Clients that have not yet said what they want; and how long they have for it.
+    // Clients that have not yet said what they want.
     private const int MostGreetings = 64;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private const int RetryMilliseconds = 50;
+
+    /// <summary>How long a client has to say what it wants.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The most bytes that are read ahead of a guest on each connection.</summary>
     public const long BytesPerConnection = 2 * UnixStream.MostRead;

@@ -32,6 +32,9 @@ internal sealed class ClusterMap
         }
     }
 
+    /// <summary>Bytes of L2 tables that are in memory.</summary>
+    internal long CachedBytes => _cache.Bytes;
+
     /// <summary>Whether something is to be written.</summary>
     internal bool IsDirty => _cache.DirtyCount != 0 || _dirtyL1.Count != 0;
 

@@ -37,6 +37,9 @@ internal sealed class Refcounts
         }
     }
 
+    /// <summary>Bytes of refcount blocks that are in memory.</summary>
+    internal long CachedBytes => _cache.Bytes;
+
     /// <summary>Whether so much is to be written that it is time to; a table that moved is.</summary>
     internal bool IsFull => _cache.IsFull || _oldTable is not null;
 
