@@ -82,6 +82,11 @@ internal static class MachineBuilder
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
+            // Goes first at the end: sockets do, too.
+            var sockets = units.AddAside("socket files", new SocketWatch(hooks.Time));
+            if (serial.Listener is { } socket) sockets.Add(socket, log.ReportsOf($"devices/{port1.Name}"));
+            foreach (var part in parts)
+                if (part.Listener is { } listener) sockets.Add(listener, log.ReportsOf($"devices/{part.Name}"));
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {

@@ -14,7 +14,7 @@ using Lamina.Host.Io;
 namespace Lamina.Backends.Vsock;
 
 /// <summary>Connects a guest's sockets with Unix sockets.</summary>
-public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
+public sealed class UnixSocketHost : ISocketHost, IInspected, IListener, IDisposable
 {
     // A port has at most ten digits.
     private const int LongestRequest = 32;
@@ -58,6 +58,9 @@ public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
             throw;
         }
     }
+
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _socketPath.Bound;
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node)

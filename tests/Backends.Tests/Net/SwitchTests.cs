@@ -312,6 +312,29 @@ public sealed class SwitchTests : IDisposable
     }
 
     [Fact]
+    public void A_switch_that_ends_when_its_folder_is_gone_leaves_its_members_with_a_sentence_and_without_a_link()
+    {
+        var place = Directory.CreateDirectory(_folder["place"]).FullName;
+        var path = Path.Combine(place, "switch");
+        using var first = new Member(path, VlanMembership.Untagged);
+        using var second = new Member(path, VlanMembership.Untagged);
+        using var said = new BlockingCollection<string>();
+        second.Backend.Reported += said.Add;
+        Assert.True(first.Backend.IsSwitch);
+
+        Directory.Delete(place, recursive: true);
+        first.Dispose();
+
+        Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal($"the guest's network card has no link: the folder of the socket {path} does not exist; make it first", sentence);
+        Assert.False(second.Backend.IsLinkUp);
+        // As soon as it can be had again it is.
+        Directory.CreateDirectory(place);
+        Waiting.Until(() => second.Backend.IsSwitch);
+        Assert.Empty(said);
+    }
+
+    [Fact]
     public void Paths_that_cannot_be_are_refused_in_a_sentence()
     {
         File.WriteAllText(_folder["file"], "");

@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Lamina.Core.Engine;
+using Lamina.Debugging;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;

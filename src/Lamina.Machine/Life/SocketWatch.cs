@@ -1,0 +1,58 @@
+// Looks now and then whether the sockets at which a machine listens can still be found, and tells of each that cannot, once: the host
+// tells nobody that a socket's file or its folder has been removed.
+using Lamina.Backends.Work;
+using Lamina.Core.Inspection;
+
+namespace Lamina.Life;
+
+/// <summary>Watches the files of a machine's sockets.</summary>
+/// <param name="time">When to look.</param>
+internal sealed class SocketWatch(TimeProvider time) : IInspected, IDisposable
+{
+    /// <summary>From one look to the next.</summary>
+    internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private readonly List<(IListener Listener, Action<string> Report)> _watched = [];
+    private readonly HashSet<SocketFile> _told = [];
+    private ITimer? _timer;
+    private bool _disposed;
+
+    /// <summary>Watches one more.</summary>
+    /// <param name="listener">What listens.</param>
+    /// <param name="report">Told in a sentence.</param>
+    internal void Add(IListener listener, Action<string> report)
+    {
+        lock (_gate)
+        {
+            _watched.Add((listener, report));
+            _timer ??= time.CreateTimer(_ => Look(), null, Interval, Interval);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node) => node.Locked(_gate, () => node.Each("socket", _watched, static (of, watched) =>
+    {
+        if (watched.Listener.Socket is not { } socket) return;
+        of.Say("path", socket.Path);
+        of.Say("is there", socket.IsThere);
+    }));
+
+    /// <summary>When this returns nothing is told any more: sockets go with the machine.</summary>
+    public void Dispose()
+    {
+        lock (_gate) _disposed = true;
+        _timer?.Dispose();
+    }
+
+    private void Look()
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            foreach (var (listener, report) in _watched)
+                if (listener.Socket is { IsThere: false } gone && _told.Add(gone))
+                    report($"the socket {gone.Path} is gone; who is connected stays, and nobody else can connect until the machine is started again");
+        }
+    }
+}
