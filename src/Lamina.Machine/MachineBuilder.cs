@@ -6,10 +6,12 @@ using Lamina.Choice;
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Doctor;
 using Lamina.Engines;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -32,6 +34,9 @@ internal sealed record MachineServices
 
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
+
+    /// <summary>The text of a file of the host's kernel, or null.</summary>
+    internal Func<string, string?> Read { get; init; } = HostFacts.ReadFile;
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
@@ -68,6 +73,7 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
+        if (MachineAppetite.Warning(spec, engine.Engine, services.Read) is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
         var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
@@ -80,6 +86,11 @@ internal static class MachineBuilder
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
             life.Own(hardware);
+            // Goes first at the end: sockets do, too.
+            var sockets = units.AddAside("socket files", new SocketWatch(hooks.Time));
+            if (serial.Listener is { } socket) sockets.Add(socket, log.Of($"devices/{port1.Name}"));
+            foreach (var part in parts)
+                if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {

@@ -12,7 +12,7 @@ using Lamina.Host.Io;
 namespace Lamina.Backends.Char;
 
 /// <summary>Listens at a path for clients such as socat or a terminal program.</summary>
-public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
+public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection, IListener
 {
     // sun_path of sockaddr_un, with its terminating zero. unix(7).
     private const int LongestPath = 107;
@@ -20,6 +20,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     private readonly string _path;
     private readonly Socket _listener;
+    private readonly SocketFile _file;
     private readonly OutputOptions _options;
     private readonly OutputQueue _output;
     private readonly InputQueue _input = new(Capacity);
@@ -42,6 +43,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
         _options = options ?? new OutputOptions();
         _output = new OutputQueue(Capacity, () => _receiver?.ReadyToSend());
         _listener = Listen(_path);
+        _file = new SocketFile(_path);
         _output.SetWhenFull(WhenFull.DropOldest);
         _thread = Guard.Thread("char-unix", Run, _options.Failed);
         _thread.Start();
@@ -56,6 +58,9 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     /// <inheritdoc/>
     public long Lost => _output.Lost;
+
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _stopping ? null : _file;
 
     /// <inheritdoc/>
     public int Write(ReadOnlySpan<byte> data)
@@ -148,7 +153,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
             _abandoned = true;
             _wake.Set();
         }
-        File.Delete(_path);
+        _file.Delete();
     }
 
     private void Run()

@@ -14,6 +14,9 @@ public static class DiskImages
     // More than anybody stacks; each costs a file and a lock.
     private const int LongestChain = 64;
 
+    /// <summary>The most bytes that one image keeps in memory, of whatever format: its tables, and a piece past the page cache.</summary>
+    public const long MostBytes = ClusterMap.CacheCapacity + Refcounts.CacheCapacity + DirectImageFile.BounceLength;
+
     /// <summary>Opens an image and its backing files. A qcow2 image that was not closed is repaired first, where it may be written.</summary>
     /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
     public static IBlockBackend Open(DiskOptions options) => Open(options, []);

@@ -149,6 +149,11 @@ public interface IEngine
     /// <summary>How many open files a vCPU takes of the process.</summary>
     int DescriptorsPerVcpu => 0;
 
+    /// <summary>The most memory of the host that it takes beside the guest's, in bytes, whatever the guest does; what the host's kernel keeps for it is left out.</summary>
+    /// <param name="guestBytes">The guest's memory.</param>
+    /// <param name="cpus">How many vCPUs the machine has.</param>
+    ulong MostBytes(ulong guestBytes, int cpus) => 0;
+
     /// <summary>Creates the engine's side of a machine.</summary>
     IEngineMachine CreateMachine(EngineMachineOptions options);
 }

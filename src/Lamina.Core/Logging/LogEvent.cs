@@ -28,6 +28,9 @@ public enum LogEvent
     /// <summary>The machine has ended.</summary>
     Ended = 107,
 
+    /// <summary>The host has less memory than the machine may take.</summary>
+    HostMemory = 108,
+
     /// <summary>A vCPU left the guest for a port or for memory that is a device's.</summary>
     Access = 200,
 
@@ -72,4 +75,7 @@ public enum LogEvent
 
     /// <summary>Something about a shared folder.</summary>
     Share = 306,
+
+    /// <summary>The file of a socket is gone.</summary>
+    Socket = 307,
 }

@@ -4,6 +4,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Archive;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86.Cpuid;
@@ -22,6 +23,10 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
     /// <inheritdoc/>
     /// <remarks>What its regions share, the jump cache of the supervisor's two, and one for each of the user's.</remarks>
     public int DescriptorsPerVcpu => 2 + _settings.UserRegions;
+
+    /// <inheritdoc/>
+    public ulong MostBytes(ulong guestBytes, int cpus) =>
+        (ulong)_settings.CodeBufferBytes + (ulong)CodeBuffer.MostDescribedOf(_settings.CodeBufferBytes) + (ulong)cpus * TranslatorVcpu.MostBytes(guestBytes, cpus, _settings);
 
     /// <summary>Whether this host can run it: null, or a sentence that says what is missing.</summary>
     public static string? WhyNot()

@@ -1,6 +1,7 @@
 // Opens what a console of a machine is connected to. A channel takes output from the moment it is made; input flows, and a
 // terminal becomes raw, only when the machine starts.
 using Lamina.Backends.Char;
+using Lamina.Backends.Work;
 using Lamina.Control;
 using Lamina.Core.Char;
 using Lamina.Core.Inspection;
@@ -23,6 +24,9 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 
     /// <summary>The terminal.</summary>
     internal Terminal? Terminal => terminal;
+
+    /// <summary>What listens for its clients, where it does.</summary>
+    internal IListener? Listener => inner as IListener;
 
     /// <inheritdoc/>
     public long Lost => inner.Lost;

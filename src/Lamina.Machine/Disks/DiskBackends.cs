@@ -9,13 +9,33 @@ namespace Lamina.Disks;
 /// <summary>Opens disks.</summary>
 internal static class DiskBackends
 {
-    /// <summary>Refuses an image that a machine would share with itself.</summary>
-    /// <exception cref="MachineException">One is given twice.</exception>
+    /// <summary>Refuses an image that there is not, and one that a machine would share with itself, before anything is opened or fetched.</summary>
+    /// <exception cref="MachineException">One is missing, or is given twice.</exception>
     internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
+        foreach (var disk in disks)
+            if (IsGone(disk.Path)) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; lamina disk create makes one");
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
+    }
+
+    // What may not be looked at is left to whoever opens it, who knows why.
+    private static bool IsGone(string path)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+            return false;
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Opens a disk's image.</summary>

@@ -41,10 +41,15 @@ internal sealed class FullDisks(Action<bool> wait, ILog? log, TimeProvider time,
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>The machine ends: from now on nobody is told of space, whatever a disk gives up; what is still waited for is told.</summary>
     public void Dispose()
     {
-        lock (_gate) _disposed = true;
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            foreach (var path in _full.Keys) log.Warn(LogEvent.DiskSpace, $"the machine ends while the disk {path} waits for space on the host; what the guest wrote last is not on it");
+        }
         _timer?.Dispose();
     }
 
@@ -69,7 +74,8 @@ internal sealed class FullDisks(Action<bool> wait, ILog? log, TimeProvider time,
                 if (_told.Count == 0) return;
                 foreach (var path in _told) changed?.Invoke(path, false);
                 _told.Clear();
-                Report("the host has space again; the machine goes on");
+                // There is space, or a reset of the guest's has given up what waited.
+                Report("no disk waits for space on the host any more; the machine goes on");
             }
             wait(retries.Length != 0);
         }

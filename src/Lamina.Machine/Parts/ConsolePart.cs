@@ -24,6 +24,9 @@ internal sealed class ConsolePart : IPart
     /// <summary>What it is connected to.</summary>
     internal ConsoleChannel Channel { get; }
 
+    /// <inheritdoc/>
+    public IListener? Listener => Channel.Listener;
+
     private long Lost => Channel.Lost + (_device?.Lost ?? 0);
 
     /// <inheritdoc/>

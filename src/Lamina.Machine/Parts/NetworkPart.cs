@@ -1,5 +1,6 @@
 // A network card and what it is plugged into.
 using Lamina.Backends.Net;
+using Lamina.Backends.Work;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio;
@@ -22,6 +23,9 @@ internal sealed class NetworkPart : IPart
 
     /// <summary>What it is plugged into.</summary>
     internal INetBackend Backend { get; }
+
+    /// <inheritdoc/>
+    public IListener? Listener => Backend as IListener;
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)

@@ -1,5 +1,6 @@
 // Sockets between host and guest, by way of Unix sockets of the host's.
 using Lamina.Backends.Vsock;
+using Lamina.Backends.Work;
 using Lamina.Core.Sockets;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Vsock;
@@ -17,6 +18,9 @@ internal sealed class VsockPart : IPart
 
     /// <inheritdoc/>
     public string Name => _definition.Name;
+
+    /// <inheritdoc/>
+    public IListener? Listener => _sockets as IListener;
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context) => new VirtioVsock(_definition.Cid, _sockets);

@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Lamina.Core.Engine;
+using Lamina.Debugging;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
@@ -179,6 +180,36 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("rip", registers[16].Attribute("name")!.Value);
         Assert.Contains(registers, r => r.Attribute("name")!.Value == "cr3");
         Assert.Equal("i386:x86-64", xml.Descendants("architecture").Single().Value);
+    }
+
+    [Theory]
+    [InlineData(GdbPackets.MaximumLength, '+')]
+    [InlineData(GdbPackets.MaximumLength + 1, '-')]
+    [InlineData(10_000_000, '-')]
+    public async Task A_packet_that_is_longer_than_was_said_is_refused_and_the_next_is_answered(int length, char reply)
+    {
+        await using var session = await Session.StartAsync(_folder, Forever);
+        var packet = new string('a', length);
+
+        await session.Gdb.SendRawAsync($"${packet}#{packet.Sum(letter => letter) & 0xFF:x2}");
+
+        Assert.Equal(reply, await session.Gdb.ReadByteAsync());
+        // No command begins with that.
+        if (reply == '+') Assert.Equal("", await session.Gdb.AnswerAsync());
+        Assert.StartsWith("PacketSize=4000;", await session.Gdb.AskAsync("qSupported"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_packet_that_has_no_end_takes_no_memory_beyond_its_bound()
+    {
+        var packets = new GdbPackets();
+        packets.Take((byte)'$');
+        for (var i = 0; i < 1 << 20; i++) packets.Take((byte)'a');
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 10 << 20; i++) packets.Take((byte)'a');
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 10_000);
     }
 
     [Fact]

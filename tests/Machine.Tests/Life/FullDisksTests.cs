@@ -51,6 +51,23 @@ public sealed class FullDisksTests : IDisposable
     }
 
     [Fact]
+    public void A_machine_that_ends_while_it_waits_says_so_and_nothing_of_space()
+    {
+        Full("a.raw");
+        _time.Fire();
+        _said.Clear();
+
+        _disks.Dispose();
+        // As the disk's requests are given up.
+        Space("a.raw");
+        _time.Fire();
+        _disks.Dispose();
+
+        Assert.Equal(["the machine ends while the disk a.raw waits for space on the host; what the guest wrote last is not on it"], _said);
+        Assert.Equal([true], _waits);
+    }
+
+    [Fact]
     public void A_guest_that_fills_the_disk_again_and_again_is_told_of_a_few_times()
     {
         for (var i = 0; i < 50; i++)

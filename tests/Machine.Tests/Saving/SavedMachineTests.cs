@@ -169,6 +169,32 @@ public sealed class SavedMachineTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_is_too_long_for_a_state_is_not_read()
+    {
+        using var memory = Filled(1);
+        Example().Write(Target, memory);
+        // A hole: its length is all that there is of it.
+        using (var file = File.OpenWrite(Path.Combine(Target, "state"))) file.SetLength((256 << 20) + 1);
+        var before = GC.GetTotalAllocatedBytes();
+
+        var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target));
+
+        Assert.Equal($"the saved machine cannot be used: {Path.Combine(Target, "state")} is no state of a machine", refused.Message);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 64 << 20);
+    }
+
+    [Theory]
+    [InlineData(4096, true)]
+    [InlineData(4097, false)]
+    public void A_state_has_so_many_parts_and_not_one_more(int count, bool isRead)
+    {
+        var state = (Example() with { Units = [.. Enumerable.Range(0, count).Select(n => new SavedUnit($"part {n}", new SavedKind("part", 1), Array.Empty<byte>()))] }).Encode();
+
+        if (isRead) Assert.Equal(count, SavedMachine.Decode(state).Units.Count);
+        else Assert.Contains("is there 4097 times, and 4096 are the most", Assert.Throws<StateException>(() => SavedMachine.Decode(state)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Memory_of_another_size_is_refused()
     {
         using var memory = Filled(7);

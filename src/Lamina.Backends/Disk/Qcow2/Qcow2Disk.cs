@@ -74,6 +74,8 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
         node.Say("bytes", Length);
         node.Say("read only", IsReadOnly);
         node.Say("cluster bytes", (ulong)_clusterSize);
+        node.Say("bytes of L2 tables in memory", _map.CachedBytes);
+        node.Say("bytes of refcounts in memory", _refcounts.CachedBytes);
         if (_backing is IInspected backing) backing.Inspect(node.Below("backing"));
     }
 

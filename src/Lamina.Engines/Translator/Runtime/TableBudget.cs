@@ -15,7 +15,11 @@ internal sealed class TableBudget
     /// <summary>Makes a budget.</summary>
     /// <param name="ramBytes">The guest's memory.</param>
     /// <param name="giveBack">Empties all regions; each of them says what it no longer takes.</param>
-    public TableBudget(ulong ramBytes, Action giveBack) => (_most, _giveBack) = (Least + (long)(ramBytes / RamShare), giveBack);
+    public TableBudget(ulong ramBytes, Action giveBack) => (_most, _giveBack) = (MostOf(ramBytes), giveBack);
+
+    /// <summary>The most bytes that the regions of a vCPU take.</summary>
+    /// <param name="ramBytes">The guest's memory.</param>
+    public static long MostOf(ulong ramBytes) => Least + (long)(ramBytes / RamShare);
 
     /// <summary>Bytes of the host that the regions take: pages of their tables, and of the page tables that lead to them.</summary>
     public long Taken { get; private set; }

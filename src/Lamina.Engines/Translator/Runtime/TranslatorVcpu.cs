@@ -91,7 +91,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         LargePages = new LargePages(_tables);
         _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables, LargePages);
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
-        _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2))];
+        _users = new AddressRegion[UserRegionsOf(machine.VcpuCount, settings)];
         _user = _region = NewUserRegion(0);
         _nextPhysical = NextPhysical;
         _area->HostMxcsr = DefaultMxcsr;
@@ -120,6 +120,15 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
     }
 
+    /// <summary>The most bytes of the host that a vCPU takes: tables with the map of large pages, jump caches and logs of its regions, hints of writes.</summary>
+    public static ulong MostBytes(ulong guestBytes, int vcpus, TranslatorSettings settings)
+    {
+        // The supervisor's two regions share a jump cache.
+        var users = (ulong)UserRegionsOf(vcpus, settings);
+        var regions = (users + 2) * (ulong)(Slot.PrivateSize - Slot.JumpBytes) + (users + 1) * Slot.JumpBytes + Slot.SharedSize;
+        return (ulong)TableBudget.MostOf(guestBytes) + regions + (guestBytes >> 12 << WriteHints.PageShift);
+    }
+
     /// <inheritdoc/>
     public int Index { get; }
 
@@ -131,6 +140,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 
     /// <summary>Where its thread is, as far as others need to know.</summary>
     public VcpuPlace Place => (VcpuPlace)_place;
+
+    // Addresses of the host are what many vCPUs are short of.
+    private static int UserRegionsOf(int vcpus, TranslatorSettings settings) => Math.Clamp(MaximumRegions / vcpus - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2));
 
     /// <summary>Says where the thread is now, before anything that it does there.</summary>
     public void MoveTo(VcpuPlace place)
