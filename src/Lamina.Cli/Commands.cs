@@ -43,9 +43,9 @@ internal static class Commands
         var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.") { RunVerb.Create() };
         if (words is not ["run", ..])
         {
+            foreach (var verb in (IEnumerable<Command>)[.. KeepVerbs.CreateAll(), .. LifeVerbs.Create(), PsVerb.Create(), .. LookVerbs.Create(), ConsoleVerb.Create()]) root.Add(verb);
             root.Add(DiskVerb.Create());
             root.Add(ImageVerb.Create());
-            root.Add(MachineVerb.Create());
             root.Add(DoctorVerb.Create());
             root.Add(CompletionVerb.Create());
             root.Add(CreateHelp(root));

@@ -19,8 +19,8 @@ public sealed class ReferenceTests
         ["Lamina.Backends"] = ["Lamina.Host", "Lamina.Core"],
         ["Lamina.Machine"] = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends"],
         ["Lamina.Logging"] = ["Lamina.Machine", "Lamina.Core"],
-        ["Lamina.Service"] = ["Lamina.Machine"],
-        ["Lamina.Cli"] = ["Lamina.Service", "Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
+        ["Lamina.Hypervisor"] = ["Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
+        ["Lamina.Cli"] = ["Lamina.Hypervisor", "Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
     };
 
     // Framework assemblies that a project must not use: what it must not know, in the table's words.
@@ -34,6 +34,7 @@ public sealed class ReferenceTests
         ["Lamina.Devices"] = ["System.Net.", "System.Diagnostics.Process", "System.IO.FileSystem", "System.IO.Pipes", "System.IO.MemoryMappedFiles", "System.Threading.Thread", "System.Console", "Microsoft.", "Iced"],
         ["Lamina.Backends"] = ["Microsoft.AspNetCore", "Iced"],
         ["Lamina.Machine"] = ["Microsoft.AspNetCore", "Microsoft.Extensions", "System.CommandLine", "System.Net.Http"],
+        ["Lamina.Hypervisor"] = ["Microsoft.AspNetCore", "System.CommandLine", "System.Net.Http", "System.Console"],
     };
 
     // Types that live in assemblies which everybody uses.

@@ -62,8 +62,8 @@ public sealed class CommandLineTests
     [InlineData("image import /nonexistent/image", "there is no file /nonexistent/image")]
     [InlineData("image import /proc/version --name A", "'A' cannot be an image's name")]
     [InlineData("image import /proc/version --initrd /proc/version", "--initrd is for a kernel of your own")]
-    [InlineData("machine rm", "NAME is missing")]
-    [InlineData("machine rm ../x", "'../x' cannot be a machine's name")]
+    [InlineData("rm", "NAME… is missing")]
+    [InlineData("rm ../x", "'../x' cannot be a machine's name")]
     [InlineData("run --module m", "--module is for a kernel of your own")]
     [InlineData("run --kernel k --trace /nonexistent/folder/trace", "--trace: /nonexistent/folder/trace cannot be written")]
     public async Task A_command_line_that_cannot_be_used_ends_in_one_sentence(string words, string sentence)

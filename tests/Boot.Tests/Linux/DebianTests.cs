@@ -2,7 +2,7 @@
 // a package source, so this runs on request.
 using System.Text;
 using Lamina.Images;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 

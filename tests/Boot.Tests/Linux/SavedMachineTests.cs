@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 

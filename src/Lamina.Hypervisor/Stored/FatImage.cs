@@ -3,7 +3,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Lamina.Stored;
+namespace Lamina.Hypervisor.Stored;
 
 /// <summary>Makes FAT volumes.</summary>
 internal static class FatImage

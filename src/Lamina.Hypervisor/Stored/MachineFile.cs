@@ -4,48 +4,42 @@ using System.Text;
 using System.Text.Json;
 using Lamina.Host;
 
-namespace Lamina.Stored;
+namespace Lamina.Hypervisor.Stored;
 
 /// <summary>Reads and writes the definition in a machine's folder.</summary>
 internal static class MachineFile
 {
-    private const string FileName = "machine.json";
-
     // The names of the first versions' five values.
     private const string OldCommandLine = "commandLine", OldImage = "image", OldVersion = "version", OldMemory = "memory", OldMade = "made";
 
-    /// <summary>Where the file lies.</summary>
-    internal static string PathIn(string folder) => Path.Combine(folder, FileName);
-
     /// <summary>Reads a machine's definition; null where there is no machine in the folder, or it is not complete.</summary>
     /// <exception cref="MachineException">The file cannot be read, or is no machine of this store; the message says where it is wrong.</exception>
-    internal static MachineDefinition? Read(string folder)
+    internal static MachineDefinition? Read(MachineHome home)
     {
-        var path = PathIn(folder);
+        var path = home.Definition;
         if (!File.Exists(path)) return null;
         try
         {
             var text = File.ReadAllBytes(path);
             var machine = ReadOld(text) ?? DefinitionJson.Read(text);
-            return machine.Image is null
-                ? throw new MachineException("it does not say of which image the machine was made: \"image\": \"debian\"")
-                : machine.MapPaths(relative => Path.GetFullPath(relative, folder));
+            return machine.Image is null && machine.Boot.KernelPath is null
+                ? throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, or \"kernel\": \"bzImage\"")
+                : machine.MapPaths(relative => Path.GetFullPath(relative, home.Folder));
         }
         catch (MachineException wrong)
         {
-            throw new MachineException(MachineError.File, $"{path}, {wrong.Message}; mend it, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", wrong);
+            throw new MachineException(MachineError.File, $"{path}, {wrong.Message}; mend it, or remove the machine with 'lamina rm {home.Name}'", wrong);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new MachineException(MachineError.File, $"{path} cannot be read ({HostFiles.Reason(failure, path)}); mend that, or remove the machine with 'lamina machine rm {Path.GetFileName(folder)}'", failure);
+            throw new MachineException(MachineError.File, $"{path} cannot be read ({HostFiles.Reason(failure, path)}); mend that, or remove the machine with 'lamina rm {home.Name}'", failure);
         }
     }
 
     /// <summary>Writes it, whole or not at all.</summary>
-    internal static void Write(string folder, MachineDefinition machine)
+    internal static void Write(MachineHome home, MachineDefinition machine)
     {
-        var path = PathIn(folder);
-        HostFiles.Replace(path, DefinitionJson.Write(machine));
+        HostFiles.Replace(home.Definition, DefinitionJson.Write(machine), durable: true);
     }
 
     // Null where it is none of them. Those machines had a network card, which was not in the file.

@@ -5,7 +5,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Lamina.Stored;
+namespace Lamina.Hypervisor.Stored;
 
 /// <summary>The settings of a first start.</summary>
 public sealed record Seed

@@ -3,10 +3,10 @@ using Lamina.Backends.Disk;
 using Lamina.Core.Block;
 using Lamina.Host.Io;
 using Lamina.Images;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Xunit;
 
-namespace Lamina.Tests.Machines.Stored;
+namespace Lamina.Tests.Hypervisor.Stored;
 
 public sealed class MachineStoreTests : IDisposable
 {
@@ -162,7 +162,7 @@ public sealed class MachineStoreTests : IDisposable
 
         Assert.Equal(MachineError.File, refusal.Error);
         Assert.Contains(sentence, refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("lamina machine rm web", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("lamina rm web", refusal.Message, StringComparison.Ordinal);
         Assert.Equal([("db", true, null), ("web", false, refusal.Message)], Store.List().Select(machine => (machine.Name, machine.Definition is not null, machine.Problem)));
         Assert.NotNull(Store.Remove("web"));
     }

@@ -1,10 +1,10 @@
 // The seed disk, read back by a reader of FAT12 that follows the format's description and not the writer.
 using System.Buffers.Binary;
 using System.Text;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Xunit;
 
-namespace Lamina.Tests.Machines.Stored;
+namespace Lamina.Tests.Hypervisor.Stored;
 
 public sealed class SeedTests : IDisposable
 {
