@@ -31,6 +31,7 @@ internal sealed class RunSource : IDisposable
             return new RunSource(new MachineDefinition());
         }
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        if (parsed.GetValue(options.Initrd) is { } initrd && !Path.Exists(initrd)) throw new UsageException($"the initrd {initrd} does not exist");
         name ??= ImageVerb.DefaultImage;
         if (ImageStore.OfUser().HasDisk(name)) return OpenMachine(parsed, options, name);
         RefuseDiskWords(parsed, options, $"the image {name}, which lives in memory");

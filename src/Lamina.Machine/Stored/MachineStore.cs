@@ -56,7 +56,7 @@ public sealed class MachineStore(string folder)
             using var gate = TryLock(home);
             var disk = new FileInfo(Path.Combine(home, DiskFile));
             var (definition, problem) = TryRead(home);
-            problem ??= disk.Exists ? null : Gone(name, disk.FullName);
+            problem ??= WhyGone(name, disk.FullName);
             machines.Add(new MachineListing(name, definition, problem, home, disk.Exists ? disk.Length : 0, gate is null));
         }
         return machines;
@@ -80,7 +80,7 @@ public sealed class MachineStore(string folder)
             if (definition is null) return Make(name, home, gate, image());
             if (definition.Image != imageName) throw new MachineException($"there is a machine {name} already, and it was made of {definition.Image}; give this one another --name, or remove that one: lamina machine rm {name}");
             foreach (var file in (string[])[DiskFile, BaseFile, KernelFile])
-                if (!File.Exists(Path.Combine(home, file))) throw new MachineException(MachineError.File, Gone(name, Path.Combine(home, file)));
+                if (WhyGone(name, Path.Combine(home, file)) is { } gone) throw new MachineException(MachineError.File, gone);
             return Stored(name, home, gate, definition, isNew: false);
         }
         catch
@@ -184,8 +184,12 @@ public sealed class MachineStore(string folder)
         }
     }
 
-    private static string Gone(string name, string file) =>
-        $"{file} of the machine {name} is gone; put it back, or remove the machine with 'lamina machine rm {name}', and its next run makes it anew";
+    private static string? WhyGone(string name, string file)
+    {
+        var found = new FileInfo(file);
+        return found is { Exists: true, Length: > 0 } ? null
+            : $"{file} of the machine {name} is {(found.Exists ? "empty" : "gone")}; put it back, or remove the machine with 'lamina machine rm {name}', and its next run makes it anew";
+    }
 
     private static void CreateFolder(string home)
     {

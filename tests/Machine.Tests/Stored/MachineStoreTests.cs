@@ -200,15 +200,18 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("disk.qcow2")]
-    [InlineData("base.qcow2")]
-    [InlineData("kernel")]
-    public void A_machine_whose_file_is_gone_says_so_and_what_to_do(string file)
+    [InlineData("disk.qcow2", "gone")]
+    [InlineData("base.qcow2", "gone")]
+    [InlineData("kernel", "gone")]
+    [InlineData("disk.qcow2", "empty")]
+    [InlineData("kernel", "empty")]
+    public void A_machine_whose_file_is_gone_says_so_and_what_to_do(string file, string how)
     {
         Start("web").Dispose();
         File.Delete(Path.Combine(Store.Folder, "web", file));
+        if (how == "empty") File.WriteAllText(Path.Combine(Store.Folder, "web", file), "");
 
-        Assert.Contains($"{file} of the machine web is gone; put it back, or remove the machine", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
+        Assert.Contains($"{file} of the machine web is {how}; put it back, or remove the machine", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
         Assert.Single(Store.List());
     }
 
