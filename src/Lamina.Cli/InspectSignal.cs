@@ -22,6 +22,7 @@ internal sealed class InspectSignal : IDisposable
     public InspectSignal(string? path)
     {
         _path = path;
+        if (Directory.Exists(path)) throw new UsageException($"--inspect: {path} is a folder; name a file in it");
         if (path is not null && Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder)) throw new UsageException($"--inspect: there is no folder {folder}; name another file");
         _registration = PosixSignalRegistration.Create((PosixSignal)UserSignal, context =>
         {

@@ -123,7 +123,15 @@ internal static class MachineBuilder
         if (PartCatalog.Of(spec).Count() is var places && places > board.VirtioPlaces)
             throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
         _ = MemoryMap.Create(board.Layout, spec.MemoryBytes);
-        PartCatalog.Check(spec);
+        try
+        {
+            foreach (var port in spec.DevicesOf<SerialDevice>()) ConsoleBackends.Check(port.To);
+            PartCatalog.Check(spec);
+        }
+        catch (IOException refused)
+        {
+            throw new MachineException(ErrorOf(refused), refused.Message, refused);
+        }
         CodeArchiveFolder.Check(spec);
     }
 

@@ -24,9 +24,7 @@ public sealed class FileCharBackend : ICharBackend
     /// <exception cref="HostException">The file cannot be opened for writing.</exception>
     public FileCharBackend(string path, bool append = false, ILog? log = null, OutputOptions? options = null)
     {
-        // Opening a pipe waits for who reads it.
-        if (NamedFile.KindOf(path) is { } kind and (NamedKind.Pipe or NamedKind.Socket))
-            throw new HostException($"{path} is {NamedFile.Describe(kind)}, and the guest's output goes to a file; for a program that reads along use unix:PATH");
+        Check(path);
         try
         {
             // No buffer of its own, so that what the guest printed is seen at once.
@@ -34,10 +32,20 @@ public sealed class FileCharBackend : ICharBackend
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new HostException($"cannot open {path} for the guest's output: {HostFiles.Reason(failure, path)}; name another file", failure);
+            throw CannotOpen(path, failure);
         }
         _log = log;
         _pump = new OutputPump("char-file", Put, pieceLength: 64 * 1024, options ?? new OutputOptions(), () => _receiver?.ReadyToSend());
+    }
+
+    /// <summary>Refuses a path that can be no file for output, before anything is made.</summary>
+    /// <exception cref="HostException">Why, as a sentence.</exception>
+    public static void Check(string path)
+    {
+        // Opening a pipe waits for who reads it.
+        if (NamedFile.KindOf(path) is { } kind and (NamedKind.Pipe or NamedKind.Socket))
+            throw new HostException($"{path} is {NamedFile.Describe(kind)}, and the guest's output goes to a file; for a program that reads along use unix:PATH") { IsOfTheName = true };
+        if (Directory.Exists(path) || (Path.GetDirectoryName(path) is { Length: > 0 } folder && !Directory.Exists(folder))) throw CannotOpen(path, new DirectoryNotFoundException());
     }
 
     /// <inheritdoc/>
@@ -61,6 +69,9 @@ public sealed class FileCharBackend : ICharBackend
         _pump.Dispose();
         _file.Dispose();
     }
+
+    private static HostException CannotOpen(string path, Exception failure) =>
+        new($"cannot open {path} for the guest's output: {HostFiles.Reason(failure, path)}; name another file", failure) { IsOfTheName = failure is DirectoryNotFoundException };
 
     private int Put(ReadOnlySpan<byte> data)
     {

@@ -31,12 +31,14 @@ public static class DiskTools
     }
 
     /// <summary>Looks at an image. Backing files are not opened.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="format">What it is; null for what it seems to be.</param>
     /// <exception cref="IOException">It cannot be read or is none.</exception>
-    public static DiskInfo Inspect(string path)
+    public static DiskInfo Inspect(string path, DiskFormat? format = null)
     {
         using var file = DiskFile.Open(path, DiskFileMode.Read);
         using var image = new HostImageFile(file);
-        if (DiskImages.FormatOf(image) == DiskFormat.Raw) return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = image.Length, FileLength = image.Length };
+        if ((format ?? DiskImages.FormatOf(image)) == DiskFormat.Raw) return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = image.Length, FileLength = image.Length };
         var header = Qcow2Header.Read(image);
         return new DiskInfo
         {

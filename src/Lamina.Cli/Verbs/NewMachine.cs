@@ -36,6 +36,7 @@ internal sealed class NewMachine
             return new NewMachine(parsed, options, null, null, null);
         }
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        RunSource.CheckInitrd(parsed, options);
         image ??= ImageVerb.DefaultImage;
         if (!ImageStore.OfUser().HasDisk(image))
         {

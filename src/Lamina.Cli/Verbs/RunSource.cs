@@ -31,6 +31,7 @@ internal sealed class RunSource : IDisposable
             return new RunSource(new MachineDefinition());
         }
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        CheckInitrd(parsed, options);
         name ??= ImageVerb.DefaultImage;
         if (ImageStore.OfUser().HasDisk(name)) return OpenMachine(parsed, options, name);
         RefuseDiskWords(parsed, options, $"the image {name}, which lives in memory");
@@ -96,6 +97,13 @@ internal sealed class RunSource : IDisposable
             machine.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Refuses an initial RAM disk that there is not, before an image is built that it is for.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    internal static void CheckInitrd(ParseResult parsed, RunOptions options)
+    {
+        if (parsed.GetValue(options.Initrd) is { } initrd && !Path.Exists(initrd)) throw new UsageException($"the initrd {initrd} does not exist");
     }
 
     /// <summary>The settings of a machine's first start, as the words have them.</summary>

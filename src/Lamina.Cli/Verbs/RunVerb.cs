@@ -64,10 +64,10 @@ internal static class RunVerb
         // All that the words say is checked before anything is fetched, opened or made.
         Machine.Check(WithRun(parsed, options, options.Apply(parsed, new MachineDefinition())));
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
+        using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         using var source = RunSource.Open(parsed, options);
         var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
         var hooks = new MachineHooks { Log = ProgramLog.Of(trace), MeasuresTime = parsed.GetValue(options.Stats) };
-        using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         return RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult();
     }
 

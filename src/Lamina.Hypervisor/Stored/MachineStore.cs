@@ -69,7 +69,7 @@ public sealed class MachineStore(string folder)
     {
         ArgumentNullException.ThrowIfNull(home);
         var (definition, problem) = TryRead(home);
-        problem ??= definition?.Image is null ? null : MissingOf(home).Select(file => Gone(home.Name, file)).FirstOrDefault();
+        problem ??= definition?.Image is null ? null : WhyDamaged(home);
         var disk = new FileInfo(home.Disk);
         return new MachineListing(home.Name, definition, problem, home, disk.Exists ? disk.Length : 0, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End));
     }
@@ -281,16 +281,21 @@ public sealed class MachineStore(string folder)
 
     private static StoredMachine OpenMade(MachineHome home, HostLock gate, MachineDefinition definition)
     {
-        if (definition.Image is not null && MissingOf(home).FirstOrDefault() is { } missing) throw new MachineException(MachineError.File, Gone(home.Name, missing));
+        if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
         return Stored(home, gate, definition, isNew: false);
     }
 
-    // A machine's disk has a base; one that was made without a disk has neither.
-    private static IEnumerable<string> MissingOf(MachineHome home)
+    // A machine's disk has a base and settings; one that was made without a disk has none of them.
+    private static string? WhyDamaged(MachineHome home)
     {
-        if (!File.Exists(home.Kernel)) yield return home.Kernel;
-        if (File.Exists(home.Base) && !File.Exists(home.Disk)) yield return home.Disk;
-        if (File.Exists(home.Disk) && !File.Exists(home.Base)) yield return home.Base;
+        string[] needed = [home.Kernel, .. ((string[])[home.Disk, home.Base, home.Seed]).Any(File.Exists) ? [home.Disk, home.Base] : Array.Empty<string>()];
+        foreach (var file in needed)
+        {
+            var found = new FileInfo(file);
+            if (found is { Exists: true, Length: > 0 }) continue;
+            return $"{file} of the machine {home.Name} is {(found.Exists ? "empty" : "gone")}; put it back, or remove the machine with 'lamina rm {home.Name}', and its next run makes it anew";
+        }
+        return null;
     }
 
     private static StoredMachine Stored(MachineHome home, HostLock gate, MachineDefinition definition, bool isNew) => new(home, gate)
@@ -313,9 +318,6 @@ public sealed class MachineStore(string folder)
             return (null, damaged.Message);
         }
     }
-
-    private static string Gone(string name, string file) =>
-        $"{file} of the machine {name} is gone; put it back, or remove the machine with 'lamina rm {name}', and its next run makes it anew";
 
     private static void CreateFolder(string home)
     {

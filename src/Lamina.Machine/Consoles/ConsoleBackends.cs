@@ -86,6 +86,14 @@ internal static class ConsoleBackends
     // ECMA-48, 8.3.49; Ctrl-D at a terminal.
     private const byte EndOfTransmission = 4;
 
+    /// <summary>Refuses a target that there cannot be, before anything is opened or fetched.</summary>
+    /// <exception cref="IOException">Why, as a sentence.</exception>
+    internal static void Check(ConsoleTarget target)
+    {
+        if (target is ConsoleTarget.Unix unix) SocketFile.Check(unix.Path);
+        if (target is ConsoleTarget.File file) FileCharBackend.Check(file.Path);
+    }
+
     /// <summary>The channel for a target; it belongs to the units.</summary>
     /// <param name="device">The name of the device that it is for.</param>
     /// <param name="target">Where it goes.</param>

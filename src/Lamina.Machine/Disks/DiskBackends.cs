@@ -9,12 +9,15 @@ namespace Lamina.Disks;
 /// <summary>Opens disks.</summary>
 internal static class DiskBackends
 {
-    /// <summary>Refuses an image that there is not, and one that a machine would share with itself, before anything is opened or fetched.</summary>
-    /// <exception cref="MachineException">One is missing, or is given twice.</exception>
+    /// <summary>Refuses an image that there is not, or that can be no disk, and one that a machine would share with itself, before anything is opened or fetched.</summary>
+    /// <exception cref="MachineException">One is missing, can be no disk, or is given twice.</exception>
+    /// <exception cref="IOException">One cannot be read; the message is a sentence.</exception>
     internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
         foreach (var disk in disks)
             if (IsGone(disk.Path)) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; lamina disk create makes one");
+        foreach (var disk in disks)
+            if (WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
@@ -48,12 +51,7 @@ internal static class DiskBackends
         var options = new DiskOptions
         {
             Path = disk.Path,
-            Format = disk.Format switch
-            {
-                ImageFormat.Raw => DiskFormat.Raw,
-                ImageFormat.Qcow2 => DiskFormat.Qcow2,
-                _ => null,
-            },
+            Format = FormatOf(disk),
             ReadOnly = disk.ReadOnly,
             Direct = disk.Direct,
             Aio = disk.Aio switch
@@ -73,16 +71,23 @@ internal static class DiskBackends
             Log = log,
         };
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
-        if (WhyUnfit(disk, backend) is not { } reason) return backend;
+        if (WhyUnfit(disk, backend.Length) is not { } reason) return backend;
         backend.Dispose();
         throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
     }
 
-    private static string? WhyUnfit(DiskDevice disk, IBlockBackend backend)
+    private static DiskFormat? FormatOf(DiskDevice disk) => disk.Format switch
     {
-        if (backend.Length == 0) return "has 0 bytes; make it larger with 'lamina disk resize', or name another image";
-        if (disk.BlockSize is { } size && backend.Length % (ulong)size != 0)
-            return $"has {backend.Length} bytes, which are no whole number of blocks of {size} bytes; make it {(backend.Length / (ulong)size + 1) * (ulong)size} bytes with 'lamina disk resize', or leave block-size={size} out";
+        ImageFormat.Raw => DiskFormat.Raw,
+        ImageFormat.Qcow2 => DiskFormat.Qcow2,
+        _ => null,
+    };
+
+    private static string? WhyUnfit(DiskDevice disk, ulong length)
+    {
+        if (length == 0) return "has 0 bytes; make it larger with 'lamina disk resize', or name another image";
+        if (disk.BlockSize is { } size && length % (ulong)size != 0)
+            return $"has {length} bytes, which are no whole number of blocks of {size} bytes; make it {(length / (ulong)size + 1) * (ulong)size} bytes with 'lamina disk resize', or leave block-size={size} out";
         return null;
     }
 }

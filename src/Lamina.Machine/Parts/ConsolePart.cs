@@ -18,6 +18,12 @@ internal sealed class ConsolePart : IPart
     internal ConsolePart(ConsoleDevice console, OpenContext context) =>
         (_definition, Channel) = (console, ConsoleBackends.Open(console.Name, console.To, context.Calls, context.Units));
 
+    /// <summary>Refuses consoles that can lead nowhere.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var console in machine.DevicesOf<ConsoleDevice>()) ConsoleBackends.Check(console.To);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
 

@@ -18,6 +18,12 @@ internal sealed class NetworkPart : IPart
     internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
         (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
 
+    /// <summary>Refuses links that there cannot be.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var card in machine.DevicesOf<NetworkDevice>()) NetworkBackends.Check(card.Link);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
 

@@ -16,6 +16,12 @@ internal sealed class VsockPart : IPart
     internal VsockPart(VsockDevice sockets, OpenContext context) =>
         (_definition, _sockets) = (sockets, context.Units.AddAside("backends/sockets", new UnixSocketHost(sockets.Path, context.Calls.Failed)));
 
+    /// <summary>Refuses places where there can be no socket.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var sockets in machine.DevicesOf<VsockDevice>()) SocketFile.Check(sockets.Path);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
 

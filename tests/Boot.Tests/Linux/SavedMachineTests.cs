@@ -78,7 +78,7 @@ public sealed class SavedMachineTests : IDisposable
             Engine = TestEngine.Default,
             MemoryBytes = 256 * MiB,
             Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
-            Devices = [stored.Disk],
+            Devices = [stored.Disk!],
         };
         await GoOnAsync("debian", machine, "/dev/vdb /dev/vdc", bash: true);
     }

@@ -36,13 +36,13 @@ public sealed class MachineStoreTests : IDisposable
             Assert.Null(made.InitrdPath);
             Assert.Null(made.SeedDisk);
             made.SetSeed(new Seed { HostName = "web", User = "alice" });
-            Write(made.Disk, 0x5a);
+            Write(made.Disk!, 0x5a);
         }
 
         using var again = Open("web");
 
         Assert.Equal((false, 1), (again.IsNew, _asked));
-        Assert.Equal(0x5a, ReadFirst(again.Disk));
+        Assert.Equal(0x5a, ReadFirst(again.Disk!));
         Assert.Equal(("some", "1.0", "root=/dev/vda", 512ul << 20), (again.Definition.Image, again.Definition.ImageVersion, again.Definition.Boot.CommandLine, again.Definition.MemoryBytes));
         Assert.True(again.SeedDisk is { ReadOnly: true, Format: ImageFormat.Raw });
     }
@@ -51,13 +51,13 @@ public sealed class MachineStoreTests : IDisposable
     public void The_image_stays_clean_and_may_go()
     {
         var before = File.ReadAllBytes(_image.DiskPath!);
-        using (var made = Start("web")) Write(made.Disk, 0x5a);
+        using (var made = Start("web")) Write(made.Disk!, 0x5a);
 
         Assert.Equal(before, File.ReadAllBytes(_image.DiskPath!));
         Directory.Delete(_image.Folder, recursive: true);
         using var again = Open("web");
-        Assert.Equal(0x5a, ReadFirst(again.Disk));
-        Assert.Equal("kernel", File.ReadAllText(again.KernelPath));
+        Assert.Equal(0x5a, ReadFirst(again.Disk!));
+        Assert.Equal("kernel", File.ReadAllText(again.KernelPath!));
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class MachineStoreTests : IDisposable
     {
         using var machine = MachineStore.OpenEphemeral(_image);
         machine.SetSeed(new Seed { HostName = "x", User = "alice" });
-        var folder = Path.GetDirectoryName(machine.Disk.Path);
+        var folder = Path.GetDirectoryName(machine.Disk!.Path);
         Assert.True(File.Exists(machine.SeedDisk!.Path));
 
         machine.SetStarted();
@@ -144,7 +144,7 @@ public sealed class MachineStoreTests : IDisposable
         machine.Grow(32 << 20);
         machine.Grow(32 << 20);
 
-        Assert.Equal(32ul << 20, DiskTools.Inspect(machine.Disk.Path).Size);
+        Assert.Equal(32ul << 20, DiskTools.Inspect(machine.Disk!.Path).Size);
         Assert.Contains("cannot become smaller", Assert.Throws<MachineException>(() => machine.Grow(16 << 20)).Message, StringComparison.Ordinal);
     }
 
@@ -200,15 +200,18 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("disk.qcow2")]
-    [InlineData("base.qcow2")]
-    [InlineData("kernel")]
-    public void A_machine_whose_file_is_gone_says_so_and_what_to_do(string file)
+    [InlineData("disk.qcow2", "gone")]
+    [InlineData("base.qcow2", "gone")]
+    [InlineData("kernel", "gone")]
+    [InlineData("disk.qcow2", "empty")]
+    [InlineData("kernel", "empty")]
+    public void A_machine_whose_file_is_gone_says_so_and_what_to_do(string file, string how)
     {
         Start("web").Dispose();
         File.Delete(Path.Combine(Store.Folder, "web", file));
+        if (how == "empty") File.WriteAllText(Path.Combine(Store.Folder, "web", file), "");
 
-        Assert.Contains($"{file} of the machine web is gone; put it back, or remove the machine", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
+        Assert.Contains($"{file} of the machine web is {how}; put it back, or remove the machine", Assert.Throws<MachineException>(() => Open("web")).Message, StringComparison.Ordinal);
         Assert.Single(Store.List());
     }
 

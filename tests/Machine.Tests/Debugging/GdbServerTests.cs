@@ -188,7 +188,7 @@ public sealed class GdbServerTests : IDisposable
     [InlineData(10_000_000, '-')]
     public async Task A_packet_that_is_longer_than_was_said_is_refused_and_the_next_is_answered(int length, char reply)
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         var packet = new string('a', length);
 
         await session.Gdb.SendRawAsync($"${packet}#{packet.Sum(letter => letter) & 0xFF:x2}");

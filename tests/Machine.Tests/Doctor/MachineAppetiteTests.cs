@@ -57,6 +57,20 @@ public sealed class MachineAppetiteTests
         Assert.InRange(With(NetworkDevice.Parse("user")!), (64 + 32) * MebiByte, 128 * MebiByte);
     }
 
+    // A host of 2 GiB has about 1,700 MiB for others when it has started. The image tiny has 256 MiB, debian 1 GiB.
+    [Fact]
+    public void A_host_of_2_GiB_is_told_of_a_guest_of_1_GiB_that_is_translated_and_of_no_smaller_one()
+    {
+        MachineDefinition Debian(ulong mebiBytes) =>
+            Machine(mebiBytes, new SerialDevice(), new NetworkDevice(), new DiskDevice { Path = "disk.qcow2", Backing = ["base.qcow2"] }, new DiskDevice { Path = "seed.img", ReadOnly = true });
+        string? Said(MachineDefinition machine, IEngine engine) => MachineAppetite.Warning(machine, engine, path => path == "/proc/meminfo" ? $"MemAvailable: {1700 << 10} kB\n" : null);
+
+        Assert.Null(Said(Machine(256, new SerialDevice(), new NetworkDevice()), new TranslatorEngine()));
+        Assert.Null(Said(Debian(512), new TranslatorEngine()));
+        Assert.NotNull(Said(Debian(1024), new TranslatorEngine()));
+        Assert.Null(Said(Debian(1024), s_kvm));
+    }
+
     [Fact]
     public void A_host_with_less_is_told_with_both_figures_and_what_to_do()
     {

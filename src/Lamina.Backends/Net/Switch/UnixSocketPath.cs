@@ -1,7 +1,6 @@
 // A Unix socket that whoever comes first listens on, and others connect to. A lock on a file beside it (flock(2)) decides
 // who may listen and ends with its process, so that a socket that was left behind is known as such.
 using System.Net.Sockets;
-using System.Text;
 using Lamina.Backends.Work;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -11,8 +10,6 @@ namespace Lamina.Backends.Net.Switch;
 /// <summary>A path for a socket.</summary>
 internal sealed class UnixSocketPath
 {
-    // sun_path of sockaddr_un, with its terminating zero. unix(7).
-    private const int LongestPath = 107;
 
     private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
 
@@ -22,9 +19,7 @@ internal sealed class UnixSocketPath
     internal UnixSocketPath(string path)
     {
         _path = Path.GetFullPath(path);
-        if (Encoding.UTF8.GetByteCount(_path) > LongestPath) throw new HostException($"the socket path {_path} is too long; choose one of at most {LongestPath} bytes");
-        if (!Directory.Exists(Path.GetDirectoryName(_path))) throw NoFolder(null);
-        if (Path.Exists(_path) && !HostPath.IsSocket(_path)) throw new HostException($"{_path} exists and is not a socket; choose another path or remove it");
+        SocketFile.Check(_path);
     }
 
     /// <summary>The socket's file, while this process listens.</summary>
@@ -70,16 +65,13 @@ internal sealed class UnixSocketPath
         {
             throw new HostException($"cannot make the file {_path}.lock; choose a folder that you may write", refused);
         }
-        catch (DirectoryNotFoundException gone)
-        {
-            throw NoFolder(gone);
-        }
         catch (IOException busy) when (busy.HResult == WouldBlock)
         {
             return null;
         }
         catch (IOException failure)
         {
+            SocketFile.Check(_path);
             throw new HostException($"cannot make the file {_path}.lock: {HostFiles.Reason(failure, $"{_path}.lock")}", failure);
         }
     }
@@ -112,8 +104,6 @@ internal sealed class UnixSocketPath
         Bound?.Delete();
         Bound = null;
     }
-
-    private HostException NoFolder(Exception? failure) => new($"the folder of the socket {_path} does not exist; make it first", failure);
 
     private Socket NewSocket()
     {
