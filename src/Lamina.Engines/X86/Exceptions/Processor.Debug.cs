@@ -155,7 +155,7 @@ internal sealed unsafe partial class Processor
         var linear = Is64Bit ? Context->Rip : (Context->Cs.Base + Context->Rip) & uint.MaxValue;
         ulong hit = 0;
         for (var n = 0; n < 4; n++)
-            if (_watchedCode[n] == linear) hit |= 1UL << n;
+            if (IsEnabled(n) && BreakKind(n) == BreakExecute && BreakAddress(n) == linear) hit |= 1UL << n;
         return hit == 0 || Raise(Fault.Debug(hit, trap: false));
     }
 
