@@ -30,7 +30,8 @@ public static class MachineShape
         },
         // A refusal begins with the machine's property.
         Property.Choice<MachineDefinition, GdbArchitecture>("gdb: arch", "the registers", GdbArchitectures,
-            machine => machine.GdbArchitecture == default ? null : machine.GdbArchitecture, (machine, architecture) => machine with { GdbArchitecture = architecture }) with { Name = "arch" });
+            machine => machine.GdbArchitecture == default ? null : machine.GdbArchitecture, (machine, architecture) => machine with { GdbArchitecture = architecture }) with
+        { Name = "arch" });
 
     /// <summary>The table.</summary>
     public static Shape<MachineDefinition> Shape { get; } = new("a machine",

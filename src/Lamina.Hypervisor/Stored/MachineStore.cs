@@ -187,8 +187,12 @@ public sealed class MachineStore(string folder)
         var (home, target) = (Find(name), HomeOf(to));
         using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; stop it first, then rename it");
         if (File.Exists(target.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {to} already; choose another name");
-        // What a killed program left of a machine that never was.
-        if (Directory.Exists(target.Folder)) Directory.Delete(target.Folder, recursive: true);
+        if (Directory.Exists(target.Folder))
+        {
+            // What a killed program left of a machine that never was, unless one is being made there.
+            using var making = TryLock(target) ?? throw new MachineException(MachineError.Busy, $"a machine {to} is being made; choose another name");
+            Directory.Delete(target.Folder, recursive: true);
+        }
         Directory.Move(home.Folder, target.Folder);
     }
 

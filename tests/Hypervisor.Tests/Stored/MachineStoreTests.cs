@@ -120,7 +120,7 @@ public sealed class MachineStoreTests : IDisposable
         Start("web").Dispose();
 
         Assert.Equal(Path.Combine(Store.Folder, "web"), Store.Remove("web"));
-        Assert.Empty(Directory.EnumerateFileSystemEntries(Store.Folder));
+        Assert.Equal([".lock"], Directory.EnumerateFileSystemEntries(Store.Folder).Select(Path.GetFileName));
     }
 
     [Fact]
@@ -149,7 +149,7 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{}", "does not say of which image")]
+    [InlineData("{}", "does not say what the machine boots")]
     [InlineData("", "no JSON")]
     [InlineData("{\n \"image\": \"some\",\n \"memroy\": \"1G\" }", "line 3: a machine has no property \"memroy\"; did you mean \"memory\"?")]
     public void A_damaged_definition_is_told_and_hides_no_other_machine(string text, string sentence)
