@@ -1,6 +1,5 @@
 // The machine code that all blocks share: the way in, the ways out, and the way from address to code.
 using System.Numerics;
-using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86.Memory;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
@@ -305,7 +304,7 @@ internal sealed unsafe class Stubs
         asm.Byte(0x0f);
         asm.Byte(0xae);
         asm.GsAddress(2, Slot.HostMxcsr);
-        if (Avx.IsSupported)
+        if (HostFeatures.HasAvx)
         {
             asm.Byte(0xc5);                                 // vzeroupper
             asm.Byte(0xf8);
