@@ -1,4 +1,5 @@
 // The program as a user meets it: what it prints and how it ends, without a guest.
+using Lamina.Cli;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -6,6 +7,13 @@ namespace Lamina.Tests.Cli;
 
 public sealed class CommandLineTests
 {
+    [Fact]
+    public void Each_verb_is_found_where_it_is_the_only_one_that_is_made()
+    {
+        foreach (var verb in Commands.Create([]).Subcommands)
+            Assert.Contains(verb.Name, Commands.Create([verb.Name]).Subcommands.Select(made => made.Name));
+    }
+
     [Theory]
     [InlineData("", "a command is missing")]
     [InlineData("rnu", "did you mean 'run'?")]
