@@ -33,7 +33,7 @@ public static class MachineProcess
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
-            await ready.WriteAsync(ControlLines.Refusal(null, failure), CancellationToken.None).ConfigureAwait(false);
+            await SayAsync(ready, ControlLines.Refusal(null, failure)).ConfigureAwait(false);
             return null;
         }
         finally
@@ -46,13 +46,14 @@ public static class MachineProcess
     {
         var started = DateTimeOffset.UtcNow;
         var home = stored.Home;
+        // What a killed process left; its number may be another's by now.
+        File.Delete(home.Run);
         using var log = new MachineLogFile(home.Log);
         var definition = stored.ToRun();
         definition = definition with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
         var consoles = OpenConsoles(ref definition, home, log);
         var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub) };
         await using var machine = Machine.Create(definition, hooks);
-        new RunRecord(Environment.ProcessId, started).Write(home.Run);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
         var served = new ServedMachine(name, machine, consoles, definition, started);
@@ -65,17 +66,30 @@ public static class MachineProcess
                 _ = machine.ShutDownAsync();
             });
             var run = machine.RunAsync(cancellationToken);
-            await ready.WriteAsync(ControlLines.Answer(null, null), CancellationToken.None).ConfigureAwait(false);
+            new RunRecord(Environment.ProcessId, started).Write(home.Run);
+            await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
             result = await run.ConfigureAwait(false);
-            // The disks are whole and closed before anybody is told.
+            // All is given back and written down before the lock is, which is what those look at who wait for the end.
             await machine.DisposeAsync().ConfigureAwait(false);
             new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
             File.Delete(home.Run);
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
         }
         return result;
+    }
+
+    // Whoever started it may be gone, which is no matter of the machine's.
+    private static async Task SayAsync(Stream ready, byte[] line)
+    {
+        try
+        {
+            await ready.WriteAsync(line).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+        }
     }
 
     // What would lead to this process's terminal can be looked at by the control socket.
