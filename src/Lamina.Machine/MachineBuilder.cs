@@ -13,8 +13,10 @@ using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Doctor;
 using Lamina.Engines;
+using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Host.Time;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -34,6 +36,9 @@ internal sealed record MachineServices
 
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
+
+    /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
+    internal HostMemo? TscRate { get; init; } = UserFolders.Cache is { } folder ? new HostMemo(Path.Combine(folder, "tsc-rate"), HostMemo.ReadBoot()) : null;
 
     /// <summary>The text of a file of the host's kernel, or null.</summary>
     internal Func<string, string?> Read { get; init; } = HostFacts.ReadFile;
@@ -84,7 +89,10 @@ internal static class MachineBuilder
             var port1 = spec.DevicesOf<SerialDevice>().Single();
             var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
-            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
+            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
+            {
+                TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
+            }, life, units);
             life.Own(hardware);
             // Goes first at the end: sockets do, too.
             var sockets = units.AddAside("socket files", new SocketWatch(hooks.Time));

@@ -15,6 +15,7 @@ using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Engines;
+using Lamina.Host.Time;
 using Lamina.Life;
 using Lamina.Parts;
 using Lamina.Saving;
@@ -32,7 +33,11 @@ namespace Lamina.Boards;
 /// <param name="Serial">The channel of its first serial port.</param>
 /// <param name="Parts">Its devices, open.</param>
 /// <param name="Saved">Where it goes on; null for a machine that starts.</param>
-internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved);
+internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved)
+{
+    /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
+    internal TscRateMemory? TscRate { get; init; }
+}
 
 /// <summary>The hardware of one machine.</summary>
 internal sealed class BoardMachine : IHardware
@@ -56,7 +61,8 @@ internal sealed class BoardMachine : IHardware
         (_options, _units) = (options, units);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
-        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
+        if (options.Saved is null) units.AddAside("memory/boot pages", new BootPages(options.Boot, _memory));
+        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate));
         _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
         if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));

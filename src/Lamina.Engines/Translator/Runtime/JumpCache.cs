@@ -48,6 +48,7 @@ internal sealed unsafe class JumpCache : IDisposable
         _view = HostReservation.Reserve(Slot.JumpBytes);
         _view.MapShared(0, Slot.JumpBytes, Memory, 0, MappingAccess.ReadWrite);
         _entries = (ulong*)_view.Address;
+        _view.Populate(0, Slot.JumpCacheEntries * sizeof(ulong), write: true);
         new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(miss);
         _second = (Second*)(_entries + Slot.JumpCacheEntries);
         _linears = (ulong*)(_second + Slot.SecondEntries);
