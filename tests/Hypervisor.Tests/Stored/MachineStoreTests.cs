@@ -191,6 +191,8 @@ public sealed class MachineStoreTests : IDisposable
             made.Keep((made.Definition with { Cpus = 3 }).With(new DiskDevice { Path = Path.GetRelativePath(Environment.CurrentDirectory, work) }, new ShareDevice { Path = "/srv", Tag = "srv" }));
         }
 
+        // The guest writes the header of another kind.
+        File.WriteAllBytes(work, [.. "QFI"u8, 0xfb, 0, 0, 0, 3, .. new byte[504]]);
         using var again = Open("web");
 
         Assert.Equal(("web", 3, "some"), (again.Definition.Name, again.Definition.Cpus, again.Definition.Image));
