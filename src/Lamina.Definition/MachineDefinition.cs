@@ -39,6 +39,19 @@ public enum IrqchipChoice
     User,
 }
 
+/// <summary>Whether a machine's process is locked: kept from all that its machine does not need.</summary>
+public enum LockMode
+{
+    /// <summary>By all that the host offers; what it does not is told.</summary>
+    On,
+
+    /// <summary>By all of it, or the machine does not start.</summary>
+    Strict,
+
+    /// <summary>Not at all.</summary>
+    Off,
+}
+
 /// <summary>A file that is handed to a Multiboot kernel beside the kernel.</summary>
 /// <param name="Path">The file.</param>
 /// <param name="CommandLine">Arguments. The module's string is the path, a space and these, as GRUB legacy and QEMU write it.</param>
@@ -122,6 +135,9 @@ public sealed record MachineDefinition
 
     /// <summary>The folder in which the translator keeps code from one run to the next, or "off"; null where it is not said, and nothing is kept.</summary>
     public string? CodeArchive { get; init; }
+
+    /// <summary>Whether its process is locked, where it has one of its own.</summary>
+    public LockMode Lock { get; init; }
 
     /// <summary>Ends the machine where it would otherwise start again: on a guest's reset and on a triple fault.</summary>
     public bool NoReboot { get; init; }

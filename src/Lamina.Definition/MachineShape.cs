@@ -13,6 +13,9 @@ public static class MachineShape
     /// <summary>The words of <see cref="EngineChoice"/>.</summary>
     public static IReadOnlyList<(string Word, EngineChoice Value)> Engines { get; } = [("auto", EngineChoice.Auto), ("kvm", EngineChoice.Kvm), ("translator", EngineChoice.Translator)];
 
+    /// <summary>The words of <see cref="LockMode"/>.</summary>
+    public static IReadOnlyList<(string Word, LockMode Value)> Locks { get; } = [("on", LockMode.On), ("strict", LockMode.Strict), ("off", LockMode.Off)];
+
     /// <summary>The words of <see cref="IrqchipChoice"/>.</summary>
     public static IReadOnlyList<(string Word, IrqchipChoice Value)> Irqchips { get; } =
         [("auto", IrqchipChoice.Auto), ("kernel", IrqchipChoice.Kernel), ("split", IrqchipChoice.Split), ("user", IrqchipChoice.User)];
@@ -70,6 +73,8 @@ public static class MachineShape
             machine => machine.Irqchip == default ? null : machine.Irqchip, (machine, irqchip) => machine with { Irqchip = irqchip }),
         Property.Size<MachineDefinition>("code-cache", "the most memory for the translator's code, 16M to 1G; 256M by default", "64M", machine => machine.CodeCacheBytes, (machine, bytes) => machine with { CodeCacheBytes = bytes }),
         Property.Text<MachineDefinition>("code-archive", "FOLDER|off", "where the translator keeps its code for the next run", machine => machine.CodeArchive, (machine, folder) => machine with { CodeArchive = folder }),
+        Property.Choice<MachineDefinition, LockMode>("lock", "keeps the machine's process from all that the machine does not need: on (as far as the host can, the default), strict (wholly, or it does not start), off", Locks,
+            machine => machine.Lock == default ? null : machine.Lock, (machine, mode) => machine with { Lock = mode }),
         Property.Flag<MachineDefinition>("no-reboot", "end where the guest resets or its CPU triple-faults, instead of starting it again", machine => machine.NoReboot, (machine, on) => machine with { NoReboot = on }),
         Property.Time<MachineDefinition>("timeout", "end after this time: 500ms, 90s, 5m, 2h", "500ms, 90s or 5m", machine => machine.Timeout, (machine, time) => machine with { Timeout = time }),
         new Property<MachineDefinition>("stop-timeout", ValueKind.Text, "TIME", "how long a guest that is asked to power off (Ctrl-C, SIGTERM, a closed terminal) may take before the plug is pulled; 30s by default, 0: it is not asked")

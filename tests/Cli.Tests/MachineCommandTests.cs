@@ -95,12 +95,13 @@ public sealed class MachineCommandTests : IAsyncLifetime
         using (var status = JsonDocument.Parse((await RunAsync("inspect", "web")).Output))
         using (var kill = System.Diagnostics.Process.GetProcessById(status.RootElement.GetProperty("status").GetProperty("pid").GetInt32()))
         {
+            Assert.Contains("calls", status.RootElement.GetProperty("status").GetProperty("locked-by").EnumerateArray().Select(word => word.GetString()));
             kill.Kill();
             await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
 
         Assert.Equal("killed", await StateAsync("web"));
-        Expect(1, await RunAsync("wait", "web"), "lamina: the process of the machine web was killed");
+        Expect(1, await RunAsync("wait", "web"), "lamina: the machine web has no end of its own: its process (*) was killed");
         Expect(2, await RunAsync("pause", "web"), "lamina: the machine web is not running; start it with 'lamina start web'");
         Expect(0, await RunAsync("start", "web"));
         Assert.Equal("running", await StateAsync("web"));
@@ -134,7 +135,7 @@ public sealed class MachineCommandTests : IAsyncLifetime
         await CreateAsync("web", Guest.Halts);
         Expect(0, await RunAsync("start", "web"));
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "control.sock")), TestContext.Current.CancellationToken);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "run", "control.sock")), TestContext.Current.CancellationToken);
         await using var stream = new NetworkStream(socket);
         using var lines = new StreamReader(stream);
 
@@ -164,7 +165,7 @@ public sealed class MachineCommandTests : IAsyncLifetime
         await CreateAsync("web", Guest.Halts);
         Expect(0, await RunAsync("start", "web"));
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "control.sock")), TestContext.Current.CancellationToken);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "run", "control.sock")), TestContext.Current.CancellationToken);
         await using var stream = new NetworkStream(socket);
         using var lines = new StreamReader(stream);
         await lines.ReadLineAsync(TestContext.Current.CancellationToken);
@@ -242,7 +243,7 @@ public sealed class MachineCommandTests : IAsyncLifetime
         Assert.Equal("new", await StateAsync("web"));
     }
 
-    private string Home(string name, string file) => Path.Combine(_folder.Path, "home", "machines", name, file);
+    private string Home(string name, params string[] file) => Path.Combine([_folder.Path, "home", "machines", name, .. file]);
 
     private Dictionary<string, string?> Environment => new() { ["LAMINA_HOME"] = _folder.File("home") };
 

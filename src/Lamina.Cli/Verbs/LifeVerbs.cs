@@ -97,7 +97,7 @@ internal static class LifeVerbs
             var homes = parsed.GetRequiredValue(names).Select(store.Find).ToList();
             var ends = await Task.WhenAll(homes.Select(home => MachineControl.WaitAsync(home, cancellation))).ConfigureAwait(false);
             var first = ends[0];
-            if (first.WasKilled) throw new MachineException(MachineError.Host, $"the process of the machine {first.Name} was killed");
+            if (first.WasKilled) throw new MachineException(MachineError.Host, $"the machine {first.Name} has no end of its own: {MachineControl.Describe(first)}");
             return first.LastEnd is { } last ? RunVerb.Conclude(last.Result, null) : ExitCode.Success;
         }));
         return verb;
@@ -105,14 +105,14 @@ internal static class LifeVerbs
 
     private static Command Process()
     {
-        var words = new Argument<string[]>("words") { Arity = new ArgumentArity(2, 2) };
+        var words = new Argument<string[]>("words") { Arity = new ArgumentArity(3, 3) };
         var verb = new Command(ProcessVerb, "Is a machine's process.") { words };
         verb.Hidden = true;
         verb.SetAction(parsed =>
         {
             var given = parsed.GetRequiredValue(words);
             using var ready = Console.OpenStandardOutput();
-            var result = MachineProcess.RunAsync(new MachineStore(given[0]), given[1], ready).GetAwaiter().GetResult();
+            var result = MachineProcess.RunAsync(new MachineStore(given[0]), given[1], given[2], ready).GetAwaiter().GetResult();
             return result is null ? ExitCode.Host : result.End == MachineEnd.Failed ? ExitCode.Internal : ExitCode.Success;
         });
         return verb;

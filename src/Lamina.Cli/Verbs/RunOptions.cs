@@ -24,6 +24,7 @@ internal sealed class RunOptions
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
         MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
+        Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
         MachineOptions.First(option => option.Name == "--cpu").CompletionSources.Add([.. Machine.CpuModelNames]);
@@ -107,6 +108,9 @@ internal sealed class RunOptions
 
     private Option[] MachineOptions { get; }
 
+    // For machines with a process of their own.
+    private Option<string?> Lock { get; }
+
     private Option[] Ends { get; }
 
     /// <summary>Adds all of them to a verb.</summary>
@@ -126,7 +130,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Boot);
-        verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);
+        verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial, Lock]);
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);

@@ -2,6 +2,7 @@
 // itself whether the machine runs, and says so in a sentence where that is in the way.
 using System.Diagnostics;
 using System.Globalization;
+using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Stored;
 
@@ -117,7 +118,11 @@ public static class MachineControl
     public static string Describe(MachineListing machine)
     {
         ArgumentNullException.ThrowIfNull(machine);
-        if (machine.WasKilled) return $"its process ({machine.Run!.ProcessId.ToString(CultureInfo.InvariantCulture)}) was killed";
+        if (machine.WasKilled)
+        {
+            var process = $"its process ({machine.Run!.ProcessId.ToString(CultureInfo.InvariantCulture)})";
+            return CallFilter.ReadReport(machine.Home.Blocked) is { } call ? $"{process} was ended by its lock: it made the system call {call}" : $"{process} was killed";
+        }
         if (machine.LastEnd is not { } last) return "it has not run yet";
         return last.Result.Message ?? last.Result.End switch
         {

@@ -40,6 +40,9 @@ public sealed record MachineStatus
     /// <summary>The TCP port where a debugger is waited for; or null.</summary>
     public int? GdbPort { get; init; }
 
+    /// <summary>What its process is kept from: <c>files</c> that are not the machine's, TCP <c>ports</c> where it uses none, system <c>calls</c> that it does not need.</summary>
+    public IReadOnlyList<string> LockedBy { get; init; } = [];
+
     /// <summary>Writes it as one value.</summary>
     public void Write(Utf8JsonWriter line)
     {
@@ -55,6 +58,7 @@ public sealed record MachineStatus
         line.WriteNumber("memory", MemoryBytes);
         WriteList(line, "published", Published);
         WriteList(line, "consoles", Consoles);
+        WriteList(line, "locked-by", LockedBy);
         if (GdbPort is { } port) line.WriteNumber("gdb", port);
         line.WriteEndObject();
     }
@@ -76,6 +80,7 @@ public sealed record MachineStatus
             MemoryBytes = (ulong)Number(value, "memory"),
             Published = [.. Items(value, "published")],
             Consoles = [.. Items(value, "consoles")],
+            LockedBy = [.. Items(value, "locked-by")],
             GdbPort = value.TryGetProperty("gdb", out _) ? (int)Number(value, "gdb") : null,
         };
     }

@@ -1,13 +1,15 @@
-// Starts a machine's process and waits until the machine runs, or until it is said why it cannot.
+// Starts a machine's process, locked, and waits until the machine runs, or until it is said why it cannot.
 using System.Diagnostics;
 using System.Text.Json;
+using Lamina.Host.Locks;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Locking;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Running;
 
 /// <summary>Starts machines, each in a process of its own.</summary>
-/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder and the machine's name.</param>
+/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name and a word on the lock that it is in.</param>
 /// <param name="words">The words before these.</param>
 public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
 {
@@ -19,9 +21,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     public async Task StartAsync(MachineStore store, string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
-        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
-        foreach (var word in (IEnumerable<string>)[.. words, store.Folder, name]) start.ArgumentList.Add(word);
-        using var process = Process.Start(start) ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
+        using var process = Start(store.Find(name), store.Folder);
         process.StandardInput.Close();
         var said = await process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);
         if (said is null)
@@ -36,6 +36,19 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var root = answer.RootElement;
         if (root.TryGetProperty(ControlSpec.Ok, out _)) return;
         throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var code) ? code.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
+    }
+
+    private Process Start(MachineHome home, string folder)
+    {
+        var definition = MachineStore.Look(home).Definition;
+        var mode = definition?.Lock ?? LockMode.On;
+        var held = LockReport.OfLandlock(mode == LockMode.Off ? 0 : PathLock.Version);
+        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString()]) start.ArgumentList.Add(word);
+        // Where it writes what is of no name: it reaches no other place.
+        start.Environment["TMPDIR"] = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
+        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program)], MachineLock.UsesTcp(definition));
+        return process ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
     }
 
     private static JsonDocument? Parse(string said)

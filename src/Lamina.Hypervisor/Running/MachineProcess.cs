@@ -1,12 +1,13 @@
-// What the process of a machine does: takes the machine's folder, builds the machine, says to whoever started it that it runs or why it
-// cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
+// What the process of a machine does: takes the machine's folder, builds the machine, gives up the system calls that it does not need,
+// says to whoever started it that it runs or why it cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
 // other process; SIGTERM asks the guest to power off, as a host does that shuts down.
 using System.Runtime.InteropServices;
-using Lamina.Choice;
 using Lamina.Control;
+using Lamina.Host;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Locking;
 using Lamina.Hypervisor.Serving;
 using Lamina.Hypervisor.Stored;
 
@@ -18,18 +19,20 @@ public static class MachineProcess
     /// <summary>Runs a machine of a store in this process, detached from whoever started it.</summary>
     /// <param name="store">The store.</param>
     /// <param name="name">The machine.</param>
+    /// <param name="lockedBy">What <see cref="MachineLauncher"/> locked this process by, in its word.</param>
     /// <param name="ready">Where it is said, in one line (<see cref="MachineLauncher"/> reads it), that the machine runs, or why it cannot; closed then.</param>
     /// <param name="cancellationToken">Pulls the plug.</param>
     /// <returns>The machine's end; null where it could not be started, and that was said.</returns>
-    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, Stream ready, CancellationToken cancellationToken = default)
+    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, string lockedBy, Stream ready, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(lockedBy);
         ArgumentNullException.ThrowIfNull(ready);
         HostProcess.Detach();
         try
         {
             using var stored = store.OpenToRun(name);
-            return await RunAsync(stored, name, ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(stored, LockReport.Parse(lockedBy), ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -42,7 +45,7 @@ public static class MachineProcess
         }
     }
 
-    private static async Task<MachineResult?> RunAsync(StoredMachine stored, string name, Stream ready, CancellationToken cancellationToken)
+    private static async Task<MachineResult?> RunAsync(StoredMachine stored, LockReport locked, Stream ready, CancellationToken cancellationToken)
     {
         var started = DateTimeOffset.UtcNow;
         var home = stored.Home;
@@ -50,15 +53,16 @@ public static class MachineProcess
         File.Delete(home.Run);
         using var log = new MachineLogFile(home.Log);
         var definition = stored.ToRun();
-        definition = definition with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+        definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
         var consoles = OpenConsoles(ref definition, home, log);
         var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub) };
         await using var machine = Machine.Create(definition, hooks);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
-        var served = new ServedMachine(name, machine, consoles, definition, started);
+        var served = new ServedMachine(home.Name, machine, consoles, definition, started) { Locked = locked };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
+            served.Locked = Lock(definition, locked, home, log);
             using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
             {
                 signal.Cancel = true;
@@ -78,6 +82,24 @@ public static class MachineProcess
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
         }
         return result;
+    }
+
+    // All is open that the machine needs; what it does from here on is by these calls.
+    private static LockReport Lock(MachineDefinition definition, LockReport locked, MachineHome home, MachineLogFile log)
+    {
+        if (definition.Lock == LockMode.Off) return locked;
+        try
+        {
+            locked = locked.WithCalls(MachineLock.Calls(definition), home.Blocked);
+        }
+        catch (HostException refused)
+        {
+            log.Write($"not all of the lock is in force: {refused.Message}");
+        }
+        if (locked.Missing is not { } missing) return locked;
+        if (definition.Lock == LockMode.Strict) throw new MachineException(MachineError.Host, $"this host cannot lock the machine's process wholly (it cannot for: {missing}); let it run with less by \"lock\": \"on\" in {home.Definition}");
+        log.Write($"not all of the lock is in force; without it: {missing}");
+        return locked;
     }
 
     // Whoever started it may be gone, which is no matter of the machine's.

@@ -1,6 +1,7 @@
 // A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -12,6 +13,9 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="Started">When its process began.</param>
 internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Definition, DateTimeOffset Started)
 {
+    /// <summary>What its process is locked by.</summary>
+    internal required LockReport Locked { get; set; }
+
     /// <summary>The machine in a few words.</summary>
     internal MachineStatus Status => new()
     {
@@ -26,5 +30,6 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Published = [.. Machine.Published.Select(port => port.ToString())],
         Consoles = [.. Consoles.Select(console => console.Device)],
         GdbPort = Machine.GdbPort,
+        LockedBy = Locked.InForce,
     };
 }

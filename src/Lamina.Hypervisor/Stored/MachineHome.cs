@@ -1,4 +1,5 @@
-// The folder of a machine: what lies in it, by name, for whoever runs the machine and whoever asks.
+// The folder of a machine: what lies in it, by name, for whoever runs the machine and whoever asks. What the machine's process writes
+// beside its disk lies in a folder below: it reaches nothing else, least of all its own definition.
 namespace Lamina.Hypervisor.Stored;
 
 /// <summary>A machine's folder.</summary>
@@ -17,17 +18,26 @@ public sealed record MachineHome(string Folder)
     /// <summary>What a process holds that runs the machine, or changes it.</summary>
     public string Lock => In("lock");
 
+    /// <summary>What its process writes.</summary>
+    public string Work => In("run");
+
     /// <summary>The socket at which its process is asked for things.</summary>
-    public string Socket => In("control.sock");
+    public string Socket => InWork("control.sock");
 
     /// <summary>What is said of the process while it runs.</summary>
-    public string Run => In("run.json");
+    public string Run => InWork("run.json");
 
     /// <summary>How its last run ended.</summary>
-    public string End => In("end.json");
+    public string End => InWork("end.json");
+
+    /// <summary>Which system call ended its process, where its lock did.</summary>
+    public string Blocked => InWork("blocked");
+
+    /// <summary>The translator's code of earlier runs: its own, since who writes it has other machines run it.</summary>
+    public string Code => InWork("code");
 
     /// <summary>What its process had to say.</summary>
-    public string Log => In("log");
+    public string Log => InWork("log");
 
     /// <summary>What its guest printed at its first console.</summary>
     public string ConsoleOutput => ConsoleOutputOf(null);
@@ -49,7 +59,9 @@ public sealed record MachineHome(string Folder)
 
     /// <summary>What its guest printed at a console.</summary>
     /// <param name="device">The console's device; null for the first.</param>
-    public string ConsoleOutputOf(string? device) => In(device is null ? "console.log" : $"console-{device}.log");
+    public string ConsoleOutputOf(string? device) => InWork(device is null ? "console.log" : $"console-{device}.log");
 
     private string In(string name) => Path.Combine(Folder, name);
+
+    private string InWork(string name) => Path.Combine(Work, name);
 }

@@ -18,7 +18,7 @@ public sealed class MachineStore(string folder)
 {
     internal const string RootName = "root", SeedName = "seed";
     private const string StoreLock = ".lock";
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    internal const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5), Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>The folder of the store.</summary>

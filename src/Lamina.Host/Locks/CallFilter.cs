@@ -1,0 +1,105 @@
+// seccomp: which system calls a process may make. Whoever makes another has found a way to run code of its own: its process ends, and which
+// call it was stands in a file. The filter is a program of the kernel's packet filter; it holds for every thread that there is and will be,
+// and cannot be taken off. Sources: seccomp(2), include/uapi/linux/{seccomp,filter,audit}.h.
+using Lamina.Host.Interop;
+
+namespace Lamina.Host.Locks;
+
+/// <summary>The filter of a process.</summary>
+public static unsafe class CallFilter
+{
+    private const ushort Load = 0x20, JumpEqual = 0x15, JumpNotBelow = 0x35, JumpAnySet = 0x45, Return = 0x06;
+    private const uint KillProcess = 0x8000_0000, Trap = 0x0003_0000, Error = 0x0005_0000, Allow = 0x7fff_0000;
+    private const uint NumberAt = 0, ArchitectureAt = 4, FirstArgumentAt = 16;
+    private const uint X8664 = 0xc000_003e, FirstOfX32 = 0x4000_0000;
+    private const uint CloneThread = 0x1_0000;
+    private const uint NoSuchCall = 38, NotPermitted = 1;
+
+    // What the handler writes of a siginfo_t; its si_syscall is at 24.
+    private const int ReportLength = 32, ReportedCallAt = 24;
+
+    private static readonly uint[] Families = [1 /* AF_UNIX */, 2 /* AF_INET */, 10 /* AF_INET6 */];
+
+    /// <summary>The exit code of a process that made a call which its filter forbids: what a shell says of SIGSYS.</summary>
+    public const int ExitCode = 128 + Libc.SIGSYS;
+
+    /// <summary>Filters the calls of this process from now on.</summary>
+    /// <param name="groups">What it needs calls for.</param>
+    /// <param name="report">A file to append to when it ends for a call; <see cref="ReadReport"/> reads it.</param>
+    /// <exception cref="HostException">The kernel refuses.</exception>
+    public static void Enter(CallGroup groups, string report)
+    {
+        PathLock.NoNewPrivileges();
+        Handle(report);
+        var instructions = Build(groups);
+        fixed (Libc.FilterInstruction* first = instructions)
+        {
+            var program = new Libc.FilterProgram { Length = (ushort)instructions.Length, Instructions = first };
+            var result = Libc.syscall(Libc.SYS_seccomp, Libc.SECCOMP_SET_MODE_FILTER, Libc.SECCOMP_FILTER_FLAG_TSYNC, (nint)(&program), 0);
+            if (result != 0) throw result < 0 ? HostException.FromErrno("cannot filter system calls") : new HostException("cannot filter the system calls of every thread");
+        }
+    }
+
+    /// <summary>The name of the call that ended a process; null where none did.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static string? ReadReport(string report)
+    {
+        if (!File.Exists(report) || File.ReadAllBytes(report) is not { Length: >= ReportLength } bytes) return null;
+        var number = BitConverter.ToInt32(bytes, ReportedCallAt);
+        return Enum.IsDefined((SystemCall)number) ? ((SystemCall)number).ToString() : $"number {number}";
+    }
+
+    internal static Libc.FilterInstruction[] Build(CallGroup groups)
+    {
+        var program = new List<Libc.FilterInstruction>
+        {
+            new(Load, 0, 0, ArchitectureAt),
+            new(JumpEqual, 1, 0, X8664),
+            new(Return, 0, 0, KillProcess),
+            new(Load, 0, 0, NumberAt),
+            new(JumpNotBelow, 0, 1, FirstOfX32),
+            new(Return, 0, 0, KillProcess),
+        };
+        foreach (var call in CallGroups.Unknown) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Error | NoSuchCall));
+        foreach (var call in CallGroups.Of(groups)) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Allow));
+        // A thread may be made, a process not.
+        OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
+        OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));
+        OnCall(SystemCall.socket, groups.HasFlag(CallGroup.Sockets)
+            ? [new(Load, 0, 0, FirstArgumentAt), .. Families.SelectMany(family => (Libc.FilterInstruction[])[new(JumpEqual, 0, 1, family), new(Return, 0, 0, Allow)]), new(Return, 0, 0, Error | NotPermitted)]
+            : [new(Return, 0, 0, Error | NotPermitted)]);
+        program.Add(new Libc.FilterInstruction(Return, 0, 0, Trap));
+        return [.. program];
+
+        void OnCall(SystemCall call, params ReadOnlySpan<Libc.FilterInstruction> then)
+        {
+            program.Add(new Libc.FilterInstruction(JumpEqual, 0, (byte)then.Length, (uint)call));
+            program.AddRange(then);
+        }
+    }
+
+    // The handler is machine code that the process keeps to its end: no code of the runtime's may run in whatever state the thread is.
+    private static void Handle(string report)
+    {
+        var descriptor = Libc.open(report, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND | Libc.O_CLOEXEC, Convert.ToInt32("600", 8));
+        if (descriptor < 0) throw HostException.FromErrno($"cannot write {report}");
+        byte[] code =
+        [
+            0xbf, .. BitConverter.GetBytes(descriptor),                      // mov edi, descriptor; rsi is the siginfo_t
+            0xba, .. BitConverter.GetBytes(ReportLength),                    // mov edx, ReportLength
+            0xb8, .. BitConverter.GetBytes((int)SystemCall.write), 0x0f, 5,  // mov eax, write; syscall
+            0xbf, .. BitConverter.GetBytes(ExitCode),                        // mov edi, ExitCode
+            0xb8, .. BitConverter.GetBytes((int)SystemCall.exit_group), 0x0f, 5,
+        ];
+        var page = HostReservation.Reserve(HostReservation.PageSize);
+        using var memory = SharedMemory.Create("lamina-sigsys", HostReservation.PageSize);
+        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
+        code.CopyTo(page.Slice(0, code.Length));
+        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
+        Libc.SigAction action;
+        if (Libc.sigaction(Libc.SIGSYS, null, &action) != 0) throw HostException.FromErrno("cannot read a signal handler");
+        action.Handler = page.Address;
+        action.Flags |= Libc.SA_SIGINFO;
+        if (Libc.sigaction(Libc.SIGSYS, &action, null) != 0) throw HostException.FromErrno("cannot set a signal handler");
+    }
+}

@@ -1,0 +1,76 @@
+// What a machine's process would do that somebody has broken into: one attempt, from one kind of thread, in a process that is locked as a
+// machine's is. Prints what became of it.
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Lamina.Host.Locks;
+
+namespace Lamina.Tests.Hypervisor.Locking;
+
+internal static class LockProbe
+{
+    internal const string Word = "lock-probe";
+
+    internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
+
+    internal static int Run(string report, string groups, string attempt, string thread, string argument)
+    {
+        using var locked = new ManualResetEventSlim();
+        // A thread that was there before the lock, as the runtime's are.
+        var older = Task.Factory.StartNew(() =>
+        {
+            locked.Wait();
+            if (thread == Older) Try(attempt, argument);
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report);
+        locked.Set();
+        switch (thread)
+        {
+            case Main: Try(attempt, argument); break;
+            case Pool: Task.Run(() => Try(attempt, argument)).Wait(); break;
+            case Own:
+                var own = new Thread(() => Try(attempt, argument));
+                own.Start();
+                own.Join();
+                break;
+        }
+        older.Wait();
+        return 0;
+    }
+
+    private static void Try(string attempt, string argument)
+    {
+        try
+        {
+            Console.WriteLine(attempt switch
+            {
+                "nothing" => "done",
+                "read" => File.ReadAllText(argument),
+                "write" => Do(() => File.WriteAllText(argument, "x")),
+                "remove" => Do(() => File.Delete(argument)),
+                "connect" => Do(() => new TcpClient().Connect("127.0.0.1", int.Parse(argument))),
+                // socket(AF_PACKET, SOCK_RAW)
+                "raw" => Call(41, 17, 3),
+                _ => Call(int.Parse(attempt), 0, 0),
+            });
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or SocketException)
+        {
+            Console.WriteLine($"refused: {refused.Message}");
+        }
+    }
+
+    private static string Do(Action action)
+    {
+        action();
+        return "done";
+    }
+
+    private static string Call(int number, nint first, nint second)
+    {
+        var result = syscall(number, first, second, 0, 0);
+        return result < 0 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : $"{result}";
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern long syscall(long number, nint a, nint b, nint c, nint d);
+}
