@@ -37,17 +37,33 @@ internal static class Commands
     /// <summary>See <see cref="Invocation"/>.</summary>
     public static ParserConfiguration Parsing { get; } = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
-    /// <summary>Builds the tree, or the part of it that the words can need: a run does not pay for the other verbs.</summary>
+    // Verbs that are made together, by their names.
+    private static readonly (string[] Names, Func<IEnumerable<Command>> Make)[] Rooms =
+    [
+        (["run"], () => [RunVerb.Create()]),
+        (["create", "rename", "rm", "prune"], KeepVerbs.CreateAll),
+        (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], LifeVerbs.Create),
+        (["ps"], () => [PsVerb.Create()]),
+        (["inspect", "logs", "events", "stats"], LookVerbs.Create),
+        (["console"], () => [ConsoleVerb.Create()]),
+        (["disk"], () => [DiskVerb.Create()]),
+        (["image"], () => [ImageVerb.Create()]),
+        (["doctor"], () => [DoctorVerb.Create()]),
+        (["completion"], () => [CompletionVerb.Create()]),
+    ];
+
+    private static readonly string[] NeedNone = ["--version", "-V"];
+
+    /// <summary>Builds the tree, or the part of it that the words can need: a verb does not pay for the others.</summary>
     public static RootCommand Create(string[] words)
     {
-        var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.") { RunVerb.Create() };
-        if (words is not ["run", ..])
+        var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.");
+        var first = words is [var word, ..] ? word : "";
+        var rooms = Rooms.Where(room => room.Names.Contains(first)).ToArray();
+        if (rooms.Length == 0 && !NeedNone.Contains(first)) rooms = Rooms;
+        foreach (var verb in rooms.SelectMany(room => room.Make())) root.Add(verb);
+        if (rooms == Rooms)
         {
-            root.Add(DiskVerb.Create());
-            root.Add(ImageVerb.Create());
-            root.Add(MachineVerb.Create());
-            root.Add(DoctorVerb.Create());
-            root.Add(CompletionVerb.Create());
             root.Add(CreateHelp(root));
             root.Add(CreateVersion());
         }

@@ -1,6 +1,7 @@
 // SIGUSR1 as a look inside the machine, for as long as an instance lives: "lamina run --inspect". A file is there whole or as it was
 // before; what cannot be written is said and ends nothing.
 using System.Runtime.InteropServices;
+using System.Text;
 using Lamina.Cli.Output;
 using Lamina.Host;
 
@@ -21,6 +22,7 @@ internal sealed class InspectSignal : IDisposable
     public InspectSignal(string? path)
     {
         _path = path;
+        if (Directory.Exists(path)) throw new UsageException($"--inspect: {path} is a folder; name a file in it");
         if (path is not null && Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder)) throw new UsageException($"--inspect: there is no folder {folder}; name another file");
         _registration = PosixSignalRegistration.Create((PosixSignal)UserSignal, context =>
         {
@@ -41,7 +43,7 @@ internal sealed class InspectSignal : IDisposable
         {
             var seen = await machine.InspectAsync().ConfigureAwait(false);
             if (_path is null) Stderr.Line(seen.ToString());
-            else Write(_path, _path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? seen.ToJson() + "\n" : seen.ToString());
+            else HostFiles.Replace(_path, Encoding.UTF8.GetBytes(_path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? seen.ToJson() + "\n" : seen.ToString()));
         }
         catch (Exception failure) when (failure is MachineException or ObjectDisposedException)
         {
@@ -51,12 +53,5 @@ internal sealed class InspectSignal : IDisposable
         {
             Stderr.Say($"--inspect: {_path} cannot be written ({HostFiles.Reason(failure, _path!)})");
         }
-    }
-
-    private static void Write(string path, string text)
-    {
-        var under = path + ".new";
-        using (var file = new StreamWriter(HostFiles.CreatePrivate(under, FileMode.Create))) file.Write(text);
-        File.Move(under, path, overwrite: true);
     }
 }

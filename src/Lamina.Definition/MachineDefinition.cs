@@ -138,6 +138,9 @@ public sealed record MachineDefinition
     /// <summary>A TCP port on 127.0.0.1 where a debugger is waited for before the guest's first instruction; 0 picks one; null for none.</summary>
     public int? GdbPort { get; init; }
 
+    /// <summary>The registers that the debugger is told of.</summary>
+    public GdbArchitecture GdbArchitecture { get; init; }
+
     /// <summary>Its devices; those of one kind in the order in which the guest finds them. What every machine has need not be in it (<see cref="Complete"/>).</summary>
     public IReadOnlyList<DeviceDefinition> Devices { get; init; } = [];
 

@@ -17,6 +17,22 @@ public static class MachineShape
     public static IReadOnlyList<(string Word, IrqchipChoice Value)> Irqchips { get; } =
         [("auto", IrqchipChoice.Auto), ("kernel", IrqchipChoice.Kernel), ("split", IrqchipChoice.Split), ("user", IrqchipChoice.User)];
 
+    /// <summary>The words of <see cref="GdbArchitecture"/>.</summary>
+    public static IReadOnlyList<(string Word, GdbArchitecture Value)> GdbArchitectures { get; } =
+        [("x86-64", GdbArchitecture.X64), ("i386", GdbArchitecture.I386), ("i8086", GdbArchitecture.I8086), ("auto", GdbArchitecture.Auto)];
+
+    /// <summary>What is said behind "gdb".</summary>
+    public static Shape<MachineDefinition> Gdb { get; } = new("gdb",
+        new Property<MachineDefinition>("port", ValueKind.Number, "PORT", "the port")
+        {
+            Read = (machine, text) => Address.TryReadPort(text ?? "", out var port) ? machine with { GdbPort = port } : throw Property.Refuse("gdb", text, "a TCP port", "1234"),
+            Write = machine => machine.GdbPort is { } port ? [port.ToString(CultureInfo.InvariantCulture)] : [],
+        },
+        // A refusal begins with the machine's property.
+        Property.Choice<MachineDefinition, GdbArchitecture>("gdb: arch", "the registers", GdbArchitectures,
+            machine => machine.GdbArchitecture == default ? null : machine.GdbArchitecture, (machine, architecture) => machine with { GdbArchitecture = architecture }) with
+        { Name = "arch" });
+
     /// <summary>The table.</summary>
     public static Shape<MachineDefinition> Shape { get; } = new("a machine",
         Name("name", "the machine's name", machine => machine.Name, (machine, name) => machine with { Name = name }),
@@ -67,10 +83,10 @@ public static class MachineShape
             Read = (machine, text) => machine with { DebugExitPort = ReadPort(text) },
             Write = machine => machine.DebugExitPort is { } port ? [$"0x{port:x}"] : [],
         },
-        new Property<MachineDefinition>("gdb", ValueKind.Number, "PORT", "a TCP port on 127.0.0.1 where gdb is waited for before the first instruction; 0 picks a free one")
+        new Property<MachineDefinition>("gdb", ValueKind.Text, "PORT[,arch=ARCH]", "a TCP port on 127.0.0.1 where gdb is waited for before the first instruction, 0 picks a free one; and the registers that it sees: x86-64 (the default), i386, i8086, or auto (those of the first CPU's mode when gdb attaches)")
         {
-            Read = (machine, text) => Address.TryReadPort(text ?? "", out var port) ? machine with { GdbPort = port } : throw Property.Refuse("gdb", text, "a TCP port", "1234"),
-            Write = machine => machine.GdbPort is { } port ? [port.ToString(CultureInfo.InvariantCulture)] : [],
+            Read = (machine, text) => Words.Read(Gdb, "port", machine with { GdbPort = null, GdbArchitecture = default }, text ?? ""),
+            Write = machine => machine.GdbPort is null ? [] : [Words.Write(Gdb, "port", machine)],
         });
 
     private static Property<MachineDefinition> Name(string name, string meaning, Func<MachineDefinition, string?> get, Func<MachineDefinition, string, MachineDefinition> set) => new(name, ValueKind.Text, "NAME", meaning)

@@ -42,6 +42,32 @@ public static class HostFiles
         UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
     });
 
+    /// <summary>Writes a file that is there whole or as it was before. Only its owner may read it. Where it cannot be written nothing is left beside it.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="content">What it is to hold.</param>
+    /// <param name="durable">Whether it is on the disk when this returns.</param>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    public static void Replace(string path, ReadOnlySpan<byte> content, bool durable = false)
+    {
+        var under = path + ".new";
+        try
+        {
+            using (var file = CreatePrivate(under, FileMode.Create))
+            {
+                file.Write(content);
+                file.Flush(flushToDisk: durable);
+            }
+            File.Move(under, path, overwrite: true);
+            if (durable) SyncDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            if (File.Exists(under)) File.Delete(under);
+            throw;
+        }
+    }
+
     /// <summary>Why a file could not be opened, as the end of a sentence.</summary>
     public static string Reason(Exception failure, string path)
     {

@@ -176,15 +176,17 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>Asks the guest to power off by the power button, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
     /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
+    /// <param name="timeout">How long the guest may take; null for <see cref="MachineDefinition.StopTimeout"/>, zero: it is not asked.</param>
     /// <param name="cancellationToken">Pulls the plug at once.</param>
-    public async Task ShutDownAsync(Action? asked = null, CancellationToken cancellationToken = default)
+    public async Task ShutDownAsync(Action? asked = null, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
+        var patience = timeout ?? _definition.StopTimeout;
         _life.Hurry();
-        if (_definition.StopTimeout > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
+        if (patience > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
         {
             asked?.Invoke();
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var first = await Task.WhenAny(_life.Result, Task.Delay(_definition.StopTimeout, _time, ended.Token)).ConfigureAwait(false);
+            var first = await Task.WhenAny(_life.Result, Task.Delay(patience, _time, ended.Token)).ConfigureAwait(false);
             await ended.CancelAsync().ConfigureAwait(false);
             if (first == _life.Result) return;
         }

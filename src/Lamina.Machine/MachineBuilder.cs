@@ -6,13 +6,17 @@ using Lamina.Choice;
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
+using Lamina.Doctor;
 using Lamina.Engines;
+using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Host.Time;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -27,8 +31,17 @@ internal sealed record MachineServices
     /// <summary>The engine, or null for what the definition chooses.</summary>
     internal IEngine? Engine { get; init; }
 
+    /// <summary>The board, or null for the one of the definition's kind.</summary>
+    internal IBoard? Board { get; init; }
+
     /// <summary>What the host's hardware virtualization is judged by.</summary>
     internal KvmHost Kvm { get; init; } = new();
+
+    /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
+    internal HostMemo? TscRate { get; init; } = UserFolders.Cache is { } folder ? new HostMemo(Path.Combine(folder, "tsc-rate"), HostMemo.ReadBoot()) : null;
+
+    /// <summary>The text of a file of the host's kernel, or null.</summary>
+    internal Func<string, string?> Read { get; init; } = HostFacts.ReadFile;
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
@@ -55,9 +68,9 @@ internal static class MachineBuilder
     /// <param name="saved">Where it goes on; null for a machine that starts.</param>
     internal static BuiltMachine Build(MachineDefinition definition, MachineHooks hooks, MachineServices services, SavedStart? saved = null)
     {
-        Check(definition);
+        Check(definition, services.Board);
         var spec = NetworkBackends.WithAddresses(definition.Complete());
-        var board = BoardOf(spec);
+        var board = services.Board ?? BoardOf(spec);
         var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         HostLimits.IgnoreFileSizeSignal();
@@ -65,7 +78,8 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
-        var life = new MachineLife(spec.NoReboot, log.Traces, saved, events);
+        if (MachineAppetite.Warning(spec, engine.Engine, services.Read) is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
+        var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
             var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
@@ -75,9 +89,17 @@ internal static class MachineBuilder
             var port1 = spec.DevicesOf<SerialDevice>().Single();
             var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
-            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved), life, units);
+            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
+            {
+                TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
+            }, life, units);
             life.Own(hardware);
-            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life) : null;
+            // Goes first at the end: sockets do, too.
+            var sockets = units.AddAside("socket files", new SocketWatch(hooks.Time));
+            if (serial.Listener is { } socket) sockets.Add(socket, log.Of($"devices/{port1.Name}"));
+            foreach (var part in parts)
+                if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
+            var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {
                 Published = NetworkBackends.Published(parts.OfType<NetworkPart>().Select(part => part.Backend)),
@@ -96,18 +118,28 @@ internal static class MachineBuilder
 
     /// <summary>Refuses what no machine can be on this host, before anything is opened or made.</summary>
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
-    internal static void Check(MachineDefinition definition)
+    internal static void Check(MachineDefinition definition) => Check(definition, null);
+
+    private static void Check(MachineDefinition definition, IBoard? given)
     {
         MachineCheck.Check(definition);
         var spec = definition.Complete();
-        var board = BoardOf(spec);
+        var board = given ?? BoardOf(spec);
         if (spec.Cpus > board.MaximumCpus) throw new MachineException($"a machine of this build has at most {board.MaximumCpus} CPUs, not {spec.Cpus}");
         if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         if (PartCatalog.Of(spec).Count() is var places && places > board.VirtioPlaces)
             throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
         _ = MemoryMap.Create(board.Layout, spec.MemoryBytes);
-        PartCatalog.Check(spec);
+        try
+        {
+            foreach (var port in spec.DevicesOf<SerialDevice>()) ConsoleBackends.Check(port.To);
+            PartCatalog.Check(spec);
+        }
+        catch (IOException refused)
+        {
+            throw new MachineException(ErrorOf(refused), refused.Message, refused);
+        }
         CodeArchiveFolder.Check(spec);
     }
 

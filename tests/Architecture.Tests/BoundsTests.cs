@@ -10,7 +10,7 @@ public sealed partial class BoundsTests
 {
     private const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
 
-    private static readonly string[] Assemblies = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends", "Lamina.Machine"];
+    private static readonly string[] Assemblies = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends", "Lamina.Machine", "Lamina.Hypervisor"];
 
     // What, bound, constants, test.
     private static IReadOnlyList<string[]> Rows { get; } =

@@ -18,19 +18,23 @@ public sealed class ReferenceTests
         ["Lamina.Devices"] = ["Lamina.Core"],
         ["Lamina.Backends"] = ["Lamina.Host", "Lamina.Core"],
         ["Lamina.Machine"] = ["Lamina.Definition", "Lamina.Host", "Lamina.Core", "Lamina.Engines", "Lamina.Devices", "Lamina.Backends"],
-        ["Lamina.Service"] = ["Lamina.Machine"],
-        ["Lamina.Cli"] = ["Lamina.Service", "Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
+        ["Lamina.Logging"] = ["Lamina.Machine", "Lamina.Core"],
+        ["Lamina.Hypervisor"] = ["Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
+        ["Lamina.Cli"] = ["Lamina.Hypervisor", "Lamina.Machine", "Lamina.Definition", "Lamina.Core", "Lamina.Backends", "Lamina.Host"],
     };
 
     // Framework assemblies that a project must not use: what it must not know, in the table's words.
     private static readonly Dictionary<string, string[]> Forbidden = new()
     {
+        ["Lamina.Logging"] = ["Microsoft.AspNetCore", "System.Net.", "System.Console"],
+        ["Lamina.Cli"] = ["Microsoft.Extensions"],
         ["Lamina.Definition"] = ["System.Net.Sockets", "System.Diagnostics.Process", "System.IO.FileSystem", "System.Threading.Thread", "System.Console", "Microsoft.", "Iced"],
         ["Lamina.Core"] = ["System.Net.", "System.Diagnostics.Process", "Microsoft.AspNetCore", "System.Console", "Iced"],
         ["Lamina.Engines"] = ["System.Net.", "System.Diagnostics.Process", "Microsoft.AspNetCore", "System.Console"],
         ["Lamina.Devices"] = ["System.Net.", "System.Diagnostics.Process", "System.IO.FileSystem", "System.IO.Pipes", "System.IO.MemoryMappedFiles", "System.Threading.Thread", "System.Console", "Microsoft.", "Iced"],
         ["Lamina.Backends"] = ["Microsoft.AspNetCore", "Iced"],
-        ["Lamina.Machine"] = ["Microsoft.AspNetCore", "System.CommandLine", "System.Net.Http"],
+        ["Lamina.Machine"] = ["Microsoft.AspNetCore", "Microsoft.Extensions", "System.CommandLine", "System.Net.Http"],
+        ["Lamina.Hypervisor"] = ["Microsoft.AspNetCore", "System.CommandLine", "System.Net.Http", "System.Console"],
     };
 
     // Types that live in assemblies which everybody uses.

@@ -23,6 +23,7 @@ public sealed partial class SourceTests
         "src/Lamina.Devices/Virtio/Block/BlockUnderWay.cs", "src/Lamina.Devices/Virtio/Block/BlockWorkers.cs", // requests of a queue that is stopped, milliseconds
         "src/Lamina.Host/Io/Ring/IoUring.cs", // the kernel has no memory for the moment
         "src/Lamina.Backends/Vsock/UnixStream.cs", "src/Lamina.Backends/Vsock/UnixSocketHost.cs", "src/Lamina.Backends/Char/MemoryCharBackend.cs", // tasks wait, no thread does
+        "src/Lamina.Hypervisor/Asking/MachineClient.cs", "src/Lamina.Hypervisor/Consoles/ConsoleHub.cs", "src/Lamina.Hypervisor/Serving/ControlSession.cs", // likewise
     ];
 
     private static IEnumerable<string> AllSources => House.Sources("src").Concat(House.Sources("tests")).Concat(House.Sources("bench")).Concat(House.Sources("fuzz"));
@@ -79,6 +80,16 @@ public sealed partial class SourceTests
     public void Threads_that_wait_for_others_sleep_in_waits_of_the_house() =>
         House.AssertNone(House.Sources("src").Where(file => !MayWaitAnyhow.Contains(file) && Yielding().IsMatch(House.Read(file))));
 
+    /// <summary>Native code is compiled for any processor, and its runtime answers for that one: see HostFeatures of the translator.</summary>
+    [Fact]
+    public void What_the_hosts_processor_has_is_asked_of_it_and_not_of_the_runtime()
+    {
+        Assert.Matches(AsksTheRuntime(), "if (Bmi1.X64.IsSupported)");
+        Assert.DoesNotMatch(AsksTheRuntime(), "if (!X86Base.X64.IsSupported)");
+
+        House.AssertNone(House.Sources("src").Where(file => AsksTheRuntime().IsMatch(House.Read(file))));
+    }
+
     [Fact]
     public void Nothing_is_left_for_later() =>
         House.AssertNone(from file in AllSources
@@ -110,6 +121,9 @@ public sealed partial class SourceTests
     public void The_rule_for_static_fields_knows_one(string line, bool isOne) => Assert.Equal(isOne, MutableStatic().IsMatch(line));
 
     private static bool IsThisFile(string file) => Path.GetFileName(file) == $"{nameof(SourceTests)}.cs";
+
+    [GeneratedRegex(@"(?<![\w.])(?!X86Base\b)\w+(\.X64)?\.Is(Supported|HardwareAccelerated)\b")]
+    private static partial Regex AsksTheRuntime();
 
     [GeneratedRegex(@"Unsafe\.(AsPointer|As<|AddByteOffset|Read<|Write<)|Marshal\.(AllocHGlobal|ReadInt|WriteInt|PtrToStructure)|MemoryMarshal\.CreateSpan")]
     private static partial Regex BackDoor();

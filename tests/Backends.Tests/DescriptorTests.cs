@@ -1,16 +1,20 @@
 // What waits for clients when the process has no descriptor left: it goes on, costs no time, and lets them in later. Run
 // alone, since the limit is the process's.
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Lamina.Backends.Char;
 using Lamina.Backends.Net.Switch;
+using Lamina.Backends.Net.User;
+using Lamina.Backends.Net.Wire;
 using Lamina.Backends.Vsock;
 using Lamina.Core.Net;
 using Lamina.Core.Sockets;
 using Lamina.Host;
+using Lamina.Tests.Backends.Net;
 using Xunit;
 
 namespace Lamina.Tests.Backends;
@@ -95,6 +99,37 @@ public sealed class DescriptorTests : IDisposable
             backend.Flush();
             return client.Available >= 4 + frame.Length;
         });
+    }
+
+    [Fact]
+    public void A_guests_new_connections_fail_alone_and_a_published_port_lets_its_clients_in_later()
+    {
+        using var server = new HostServer();
+        using var lab = new UserLab(new UserNetOptions { HostPorts = [], Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
+        var guest = TcpGuest.Connect(lab, UserLab.Gateway, server.Port, 40000);
+        using var host = server.Accept();
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
+        lab.Card.Frames.Clear();
+
+        using (new NoDescriptors())
+        {
+            var refused = new TcpGuest(lab, UserLab.Gateway, (ushort)server.Port, 40001);
+            refused.SendSyn();
+            Assert.True(refused.Take().Has(Tcp.Rst));
+            lab.SendUdp(UserLab.Guest, 5000, UserLab.Gateway, (ushort)server.Port, "question"u8);
+            Assert.Equal(3, lab.Take(frame => frame.Protocol == IpProtocol.Icmp4).Payload[0]);
+            client.Connect(lab.Stack.Published.Single().Host);
+            lab.Settle();
+            // What there is goes on.
+            guest.SendData("hello"u8);
+            Assert.Equal("hello"u8, host.ReceiveExactly(5));
+        }
+
+        Assert.Equal(1, lab.Stack.Tcp.Count);
+        lab.Pass(1000);
+        _ = TcpGuest.Accept(lab, 80);
+        Assert.Equal(2, lab.Stack.Tcp.Count);
     }
 
     [Fact]

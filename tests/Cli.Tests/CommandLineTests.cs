@@ -1,4 +1,5 @@
 // The program as a user meets it: what it prints and how it ends, without a guest.
+using Lamina.Cli;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -6,6 +7,13 @@ namespace Lamina.Tests.Cli;
 
 public sealed class CommandLineTests
 {
+    [Fact]
+    public void Each_verb_is_found_where_it_is_the_only_one_that_is_made()
+    {
+        foreach (var verb in Commands.Create([]).Subcommands)
+            Assert.Contains(verb.Name, Commands.Create([verb.Name]).Subcommands.Select(made => made.Name));
+    }
+
     [Theory]
     [InlineData("", "a command is missing")]
     [InlineData("rnu", "did you mean 'run'?")]
@@ -47,6 +55,8 @@ public sealed class CommandLineTests
     [InlineData("run --timeout 0", "--timeout: '0' is not a time")]
     [InlineData("run --debug-exit 65536", "--debug-exit: '65536' is not an I/O port")]
     [InlineData("run --gdb 65536", "--gdb: '65536' is not a TCP port")]
+    [InlineData("run --gdb 1234,arch=mips", "--gdb: arch: there is no 'mips'; there are x86-64, i386, i8086 and auto")]
+    [InlineData("run --gdb 1234,mode=16", "--gdb has no option \"mode=16\"; there are port=PORT, arch=x86-64|i386|i8086|auto")]
     [InlineData("run --ssh-key k", "--ssh-key is for an image with a disk, such as debian, and not for the image tiny")]
     [InlineData("run --kernel k --hostname h", "--hostname is for an image with a disk, such as debian, and not for a --kernel of your own")]
     [InlineData("run debian --name Web", "'Web' cannot be a machine's name")]
@@ -60,8 +70,8 @@ public sealed class CommandLineTests
     [InlineData("image import /nonexistent/image", "there is no file /nonexistent/image")]
     [InlineData("image import /proc/version --name A", "'A' cannot be an image's name")]
     [InlineData("image import /proc/version --initrd /proc/version", "--initrd is for a kernel of your own")]
-    [InlineData("machine rm", "NAME is missing")]
-    [InlineData("machine rm ../x", "'../x' cannot be a machine's name")]
+    [InlineData("rm", "NAME… is missing")]
+    [InlineData("rm ../x", "'../x' cannot be a machine's name")]
     [InlineData("run --module m", "--module is for a kernel of your own")]
     [InlineData("run --kernel k --trace /nonexistent/folder/trace", "--trace: /nonexistent/folder/trace cannot be written")]
     public async Task A_command_line_that_cannot_be_used_ends_in_one_sentence(string words, string sentence)

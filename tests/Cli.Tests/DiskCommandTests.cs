@@ -188,7 +188,9 @@ public sealed class DiskCommandTests : IDisposable
     {
         var kernel = Guest.In(_folder, Guest.Halts);
         await Fail(2, "is a folder", "run", "--kernel", kernel, "--disk", $"{_folder.Path},ro");
-        await Fail(1, "cannot create", "disk", "create", _folder.File("no/such/folder.qcow2"), "1M");
+        await Fail(2, "its folder does not exist; make it first", "disk", "create", _folder.File("no/such/folder.qcow2"), "1M");
+        await Fail(2, "/proc/version has no length, which a disk needs", "disk", "convert", "/proc/version", _folder.File("new.img"));
+        await Fail(2, "/proc/version has no length, which a disk needs", "run", "--kernel", kernel, "--disk", "/proc/version,ro");
         await Fail(2, "is a folder", "disk", "info", _folder.Path);
     }
 

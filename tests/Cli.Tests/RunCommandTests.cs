@@ -247,7 +247,7 @@ public sealed class RunCommandTests : IDisposable
 
     [Fact]
     public Task A_serial_file_that_cannot_be_made_is_refused() =>
-        Refused("/nonexistent/serial", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--serial", "file:/nonexistent/serial");
+        Refused("/nonexistent/serial", "--kernel", Guest.In(_folder, Guest.Halts), "--serial", "file:/nonexistent/serial");
 
     [Theory]
     [InlineData("is no network", "--net", "bridged")]
@@ -283,7 +283,7 @@ public sealed class RunCommandTests : IDisposable
 
     [Fact]
     public Task A_switch_in_a_folder_that_does_not_exist_is_refused() =>
-        Refused("does not exist", code: 1, "--kernel", Guest.In(_folder, Guest.Halts), "--net", "switch=/nonexistent/lan");
+        Refused("does not exist", "--kernel", Guest.In(_folder, Guest.Halts), "--net", "switch=/nonexistent/lan");
 
     [Theory]
     [InlineData(0b111_111_000, "others may write to it")]

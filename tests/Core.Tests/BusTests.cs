@@ -1,5 +1,6 @@
 // The bus: which device an access reaches, and what becomes of one that reaches none.
 using Lamina.Core.Bus;
+using Lamina.Core.Logging;
 using Xunit;
 using Bus = Lamina.Core.Bus.Bus;
 
@@ -216,7 +217,7 @@ public sealed class BusTests
     public void Accesses_that_no_device_takes_are_told_to_who_traces()
     {
         var told = new List<string>();
-        var bus = new Bus("port", 0xffff, told.Add);
+        var bus = new Bus("port", 0xffff, Log.To(line => told.Add(line.Message), LogLevel.Trace).CreateLog("test"));
         _first.Answer = AccessResult.InvalidSize;
         bus.Map(0, 8, _first);
 

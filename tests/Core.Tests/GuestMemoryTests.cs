@@ -53,6 +53,20 @@ public sealed class GuestMemoryTests : IDisposable
     }
 
     [Fact]
+    public void Pages_are_taken_ahead_of_their_use_where_there_is_RAM_and_keep_their_content()
+    {
+        using var memory = new GuestMemory([new MemoryRange(0, 1 << 20), new MemoryRange(2 << 20, 1 << 20)]);
+        Assert.True(memory.TryWrite(0xff123, [7]));
+
+        memory.Populate(new MemoryRange(0xff123, (1 << 20) + 5));
+        memory.Populate(new MemoryRange(1ul << 40, 1 << 20));
+
+        Assert.InRange(memory.Resident, 4096ul, 2ul << 20);
+        Assert.True(memory.TrySlice(0xff123, 2, out var bytes));
+        Assert.Equal([7, 0], bytes.ToArray());
+    }
+
+    [Fact]
     public void A_length_below_zero_is_refused()
     {
         Assert.False(_memory.TrySlice(0, -1, out _));

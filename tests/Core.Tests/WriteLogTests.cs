@@ -144,6 +144,21 @@ public sealed class WriteLogTests : IDisposable
         Assert.Throws<ArgumentException>(() => _memory.Writes.Open(new MemoryRange(start, length)));
 
     [Fact]
+    public void A_reader_takes_a_bit_a_page_however_much_is_written()
+    {
+        const int readers = 50;
+        var logs = Enumerable.Range(0, readers).Select(_ => _memory.Writes.Open(new MemoryRange(0, Ram))).ToArray();
+        Assert.All(logs, log => Assert.Equal(((int)(Ram / Page) + 63) / 64, log.Words));
+        for (ulong i = 0; i < 1000; i++) _memory.TryWrite(i * 8 % Ram, i);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (ulong i = 0; i < 100_000; i++) _memory.TryWrite(i * 8 % Ram, i);
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 10_000);
+        foreach (var log in logs) log.Dispose();
+    }
+
+    [Fact]
     public void A_bitmap_that_is_too_short_is_refused_and_nothing_is_lost()
     {
         using var reader = _memory.Writes.Open(new MemoryRange(0, Ram));

@@ -30,7 +30,7 @@ public sealed class NotationTests
           "name": "web", "image": "debian", "image-version": "12.5", "made": "2026-01-31T12:00:00Z", "machine": "micro",
           "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"],
           "memory": "512M", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off",
-          "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": 1234,
+          "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386",
           "devices": [
             { "kind": "serial", "capacity": 9, "name": "s", "to": "memory" }, { "kind": "console", "to": "memory", "capacity": 100, "name": "c" },
             { "kind": "serial", "to": "stdio", "when-full": "drop", "at-end": "eot" }, { "kind": "console", "to": "stdio", "when-full": "drop", "at-end": "eot" },
@@ -57,10 +57,22 @@ public sealed class NotationTests
         var machine = DefinitionJson.Read(Encoding.UTF8.GetBytes(Machine));
         var written = DefinitionJson.Write(machine);
 
-        Assert.Equal(("web", 512ul << 20, 4, "host,-avx512f", TimeSpan.FromSeconds(90), TimeSpan.FromSeconds(10), (ushort)0xf4, 1234), (machine.Name, machine.MemoryBytes, machine.Cpus, machine.Cpu, machine.Timeout, machine.StopTimeout, machine.DebugExitPort, machine.GdbPort));
+        Assert.Equal(("web", 512ul << 20, 4, "host,-avx512f", TimeSpan.FromSeconds(90), TimeSpan.FromSeconds(10), (ushort)0xf4, 1234, GdbArchitecture.I386), (machine.Name, machine.MemoryBytes, machine.Cpus, machine.Cpu, machine.Timeout, machine.StopTimeout, machine.DebugExitPort, machine.GdbPort, machine.GdbArchitecture));
         Assert.Equal("console=ttyS0 \"quiet\"", machine.Boot.CommandLine);
         Assert.Equal([new BootModule("a"), new BootModule("b", "c d")], machine.Boot.Modules);
         Assert.Equal(Encoding.UTF8.GetString(written), Encoding.UTF8.GetString(DefinitionJson.Write(DefinitionJson.Read(written))));
+    }
+
+    [Theory]
+    [InlineData("1234", 1234, GdbArchitecture.X64, "\"1234\"")]
+    [InlineData("\"0,arch=auto\"", 0, GdbArchitecture.Auto, "\"0,arch=auto\"")]
+    [InlineData("\"1,arch=x86-64\"", 1, GdbArchitecture.X64, "\"1\"")]
+    public void The_debuggers_port_is_a_number_or_words(string said, int port, GdbArchitecture architecture, string written)
+    {
+        var machine = DefinitionJson.Read(Encoding.UTF8.GetBytes($"{{ \"kernel\": \"k\", \"gdb\": {said} }}"));
+
+        Assert.Equal((port, architecture), (machine.GdbPort, machine.GdbArchitecture));
+        Assert.Contains($"\"gdb\": {written}", Encoding.UTF8.GetString(DefinitionJson.Write(machine)), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -21,4 +21,18 @@ public sealed class DebugRegisterTests
 
         Assert.InRange(machine.Count("vcpu_exits", exits), 0, DebugPrograms.Turns / 10);
     }
+
+    [Theory]
+    [InlineData("read")]
+    [InlineData("write")]
+    [InlineData("commit")]
+    public void Accesses_beside_what_is_watched_do_not_leave_generated_code(string exits)
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        using var machine = new SmallMachine(EngineKind.Translator);
+
+        DebugPrograms.Beside.Check(machine, DebugPrograms.Beside.Run(machine));
+
+        Assert.InRange(machine.Count("vcpu_exits", exits), 0, DebugPrograms.Turns / 10);
+    }
 }

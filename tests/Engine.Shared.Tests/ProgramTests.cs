@@ -29,11 +29,14 @@ public sealed class ProgramTests
         ["long: trap flag"] = LongPrograms.TrapFlag,
         ["long: breakpoints"] = DebugPrograms.Breakpoints,
         ["long: breakpoints elsewhere"] = DebugPrograms.Elsewhere,
+        ["long: accesses around breakpoints"] = DebugPrograms.Around,
+        ["long: accesses beside breakpoints"] = DebugPrograms.Beside,
         ["long: vectors across rings"] = KernelPrograms.VectorsAcrossRings(sysret: false),
         ["long: vectors across rings and SYSRET"] = KernelPrograms.VectorsAcrossRings(sysret: true),
         ["long: task priority up and down"] = KernelPrograms.TaskPriorityMoves,
         ["long: identification"] = KernelPrograms.Identification,
-        ["long: a large page"] = KernelPrograms.LargePage,
+        ["long: a large page"] = KernelPrograms.LargePage(withData: true),
+        ["long: a large page of code alone"] = KernelPrograms.LargePage(withData: false),
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 

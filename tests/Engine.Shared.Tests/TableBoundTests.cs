@@ -1,6 +1,10 @@
 // What the translator's tables take of the host is bounded, whatever a guest does to its page tables.
 using System.Globalization;
 using Lamina.Core.Engine;
+using Lamina.Core.Inspection;
+using Lamina.Engines.Translator;
+using Lamina.Engines.Translator.Runtime;
+using Lamina.Engines.Translator.Settings;
 using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
@@ -9,7 +13,11 @@ namespace Lamina.Tests.Engine.Shared;
 
 public sealed class TableBoundTests
 {
-    private const ulong TopTable = 0x4_0000, GibTable = 0x4_1000, UsedEntry = 0x67, UsedGib = 0xe7;
+    private const ulong TopTable = 0x4_0000, GibTable = 0x4_1000, LargeTable = 0x4_2000, UsedEntry = 0x67, UsedGib = 0xe7, UsedLarge = 0xe7;
+
+    // So many times 8 GiB are all 48-bit addresses.
+    private const uint Parts = 1 << 15;
+    private const byte Return = 0xC3;
 
     // 64 MiB and a 128th of the guest's memory; what goes beyond it is given back at once.
     private const long Bound = (64 << 20) + (long)Layout.RamSize / 128 + (64 << 10);
@@ -31,11 +39,8 @@ public sealed class TableBoundTests
     {
         Prepare = machine =>
         {
-            for (var n = 0ul; n < 512; n++)
-            {
-                Assert.True(machine.Memory.TryWrite(TopTable + n * 8, GibTable | UsedEntry));
-                Assert.True(machine.Memory.TryWrite(GibTable + n * 8, UsedGib));
-            }
+            Repeat(machine, TopTable, GibTable | UsedEntry);
+            Repeat(machine, GibTable, UsedGib);
         },
         Adjust = state => state.Cr3 = TopTable,
     };
@@ -56,6 +61,127 @@ public sealed class TableBoundTests
         Assert.InRange(machine.Count("vcpu_tables_given_back"), 4, 100);
         // Others test beside this one, and take some.
         Assert.InRange(PageTables() - before, -Bound, 2 * Bound);
+    }
+
+    /// <summary>Three tables that repeat themselves map the guest's first 2 MiB everywhere; each 8 GiB are loaded from once.</summary>
+    [Fact]
+    public void A_guest_that_has_large_pages_everywhere_makes_their_map_take_a_part_of_the_bound()
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        using var machine = new SmallMachine(EngineKind.Translator);
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(rdi, Layout.Handlers);
+            c.mov(r8, 8ul << 30);
+            c.mov(ecx, Parts);
+            c.Label(ref again);
+            c.mov(eax, __dword_ptr[rdi]);
+            c.add(rdi, r8);
+            // Behind the first half of the addresses the second half begins.
+            c.shl(rdi, 16);
+            c.sar(rdi, 16);
+            c.dec(ecx);
+            c.jnz(again);
+        }, (_, state) => Assert.Equal(0u, (uint)state.Gpr[GprIndex.Rcx]))
+        {
+            Prepare = machine =>
+            {
+                Repeat(machine, TopTable, GibTable | UsedEntry);
+                Repeat(machine, GibTable, LargeTable | UsedEntry);
+                Repeat(machine, LargeTable, UsedLarge);
+            },
+            Adjust = state => state.Cr3 = TopTable,
+        };
+
+        program.Check(machine, program.Run(machine));
+
+        Assert.InRange(machine.Count("vcpu_table_peak_bytes"), 1 << 20, Bound);
+        Assert.InRange(machine.Count("vcpu_tables_given_back"), 1, 100);
+        // All that it could take is 128 MiB.
+        Assert.InRange(((TranslatorVcpu)machine.Vcpu).LargePages.Resident, 4096ul, (ulong)Bound);
+    }
+
+    [Theory]
+    [InlineData(1, 14, 16)]
+    [InlineData(8, 14, 12)]
+    [InlineData(8, 8, 10)]
+    [InlineData(32, 14, 3)]
+    public void Address_spaces_beyond_the_bound_share_regions(int cpus, int wanted, int regions)
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        const uint spaces = 40, firstSpace = 0x10_0000;
+        using var machine = new SmallMachine(new TranslatorEngine(new TranslatorSettings { UserRegions = wanted }), cpus);
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(eax, firstSpace);
+            c.mov(ecx, spaces);
+            c.Label(ref again);
+            c.mov(cr3, rax);
+            c.inc(__dword_ptr[Layout.Data]);
+            c.add(eax, 4096);
+            c.dec(ecx);
+            c.jnz(again);
+        }, (machine, _) => Assert.Equal(spaces, machine.Read<uint>(Layout.Data)))
+        {
+            Prepare = machine =>
+            {
+                for (var n = 0u; n < spaces; n++) Assert.True(machine.Memory.TryWrite(firstSpace + n * 4096, machine.Read<ulong>(Layout.PageTables)));
+            },
+        };
+
+        program.Check(machine, program.Run(machine));
+
+        var counters = new CounterList();
+        machine.Vcpu.Count(counters);
+        Assert.Equal(regions, counters.All.Single(counter => counter.Name == "vcpu_regions").Value);
+    }
+
+    [Fact]
+    public void A_large_page_of_code_is_dropped_whole_even_where_its_size_was_forgotten_with_the_tables()
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        const uint window = 0x4000_0000, entry = Layout.PageTables + 0x3000, elsewhere = 0x20_0000;
+        using var machine = new SmallMachine(EngineKind.Translator);
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(ebp, window + Layout.Handlers);
+            c.call(rbp);
+            c.mov(rdi, 1ul << 39);
+            c.mov(r8, 1ul << 30);
+            c.mov(ecx, 12_000);
+            c.Label(ref again);
+            c.mov(eax, __dword_ptr[rdi]);
+            c.add(rdi, r8);
+            c.dec(ecx);
+            c.jnz(again);
+            c.mov(__dword_ptr[entry], elsewhere | (int)UsedLarge);
+            c.invlpg(__byte_ptr[window + 0x12345]);
+            c.call(rbp);
+        }, (_, state) => Assert.Equal(0x101u, (uint)state.Gpr[GprIndex.Rbx]))
+        {
+            Prepare = machine =>
+            {
+                Repeat(machine, TopTable, GibTable | UsedEntry);
+                Assert.True(machine.Memory.TryWrite(TopTable, machine.Read<ulong>(Layout.PageTables)));
+                Repeat(machine, GibTable, UsedGib);
+                Assert.True(machine.Memory.TryWrite(entry, UsedLarge));
+                machine.Load(Layout.Handlers, [0xFE, 0xC3, Return]);             // inc bl
+                machine.Load(Layout.Handlers + elsewhere, [0xFE, 0xC7, Return]); // inc bh
+            },
+            Adjust = state => (state.Cr3, state.Gpr[GprIndex.Rbx]) = (TopTable, 0),
+        };
+
+        program.Check(machine, program.Run(machine));
+
+        Assert.InRange(machine.Count("vcpu_tables_given_back"), 1, 100);
+    }
+
+    private static void Repeat(SmallMachine machine, ulong table, ulong entry)
+    {
+        for (var n = 0ul; n < 512; n++) Assert.True(machine.Memory.TryWrite(table + n * 8, entry));
     }
 
     // What the host's page tables of this process take. Man page proc_pid_status(5).

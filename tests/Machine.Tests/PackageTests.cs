@@ -20,7 +20,7 @@ public sealed class PackageTests : IDisposable
             <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
           </PropertyGroup>
           <ItemGroup>
-            <PackageReference Include="Lamina" Version="*" />
+            <PackageReference Include="PACKAGE" Version="*" />
           </ItemGroup>
         </Project>
         """;
@@ -44,6 +44,43 @@ public sealed class PackageTests : IDisposable
         await foreach (var told in watch) Console.WriteLine(told.GetType().Name);
         """;
 
+    private const string LoggingProgram = """
+        using Lamina;
+        using Lamina.Control;
+        using Lamina.Definition;
+        using Lamina.Logging;
+        using Microsoft.Extensions.Logging;
+
+        [assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
+
+        var hooks = new MachineHooks().WithLogger(new Loggers());
+        await using var machine = Machine.Create(new MachineDefinition { Boot = new BootSource { KernelPath = args[0] } }, hooks);
+        var run = machine.RunAsync();
+        await machine.Serial.ReadUntilAsync("# ");
+        await machine.StopAsync();
+        await run;
+
+        class Loggers : ILoggerFactory
+        {
+            public ILogger CreateLogger(string category) => new Logger(category);
+            public void AddProvider(ILoggerProvider provider) { }
+            public void Dispose() { }
+        }
+
+        class Logger(string category) : ILogger
+        {
+            public IDisposable? BeginScope<T>(T state) where T : notnull => null;
+            public bool IsEnabled(LogLevel level) => level >= LogLevel.Information;
+            public void Log<T>(LogLevel level, EventId id, T state, Exception? e, Func<T, Exception?, string> text) => Console.WriteLine($"{level} {category} {id} {text(state, e)}");
+        }
+        """;
+
+    private static readonly string[] s_needed = ["microsoft.extensions.logging.abstractions", "microsoft.extensions.dependencyinjection.abstractions"];
+
+    // One type of each room that a machine is made of.
+    private static readonly string[] s_inside =
+        ["Lamina.Devices.Virtio.Mmio.VirtioMmio", "Lamina.Engines.CpuModels", "Lamina.Backends.Disk.DiskOptions", "Lamina.Host.HostException"];
+
     private readonly KernelFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -52,22 +89,72 @@ public sealed class PackageTests : IDisposable
     public async Task A_program_outside_the_house_uses_the_package()
     {
         File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
-        var feed = Directory.CreateDirectory(_folder.In("feed")).FullName;
-        var user = Directory.CreateDirectory(_folder.In("user")).FullName;
-        File.WriteAllText(Path.Combine(user, "User.csproj"), Project);
-        File.WriteAllText(Path.Combine(user, "Program.cs"), Program);
-        File.WriteAllText(Path.Combine(user, "nuget.config"), $"<configuration><packageSources><clear /><add key=\"feed\" value=\"{feed}\" /></packageSources></configuration>");
+        await PackAsync("Lamina.Machine");
+        Write("Lamina", Program);
 
-        await DotnetAsync(Path.GetFullPath("../../../../../src/Lamina.Machine", AppContext.BaseDirectory), "pack", "--no-build", "-c", Configuration, "-o", feed);
-        await DotnetAsync(user, "build", "-c", "Release", "-o", _folder.In("out"));
-        var said = await DotnetAsync(user, _folder.In("out/User.dll"), _folder.Kernel);
+        await DotnetAsync(User, "build", "-c", "Release", "-o", _folder.In("out"));
+        var said = await DotnetAsync(User, _folder.In("out/User.dll"), _folder.Kernel);
 
         Assert.Equal("True\nTrue\nStopped\nStarted\nEnded\n", said);
-        using var package = ZipFile.OpenRead(Directory.GetFiles(feed).Single());
+        using var package = ZipFile.OpenRead(Directory.GetFiles(Feed).Single());
         var inside = package.Entries.Select(entry => entry.FullName).ToArray();
-        Assert.Equal(["Lamina.Backends", "Lamina.Core", "Lamina.Definition", "Lamina.Devices", "Lamina.Engines", "Lamina.Host", "Lamina.Machine"], inside.Where(name => name.StartsWith("lib/", StringComparison.Ordinal) && name.EndsWith(".dll", StringComparison.Ordinal)).Select(Path.GetFileNameWithoutExtension).Order());
-        Assert.Contains("lib/net10.0/Lamina.Machine.xml", inside);
+        Assert.Equal(["Lamina.Backends", "Lamina.Core", "Lamina.Definition", "Lamina.Devices", "Lamina.Engines", "Lamina.Host", "Lamina.Machine"], Assemblies(inside, "runtimes/linux-x64/lib/net10.0/"));
+        Assert.Equal(["Lamina.Core", "Lamina.Definition", "Lamina.Machine"], Assemblies(inside, "lib/"));
+        foreach (var name in Assemblies(inside, "lib/")) Assert.Contains($"lib/net10.0/{name}.xml", inside);
         Assert.Contains("README.md", inside);
+    }
+
+    [Fact]
+    public async Task A_program_that_names_what_a_machine_is_made_of_does_not_compile()
+    {
+        await PackAsync("Lamina.Machine");
+        Write("Lamina", "System.Console.WriteLine(typeof(Lamina.Machine));");
+        await DotnetAsync(User, "build", "-c", "Release");
+        Write("Lamina", string.Join('\n', s_inside.Select(type => $"System.Console.WriteLine(typeof({type}));")));
+
+        var (code, said) = await RunAsync(User, "build", "-c", "Release", "--no-restore");
+
+        Assert.NotEqual(0, code);
+        // CS0234: the namespace has no such name. One line for each type, and no other error.
+        for (var line = 1; line <= s_inside.Length; line++) Assert.Contains($"Program.cs({line},", said, StringComparison.Ordinal);
+        Assert.All(said.Split('\n').Where(line => line.Contains(": error ", StringComparison.Ordinal)), line => Assert.Contains("error CS0234", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_program_with_loggers_uses_the_package_for_them()
+    {
+        File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
+        await PackAsync("Lamina.Machine");
+        await PackAsync("Lamina.Logging");
+        // What the package needs of others is where this build had it from.
+        foreach (var needed in s_needed)
+            foreach (var file in Directory.GetFiles(Path.Combine(Packages, needed), "*.nupkg", SearchOption.AllDirectories)) File.Copy(file, Path.Combine(Feed, Path.GetFileName(file)));
+        Write("Lamina.Logging", LoggingProgram);
+
+        await DotnetAsync(User, "build", "-c", "Release", "-o", _folder.In("out"));
+        var said = await DotnetAsync(User, _folder.In("out/User.dll"), _folder.Kernel);
+
+        Assert.Equal("Information Lamina.life Started started\nInformation Lamina.life Ended ended (Stopped)\n", said);
+    }
+
+    private string Feed => Directory.CreateDirectory(_folder.In("feed")).FullName;
+
+    private string User => Directory.CreateDirectory(_folder.In("user")).FullName;
+
+    private static string Packages =>
+        Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget/packages");
+
+    private static IEnumerable<string?> Assemblies(string[] inside, string below) =>
+        inside.Where(name => name.StartsWith(below, StringComparison.Ordinal) && name.EndsWith(".dll", StringComparison.Ordinal)).Select(Path.GetFileNameWithoutExtension).Order();
+
+    private Task PackAsync(string project) =>
+        DotnetAsync(Path.GetFullPath($"../../../../../src/{project}", AppContext.BaseDirectory), "pack", "--no-build", "-c", Configuration, "-o", Feed);
+
+    private void Write(string package, string program)
+    {
+        File.WriteAllText(Path.Combine(User, "User.csproj"), Project.Replace("PACKAGE", package, StringComparison.Ordinal));
+        File.WriteAllText(Path.Combine(User, "Program.cs"), program);
+        File.WriteAllText(Path.Combine(User, "nuget.config"), $"<configuration><packageSources><clear /><add key=\"feed\" value=\"{Feed}\" /></packageSources></configuration>");
     }
 
     private static string Configuration => AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";

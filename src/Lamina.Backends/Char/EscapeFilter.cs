@@ -2,7 +2,7 @@
 namespace Lamina.Backends.Char;
 
 /// <summary>What the user asked the VMM for.</summary>
-internal enum EscapeRequest
+public enum EscapeRequest
 {
     /// <summary>Nothing.</summary>
     None,
@@ -10,11 +10,15 @@ internal enum EscapeRequest
     /// <summary>To end the machine.</summary>
     Quit,
 
+    /// <summary>To leave the console, and the machine to itself.</summary>
+    Leave,
+
     /// <summary>To be told of the keys.</summary>
     Help,
 }
 
-internal sealed class EscapeFilter
+/// <summary>Tells the VMM's keys from the guest's.</summary>
+public sealed class EscapeFilter
 {
     internal const byte Escape = 1;
 
@@ -24,7 +28,7 @@ internal sealed class EscapeFilter
     /// <param name="typed">What was typed; overwritten from its start with what is the guest's.</param>
     /// <param name="length">How much of it is the guest's.</param>
     /// <returns>The last request among it.</returns>
-    internal EscapeRequest Filter(Span<byte> typed, out int length)
+    public EscapeRequest Filter(Span<byte> typed, out int length)
     {
         var request = EscapeRequest.None;
         length = 0;
@@ -44,6 +48,9 @@ internal sealed class EscapeFilter
                     break;
                 case (byte)'x' or (byte)'X':
                     request = EscapeRequest.Quit;
+                    break;
+                case (byte)'d' or (byte)'D':
+                    request = EscapeRequest.Leave;
                     break;
                 case (byte)'h' or (byte)'H' or (byte)'?':
                     request = EscapeRequest.Help;

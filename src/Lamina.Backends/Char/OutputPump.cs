@@ -33,6 +33,9 @@ public record OutputOptions
     /// <summary>How much output waits for its reader before the guest does.</summary>
     internal int Capacity { get; init; } = 1 << 20;
 
+    /// <summary>The most bytes that wait in either direction.</summary>
+    public long MostBytes => Capacity + StdioCharBackend.InputCapacity;
+
     /// <summary>What a queue with a reader does when it is full.</summary>
     internal WhenFull Rule => Drops ? WhenFull.DropNewest : WhenFull.Hold;
 }

@@ -34,7 +34,8 @@ public sealed class StdioCharBackend : ICharBackend
     /// <summary>What Ctrl-A H prints.</summary>
     public const string Help = "\r\nCtrl-A X  end the machine\r\nCtrl-A H  this help\r\nCtrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
-    private const int InputCapacity = 64 * 1024;
+    /// <summary>Bytes of input that wait for the guest.</summary>
+    internal const int InputCapacity = 64 * 1024;
     private const int PollMilliseconds = 100;
 
     private readonly StdioOptions _options;

@@ -12,14 +12,13 @@ using Lamina.Host.Io;
 namespace Lamina.Backends.Char;
 
 /// <summary>Listens at a path for clients such as socat or a terminal program.</summary>
-public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
+public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection, IListener
 {
-    // sun_path of sockaddr_un, with its terminating zero. unix(7).
-    private const int LongestPath = 107;
     private const int Capacity = 64 * 1024, RetryMilliseconds = 50;
 
     private readonly string _path;
     private readonly Socket _listener;
+    private readonly SocketFile _file;
     private readonly OutputOptions _options;
     private readonly OutputQueue _output;
     private readonly InputQueue _input = new(Capacity);
@@ -42,6 +41,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
         _options = options ?? new OutputOptions();
         _output = new OutputQueue(Capacity, () => _receiver?.ReadyToSend());
         _listener = Listen(_path);
+        _file = new SocketFile(_path);
         _output.SetWhenFull(WhenFull.DropOldest);
         _thread = Guard.Thread("char-unix", Run, _options.Failed);
         _thread.Start();
@@ -56,6 +56,9 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     /// <inheritdoc/>
     public long Lost => _output.Lost;
+
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _stopping ? null : _file;
 
     /// <inheritdoc/>
     public int Write(ReadOnlySpan<byte> data)
@@ -88,9 +91,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     private static Socket Listen(string path)
     {
-        if (System.Text.Encoding.UTF8.GetByteCount(path) > LongestPath)
-            throw new HostException($"the socket path {path} is too long; choose one of at most {LongestPath} bytes");
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new HostException($"the folder of the socket {path} does not exist; make it first");
+        SocketFile.Check(path);
         var endpoint = new UnixDomainSocketEndPoint(path);
         RemoveStale(path, endpoint);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -111,25 +112,22 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
 
     private static void RemoveStale(string path, UnixDomainSocketEndPoint endpoint)
     {
-        if (HostPath.IsSocket(path))
+        if (!HostPath.IsSocket(path)) return;
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
         {
-            using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
-            try
-            {
-                probe.Connect(endpoint);
-            }
-            catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
-            {
-                File.Delete(path);
-                return;
-            }
-            catch (SocketException)
-            {
-                // Anything else (its line is full, it is not ours) means that somebody listens.
-            }
-            throw new HostException($"the socket {path} is in use by another process; choose another path or end that process");
+            probe.Connect(endpoint);
         }
-        if (Path.Exists(path)) throw new HostException($"{path} exists and is not a socket; choose another path or remove it");
+        catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            File.Delete(path);
+            return;
+        }
+        catch (SocketException)
+        {
+            // Anything else (its line is full, it is not ours) means that somebody listens.
+        }
+        throw new HostException($"the socket {path} is in use by another process; choose another path or end that process");
     }
 
     private void OnExit(object? sender, EventArgs e) => Stop(isExit: true);
@@ -148,7 +146,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection
             _abandoned = true;
             _wake.Set();
         }
-        File.Delete(_path);
+        _file.Delete();
     }
 
     private void Run()

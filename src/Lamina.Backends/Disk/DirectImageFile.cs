@@ -11,7 +11,8 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
 {
     // What every file system of Linux is content with; many would take 512.
     private const int Alignment = 4096;
-    private const int BounceLength = 1 << 20;
+    /// <summary>Bytes of the piece that is aligned for the host.</summary>
+    internal const int BounceLength = 1 << 20;
 
     private readonly HostBuffer _bounce = new(BounceLength);
     private readonly Lock _gate = new();

@@ -3,6 +3,7 @@
 // the host its guest may read.
 using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
@@ -12,6 +13,9 @@ public static class DiskImages
 {
     // More than anybody stacks; each costs a file and a lock.
     private const int LongestChain = 64;
+
+    /// <summary>The most bytes that one image keeps in memory, of whatever format: its tables, and a piece past the page cache.</summary>
+    public const long MostBytes = ClusterMap.CacheCapacity + Refcounts.CacheCapacity + DirectImageFile.BounceLength;
 
     /// <summary>Opens an image and its backing files. A qcow2 image that was not closed is repaired first, where it may be written.</summary>
     /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
@@ -32,7 +36,7 @@ public static class DiskImages
             {
                 File.Delete(path);
                 Qcow2Editor.Create(file, new Qcow2Header { Size = backing.Length });
-                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Report);
+                return new Qcow2Disk(file, Qcow2Header.Read(file), backing, readOnly: false, options.Log);
             }
             catch
             {
@@ -86,7 +90,7 @@ public static class DiskImages
             chain.Add(file.Identity);
             var format = options.Format ?? FormatOf(file);
             if (options is { Format: null, ReadOnly: false } && format == DiskFormat.Raw)
-                options.Report?.Invoke($"{options.Path} is taken for a raw image; say so with format=raw, or what the guest writes at its beginning may have it taken for another kind next time");
+                options.Log.Warn(LogEvent.DiskImage, $"{options.Path} is taken for a raw image; say so with format=raw, or what the guest writes at its beginning may have it taken for another kind next time");
             return format == DiskFormat.Qcow2 ? OpenQcow2(file, options, chain) : new RawDisk(file, options.ReadOnly);
         }
         catch
@@ -103,13 +107,13 @@ public static class DiskImages
         if (!options.ReadOnly && header.IsCorrupt) throw new DiskImageException($"{file.Name} is marked as damaged; look at it with lamina disk check, then use --repair, or open it for reading only");
         if (!options.ReadOnly && header.IsDirty)
         {
-            options.Report?.Invoke($"{file.Name} was not closed; its refcounts are being made anew");
+            options.Log.Warn(LogEvent.DiskImage, $"{file.Name} was not closed; its refcounts are being made anew");
             header = Qcow2Checker.Repair(file, header);
         }
         var backing = header.BackingFile is { } name ? OpenBacking(options, header, name, chain) : null;
         try
         {
-            return new Qcow2Disk(file, header, backing, options.ReadOnly, options.Report);
+            return new Qcow2Disk(file, header, backing, options.ReadOnly, options.Log);
         }
         catch
         {

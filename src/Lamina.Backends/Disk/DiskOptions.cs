@@ -1,4 +1,6 @@
 // How a disk image is opened: values only.
+using Lamina.Core.Logging;
+
 namespace Lamina.Backends.Disk;
 
 /// <summary>Formats of images.</summary>
@@ -64,6 +66,6 @@ public sealed record DiskOptions
     /// <summary>Whether to open whatever backing file an image names. An image of unknown origin may name any file of the host's.</summary>
     public bool TrustsBacking { get; init; }
 
-    /// <summary>Told in a sentence of what goes wrong when nobody waits for an answer; any thread.</summary>
-    public Action<string>? Report { get; init; }
+    /// <summary>Told of what goes wrong when nobody waits for an answer; any thread.</summary>
+    public ILog? Log { get; init; }
 }

@@ -2,6 +2,7 @@
 // Every operation takes the image's locks, so that none disturbs a machine that runs.
 using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
@@ -30,12 +31,14 @@ public static class DiskTools
     }
 
     /// <summary>Looks at an image. Backing files are not opened.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="format">What it is; null for what it seems to be.</param>
     /// <exception cref="IOException">It cannot be read or is none.</exception>
-    public static DiskInfo Inspect(string path)
+    public static DiskInfo Inspect(string path, DiskFormat? format = null)
     {
         using var file = DiskFile.Open(path, DiskFileMode.Read);
         using var image = new HostImageFile(file);
-        if (DiskImages.FormatOf(image) == DiskFormat.Raw) return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = image.Length, FileLength = image.Length };
+        if ((format ?? DiskImages.FormatOf(image)) == DiskFormat.Raw) return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = image.Length, FileLength = image.Length };
         var header = Qcow2Header.Read(image);
         return new DiskInfo
         {
@@ -124,7 +127,7 @@ public static class DiskTools
             else Qcow2Editor.Create(file, HeaderFor(creation, from.Length, null));
             using IBlockBackend to = creation.Format == DiskFormat.Raw
                 ? new RawDisk(file, readOnly: false)
-                : new Qcow2Disk(file, Qcow2Header.Read(file), null, readOnly: false, Throw);
+                : new Qcow2Disk(file, Qcow2Header.Read(file), null, readOnly: false, s_strict);
             Copy(from, to, progress, cancellationToken);
             to.Flush();
         });
@@ -258,10 +261,11 @@ public static class DiskTools
 
     private static void Forget(DiskOptions options, ulong from)
     {
-        using var disk = DiskImages.Open(options with { Report = Throw });
+        using var disk = DiskImages.Open(options with { Log = s_strict });
         if (from < disk.Length) disk.WriteZeroes(from, disk.Length - from, mayUnmap: true);
         disk.Flush();
     }
 
-    private static void Throw(string message) => throw new DiskImageException(message);
+    // What would only be told of a machine's disk ends a tool.
+    private static readonly ILog s_strict = Log.To(static line => throw new DiskImageException(line.Message), LogLevel.Warning).CreateLog("disk");
 }

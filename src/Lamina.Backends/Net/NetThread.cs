@@ -1,6 +1,7 @@
 // What network backends with a thread of their own share: the thread's life, from Start to Dispose, and the event that
 // wakes it. What the thread waits for beside it, and what it does, is each backend's own.
 using Lamina.Backends.Work;
+using Lamina.Core.Logging;
 using Lamina.Core.Net;
 using Lamina.Host.Io;
 
@@ -22,8 +23,8 @@ public abstract class NetThread : INetBackend
     /// <summary>Told in a sentence that the thread has ended because its work threw. Without a listener that ends the process.</summary>
     public event Action<string>? Failed;
 
-    /// <summary>Told in a sentence what became of the other end while the machine runs.</summary>
-    public event Action<string>? Reported;
+    /// <summary>Told what became of the other end while the machine runs; set before the start.</summary>
+    public ILog? Log { get; set; }
 
     /// <inheritdoc/>
     public abstract int Mtu { get; }
@@ -91,5 +92,5 @@ public abstract class NetThread : INetBackend
     private protected void RaiseLinkChanged() => LinkChanged?.Invoke();
 
     /// <summary>Tells the user; with no lock held.</summary>
-    private protected void Report(string sentence) => Reported?.Invoke(sentence);
+    private protected void Report(string sentence) => Log.Warn(LogEvent.Network, sentence);
 }

@@ -1,4 +1,5 @@
 // How a folder is shared, and how much a guest can have the host remember for it.
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Share;
@@ -12,8 +13,11 @@ public sealed record ShareOptions
     /// <summary>Whether the guest may read and set extended attributes, those of users (<c>user.*</c>) alone.</summary>
     public bool ExtendedAttributes { get; init; }
 
-    /// <summary>Told in a sentence what of a saved state is not there any more; with locks held.</summary>
-    public Action<string>? Report { get; init; }
+    /// <summary>What it is called in sentences; null for its path.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Told what of a saved state is not there any more; with locks held.</summary>
+    public ILog? Log { get; init; }
 
     /// <summary>What it may take of the host.</summary>
     public ShareLimits Limits { get; init; } = ShareLimits.For(shares: 1, guestBytes: 0);

@@ -2,6 +2,7 @@
 // with which it was opened. Positions are the guest's own. The host's files are not in it: what of them has gone, has lost its name or
 // has become another one since is an error for the guest when it uses it (ESTALE), and a sentence for the user where it was open.
 using System.Text;
+using Lamina.Core.Logging;
 using Lamina.Core.State;
 using Lamina.Host.Io;
 
@@ -62,7 +63,7 @@ public sealed partial class SharedFolder
                 if (file.Node != 0) lost.Add(file);
             }
             if (lost.Count == 0) return;
-            _options.Report?.Invoke($"of what the guest had open, {(lost.Count == 1 ? "one file is" : $"{lost.Count} files are")} not there any more as it was ({PathOf(lost[0])}{(lost.Count > 1 ? " and others" : "")}); the guest gets errors for that");
+            _options.Log.Warn(LogEvent.Share, $"shared folder {_options.Name ?? _path}: of what the guest had open, {(lost.Count == 1 ? "one file is" : $"{lost.Count} files are")} not there any more as it was ({PathOf(lost[0])}{(lost.Count > 1 ? " and others" : "")}); the guest gets errors for that");
         }
     }
 

@@ -16,7 +16,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
     // What a guest's own time service evens out, and what two measurements of one counter may differ by (as KVM's tsc_tolerance_ppm).
     private const double RateTolerance = 250e-6;
 
-    private readonly TimeStampCounter _tsc = new();
+    private readonly TimeStampCounter _tsc;
     private readonly TimerQueue _timers;
     private readonly Lock _gate = new();
     private readonly ulong? _savedHertz;
@@ -26,12 +26,14 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
     /// <param name="paused">Whether it begins paused.</param>
     /// <param name="failed">Told in a sentence of an expiry that threw; without it such an exception ends the process.</param>
     /// <param name="saved">What it goes on from; null for 0.</param>
+    /// <param name="rate">Where the rate of the host's counter is kept; null for nowhere.</param>
     /// <exception cref="Host.HostException">
     /// The host forbids generated code, which reading the counter needs; or its counter ticks at another rate than the saved one, to which
     /// the guest's own cannot be brought, because the guest reads the host's.
     /// </exception>
-    public MachineClock(bool paused = false, Action<string>? failed = null, SavedClock? saved = null)
+    public MachineClock(bool paused = false, Action<string>? failed = null, SavedClock? saved = null, TscRateMemory? rate = null)
     {
+        _tsc = new TimeStampCounter(rate);
         _savedHertz = saved?.TscHz;
         _pace = new Pace(Running: false, saved?.Nanoseconds ?? 0, saved?.Tsc ?? 0);
         try

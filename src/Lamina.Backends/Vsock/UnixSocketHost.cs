@@ -14,16 +14,21 @@ using Lamina.Host.Io;
 namespace Lamina.Backends.Vsock;
 
 /// <summary>Connects a guest's sockets with Unix sockets.</summary>
-public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
+public sealed class UnixSocketHost : ISocketHost, IInspected, IListener, IDisposable
 {
     // A port has at most ten digits.
     private const int LongestRequest = 32;
     private const string Request = "CONNECT ";
 
-    // Clients that have not yet said what they want; and how long they have for it.
+    // Clients that have not yet said what they want.
     private const int MostGreetings = 64;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private const int RetryMilliseconds = 50;
+
+    /// <summary>How long a client has to say what it wants.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The most bytes that are read ahead of a guest on each connection.</summary>
+    public const long BytesPerConnection = 2 * UnixStream.MostRead;
 
     private readonly string _path;
     private readonly Action<string>? _failed;
@@ -53,6 +58,9 @@ public sealed class UnixSocketHost : ISocketHost, IInspected, IDisposable
             throw;
         }
     }
+
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _socketPath.Bound;
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node)

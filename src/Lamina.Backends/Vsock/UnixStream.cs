@@ -8,8 +8,8 @@ namespace Lamina.Backends.Vsock;
 
 internal sealed class UnixStream(Socket socket, Action ready) : IHostStream
 {
-    // So much is read ahead of the guest.
-    private const int MostRead = 64 * 1024;
+    /// <summary>So much is read ahead of the guest, and what one read gives.</summary>
+    internal const int MostRead = 64 * 1024;
 
     private readonly Lock _lock = new();
     private readonly ByteRing _in = new(), _out = new();

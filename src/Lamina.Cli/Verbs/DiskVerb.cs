@@ -161,7 +161,7 @@ internal static class DiskVerb
         Path = path,
         Format = ReadFormat(format.Name, parsed.GetValue(format)),
         Backing = parsed.GetValue(backing) ?? [],
-        Report = Stderr.Say,
+        Log = ProgramLog.Of(null).CreateLog(path),
     };
 
     private static DiskFormat? ReadFormat(string option, string? text) => text switch

@@ -3,7 +3,7 @@ using System.CommandLine;
 using Lamina.Cli.Output;
 using Lamina.Images;
 using Lamina.Images.Imported;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
 

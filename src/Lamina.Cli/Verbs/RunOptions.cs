@@ -3,7 +3,7 @@
 // is parsed as text: each further type of option costs milliseconds at every start, since the runtime compiles
 // System.CommandLine anew for it.
 using System.CommandLine;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
 
@@ -27,8 +27,9 @@ internal sealed class RunOptions
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
         MachineOptions.First(option => option.Name == "--cpu").CompletionSources.Add([.. Machine.CpuModelNames]);
-        Name.CompletionSources.Add(_ => MachineStore.OfUser().List().Select(machine => machine.Name));
+        Name.CompletionSources.Add(_ => MachineStore.OfUser().Names);
         Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
+        Gdb.CompletionSources.Add(context => Completions(context.WordToComplete, [], MachineShape.Gdb, "port"));
         Networks.CompletionSources.Add(context => Completions(context.WordToComplete, ["user", "tap", "switch=", "socket=", "none"], NetworkDevice.Shape, "link"));
         Disks.CompletionSources.Add(context => Completions(context.WordToComplete, [], DiskDevice.Shape, "path"));
     }
@@ -118,6 +119,18 @@ internal sealed class RunOptions
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
         verb.AddGroup("Looking inside", Gdb, Inspect, Trace, Stats);
+    }
+
+    /// <summary>Adds those to a verb that say what a machine is that is kept.</summary>
+    public void AddKept(Verb verb)
+    {
+        verb.Arguments.Add(Image);
+        verb.AddGroup("What to boot", Boot);
+        verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);
+        verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
+        verb.AddGroup("Networks", Networks, Published);
+        verb.AddGroup("How it ends", Ends);
+        verb.AddGroup("Looking inside", Gdb);
     }
 
     /// <summary>Says in a machine's definition what the words say; what they do not speak of stays.</summary>

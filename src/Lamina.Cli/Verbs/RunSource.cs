@@ -2,7 +2,7 @@
 // own, made of an image. The words that only some of these take are refused for the others here.
 using System.CommandLine;
 using Lamina.Images;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
 
@@ -31,6 +31,7 @@ internal sealed class RunSource : IDisposable
             return new RunSource(new MachineDefinition());
         }
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
+        CheckInitrd(parsed, options);
         name ??= ImageVerb.DefaultImage;
         if (ImageStore.OfUser().HasDisk(name)) return OpenMachine(parsed, options, name);
         RefuseDiskWords(parsed, options, $"the image {name}, which lives in memory");
@@ -47,7 +48,7 @@ internal sealed class RunSource : IDisposable
     {
         if (_machine is null) return definition;
         if (_machine.IsNew) _machine.Keep(Kept(definition));
-        return definition with { Devices = [_machine.Disk, .. definition.Devices, .. _machine.SeedDisk is { } seed ? [seed] : Array.Empty<DiskDevice>()] };
+        return definition with { Devices = [_machine.Disk!, .. definition.Devices, .. _machine.SeedDisk is { } seed ? [seed] : Array.Empty<DiskDevice>()] };
     }
 
     /// <summary>To be called when the machine has its files open: what is to be forgotten leaves no names behind, however the program ends.</summary>
@@ -75,9 +76,7 @@ internal sealed class RunSource : IDisposable
         var size = RunOptions.ReadSize(options.DiskSize.Name, parsed.GetValue(options.DiskSize), "40G");
         var name = parsed.GetValue(options.Name) ?? image;
         MachineStore.CheckName(name);
-        var seed = ReadSeed(parsed, options, name);
-        if (seed.UserData.Length > 0 && !seed.HasScript && !ImageStore.OfUser().IsImported(image))
-            throw new UsageException($"{options.UserData.Name}: the image {image} runs a script, which begins with #!; other files are for imported images with cloud-init");
+        var seed = ReadSeed(parsed, options, name, image);
         var ephemeral = parsed.GetValue(options.Ephemeral);
         if (ephemeral && parsed.GetValue(options.Name) is not null) throw new UsageException("a machine with a --name is kept, an --ephemeral one is not; leave out one of them");
         var machine = ephemeral ? MachineStore.OpenEphemeral(ImageOf(image)) : MachineStore.OfUser().Open(name, image, () => ImageOf(image));
@@ -100,26 +99,40 @@ internal sealed class RunSource : IDisposable
         }
     }
 
-    private static Seed ReadSeed(ParseResult parsed, RunOptions options, string machine)
+    /// <summary>Refuses an initial RAM disk that there is not, before an image is built that it is for.</summary>
+    /// <exception cref="UsageException">There is none.</exception>
+    internal static void CheckInitrd(ParseResult parsed, RunOptions options)
+    {
+        if (parsed.GetValue(options.Initrd) is { } initrd && !Path.Exists(initrd)) throw new UsageException($"the initrd {initrd} does not exist");
+    }
+
+    /// <summary>The settings of a machine's first start, as the words have them.</summary>
+    /// <exception cref="UsageException">A value is none, or is not for this image.</exception>
+    internal static Seed ReadSeed(ParseResult parsed, RunOptions options, string machine, string image)
     {
         var host = parsed.GetValue(options.HostName) ?? machine;
         if (!MachineStore.IsHostName(host)) throw new UsageException($"--hostname: '{host}' is not a host name; write it like web-1");
         var user = parsed.GetValue(options.User);
         if (user is not null && !IsUserName(user)) throw new UsageException($"--user: '{user}' is not a user's name; write it like alice");
-        return new Seed
+        var seed = new Seed
         {
             HostName = host,
             User = user ?? (IsUserName(Environment.UserName) ? Environment.UserName : DefaultUser),
             Keys = [.. (parsed.GetValue(options.SshKeys) ?? []).SelectMany(Seed.ReadKeys)],
             UserData = parsed.GetValue(options.UserData) is { } file ? Seed.ReadUserData(file) : default,
         };
+        return seed.UserData.Length == 0 || seed.HasScript || ImageStore.OfUser().IsImported(image)
+            ? seed
+            : throw new UsageException($"{options.UserData.Name}: the image {image} runs a script, which begins with #!; other files are for imported images with cloud-init");
     }
 
     // What Debian's adduser takes.
     private static bool IsUserName(string name) =>
         name.Length is > 0 and <= 32 && char.IsAsciiLetterLower(name[0]) && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 
-    private static void RefuseDiskWords(ParseResult parsed, RunOptions options, string what)
+    /// <summary>Refuses the words that are for machines with a disk of their own.</summary>
+    /// <exception cref="UsageException">One is given.</exception>
+    internal static void RefuseDiskWords(ParseResult parsed, RunOptions options, string what)
     {
         var given = RunOptions.AreGiven(parsed, options.Name, options.Ephemeral, options.DiskSize, options.HostName, options.User, options.SshKeys, options.UserData).FirstOrDefault();
         if (given is not null) throw new UsageException($"{given} is for an image with a disk, such as debian, and not for {what}");
@@ -127,7 +140,7 @@ internal sealed class RunSource : IDisposable
 
     private static string WithTerminal(string commandLine) => $"{commandLine}{TerminalWords.ForGuest()}";
 
-    // The way of every run after the first: no builder, no progress, no lock.
-    private static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
+    /// <summary>Finds an image, or builds it on its first use. The way of every run after the first: no builder, no progress, no lock.</summary>
+    internal static Image ImageOf(string name) => ImageStore.OfUser().Find(name)
         ?? ImageBuild.Run((store, progress, cancellation) => store.FindOrBuildAsync(name, progress, cancellation));
 }

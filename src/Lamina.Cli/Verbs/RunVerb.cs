@@ -13,9 +13,7 @@ internal static class RunVerb
     private static HelpSection[] Sections() =>
     [
         new("In the terminal", [("Ctrl-A X", "end the machine"), ("Ctrl-A H", "help"), ("Ctrl-A Ctrl-A", "send Ctrl-A to the guest")]),
-        new("Options of --serial", Options(SerialDevice.Shape, "to")),
-        new("Options of --disk", Options(DiskDevice.Shape, "path")),
-        new("Options of --net", Options(NetworkDevice.Shape, "link")),
+        .. DeviceSections(),
         new("Exit codes",
         [
             ("0", "the guest powered off, or was reset with --no-reboot"),
@@ -39,6 +37,14 @@ internal static class RunVerb
         ]),
     ];
 
+    /// <summary>What is said of the options of devices.</summary>
+    internal static HelpSection[] DeviceSections() =>
+    [
+        new("Options of --serial", Options(SerialDevice.Shape, "to")),
+        new("Options of --disk", Options(DiskDevice.Shape, "path")),
+        new("Options of --net", Options(NetworkDevice.Shape, "link")),
+    ];
+
     // What stands first is told beside the option itself.
     private static (string, string)[] Options<T>(Shape<T> shape, string first) =>
         [.. shape.Properties.Where(property => property.Name != first && !property.IsShort).DistinctBy(property => property.Name).Select(property => (property.Usage, property.Meaning))];
@@ -58,10 +64,10 @@ internal static class RunVerb
         // All that the words say is checked before anything is fetched, opened or made.
         Machine.Check(WithRun(parsed, options, options.Apply(parsed, new MachineDefinition())));
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
+        using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         using var source = RunSource.Open(parsed, options);
         var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
-        var hooks = new MachineHooks { Report = Stderr.Say, Trace = trace is null ? null : trace.Write, MeasuresTime = parsed.GetValue(options.Stats) };
-        using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
+        var hooks = new MachineHooks { Log = ProgramLog.Of(trace), MeasuresTime = parsed.GetValue(options.Stats) };
         return RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult();
     }
 
@@ -95,17 +101,29 @@ internal static class RunVerb
     /// <param name="signal">The exit code of the signal that asked for it, if one did.</param>
     internal static int Conclude(MachineResult result, int? signal)
     {
-        var (code, sentence) = result.End switch
+        var sentence = result.Message ?? result.End switch
         {
-            MachineEnd.PoweredOff or MachineEnd.Reset => (ExitCode.Success, null),
-            MachineEnd.DebugExit => (result.DebugExitCode.GetValueOrDefault(1) & 0xff, null),
-            MachineEnd.GuestPanic => (ExitCode.GuestPanic, "the guest's kernel panicked"),
-            MachineEnd.TripleFault => (ExitCode.TripleFault, "the guest's CPU triple-faulted"),
-            MachineEnd.TimedOut => (ExitCode.TimedOut, "the time given with --timeout passed"),
-            MachineEnd.Stopped => (signal ?? ExitCode.Interrupted, null),
-            _ => (ExitCode.Internal, "the machine failed"),
+            MachineEnd.GuestPanic => "the guest's kernel panicked",
+            MachineEnd.TripleFault => "the guest's CPU triple-faulted",
+            MachineEnd.TimedOut => "the time given with --timeout passed",
+            MachineEnd.Failed => "the machine failed",
+            _ => null,
         };
-        if (sentence is not null || result.Message is not null) Stderr.Say(result.Message ?? sentence!);
-        return code;
+        if (sentence is not null) Stderr.Say(sentence);
+        return CodeOf(result, signal);
     }
+
+    /// <summary>The exit code for how a machine ended.</summary>
+    /// <param name="result">The end.</param>
+    /// <param name="signal">The exit code of the signal that asked for it, if one did.</param>
+    internal static int CodeOf(MachineResult result, int? signal = null) => result.End switch
+    {
+        MachineEnd.PoweredOff or MachineEnd.Reset => ExitCode.Success,
+        MachineEnd.DebugExit => result.DebugExitCode.GetValueOrDefault(1) & 0xff,
+        MachineEnd.GuestPanic => ExitCode.GuestPanic,
+        MachineEnd.TripleFault => ExitCode.TripleFault,
+        MachineEnd.TimedOut => ExitCode.TimedOut,
+        MachineEnd.Stopped => signal ?? ExitCode.Interrupted,
+        _ => ExitCode.Internal,
+    };
 }

@@ -3,29 +3,53 @@
 // higher priority answers, and of equal ones the one that was made first, in the whole of the place that they share.
 // Look-ups take no lock: the table of pieces, which do not overlap, is replaced as a whole. Devices lock for themselves; the bus is
 // never locked while one is called.
-using System.Collections.Immutable;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 
 namespace Lamina.Core.Bus;
 
 /// <summary>Windows and the devices that answer behind them.</summary>
 /// <param name="name">What the addresses are ("port", "memory"): used in messages.</param>
 /// <param name="last">The last address.</param>
-/// <param name="trace">Told in a line of accesses that no device took as they were; or null. Any thread.</param>
-public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>? trace = null) : IInspected
+/// <param name="log">Told of accesses that no device took as they were; or null. Any thread.</param>
+public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = null) : IInspected
 {
     private readonly Lock _gate = new();
     private readonly List<Window> _windows = [];
-    private ImmutableArray<Piece> _pieces = [];
+    private volatile Layout _layout = new([]);
     private int _made;
 
     private ulong Last => last;
 
     // Addresses from Start to End, the last one included, at which a window answers.
-    private readonly record struct Piece(ulong Start, ulong End, Window Window, ulong WindowStart);
+    private sealed record Piece(ulong Start, ulong End, Window Window, ulong WindowStart);
+
+    // What lies where, sorted by address and never changed; and what was asked for last, which is asked for again most of the time.
+    private sealed class Layout(Piece[] pieces)
+    {
+        private Piece? _last;
+
+        internal Piece[] Pieces => pieces;
+
+        internal Piece? Find(ulong address) => _last is { } last && address - last.Start <= last.End - last.Start ? last : Search(address);
+
+        private Piece? Search(ulong address)
+        {
+            int low = 0, high = pieces.Length - 1;
+            while (low <= high)
+            {
+                var middle = (low + high) >>> 1;
+                var piece = pieces[middle];
+                if (address < piece.Start) high = middle - 1;
+                else if (address > piece.End) low = middle + 1;
+                else return _last = piece;
+            }
+            return null;
+        }
+    }
 
     /// <summary>What answers where, sorted by address.</summary>
-    public IEnumerable<(ulong Start, ulong Length, string Window)> Ranges => _pieces.Select(piece => (piece.Start, piece.End - piece.Start + 1, piece.Window.Name));
+    public IEnumerable<(ulong Start, ulong Length, string Window)> Ranges => _layout.Pieces.Select(piece => (piece.Start, piece.End - piece.Start + 1, piece.Window.Name));
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node)
@@ -66,7 +90,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, last);
         lock (_gate)
         {
-            if (_pieces.Any(piece => piece.Start <= start + (length - 1) && start <= piece.End)) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
+            if (_layout.Pieces.Any(piece => piece.Start <= start + (length - 1) && start <= piece.End)) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
             var window = CreateWindow(windowName ?? $"{device.GetType().Name} at 0x{start:x}", length, device);
             window.TryMove(start);
             return window;
@@ -77,7 +101,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
     public AccessResult Read(ulong address, Span<byte> data)
     {
         var result = AccessResult.Unclaimed;
-        if (TryFind(address, data.Length, out var piece) && piece.Window.TryEnter())
+        if (Find(address, data.Length) is { } piece && piece.Window.TryEnter())
         {
             try
             {
@@ -90,7 +114,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
         }
         if (result == AccessResult.Ok) return result;
         data.Fill(0xff);
-        trace?.Invoke($"{name} read of {data.Length} at 0x{address:x}: {Text(result)}");
+        log.Trace(LogEvent.Unanswered, $"{name} read of {data.Length} at 0x{address:x}: {Text(result)}");
         return result;
     }
 
@@ -98,7 +122,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
     public AccessResult Write(ulong address, ReadOnlySpan<byte> data)
     {
         var result = AccessResult.Unclaimed;
-        if (TryFind(address, data.Length, out var piece) && piece.Window.TryEnter())
+        if (Find(address, data.Length) is { } piece && piece.Window.TryEnter())
         {
             try
             {
@@ -109,31 +133,13 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
                 piece.Window.Leave();
             }
         }
-        if (result != AccessResult.Ok) trace?.Invoke($"{name} write of {data.Length} at 0x{address:x}: {Text(result)}");
+        if (result != AccessResult.Ok) log.Trace(LogEvent.Unanswered, $"{name} write of {data.Length} at 0x{address:x}: {Text(result)}");
         return result;
     }
 
     private static string Text(AccessResult result) => result == AccessResult.InvalidSize ? "the register does not take this size" : "nothing answers";
 
-    private bool TryFind(ulong address, int length, out Piece found)
-    {
-        var pieces = _pieces;
-        int low = 0, high = pieces.Length - 1;
-        while (low <= high)
-        {
-            var middle = (low + high) >>> 1;
-            ref readonly var piece = ref pieces.ItemRef(middle);
-            if (address < piece.Start) high = middle - 1;
-            else if (address > piece.End) low = middle + 1;
-            else
-            {
-                found = piece;
-                return (ulong)length - 1 <= piece.End - address;
-            }
-        }
-        found = default;
-        return false;
-    }
+    private Piece? Find(ulong address, int length) => _layout.Find(address) is { } piece && (ulong)length - 1 <= piece.End - address ? piece : null;
 
     // With the lock: lays the windows out anew, from the one that answers everywhere to the one that answers where no other does.
     private void Lay()
@@ -155,7 +161,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, Action<string>
             if (!covered) pieces.Add(new Piece(at, end, window, start));
         }
         pieces.Sort((a, b) => a.Start.CompareTo(b.Start));
-        _pieces = [.. pieces];
+        _layout = new Layout([.. pieces]);
     }
 
     private sealed class Window(Bus bus, string name, ulong length, IBusDevice device, int priority, int number) : IBusWindow

@@ -2,6 +2,7 @@
 // the machine cannot tell which one runs. A vCPU belongs to one thread, which calls Run in a loop.
 using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 
 namespace Lamina.Core.Engine;
@@ -90,7 +91,8 @@ public interface IVcpu : IVcpuSignal, ICounted, IDisposable
 /// Its local interrupt controller; the engine calls it for CR8, APIC MSRs, its MMIO page and to acknowledge. Null where the engine
 /// has it itself (<see cref="IEngineMachine.Irqchip"/>).
 /// </param>
-public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic);
+/// <param name="Log">Gets exits and exceptions, one line each, where somebody follows them; or null.</param>
+public sealed record VcpuOptions(int Index, IVcpuBus Bus, ILocalInterruptController? Apic, ILog? Log = null);
 
 /// <summary>The CPUs and the address space of one machine on one engine.</summary>
 public interface IEngineMachine : ICounted, IDisposable
@@ -110,6 +112,12 @@ public interface IEngineMachine : ICounted, IDisposable
     /// </summary>
     string CpuModel { get; }
 
+    /// <summary>The same CPU with all that CPUID says of it.</summary>
+    CpuIdentity CpuIdentity { get; }
+
+    /// <summary>What a saved guest was told of its processor (<see cref="EngineMachineOptions.CpuIdentity"/>; of branch speculation above all) that does not hold on this host or engine, gives it no instruction or register, and is told no longer: names.</summary>
+    IReadOnlyList<string> CpuWithheld => [];
+
     /// <summary>Keeps what is to outlast the machine. Called when its vCPUs will not run again; its counters may be asked for afterwards.</summary>
     void Conclude()
     {
@@ -120,11 +128,16 @@ public interface IEngineMachine : ICounted, IDisposable
 /// <param name="Memory">Guest RAM.</param>
 /// <param name="Clock">The machine's clock; the guest's TSC follows it.</param>
 /// <param name="VcpuCount">How many vCPUs the machine will have (for CPUID topology).</param>
-/// <param name="Trace">Where exits and exceptions are reported one line each, or null.</param>
-public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount, Action<string>? Trace = null)
+public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock Clock, int VcpuCount)
 {
     /// <summary>The CPU model: "host", or a level and switches, as docs/run.md has it. An engine refuses what it cannot give with a sentence.</summary>
     public string CpuModel { get; init; } = "host";
+
+    /// <summary>
+    /// The CPU that the guest saw when it was saved, and sees again; <see cref="CpuModel"/> says nothing then. An engine refuses what it
+    /// cannot give with a sentence. Null for a guest that starts.
+    /// </summary>
+    public CpuIdentity? CpuIdentity { get; init; }
 }
 
 /// <summary>A CPU engine.</summary>
@@ -135,6 +148,11 @@ public interface IEngine
 
     /// <summary>How many open files a vCPU takes of the process.</summary>
     int DescriptorsPerVcpu => 0;
+
+    /// <summary>The most memory of the host that it takes beside the guest's, in bytes, whatever the guest does; what the host's kernel keeps for it is left out.</summary>
+    /// <param name="guestBytes">The guest's memory.</param>
+    /// <param name="cpus">How many vCPUs the machine has.</param>
+    ulong MostBytes(ulong guestBytes, int cpus) => 0;
 
     /// <summary>Creates the engine's side of a machine.</summary>
     IEngineMachine CreateMachine(EngineMachineOptions options);

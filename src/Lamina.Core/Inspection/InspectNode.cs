@@ -137,7 +137,7 @@ public sealed class InspectNode
     public string ToJson()
     {
         var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping })) Write(json);
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping })) WriteTo(json);
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
@@ -159,7 +159,8 @@ public sealed class InspectNode
         }
     }
 
-    private void Write(Utf8JsonWriter json)
+    /// <summary>Writes the tree as one value, as <see cref="ToJson"/> has it.</summary>
+    public void WriteTo(Utf8JsonWriter json)
     {
         json.WriteStartObject();
         if (Kind is { } kind) json.WriteString("kind", kind);
@@ -169,7 +170,7 @@ public sealed class InspectNode
             switch (value)
             {
                 case InspectNode node:
-                    node.Write(json);
+                    node.WriteTo(json);
                     break;
                 case long number:
                     json.WriteNumberValue(number);

@@ -77,6 +77,17 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <summary>How many bytes of the host's memory the RAM takes now: whole pages that were touched, in what size the host gave them; of a file's copy also what the host keeps of the file.</summary>
     public ulong Resident => Ranges.Aggregate(0ul, (sum, range) => sum + _reservation.Resident(range.Start, range.Length));
 
+    /// <summary>Has the host take the pages of a range now, which would else be as they are touched: all at once costs less, and it can be another thread's work. A hint; the content stays.</summary>
+    /// <param name="range">Any range; what is not RAM of it is passed over.</param>
+    public void Populate(MemoryRange range)
+    {
+        foreach (var ram in Ranges)
+        {
+            var (start, end) = (Math.Max(ram.Start, range.Start) & ~(ulong)(HostReservation.PageSize - 1), Math.Min(ram.End, range.End));
+            if (start < end) _reservation.Populate(start, end - start, write: true);
+        }
+    }
+
     /// <summary>Which pages CPUs and devices write, for who wants to know.</summary>
     public WriteLog Writes { get; }
 

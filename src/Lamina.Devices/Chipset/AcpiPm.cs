@@ -164,9 +164,9 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     {
         lock (_gate)
         {
-            Synchronise();
-            var ticks = (uint)Ticks;
-            for (var i = 0; i < data.Length; i++) data[i] = ReadByte((int)offset + i, ticks);
+            var ticks = Ticks;
+            Synchronise(ticks);
+            for (var i = 0; i < data.Length; i++) data[i] = ReadByte((int)offset + i, (uint)ticks);
         }
         return AccessResult.Ok;
     }
@@ -254,9 +254,11 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
         return Wish.None;
     }
 
-    private void Synchronise()
+    private void Synchronise() => Synchronise(Ticks);
+
+    private void Synchronise(long ticks)
     {
-        var toggles = Toggles;
+        var toggles = ticks >> TimerHighestBit;
         if (toggles != _state.SeenToggles) _state.Status |= TimerBit;
         _state.SeenToggles = toggles;
     }

@@ -10,8 +10,15 @@ internal static class TickMath
     internal const long ShortestPeriod = 50_000;
 
     /// <summary>Whole ticks of <paramref name="hertz"/> in a time; negative times count as none.</summary>
-    internal static long Ticks(long nanoseconds, ulong hertz) =>
-        nanoseconds <= 0 ? 0 : (long)UInt128.Min((UInt128)(ulong)nanoseconds * hertz / NanosecondsPerSecond, long.MaxValue);
+    internal static long Ticks(long nanoseconds, ulong hertz)
+    {
+        if (nanoseconds <= 0) return 0;
+        // Seconds and what is left of one in 64 bits: for all oscillators and for decades. Guests read these clocks all the time.
+        var (seconds, rest) = Math.DivRem((ulong)nanoseconds, NanosecondsPerSecond);
+        return hertz <= uint.MaxValue && seconds <= int.MaxValue
+            ? (long)(seconds * hertz + rest * hertz / NanosecondsPerSecond)
+            : (long)UInt128.Min((UInt128)(ulong)nanoseconds * hertz / NanosecondsPerSecond, long.MaxValue);
+    }
 
     /// <summary>The first nanosecond at which that many ticks are over; saturates.</summary>
     internal static long Nanoseconds(ulong ticks, ulong hertz) =>

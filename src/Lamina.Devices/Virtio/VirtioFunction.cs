@@ -3,6 +3,7 @@
 // The transport serialises its calls with a lock of its own; Notify and what IVirtioHost offers come from any thread.
 // Lock order: transport, queue gate, device, then the status gate below, then the transport's interrupt state.
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -26,7 +27,7 @@ internal interface IVirtioInterrupts
 /// <param name="Workers">Makes the workers that serve queues.</param>
 /// <param name="Log">Where one line is written when a driver breaks the device, at most once a reset and ten times in all; or null.</param>
 /// <param name="PackedRings">Whether to offer packed virtqueues.</param>
-public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, Action<string>? Log = null, bool PackedRings = true);
+public sealed record VirtioOptions(GuestMemory Memory, IWorkerFactory Workers, ILog? Log = null, bool PackedRings = true);
 
 /// <summary>Has a queue's doorbell wake the queue's worker without the driver's CPU leaving the guest.</summary>
 /// <param name="queue">The queue.</param>
@@ -188,7 +189,7 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
         BreakQueues();
         ConfigurationChanged();
         if (Interlocked.Increment(ref _logLines) is var line && line <= MostLogLines)
-            _options.Log?.Invoke($"virtio {_device.Type}: the guest's driver broke the device until it resets it: {reason}"
+            _options.Log.Debug(LogEvent.DriverBroke, $"virtio {_device.Type}: the guest's driver broke the device until it resets it: {reason}"
                 + (line == MostLogLines ? "; further such lines are left out" : ""));
     }
 

@@ -83,6 +83,12 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IInspected, IEngineDoo
     public string CpuModel => Cpu.Model.Words;
 
     /// <inheritdoc/>
+    public CpuIdentity CpuIdentity => Cpu.Model.Identity;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> CpuWithheld => Cpu.Model.Withheld;
+
+    /// <inheritdoc/>
     public IEngineIrqchip? Irqchip => KernelIrqchip;
 
     /// <inheritdoc/>

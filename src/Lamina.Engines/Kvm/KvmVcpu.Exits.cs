@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Msr;
 using static Lamina.Engines.Kvm.KvmApi;
@@ -43,7 +44,7 @@ internal sealed unsafe partial class KvmVcpu
                 HandleMsr(reason == KVM_EXIT_X86_WRMSR);
                 return null;
             case KVM_EXIT_HLT:
-                _trace?.Invoke("hlt");
+                _log.Trace(LogEvent.Halt, $"hlt");
                 // An NMI that the kernel could not deliver before the HLT, behind STI say, ends it.
                 _events.Activity = NmiComesFirst() ? VcpuActivity.Running : VcpuActivity.Halted;
                 return EndStep();
@@ -56,7 +57,7 @@ internal sealed unsafe partial class KvmVcpu
                 _machine.DirtyRings!.MakeRoom(_dirtyRing!);
                 return null;
             case KVM_EXIT_SHUTDOWN:
-                _trace?.Invoke("triple fault");
+                _log.Trace(LogEvent.TripleFault, $"triple fault");
                 return VcpuExit.TripleFault;
             case KVM_EXIT_DEBUG:
                 return HandleDebug();
@@ -115,7 +116,7 @@ internal sealed unsafe partial class KvmVcpu
             var value = new Span<byte>(data, io.size);
             if (io.direction == KVM_EXIT_IO_IN) _bus.ReadPort(io.port, value);
             else _bus.WritePort(io.port, value);
-            if (_trace is not null) TracePort(io, value);
+            _log.Trace(LogEvent.Access, $"{(io.direction == KVM_EXIT_IO_IN ? "in" : "out")} 0x{io.port:x}: {Convert.ToHexString(value)}");
         }
     }
 
@@ -124,7 +125,8 @@ internal sealed unsafe partial class KvmVcpu
     {
         var address = _run->mmio.phys_addr;
         var data = new Span<byte>(_run->mmio.data, (int)Math.Min(_run->mmio.len, 8));
-        if (_trace is not null) _trace(_run->mmio.is_write != 0 ? $"write {data.Length} bytes to 0x{address:x}: {Convert.ToHexString(data)}" : $"read {data.Length} bytes from 0x{address:x}");
+        if (_run->mmio.is_write != 0) _log.Trace(LogEvent.Access, $"write {data.Length} bytes to 0x{address:x}: {Convert.ToHexString(data)}");
+        else _log.Trace(LogEvent.Access, $"read {data.Length} bytes from 0x{address:x}");
         while (data.Length > 0)
         {
             var size = Piece(address, data.Length);
@@ -164,11 +166,8 @@ internal sealed unsafe partial class KvmVcpu
             msr.error = (byte)(_msrs.TryRead(msr.index, out var value) ? 0 : 1);
             msr.data = value;
         }
-        _trace?.Invoke($"{(write ? "wrmsr" : "rdmsr")} 0x{msr.index:x}: {(msr.error != 0 ? "#GP" : $"0x{msr.data:x}")}");
+        _log.Trace(LogEvent.Msr, $"{(write ? "wrmsr" : "rdmsr")} 0x{msr.index:x}: {(msr.error != 0 ? "#GP" : $"0x{msr.data:x}")}");
     }
-
-    private void TracePort(in kvm_run_io io, ReadOnlySpan<byte> value) =>
-        _trace!($"{(io.direction == KVM_EXIT_IO_IN ? "in" : "out")} 0x{io.port:x}: {Convert.ToHexString(value)}");
 
     /// <summary>Ends the run for good. What the vCPU was doing goes to a file that the sentence names.</summary>
     private VcpuExit Fail(string sentence)

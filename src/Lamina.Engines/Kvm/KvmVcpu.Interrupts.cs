@@ -3,6 +3,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Engines.X86.Msr;
 using Lamina.Host;
 using static Lamina.Engines.Kvm.KvmApi;
@@ -72,7 +73,7 @@ internal sealed unsafe partial class KvmVcpu
         }
         if (_run->ready_for_interrupt_injection != 0 && _run->if_flag != 0 && !NmiComesFirst() && Acknowledge() is var vector and >= 0)
         {
-            _trace?.Invoke($"interrupt {vector}");
+            _log.Trace(LogEvent.Interrupt, $"interrupt {vector}");
             var interrupt = (uint)vector;
             var result = _vcpu.Request(KVM_INTERRUPT, &interrupt);
             // A guest can mask LINT0 between the kernel's word that it takes one and the entry: the last one then still waits there.

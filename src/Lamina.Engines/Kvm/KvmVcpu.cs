@@ -1,6 +1,7 @@
 // One vCPU in the kernel: its thread's loop of entries and what others ask of it from outside. KvmVcpu.Exits handles what the
 // guest left for, KvmVcpu.Interrupts brings interrupts, KvmVcpu.State copies the architectural state, KvmVcpu.Debug serves a debugger.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Core.Time;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Cpuid;
@@ -26,7 +27,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly KvmMsrs _msrs;
     private readonly IMachineClock _clock;
     private readonly IHostTscClock? _hostTsc;
-    private readonly Action<string>? _trace;
+    private readonly ILog? _log;
     private readonly ThreadParker _parker = new();
     private readonly Lock _gate = new();
     private readonly bool _hasTscOffset;
@@ -49,7 +50,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         _model = machine.Cpu.Model;
         _clock = machine.Options.Clock;
         _hostTsc = _clock as IHostTscClock;
-        _trace = machine.Options.Trace;
+        _log = options.Log;
         _msrs = new KvmMsrs(machine.Options, options.Apic, _model);
         try
         {

@@ -4,6 +4,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Engines.Translator.Archive;
+using Lamina.Engines.Translator.Code;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Engines.X86.Cpuid;
@@ -22,6 +23,10 @@ public sealed class TranslatorEngine(TranslatorSettings? settings = null) : IEng
     /// <inheritdoc/>
     /// <remarks>What its regions share, the jump cache of the supervisor's two, and one for each of the user's.</remarks>
     public int DescriptorsPerVcpu => 2 + _settings.UserRegions;
+
+    /// <inheritdoc/>
+    public ulong MostBytes(ulong guestBytes, int cpus) =>
+        (ulong)_settings.CodeBufferBytes + (ulong)CodeBuffer.MostDescribedOf(_settings.CodeBufferBytes) + (ulong)cpus * TranslatorVcpu.MostBytes(guestBytes, cpus, _settings);
 
     /// <summary>Whether this host can run it: null, or a sentence that says what is missing.</summary>
     public static string? WhyNot()
@@ -73,7 +78,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
         if (options.Memory.End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
         _options = options;
         _settings = settings;
-        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel) });
+        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel), Saved = options.CpuIdentity });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
         _trimmer = new CacheTrimmer(_store, settings);
@@ -105,6 +110,12 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
 
     /// <inheritdoc/>
     public string CpuModel => _model.Words;
+
+    /// <inheritdoc/>
+    public CpuIdentity CpuIdentity => _model.Identity;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> CpuWithheld => _model.Withheld;
 
     /// <summary>Drops all translations, as a machine does that has become quiet.</summary>
     public void GiveTranslationsBack() => _store.GiveBack();

@@ -4,6 +4,7 @@
 // rooms beside this file, by subject.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.X86.Cpuid;
@@ -20,7 +21,7 @@ internal sealed unsafe partial class Processor : IDisposable
     private readonly IMachineClock _clock;
     private readonly CpuModel _model;
     private readonly ITranslationCache _cache;
-    private readonly Action<string>? _trace;
+    private readonly ILog? _log;
     private readonly int _index;
     private readonly HostInstructions _host = new();
     private readonly uint _mxcsrMask;
@@ -39,7 +40,7 @@ internal sealed unsafe partial class Processor : IDisposable
         _clock = options.Clock;
         _model = options.Model;
         _cache = options.Cache;
-        _trace = options.Trace;
+        _log = options.Log;
         _mxcsrMask = _host.ReadMxcsrMask() & ~(_model.HasMisalignedSse ? 0 : MxcsrMisaligned);
         _memory = options.Memory;
         _ramBase = (byte*)options.Memory.HostBase;

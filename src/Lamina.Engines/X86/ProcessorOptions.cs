@@ -1,6 +1,7 @@
 // What a processor is made of and what it talks to.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.X86.Cpuid;
@@ -35,5 +36,5 @@ internal sealed unsafe class ProcessorOptions
     public required ITranslationCache Cache { get; init; }
 
     /// <summary>Where unknown MSRs and the like are reported, one line each, or null.</summary>
-    public Action<string>? Trace { get; init; }
+    public ILog? Log { get; init; }
 }

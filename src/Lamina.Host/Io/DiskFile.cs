@@ -69,7 +69,9 @@ public sealed unsafe class DiskFile : IDisposable
         {
             using var use = new Use(_descriptor);
             var end = Libc.lseek(use.Descriptor, 0, Libc.SEEK_END);
-            return end < 0 ? throw HostException.FromErrno($"cannot tell the length of {Path}") : (ulong)end;
+            if (end >= 0) return (ulong)end;
+            // Files of the kernel's own, as in /proc.
+            throw Marshal.GetLastPInvokeError() == Libc.EINVAL ? new HostException($"{Path} has no length, which a disk needs; name another file") { IsOfTheName = true } : HostException.FromErrno($"cannot tell the length of {Path}");
         }
     }
 
@@ -316,7 +318,15 @@ public sealed unsafe class DiskFile : IDisposable
         var error = Marshal.GetLastPInvokeError();
         if (error == Libc.ENOENT && !mode.HasFlag(DiskFileMode.CreateNew)) return new FileNotFoundException($"there is no disk image {path}; lamina disk create makes one");
         if (mode.HasFlag(DiskFileMode.Direct) && error == Libc.EINVAL) return new HostException($"the file system of {path} cannot do direct input and output; leave out direct");
-        if (mode.HasFlag(DiskFileMode.CreateNew)) return HostException.FromErrno($"cannot create {path}");
+        if (mode.HasFlag(DiskFileMode.CreateNew))
+        {
+            return error switch
+            {
+                Libc.ENOENT or Libc.ENOTDIR => new HostException($"cannot create {path}: its folder does not exist; make it first") { IsOfTheName = true },
+                Libc.EEXIST => new HostException($"cannot create {path}: it is there already; choose another name or remove it first") { IsOfTheName = true },
+                _ => HostException.FromErrno($"cannot create {path}"),
+            };
+        }
         var hint = mode.HasFlag(DiskFileMode.Write) && error is Libc.EACCES or Libc.EROFS ? " for writing" : "";
         var failure = HostException.FromErrno($"cannot open the disk {path}{hint}");
         return error is Libc.EACCES or Libc.ENOTDIR or Libc.ENAMETOOLONG or Libc.ELOOP ? new HostException(failure.Message, failure) { IsOfTheName = true } : failure;

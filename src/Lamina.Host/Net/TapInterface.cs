@@ -55,8 +55,7 @@ public sealed unsafe class TapInterface : IDisposable
     /// <exception cref="HostException">The host refuses something; the message is a sentence.</exception>
     public static TapInterface Open(string? name, string? bridge)
     {
-        if (name is not null) CheckName(name);
-        if (bridge is not null) CheckName(bridge);
+        Check(name, bridge);
         var descriptor = Libc.open(Device, Libc.O_RDWR | Libc.O_CLOEXEC | Libc.SOCK_NONBLOCK);
         if (descriptor < 0) throw TellDevice(Marshal.GetLastPInvokeError());
         var request = stackalloc byte[RequestLength];
@@ -155,11 +154,19 @@ public sealed unsafe class TapInterface : IDisposable
         _ => new HostException($"{Name} cannot be added to {bridge}: it is no bridge, or does not take the interface"),
     };
 
+    /// <summary>Refuses names that no interface can have.</summary>
+    /// <exception cref="HostException">Why, as a sentence.</exception>
+    public static void Check(string? name, string? bridge)
+    {
+        if (name is not null) CheckName(name);
+        if (bridge is not null) CheckName(bridge);
+    }
+
     private static void CheckName(string name)
     {
         // What the kernel's dev_valid_name takes.
         if (name.Length == 0 || Encoding.UTF8.GetByteCount(name) > LongestName || name is "." or ".." || name.Any(c => c is '/' or ':' or '%' || char.IsWhiteSpace(c)))
-            throw new HostException($"\"{name}\" cannot be the name of an interface; use up to {LongestName} letters, digits and hyphens");
+            throw new HostException($"\"{name}\" cannot be the name of an interface; use up to {LongestName} letters, digits and hyphens") { IsOfTheName = true };
     }
 
     // Holds: the buffer has RequestLength bytes, and names were checked to be shorter than IFNAMSIZ.

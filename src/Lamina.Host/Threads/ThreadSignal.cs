@@ -2,6 +2,7 @@
 // own waits give the processor away by sched_yield before they sleep, which on a busy host costs the rest of a time slice,
 // milliseconds; here a thread looks for a few microseconds at most, and only while that pays, then sleeps and is woken.
 // For one thread that is told to go on, with deadlines, see ThreadParker.
+using System.Runtime.CompilerServices;
 using Lamina.Host.Interop;
 
 namespace Lamina.Host.Threads;
@@ -46,9 +47,14 @@ public sealed unsafe class ThreadSignal
     /// Lets all that wait look again, after what they look at was changed: by an interlocked operation, or with a full barrier behind it, so
     /// that whoever is not counted yet sees it. Any thread; a system call only where one sleeps.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Signal()
     {
-        if (Volatile.Read(ref _words[1]) == 0) return;
+        if (Volatile.Read(ref _words[1]) != 0) Wake();
+    }
+
+    private void Wake()
+    {
         Interlocked.Increment(ref _words[0]);
         fixed (int* address = _words) _ = Libc.futex(Libc.SYS_futex, address, Libc.FUTEX_WAKE | Libc.FUTEX_PRIVATE_FLAG, int.MaxValue, null, null, 0);
     }

@@ -1,9 +1,15 @@
 // The host's time-stamp counter: a reading, and its frequency. .NET has no RDTSC, so six bytes of machine code read it.
-// The frequency is asked of the processor or hypervisor where they tell it and a measurement agrees; else it is measured
-// against CLOCK_MONOTONIC from the creation of the object until somebody asks, which is the more exact the later it is.
+// The frequency is what the processor or hypervisor tells, or what somebody remembers of an earlier measurement, where a short look
+// agrees; else it is measured against CLOCK_MONOTONIC from the creation of the object until somebody asks, which is the more exact the
+// later it is.
 using System.Runtime.Intrinsics.X86;
 
 namespace Lamina.Host.Time;
+
+/// <summary>Where a counter's frequency is kept, in ticks a second, so that not every process waits to measure it anew.</summary>
+/// <param name="Recall">What was kept; null for nothing. Need not be true.</param>
+/// <param name="Keep">Takes what was measured.</param>
+public sealed record TscRateMemory(Func<ulong?> Recall, Action<ulong> Keep);
 
 /// <summary>The host's time-stamp counter.</summary>
 public sealed unsafe class TimeStampCounter : IDisposable
@@ -11,19 +17,25 @@ public sealed unsafe class TimeStampCounter : IDisposable
     // Shorter measurements than this are not trusted: some tens of nanoseconds of doubt at both ends must be few ppm.
     private const long ShortestMeasurement = 20_000_000;
 
-    // What the processor tells is believed where a measurement differs by no more than this many parts per million.
+    // Long enough to see whether a frequency is within the tolerance.
+    private const long ShortestLook = 500_000;
+
+    // What the processor tells or somebody remembers is believed where a measurement differs by no more than this.
     private const double Tolerance = 500e-6;
 
     private readonly HostReservation _code;
     private readonly delegate* unmanaged[SuppressGCTransition]<ulong> _read;
     private readonly (ulong Tsc, long Nanoseconds) _start;
+    private readonly TscRateMemory? _memory;
     private readonly Lock _gate = new();
     private ulong _hertz;
 
     /// <summary>Prepares the reading and begins the measurement.</summary>
+    /// <param name="kept">Where the frequency is kept; null for nowhere.</param>
     /// <exception cref="HostException">The host forbids generated code.</exception>
-    public TimeStampCounter()
+    public TimeStampCounter(TscRateMemory? kept = null)
     {
+        _memory = kept;
         // rdtsc; shl rdx, 32; or rax, rdx; ret
         ReadOnlySpan<byte> code = [0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0xc3];
         _code = HostReservation.Reserve(HostReservation.PageSize);
@@ -58,15 +70,28 @@ public sealed unsafe class TimeStampCounter : IDisposable
 
     private ulong Determine()
     {
-        var now = Sample();
-        while (now.Nanoseconds - _start.Nanoseconds < ShortestMeasurement)
+        var told = AskProcessor();
+        var known = told != 0 ? told : _memory?.Recall() ?? 0;
+        if (known != 0)
         {
-            Thread.Sleep(TimeSpan.FromMilliseconds((double)(ShortestMeasurement - (now.Nanoseconds - _start.Nanoseconds)) / 1_000_000 + 1));
+            var seen = Measure(ShortestLook);
+            if (Math.Abs(known - seen) <= seen * Tolerance) return known;
+        }
+        var measured = (ulong)Math.Round(Measure(ShortestMeasurement));
+        _memory?.Keep(measured);
+        return measured;
+    }
+
+    // Ticks a second from the beginning until now, or until that is so many nanoseconds ago.
+    private double Measure(long shortest)
+    {
+        var now = Sample();
+        while (now.Nanoseconds - _start.Nanoseconds < shortest)
+        {
+            Thread.Sleep(TimeSpan.FromMilliseconds((double)(shortest - (now.Nanoseconds - _start.Nanoseconds)) / 1_000_000 + 1));
             now = Sample();
         }
-        var measured = (now.Tsc - _start.Tsc) * 1e9 / (now.Nanoseconds - _start.Nanoseconds);
-        var told = AskProcessor();
-        return told != 0 && Math.Abs(told - measured) <= measured * Tolerance ? told : (ulong)Math.Round(measured);
+        return (now.Tsc - _start.Tsc) * 1e9 / (now.Nanoseconds - _start.Nanoseconds);
     }
 
     /// <summary>

@@ -8,12 +8,14 @@ using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Engines;
+using Lamina.Host.Time;
 using Lamina.Life;
 using Lamina.Parts;
 using Lamina.Saving;
@@ -31,7 +33,11 @@ namespace Lamina.Boards;
 /// <param name="Serial">The channel of its first serial port.</param>
 /// <param name="Parts">Its devices, open.</param>
 /// <param name="Saved">Where it goes on; null for a machine that starts.</param>
-internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved);
+internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved)
+{
+    /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
+    internal TscRateMemory? TscRate { get; init; }
+}
 
 /// <summary>The hardware of one machine.</summary>
 internal sealed class BoardMachine : IHardware
@@ -55,10 +61,12 @@ internal sealed class BoardMachine : IHardware
         (_options, _units) = (options, units);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
-        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock));
-        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus, log.Traces) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host }));
+        if (options.Saved is null) units.AddAside("memory/boot pages", new BootPages(options.Boot, _memory));
+        _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
+        if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
-        (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port")), units.AddAside("buses/memory", new Bus("memory")));
+        (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port", log: log.Of("buses/port"))), units.AddAside("buses/memory", new Bus("memory", log: log.Of("buses/memory"))));
         controllers.Map(_ports, _mmio);
         AddVcpus(controllers, definition.Cpus);
         // At the end devices go first, then what they are connected to, then the vCPUs that its input could have woken.
@@ -74,11 +82,12 @@ internal sealed class BoardMachine : IHardware
             Ports = _ports,
             Mmio = _mmio,
             Events = events,
-            Virtio = new VirtioOptions(_memory, workers, log.Traces),
+            Log = log,
+            Virtio = new VirtioOptions(_memory, workers),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
         });
-        _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.ReportsOf("full disks"), options.Hooks.Time, events.DiskFull));
+        _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events);
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
     }
@@ -160,6 +169,7 @@ internal sealed class BoardMachine : IHardware
             {
                 Definition = _options.Definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
+                CpuIdentity = _engine.CpuIdentity,
                 Clock = _clock.Save(),
                 Ranges = _memory.Ranges,
                 Units = _units.Save(),
@@ -201,7 +211,7 @@ internal sealed class BoardMachine : IHardware
         // A disk that ends its waiting now does so because the machine ends, and not because there is space.
         _full.Dispose();
         _units.Dispose();
-        ConsoleLoss.Tell("serial port", SerialLost, _options.Log.ReportsOf("chipset/serial"));
+        ConsoleLoss.Tell("serial port", SerialLost, _options.Log.Of("chipset/serial"));
         foreach (var part in _options.Parts) part.Conclude(_options.Log);
     }
 
@@ -213,7 +223,7 @@ internal sealed class BoardMachine : IHardware
         for (var i = 0; i < count; i++)
         {
             var apic = _engine.Irqchip is null ? controllers.LocalApics[i] : null;
-            var vcpu = _units.AddAside($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic)));
+            var vcpu = _units.AddAside($"vcpus/{i}", _engine.CreateVcpu(new VcpuOptions(i, bus, apic, _options.Log.Of($"vcpus/{i}"))));
             apic?.Attach(vcpu);
             _units.Add($"vcpus/{i}/state", new SavedVcpu(vcpu));
             var state = new VcpuState();

@@ -1,6 +1,7 @@
 // A board: where things lie, the chipset that is always there, and the places into which devices are put. Whatever can be added to a
 // machine of any kind (disks, networks, shared folders) is a part and not a board's; see Parts.
 using Lamina.Boot;
+using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Engine;
@@ -38,6 +39,9 @@ internal sealed record BoardContext
 
     /// <summary>Who is told what the guest asks the machine for.</summary>
     internal required IHardwareEvents Events { get; init; }
+
+    /// <summary>Makes the logs of devices.</summary>
+    internal required MachineLog Log { get; init; }
 
     /// <summary>What virtio devices need of the machine.</summary>
     internal required VirtioOptions Virtio { get; init; }

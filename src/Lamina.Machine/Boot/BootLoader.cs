@@ -15,6 +15,7 @@ internal static class BootLoader
         BootFile Open(string what, string path, string? name = null) => units.AddAside($"boot/{name ?? what}", BootFile.Open(what, path, memory));
         var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has no kernel to boot; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
+        if (initrd is not null && InitrdCheck.WhyCut(initrd) is { } cut) throw new MachineException(MachineError.File, $"the initrd {source.InitrdPath} is cut off: {cut}; copy or make it anew");
         var modules = source.Modules
             .Select((m, i) => new LoadedModule(Open("module", m.Path, $"module {i}"), m.CommandLine.Length == 0 ? m.Path : $"{m.Path} {m.CommandLine}"))
             .ToArray();

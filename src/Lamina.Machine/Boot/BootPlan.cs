@@ -102,6 +102,9 @@ internal sealed class BootPlan(MemoryMap map)
 
     private static ulong AlignUp(ulong value, ulong alignment) => (value + alignment - 1) & ~(alignment - 1);
 
+    /// <summary>The ranges that files will fill.</summary>
+    internal IEnumerable<MemoryRange> OfFiles => from piece in _pieces where piece.File is not null select new MemoryRange(piece.Address, piece.Length);
+
     /// <summary>Writes everything to memory, which is zero throughout.</summary>
     /// <exception cref="MachineException">A file can no longer be read.</exception>
     internal void Load(GuestMemory memory)

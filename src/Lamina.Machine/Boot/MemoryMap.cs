@@ -57,7 +57,7 @@ internal sealed class MemoryMap
     internal static MemoryMap Create(BootLayout layout, ulong size)
     {
         if (size < layout.MinimumMemory)
-            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(layout.MinimumMemory)}{(size < LeastMeant ? $"; for MiB write {size}M" : "")}");
+            throw new MachineException($"{Sizes.Text(size)} of memory is too little; a machine needs at least {Sizes.Text(layout.MinimumMemory)}{(size is > 0 and < LeastMeant ? $"; for MiB write {size}M" : "")}");
         if (size % 4096 != 0) throw new MachineException($"{size} bytes of memory are no whole number of 4 KiB pages; round the size to one");
         if (size > layout.MaximumMemory)
             throw new MachineException($"{Sizes.Text(size)} of memory is more than a guest can address; the most is {Sizes.Text(layout.MaximumMemory)}");

@@ -1,5 +1,5 @@
-// What a host's /dev/kvm is worth, and the memory of it: the timed run is made once for each boot of the host and each set
-// of virtualization modules, and its result kept in the user's cache. Where it cannot be kept it is made again.
+// What a host's /dev/kvm is worth: the timed run is made once for each boot of the host and each set of virtualization modules
+// (HostMemo keeps its result).
 using System.Globalization;
 using Lamina.Engines;
 using Lamina.Engines.Kvm;
@@ -42,12 +42,12 @@ internal sealed record KvmHost
     internal KvmVerdict Judge()
     {
         if (WhyNot() is { } missing) return new KvmVerdict(missing, 0);
-        var identity = Identity();
-        if (Recall(identity) is { } known) return new KvmVerdict(null, known);
+        var memo = new HostMemo(File, Identity());
+        if (memo.Recall() is { } known) return new KvmVerdict(null, known);
         try
         {
             var measured = Measure();
-            Keep(identity, measured);
+            memo.Keep(measured);
             return new KvmVerdict(null, measured);
         }
         catch (IOException refused)
@@ -56,47 +56,6 @@ internal sealed record KvmHost
         }
     }
 
-    private double? Recall(string identity)
-    {
-        try
-        {
-            return File is not null && System.IO.File.ReadAllLines(File) is [var first, var second] && first == identity
-                && double.TryParse(second, NumberStyles.Float, CultureInfo.InvariantCulture, out var measured) && measured >= 0 ? measured : null;
-        }
-        catch (Exception absent) when (absent is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    // Written aside and renamed, so that another run never reads half of it.
-    private void Keep(string identity, double measured)
-    {
-        if (File is null) return;
-        try
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(File)!);
-            var aside = $"{File}.{Environment.ProcessId}";
-            System.IO.File.WriteAllText(aside, string.Create(CultureInfo.InvariantCulture, $"{identity}\n{measured:0}\n"));
-            System.IO.File.Move(aside, File, overwrite: true);
-        }
-        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
-        {
-            // The next run measures again.
-        }
-    }
-
-    private static string ReadIdentity()
-    {
-        var modules = ((string[])["kvm_intel", "kvm_amd", "kvm_pvm"]).Where(name => Directory.Exists($"/sys/module/{name}"));
-        try
-        {
-            return $"{System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()} {string.Join(' ', modules)}";
-        }
-        catch (Exception absent) when (absent is IOException or UnauthorizedAccessException)
-        {
-            // Matches no other run.
-            return $"{Guid.NewGuid()}";
-        }
-    }
+    private static string ReadIdentity() =>
+        $"{HostMemo.ReadBoot()} {string.Join(' ', ((string[])["kvm_intel", "kvm_amd", "kvm_pvm"]).Where(name => Directory.Exists($"/sys/module/{name}")))}";
 }

@@ -1,6 +1,7 @@
 // Opens what a console of a machine is connected to. A channel takes output from the moment it is made; input flows, and a
 // terminal becomes raw, only when the machine starts.
 using Lamina.Backends.Char;
+using Lamina.Backends.Work;
 using Lamina.Control;
 using Lamina.Core.Char;
 using Lamina.Core.Inspection;
@@ -23,6 +24,9 @@ internal sealed class ConsoleChannel(ICharBackend inner, SerialConsole? memory =
 
     /// <summary>The terminal.</summary>
     internal Terminal? Terminal => terminal;
+
+    /// <summary>What listens for its clients, where it does.</summary>
+    internal IListener? Listener => inner as IListener;
 
     /// <inheritdoc/>
     public long Lost => inner.Lost;
@@ -82,6 +86,14 @@ internal static class ConsoleBackends
     // ECMA-48, 8.3.49; Ctrl-D at a terminal.
     private const byte EndOfTransmission = 4;
 
+    /// <summary>Refuses a target that there cannot be, before anything is opened or fetched.</summary>
+    /// <exception cref="IOException">Why, as a sentence.</exception>
+    internal static void Check(ConsoleTarget target)
+    {
+        if (target is ConsoleTarget.Unix unix) SocketFile.Check(unix.Path);
+        if (target is ConsoleTarget.File file) FileCharBackend.Check(file.Path);
+    }
+
     /// <summary>The channel for a target; it belongs to the units.</summary>
     /// <param name="device">The name of the device that it is for.</param>
     /// <param name="target">Where it goes.</param>
@@ -95,7 +107,7 @@ internal static class ConsoleBackends
         {
             ConsoleTarget.Stdio => OpenStdio(options),
             ConsoleTarget.Memory memory => OpenMemory(memory.Capacity),
-            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, report: calls.Log.ReportsOf($"devices/{device}"), options: options)),
+            ConsoleTarget.File file => new ConsoleChannel(new FileCharBackend(file.Path, log: calls.Log.Of($"devices/{device}"), options: options)),
             ConsoleTarget.Unix unix => new ConsoleChannel(new UnixSocketCharBackend(unix.Path, options)),
             ConsoleTarget.Own => new ConsoleChannel(calls.Hooks.Channels.GetValueOrDefault(device) ?? throw new MachineException($"the device {device} leads to a channel of the program's own, which gives it none")),
             _ => new ConsoleChannel(new NullCharBackend()),

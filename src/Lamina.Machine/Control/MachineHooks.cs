@@ -1,6 +1,7 @@
 // What is alive beside a machine's definition: who is told of what happens, the channels and networks that a program gives a
 // machine of its own, and its clock. A definition can be written to a file; these cannot.
 using Lamina.Core.Char;
+using Lamina.Core.Logging;
 using Lamina.Core.Net;
 
 namespace Lamina.Control;
@@ -8,11 +9,12 @@ namespace Lamina.Control;
 /// <summary>What a program connects a machine with.</summary>
 public sealed record MachineHooks
 {
-    /// <summary>Told in a sentence of what goes wrong while the machine runs and does not end it (a host's disk that fails); any thread; null for nobody.</summary>
-    public Action<string>? Report { get; init; }
-
-    /// <summary>Gets one line for each exit and exception, from any thread; null for none.</summary>
-    public Action<string>? Trace { get; init; }
+    /// <summary>
+    /// Makes the logs of the machine's units, by their names: what goes wrong while it runs and does not end it (a host's disk that fails),
+    /// what happens in its life, down to each exit and exception. <see cref="Core.Logging.Log.To"/> makes one from a function; the package
+    /// Lamina.Logging one from an ILoggerFactory. Null for nobody.
+    /// </summary>
+    public ILogFactory? Log { get; init; }
 
     /// <summary>The channels of serial ports and consoles that lead to <see cref="ConsoleTarget.Own"/>, by the device's name. The machine attaches to them and disposes them.</summary>
     public IReadOnlyDictionary<string, ICharBackend> Channels { get; init; } = new Dictionary<string, ICharBackend>();

@@ -1,5 +1,7 @@
-// Where all that a machine has to say comes together: what its user must be told, and what is only of interest to who follows it
-// closely. A report has the name of the part that it is about. From here it goes to the program's hooks and to those who watch events.
+// Where all that a machine has to say comes together: each unit writes to a log of its own, by the unit's name. From here it goes to
+// the program's log, and what the user must be told goes to those who watch events as well.
+using Lamina.Core.Logging;
+
 namespace Lamina.Control;
 
 /// <summary>The log of one machine. Any thread.</summary>
@@ -7,18 +9,21 @@ namespace Lamina.Control;
 /// <param name="events">Those who watch.</param>
 internal sealed class MachineLog(MachineHooks hooks, EventSource events)
 {
-    /// <summary>Tells the user something.</summary>
-    /// <param name="part">The name of the part that it is about; empty where it is not one's.</param>
-    /// <param name="sentence">A sentence.</param>
-    internal void Report(string part, string sentence)
+    /// <summary>What the machine's life writes to, which tells its events by itself.</summary>
+    internal ILog? OfLife { get; } = hooks.Log?.CreateLog("life");
+
+    /// <summary>What a unit writes to.</summary>
+    /// <param name="unit">Its name in the tree.</param>
+    internal ILog Of(string unit) => new UnitLog(unit, hooks.Log?.CreateLog(unit), events);
+
+    private sealed class UnitLog(string unit, ILog? log, EventSource events) : ILog
     {
-        hooks.Report?.Invoke(sentence);
-        events.Tell(new MachineEvent.Reported(part, sentence));
+        public bool IsEnabled(LogLevel level) => level >= LogLevel.Warning || (log is not null && log.IsEnabled(level));
+
+        public void Write(LogLevel level, LogEvent what, string message)
+        {
+            if (log is not null && log.IsEnabled(level)) log.Write(level, what, message);
+            if (level >= LogLevel.Warning) events.Tell(new MachineEvent.Reported(unit, message));
+        }
     }
-
-    /// <summary>What a part calls to tell the user something.</summary>
-    internal Action<string> ReportsOf(string part) => sentence => Report(part, sentence);
-
-    /// <summary>Takes a line of the trace, which names by itself what it is about; null where nobody follows it, so that no line is made.</summary>
-    internal Action<string>? Traces => hooks.Trace;
 }

@@ -12,13 +12,15 @@ internal sealed class GdbServer : IDebugExits
 {
     private readonly TcpListener _listener;
     private readonly GdbTarget _target;
+    private readonly GdbArchitecture _architecture;
     private readonly CancellationTokenSource _ended = new();
     private volatile ChannelWriter<GdbEvent>? _session;
 
-    private GdbServer(TcpListener listener, MachineLife life)
+    private GdbServer(TcpListener listener, MachineLife life, GdbArchitecture architecture)
     {
         _listener = listener;
         _target = new GdbTarget(life);
+        _architecture = architecture;
         Port = ((IPEndPoint)listener.LocalEndpoint).Port;
         life.Debugger = this;
         _ = ServeAsync();
@@ -32,8 +34,11 @@ internal sealed class GdbServer : IDebugExits
     internal Task Closed { get; }
 
     /// <summary>Listens for debuggers of a machine whose vCPUs are held from the start.</summary>
+    /// <param name="port">Where; 0 picks a free one.</param>
+    /// <param name="life">The machine's life.</param>
+    /// <param name="architecture">What each debugger is told that the vCPUs are.</param>
     /// <exception cref="MachineException">The port cannot be had.</exception>
-    internal static GdbServer Listen(int port, MachineLife life)
+    internal static GdbServer Listen(int port, MachineLife life, GdbArchitecture architecture)
     {
         var listener = new TcpListener(IPAddress.Loopback, port);
         try
@@ -46,7 +51,7 @@ internal sealed class GdbServer : IDebugExits
             throw new MachineException(MachineError.Busy, $"port {port} on 127.0.0.1 cannot be used for the debugger ({e.Message}); choose another one", e);
         }
         life.HoldForDebugger();
-        return new GdbServer(listener, life);
+        return new GdbServer(listener, life, architecture);
     }
 
     void IDebugExits.Stopped(int vcpu) => _session?.TryWrite(new GdbEvent.Stopped(vcpu));
@@ -85,7 +90,7 @@ internal sealed class GdbServer : IDebugExits
         var reading = ReadAsync(stream, events.Writer);
         try
         {
-            await new GdbSession(_target, stream).RunAsync(events.Reader).ConfigureAwait(false);
+            await new GdbSession(_target, stream, _architecture).RunAsync(events.Reader).ConfigureAwait(false);
         }
         finally
         {

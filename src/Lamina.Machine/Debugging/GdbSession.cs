@@ -9,7 +9,7 @@ using Lamina.Core.Engine;
 namespace Lamina.Debugging;
 
 /// <summary>Answers one GDB.</summary>
-internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
+internal sealed class GdbSession(GdbTarget target, NetworkStream stream, GdbArchitecture architecture)
 {
     private const string Ok = "OK", Error = "E01", Unknown = "";
     private const int SigInt = 2, SigTrap = 5, MaximumTransfer = GdbPackets.MaximumLength / 2;
@@ -23,8 +23,9 @@ internal sealed class GdbSession(GdbTarget target, NetworkStream stream)
     internal async Task RunAsync(ChannelReader<GdbEvent> events)
     {
         await target.StopAsync().ConfigureAwait(false);
-        (_registers, _vcpus) = await target.LookAsync(vcpus => (GdbRegister.For(StateOf(vcpus[0])), vcpus.Count), (GdbRegister.For(new VcpuState()), 1)).ConfigureAwait(false);
-        _description = GdbRegister.Describe(_registers);
+        // GDB asks for the description once, and what it says holds until it goes away.
+        (var set, _vcpus) = await target.LookAsync(vcpus => (GdbRegisterSet.For(StateOf(vcpus[0]), architecture), vcpus.Count), (GdbRegisterSet.For(new VcpuState(), architecture), 1)).ConfigureAwait(false);
+        (_registers, _description) = (set.Registers, set.Describe());
         while (!_over)
         {
             switch (await events.ReadAsync().ConfigureAwait(false))

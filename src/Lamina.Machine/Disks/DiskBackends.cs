@@ -1,6 +1,7 @@
 // Opens the images of a machine's disks.
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Disks;
@@ -8,31 +9,49 @@ namespace Lamina.Disks;
 /// <summary>Opens disks.</summary>
 internal static class DiskBackends
 {
-    /// <summary>Refuses an image that a machine would share with itself.</summary>
-    /// <exception cref="MachineException">One is given twice.</exception>
+    /// <summary>Refuses an image that there is not, or that can be no disk, and one that a machine would share with itself, before anything is opened or fetched.</summary>
+    /// <exception cref="MachineException">One is missing, can be no disk, or is given twice.</exception>
+    /// <exception cref="IOException">One cannot be read; the message is a sentence.</exception>
     internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
+        foreach (var disk in disks)
+            if (IsGone(disk.Path)) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; lamina disk create makes one");
+        foreach (var disk in disks)
+            if (WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
     }
 
+    // What may not be looked at is left to whoever opens it, who knows why.
+    private static bool IsGone(string path)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+            return false;
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Opens a disk's image.</summary>
     /// <param name="disk">What to open.</param>
-    /// <param name="report">Told of what goes wrong later; or null.</param>
+    /// <param name="log">Told of what goes wrong later; or null.</param>
     /// <exception cref="IOException">It cannot be used; the message is a sentence.</exception>
     /// <exception cref="MachineException">It is no disk.</exception>
-    internal static IBlockBackend Open(DiskDevice disk, Action<string>? report)
+    internal static IBlockBackend Open(DiskDevice disk, ILog? log)
     {
         var options = new DiskOptions
         {
             Path = disk.Path,
-            Format = disk.Format switch
-            {
-                ImageFormat.Raw => DiskFormat.Raw,
-                ImageFormat.Qcow2 => DiskFormat.Qcow2,
-                _ => null,
-            },
+            Format = FormatOf(disk),
             ReadOnly = disk.ReadOnly,
             Direct = disk.Direct,
             Aio = disk.Aio switch
@@ -49,19 +68,26 @@ internal static class DiskBackends
             },
             Backing = disk.Backing,
             TrustsBacking = disk.TrustsBacking,
-            Report = report,
+            Log = log,
         };
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
-        if (WhyUnfit(disk, backend) is not { } reason) return backend;
+        if (WhyUnfit(disk, backend.Length) is not { } reason) return backend;
         backend.Dispose();
         throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
     }
 
-    private static string? WhyUnfit(DiskDevice disk, IBlockBackend backend)
+    private static DiskFormat? FormatOf(DiskDevice disk) => disk.Format switch
     {
-        if (backend.Length == 0) return "has 0 bytes; make it larger with 'lamina disk resize', or name another image";
-        if (disk.BlockSize is { } size && backend.Length % (ulong)size != 0)
-            return $"has {backend.Length} bytes, which are no whole number of blocks of {size} bytes; make it {(backend.Length / (ulong)size + 1) * (ulong)size} bytes with 'lamina disk resize', or leave block-size={size} out";
+        ImageFormat.Raw => DiskFormat.Raw,
+        ImageFormat.Qcow2 => DiskFormat.Qcow2,
+        _ => null,
+    };
+
+    private static string? WhyUnfit(DiskDevice disk, ulong length)
+    {
+        if (length == 0) return "has 0 bytes; make it larger with 'lamina disk resize', or name another image";
+        if (disk.BlockSize is { } size && length % (ulong)size != 0)
+            return $"has {length} bytes, which are no whole number of blocks of {size} bytes; make it {(length / (ulong)size + 1) * (ulong)size} bytes with 'lamina disk resize', or leave block-size={size} out";
         return null;
     }
 }

@@ -41,7 +41,8 @@ internal sealed record HostFacts
     /// <summary>Where the translator's code is kept, or null; and why it cannot be kept there, or null.</summary>
     internal (string? Folder, string? WhyNot) CodeArchive { get; init; } = FindCodeArchive();
 
-    private static string? ReadFile(string path)
+    /// <summary>The text of a file of this host; null where it is not there or may not be read.</summary>
+    internal static string? ReadFile(string path)
     {
         try
         {

@@ -20,9 +20,7 @@ internal static class ResourceChecks
     internal static HostCheck Memory(HostFacts facts)
     {
         const string name = "memory";
-        if (Field(facts.Read("/proc/meminfo"), "MemAvailable:") is not { } kibiBytes) return new HostCheck(name, HostCheckStatus.Limited, "the kernel does not tell how much is free");
-        var free = kibiBytes << 10;
-        if (ControlGroupLimit(facts) is { } limit && limit < free) free = limit;
+        if (HostMemory.Free(facts.Read) is not { } free) return new HostCheck(name, HostCheckStatus.Limited, "the kernel does not tell how much is free");
         return free < LittleMemory
             ? new HostCheck(name, HostCheckStatus.Limited, $"{free / MebiByte} MiB free", "end something, or give machines little: lamina run --memory 64M", free)
             : new HostCheck(name, HostCheckStatus.Good, $"{free / MebiByte} MiB free", Value: free);
@@ -32,7 +30,7 @@ internal static class ResourceChecks
     internal static HostCheck Overcommit(HostFacts facts)
     {
         const string name = "overcommit";
-        return Number(facts.Read("/proc/sys/vm/overcommit_memory")) switch
+        return HostMemory.Number(facts.Read("/proc/sys/vm/overcommit_memory")) switch
         {
             2 => new HostCheck(name, HostCheckStatus.Limited, "the kernel promises no more memory than it has: large guests and the translator's tables can be refused", "sudo sysctl vm.overcommit_memory=0"),
             null => new HostCheck(name, HostCheckStatus.Limited, "the kernel does not tell"),
@@ -67,7 +65,7 @@ internal static class ResourceChecks
         const string name = "io_uring";
         if (facts.WhyNoIoUring() is not { } reason) return new HostCheck(name, HostCheckStatus.Good, "disks past the page cache use it");
         return new HostCheck(name, HostCheckStatus.Limited, $"{reason}; disks use threads",
-            Number(facts.Read("/proc/sys/kernel/io_uring_disabled")) is 1 or 2 ? "sudo sysctl kernel.io_uring_disabled=0" : null);
+            HostMemory.Number(facts.Read("/proc/sys/kernel/io_uring_disabled")) is 1 or 2 ? "sudo sysctl kernel.io_uring_disabled=0" : null);
     }
 
     internal static HostCheck Tap(HostFacts facts)
@@ -85,9 +83,9 @@ internal static class ResourceChecks
     internal static HostCheck UserNamespaces(HostFacts facts)
     {
         const string name = "user-namespaces";
-        if (Number(facts.Read("/proc/sys/user/max_user_namespaces")) is 0 or null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000");
-        if (Number(facts.Read("/proc/sys/kernel/unprivileged_userns_clone")) is 0) return new HostCheck(name, HostCheckStatus.Limited, "for root only", "sudo sysctl kernel.unprivileged_userns_clone=1");
-        if (Number(facts.Read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) is 1)
+        if (HostMemory.Number(facts.Read("/proc/sys/user/max_user_namespaces")) is 0 or null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000");
+        if (HostMemory.Number(facts.Read("/proc/sys/kernel/unprivileged_userns_clone")) is 0) return new HostCheck(name, HostCheckStatus.Limited, "for root only", "sudo sysctl kernel.unprivileged_userns_clone=1");
+        if (HostMemory.Number(facts.Read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) is 1)
             return new HostCheck(name, HostCheckStatus.Limited, "restricted by AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
         return new HostCheck(name, HostCheckStatus.Good, "any user can make them");
     }
@@ -101,21 +99,7 @@ internal static class ResourceChecks
             : new HostCheck(name, HostCheckStatus.Missing, "the kernel has none");
     }
 
-    private static ulong? ControlGroupLimit(HostFacts facts)
-    {
-        // "0::/path" is the entry of version 2. cgroups(7).
-        var own = facts.Read("/proc/self/cgroup")?.Split('\n').FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal));
-        return own is null ? null : Number(facts.Read($"/sys/fs/cgroup{own[3..]}/memory.max"));
-    }
-
     private static bool HasCapability(HostFacts facts, int capability) =>
         facts.Read("/proc/self/status")?.Split('\n').FirstOrDefault(line => line.StartsWith("CapEff:", StringComparison.Ordinal)) is { } line
         && ulong.TryParse(line["CapEff:".Length..].Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var set) && (set >> capability & 1) != 0;
-
-    private static ulong? Field(string? text, string name) =>
-        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
-            ? Number(line[name.Length..].Replace("kB", "", StringComparison.Ordinal))
-            : null;
-
-    private static ulong? Number(string? text) => ulong.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 }

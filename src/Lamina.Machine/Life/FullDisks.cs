@@ -1,14 +1,15 @@
 // Pauses a machine while writes of its disks wait for space on the host, and looks now and then whether there is some.
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 
 namespace Lamina.Life;
 
 /// <summary>Watches over the disks of a machine that are to wait for space.</summary>
 /// <param name="wait">Pauses the machine (true), lets it go on (false).</param>
-/// <param name="report">Told in a sentence when a disk begins to wait, and when none does any more; or null.</param>
+/// <param name="log">Told when a disk begins to wait, and when none does any more; or null.</param>
 /// <param name="time">When to look again.</param>
 /// <param name="changed">Told of each disk that begins to wait (true), or ceases to; or null.</param>
-internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeProvider time, Action<string, bool>? changed = null) : IInspected, IDisposable
+internal sealed class FullDisks(Action<bool> wait, ILog? log, TimeProvider time, Action<string, bool>? changed = null) : IInspected, IDisposable
 {
     /// <summary>From one try to the next.</summary>
     internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -40,10 +41,15 @@ internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeP
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>The machine ends: from now on nobody is told of space, whatever a disk gives up; what is still waited for is told.</summary>
     public void Dispose()
     {
-        lock (_gate) _disposed = true;
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            foreach (var path in _full.Keys) log.Warn(LogEvent.DiskSpace, $"the machine ends while the disk {path} waits for space on the host; what the guest wrote last is not on it");
+        }
         _timer?.Dispose();
     }
 
@@ -68,7 +74,8 @@ internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeP
                 if (_told.Count == 0) return;
                 foreach (var path in _told) changed?.Invoke(path, false);
                 _told.Clear();
-                Report("the host has space again; the machine goes on");
+                // There is space, or a reset of the guest's has given up what waited.
+                Report("no disk waits for space on the host any more; the machine goes on");
             }
             wait(retries.Length != 0);
         }
@@ -77,6 +84,6 @@ internal sealed class FullDisks(Action<bool> wait, Action<string>? report, TimeP
 
     private void Report(string what)
     {
-        if (++_reports <= MostReports) report?.Invoke(_reports < MostReports ? what : $"{what}; no more is said of this");
+        if (++_reports <= MostReports) log.Warn(LogEvent.DiskSpace, _reports < MostReports ? what : $"{what}; no more is said of this");
     }
 }

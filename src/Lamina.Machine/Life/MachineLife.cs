@@ -8,6 +8,7 @@ using System.Threading.Channels;
 using Lamina.Control;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Host;
 using Lamina.Saving;
 
@@ -35,7 +36,7 @@ internal sealed class MachineLife : IHardwareEvents
     private readonly Channel<Work> _queue = Channel.CreateUnbounded<Work>(new UnboundedChannelOptions { SingleReader = true });
     private readonly TaskCompletionSource<MachineResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _noReboot;
-    private readonly Action<string>? _trace;
+    private readonly ILog? _log;
     private readonly SavedStart? _saved;
     private readonly Task _loop;
     private IHardware? _hardware;
@@ -51,12 +52,12 @@ internal sealed class MachineLife : IHardwareEvents
     private long _resets;
 
     /// <param name="noReboot">Whether the end of the guest's run is the machine's.</param>
-    /// <param name="trace">Gets a line for each reset, or null.</param>
+    /// <param name="log">Gets a line for what happens, or null.</param>
     /// <param name="saved">Where the machine goes on when it is started; null for its boot files.</param>
     /// <param name="events">Who is told of what happens; one of its own where nothing is said.</param>
-    internal MachineLife(bool noReboot, Action<string>? trace, SavedStart? saved = null, EventSource? events = null)
+    internal MachineLife(bool noReboot, ILog? log, SavedStart? saved = null, EventSource? events = null)
     {
-        (_noReboot, _trace, _saved) = (noReboot, trace, saved);
+        (_noReboot, _log, _saved) = (noReboot, log, saved);
         Events = events ?? new EventSource(TimeProvider.System);
         _loop = Task.Run(LoopAsync);
     }
@@ -160,7 +161,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.Panic(string message)
     {
-        Events.Tell(new MachineEvent.GuestPanicked(message));
+        Tell(new MachineEvent.GuestPanicked(message));
         Raise(new MachineAction.End(new MachineResult(MachineEnd.GuestPanic, Message: message)));
     }
 
@@ -168,7 +169,7 @@ internal sealed class MachineLife : IHardwareEvents
 
     void IHardwareEvents.DebugExit(int code) => Raise(new MachineAction.End(new MachineResult(MachineEnd.DebugExit, code)));
 
-    void IHardwareEvents.DiskFull(string path, bool full) => Events.Tell(full ? new MachineEvent.DiskFull(path) : new MachineEvent.DiskGoesOn(path));
+    void IHardwareEvents.DiskFull(string path, bool full) => Tell(full ? new MachineEvent.DiskFull(path) : new MachineEvent.DiskGoesOn(path));
 
     void IHardwareEvents.WaitForHost(bool waits) => _ = Enqueue(async () =>
     {
@@ -322,7 +323,7 @@ internal sealed class MachineLife : IHardwareEvents
                 return await SaveAsync(save.Folder).ConfigureAwait(false);
             case MachineAction.PowerButton:
                 var listens = _hardware!.PressPowerButton();
-                Events.Tell(new MachineEvent.PowerButtonPressed(listens));
+                Tell(new MachineEvent.PowerButtonPressed(listens));
                 return listens;
             case MachineAction.Inspect inspect:
                 return await InspectAsync(inspect.Path).ConfigureAwait(false);
@@ -350,7 +351,7 @@ internal sealed class MachineLife : IHardwareEvents
             Release(Holds.Saving);
         }
         var saved = new MachineSaved(folder, Stopwatch.GetElapsedTime(begin));
-        Events.Tell(new MachineEvent.Saved(saved));
+        Tell(new MachineEvent.Saved(saved));
         return saved;
     }
 
@@ -392,7 +393,7 @@ internal sealed class MachineLife : IHardwareEvents
         _hardware.Start();
         Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
         _state = MachineState.Running;
-        Events.Tell(new MachineEvent.Started());
+        Tell(new MachineEvent.Started());
     }
 
     private async Task ResetAsync(ResetCause cause)
@@ -404,11 +405,10 @@ internal sealed class MachineLife : IHardwareEvents
                 : new MachineResult(MachineEnd.TripleFault, Message: "the guest's CPU gave up (triple fault)")).ConfigureAwait(false);
             return;
         }
-        _trace?.Invoke($"reset ({cause})");
         await ParkAsync().ConfigureAwait(false);
         _hardware!.Reset();
         Interlocked.Increment(ref _resets);
-        Events.Tell(new MachineEvent.WasReset(cause));
+        Tell(new MachineEvent.WasReset(cause));
     }
 
     private async Task EndAsync(MachineResult result)
@@ -427,8 +427,14 @@ internal sealed class MachineLife : IHardwareEvents
         {
             _state = MachineState.Ended;
             _result.TrySetResult(result);
-            Events.Tell(new MachineEvent.Ended(result));
+            Tell(new MachineEvent.Ended(result));
         }
+    }
+
+    private void Tell(MachineEvent what)
+    {
+        Events.Tell(what);
+        if (_log is not null && EventLine.Of(what) is { } line) _log.Write(line.Level, line.What, line.Message);
     }
 
     private void Hold(Holds why) => Interlocked.Or(ref _holds, (int)why);
@@ -466,7 +472,7 @@ internal sealed class MachineLife : IHardwareEvents
     {
         if (_state == MachineState.Created || holds == _toldHolds) return;
         _toldHolds = holds;
-        Events.Tell(holds == Holds.None ? new MachineEvent.Resumed() : new MachineEvent.Paused(holds));
+        Tell(holds == Holds.None ? new MachineEvent.Resumed() : new MachineEvent.Paused(holds));
     }
 
     private void SetClock(bool runs)

@@ -69,7 +69,7 @@ internal sealed class MicroBoard : IBoard
             var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
             var doorbells = _context.Engine.Doorbells;
             ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
-            var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio, _context.Controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
+            var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio with { Log = _context.Log.Of(name) }, _context.Controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
             _context.Mmio.Map(window, VirtioMmio.WindowLength, transport);
         }
 

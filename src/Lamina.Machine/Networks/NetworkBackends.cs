@@ -1,10 +1,15 @@
 // Opens what a machine's network cards are plugged into, and gives the cards addresses.
+using System.Net;
 using System.Security.Cryptography;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
+using Lamina.Backends.Work;
 using Lamina.Control;
 using Lamina.Core.Net;
+using Lamina.Host;
+using Lamina.Host.Io;
+using Lamina.Host.Net;
 
 namespace Lamina.Networks;
 
@@ -21,6 +26,29 @@ internal static class NetworkBackends
     /// <summary>The published ports of networks, each with the address that it really has.</summary>
     internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<INetBackend> networks) =>
         [.. networks.OfType<UserNetBackend>().SelectMany(network => network.Published).Select(port => new Definition.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
+
+    /// <summary>Refuses a link that there cannot be on this host, before anything is opened or fetched. What may be different in a moment (a port that is in use) is found by who opens it.</summary>
+    /// <exception cref="IOException">Why, as a sentence.</exception>
+    internal static void Check(NetworkLink link)
+    {
+        switch (link)
+        {
+            case NetworkLink.Tap tap:
+                TapInterface.Check(tap.Interface, tap.Bridge);
+                break;
+            case NetworkLink.Switch shared:
+                SocketFile.Check(shared.Path);
+                break;
+            case NetworkLink.Socket socket:
+                SocketFile.Check(socket.Path);
+                if (!HostPath.IsSocket(socket.Path)) throw new HostException($"nobody listens at the socket {socket.Path}; start the program that the machine is to be connected to first");
+                break;
+            case NetworkLink.User user:
+                // Any port will do: the address is what is looked at.
+                foreach (var port in user.Published) HostSocket.Bind(port.IsUdp ? HostSocketKind.Udp : HostSocketKind.Tcp, new IPEndPoint(port.Host.Address, 0)).Dispose();
+                break;
+        }
+    }
 
     /// <summary>Opens what a card is plugged into.</summary>
     /// <exception cref="MachineException">A value cannot be.</exception>

@@ -18,16 +18,25 @@ internal sealed class ConsolePart : IPart
     internal ConsolePart(ConsoleDevice console, OpenContext context) =>
         (_definition, Channel) = (console, ConsoleBackends.Open(console.Name, console.To, context.Calls, context.Units));
 
+    /// <summary>Refuses consoles that can lead nowhere.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var console in machine.DevicesOf<ConsoleDevice>()) ConsoleBackends.Check(console.To);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
     /// <summary>What it is connected to.</summary>
     internal ConsoleChannel Channel { get; }
 
+    /// <inheritdoc/>
+    public IListener? Listener => Channel.Listener;
+
     private long Lost => Channel.Lost + (_device?.Lost ?? 0);
 
     /// <inheritdoc/>
-    public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.ReportsOf($"devices/{Name}"));
+    public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.Of($"devices/{Name}"));
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)

@@ -19,7 +19,7 @@ internal sealed class DiskPart : IPart
     private VirtioBlock? _device;
 
     internal DiskPart(DiskDevice disk, int index, OpenContext context) =>
-        (_definition, _backend) = (disk, context.Units.AddAside($"backends/disk {index}", DiskBackends.Open(disk, context.Log.ReportsOf($"devices/{disk.Name}"))));
+        (_definition, _backend) = (disk, context.Units.AddAside($"backends/disk {index}", DiskBackends.Open(disk, context.Log.Of($"devices/{disk.Name}"))));
 
     /// <inheritdoc/>
     public string Name => _definition.Name;
@@ -41,7 +41,7 @@ internal sealed class DiskPart : IPart
             Parallel = Requests,
             WritesWait = _definition.Direct,
             WaitsForSpace = _definition.OnFull == FullMode.Pause ? waits => full.Change(_definition.Path, waits, Guard.Around("full disks", () => _device!.Retry(), fail)) : null,
-            Report = context.Log.ReportsOf($"devices/{Name}"),
+            Log = context.Log.Of($"devices/{Name}"),
         }, context.Workers);
     }
 }

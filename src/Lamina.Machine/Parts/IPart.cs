@@ -1,5 +1,6 @@
 // A part of a machine: a device that any board can carry, with what it is connected to on the host. A kind of part is one class here
 // and one line in PartCatalog; docs/adding-a-device.md walks through one.
+using Lamina.Backends.Work;
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Memory;
@@ -33,6 +34,9 @@ internal interface IPart
 {
     /// <summary>The device's name in the definition.</summary>
     string Name { get; }
+
+    /// <summary>What listens for programs of the host, where it does.</summary>
+    IListener? Listener => null;
 
     /// <summary>Makes the device. Once, before the machine starts; the place on the board owns it.</summary>
     IVirtioDevice CreateDevice(PartContext context);

@@ -1,5 +1,6 @@
 // A network card and what it is plugged into.
 using Lamina.Backends.Net;
+using Lamina.Backends.Work;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio;
@@ -17,6 +18,12 @@ internal sealed class NetworkPart : IPart
     internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
         (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
 
+    /// <summary>Refuses links that there cannot be.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var card in machine.DevicesOf<NetworkDevice>()) NetworkBackends.Check(card.Link);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
@@ -24,12 +31,15 @@ internal sealed class NetworkPart : IPart
     internal INetBackend Backend { get; }
 
     /// <inheritdoc/>
+    public IListener? Listener => Backend as IListener;
+
+    /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)
     {
         if (Backend is NetThread thread)
         {
             thread.Failed += context.Events.Fail;
-            thread.Reported += context.Log.ReportsOf($"devices/{Name}");
+            thread.Log = context.Log.Of($"devices/{Name}");
         }
         // Who is on the other side of a wire is not part of the machine; a network of its own is.
         var name = $"networks/{_index}";

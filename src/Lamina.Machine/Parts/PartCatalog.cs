@@ -9,19 +9,23 @@ internal static class PartCatalog
     private static readonly PartKind[] s_kinds =
     [
         Kind<RngDevice>((rng, _, _) => new RngPart(rng)),
-        Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context)),
+        Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context), ConsolePart.Check),
         Kind<DiskDevice>((disk, index, context) => new DiskPart(disk, index, context), DiskPart.Check),
         Kind<ShareDevice>((share, _, context) => new SharePart(share, context), SharePart.Check),
-        Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context)),
+        Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context), NetworkPart.Check),
         Kind<BalloonDevice>((balloon, _, _) => new BalloonPart(balloon)),
-        Kind<VsockDevice>((sockets, _, context) => new VsockPart(sockets, context)),
+        Kind<VsockDevice>((sockets, _, context) => new VsockPart(sockets, context), VsockPart.Check),
     ];
+
+    /// <summary>The types of the definitions that there are parts for.</summary>
+    internal static IEnumerable<Type> Kinds => s_kinds.Select(kind => kind.Definition);
 
     /// <summary>The devices of a machine that are parts, in the order in which the guest finds them.</summary>
     internal static IEnumerable<DeviceDefinition> Of(MachineDefinition machine) => s_kinds.SelectMany(kind => machine.Devices.Where(device => device.GetType() == kind.Definition));
 
     /// <summary>Refuses what cannot be, before anything is opened.</summary>
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
+    /// <exception cref="IOException">Likewise, and it is the host's.</exception>
     internal static void Check(MachineDefinition machine)
     {
         foreach (var kind in s_kinds) kind.Check(machine);

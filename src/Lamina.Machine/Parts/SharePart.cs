@@ -16,8 +16,7 @@ internal sealed class SharePart : IPart
     {
         _definition = share;
         var limits = ShareLimits.For(context.Definition.DevicesOf<ShareDevice>().Count(), context.Definition.MemoryBytes);
-        void Report(string what) => context.Log.Report($"devices/{share.Name}", $"shared folder {share.Tag}: {what}");
-        _share = context.Units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits, Report = Report }));
+        _share = context.Units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits, Name = share.Tag, Log = context.Log.Of($"devices/{share.Name}") }));
     }
 
     /// <inheritdoc/>

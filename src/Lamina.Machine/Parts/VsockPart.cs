@@ -1,5 +1,6 @@
 // Sockets between host and guest, by way of Unix sockets of the host's.
 using Lamina.Backends.Vsock;
+using Lamina.Backends.Work;
 using Lamina.Core.Sockets;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Vsock;
@@ -15,8 +16,17 @@ internal sealed class VsockPart : IPart
     internal VsockPart(VsockDevice sockets, OpenContext context) =>
         (_definition, _sockets) = (sockets, context.Units.AddAside("backends/sockets", new UnixSocketHost(sockets.Path, context.Calls.Failed)));
 
+    /// <summary>Refuses places where there can be no socket.</summary>
+    internal static void Check(MachineDefinition machine)
+    {
+        foreach (var sockets in machine.DevicesOf<VsockDevice>()) SocketFile.Check(sockets.Path);
+    }
+
     /// <inheritdoc/>
     public string Name => _definition.Name;
+
+    /// <inheritdoc/>
+    public IListener? Listener => _sockets as IListener;
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context) => new VirtioVsock(_definition.Cid, _sockets);

@@ -2,9 +2,10 @@
 // "state", which this reads and writes, and "memory", whose pages lie at fixed offsets (MemoryFile), so that they can be mapped. The
 // folder is there whole or not at all.
 //
-// "state" is a magic line, the format's number (1) as four bytes, a record of fields (SavedFields), and the SHA-256 of all before it.
+// "state" is a magic line, the format's number (2) as four bytes, a record of fields (SavedFields), and the SHA-256 of all before it.
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -16,7 +17,7 @@ namespace Lamina.Saving;
 /// <summary>A saved machine, but for its memory's content.</summary>
 internal sealed record SavedMachine
 {
-    private const int Format = 1, MostUnits = 4096, MostRanges = 64, LongestDefinition = 1 << 20, LongestFile = 1 << 28;
+    private const int Format = 2, MostUnits = 4096, MostRanges = 64, LongestDefinition = 1 << 20, LongestFile = 1 << 28;
     private const string StateName = "state", MemoryName = "memory", CannotBeUsed = "the saved machine cannot be used: ";
 
     private struct Unit
@@ -33,6 +34,9 @@ internal sealed record SavedMachine
 
     /// <summary>The CPU that its guest sees, with every feature by name, so that it is the same on another host.</summary>
     internal required string CpuModel { get; init; }
+
+    /// <summary>The same CPU with all that CPUID says of it; null in a state of format 1, which had none: all but its features is then the host's.</summary>
+    internal CpuIdentity? CpuIdentity { get; init; }
 
     /// <summary>Where its clocks stand.</summary>
     internal required SavedClock Clock { get; init; }
@@ -150,17 +154,20 @@ internal sealed record SavedMachine
         var cpu = machine?.CpuModel ?? "";
         var clock = machine?.Clock ?? new SavedClock(0, 0, 0, default);
         var ranges = machine?.Ranges ?? [];
+        var identity = machine?.CpuIdentity ?? new CpuIdentity([], 0);
         IReadOnlyList<Unit> units = [.. machine?.Units.Select(unit => new Unit { Name = unit.Name, Kind = unit.Kind.Name, Version = unit.Kind.Version, Content = unit.Fields.ToArray() }) ?? []];
         fields.Bytes(1, ref definition, LongestDefinition);
         fields.Text(2, ref cpu);
         fields.Record(3, ref clock, ExchangeClock);
         fields.List(4, ref ranges, MostRanges, ExchangeRange);
         fields.List(5, ref units, MostUnits, ExchangeUnit);
+        fields.Record(6, ref identity, CpuIdentity.Exchange, since: 2);
         if (!fields.IsLoading) return;
         read(new SavedMachine
         {
             Definition = DefinitionOf(definition),
             CpuModel = cpu,
+            CpuIdentity = fields.Version >= 2 ? identity : null,
             Clock = clock,
             Ranges = ranges,
             Units = [.. units.Select(unit => new SavedUnit(unit.Name!, new SavedKind(unit.Kind!, unit.Version), unit.Content))],

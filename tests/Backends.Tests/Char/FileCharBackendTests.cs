@@ -1,4 +1,5 @@
 using Lamina.Backends.Char;
+using Lamina.Core.Logging;
 using Lamina.Host;
 using Xunit;
 
@@ -39,7 +40,7 @@ public class FileCharBackendTests : IDisposable
     public void A_full_disk_is_reported_once_and_stops_nobody()
     {
         var reports = new List<string>();
-        using (var backend = new FileCharBackend("/dev/full", append: false, reports.Add))
+        using (var backend = new FileCharBackend("/dev/full", append: false, Log.To(line => reports.Add(line.Message)).CreateLog("test")))
         {
             for (var i = 0; i < 1000; i++) backend.Write(new byte[5000]);
         }

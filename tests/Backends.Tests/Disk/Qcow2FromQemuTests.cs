@@ -1,6 +1,7 @@
 // Images that QEMU wrote: every kind of cluster, chains of backing files, snapshots. They must read here as they read
 // there, and be in order for QEMU after having been written here.
 using Lamina.Backends.Disk;
+using Lamina.Core.Logging;
 using Xunit;
 
 namespace Lamina.Tests.Backends.Disk;
@@ -172,7 +173,7 @@ public sealed class Qcow2FromQemuTests : IDisposable
         Assert.Equal("not closed", DiskTools.Inspect(Image).Properties.Single(property => property.Name == "state").Value);
         var said = new List<string>();
 
-        using (var disk = DiskImages.Open(new DiskOptions { Path = Image, Report = said.Add })) Assert.Equal(6, disk.Read(0, 512)[0]);
+        using (var disk = DiskImages.Open(new DiskOptions { Path = Image, Log = Log.To(line => said.Add(line.Message), LogLevel.Trace).CreateLog("test") })) Assert.Equal(6, disk.Read(0, 512)[0]);
 
         Assert.Contains("was not closed", Assert.Single(said), StringComparison.Ordinal);
         QemuImg.AssertClean(Image);

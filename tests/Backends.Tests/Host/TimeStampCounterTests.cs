@@ -27,4 +27,34 @@ public class TimeStampCounterTests
 
         Assert.InRange((double)first.Hertz / second.Hertz, 1 - 1e-4, 1 + 1e-4);
     }
+
+    [Fact]
+    public void What_was_measured_is_kept_and_believed_where_a_look_agrees()
+    {
+        ulong? kept = null;
+        using var first = new TimeStampCounter(new TscRateMemory(() => null, hertz => kept = hertz));
+        var measured = first.Hertz;
+        using var second = new TimeStampCounter(new TscRateMemory(() => measured + 1, _ => Assert.Fail("measured again")));
+
+        // A processor that tells its rate needs no memory.
+        if (kept is null) return;
+        Assert.Equal(measured, kept);
+        Assert.Equal(measured + 1, second.Hertz);
+    }
+
+    [Theory]
+    [InlineData(0.99)]
+    [InlineData(1.01)]
+    [InlineData(0)]
+    [InlineData(1e9)]
+    public void What_is_kept_and_not_true_is_measured_again(double factor)
+    {
+        using var reference = new TimeStampCounter();
+        var right = reference.Hertz;
+        ulong? kept = null;
+        using var counter = new TimeStampCounter(new TscRateMemory(() => (ulong)Math.Min(right * factor, ulong.MaxValue), hertz => kept = hertz));
+
+        Assert.InRange((double)counter.Hertz / right, 1 - 1e-4, 1 + 1e-4);
+        if (kept is not null) Assert.Equal(counter.Hertz, kept);
+    }
 }

@@ -1,6 +1,8 @@
 // The guest's link: who answers for which address, and how a guest learns its own.
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
 using Xunit;
@@ -185,6 +187,31 @@ public sealed class LinkTests : IDisposable
         Assert.Equal(UserLab.Ip(target), answer.Source);
         Assert.Equal([0, 0], answer.Payload[..2]);
         Assert.Equal(request[4..], answer.Payload[4..]);
+    }
+
+    [Fact]
+    public void Echo_exchanges_are_so_many_and_the_one_idle_for_longest_is_forgotten()
+    {
+        const int most = 256;
+        // The host answers itself.
+        var own = NetworkInterface.GetAllNetworkInterfaces().SelectMany(card => card.GetIPProperties().UnicastAddresses).Select(address => address.Address)
+            .FirstOrDefault(address => address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(address));
+        Assert.SkipWhen(own is null, "this host has no address besides its loopback's");
+        using var lab = new UserLab(new UserNetOptions { Allowed = [new AllowedDestination(new IPNetwork(own!, 32))] });
+        void Ask(int identifier) => lab.SendIp(UserLab.Guest, IpAddr.Of(own!), IpProtocol.Icmp4, [8, 0, 0, 0, (byte)(identifier >> 8), (byte)identifier, 0, 1, .. "ping"u8], 2);
+        Ask(0);
+        Assert.SkipWhen(lab.Stack.Echo.Count == 0, "this process may not send echo requests");
+
+        for (var identifier = 1; identifier < 2 * most; identifier++)
+        {
+            lab.Now++;
+            Ask(identifier);
+            Assert.InRange(lab.Stack.Echo.Count, 1, most);
+        }
+
+        Assert.Equal(most, lab.Stack.Echo.Count);
+        // The latest is answered.
+        lab.Take(frame => frame.Protocol == IpProtocol.Icmp4 && frame.Payload[0] == 0 && (frame.Payload[4] << 8 | frame.Payload[5]) == 2 * most - 1);
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Logging;
 using Lamina.Core.Net;
 using Lamina.Host;
 using Xunit;
@@ -309,6 +310,29 @@ public sealed class SwitchTests : IDisposable
         var refused = Assert.Throws<HostException>(() => new Member(_folder["nobody"], VlanMembership.Trunk, mayListen: false));
 
         Assert.Contains("nobody listens at the socket", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_switch_that_ends_when_its_folder_is_gone_leaves_its_members_with_a_sentence_and_without_a_link()
+    {
+        var place = Directory.CreateDirectory(_folder["place"]).FullName;
+        var path = Path.Combine(place, "switch");
+        using var first = new Member(path, VlanMembership.Untagged);
+        using var second = new Member(path, VlanMembership.Untagged);
+        using var said = new BlockingCollection<string>();
+        second.Backend.Log = Log.To(line => said.Add(line.Message)).CreateLog("test");
+        Assert.True(first.Backend.IsSwitch);
+
+        Directory.Delete(place, recursive: true);
+        first.Dispose();
+
+        Assert.True(said.TryTake(out var sentence, Waiting.Limit));
+        Assert.Equal($"the guest's network card has no link: the folder of the socket {path} does not exist; make it first", sentence);
+        Assert.False(second.Backend.IsLinkUp);
+        // As soon as it can be had again it is.
+        Directory.CreateDirectory(place);
+        Waiting.Until(() => second.Backend.IsSwitch);
+        Assert.Empty(said);
     }
 
     [Fact]

@@ -5,6 +5,7 @@ using System.Diagnostics;
 using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Logging;
 using Lamina.Core.Net;
 using Lamina.Host;
 using Xunit;
@@ -83,7 +84,7 @@ public sealed class TapTests
     {
         using var tap = Open(null, null);
         using BlockingCollection<string> said = [];
-        tap.Reported += said.Add;
+        tap.Log = Log.To(line => said.Add(line.Message), LogLevel.Trace).CreateLog("test");
         tap.Attach(new Card());
         tap.Start();
         Assert.True(tap.IsLinkUp);

@@ -402,7 +402,7 @@ public sealed class TcpTests : IDisposable
             return (Guest: guest, Host: _server.Accept(), Data: HostPeers.Pattern(200 + i, i));
         }).ToList();
         Assert.Equal(500, _lab.Stack.Tcp.Count);
-        Assert.Equal((128 << 20) / 501, _lab.Stack.Tcp.BufferLimit);
+        Assert.Equal(BufferBudget.Most, _lab.Stack.Tcp.Buffers.Limit);
 
         foreach (var (guest, host, data) in pairs)
         {

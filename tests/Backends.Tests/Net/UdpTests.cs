@@ -176,6 +176,45 @@ public sealed class UdpTests : IDisposable
     }
 
     [Fact]
+    public void Clients_of_a_published_port_are_so_many_and_the_one_idle_for_longest_is_forgotten()
+    {
+        const int most = 1024;
+        Assert.SkipUnless(Lamina.Host.Io.HostLimits.RaiseDescriptors() >= most + 500, "this process may not open a socket for each client");
+        using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 53, IsUdp: true)] });
+        LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
+        var port = lab.Stack.Published.Single().Host;
+        lab.Card.Frames.Clear();
+        var clients = Enumerable.Range(0, most + 1).Select(_ => Bound()).ToList();
+        // Each is known to the guest by a port of the gateway's.
+        var ports = clients.Select(client =>
+        {
+            lab.Now++;
+            client.SendTo([1], port);
+            return BinaryPrimitives.ReadUInt16BigEndian(lab.Take(frame => frame.IsUdp).Payload);
+        }).ToList();
+
+        foreach (var known in ports) lab.SendUdp(UserLab.Guest, 53, UserLab.Gateway, known, "answer"u8);
+
+        Assert.Equal(most + 1, ports.Distinct().Count());
+        foreach (var client in clients.Skip(1)) Assert.Equal("answer"u8, Receive(client).Data);
+        Assert.Equal(0, clients[0].Available);
+        clients.ForEach(client => client.Dispose());
+    }
+
+    [Fact]
+    public void Names_that_are_asked_for_are_exchanges_of_which_there_are_never_too_many()
+    {
+        using var lab = new UserLab(new UserNetOptions { DnsServers = [(IPEndPoint)_host.LocalEndPoint!], MostFlows = 10 });
+        for (ushort i = 0; i < 50; i++)
+        {
+            lab.Now++;
+            lab.SendUdp(UserLab.Guest, (ushort)(6000 + i), UserLab.NameServer, 53, [1]);
+        }
+
+        Assert.Equal(10, lab.Stack.Udp.Count);
+    }
+
+    [Fact]
     public void Idle_exchanges_are_forgotten_and_there_are_never_too_many()
     {
         using var lab = new UserLab(new UserNetOptions { HostPorts = [], MostFlows = 10 });

@@ -58,7 +58,8 @@ public class WireTests
     public void A_ring_keeps_the_order_however_it_grows_and_wraps()
     {
         var random = new Random(3);
-        var ring = new ByteRing();
+        var budget = new BufferBudget(64 << 20);
+        var ring = new ByteRing(budget);
         var model = new List<byte>();
         byte next = 0;
         for (var i = 0; i < 5000; i++)
@@ -68,7 +69,7 @@ public class WireTests
                 case 0:
                     var bytes = new byte[random.Next(3000)];
                     foreach (ref var b in bytes.AsSpan()) b = next++;
-                    ring.Append(bytes);
+                    Assert.Equal(bytes.Length, ring.Append(bytes));
                     model.AddRange(bytes);
                     break;
                 case 1 when model.Count < 200_000:
@@ -90,18 +91,51 @@ public class WireTests
             if (copy.Length != 0) ring.CopyTo(from, copy);
             Assert.Equal(model.GetRange(from, copy.Length), copy);
         }
+        ring.Release();
+        Assert.Equal((0, 0), (budget.Taken, ring.Count));
+    }
+
+    [Fact]
+    public void Rings_take_what_there_is_and_each_may_have_a_little()
+    {
+        var budget = new BufferBudget(90 << 10);
+        var (large, small) = (new ByteRing(budget), new ByteRing(budget));
+
+        // 64 KiB of 128: half of what it would like, since there is not more.
+        Assert.Equal(64 << 10, large.Append(new byte[100 << 10]));
+        Assert.True(large.SpaceFor(1).IsEmpty);
+        Assert.Equal(32 << 10, small.Append(new byte[64 << 10]));
+        Assert.Equal(BufferBudget.Least, new ByteRing(budget).Append(new byte[64 << 10]));
+        Assert.Equal(BufferBudget.Least, budget.Limit);
+
+        // With little left, an empty ring keeps no room.
+        large.Drop(64 << 10);
+        small.Drop(32 << 10);
+        Assert.Equal(28 << 10, budget.Taken);
+        Assert.Equal(64 << 10, large.Append(new byte[64 << 10]));
     }
 
     [Fact]
     public void Early_data_is_bounded()
     {
-        var early = new OutOfOrder();
+        var budget = new BufferBudget(1 << 20);
+        var early = new OutOfOrder(budget);
         for (uint i = 1; i < 10_000; i++) early.Add(i * 10, new byte[10], 100_000);
         Assert.InRange(early.Bytes, 10, 2560);
 
-        early = new OutOfOrder();
+        // Each counts with what is kept about it.
+        Assert.Equal(early.Bytes + 64 * (early.Bytes / 10), budget.Taken);
+        early.Clear();
+        Assert.Equal(0, budget.Taken);
+
         for (uint i = 1; i < 100; i++) early.Add(i * 2000, new byte[1000], 5000);
         Assert.Equal(5000, early.Bytes);
+        Assert.Equal(1000, early.Take(2000).Length);
+        Assert.Equal(4 * 1064, budget.Taken);
+
+        var last = new OutOfOrder(budget);
+        for (uint i = 1; i < 100; i++) last.Add(i * 200_000, new byte[100_000], int.MaxValue);
+        Assert.InRange(budget.Taken, (1 << 20) - 100_000, 1 << 20);
     }
 
     [Fact]

@@ -2,6 +2,7 @@
 // for the guest and a sentence for the user where it cannot.
 using System.Text;
 using Lamina.Backends.Share;
+using Lamina.Core.Logging;
 using Lamina.Core.State;
 using Xunit;
 using static Lamina.Tests.Backends.Share.FuseClient;
@@ -125,7 +126,7 @@ public sealed class SharedFolderSavedTests : IDisposable
         var saved = Save();
         using var other = new ShareFolder();
         File.WriteAllText(other["file"], "other");
-        using var guest = new FuseClient(other.Path, new ShareOptions { Report = _reports.Add });
+        using var guest = new FuseClient(other.Path, new ShareOptions { Log = Log.To(line => _reports.Add(line.Message), LogLevel.Trace).CreateLog("test") });
 
         SavedFields.Read(saved, 1, guest.Share.Load);
 
@@ -169,7 +170,7 @@ public sealed class SharedFolderSavedTests : IDisposable
         Assert.Equal("text", File.ReadAllText(_folder["a/b/file"]));
     }
 
-    private FuseClient Plug() => new(_folder.Path, new ShareOptions { Report = _reports.Add });
+    private FuseClient Plug() => new(_folder.Path, new ShareOptions { Log = Log.To(line => _reports.Add(line.Message), LogLevel.Trace).CreateLog("test") });
 
     private byte[] Save() => SavedFields.Write(1, _guest.Share.Save);
 

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Vsock;
+using Lamina.Core.Inspection;
 using Lamina.Core.Sockets;
 using Lamina.Host;
 using Xunit;
@@ -18,7 +19,7 @@ public sealed class UnixSocketHostTests : IDisposable
 
     public UnixSocketHostTests()
     {
-        _host = new UnixSocketHost(Path, _said.Add);
+        _host = new UnixSocketHost(Path, _said.Add) { Patience = Waiting.Limit };
         _host.Attach(_guest);
     }
 
@@ -105,6 +106,37 @@ public sealed class UnixSocketHostTests : IDisposable
         Assert.Equal("hello"u8.ToArray(), Take(stream));
         Assert.Equal("OK 1073741825\nguest", Read(client, 19));
         _guest.Until(() => stream.Unsent == 0);
+    }
+
+    [Fact]
+    public void Programs_that_say_nothing_are_so_many_and_others_wait_for_them()
+    {
+        const int most = 64;
+        var silent = Enumerable.Range(0, most).Select(_ => Client(Path)).ToList();
+        Waiting.Until(() => Silent == most);
+        using var late = Client(Path);
+        late.Send("CONNECT 52\n"u8);
+
+        // One that is let in would be asked for at once: this one is, when another has said what it wants.
+        silent[0].Send("CONNECT 7\n"u8);
+        _guest.Until(() =>
+        {
+            lock (_guest.Asked) return _guest.Asked.Count == 2;
+        });
+        Assert.Equal([7u, 52u], _guest.Asked.Select(asked => asked.Port));
+        Assert.InRange(Silent, most - 1, most);
+        silent.ForEach(client => client.Dispose());
+    }
+
+    // How many have connected and not said what they want.
+    private long Silent
+    {
+        get
+        {
+            var node = new InspectNode("sockets");
+            _host.Inspect(node);
+            return (long)node["clients that have not said what they want"]!;
+        }
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 // Guests that go back to real mode, as some boot loaders and hypervisors do, and ask a BIOS: it is not there and says so. One is
 // interrupted there by the timer. Where something is not as it should be, the guest ends the machine with the check's number.
-using System.Buffers.Binary;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -10,7 +9,7 @@ public sealed class RealModeTests
 {
     // The segment of the 16-bit code and its stacks; where the CPUs count themselves in it.
     private const ushort Segment = 0x7000, Untouched = 0x7FE0, Arrived = 0x7FF0, Done = 0x7FF4, StackEnd = 0x9000;
-    private const uint Page = Segment << 4, CommandRegister = 0xFEE0_0300, InitOthers = 0xC_4500, StartOthers = 0xC_4600 | Segment >> 8;
+    private const uint CommandRegister = 0xFEE0_0300, InitOthers = 0xC_4500, StartOthers = 0xC_4600 | Segment >> 8;
     private const byte Success = 0x40;
 
     // An IRET alone keeps the caller's carry: exceptions, the 8259 pair's vectors, and those that belong to nobody.
@@ -102,41 +101,9 @@ public sealed class RealModeTests
 
     private static byte[] Kernel(int cpus, Code services) => Kernel(cpus, End(services, cpus));
 
-    // Copies the 16-bit code to its segment, starts the other CPUs there, and goes there itself, through 16-bit protected mode.
-    private static byte[] Kernel(int cpus, byte[] real)
+    // The others are started at the same place.
+    private static byte[] Kernel(int cpus, byte[] real) => RealModeKernel.Make(Segment, real, code =>
     {
-        var code = new Code(TestKernels.Origin).Raw(0xE9).With32([], (uint)(TablesLength + real.Length));
-        var tables = code.Here;
-        code.Raw(Tables(tables)).Raw(real)
-            .With32([0xBE], tables + TablesLength).With32([0xBF], Page).With32([0xB9], (uint)real.Length).Raw(0xF3, 0xA4);
-        if (cpus > 1)
-            code.With32([0xB8], CommandRegister).With32([0xC7, 0x00], InitOthers).With32([0xC7, 0x00], StartOthers);
-        return TestKernels.Protected(code
-            .With32([0x0F, 0x01, 0x15], tables)                                 // lgdt
-            .With32([0x0F, 0x01, 0x1D], tables + VectorsOffset)                 // lidt
-            .Raw(0x66, 0xB8, 0x10, 0x00, 0x8E, 0xD8, 0x8E, 0xC0, 0x8E, 0xD0) // mov ax, 10h; mov ds, ax; mov es, ax; mov ss, ax
-            .With32([0xEA], BackOffset).Raw(0x08, 0x00));                       // jmp 8:Back
-    }
-
-    // The way back, as 16-bit code behind the descriptors.
-    private const int TablesLength = 64, VectorsOffset = 32, BackOffset = 40;
-
-    private static byte[] Tables(uint address)
-    {
-        var tables = new byte[TablesLength];
-        BinaryPrimitives.WriteUInt16LittleEndian(tables, 31);
-        BinaryPrimitives.WriteUInt32LittleEndian(tables.AsSpan(2), address + 8);
-        // Selector 8 is 16-bit code at these tables, 10h 16-bit data at the segment.
-        BinaryPrimitives.WriteUInt64LittleEndian(tables.AsSpan(16), 0x0000_9A00_0000_FFFF | (ulong)(address & 0xFF_FFFF) << 16);
-        BinaryPrimitives.WriteUInt64LittleEndian(tables.AsSpan(24), 0x0000_9200_0000_FFFF | (ulong)Page << 16);
-        // A kernel that was booted knows where the vectors are; a CPU that is started has them there.
-        BinaryPrimitives.WriteUInt16LittleEndian(tables.AsSpan(VectorsOffset), 0x3FF);
-        new byte[]
-        {
-            0x0F, 0x20, 0xC0, 0x24, 0xFE, 0x0F, 0x22, 0xC0,                     // mov eax, cr0; and al, FEh; mov cr0, eax
-            0x66, 0x31, 0xC0,                                                   // xor eax, eax
-            0xEA, 0x00, 0x00, Segment & 0xFF, Segment >> 8,                     // jmp Segment:0
-        }.CopyTo(tables, BackOffset);
-        return tables;
-    }
+        if (cpus > 1) code.With32([0xB8], CommandRegister).With32([0xC7, 0x00], InitOthers).With32([0xC7, 0x00], StartOthers);
+    });
 }

@@ -2,7 +2,7 @@
 // a package source, so this runs on request.
 using System.Text;
 using Lamina.Images;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -60,7 +60,7 @@ public sealed class DebianTests(ITestOutputHelper output) : IDisposable
         Engine = TestEngine.Default,
         MemoryBytes = stored.Definition.MemoryBytes,
         Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
-        Devices = [stored.Disk, stored.SeedDisk!, NetworkDevice.Parse("user,publish=0:22")!],
+        Devices = [stored.Disk!, stored.SeedDisk!, NetworkDevice.Parse("user,publish=0:22")!],
     };
 
     private async Task<string> CreateKeyAsync()

@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
+using Lamina.Core.Logging;
 using Lamina.Host.Io.Ring;
 using Lamina.Tests.Boot.Support;
 using Xunit;
@@ -156,7 +157,7 @@ public sealed class DiskTests : IDisposable
         {
             var disk = Create("small/disk.qcow2", DiskFormat.Qcow2) with { OnFull = FullMode.Pause };
             var said = new BlockingCollection<string>();
-            await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(disk), new MachineHooks { Report = said.Add });
+            await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(disk), new MachineHooks { Log = Log.To(line => said.Add(line.Message), LogLevel.Warning) });
             await guest.DoAsync("dd if=/dev/urandom of=/tmp/data bs=1M count=12 2>/dev/null");
             var write = guest.DoAsync("dd if=/tmp/data of=/dev/vda bs=64k conv=fsync 2>/dev/null && echo 3 >/proc/sys/vm/drop_caches && dd if=/dev/vda bs=64k count=192 2>/dev/null | cmp - /tmp/data && echo same");
 

@@ -58,7 +58,7 @@ public sealed class EndTests
         await guest.DoAsync("until pidof acpid; do sleep 0.1; done");
         var asked = false;
 
-        await guest.Machine.ShutDownAsync(() => asked = true, TestContext.Current.CancellationToken);
+        await guest.Machine.ShutDownAsync(() => asked = true, cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal((true, MachineEnd.PoweredOff), (asked, (await guest.EndAsync()).End));
     }

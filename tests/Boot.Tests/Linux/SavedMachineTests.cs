@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Backends.Disk;
-using Lamina.Stored;
+using Lamina.Hypervisor.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
 
@@ -78,7 +78,7 @@ public sealed class SavedMachineTests : IDisposable
             Engine = TestEngine.Default,
             MemoryBytes = 256 * MiB,
             Boot = new BootSource { KernelPath = stored.KernelPath, InitrdPath = stored.InitrdPath, CommandLine = stored.Definition.Boot.CommandLine },
-            Devices = [stored.Disk],
+            Devices = [stored.Disk!],
         };
         await GoOnAsync("debian", machine, "/dev/vdb /dev/vdc", bash: true);
     }

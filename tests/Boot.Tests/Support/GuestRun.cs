@@ -1,6 +1,7 @@
 // Runs a small guest to its end on one machine, and says how it ended. Whatever the guest does, the machine must end in
 // one of its orderly ways; a failure of the engine or a machine that does not end is the test's failure.
 using Lamina.Choice;
+using Lamina.Core.Logging;
 using Xunit;
 
 namespace Lamina.Tests.Boot.Support;
@@ -23,7 +24,7 @@ internal static class GuestRun
         Irqchip = TestEngine.Irqchip,
     };
 
-    private static readonly MachineHooks s_hooks = new() { Trace = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Console.Error.WriteLine };
+    private static readonly MachineHooks s_hooks = new() { Log = Environment.GetEnvironmentVariable("LAMINA_TEST_TRACE") is null ? null : Log.To(line => Console.Error.WriteLine(line.Message), LogLevel.Trace) };
 
     /// <summary>Runs a kernel; fails the test where the VMM did not end in an orderly way.</summary>
     internal static Task<MachineResult> RunAsync(byte[] kernel) => RunAsync(kernel, spec => spec);
@@ -48,8 +49,11 @@ internal static class GuestRun
     }
 
     /// <summary>Skips a test whose guest executes more than a software-assisted KVM can in a test's time.</summary>
-    internal static void SkipWhereSoftwareAssisted() =>
-        Assert.SkipWhen(TestEngine.Default == EngineChoice.Kvm && !new KvmHost().Judge().IsHardware, "/dev/kvm is software-assisted here, which takes minutes for this guest");
+    internal static void SkipWhereSoftwareAssisted() => SkipWhereSoftwareAssisted(TestEngine.Default, "takes minutes for this guest");
+
+    /// <summary>Skips a test on KVM where that is software-assisted, and says what such a one does.</summary>
+    internal static void SkipWhereSoftwareAssisted(EngineChoice engine, string does) =>
+        Assert.SkipWhen(engine == EngineChoice.Kvm && !new KvmHost().Judge().IsHardware, $"/dev/kvm is software-assisted here, which {does}");
 
     /// <summary>Runs a kernel and gives whatever end it had.</summary>
     internal static Task<MachineResult> TryAsync(byte[] kernel) => TryAsync(kernel, spec => spec);

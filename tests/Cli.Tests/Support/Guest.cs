@@ -21,6 +21,14 @@ internal static class Guest
         0x66, 0xba, 0xf8, 0x03, 0xb0, (byte)'x', 0xee, 0xeb, 0xee,        // mov dx, 0x3f8; mov al, 'x'; out dx, al; jmp start
     ]);
 
+    /// <summary>Prints "up" on the first serial port, then all that it gets there.</summary>
+    public static byte[] Echoes => Image(
+    [
+        .. Print("up\n"),
+        0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf7,             // wait: mov dx, 0x3fd; in al, dx; test al, 1; jz wait
+        0x66, 0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xef,                   // mov dx, 0x3f8; in al, dx; out dx, al; jmp wait
+    ]);
+
     /// <summary>Writes a value to a port below 256, then halts.</summary>
     public static byte[] Writes(byte port, byte value) => Image([0xb0, value, 0xe6, port, 0xf4, 0xeb, 0xfd]);
 

@@ -31,6 +31,9 @@ internal sealed class HostProcess : IDisposable
     /// <summary>What it has written to standard error so far.</summary>
     public string Errors => Snapshot(_errors);
 
+    /// <summary>What it has written to standard output so far.</summary>
+    public string Output => Snapshot(_output);
+
     public static HostProcess Start(string file, IEnumerable<string> words, IReadOnlyDictionary<string, string?>? environment = null, string? folder = null, bool keepsInput = false)
     {
         var info = new ProcessStartInfo(file) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };

@@ -275,6 +275,23 @@ public class SplitRingTests : IDisposable
         Assert.Equal(1000, Assert.Single(_read).Length);
     }
 
+    // A queue of eight has chains of 1,024 at most, as one of 1,024 has.
+    [Theory]
+    [InlineData(1024u, true)]
+    [InlineData(1025u, false)]
+    public void A_chain_has_as_many_descriptors_as_the_limit_and_not_one_more(uint count, bool isTaken)
+    {
+        var ring = Start(TestFeatures.Indirect);
+        for (var i = 0u; i < count; i++) ring.Describe(Table, i, Data + i, 1, (ushort)(i + 1 < count ? 1 : 0), (ushort)(i + 1));
+        ring.Describe(ring.Descriptors, 0, Table, count * 16, 4);
+        ring.Publish(0);
+
+        _guest.Notify(0);
+
+        if (isTaken) Assert.Equal((int)count, Assert.Single(_read).Length);
+        else AssertBroken(ring);
+    }
+
     [Fact]
     public void Descriptors_that_change_after_they_were_taken_change_nothing()
     {

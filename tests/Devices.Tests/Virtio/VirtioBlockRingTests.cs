@@ -1,6 +1,7 @@
 // The block device over a disk with a ring: requests under way end when the test says so, in any order, and well or badly.
 using System.Diagnostics.CodeAnalysis;
 using Lamina.Core.Block;
+using Lamina.Core.Logging;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -227,7 +228,7 @@ public sealed class VirtioBlockRingTests : IDisposable
 
     private void Start(VirtioBlockOptions? options = null)
     {
-        _block = new VirtioBlock(_disk, (options ?? new VirtioBlockOptions()) with { Parallel = 2, WritesWait = true, Report = _reports.Add }, _helpers);
+        _block = new VirtioBlock(_disk, (options ?? new VirtioBlockOptions()) with { Parallel = 2, WritesWait = true, Log = Log.To(line => _reports.Add(line.Message), LogLevel.Trace).CreateLog("test") }, _helpers);
         _guest = new TestGuest(_block);
         _guest.Negotiate(TestFeatures.Plain | _guest.OfferedFeatures() & 0xffff);
         _queue = new SplitDriver(_guest, 0, 256, RingAt).Place();

@@ -2,6 +2,7 @@
 // what no disk can do.
 using System.Buffers.Binary;
 using System.Text;
+using Lamina.Core.Logging;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Host;
 using Xunit;
@@ -446,7 +447,7 @@ public sealed class VirtioBlockTests : IDisposable
     public void A_write_that_finds_the_host_full_waits_for_space_and_the_queue_goes_on()
     {
         var (helpers, changes) = (new TestWorkers(), new List<bool>());
-        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add, Report = _reports.Add }, helpers);
+        using var block = new VirtioBlock(_disk, new VirtioBlockOptions { Parallel = 2, WaitsForSpace = changes.Add, Log = Log.To(line => _reports.Add(line.Message), LogLevel.Trace).CreateLog("test") }, helpers);
         StartDevice(block, features: null);
         _disk.IsCached = true;
         _guest.Store(Data, (byte)7);
@@ -534,7 +535,7 @@ public sealed class VirtioBlockTests : IDisposable
 
     private void Start(ulong? features = null, VirtioBlockOptions? options = null)
     {
-        var block = new VirtioBlock(_disk, (options ?? new VirtioBlockOptions()) with { Report = _reports.Add });
+        var block = new VirtioBlock(_disk, (options ?? new VirtioBlockOptions()) with { Log = Log.To(line => _reports.Add(line.Message), LogLevel.Trace).CreateLog("test") });
         StartDevice(block, features);
     }
 

@@ -4,6 +4,7 @@ using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio;
@@ -207,7 +208,7 @@ internal sealed class TestGuest : IDisposable
     {
         Memory = new GuestMemory([new MemoryRange(Ram, ramLength)]);
         Memory.Watch(Watcher);
-        Transport = new VirtioMmio(device(Memory), new VirtioOptions(Memory, Workers, Log.Add, packedRings), Line);
+        Transport = new VirtioMmio(device(Memory), new VirtioOptions(Memory, Workers, Core.Logging.Log.To(line => Log.Add(line.Message), LogLevel.Trace).CreateLog("test"), packedRings), Line);
     }
 
     public GuestMemory Memory { get; }

@@ -14,6 +14,9 @@ internal static class DebugPrograms
     /// <summary>Stores to four bytes here are watched by DR0, every access to one byte by DR1.</summary>
     internal const uint WatchedStores = Layout.Data + 0x10, WatchedByte = Layout.Data + 0x100;
 
+    // IA32_EFER.NXE: without it no page walk is machine code's.
+    private const ulong NoExecute = 1 << 11;
+
     /// <summary>The loop's turns.</summary>
     internal const int Turns = 1000;
 
@@ -76,6 +79,66 @@ internal static class DebugPrograms
         FailsInQemu = "does not arm the debug registers of its guests",
         Prepare = Prepare,
     };
+
+    /// <summary>Accesses of all sizes around what is watched, in its page: those that touch a byte of it are hits, and no others.</summary>
+    internal static GuestProgram Around { get; } = new(GuestMode.Long, c =>
+    {
+        Arm(c);
+        foreach (var size in Sizes)
+        {
+            for (var at = -size - 2; at < 6; at++)
+            {
+                Access(c, size, (int)WatchedStores + at, write: true);
+                Access(c, size, (int)WatchedStores + at, write: false);
+                Access(c, size, (int)WatchedByte + at, write: false);
+            }
+        }
+        c.mov(eax, 0x400);
+        c.mov(dr7, rax);
+    }, (_, state) => Assert.Equal(((ulong)Sizes.Sum(size => size + 3), (ulong)Sizes.Sum()), (state.Gpr[12], state.Gpr[13])))
+    {
+        NeedsHardware = true,
+        FailsInQemu = "does not arm the debug registers of its guests",
+        Prepare = Prepare,
+        Adjust = state => state.Efer |= NoExecute,
+    };
+
+    /// <summary>Stores and loads in the page of what is watched, none of which touches it.</summary>
+    internal static GuestProgram Beside { get; } = new(GuestMode.Long, c =>
+    {
+        Arm(c);
+        Turn(c, () =>
+        {
+            c.mov(__dword_ptr[Layout.Data + 0x800], ecx);
+            c.add(ebx, __dword_ptr[Layout.Data + 0x800]);
+            c.inc(__qword_ptr[Layout.Data + 0x900]);
+        }, Turns);
+    }, (machine, state) => Assert.Equal((Turns * (Turns + 1ul) / 2, 0ul, 0ul, (ulong)Turns), (state.Gpr[GprIndex.Rbx], state.Gpr[12], state.Gpr[13], machine.Read<ulong>(Layout.Data + 0x900))))
+    {
+        NeedsHardware = true,
+        FailsInQemu = "does not arm the debug registers of its guests",
+        Prepare = Prepare,
+        Adjust = state => state.Efer |= NoExecute,
+    };
+
+    private static int[] Sizes => [1, 2, 4, 8, 16];
+
+    private static void Access(Assembler c, int size, int at, bool write)
+    {
+        switch (size, write)
+        {
+            case (1, true): c.mov(__byte_ptr[at], al); break;
+            case (1, false): c.mov(al, __byte_ptr[at]); break;
+            case (2, true): c.mov(__word_ptr[at], ax); break;
+            case (2, false): c.mov(ax, __word_ptr[at]); break;
+            case (4, true): c.mov(__dword_ptr[at], eax); break;
+            case (4, false): c.mov(eax, __dword_ptr[at]); break;
+            case (8, true): c.mov(__qword_ptr[at], rax); break;
+            case (8, false): c.mov(rax, __qword_ptr[at]); break;
+            case (_, true): c.movdqu(__xmmword_ptr[at], xmm0); break;
+            default: c.movdqu(xmm0, __xmmword_ptr[at]); break;
+        }
+    }
 
     private static void Arm(Assembler c)
     {

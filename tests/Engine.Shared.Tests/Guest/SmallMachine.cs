@@ -23,16 +23,16 @@ internal sealed class SmallMachine : IDisposable
     private readonly Bus _ports = new("port"), _mmio = new("memory");
     private volatile bool _ended;
 
-    internal SmallMachine(string engine, int cpus = 1, string cpuModel = "host")
-        : this(EngineKind.Create(engine), cpus, cpuModel)
+    internal SmallMachine(string engine, int cpus = 1, string cpuModel = "host", CpuIdentity? cpu = null)
+        : this(EngineKind.Create(engine), cpus, cpuModel, cpu)
     {
     }
 
-    internal SmallMachine(IEngine engine, int cpus = 1, string cpuModel = "host")
+    internal SmallMachine(IEngine engine, int cpus = 1, string cpuModel = "host", CpuIdentity? cpu = null)
     {
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
-        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel });
+        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel, CpuIdentity = cpu });
         Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels, cpus) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
         Controllers.Map(_ports, _mmio);
         _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.X86.Decode;
@@ -44,7 +45,7 @@ internal sealed unsafe class TestMachine : IDisposable
             Clock = Clock,
             Model = model ?? SharedModel,
             Cache = Cache,
-            Trace = Trace.Add,
+            Log = Log.To(line => Trace.Add(line.Message), LogLevel.Trace).CreateLog("test"),
         });
         Cache.Calls.Clear();
     }

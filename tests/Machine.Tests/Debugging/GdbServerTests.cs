@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Lamina.Core.Engine;
+using Lamina.Debugging;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
@@ -22,7 +23,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task The_guest_waits_for_the_debugger_at_its_entry()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal("T05thread:1;", await session.Gdb.AskAsync("?"));
         Assert.Equal(Entry, await session.RipAsync());
@@ -47,7 +48,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_step_executes_one_instruction()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal("T05thread:1;", await session.Gdb.AskAsync("s"));
         Assert.Equal("T05thread:1;", await session.Gdb.AskAsync("vCont;s:1;c"));
@@ -58,7 +59,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task The_guest_s_time_stands_still_while_it_is_stopped_and_while_it_steps()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         await session.Gdb.AskAsync("?");
         var before = session.Vcpu.Machine.Clock.NowNanoseconds;
 
@@ -75,7 +76,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_breakpoint_stops_before_its_instruction_and_the_guest_goes_on_from_it()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         Assert.Equal("OK", await session.Gdb.AskAsync($"Z0,{Entry + 5:x},1"));
         Assert.Equal("OK", await session.Gdb.AskAsync($"Z1,{Entry + 9:x},1"));
 
@@ -92,7 +93,7 @@ public sealed class GdbServerTests : IDisposable
     [InlineData(4, "awatch")]
     public async Task A_watchpoint_stops_and_says_which_it_is_until_it_is_removed(int type, string reason)
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         Assert.Equal("OK", await session.Gdb.AskAsync($"Z{type},{Entry + 0x10:x},1"));
         Assert.Equal("OK", await session.Gdb.AskAsync($"Z1,{Entry + 0x20:x},1"));
 
@@ -109,7 +110,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Watchpoints_share_four_debug_registers_in_aligned_pieces()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal("OK", await session.Gdb.AskAsync("Z2,300001,7")); // 1 + 2 + 4 bytes
         Assert.Equal("E01", await session.Gdb.AskAsync("Z4,300011,2")); // two of the one that is left
@@ -125,7 +126,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_breakpoint_that_was_removed_is_passed()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         await session.Gdb.AskAsync($"Z0,{Entry + 5:x},1");
         await session.Gdb.AskAsync($"z0,{Entry + 5:x},1");
         await session.Gdb.AskAsync($"Z0,{Entry + 7:x},1");
@@ -140,7 +141,7 @@ public sealed class GdbServerTests : IDisposable
     {
         foreach (var script in (Func<FakeVcpu, IEnumerable<FakeStep>>[])[Forever, _ => [FakeStep.Halt]])
         {
-            await using var session = await Session.StartAsync(_folder, script);
+            await using var session = await GdbGuest.StartAsync(_folder, script);
             await session.Gdb.SendAsync("c");
 
             await session.Gdb.SendRawAsync("\x03");
@@ -153,7 +154,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Registers_are_read_and_written_one_by_one_and_all_together()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal("OK", await session.Gdb.AskAsync("P0=efcdab8967452301"));
         Assert.Equal("efcdab8967452301", await session.Gdb.AskAsync("p0"));
@@ -168,7 +169,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task The_target_description_and_the_registers_packet_have_the_same_length()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         var description = "";
         for (var part = "m"; part[0] == 'm'; description += part[1..]) part = await session.Gdb.AskAsync($"qXfer:features:read:target.xml:{description.Length:x},100");
 
@@ -181,10 +182,40 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal("i386:x86-64", xml.Descendants("architecture").Single().Value);
     }
 
+    [Theory]
+    [InlineData(GdbPackets.MaximumLength, '+')]
+    [InlineData(GdbPackets.MaximumLength + 1, '-')]
+    [InlineData(10_000_000, '-')]
+    public async Task A_packet_that_is_longer_than_was_said_is_refused_and_the_next_is_answered(int length, char reply)
+    {
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
+        var packet = new string('a', length);
+
+        await session.Gdb.SendRawAsync($"${packet}#{packet.Sum(letter => letter) & 0xFF:x2}");
+
+        Assert.Equal(reply, await session.Gdb.ReadByteAsync());
+        // No command begins with that.
+        if (reply == '+') Assert.Equal("", await session.Gdb.AnswerAsync());
+        Assert.StartsWith("PacketSize=4000;", await session.Gdb.AskAsync("qSupported"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_packet_that_has_no_end_takes_no_memory_beyond_its_bound()
+    {
+        var packets = new GdbPackets();
+        packets.Take((byte)'$');
+        for (var i = 0; i < 1 << 20; i++) packets.Take((byte)'a');
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 10 << 20; i++) packets.Take((byte)'a');
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 10_000);
+    }
+
     [Fact]
     public async Task Memory_is_read_and_written_by_both_commands()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal("OK", await session.Gdb.AskAsync("M300000,4:deadbeef"));
         Assert.Equal("deadbeef00", await session.Gdb.AskAsync("m300000,5"));
@@ -197,7 +228,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_read_that_crosses_into_nothing_gives_what_there_is()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal(32, (await session.Gdb.AskAsync($"m{(64 << 20) - 16:x},100")).Length);
     }
@@ -231,7 +262,7 @@ public sealed class GdbServerTests : IDisposable
     [InlineData("qXfer:features:read:other.xml:0,10", "E00")]
     public async Task Each_question_has_its_answer(string question, string answer)
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         Assert.Equal(answer, await session.Gdb.AskAsync(question));
     }
@@ -239,7 +270,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_damaged_packet_is_asked_for_again()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         await session.Gdb.SendRawAsync("$qC#00");
 
@@ -250,7 +281,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Acknowledgements_can_be_given_up()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         await session.Gdb.SendAsync("QStartNoAckMode");
 
@@ -260,7 +291,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Detaching_lets_the_guest_run_without_breakpoints()
     {
-        await using var session = await Session.StartAsync(_folder, Do(_ => { }, _ => { }, PowerOff));
+        await using var session = await GdbGuest.StartAsync(_folder, Do(_ => { }, _ => { }, PowerOff));
         await session.Gdb.AskAsync($"Z0,{Entry + 1:x},1");
 
         Assert.Equal("OK", await session.Gdb.AskAsync("D"));
@@ -271,7 +302,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_debugger_that_vanishes_lets_the_guest_run()
     {
-        await using var session = await Session.StartAsync(_folder, Do(_ => { }, _ => { }, PowerOff));
+        await using var session = await GdbGuest.StartAsync(_folder, Do(_ => { }, _ => { }, PowerOff));
         await session.Gdb.AskAsync($"Z0,{Entry + 1:x},1");
         await session.Gdb.AskAsync("c");
 
@@ -283,7 +314,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task A_second_debugger_finds_the_guest_that_the_first_left()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         await session.Gdb.AskAsync("D");
 
         using var second = await GdbClient.ConnectAsync(session.Machine.GdbPort!.Value);
@@ -297,7 +328,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Killing_ends_the_machine()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
 
         await session.Gdb.SendAsync("k");
 
@@ -307,7 +338,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task The_end_of_the_machine_is_told()
     {
-        await using var session = await Session.StartAsync(_folder, Do(PowerOff));
+        await using var session = await GdbGuest.StartAsync(_folder, Do(PowerOff));
 
         Assert.Equal("W00", await session.Gdb.AskAsync("c"));
 
@@ -317,7 +348,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Monitor_reset_starts_the_guest_again_and_keeps_it_stopped()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         await session.Gdb.AskAsync("s");
 
         Assert.Equal("OK", await session.Gdb.AskAsync("qRcmd," + Convert.ToHexStringLower("reset"u8)));
@@ -341,7 +372,7 @@ public sealed class GdbServerTests : IDisposable
     [Fact]
     public async Task Bytes_that_are_no_protocol_do_no_harm()
     {
-        await using var session = await Session.StartAsync(_folder, Forever);
+        await using var session = await GdbGuest.StartAsync(_folder, Forever);
         var random = new Random(1);
         for (var i = 0; i < 200; i++)
         {
@@ -364,34 +395,5 @@ public sealed class GdbServerTests : IDisposable
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
 
         Assert.Contains($"{port}", Assert.Throws<MachineException>(() => Create(Spec(_folder) with { GdbPort = port }, Forever)).Message, StringComparison.Ordinal);
-    }
-
-    private sealed class Session : IAsyncDisposable
-    {
-        private Session(Machine machine, FakeVcpu vcpu, Task<MachineResult> run, GdbClient gdb) => (Machine, Vcpu, Run, Gdb) = (machine, vcpu, run, gdb);
-
-        internal Machine Machine { get; }
-
-        internal FakeVcpu Vcpu { get; }
-
-        internal Task<MachineResult> Run { get; }
-
-        internal GdbClient Gdb { get; }
-
-        internal static async Task<Session> StartAsync(KernelFolder folder, Func<FakeVcpu, IEnumerable<FakeStep>> script)
-        {
-            var engine = new FakeEngine(script);
-            var machine = Create(Spec(folder) with { GdbPort = 0 }, engine);
-            var run = machine.RunAsync(Token);
-            return new Session(machine, engine.Machines[0].Vcpus[0], run, await GdbClient.ConnectAsync(machine.GdbPort!.Value));
-        }
-
-        internal async Task<ulong> RipAsync() => BinaryPrimitives.ReadUInt64LittleEndian(Convert.FromHexString(await Gdb.AskAsync("p10")));
-
-        public async ValueTask DisposeAsync()
-        {
-            Gdb.Dispose();
-            await Machine.DisposeAsync();
-        }
     }
 }

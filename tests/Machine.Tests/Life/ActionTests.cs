@@ -7,7 +7,7 @@ namespace Lamina.Tests.Machines.Life;
 
 public sealed class ActionTests : IAsyncDisposable
 {
-    private readonly MachineLife _life = new(noReboot: false, trace: null);
+    private readonly MachineLife _life = new(noReboot: false, log: null);
     private readonly NoHardware _hardware = new();
 
     public ActionTests() => _life.Own(_hardware);
@@ -74,15 +74,18 @@ public sealed class ActionTests : IAsyncDisposable
         await Assert.ThrowsAsync<MachineException>(_life.StartAsync);
     }
 
+    // The guest asks for a reset while a user's action is carried out, which then carries that out, too: its failure is the machine's end
+    // and not the user's.
     [Fact]
-    public async Task A_guest_whose_own_reset_fails_does_not_take_the_users_pause_with_it()
+    public async Task A_guest_whose_own_reset_fails_does_not_take_the_users_action_with_it()
     {
         await _life.StartAsync();
         _hardware.Resetting = () => throw new IOException("the kernel's file is gone");
-        ((IHardwareEvents)_life).Reset();
+        _hardware.Saving = ((IHardwareEvents)_life).Reset;
 
-        Assert.Equal(MachineEnd.Failed, (await _life.Result).End);
+        Assert.Equal("there", (await _life.DoAsync(new MachineAction.Save("there"), Token)).Folder);
 
+        Assert.Equal(new MachineResult(MachineEnd.Failed, Message: "the kernel's file is gone"), await _life.Result);
         Assert.Equal("a machine that is ended cannot be paused", (await Assert.ThrowsAsync<MachineException>(() => _life.DoAsync(new MachineAction.Pause(), Token))).Message);
     }
 

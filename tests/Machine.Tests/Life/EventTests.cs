@@ -1,5 +1,6 @@
 // The stream of a machine's events: what is told, in which order, and what becomes of a reader that does not read.
 using Lamina.Control;
+using Lamina.Core.Logging;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
 
@@ -94,14 +95,14 @@ public sealed class EventTests
     {
         var heard = new List<string>();
         var source = new EventSource(TimeProvider.System);
-        var log = new MachineLog(new MachineHooks { Report = heard.Add }, source);
+        var log = new MachineLog(new MachineHooks { Log = Log.To(line => heard.Add($"{line.Level} {line.Unit} {line.Event} {line.Message}")) }, source);
         var watch = source.Watch(Token);
 
-        log.ReportsOf("devices/disk0")("the host's disk fails");
+        log.Of("devices/disk0").Error(LogEvent.DiskError, "the host's disk fails");
         source.Tell(new MachineEvent.Ended(new MachineResult(MachineEnd.Stopped)));
 
         Assert.Equal(new MachineEvent.Reported("devices/disk0", "the host's disk fails"), Plain((await ReadAsync(watch))[0]));
-        Assert.Equal(["the host's disk fails"], heard);
+        Assert.Equal(["Error devices/disk0 DiskError the host's disk fails"], heard);
     }
 
     private static MachineEvent Plain(MachineEvent told) => told with { Number = 0, Time = default };

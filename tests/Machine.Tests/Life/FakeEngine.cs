@@ -50,6 +50,8 @@ internal sealed class FakeMachine(EngineMachineOptions options, Func<FakeVcpu, I
 
     public string CpuModel => "x86-64-v1";
 
+    public CpuIdentity CpuIdentity => new([], 0);
+
     public IVcpu CreateVcpu(VcpuOptions vcpu)
     {
         var created = new FakeVcpu(vcpu, options, script);
@@ -83,6 +85,9 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     internal long Steps { get; private set; }
 
     internal int Starts { get; private set; }
+
+    /// <summary>How often somebody asked for its registers.</summary>
+    internal int Looks { get; set; }
 
     internal bool IsDisposed { get; private set; }
 
@@ -137,6 +142,7 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
     public void GetState(VcpuState state)
     {
         CheckParked();
+        Looks++;
         Copy(_state, state);
     }
 

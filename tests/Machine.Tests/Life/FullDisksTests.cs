@@ -1,4 +1,5 @@
 // Disks that wait for space on the host: when the machine stands still, when they try again, and what is said of it.
+using Lamina.Core.Logging;
 using Lamina.Life;
 using Xunit;
 
@@ -12,7 +13,7 @@ public sealed class FullDisksTests : IDisposable
     private readonly FullDisks _disks;
     private int _retries;
 
-    public FullDisksTests() => _disks = new FullDisks(_waits.Add, _said.Add, _time);
+    public FullDisksTests() => _disks = new FullDisks(_waits.Add, Log.To(line => _said.Add(line.Message)).CreateLog("full disks"), _time);
 
     public void Dispose() => _disks.Dispose();
 
@@ -50,6 +51,23 @@ public sealed class FullDisksTests : IDisposable
     }
 
     [Fact]
+    public void A_machine_that_ends_while_it_waits_says_so_and_nothing_of_space()
+    {
+        Full("a.raw");
+        _time.Fire();
+        _said.Clear();
+
+        _disks.Dispose();
+        // As the disk's requests are given up.
+        Space("a.raw");
+        _time.Fire();
+        _disks.Dispose();
+
+        Assert.Equal(["the machine ends while the disk a.raw waits for space on the host; what the guest wrote last is not on it"], _said);
+        Assert.Equal([true], _waits);
+    }
+
+    [Fact]
     public void A_guest_that_fills_the_disk_again_and_again_is_told_of_a_few_times()
     {
         for (var i = 0; i < 50; i++)
@@ -68,7 +86,7 @@ public sealed class FullDisksTests : IDisposable
     [Fact]
     public async Task A_paused_machine_that_waits_for_the_host_goes_on_by_itself_unless_somebody_decided_otherwise()
     {
-        var life = new MachineLife(noReboot: false, trace: null);
+        var life = new MachineLife(noReboot: false, log: null);
         life.Own(new NoHardware());
         IHardwareEvents events = life;
         await life.DoAsync(new MachineAction.Start(), TestContext.Current.CancellationToken);

@@ -10,7 +10,7 @@ namespace Lamina.Tests.Machines.Life;
 
 public sealed class HoldTests : IAsyncDisposable
 {
-    private readonly MachineLife _life = new(noReboot: false, trace: null);
+    private readonly MachineLife _life = new(noReboot: false, log: null);
     private readonly NoHardware _hardware = new();
 
     public HoldTests() => _life.Own(_hardware);
@@ -269,7 +269,7 @@ public sealed class HoldTests : IAsyncDisposable
     public async Task A_machine_that_was_saved_loads_its_state_at_rest_and_then_runs()
     {
         var saved = new SavedStart("there", new SavedMachine { Definition = new MachineDefinition(), CpuModel = "host", Clock = new SavedClock(0, 0, 1, default), Ranges = [], Units = [] });
-        var life = new MachineLife(noReboot: false, trace: null, saved);
+        var life = new MachineLife(noReboot: false, log: null, saved);
         var hardware = new NoHardware();
         life.Own(hardware);
 

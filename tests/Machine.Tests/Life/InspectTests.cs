@@ -3,6 +3,7 @@
 using System.Text.Json;
 using Lamina.Control;
 using Lamina.Core.Inspection;
+using Lamina.Micro;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
 
@@ -57,14 +58,20 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public async Task One_part_is_looked_at_with_what_is_below_it()
     {
-        await using var machine = Create(Whole(), Forever);
+        var engine = new FakeEngine(Forever);
+        await using var machine = Create(Whole(), engine);
 
         var disk = await machine.InspectAsync("devices/disk0", Token);
 
         Assert.Equal("virtio Block over MMIO", disk.Kind);
         Assert.Equal(2ul << 20, disk.Find("device")!["bytes"]);
         Assert.Equal("raw disk image", (await machine.InspectAsync("/backends/disk 0/", Token)).Kind);
-        Assert.Null((await machine.InspectAsync("devices", Token)).Find("memory"));
+        // What is not below it is not asked: a look at no vCPU parks none.
+        foreach (var vcpu in engine.Machines[0].Vcpus) vcpu.Looks = 0;
+        await machine.InspectAsync("devices", Token);
+        Assert.All(engine.Machines[0].Vcpus, vcpu => Assert.Equal(0, vcpu.Looks));
+        await machine.InspectAsync("vcpus/1", Token);
+        Assert.Equal([0, 1], engine.Machines[0].Vcpus.Select(vcpu => vcpu.Looks));
         Assert.Equal(MachineError.Definition, (await Assert.ThrowsAsync<MachineException>(() => machine.InspectAsync("devices/disk7", Token))).Error);
     }
 
@@ -132,10 +139,12 @@ public sealed class InspectTests : IDisposable
         await using var machine = Create(Whole(), Do(vcpu =>
         {
             // The first window of virtio: select a queue that there is not, write nonsense to every register but the status.
-            const ulong window = 0xd000_0000;
+            const ulong window = MicroLayout.VirtioMmio;
+            Assert.Equal(MmioMagic, vcpu.ReadMmio(window));
             for (ulong register = 0; register < 0x100; register += 4)
                 if (register != 0x70) vcpu.WriteMmio(window + register, 0xffff_ffff);
             vcpu.WriteMmio(window + 0x30, 0);
+            vcpu.WriteMmio(window + 0x38, 0xfff1);
             for (ulong register = 0x80; register < 0xb0; register += 4) vcpu.WriteMmio(window + register, 0xffff_fff0);
             for (ushort port = 0x40; port < 0x48; port++) vcpu.Out(port, 0xff);
             for (var index = 0; index < 128; index++)
@@ -173,6 +182,7 @@ public sealed class InspectTests : IDisposable
     }
 
     private const ushort PostCode = 0x80;
+    private const uint MmioMagic = 0x7472_6976; // "virt"
 
     private MachineDefinition Whole()
     {

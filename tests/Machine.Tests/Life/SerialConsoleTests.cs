@@ -1,5 +1,6 @@
 // The program's end of a guest's console, through the real serial port.
 using System.Net.Sockets;
+using Lamina.Core.Logging;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
 
@@ -109,7 +110,7 @@ public sealed class SerialConsoleTests : IDisposable
     public async Task An_exception_on_a_consoles_thread_ends_the_machine_with_a_sentence_and_not_the_process()
     {
         // Every write to this file finds its disk full, which is reported on the console's thread.
-        var hooks = new MachineHooks { Report = _ => throw new InvalidOperationException("the report is broken") };
+        var hooks = new MachineHooks { Log = Log.To(_ => throw new InvalidOperationException("the report is broken"), LogLevel.Warning) };
         await using var machine = Create(Spec(_folder).With(new SerialDevice { To = new ConsoleTarget.File("/dev/full") }), hooks, Do(vcpu => Print(vcpu, "hello\n")));
 
         var result = await machine.RunAsync(Token);

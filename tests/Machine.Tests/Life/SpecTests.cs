@@ -90,4 +90,16 @@ public sealed class SpecTests : IDisposable
         await using var stream = new FileStream(_folder.Kernel, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         Assert.True(stream.CanWrite);
     }
+
+    [Fact]
+    public void A_disk_that_there_is_not_is_refused_by_the_check_which_opens_nothing()
+    {
+        var there = _folder.File("there.img", new byte[512]);
+        Machine.Check(Spec(_folder).With(new DiskDevice { Path = there }));
+
+        var refused = Assert.Throws<MachineException>(() => Machine.Check(Spec(_folder).With(new DiskDevice { Path = _folder.In("none/missing.img") })));
+
+        Assert.Equal(MachineError.File, refused.Error);
+        Assert.Contains("there is no disk image", refused.Message, StringComparison.Ordinal);
+    }
 }

@@ -1,4 +1,5 @@
 // The files of a saved machine: whole or not there, refused with a sentence where they are another's, damaged or newer.
+using Lamina.Core.Engine;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Time;
@@ -24,6 +25,7 @@ public sealed class SavedMachineTests : IDisposable
     {
         Definition = new MachineDefinition { MemoryBytes = 64 * MiB, Cpus = 2 }.With(new NetworkDevice { Mac = "02:00:00:00:00:07" }),
         CpuModel = "x86-64-v1,+sse3",
+        CpuIdentity = new CpuIdentity([new CpuLeaf(0, 0, 0x16, 1, 2, 3), new CpuLeaf(4, 1, 5, 6, 7, uint.MaxValue)], 0x8000_0000_0000_0021),
         Clock = new SavedClock(1_234_567_890, 9_876_543_210, 2_000_000_000, new DateTimeOffset(2026, 5, 6, 7, 8, 9, TimeSpan.Zero)),
         Ranges = s_ranges,
         Units = [new SavedUnit("chipset/pit", new SavedKind("8254", 3), new byte[] { 1, 2, 3 }), new SavedUnit("empty", new SavedKind("nothing", 1), Array.Empty<byte>())],
@@ -64,6 +66,8 @@ public sealed class SavedMachineTests : IDisposable
         var example = Example();
         Assert.Equal(DefinitionJson.Write(example.Definition), DefinitionJson.Write(read.Definition));
         Assert.Equal((example.CpuModel, example.Clock), (read.CpuModel, read.Clock));
+        Assert.Equal(example.CpuIdentity!.Leaves, read.CpuIdentity!.Leaves);
+        Assert.Equal(example.CpuIdentity.ArchCapabilities, read.CpuIdentity.ArchCapabilities);
         Assert.Equal(s_ranges, read.Ranges);
         Assert.Equal(example.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))), read.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))));
         Assert.Equal(Content(memory), Content(fresh));
@@ -106,6 +110,19 @@ public sealed class SavedMachineTests : IDisposable
         Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
     }
 
+    // Example as a program of format 1 wrote it, which knew no leaves of CPUID. The file stays for good.
+    [Fact]
+    public void A_state_of_the_first_format_is_read()
+    {
+        var read = SavedMachine.Decode(Convert.FromHexString(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Saving", "machine.1.hex")).Trim()));
+
+        Assert.Null(read.CpuIdentity);
+        var example = Example();
+        Assert.Equal((example.CpuModel, example.Clock), (read.CpuModel, read.Clock));
+        Assert.Equal(s_ranges, read.Ranges);
+        Assert.Equal(example.Units.Select(unit => (unit.Name, unit.Kind)), read.Units.Select(unit => (unit.Name, unit.Kind)));
+    }
+
     [Fact]
     public void What_an_interrupted_save_left_is_no_machine_and_in_nobodys_way()
     {
@@ -135,7 +152,7 @@ public sealed class SavedMachineTests : IDisposable
 
     [Theory]
     [InlineData(0, "is no state of a machine")]
-    [InlineData(16, "is of format 17, and this program knows up to 1; use the program that saved it, or a newer one")]
+    [InlineData(16, "is of format 18, and this program knows up to 2; use the program that saved it, or a newer one")]
     [InlineData(40, "is damaged: its digest is another one than it says")]
     public void What_is_wrong_is_said(int at, string why)
     {
@@ -149,6 +166,32 @@ public sealed class SavedMachineTests : IDisposable
         var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target));
 
         Assert.Equal((MachineError.File, $"the saved machine cannot be used: {path} {why}"), (refused.Error, refused.Message));
+    }
+
+    [Fact]
+    public void A_file_that_is_too_long_for_a_state_is_not_read()
+    {
+        using var memory = Filled(1);
+        Example().Write(Target, memory);
+        // A hole: its length is all that there is of it.
+        using (var file = File.OpenWrite(Path.Combine(Target, "state"))) file.SetLength((256 << 20) + 1);
+        var before = GC.GetTotalAllocatedBytes();
+
+        var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target));
+
+        Assert.Equal($"the saved machine cannot be used: {Path.Combine(Target, "state")} is no state of a machine", refused.Message);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 64 << 20);
+    }
+
+    [Theory]
+    [InlineData(4096, true)]
+    [InlineData(4097, false)]
+    public void A_state_has_so_many_parts_and_not_one_more(int count, bool isRead)
+    {
+        var state = (Example() with { Units = [.. Enumerable.Range(0, count).Select(n => new SavedUnit($"part {n}", new SavedKind("part", 1), Array.Empty<byte>()))] }).Encode();
+
+        if (isRead) Assert.Equal(count, SavedMachine.Decode(state).Units.Count);
+        else Assert.Contains("is there 4097 times, and 4096 are the most", Assert.Throws<StateException>(() => SavedMachine.Decode(state)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,7 +7,8 @@ namespace Lamina.Backends.Disk.Qcow2;
 /// <summary>The mapping of an open image.</summary>
 internal sealed class ClusterMap
 {
-    private const int CacheCapacity = 16 << 20;
+    /// <summary>Bytes of its tables that are kept.</summary>
+    internal const int CacheCapacity = 16 << 20;
 
     private readonly IImageFile _file;
     private readonly MetadataClusters _metadata;
@@ -30,6 +31,9 @@ internal sealed class ClusterMap
             if (!metadata.TryAdd(_l1[i] & Qcow2Spec.OffsetMask)) throw Qcow2Header.Damaged(file, $"L1 entry {i} names a table that something else uses as well");
         }
     }
+
+    /// <summary>Bytes of L2 tables that are in memory.</summary>
+    internal long CachedBytes => _cache.Bytes;
 
     /// <summary>Whether something is to be written.</summary>
     internal bool IsDirty => _cache.DirtyCount != 0 || _dirtyL1.Count != 0;

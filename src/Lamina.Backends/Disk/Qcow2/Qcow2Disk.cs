@@ -4,6 +4,7 @@
 // data in them; whoever changes the mapping holds it alone. So no cluster changes its use while somebody is at work on it.
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk.Qcow2;
@@ -13,7 +14,7 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
 {
     private readonly IImageFile _file;
     private readonly IBlockBackend? _backing;
-    private readonly Action<string>? _report;
+    private readonly ILog? _log;
     private readonly MetadataClusters _metadata;
     private readonly ClusterMap _map;
     private readonly Refcounts _refcounts;
@@ -26,9 +27,9 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
 
     /// <summary>Takes over an image whose header was read, and its backing disk. The image is not dirty, or read only.</summary>
     /// <exception cref="DiskImageException">Its tables are damaged.</exception>
-    internal Qcow2Disk(IImageFile file, Qcow2Header header, IBlockBackend? backing, bool readOnly, Action<string>? report = null)
+    internal Qcow2Disk(IImageFile file, Qcow2Header header, IBlockBackend? backing, bool readOnly, ILog? log = null)
     {
-        (_file, _header, _backing, IsReadOnly, _report) = (file, header, backing, readOnly, report);
+        (_file, _header, _backing, IsReadOnly, _log) = (file, header, backing, readOnly, log);
         (_clusterBits, _clusterSize) = (header.ClusterBits, header.ClusterSize);
         _metadata = new MetadataClusters(_clusterBits);
         _metadata.SetArea("header", 0, 1);
@@ -73,6 +74,8 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
         node.Say("bytes", Length);
         node.Say("read only", IsReadOnly);
         node.Say("cluster bytes", (ulong)_clusterSize);
+        node.Say("bytes of L2 tables in memory", _map.CachedBytes);
+        node.Say("bytes of refcounts in memory", _refcounts.CachedBytes);
         if (_backing is IInspected backing) backing.Inspect(node.Below("backing"));
     }
 
@@ -144,7 +147,7 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
         }
         catch (IOException failure)
         {
-            _report?.Invoke($"the last changes to {_file.Name} may be lost: {failure.Message}");
+            _log.Error(LogEvent.DiskImage, $"the last changes to {_file.Name} may be lost: {failure.Message}");
         }
         _file.Dispose();
         _backing?.Dispose();

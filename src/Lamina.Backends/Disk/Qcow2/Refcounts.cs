@@ -7,7 +7,8 @@ namespace Lamina.Backends.Disk.Qcow2;
 /// <summary>The refcounts of an open image.</summary>
 internal sealed class Refcounts
 {
-    private const int CacheCapacity = 8 << 20;
+    /// <summary>Bytes of its tables that are kept.</summary>
+    internal const int CacheCapacity = 8 << 20;
 
     private readonly IImageFile _file;
     private readonly MetadataClusters _metadata;
@@ -35,6 +36,9 @@ internal sealed class Refcounts
                 throw Qcow2Header.Damaged(file, $"refcount block {i} lies where none can; lamina disk check --repair makes the refcounts anew");
         }
     }
+
+    /// <summary>Bytes of refcount blocks that are in memory.</summary>
+    internal long CachedBytes => _cache.Bytes;
 
     /// <summary>Whether so much is to be written that it is time to; a table that moved is.</summary>
     internal bool IsFull => _cache.IsFull || _oldTable is not null;

@@ -61,6 +61,15 @@ internal sealed class TableCache(IImageFile file, int clusterBits, int capacity)
     private readonly Lock _gate = new();
     private long _clock;
 
+    /// <summary>Bytes of tables that are in memory.</summary>
+    internal long Bytes
+    {
+        get
+        {
+            lock (_gate) return (long)_slices.Count << _sliceBits;
+        }
+    }
+
     /// <summary>How many slices are to be written.</summary>
     internal int DirtyCount { get; private set; }
 

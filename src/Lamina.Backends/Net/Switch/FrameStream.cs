@@ -11,7 +11,10 @@ namespace Lamina.Backends.Net.Switch;
 /// <summary>One end of a stream of frames.</summary>
 internal sealed class FrameStream : IDisposable
 {
-    private const int LengthBytes = 4, MostPending = 1 << 20, WriteAt = 256 << 10;
+    /// <summary>The most bytes of frames that wait to be written.</summary>
+    internal const int MostPending = 1 << 20;
+
+    private const int LengthBytes = 4, WriteAt = 256 << 10;
 
     private readonly Socket _socket;
     private readonly byte[] _input = new byte[(Ethernet.LongestFrame + LengthBytes) * 2];

@@ -3,6 +3,7 @@
 // One thread does everything but sending. Lock order: the card's sending queue, this lock, the card's receiving queue.
 using System.Net.Sockets;
 using Lamina.Backends.Net.Wire;
+using Lamina.Backends.Work;
 using Lamina.Core.Inspection;
 using Lamina.Core.Net;
 using Lamina.Host;
@@ -13,12 +14,15 @@ using Lamina.Host.Time;
 namespace Lamina.Backends.Net.Switch;
 
 /// <summary>A port of a switch.</summary>
-public sealed class SwitchBackend : NetThread, IInspected
+public sealed class SwitchBackend : NetThread, IInspected, IListener
 {
     private const int RetryMilliseconds = 50, ReadsAtOnce = 8, MostReports = 5;
 
     // Programs that are connected to the one that is the switch; each may have a megabyte of frames waiting.
     private const int MostMembers = 256;
+
+    /// <summary>The most bytes of frames that wait for them.</summary>
+    public const long MostBytes = MostMembers * (long)FrameStream.MostPending;
     private const ulong WakeToken = 0, ListenerToken = 1, UplinkToken = 2;
 
     private readonly UnixSocketPath _path;
@@ -36,7 +40,7 @@ public sealed class SwitchBackend : NetThread, IInspected
     private FrameStream? _uplink;
     private ulong _nextToken = UplinkToken;
     private readonly bool _mayListen;
-    private int _losses;
+    private int _losses, _refusals;
 
     /// <summary>Finds the switch at a path, or becomes it.</summary>
     /// <param name="path">Where the socket is; the folder must exist.</param>
@@ -86,6 +90,9 @@ public sealed class SwitchBackend : NetThread, IInspected
             lock (_gate) return _switch is not null;
         }
     }
+
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _path.Bound;
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node) => node.Locked(_gate, () =>
@@ -162,11 +169,14 @@ public sealed class SwitchBackend : NetThread, IInspected
         {
             lock (_gate) Join();
         }
-        catch (HostException)
+        catch (HostException refused)
         {
-            // It worked before; perhaps it will again.
+            // It worked before; perhaps it will again. Two may be in each other's way for a moment, and another program's end is told.
+            if (++_refusals == 2 && _mayListen && ++_losses <= MostReports)
+                Report($"the guest's network card has no link: {refused.Message}{(_losses < MostReports ? "" : "; no more is said of this")}");
             return false;
         }
+        _refusals = 0;
         RaiseLinkChanged();
         return true;
     }

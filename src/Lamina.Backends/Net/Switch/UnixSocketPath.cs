@@ -1,7 +1,7 @@
 // A Unix socket that whoever comes first listens on, and others connect to. A lock on a file beside it (flock(2)) decides
 // who may listen and ends with its process, so that a socket that was left behind is known as such.
 using System.Net.Sockets;
-using System.Text;
+using Lamina.Backends.Work;
 using Lamina.Host;
 using Lamina.Host.Io;
 
@@ -10,8 +10,8 @@ namespace Lamina.Backends.Net.Switch;
 /// <summary>A path for a socket.</summary>
 internal sealed class UnixSocketPath
 {
-    // sun_path of sockaddr_un, with its terminating zero. unix(7).
-    private const int LongestPath = 107;
+
+    private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
 
     private readonly string _path;
 
@@ -19,10 +19,11 @@ internal sealed class UnixSocketPath
     internal UnixSocketPath(string path)
     {
         _path = Path.GetFullPath(path);
-        if (Encoding.UTF8.GetByteCount(_path) > LongestPath) throw new HostException($"the socket path {_path} is too long; choose one of at most {LongestPath} bytes");
-        if (!Directory.Exists(Path.GetDirectoryName(_path))) throw new HostException($"the folder of the socket {_path} does not exist; make it first");
-        if (Path.Exists(_path) && !HostPath.IsSocket(_path)) throw new HostException($"{_path} exists and is not a socket; choose another path or remove it");
+        SocketFile.Check(_path);
     }
+
+    /// <summary>The socket's file, while this process listens.</summary>
+    internal SocketFile? Bound { get; private set; }
 
     /// <inheritdoc/>
     public override string ToString() => _path;
@@ -64,9 +65,14 @@ internal sealed class UnixSocketPath
         {
             throw new HostException($"cannot make the file {_path}.lock; choose a folder that you may write", refused);
         }
-        catch (IOException)
+        catch (IOException busy) when (busy.HResult == WouldBlock)
         {
             return null;
+        }
+        catch (IOException failure)
+        {
+            SocketFile.Check(_path);
+            throw new HostException($"cannot make the file {_path}.lock: {HostFiles.Reason(failure, $"{_path}.lock")}", failure);
         }
     }
 
@@ -77,11 +83,12 @@ internal sealed class UnixSocketPath
         var listener = NewSocket();
         try
         {
-            Delete();
+            if (HostPath.IsSocket(_path)) File.Delete(_path);
             listener.Bind(new UnixDomainSocketEndPoint(_path));
             // Nobody can connect before it listens, so nobody slips in before the mode is right.
             File.SetUnixFileMode(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             listener.Listen(64);
+            Bound = new SocketFile(_path);
             return listener;
         }
         catch (Exception failure) when (failure is SocketException or IOException or UnauthorizedAccessException)
@@ -94,7 +101,8 @@ internal sealed class UnixSocketPath
     /// <summary>Removes the socket's file; the lock must be held.</summary>
     internal void Delete()
     {
-        if (HostPath.IsSocket(_path)) File.Delete(_path);
+        Bound?.Delete();
+        Bound = null;
     }
 
     private Socket NewSocket()

@@ -20,7 +20,10 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
     /// <summary>How many neighbours are remembered.</summary>
     internal const int MostNeighbours = 256;
 
-    private const int MostWaiting = 256, MostWaitingBytes = 1 << 20;
+    /// <summary>The most bytes of frames that wait for a guest without room.</summary>
+    internal const int MostWaitingBytes = 1 << 20;
+
+    private const int MostWaiting = 256;
 
     private readonly byte[] _frame = new byte[Ethernet.LongestFrame];
     private readonly Dictionary<IpAddr, ulong> _neighbours = [];

@@ -13,6 +13,9 @@ internal sealed class Reassembly(Func<long> now)
     private const int MostPackets = 16, MostFragments = 128;
     private const long PatienceMilliseconds = 30_000;
 
+    /// <summary>The most bytes of packets that are not whole.</summary>
+    internal const int MostBytes = MostPackets * Ip.MostPayload;
+
     private readonly Dictionary<FragmentKey, Partial> _packets = [];
 
     private sealed class Partial

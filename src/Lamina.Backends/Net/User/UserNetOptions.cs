@@ -1,5 +1,6 @@
 // What a user-mode network is to be: values only.
 using System.Net;
+using Lamina.Backends.Net.User.Transport;
 
 namespace Lamina.Backends.Net.User;
 
@@ -17,6 +18,9 @@ public sealed record AllowedDestination(IPNetwork Network, int? Port = null);
 /// <summary>A user-mode network.</summary>
 public sealed record UserNetOptions
 {
+    // An exchange by UDP, a socket's objects and its places in two tables.
+    private const long FlowBytes = 1 << 10;
+
     /// <summary>The guest's IPv4 network; the gateway is its second address, the name server its third, the guest its fifteenth.</summary>
     public IPNetwork Network4 { get; init; } = new(IPAddress.Parse("10.0.2.0"), 24);
 
@@ -48,4 +52,10 @@ public sealed record UserNetOptions
 
     /// <summary>The most connections and exchanges at once, of each kind.</summary>
     public int MostFlows { get; init; } = 4096;
+
+    /// <summary>The bytes that the buffers of all TCP connections have to share; beside what each may have always.</summary>
+    internal int SharedBuffers { get; init; } = BufferBudget.Shared;
+
+    /// <summary>The most bytes that connections, exchanges, frames and packets keep which wait.</summary>
+    public long MostBytes => TcpTable.MostBytes(MostFlows) + MostFlows * FlowBytes + GuestLink.MostWaitingBytes + Reassembly.MostBytes;
 }

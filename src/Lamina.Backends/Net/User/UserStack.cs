@@ -64,6 +64,8 @@ internal sealed class UserStack : IDisposable
 
     internal UdpTable Udp => _udp;
 
+    internal EchoTable Echo => _echo;
+
     /// <summary>When <see cref="RunTimers"/> has something to do, in monotonic milliseconds.</summary>
     internal long NextDeadline => Math.Min(Math.Min(_tcp.NextDeadline, Math.Min(_udp.NextDeadline, _echo.NextDeadline)), _neighbours is null ? long.MaxValue : _advertiseAt);
 
@@ -98,7 +100,9 @@ internal sealed class UserStack : IDisposable
     internal void Inspect(InspectNode node)
     {
         node.Say("tcp connections", _tcp.Count);
+        node.Say("bytes of tcp buffers", _tcp.Buffers.Taken);
         node.Say("udp exchanges", _udp.Count);
+        node.Say("echo exchanges", _echo.Count);
         node.Each("tcp", [.. _tcp.Connections.Take(InspectNode.Most + 1)], static (of, connection) =>
         {
             of.Say("guest", $"{connection.Key.Guest}:{connection.Key.GuestPort}");

@@ -6,6 +6,7 @@ using System.Numerics;
 using System.Text;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
+using Lamina.Core.Logging;
 using Lamina.Core.State;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio.Rings;
@@ -48,8 +49,8 @@ public sealed record VirtioBlockOptions
     /// </summary>
     public Action<bool>? WaitsForSpace { get; init; }
 
-    /// <summary>Told in a sentence of errors of the disk, a few times; any thread.</summary>
-    public Action<string>? Report { get; init; }
+    /// <summary>Told of errors of the disk, a few times; any thread.</summary>
+    public ILog? Log { get; init; }
 }
 
 /// <summary>The block device.</summary>
@@ -512,7 +513,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     {
         var count = Interlocked.Increment(ref _reports);
         if (count > BlockSpec.MostReports) return;
-        _options.Report?.Invoke($"the guest got an I/O error: {what}" + (count == BlockSpec.MostReports ? "; further errors of this disk are not reported" : ""));
+        _options.Log.Error(LogEvent.DiskError, $"the guest got an I/O error: {what}" + (count == BlockSpec.MostReports ? "; further errors of this disk are not reported" : ""));
     }
 
     private static void Put(Span<byte> image, int at, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(image[at..], value);

@@ -11,6 +11,9 @@ namespace Lamina.Devices.Virtio.Vsock;
 /// <summary>The socket device.</summary>
 public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInspected
 {
+    /// <summary>How many connections a guest can have, and what it may send on each before any of it is taken.</summary>
+    public const long MostConnections = VsockSpec.MostConnections, BytesPerConnection = VsockSpec.BufferLength;
+
     /// <summary>The lowest and the highest address that a guest can have; what lies below stands for hypervisor and host.</summary>
     public const uint LowestCid = 3, HighestCid = uint.MaxValue - 1;
 

@@ -73,7 +73,10 @@ internal sealed unsafe class CodeBuffer : IDisposable
     public long Described { get; private set; }
 
     /// <summary>The most that <see cref="Described"/> may be: half as much again as the code. All is dropped then, as where there is no room for code.</summary>
-    public long MostDescribed => Capacity * 3L / 2;
+    public long MostDescribed => MostDescribedOf(Capacity);
+
+    /// <summary>The same for a buffer of a size.</summary>
+    public static long MostDescribedOf(int capacity) => capacity * 3L / 2;
 
     /// <summary>First executable address.</summary>
     public ulong ExecutableBase => (ulong)_executable.Address;

@@ -1,5 +1,4 @@
 // The sequences that stand in more than one place of generated code: flags to and from memory, and the jump cache.
-using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Runtime;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 
@@ -65,7 +64,7 @@ internal static unsafe class Sequences
     /// <summary>Loads the number of the page at the linear address in another register, as the tables are indexed.</summary>
     public static void PageNumber(this ref Assembler asm, int number, int address)
     {
-        if (Bmi1.X64.IsSupported)
+        if (HostFeatures.HasBmi1)
         {
             asm.BitField(number, address, PageField);
         }

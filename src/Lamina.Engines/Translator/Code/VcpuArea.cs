@@ -72,8 +72,14 @@ internal unsafe struct VcpuArea
     /// <summary>Page walker: non-zero where the machine-code walk may be used (4-level paging); 2: but for <see cref="WatchedPages"/>.</summary>
     public ulong FastWalk;
 
+    /// <summary>How many data breakpoints there may be.</summary>
+    public const int Watches = 4;
+
     /// <summary>Numbers of the pages in which data breakpoints watch something, which are in no table; all ones: none.</summary>
-    public fixed ulong WatchedPages[4];
+    public fixed ulong WatchedPages[Watches];
+
+    /// <summary>From which address on, and for how many bytes, an access of any size may touch what is watched; no bytes: none.</summary>
+    public fixed ulong WatchedFrom[Watches], WatchedLengths[Watches];
 
     /// <summary>Flags that IRETQ restores only with the executor's help.</summary>
     public ulong NotPlainFlags;
@@ -81,7 +87,7 @@ internal unsafe struct VcpuArea
     /// <summary>Page walker: see <see cref="WriteHints"/>.</summary>
     public ulong WriteHints;
 
-    /// <summary>Page walker: a byte for each 2 MiB of linear addresses, non-zero where a large page was filled.</summary>
+    /// <summary>Page walker: see Runtime/LargePages.</summary>
     public ulong LargeMap;
 
     /// <summary>Page walker: the G bit where CR4.PGE is set, else 0.</summary>
@@ -282,6 +288,8 @@ internal static unsafe class Slot
         PageCount = At(&Model->PageCount),
         FastWalk = At(&Model->FastWalk),
         WatchedPages = At(Model->WatchedPages),
+        WatchedFrom = At(Model->WatchedFrom),
+        WatchedLengths = At(Model->WatchedLengths),
         NotPlainFlags = At(&Model->NotPlainFlags),
         WriteHints = At(&Model->WriteHints),
         UserGs = At(&Model->UserGs),

@@ -26,6 +26,9 @@ internal sealed unsafe class AddressRegion : IDisposable
     // After so many entries it is counted what they take. Machine code fills in no more by itself.
     private const ulong FillsBetweenCounts = 1024;
 
+    // So many are looked through sooner than the tables of 2 MiB are cleared.
+    private const ulong FewEntries = 256;
+
     // A page of a table is for 2 MiB of addresses, a page of the host's page tables for 1 GiB, one of the level above for 512 GiB; the
     // read table and the write table have their own. Entries that are forgotten one by one leave them behind.
     private const int PieceShift = RegionHead.PieceShift, GibShift = 18, TopShift = 27;
@@ -37,6 +40,7 @@ internal sealed unsafe class AddressRegion : IDisposable
     private readonly HostReservation _range;
     private readonly byte* _gs;
     private readonly TableBudget _budget;
+    private readonly LargePages _large;
     private readonly HashSet<ulong> _pieces = [], _gibs = [], _tops = [];
 
     // Some of those that are in the sets, by their low bits: most entries are filled in over and over.
@@ -50,9 +54,10 @@ internal sealed unsafe class AddressRegion : IDisposable
     /// <param name="kind">Who it is for.</param>
     /// <param name="number">Its number among the vCPU's regions.</param>
     /// <param name="budget">What the vCPU's regions may take.</param>
-    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget)
+    /// <param name="large">The vCPU's map of large pages.</param>
+    public AddressRegion(SharedMemory shared, JumpCache jumps, RegionKind kind, int number, TableBudget budget, LargePages large)
     {
-        _budget = budget;
+        (_budget, _large) = (budget, large);
         Array.Fill(_knownGibs, ulong.MaxValue);
         Jumps = jumps;
         Number = number;
@@ -132,9 +137,33 @@ internal sealed unsafe class AddressRegion : IDisposable
         }
         Count();
         if (!_pieces.Contains(page >> PieceShift)) return;
+        if (Head->LocalCount + Head->GlobalCount <= FewEntries)
+        {
+            DropPiece(page >> PieceShift);
+            return;
+        }
         page &= ~511ul;
         new Span<ulong>(ReadTable + page, 512).Clear();
         new Span<ulong>(WriteTable - 512 - (long)page, 512).Clear();
+    }
+
+    // Where the log is short it says what there is to drop; all of it has been counted.
+    private void DropPiece(ulong piece)
+    {
+        var (local, global) = (0ul, 0ul);
+        for (ulong i = 0; i < Head->LocalCount; i++)
+        {
+            if (Log[i] >> PieceShift == piece) Drop(Log[i]);
+            else Log[local++] = Log[i];
+        }
+        for (ulong i = 1; i <= Head->GlobalCount; i++)
+        {
+            var entry = Log[Slot.LogEntries - i];
+            if (entry >> PieceShift == piece) Drop(entry);
+            else Log[Slot.LogEntries - ++global] = entry;
+        }
+        (Head->LocalCount, Head->GlobalCount) = (local, global);
+        RestartCount();
     }
 
     /// <summary>Counts what was filled in since the last time. To be called before the vCPU leaves the region for another one.</summary>
@@ -254,7 +283,7 @@ internal sealed unsafe class AddressRegion : IDisposable
         ref var known = ref _knownGibs[(int)gib & (_knownGibs.Length - 1)];
         if (known == gib) return true;
         known = gib;
-        return !_gibs.Add(gib) || (Take() && (!_tops.Add(page >> TopShift) || Take()));
+        return !_gibs.Add(gib) || (Take() && (!_tops.Add(page >> TopShift) || Take()) && _large.TryCount(gib));
     }
 
     private bool Take()

@@ -37,7 +37,7 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly byte* _codeMarks;
     private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
-    private bool _hasLocalCode, _knowsPages;
+    private bool _hasLocalCode, _knowsPages, _sizesForgotten;
 
     /// <summary>Creates an empty cache.</summary>
     /// <param name="miss">Where an address leads that is not in it.</param>
@@ -48,6 +48,7 @@ internal sealed unsafe class JumpCache : IDisposable
         _view = HostReservation.Reserve(Slot.JumpBytes);
         _view.MapShared(0, Slot.JumpBytes, Memory, 0, MappingAccess.ReadWrite);
         _entries = (ulong*)_view.Address;
+        _view.Populate(0, Slot.JumpCacheEntries * sizeof(ulong), write: true);
         new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(miss);
         _second = (Second*)(_entries + Slot.JumpCacheEntries);
         _linears = (ulong*)(_second + Slot.SecondEntries);
@@ -120,6 +121,11 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <param name="large">So are those of the 2 MiB around it.</param>
     public void Invalidate(ulong linear, bool large)
     {
+        if (_sizesForgotten)
+        {
+            Clear();
+            return;
+        }
         if (!(large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12))) return;
         if (*_set >= Slot.SetLogEntries - 1)
         {
@@ -139,6 +145,14 @@ internal sealed unsafe class JumpCache : IDisposable
         {
             _codePages.Remove(first);
         }
+    }
+
+    /// <summary>Nobody knows any more which of the pages here are large: the next one whose translation is void takes all with it.</summary>
+    public void ForgetSizes()
+    {
+        if (_codePages.Count == 0) return;
+        _sizesForgotten = true;
+        new Span<byte>(_codeMarks, Slot.CodeMarks).Fill(1);
     }
 
     // What leads into some pages, and into the one before, whose last instruction may cross into them.
@@ -200,7 +214,7 @@ internal sealed unsafe class JumpCache : IDisposable
         _codePages.Clear();
         _codeLargePages.Clear();
         new Span<byte>(_codeMarks, Slot.CodeMarks).Clear();
-        _hasLocalCode = false;
+        _hasLocalCode = _sizesForgotten = false;
     }
 
     /// <summary>Empties the cache and gives back what its tables have taken, but for the first level.</summary>
@@ -251,6 +265,12 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         if (!_codePages.Add(page)) return;
         _codeLargePages.Add(page >> 9);
-        _codeMarks[page & (Slot.CodeMarks - 1)] = 1;
+        Mark(page);
     }
+
+    /// <summary>Machine code is not to invalidate a page by itself.</summary>
+    public void Mark(ulong page) => _codeMarks[page & (Slot.CodeMarks - 1)] = 1;
+
+    /// <summary>Whether it does not.</summary>
+    public bool IsMarked(ulong page) => _codeMarks[page & (Slot.CodeMarks - 1)] != 0;
 }

@@ -1,6 +1,5 @@
 // The machine code that all blocks share: the way in, the ways out, and the way from address to code.
 using System.Numerics;
-using System.Runtime.Intrinsics.X86;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86.Memory;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
@@ -18,7 +17,8 @@ internal sealed unsafe class Stubs
         Name("exit", asm.Here);
         var common = EmitCommonExit(ref asm);
         Name("entry", asm.Here);
-        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm);
+        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: false);
+        EnterAgain = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: true);
         Name("vector state", asm.Here);
         var loadVectors = EmitLoadVectors(ref asm);
         Name("exit of a site", asm.Here);
@@ -40,13 +40,15 @@ internal sealed unsafe class Stubs
         Name("page walk", asm.Here);
         Addresses.WalkRead = WalkStub.Emit(ref asm, write: false);
         Addresses.WalkWrite = WalkStub.Emit(ref asm, write: true);
-        Addresses.Read = WalkStub.EmitMiss(ref asm, Addresses.WalkRead, readExit);
-        Addresses.Write = WalkStub.EmitMiss(ref asm, Addresses.WalkWrite, writeExit);
+        var reads = new WalkStub.Ways(Addresses.WalkRead, WalkStub.EmitBeside(ref asm, write: false), readExit);
+        var writes = new WalkStub.Ways(Addresses.WalkWrite, WalkStub.EmitBeside(ref asm, write: true), writeExit);
+        Addresses.Read = WalkStub.EmitMiss(ref asm, reads);
+        Addresses.Write = WalkStub.EmitMiss(ref asm, writes);
         for (var size = 1; size < Addresses.ReadSized.Length; size++)
         {
-            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, bounces: true, Addresses.WalkRead, readExit);
-            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, Addresses.WalkWrite, writeExit);
-            Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, Addresses.WalkWrite, writeExit);
+            Addresses.ReadSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: false, bounces: true, reads);
+            Addresses.WriteSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: false, writes);
+            Addresses.StoreSized[size] = WalkStub.EmitSizedMiss(ref asm, 1 << size, write: true, bounces: true, writes);
         }
         Name("jump", asm.Here);
         Addresses.JumpMiss = EmitJumpedExit(ref asm, SiteKind.JumpMiss, common);
@@ -79,6 +81,9 @@ internal sealed unsafe class Stubs
     /// <summary>Enters generated code at <see cref="VcpuArea.EnterAddress"/> with a GS base; returns a <see cref="SiteKind"/>.</summary>
     public delegate* unmanaged<ulong, uint> Enter { get; }
 
+    /// <summary>The same, by a thread that left it in the same region and has run nothing but .NET since: the GS base is still there.</summary>
+    public delegate* unmanaged<ulong, uint> EnterAgain { get; }
+
     /// <summary>What generated code calls.</summary>
     public StubAddresses Addresses { get; }
 
@@ -90,13 +95,13 @@ internal sealed unsafe class Stubs
 
     private void Name(string name, ulong start) => _names.Add((start, name));
 
-    private static ulong EmitEnter(ref Assembler asm)
+    private static ulong EmitEnter(ref Assembler asm, bool again)
     {
         var start = asm.Here;
         asm.Push(HostReg.Rbx);
         asm.Push(HostReg.Rbp);
         for (var r = HostReg.R12; r <= HostReg.R15; r++) asm.Push(r);
-        asm.WriteGsBase(HostReg.Rdi);
+        if (!again) asm.WriteGsBase(HostReg.Rdi);
         asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, -Frame.Size);
         asm.Gs(Op.MovStore, HostReg.Rsp, Slot.HostStack);
         foreach (var (offset, slot) in Frame.Slots)
@@ -299,7 +304,7 @@ internal sealed unsafe class Stubs
         asm.Byte(0x0f);
         asm.Byte(0xae);
         asm.GsAddress(2, Slot.HostMxcsr);
-        if (Avx.IsSupported)
+        if (HostFeatures.HasAvx)
         {
             asm.Byte(0xc5);                                 // vzeroupper
             asm.Byte(0xf8);

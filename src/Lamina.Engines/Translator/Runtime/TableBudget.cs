@@ -1,6 +1,7 @@
 // How much of the host the tables of a vCPU's regions may take together. They are sparse: one access an address space away from the last
 // takes a page of a table, and more of the host's own page tables, which no resident size shows. A guest whose page tables repeat
-// themselves reaches all of them with a few pages of its own; beyond the bound all regions give back what they have, and forget it.
+// themselves reaches all of them with a few pages of its own; beyond the bound all regions give back what they have, and forget it, and so
+// does the map of large pages.
 namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed class TableBudget
@@ -14,7 +15,11 @@ internal sealed class TableBudget
     /// <summary>Makes a budget.</summary>
     /// <param name="ramBytes">The guest's memory.</param>
     /// <param name="giveBack">Empties all regions; each of them says what it no longer takes.</param>
-    public TableBudget(ulong ramBytes, Action giveBack) => (_most, _giveBack) = (Least + (long)(ramBytes / RamShare), giveBack);
+    public TableBudget(ulong ramBytes, Action giveBack) => (_most, _giveBack) = (MostOf(ramBytes), giveBack);
+
+    /// <summary>The most bytes that the regions of a vCPU take.</summary>
+    /// <param name="ramBytes">The guest's memory.</param>
+    public static long MostOf(ulong ramBytes) => Least + (long)(ramBytes / RamShare);
 
     /// <summary>Bytes of the host that the regions take: pages of their tables, and of the page tables that lead to them.</summary>
     public long Taken { get; private set; }

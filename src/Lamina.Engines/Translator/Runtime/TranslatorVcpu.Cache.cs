@@ -1,15 +1,20 @@
 // What the processor says has changed, and what that makes stale here.
 using System.Numerics;
 using Lamina.Engines.Translator.Analyse;
+using Lamina.Engines.Translator.Code;
 using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Runtime;
 
 internal sealed unsafe partial class TranslatorVcpu
 {
+    private readonly DevicePages _devicePages = new();
     private long _useCount;
     private int _stopsSeen;
     private volatile bool _pagesStale;
+
+    // Bytes of the longest access that generated code makes by itself.
+    private const ulong LongestAccess = 64;
 
     // What is resumed makes an access at a place that its handler found in RAM.
     private bool _resumesInPlace;
@@ -21,25 +26,27 @@ internal sealed unsafe partial class TranslatorVcpu
     public void PageInvalidated(ulong linear)
     {
         _flushes++;
-        var mark = ((byte*)_largeMap.Address)[linear << 16 >> 37];
-        if (mark == 2)
+        _devicePages.Forget();
+        var mark = LargePages[linear];
+        if (mark == LargePages.Huge)
         {
             _closed.FlushAll();
             _open.FlushAll();
             _user.FlushAll();
             return;
         }
-        _closed.Invalidate(linear, mark != 0);
-        _open.Invalidate(linear, mark != 0);
-        _closed.Jumps.Invalidate(linear, mark != 0);
-        _user.Invalidate(linear, mark != 0);
-        _user.Jumps.Invalidate(linear, mark != 0);
+        _closed.Invalidate(linear, mark != LargePages.None);
+        _open.Invalidate(linear, mark != LargePages.None);
+        _closed.Jumps.Invalidate(linear, mark != LargePages.None);
+        _user.Invalidate(linear, mark != LargePages.None);
+        _user.Jumps.Invalidate(linear, mark != LargePages.None);
     }
 
     /// <inheritdoc/>
     public void AddressSpaceChanged(ulong oldCr3, ulong newCr3, bool keepNonGlobal)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global: false);
         _user.Count();
@@ -52,6 +59,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void Flush(bool global)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global);
         foreach (var region in _users)
@@ -65,6 +73,7 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <inheritdoc/>
     public void WriteProtectionSet()
     {
+        _devicePages.Forget();
         _closed.ForgetStores();
         _open.ForgetStores();
     }
@@ -73,6 +82,7 @@ internal sealed unsafe partial class TranslatorVcpu
     public void FlushPcid(ushort pcid)
     {
         _flushes++;
+        _devicePages.Forget();
         _modeStale = true;
         FlushSupervisor(global: false);
         foreach (var region in _users)
@@ -101,10 +111,12 @@ internal sealed unsafe partial class TranslatorVcpu
     private void UpdateWatches()
     {
         _watchesStale = false;
-        for (var n = 0; n < 4; n++)
+        for (var n = 0; n < VcpuArea.Watches; n++)
         {
             var data = _processor.WatchedData(n);
             _area->WatchedPages[n] = data is { } address ? AddressRegion.PageOf(address) : ulong.MaxValue;
+            _area->WatchedFrom[n] = data.GetValueOrDefault() - LongestAccess + 1;
+            _area->WatchedLengths[n] = data is null ? 0 : _processor.WatchedLength(n) + LongestAccess - 1;
             if (data is { } watched)
                 foreach (var region in Regions) region.Invalidate(watched, large: false);
             if (_processor.WatchedCode(n) is { } code)
@@ -148,6 +160,7 @@ internal sealed unsafe partial class TranslatorVcpu
         {
             // Whoever sets it again stops all once more.
             _pagesStale = false;
+            _devicePages.Forget();
             Interlocked.MemoryBarrier();
             _closed.ForgetPages();
             _open.ForgetPages();
@@ -195,10 +208,16 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    // Jump caches say nothing that is less true then.
+    // Jump caches say nothing that is less true then, but how large their pages are nobody knows any more.
     private void GiveTablesBack()
     {
-        foreach (var region in Regions) region.GiveBack();
+        foreach (var region in Regions)
+        {
+            region.GiveBack();
+            region.Jumps.ForgetSizes();
+        }
+        LargePages.GiveBack();
+        _devicePages.Forget();
         _writeHints.Clear();
     }
 
@@ -230,7 +249,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private AddressRegion NewUserRegion(int index)
     {
-        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables);
+        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables, LargePages);
         _users[index] = region;
         return region;
     }

@@ -1,5 +1,6 @@
 // What the host's processor faulted at in generated code: which guest instruction that was, and which of the guest's exceptions it is.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
 
@@ -25,7 +26,7 @@ internal sealed unsafe partial class TranslatorVcpu
         foreach (var (register, slot) in buffer.BorrowedBy(index))
             _cpu->Gpr[register] = slot == 0 ? _area->Temporary1 : _area->Temporary2;
         _cpu->Rip = RipOf(block, buffer.Instructions[index].Guest);
-        _trace?.Invoke($"host fault {_area->FaultSignal >> 8:x} (signal {(byte)_area->FaultSignal}) at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _log.Trace(LogEvent.Fault, $"host fault {_area->FaultSignal >> 8:x} (signal {(byte)_area->FaultSignal}) at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         var access = AccessBefore(block, index, offset);
         var parked = faulting >= 0 && buffer.Sites[faulting].Kind == SiteKind.HostFault ? buffer.Sites[faulting].Parked : access?.Parked ?? buffer.Instructions[index].Parked;
         _cpu->ArithmeticFlags = Unpark(parked ? _area->ParkedFlags : _area->HostFlags);

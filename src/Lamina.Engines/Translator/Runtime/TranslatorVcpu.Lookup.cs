@@ -1,4 +1,5 @@
 // From RIP to code, and from modes to the region and key that code runs with.
+using System.Runtime.CompilerServices;
 using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
@@ -56,6 +57,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private ModeKey WithTsc(ModeKey key) => _hostTsc == null ? key & ~ModeKey.NativeTsc : key;
 
     /// <summary>Generated code may have changed the region, and with it what it may access; the modes are then what that region's code was made for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void SyncRegion()
     {
         var number = (int)_area->RegionNumber;
@@ -123,6 +125,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var physical = translation.PhysicalPage | linear & 0xfff;
         _lastFetchGlobal = translation.Global;
         if (!_store.Pages.IsMemory(physical)) return NoCode();
+        LargePages.Note(linear, translation.PageSize);
         var identity = IdentityOf(physical, linear);
         var block = _store.Find(identity);
         if (block is { CrossesPage: true } && NextPhysical(linear) != block.SecondPage)

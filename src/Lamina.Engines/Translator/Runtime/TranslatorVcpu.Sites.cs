@@ -1,6 +1,7 @@
 // What generated code leaves for. Each handler makes the architectural state exact (RIP, flags), does what is wanted,
 // and says where to go on: at a host address (_resume) or, with _resume zero, at RIP.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
@@ -22,7 +23,9 @@ internal sealed unsafe partial class TranslatorVcpu
         _exits[(int)kind]++;
         if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
         if (kind == SiteKind.HostFault) return HandleHostFault();
-        var site = FindSite(kind, out var block);
+        ref readonly var left = ref FindSite(kind);
+        ref readonly var site = ref left.Site;
+        var block = left.Block;
         if (kind == SiteKind.Stale) return HandleStale(block);
         _vectorsExpected = block.LoadsVectors;
         _cpu->Rip = RipOf(block, site.GuestOffset);
@@ -46,23 +49,30 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    // The places that generated code left from last, by a hash of the address.
-    private readonly (ulong Address, int Generation, Block Block, Site Site)[] _recentSites = new (ulong, int, Block, Site)[1024];
+    private struct RecentSite
+    {
+        public ulong Address;
+        public int Generation;
+        public Block Block;
+        public Site Site;
+    }
 
-    /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>.</summary>
-    private Site FindSite(SiteKind kind, out Block block)
+    // The places that generated code left from last, by a hash of the address; one more for what is not kept.
+    private readonly RecentSite[] _recentSites = new RecentSite[RecentSites + 1];
+    private const int RecentSites = 1024;
+
+    /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>. It holds until the next exit.</summary>
+    private ref readonly RecentSite FindSite(SiteKind kind)
     {
         var address = _area->ExitAddress;
         // A jump that is linked does not leave again.
-        if (kind == SiteKind.Link) return LookUpSite(kind, address, out block);
-        ref var recent = ref _recentSites[(int)(address ^ address >> 10) & (_recentSites.Length - 1)];
-        if (recent.Address != address || recent.Generation != _store.Generation)
+        ref var recent = ref _recentSites[kind == SiteKind.Link ? RecentSites : (int)(address ^ address >> 10) & (RecentSites - 1)];
+        if (kind == SiteKind.Link || recent.Address != address || recent.Generation != _store.Generation)
         {
             var site = LookUpSite(kind, address, out var found);
-            recent = (address, _store.Generation, found, site);
+            recent = new RecentSite { Address = address, Generation = _store.Generation, Block = found, Site = site };
         }
-        block = recent.Block;
-        return recent.Site;
+        return ref recent;
     }
 
     private Site LookUpSite(SiteKind kind, ulong address, out Block block)
@@ -93,7 +103,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool DeliverFault()
     {
         _faultCount++;
-        if (_trace != null) _trace($"fault {_processor.Fault} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _log.Trace(LogEvent.Fault, $"fault {_processor.Fault} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         return Deliver(_processor.DeliverFault());
     }
 
@@ -124,17 +134,23 @@ internal sealed unsafe partial class TranslatorVcpu
         if (MustStopBehind(linear, size, write: false)) return StepOver();
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
-            if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
-            if (_store.Pages.IsMemory(page.PhysicalPage))
+            if (!_devicePages.TryFind(_region, linear, write: false, out var device) || _store.Pages.IsMemory(device))
             {
-                Fill(linear, page, page.Writable && page.Dirty);
-                ResumeInPlace(site.Resume);
-                return true;
+                if (!_processor.TryTranslate(linear, AccessKind.Read, _cpu->Cpl == 3, out var page)) return HandleReadFault(site, linear);
+                if (_store.Pages.IsMemory(page.PhysicalPage))
+                {
+                    Fill(linear, page, page.Writable && page.Dirty);
+                    ResumeInPlace(site.Resume);
+                    return true;
+                }
+                device = page.PhysicalPage;
+                NoteDevice(linear, page, write: false);
             }
+            _processor.ReadDevicePage(device, linear, new Span<byte>(BounceFor(linear), size));
         }
-        var bounce = BounceFor(linear);
-        if (!_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return HandleReadFault(site, linear);
-        _area->Scratch1 = (ulong)bounce - linear;
+        else if (!_processor.TryReadLinear(linear, new Span<byte>(BounceFor(linear), size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)BounceFor(linear) - linear;
+        _goesOn = true;
         ResumeAt(site.Resume);
         return true;
     }
@@ -182,20 +198,25 @@ internal sealed unsafe partial class TranslatorVcpu
         if (MustStopBehind(linear, size, write: true)) return StepOver();
         if (InOnePage(linear, size))
         {
-            if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
-            var physical = page.PhysicalPage | linear & 0xfff;
-            if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
+            if (!_devicePages.TryFind(_region, linear, write: true, out var found) || _store.Pages.IsRam(found))
             {
-                if (_store.Rights.TryOpen(physical))
+                if (!_processor.TryTranslate(linear, AccessKind.Write, _cpu->Cpl == 3, out var page)) return HandleWriteFault(site, linear);
+                found = page.PhysicalPage;
+                var physical = found | linear & 0xfff;
+                if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
                 {
-                    Fill(linear, page, write: true);
-                    ResumeInPlace(site.Resume);
-                    return true;
+                    if (_store.Rights.TryOpen(physical))
+                    {
+                        Fill(linear, page, write: true);
+                        ResumeInPlace(site.Resume);
+                        return true;
+                    }
+                    if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
                 }
-                if (block.InstructionCount > 1 && PhysicalPages.DependsOn(block, physical, size)) return StepOver();
+                if (!_store.Pages.IsMemory(physical)) NoteDevice(linear, page, write: true);
             }
             // Found once: another CPU may take the page's rights away before the store is made, as it may behind a processor's TLB.
-            _storePlace = new StorePlace(linear, page.PhysicalPage, 0);
+            _storePlace = new StorePlace(linear, found, 0);
         }
         else if (!_processor.TryPlaceStore(linear, size, out _storePlace))
         {
@@ -213,6 +234,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _masked = null;
         if (!site.Reads) PreparePartialStore(linear, size);
         _area->Scratch1 = (ulong)bounce - linear;
+        _goesOn = true;
         ResumeAt(site.Copy);
         return true;
     }
@@ -235,6 +257,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (_masked != null) CommitMasked();
         else _processor.StoreAt(_storePlace, 0, new ReadOnlySpan<byte>(BounceFor(_storeLinear), site.Size));
         // Flags are the instruction's results by now, in the host's flags or still parked; both go on as they are.
+        _goesOn = true;
         ResumeWithin(_area->ExitAddress);
         return true;
     }
@@ -343,14 +366,23 @@ internal sealed unsafe partial class TranslatorVcpu
         return InstructionDecoder.Decode(bytes[..length], _key.CodeSize(), _model.InstructionSet, out instruction) == DecodeResult.Ok;
     }
 
+    // A page that is no memory: large ones are marked as those of memory are.
+    private void NoteDevice(ulong linear, in Translation page, bool write)
+    {
+        if (!_processor.Is64Bit) linear = (uint)linear;
+        LargePages.Note(linear, page.PageSize);
+        _devicePages.Note(_region, linear, write, page.PhysicalPage);
+    }
+
     private void Fill(ulong linear, in Translation page, bool write)
     {
         _slowFills++;
         if (!_processor.Is64Bit) linear = (uint)linear;
-        if (page.PageSize > 4096) ((byte*)_largeMap.Address)[linear << 16 >> 37] = page.PageSize > 1 << 22 ? (byte)2 : (byte)1;
         var addend = _area->RamBase + page.PhysicalPage - (linear & ~0xffful);
         write = write && !_store.Pages.IsWatched(page.PhysicalPage);
         _region.Fill(linear, addend, write, page.Global);
+        // Behind it, since it may have all given back; where this has, the entry went with the rest.
+        LargePages.Note(linear, page.PageSize);
         _area->Scratch1 = addend;
         if (!write) return;
         _writeHints.Note(page.PhysicalPage, _region.Number, AddressRegion.PageOf(linear));

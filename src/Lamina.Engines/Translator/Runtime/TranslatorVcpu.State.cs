@@ -91,6 +91,7 @@ internal sealed unsafe partial class TranslatorVcpu
         counters.Total("vcpu_table_fills", _slowFills, "entries of the tables that find memory, by who made them", of: "executor");
         counters.Now("vcpu_table_bytes", _tables.Taken, "those tables", CounterUnit.Bytes);
         counters.Now("vcpu_table_peak_bytes", _tables.Peak, "those tables at most", CounterUnit.Bytes);
+        counters.Now("vcpu_regions", Regions.Count(), "address spaces that have tables");
         counters.Total("vcpu_tables_given_back", _tables.GivenBack, "how often they were given back");
         counters.Total("vcpu_flushes", _flushes, "how often the guest flushed them");
         counters.Total("vcpu_jumps_replaced", _releasedReplaced + _closed.Jumps.Replaced + _users.Sum(region => region?.Jumps.Replaced ?? 0), "entries of the jump caches that others took");

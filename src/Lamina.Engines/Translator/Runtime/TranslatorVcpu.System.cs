@@ -1,5 +1,6 @@
 // Instructions that generated code leaves to the executor: system instructions, and string instructions whose pages are not in the tables.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
@@ -14,8 +15,9 @@ internal sealed unsafe partial class TranslatorVcpu
     private bool HandleSystem(Block block, in Site site)
     {
         // Its entry was there before the block was, and stays where it is until all is dropped, which this vCPU is parked for.
-        var instruction = _store.Buffer.SystemInstructions[site.Target];
+        ref readonly var instruction = ref _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
+        if (instruction.Id is InstructionId.In or InstructionId.Out) return HandlePort(block, instruction);
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
         if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
         {
@@ -33,7 +35,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.KeepVectorsLoadable())
         {
             // A mistake of ours that the way back into generated code would fault at: the instruction is refused instead.
-            _trace?.Invoke($"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
+            _log.Trace(LogEvent.Fault, $"{instruction.Id} at {_cpu->Cs.Selector:x}:{rip:x} left vector state that the processor does not take");
             _cpu->Rip = rip;
             return DeliverFault();
         }
@@ -57,6 +59,20 @@ internal sealed unsafe partial class TranslatorVcpu
         }
         var stepped = _resume == 0 && (_key & ModeKey.SingleStep) != 0;
         return !(stepped || _processor.HasPendingTraps) || FinishStep();
+    }
+
+    /// <summary>IN and OUT, which change no flags and end no block: what generated code left with it goes on with.</summary>
+    private bool HandlePort(Block block, in Instruction instruction)
+    {
+        if (!_processor.TryExecutePort(instruction)) return DeliverFault();
+        var steps = (_key & ModeKey.SingleStep) != 0;
+        _area->HostFlags = Park(_cpu->ArithmeticFlags);
+        if (!_modeStale && !steps && _generation == _store.Generation && block.Valid)
+        {
+            _resume = _area->ExitAddress;
+            _goesOn = true;
+        }
+        return !(steps || _processor.HasPendingTraps) || FinishStep();
     }
 
     // Where stubs have looked into the tables by themselves before they left it to the executor.

@@ -3,6 +3,7 @@
 // TranslatorVcpu.Lookup finds code, TranslatorVcpu.State is the outside's view.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Engines.Translator.Analyse;
@@ -20,21 +21,18 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
 {
     private const uint DefaultMxcsr = 0x1f80;
 
-    // A region takes a TiB of addresses, of which a process has 128.
-    private const int MaximumRegions = 80;
-
-    // A byte for each 2 MiB of the 48-bit linear addresses: whether a page larger than 4 KiB was seen there.
-    private const ulong LargeMapBytes = 1ul << 27;
+    // A region takes a TiB of addresses, of which a process has 128. A machine of 32 CPUs needs three for each.
+    private const int MaximumRegions = 96;
 
     private readonly GuestMemory _memory;
     private readonly ILocalInterruptController _apic;
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
     private readonly CpuModel _model;
-    private readonly Action<string>? _trace;
+    private readonly ILog? _log;
     private readonly IHostTscClock? _hostTsc;
     private readonly SharedMemory _shared;
-    private readonly HostReservation _view, _largeMap;
+    private readonly HostReservation _view;
     private readonly VcpuArea* _area;
     private readonly CpuContext* _cpu;
     private readonly Processor _processor;
@@ -55,6 +53,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private bool _modeStale = true, _watchesStale = true;
     private bool _stepOnce, _midInstruction;
 
+    // What generated code left for was an access to a device, and is over.
+    private bool _goesOn;
+
     // What generated code left from relies on vector state in registers; an instruction has loaded it from the guest's memory, and the host
     // is yet to take it, which makes it what processors read it back as.
     private bool _vectorsExpected, _vectorsRaw;
@@ -74,7 +75,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _settings = settings;
         _store = store;
         _model = model;
-        _trace = machine.Trace;
+        _log = options.Log;
         _hostTsc = machine.Clock as IHostTscClock;
         _time = settings.MeasureTime ? new TimeLedger() : null;
         if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
@@ -84,14 +85,13 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area = (VcpuArea*)_view.Address;
         _cpu = &_area->Cpu;
         _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
-        _largeMap = HostReservation.Reserve(LargeMapBytes);
-        _largeMap.MapAnonymous(0, LargeMapBytes);
         _writeHints = new WriteHints(store.Pages.Count);
         var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
         _tables = new TableBudget(_memory.Size, GiveTablesBack);
-        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables);
-        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables);
-        _users = new AddressRegion[Math.Clamp(MaximumRegions / machine.VcpuCount - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2))];
+        LargePages = new LargePages(_tables);
+        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables, LargePages);
+        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
+        _users = new AddressRegion[UserRegionsOf(machine.VcpuCount, settings)];
         _user = _region = NewUserRegion(0);
         _nextPhysical = NextPhysical;
         _area->HostMxcsr = DefaultMxcsr;
@@ -99,7 +99,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _area->PageInfo = store.Pages.Table;
         _area->BounceStart = ((ulong)&_area->Bounce[0] + VcpuArea.BounceAlignment - 1) & ~(VcpuArea.BounceAlignment - 1ul);
         _area->PageCount = store.Pages.Count;
-        _area->LargeMap = (ulong)_largeMap.Address;
+        _area->LargeMap = LargePages.Table;
         _area->WriteHints = _writeHints.Table;
         _area->SharedPads = store.SharedPads.Table;
         _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
@@ -113,11 +113,20 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             Clock = machine.Clock,
             Model = model,
             Cache = this,
-            Trace = machine.Trace,
+            Log = options.Log,
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
         var buffer = store.Buffer;
         _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
+    }
+
+    /// <summary>The most bytes of the host that a vCPU takes: tables with the map of large pages, jump caches and logs of its regions, hints of writes.</summary>
+    public static ulong MostBytes(ulong guestBytes, int vcpus, TranslatorSettings settings)
+    {
+        // The supervisor's two regions share a jump cache.
+        var users = (ulong)UserRegionsOf(vcpus, settings);
+        var regions = (users + 2) * (ulong)(Slot.PrivateSize - Slot.JumpBytes) + (users + 1) * Slot.JumpBytes + Slot.SharedSize;
+        return (ulong)TableBudget.MostOf(guestBytes) + regions + (guestBytes >> 12 << WriteHints.PageShift);
     }
 
     /// <inheritdoc/>
@@ -126,8 +135,14 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     /// <inheritdoc/>
     public string? Failure { get; private set; }
 
+    /// <summary>Where it has met large pages.</summary>
+    public LargePages LargePages { get; }
+
     /// <summary>Where its thread is, as far as others need to know.</summary>
     public VcpuPlace Place => (VcpuPlace)_place;
+
+    // Addresses of the host are what many vCPUs are short of.
+    private static int UserRegionsOf(int vcpus, TranslatorSettings settings) => Math.Clamp(MaximumRegions / vcpus - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2));
 
     /// <summary>Says where the thread is now, before anything that it does there.</summary>
     public void MoveTo(VcpuPlace place)
@@ -219,27 +234,46 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 Volatile.Write(ref _cpu->ExitRequest, 1);
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
-            _midInstruction = false;
-            if (!EnterWorld()) continue;
-            _vectorsRaw = false;
-            _time?.Enter();
-            var kind = (SiteKind)_store.Stubs.Enter(_region.Gs);
-            _time?.Leave(kind);
-            MoveTo(VcpuPlace.Handling);
-            _resume = 0;
-            SyncRegion();
-            var held = _holdsWorld;
-            var alive = HandleExit(kind);
-            // The locked instruction that the others were held out for is over, or did not come about.
-            if (held || _resume == 0) ReleaseWorld();
-            if (!alive) return VcpuExit.TripleFault;
-            if (Failure != null) return VcpuExit.Failed;
-            if (_debugStop)
-            {
-                _debugStop = false;
-                return VcpuExit.Debug;
-            }
+            if (EnterGuest(_store.Stubs.Enter) is { } left) return left;
+            while (GoesOn())
+                if (EnterGuest(_store.Stubs.EnterAgain) is { } last) return last;
         }
+    }
+
+    /// <summary>Runs generated code until it leaves, and sees to why.</summary>
+    private VcpuExit? EnterGuest(delegate* unmanaged<ulong, uint> enter)
+    {
+        _midInstruction = _goesOn = false;
+        if (!EnterWorld()) return null;
+        _vectorsRaw = false;
+        _time?.Enter();
+        var kind = (SiteKind)enter(_region.Gs);
+        _time?.Leave(kind);
+        MoveTo(VcpuPlace.Handling);
+        _resume = 0;
+        SyncRegion();
+        var held = _holdsWorld;
+        var alive = HandleExit(kind);
+        // The locked instruction that the others were held out for is over, or did not come about.
+        if (held || _resume == 0) ReleaseWorld();
+        if (!alive) return VcpuExit.TripleFault;
+        if (Failure != null) return VcpuExit.Failed;
+        if (!_debugStop) return null;
+        _debugStop = false;
+        return VcpuExit.Debug;
+    }
+
+    /// <summary>
+    /// Whether what generated code left for was an access alone, after which it goes on where it was without a look at all that may have
+    /// changed between: nothing has, and nobody asks for this vCPU. Kernels wait for devices in such accesses.
+    /// </summary>
+    private bool GoesOn()
+    {
+        if (!_goesOn || _resume == 0 || _modeStale || _vectorsRaw || _generation != _store.Generation) return false;
+        if (!_midInstruction && (_cpu->ExitRequest != 0 || _cpu->InterruptShadow != 0 || _store.World.Parks)) return false;
+        _area->EnterAddress = _resume;
+        _area->VectorsLoaded = _key.HasVectorsLoaded() || _vectorsExpected ? 1u : 0;
+        return true;
     }
 
     /// <summary>Interrupts, NMIs, INIT, start-up and kicks, in the order of their priority (SDM vol. 3, table 6-2).</summary>
@@ -285,7 +319,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private VcpuExit? Interrupt(int vector, InterruptKind kind)
     {
         _interrupts++;
-        _trace?.Invoke($"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
+        _log.Trace(LogEvent.Interrupt, $"interrupt {vector} at {_cpu->Cs.Selector:x}:{_cpu->Rip:x}");
         _resume = 0;
         return Deliver(_processor.DeliverInterrupt(vector, kind)) ? null : VcpuExit.TripleFault;
     }
@@ -385,7 +419,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _closed.Dispose();
         _open.Dispose();
         _writeHints.Dispose();
-        _largeMap.Dispose();
+        LargePages.Dispose();
         _window.Dispose();
         _view.Dispose();
         _shared.Dispose();

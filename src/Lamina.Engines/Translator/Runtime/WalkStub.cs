@@ -16,17 +16,33 @@ internal static unsafe class WalkStub
 
     private static ReadOnlySpan<int> Saved => [Entry, Table, Temporary, Index, Both];
 
+    /// <summary>What a missed access tries.</summary>
+    /// <param name="Page">The page walk.</param>
+    /// <param name="Beside">The walk to a page in which data breakpoints watch other bytes.</param>
+    /// <param name="Exit">Leaves for the executor.</param>
+    public readonly record struct Ways(ulong Page, ulong Beside, ulong Exit);
+
     /// <summary>The stub that blocks call: S0 is the address of an access; S1 is 0 if it missed the table, otherwise it is for C# anyway.</summary>
-    public static ulong EmitMiss(ref Assembler asm, ulong walk, ulong exit)
+    public static ulong EmitMiss(ref Assembler asm, in Ways ways)
     {
         var start = asm.Here;
         asm.Rr(Op.Test, S1, S1);
-        asm.Jcc(Cond.NE, exit);
-        asm.Call(walk);
+        asm.Jcc(Cond.NE, ways.Exit);
+        asm.Call(ways.Page);
         asm.Rr(Op.Test, S1, S1);
-        asm.Jcc(Cond.E, exit);
+        var beside = asm.JccShort(Cond.E);
         asm.Ret();
+        asm.BindShort(beside);
+        EmitBeside(ref asm, ways);
         return start;
+    }
+
+    private static void EmitBeside(ref Assembler asm, in Ways ways)
+    {
+        asm.Call(ways.Beside);
+        asm.Rr(Op.Test, S1, S1);
+        asm.Jcc(Cond.E, ways.Exit);
+        asm.Ret();
     }
 
     /// <summary>
@@ -37,9 +53,8 @@ internal static unsafe class WalkStub
     /// <param name="size">Bytes, a power of two.</param>
     /// <param name="write">A store, maybe with a read before it.</param>
     /// <param name="bounces">Whether the bounce buffer may be used: not for what also reads, or may store less than all.</param>
-    /// <param name="walk">The page walk.</param>
-    /// <param name="exit">Leaves for the executor.</param>
-    public static ulong EmitSizedMiss(ref Assembler asm, int size, bool write, bool bounces, ulong walk, ulong exit)
+    /// <param name="ways">What it tries.</param>
+    public static ulong EmitSizedMiss(ref Assembler asm, int size, bool write, bool bounces, in Ways ways)
     {
         var start = asm.Here;
         asm.Mov(S1, S0, wide: false);
@@ -49,13 +64,15 @@ internal static unsafe class WalkStub
         asm.LoadAddend(S1, S0, write);
         asm.Rr(Op.Test, S1, S1);
         var found = asm.JccShort(Cond.NE);
-        asm.Call(walk);
+        asm.Call(ways.Page);
         asm.Rr(Op.Test, S1, S1);
-        asm.Jcc(Cond.E, exit);
+        var beside = asm.JccShort(Cond.E);
         asm.BindShort(found);
         asm.Ret();
+        asm.BindShort(beside);
+        EmitBeside(ref asm, ways);
         asm.Bind(crosses);
-        CrossingStubs.Emit(ref asm, size, write, bounces, walk, exit);
+        CrossingStubs.Emit(ref asm, size, write, bounces, ways.Page, ways.Exit);
         return start;
     }
 
@@ -80,17 +97,7 @@ internal static unsafe class WalkStub
         asm.Gs(Op.AddLoad, Temporary, Slot.GlobalCount);
         asm.Gs(Op.CmpLoad, Temporary, Slot.FillLimit);
         fails[failCount++] = asm.JccForward(Cond.AE);
-        EmitLevels(ref asm, write, fails, ref failCount);
-        // Table: page; Entry: the leaf; Both: what all levels allow.
-        asm.Gs(Op.MovLoad, Temporary, Slot.WalkForbidden);
-        asm.Rr(Op.Test, Both, Temporary);
-        fails[failCount++] = asm.JccForward(Cond.NE);
-        if (write)
-        {
-            asm.TestInt32(Entry, EntryDirty);
-            fails[failCount++] = asm.JccForward(Cond.E);
-        }
-        EmitRamCheck(ref asm, fails, ref failCount, write ? 3 : 1);
+        EmitToMemory(ref asm, write, fails, ref failCount);
         asm.PageNumber(Temporary, S0);
         if (write) EmitWriteHint(ref asm);
         EmitFill(ref asm, write);
@@ -108,12 +115,79 @@ internal static unsafe class WalkStub
         return start;
     }
 
+    /// <summary>
+    /// As <see cref="Emit"/>, for a page that it does not enter into the tables because data breakpoints watch something there, and for an
+    /// access that may not touch that, whatever its size: no table is filled, so that the next access comes here again.
+    /// </summary>
+    public static ulong EmitBeside(ref Assembler asm, bool write)
+    {
+        var start = asm.Here;
+        var fails = stackalloc byte*[40];
+        var failCount = 0;
+        asm.PushAll(Saved);
+        asm.GsCompare8(Slot.FastWalk, 2);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+        asm.TestCanonical(S0, Entry);
+        fails[failCount++] = asm.JccForward(Cond.A);
+        for (var n = 0; n < VcpuArea.Watches; n++)
+        {
+            asm.Mov(Temporary, S0);
+            asm.Gs(Op.SubLoad, Temporary, Slot.WatchedFrom + n * 8);
+            asm.Gs(Op.CmpLoad, Temporary, Slot.WatchedLengths + n * 8);
+            fails[failCount++] = asm.JccForward(Cond.B);
+        }
+        asm.PageNumber(Temporary, S0);
+        var watched = stackalloc byte*[VcpuArea.Watches];
+        for (var n = 0; n < VcpuArea.Watches; n++)
+        {
+            asm.Gs(Op.CmpLoad, Temporary, Slot.WatchedPages + n * 8);
+            watched[n] = asm.JccForward(Cond.E);
+        }
+        // What failed elsewhere is for the executor.
+        fails[failCount++] = asm.JmpForward();
+        for (var n = 0; n < VcpuArea.Watches; n++) asm.Bind(watched[n]);
+        EmitToMemory(ref asm, write, fails, ref failCount);
+        EmitAddend(ref asm);
+        var done = asm.JmpShort();
+        for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
+        asm.Rr(Op.Xor, S1, S1, wide: false);
+        asm.BindShort(done);
+        asm.PopAll(Saved);
+        asm.Ret();
+        return start;
+    }
+
+    // Table: the page, which is memory; Entry: the leaf; Both: what all levels allow.
+    private static void EmitToMemory(ref Assembler asm, bool write, byte** fails, ref int failCount)
+    {
+        EmitLevels(ref asm, write, fails, ref failCount);
+        asm.Gs(Op.MovLoad, Temporary, Slot.WalkForbidden);
+        asm.Rr(Op.Test, Both, Temporary);
+        fails[failCount++] = asm.JccForward(Cond.NE);
+        if (write)
+        {
+            asm.TestInt32(Entry, EntryDirty);
+            fails[failCount++] = asm.JccForward(Cond.E);
+        }
+        EmitRamCheck(ref asm, fails, ref failCount, write ? 3 : 1);
+    }
+
+    // S1: the addend. Table: the page's physical address.
+    private static void EmitAddend(ref Assembler asm)
+    {
+        asm.Gs(Op.AddLoad, Table, Slot.RamBase);
+        asm.Mov(Index, S0);
+        asm.RegImmediate(4, Index, -4096);
+        asm.Rr(Op.Sub, Index, Table);
+        asm.Mov(S1, Table);
+    }
+
     // Goes on unless the page is one that data breakpoints watch; what is to be bound where it is.
     private static nint[] EmitWatchCheck(ref Assembler asm, byte* watches, byte* unwatched)
     {
         asm.Bind(watches);
         asm.PageNumber(Temporary, S0);
-        var watched = new nint[4];
+        var watched = new nint[VcpuArea.Watches];
         for (var n = 0; n < watched.Length; n++)
         {
             asm.Gs(Op.CmpLoad, Temporary, Slot.WatchedPages + n * 8);
@@ -180,7 +254,7 @@ internal static unsafe class WalkStub
             asm.Gs(Op.AddLoad, Index, Slot.LargeMap);
             asm.Byte(0xc6);
             asm.ModRmBase(0, Index, 0);
-            asm.Byte(i == 0 ? 2 : 1);
+            asm.Byte(i == 0 ? LargePages.Huge : LargePages.Large);
             joined[i] = asm.JmpForward();
         }
         for (var i = 0; i < 3; i++) asm.Bind(joined[i]);
@@ -217,11 +291,7 @@ internal static unsafe class WalkStub
     // Addend, and into the tables and the log. Table: the page's physical address; Temporary: the linear page's number.
     private static void EmitFill(ref Assembler asm, bool write)
     {
-        asm.Gs(Op.AddLoad, Table, Slot.RamBase);
-        asm.Mov(Index, S0);
-        asm.RegImmediate(4, Index, -4096);
-        asm.Rr(Op.Sub, Index, Table);
-        asm.Mov(S1, Table);
+        EmitAddend(ref asm);
         asm.GsIndex(Op.MovStore, S1, Temporary, 3, 0);
         if (write)
         {

@@ -36,6 +36,9 @@ internal sealed class World
     /// <summary>Counts how often all were held out of generated code by <see cref="Stop"/>.</summary>
     public int Stops => _stops;
 
+    /// <summary>Whether somebody wants all vCPUs parked: see <see cref="PassBy"/>.</summary>
+    public bool Parks => _parks;
+
     public void Add(TranslatorVcpu vcpu) => _vcpus.Add(vcpu);
 
     /// <summary>A vCPU is about to enter generated code: waits as long as another thread has stopped it.</summary>

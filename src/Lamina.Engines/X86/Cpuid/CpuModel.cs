@@ -23,6 +23,9 @@ internal sealed record CpuModelOptions
     /// <summary>Which of the features that are there the guest gets.</summary>
     public CpuSelection Selection { get; init; } = CpuSelection.Host;
 
+    /// <summary>The CPU that a saved guest saw, which it is to see again; null for one of this host's.</summary>
+    public CpuIdentity? Saved { get; init; }
+
     /// <summary>Makes guests keep their own guards against branch speculation. See SpeculationFeatures.</summary>
     public bool SoftwareMitigations { get; init; }
 
@@ -59,7 +62,7 @@ internal sealed class CpuModel
     private readonly uint _lastBasic, _lastExtended;
     private readonly (uint Offset, uint Size, bool Aligned)[] _components = new (uint, uint, bool)[64];
 
-    internal CpuModel(CpuModelOptions options, CpuVendor vendor, Dictionary<(uint Leaf, uint Subleaf), CpuidResult> table)
+    internal CpuModel(CpuModelOptions options, CpuVendor vendor, Dictionary<(uint Leaf, uint Subleaf), CpuidResult> table, ulong archCapabilities)
     {
         Options = options;
         Vendor = vendor;
@@ -89,7 +92,7 @@ internal sealed class CpuModel
         Features = FeatureTable.In((leaf, subleaf) => this[leaf, subleaf]);
         InstructionSet = new InstructionSet(Features.Aggregate(Extensions.None, (all, feature) => all | feature.Extension), vendor == CpuVendor.Amd);
         HasMisalignedSse = Features.Any(feature => feature.Name == "misalignsse");
-        ArchCapabilities = options.RunsNatively ? options.NativeArchCapabilities : vendor == CpuVendor.Intel ? SpeculationFeatures.ArchCapabilitiesFor(options.SoftwareMitigations, options.HostUnaffected) : 0;
+        ArchCapabilities = archCapabilities;
     }
 
     /// <summary>Makes the model for this host.</summary>
@@ -100,6 +103,7 @@ internal sealed class CpuModel
     public static CpuModel Create(HostCpuid host, CpuModelOptions options)
     {
         var everything = new CpuModelBuilder(host, options).Build();
+        if (options.Saved is { } saved) return SavedCpu.Make(everything, saved);
         var kept = options.Selection.Resolve(everything.Features);
         // What needs something that the processor lacks goes as well.
         var hidden = FeatureTable.All.Where(feature => !kept.Contains(feature) && feature.IsIn(everything[feature.Leaf, feature.Subleaf])).ToArray();
@@ -111,6 +115,12 @@ internal sealed class CpuModel
 
     /// <summary>The model as a choice that names every feature (CpuSelection).</summary>
     public string Words => string.Join(",+", FeatureTable.All.Where(Features.Contains).Select(feature => feature.Name).Prepend(FeatureTable.Levels[0].Name));
+
+    /// <summary>The CPU as data: what goes with a saved machine.</summary>
+    public CpuIdentity Identity => new([.. _table.OrderBy(entry => entry.Key).Select(entry => new CpuLeaf(entry.Key.Leaf, entry.Key.Subleaf, entry.Value.Eax, entry.Value.Ebx, entry.Value.Ecx, entry.Value.Edx))], ArchCapabilities);
+
+    /// <summary>What a saved guest was told of its processor, and could not use, that does not hold here, and is told no longer: names.</summary>
+    public IReadOnlyList<string> Withheld { get; init; } = [];
 
     /// <summary>What its instructions are decoded by.</summary>
     public InstructionSet InstructionSet { get; }
@@ -257,6 +267,9 @@ internal sealed class CpuModel
         }
         return result;
     }
+
+    /// <summary>Whose manual a processor follows that answers leaf 0 so.</summary>
+    internal static CpuVendor VendorOf(in CpuidResult zero) => zero.Ebx == 0x756e6547 ? CpuVendor.Intel : CpuVendor.Amd; // "Genu"
 
     internal static bool HasSubleaves(uint leaf) => leaf is 4 or 7 or 0xb or 0xd or 0x1f or 0x8000_001d;
 }

@@ -22,11 +22,14 @@ internal sealed class CpuModelBuilder
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.VcpuCount, 255);
         _host = host;
         _options = options;
-        _vendor = host[0].Ebx == 0x756e6547 ? CpuVendor.Intel : CpuVendor.Amd; // "Genu"
+        _vendor = CpuModel.VendorOf(host[0]);
         var hasXsave = (host[1].Ecx & CpuFeatures.Xsave) != 0;
         _avx = hasXsave && (host[0xd].Eax & 4) != 0 && (host[1].Ecx & CpuFeatures.Avx) != 0;
         _avx512 = _avx && (host[0xd].Eax & 0xe0) == 0xe0 && (host[7].Ebx & CpuFeatures.Avx512F) != 0;
     }
+
+    private ulong ArchCapabilities =>
+        _options.RunsNatively ? _options.NativeArchCapabilities : _vendor == CpuVendor.Intel ? SpeculationFeatures.ArchCapabilitiesFor(_options.SoftwareMitigations, _options.HostUnaffected) : 0;
 
     private uint Cores => (uint)_options.VcpuCount;
 
@@ -41,7 +44,7 @@ internal sealed class CpuModelBuilder
         Timing();
         Extended();
         Paravirtual();
-        return new CpuModel(_options, _vendor, _table);
+        return new CpuModel(_options, _vendor, _table, ArchCapabilities);
     }
 
     private void Set(uint leaf, uint subleaf, uint eax, uint ebx, uint ecx, uint edx) => _table[(leaf, subleaf)] = new CpuidResult(eax, ebx, ecx, edx);

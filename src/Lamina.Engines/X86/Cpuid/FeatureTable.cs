@@ -29,22 +29,22 @@ internal sealed record CpuFeature(string Name, uint Leaf, uint Subleaf, CpuidReg
     public IReadOnlyList<string> Needs { get; init; } = [];
 
     /// <summary>Whether a table of CPUID results has it.</summary>
-    public bool IsIn(in CpuidResult result) => (Of(result) >> Bit & 1) != 0;
+    public bool IsIn(in CpuidResult result) => (Of(result, Register) >> Bit & 1) != 0;
 
     /// <summary>The result without it.</summary>
-    public CpuidResult Without(in CpuidResult result)
-    {
-        var mask = ~(1u << Bit);
-        return Register switch
-        {
-            CpuidRegister.Eax => result with { Eax = result.Eax & mask },
-            CpuidRegister.Ebx => result with { Ebx = result.Ebx & mask },
-            CpuidRegister.Ecx => result with { Ecx = result.Ecx & mask },
-            _ => result with { Edx = result.Edx & mask },
-        };
-    }
+    public CpuidResult Without(in CpuidResult result) => Without(result, Register, 1u << Bit);
 
-    private uint Of(in CpuidResult result) => Register switch
+    /// <summary>A result without some bits of a register.</summary>
+    public static CpuidResult Without(in CpuidResult result, CpuidRegister register, uint bits) => register switch
+    {
+        CpuidRegister.Eax => result with { Eax = result.Eax & ~bits },
+        CpuidRegister.Ebx => result with { Ebx = result.Ebx & ~bits },
+        CpuidRegister.Ecx => result with { Ecx = result.Ecx & ~bits },
+        _ => result with { Edx = result.Edx & ~bits },
+    };
+
+    /// <summary>A register of a result.</summary>
+    public static uint Of(in CpuidResult result, CpuidRegister register) => register switch
     {
         CpuidRegister.Eax => result.Eax,
         CpuidRegister.Ebx => result.Ebx,
@@ -129,6 +129,14 @@ internal static class FeatureTable
         new("avx512_bf16", 7, 1, CpuidRegister.Eax, 5) { Extension = Extensions.Avx512Bf16, Needs = ["avx512bw"] },
     ];
 
+    // Names of what cannot be switched and may be missing all the same, as /proc/cpuinfo has them.
+    private static readonly (string Name, uint Leaf, CpuidRegister Register, int Bit)[] s_fixed =
+    [
+        ("x2apic", 1, CpuidRegister.Ecx, 21), ("tsc_deadline_timer", 1, CpuidRegister.Ecx, 24), ("tsc_adjust", 7, CpuidRegister.Ebx, 1),
+        ("topoext", Extended, CpuidRegister.Ecx, 22), ("syscall", Extended, CpuidRegister.Edx, 11), ("nx", Extended, CpuidRegister.Edx, 20), ("lm", Extended, CpuidRegister.Edx, 29),
+        ("nonstop_tsc", 0x8000_0007, CpuidRegister.Edx, 8),
+    ];
+
     /// <summary>The levels of the x86-64 psABI from the lowest up, each with the features that it has.</summary>
     public static IReadOnlyList<(string Name, IReadOnlyList<string> Features)> Levels { get; } = MakeLevels();
 
@@ -139,6 +147,12 @@ internal static class FeatureTable
         plain = plain switch { "lzcnt" => "abm", "pni" => "sse3", "sha" => "sha_ni", _ => plain };
         return All.FirstOrDefault(feature => feature.Name == plain);
     }
+
+    /// <summary>What a bit of CPUID is called: a feature's name, or where it is.</summary>
+    public static string NameOf(uint leaf, uint subleaf, CpuidRegister register, int bit) =>
+        All.FirstOrDefault(feature => (feature.Leaf, feature.Subleaf, feature.Register, feature.Bit) == (leaf, subleaf, register, bit))?.Name
+        ?? s_fixed.FirstOrDefault(one => (one.Leaf, one.Register, one.Bit) == (leaf, register, bit) && subleaf == 0).Name
+        ?? $"bit {bit} of {register.ToString().ToUpperInvariant()} of the CPUID leaf 0x{leaf:x}{(subleaf == 0 ? "" : $".{subleaf}")}";
 
     /// <summary>The features that a table of CPUID results has, without those whose needs it lacks.</summary>
     public static HashSet<CpuFeature> In(Func<uint, uint, CpuidResult> table)

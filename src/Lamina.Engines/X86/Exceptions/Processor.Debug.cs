@@ -17,6 +17,7 @@ internal sealed unsafe partial class Processor
 
     private ulong _pendingDebug;
     private bool _hasDataBreakpoints, _hasCodeBreakpoints;
+    private readonly ulong?[] _watchedData = new ulong?[4], _watchedCode = new ulong?[4];
 
     // Watchpoint i is in the place of DR(3 - i); the hits have the bits of DR6.
     private IReadOnlyList<Watchpoint> _watchpoints = [];
@@ -41,11 +42,15 @@ internal sealed unsafe partial class Processor
 
     /// <summary>The linear address that a breakpoint watches data at, aligned to its length so that it lies in one page; null: it does not.</summary>
     /// <param name="n">DR0 to DR3.</param>
-    public ulong? WatchedData(int n) => IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite ? BreakAddress(n) & ~(BreakLength(n) - 1ul) : null;
+    public ulong? WatchedData(int n) => _watchedData[n];
+
+    /// <summary>How many bytes it watches.</summary>
+    /// <param name="n">DR0 to DR3.</param>
+    public uint WatchedLength(int n) => BreakLength(n);
 
     /// <summary>The linear address of an instruction breakpoint; null: it is none, or not enabled.</summary>
     /// <param name="n">DR0 to DR3.</param>
-    public ulong? WatchedCode(int n) => IsEnabled(n) && BreakKind(n) == BreakExecute ? BreakAddress(n) : null;
+    public ulong? WatchedCode(int n) => _watchedCode[n];
 
     /// <summary>Whether data in the page of an address is watched.</summary>
     public bool WatchesDataPage(ulong linear)
@@ -91,8 +96,10 @@ internal sealed unsafe partial class Processor
         _hasDataBreakpoints = _hasCodeBreakpoints = false;
         for (var n = 0; n < 4; n++)
         {
-            _hasDataBreakpoints |= WatchedData(n) != null;
-            _hasCodeBreakpoints |= WatchedCode(n) != null;
+            _watchedData[n] = IsEnabled(n) && BreakKind(n) is BreakWrite or BreakReadWrite ? BreakAddress(n) & ~(BreakLength(n) - 1ul) : null;
+            _watchedCode[n] = IsEnabled(n) && BreakKind(n) == BreakExecute ? BreakAddress(n) : null;
+            _hasDataBreakpoints |= _watchedData[n] != null;
+            _hasCodeBreakpoints |= _watchedCode[n] != null;
         }
         _cache.DebugRegistersChanged();
     }

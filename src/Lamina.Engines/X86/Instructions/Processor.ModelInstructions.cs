@@ -1,5 +1,6 @@
 // CPUID, time-stamp counter, MSRs and XCR0. SDM vol. 2.
 using Lamina.Core.Engine;
+using Lamina.Core.Logging;
 using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Msr;
 
@@ -53,7 +54,7 @@ internal sealed unsafe partial class Processor
 
     private Outcome RefuseMsr(string what, uint index, ulong value)
     {
-        _trace?.Invoke($"vcpu {_index}: {what} 0x{index:x} 0x{value:x}: #GP");
+        _log.Trace(LogEvent.Msr, $"vcpu {_index}: {what} 0x{index:x} 0x{value:x}: #GP");
         return FaultOutcome(GeneralProtection());
     }
 

@@ -7,13 +7,26 @@ namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor
 {
-    private Outcome PortInstruction(in Instruction i)
+    private Outcome PortInstruction(in Instruction i) => FaultOutcome(TryPort(i));
+
+    /// <summary>Executes IN or OUT, RIP being at it, as <see cref="Execute"/> does. False: <see cref="Fault"/> is set.</summary>
+    public bool TryExecutePort(in Instruction i)
+    {
+        if (!TryPort(i)) return false;
+        var next = Context->Rip + i.Length;
+        Context->Rip = Is64Bit ? next : (uint)next;
+        Context->InterruptShadow = 0;
+        Context->SystemFlags &= ~Rflags.RF;
+        return true;
+    }
+
+    private bool TryPort(in Instruction i)
     {
         var port = i.ImmediateSize != 0 ? (byte)i.Immediate : (ushort)Context->Gpr[GprIndex.Rdx];
-        if (!TryCheckPort(port, i.OperandSize)) return Outcome.Fault;
+        if (!TryCheckPort(port, i.OperandSize)) return false;
         if (i.Id == InstructionId.In) WriteGpr(GprIndex.Rax, i.OperandSize, ReadPort(port, i.OperandSize));
         else WritePort(port, i.OperandSize, ReadGpr(GprIndex.Rax, i.OperandSize));
-        return Outcome.Next;
+        return true;
     }
 
     /// <summary>False: #GP(0), or a fault while the bit map is read.</summary>

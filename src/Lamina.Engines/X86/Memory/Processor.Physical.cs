@@ -73,6 +73,17 @@ internal sealed unsafe partial class Processor
         }
     }
 
+    /// <summary>Reads at a linear address that leads to a page which is no memory; within that page.</summary>
+    /// <param name="physicalPage">The page.</param>
+    /// <param name="linear">The address.</param>
+    /// <param name="data">Where to.</param>
+    public void ReadDevicePage(ulong physicalPage, ulong linear, Span<byte> data)
+    {
+        // Memory may have come there meanwhile.
+        ReadPhysical(physicalPage | (linear & (PageSize - 1)), data);
+        if (HasDataBreakpoints) NoteDataAccess(linear & LinearMask, data.Length, write: false);
+    }
+
     private void ReadDevice(ulong physical, Span<byte> data)
     {
         while (data.Length > 0)

@@ -15,6 +15,8 @@ internal sealed class EchoTable(UserContext context) : IDisposable
     private readonly FlowTable<EchoFlow> _flows = new(Math.Min(MostFlows, context.Options.MostFlows));
     private readonly byte[] _buffer = new byte[Ip.MostPayload];
 
+    internal int Count => _flows.Count;
+
     internal long NextDeadline => _flows.NextDeadline;
 
     /// <summary>Takes an echo request of the guest's; its sum is right.</summary>

@@ -2,12 +2,16 @@
 namespace Lamina.Backends.Net.User.Transport;
 
 /// <summary>Data behind a gap.</summary>
-internal sealed class OutOfOrder
+/// <param name="budget">What it may take of what all connections of a network keep.</param>
+internal sealed class OutOfOrder(BufferBudget budget)
 {
     private const int MostSegments = 256;
 
+    // What a segment takes besides its data: an object's header, and its place in the list.
+    private const int SegmentBytes = 64;
+
     // Sorted by sequence; may overlap.
-    private readonly List<(uint Sequence, byte[] Data)> _segments = [];
+    private List<(uint Sequence, byte[] Data)> _segments = [];
 
     /// <summary>How many bytes are kept.</summary>
     internal int Bytes { get; private set; }
@@ -19,6 +23,7 @@ internal sealed class OutOfOrder
         var at = _segments.Count;
         while (at > 0 && SequenceNumber.IsBefore(sequence, _segments[at - 1].Sequence)) at--;
         if (at > 0 && _segments[at - 1].Sequence == sequence && _segments[at - 1].Data.Length >= data.Length) return;
+        if (!budget.TryTake(data.Length + SegmentBytes)) return;
         _segments.Insert(at, (sequence, data.ToArray()));
         Bytes += data.Length;
     }
@@ -30,11 +35,26 @@ internal sealed class OutOfOrder
         {
             var (sequence, data) = _segments[0];
             _segments.RemoveAt(0);
-            Bytes -= data.Length;
+            Forget(data.Length);
             var known = next - sequence;
             if (known < (uint)data.Length) return data.AsMemory((int)known);
         }
         return default;
+    }
+
+    /// <summary>Drops all; it is sent again (RFC 2018, 8).</summary>
+    internal void Clear()
+    {
+        budget.GiveBack(Bytes + SegmentBytes * _segments.Count);
+        (_segments, Bytes) = ([], 0);
+    }
+
+    // A list keeps the room that it once had; that of an empty one goes.
+    private void Forget(int bytes)
+    {
+        Bytes -= bytes;
+        budget.GiveBack(bytes + SegmentBytes);
+        if (_segments.Count == 0) _segments = [];
     }
 
     /// <summary>The ranges that are kept, each with the first number behind it; the one with a certain number in it comes first.</summary>

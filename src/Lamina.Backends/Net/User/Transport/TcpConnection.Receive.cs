@@ -7,12 +7,12 @@ namespace Lamina.Backends.Net.User.Transport;
 
 internal sealed partial class TcpConnection
 {
-    private readonly ByteRing _toHost = new();
-    private readonly OutOfOrder _early = new();
+    private readonly ByteRing _toHost;
+    private readonly OutOfOrder _early;
 
     private uint _irs, _rcvNxt;
 
-    // The end of the window that the guest was told of; it never moves back (RFC 9293, 3.8.6).
+    // The end of the window that the guest was told of. It never moves back (RFC 9293, 3.8.6), but where there is no memory.
     private uint _rcvEnd;
     private int _rcvScale;
     private bool _finReceived, _ackDue;
@@ -138,7 +138,7 @@ internal sealed partial class TcpConnection
         {
             if (sequence != _rcvNxt)
             {
-                _early.Add(sequence, data, _table.BufferLimit);
+                _early.Add(sequence, data, Buffers.Limit - _toHost.Count);
                 _earlyNewest = sequence;
                 // RFC 5681, 4.2: at once, so that the guest learns of the gap.
                 SendAcknowledgement();
@@ -173,7 +173,14 @@ internal sealed partial class TcpConnection
                 }
             }
         }
-        if (!data.IsEmpty) _toHost.Append(data);
+        if (data.IsEmpty) return;
+        var missing = data.Length - _toHost.Append(data);
+        if (missing == 0) return;
+        // All connections together keep as much as they may. A window that is shut has the guest ask for as long as it takes (3.8.6.1);
+        // one that stays open while nothing is acknowledged would have it give up. What came early would lie beyond that window.
+        _rcvNxt -= (uint)missing;
+        _rcvEnd = _rcvNxt;
+        _early.Clear();
     }
 
     /// <summary>Sends the acknowledgement that is due, if nothing carried it meanwhile.</summary>
@@ -185,7 +192,7 @@ internal sealed partial class TcpConnection
     // The window that could be told now, in units that the scale can tell.
     private uint AvailableWindow()
     {
-        var room = Math.Max(0, _table.BufferLimit - _toHost.Count - _early.Bytes);
+        var room = Math.Max(0, Buffers.Limit - _toHost.Count - _early.Bytes);
         return (uint)Math.Min(room >> _rcvScale, ushort.MaxValue) << _rcvScale;
     }
 
@@ -195,6 +202,7 @@ internal sealed partial class TcpConnection
         if (State != TcpState.Established || _finReceived) return;
         var told = _rcvEnd - _rcvNxt;
         var possible = AvailableWindow();
-        if (possible > told && possible - told >= Math.Min((uint)_table.BufferLimit / 2, 2u * (uint)_ourMss) && told < (uint)_table.BufferLimit / 2) SendAcknowledgement();
+        var half = (uint)Buffers.Limit / 2;
+        if (possible > told && possible - told >= Math.Min(half, 2u * (uint)_ourMss) && told < half) SendAcknowledgement();
     }
 }

@@ -11,7 +11,7 @@ internal sealed partial class TcpConnection
     private const long FirstTimeout = 1000, LeastTimeout = 200, MostTimeout = 60_000;
     private const int MostRetries = 10, MostSynRetries = 6;
 
-    private readonly ByteRing _toGuest = new();
+    private readonly ByteRing _toGuest;
     private readonly uint _iss;
     private readonly int _ourMss;
 
@@ -246,8 +246,9 @@ internal sealed partial class TcpConnection
     {
         if (isSyn)
         {
-            _rcvEnd = SequenceNumber.Later(_rcvEnd, _rcvNxt + ushort.MaxValue);
-            return ushort.MaxValue;
+            var window = (ushort)Math.Min(Buffers.Limit, ushort.MaxValue);
+            _rcvEnd = SequenceNumber.Later(_rcvEnd, _rcvNxt + window);
+            return window;
         }
         _rcvEnd = SequenceNumber.Later(_rcvEnd, _rcvNxt + AvailableWindow());
         return (ushort)Math.Min((_rcvEnd - _rcvNxt) >> _rcvScale, ushort.MaxValue);

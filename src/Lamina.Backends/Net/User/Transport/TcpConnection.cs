@@ -49,6 +49,7 @@ internal sealed partial class TcpConnection : IHostEvents
     private TcpConnection(TcpTable table, in FlowKey key)
     {
         (_table, _context, _key) = (table, table.Context, key);
+        (_toGuest, _toHost, _early) = (new ByteRing(Buffers), new ByteRing(Buffers), new OutOfOrder(Buffers));
         _iss = (uint)RandomNumberGenerator.GetInt32(int.MinValue, int.MaxValue);
         _sndUna = _sndNxt = _sndMax = _recover = _iss;
         var headers = Tcp.HeaderLength + (key.Guest.IsV4 ? Ip.Header4 : Ip.Header6);
@@ -126,6 +127,8 @@ internal sealed partial class TcpConnection : IHostEvents
         Close();
     }
 
+    private BufferBudget Buffers => _table.Buffers;
+
     private bool TryWatch(HostSocket socket, out int error)
     {
         _socket = WatchedSocket.Create(socket, _context.Events, this, edges: true);
@@ -171,12 +174,14 @@ internal sealed partial class TcpConnection : IHostEvents
         OpenWindow();
     }
 
-    // Takes from the host what is for the guest, as far as it is let.
+    // Takes from the host what is for the guest, as far as it is let. What is left is read when the guest has acknowledged something.
     private void ReadHost()
     {
-        while (_readable && !_hostEnded && _toGuest.Count < _table.BufferLimit)
+        while (_readable && !_hostEnded && Buffers.Limit - _toGuest.Count is > 0 and var room)
         {
-            var count = _socket!.Socket.Receive(_toGuest.SpaceFor(_table.BufferLimit - _toGuest.Count));
+            var space = _toGuest.SpaceFor(room);
+            if (space.IsEmpty) return;
+            var count = _socket!.Socket.Receive(space);
             if (count > 0) _toGuest.Commit(count);
             else if (count == 0) _hostEnded = true;
             else
@@ -193,24 +198,31 @@ internal sealed partial class TcpConnection : IHostEvents
     private void AfterProgress()
     {
         if (State != TcpState.Established || !_finReceived || !_finAcknowledged || !_hostFinished) return;
-        _socket!.Dispose();
-        _socket = null;
         if (!_finishedFirst)
         {
             Close();
             return;
         }
+        GiveBack();
         State = TcpState.TimeWait;
         SetDeadline(_context.Now() + TimeWaitMilliseconds);
     }
 
     private void Close()
     {
-        _socket?.Dispose();
-        _socket = null;
+        GiveBack();
         State = TcpState.Closed;
         Deadline = long.MaxValue;
         _table.Remove(this);
+    }
+
+    private void GiveBack()
+    {
+        _socket?.Dispose();
+        _socket = null;
+        _toGuest.Release();
+        _toHost.Release();
+        _early.Clear();
     }
 
     private void SetDeadline(long deadline)

@@ -1,5 +1,5 @@
 // All TCP of one network: finds the connection that a segment belongs to, begins new ones from either side, and keeps
-// what they share: the timer, the buffers' limit, and who waits for the guest to have room.
+// what they share: the timer, the budget of their buffers, and who waits for the guest to have room.
 using Lamina.Backends.Net.Wire;
 using Lamina.Host.Net;
 
@@ -10,9 +10,8 @@ internal sealed class TcpTable : IDisposable
 {
     private const ushort FirstPort = 49152;
 
-    // Each direction of a connection keeps its share of this, and no less and no more than the others. What a few kept
-    // before there were many stays with them, so that the sum is a few times as much at the worst.
-    private const int SharedBuffers = 128 << 20, LeastBuffer = 32 << 10, MostBuffer = 1 << 20;
+    // What a connection takes besides its buffers: objects, and what is known of its gaps.
+    private const int BytesPerConnection = 4 << 10;
 
     private readonly Dictionary<FlowKey, TcpConnection> _connections = [];
     private readonly List<PublishedTcp> _published = [];
@@ -24,6 +23,7 @@ internal sealed class TcpTable : IDisposable
     internal TcpTable(UserContext context)
     {
         Context = context;
+        Buffers = new BufferBudget(context.Options.SharedBuffers);
         context.Link.Learned += Retry;
     }
 
@@ -39,8 +39,11 @@ internal sealed class TcpTable : IDisposable
 
     internal long NextDeadline { get; private set; } = long.MaxValue;
 
-    /// <summary>How many bytes one direction of one connection may keep.</summary>
-    internal int BufferLimit => Math.Clamp(SharedBuffers / (_connections.Count + 1), LeastBuffer, MostBuffer);
+    /// <summary>What the buffers of all of them may have.</summary>
+    internal BufferBudget Buffers { get; }
+
+    /// <summary>The most bytes that so many connections keep, with buffers in both directions.</summary>
+    internal static long MostBytes(int connections) => BufferBudget.Shared + connections * (2L * BufferBudget.Least + BytesPerConnection);
 
     /// <summary>The published ports, each with the address that it really has.</summary>
     internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);

@@ -1,0 +1,144 @@
+// The verbs that begin and end a machine's life, and hold it still: start, stop, kill, restart, pause, resume, wait. Each takes
+// several machines.
+using System.CommandLine;
+using Lamina.Control;
+using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Running;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>Verbs of a machine's life.</summary>
+internal static class LifeVerbs
+{
+    /// <summary>The hidden verb that a machine's process is started with.</summary>
+    public const string ProcessVerb = "machine-process";
+
+    /// <summary>Starts machines' processes: this program again.</summary>
+    public static MachineLauncher Launcher => new(Environment.ProcessPath!, ProcessVerb);
+
+    /// <summary>Builds the commands.</summary>
+    public static IEnumerable<Command> Create() =>
+    [
+        Start(), Stop(),
+        Simple("kill", "Pulls a machine's plug: the guest is not asked.", "lamina kill web", (store, name, cancellation) => MachineControl.KillAsync(store.Find(name), cancellation)),
+        Restart(),
+        Simple("pause", "Lets a machine stand still, its clocks with it.", "lamina pause web", (store, name, cancellation) => AskAsync(store, name, "pause", cancellation)),
+        Simple("resume", "Lets a paused machine go on.", "lamina resume web", (store, name, cancellation) => AskAsync(store, name, "resume", cancellation)),
+        Wait(), Process(),
+    ];
+
+    private static Verb Start()
+    {
+        var names = MachineNames.Many();
+        var attach = new Option<bool>("--attach", "-a") { Description = "Look at the machine's console (Ctrl-A D leaves it); for one machine." };
+        var verb = new Verb("start", "Starts machines, each in a process of its own, and returns when they run.") { Sections = () => [new("Examples", [("lamina start web db", ""), ("lamina start --attach web", "")])] };
+        verb.Arguments.Add(names);
+        verb.AddGroup("Options", attach);
+        verb.SetAction(parsed =>
+        {
+            var given = parsed.GetRequiredValue(names);
+            if (!parsed.GetValue(attach)) return MachineNames.ForEach(given, (store, name, cancellation) => Launcher.StartAsync(store, store.Find(name).Name, cancellation));
+            if (given is not [var one]) throw new UsageException("--attach is for one machine; leave it out, or name one");
+            return MachineNames.Run(async (store, cancellation) =>
+            {
+                await Launcher.StartAsync(store, store.Find(one).Name, cancellation).ConfigureAwait(false);
+                return await ConsoleVerb.AttachAsync(store.Find(one), null, long.MaxValue, cancellation).ConfigureAwait(false);
+            });
+        });
+        return verb;
+    }
+
+    private static Verb Stop()
+    {
+        var names = MachineNames.Many();
+        var timeout = TimeoutOption();
+        var verb = new Verb("stop", "Asks guests to power off, and pulls the plug where one does not; returns when the machines have ended.") { Sections = () => [new("Examples", [("lamina stop web db", ""), ("lamina stop --timeout 5s web", "")])] };
+        verb.Arguments.Add(names);
+        verb.AddGroup("Options", timeout);
+        verb.SetAction(parsed =>
+        {
+            var time = ReadTime(timeout, parsed.GetValue(timeout));
+            return MachineNames.ForEach(parsed.GetRequiredValue(names), (store, name, cancellation) => MachineControl.StopAsync(store.Find(name), time, cancellation));
+        });
+        return verb;
+    }
+
+    private static Verb Restart()
+    {
+        var names = MachineNames.Many();
+        var timeout = TimeoutOption();
+        var verb = new Verb("restart", "Stops machines and starts them again, with what their definitions say by now.") { Sections = () => [new("Example", [("lamina restart web", "")])] };
+        verb.Arguments.Add(names);
+        verb.AddGroup("Options", timeout);
+        verb.SetAction(parsed =>
+        {
+            var time = ReadTime(timeout, parsed.GetValue(timeout));
+            return MachineNames.ForEach(parsed.GetRequiredValue(names), async (store, name, cancellation) =>
+            {
+                var home = store.Find(name);
+                if (MachineStore.IsHeld(home)) await MachineControl.StopAsync(home, time, cancellation).ConfigureAwait(false);
+                await Launcher.StartAsync(store, name, cancellation).ConfigureAwait(false);
+            });
+        });
+        return verb;
+    }
+
+    private static Verb Wait()
+    {
+        var names = MachineNames.Many();
+        var verb = new Verb("wait", "Waits until machines have ended; the exit code is that of the first, as \"lamina run\" has it.")
+        {
+            Sections = () => [new("Example", [("lamina wait build && lamina logs build", "")])],
+        };
+        verb.Arguments.Add(names);
+        verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
+        {
+            var homes = parsed.GetRequiredValue(names).Select(store.Find).ToList();
+            var ends = await Task.WhenAll(homes.Select(home => MachineControl.WaitAsync(home, cancellation))).ConfigureAwait(false);
+            var first = ends[0];
+            if (first.WasKilled) throw new MachineException(MachineError.Host, $"the process of the machine {first.Name} was killed");
+            return first.LastEnd is { } last ? RunVerb.Conclude(last.Result, null) : ExitCode.Success;
+        }));
+        return verb;
+    }
+
+    private static Command Process()
+    {
+        var words = new Argument<string[]>("words") { Arity = new ArgumentArity(2, 2) };
+        var verb = new Command(ProcessVerb, "Is a machine's process.") { words };
+        verb.Hidden = true;
+        verb.SetAction(parsed =>
+        {
+            var given = parsed.GetRequiredValue(words);
+            using var ready = Console.OpenStandardOutput();
+            var result = MachineProcess.RunAsync(new MachineStore(given[0]), given[1], ready).GetAwaiter().GetResult();
+            return result is null ? ExitCode.Host : result.End == MachineEnd.Failed ? ExitCode.Internal : ExitCode.Success;
+        });
+        return verb;
+    }
+
+    private static Verb Simple(string name, string description, string example, Func<MachineStore, string, CancellationToken, Task> act)
+    {
+        var names = MachineNames.Many();
+        var verb = new Verb(name, description) { Sections = () => [new("Example", [(example, "")])] };
+        verb.Arguments.Add(names);
+        verb.SetAction(parsed => MachineNames.ForEach(parsed.GetRequiredValue(names), act));
+        return verb;
+    }
+
+    private static async Task AskAsync(MachineStore store, string name, string verb, CancellationToken cancellation)
+    {
+        await using var client = await MachineControl.ConnectAsync(store.Find(name), cancellation).ConfigureAwait(false);
+        _ = await client.AskAsync(verb, null, cancellation).ConfigureAwait(false);
+    }
+
+    private static Option<string?> TimeoutOption() => new("--timeout", "-t") { HelpName = "TIME", Description = "How long a guest may take to power off before the plug is pulled; 0: it is not asked. Default: as its definition says." };
+
+    private static TimeSpan? ReadTime(Option option, string? text) => text switch
+    {
+        null => null,
+        "0" or "0s" => TimeSpan.Zero,
+        _ => Duration.TryParse(text, out var time) ? time : throw new UsageException($"{option.Name}: '{text}' is no time; write it like 500ms, 90s or 5m"),
+    };
+}

@@ -1,0 +1,64 @@
+// Words that name machines, and what verbs do with several of them: each in turn or all at once, and what fails for one does not keep it
+// from the others.
+using System.CommandLine;
+using Lamina.Cli.Output;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>Names of machines on the command line.</summary>
+internal static class MachineNames
+{
+    /// <summary>A word that names one machine.</summary>
+    public static Argument<string> One(string description = "Which machine.")
+    {
+        var name = new Argument<string>("name") { HelpName = "NAME", Description = description };
+        name.CompletionSources.Add(_ => MachineStore.OfUser().Names);
+        return name;
+    }
+
+    /// <summary>Words that name machines, one at least.</summary>
+    public static Argument<string[]> Many(string description = "Which machines.")
+    {
+        var names = new Argument<string[]>("names") { HelpName = "NAME…", Description = description, Arity = ArgumentArity.OneOrMore };
+        names.CompletionSources.Add(_ => MachineStore.OfUser().Names);
+        return names;
+    }
+
+    /// <summary>Does something with each of some machines, all at once. What went wrong is said for each.</summary>
+    /// <returns>The exit code: that of the first that failed.</returns>
+    public static int ForEach(IReadOnlyList<string> names, Func<MachineStore, string, CancellationToken, Task> act)
+    {
+        using var signals = new EndingSignals();
+        var store = MachineStore.OfUser();
+        var codes = Task.WhenAll(names.Distinct().Select(name => TryAsync(name))).GetAwaiter().GetResult();
+        return signals.ExitCode ?? codes.FirstOrDefault(code => code != ExitCode.Success);
+
+        async Task<int> TryAsync(string name)
+        {
+            try
+            {
+                await act(store, name, signals.Token).ConfigureAwait(false);
+                return ExitCode.Success;
+            }
+            catch (Exception failure)
+            {
+                return Failures.Report(failure);
+            }
+        }
+    }
+
+    /// <summary>Does something that a signal may end.</summary>
+    public static int Run(Func<MachineStore, CancellationToken, Task<int>> act)
+    {
+        using var signals = new EndingSignals();
+        try
+        {
+            return act(MachineStore.OfUser(), signals.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException) when (signals.ExitCode is { } code)
+        {
+            return code;
+        }
+    }
+}

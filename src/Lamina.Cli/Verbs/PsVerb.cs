@@ -1,0 +1,162 @@
+// "lamina ps": the machines there are, what they are doing, and what they take of the host.
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using Lamina.Cli.Output;
+using Lamina.Control;
+using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>The verb "ps".</summary>
+internal static class PsVerb
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2), Turn = TimeSpan.FromSeconds(1);
+
+    // A machine as the list shows it; what its process says is null where it has none, or does not answer.
+    private sealed record Row(MachineListing Machine, MachineStatus? Status, ProcessUse? Use);
+
+    /// <summary>Builds the command.</summary>
+    public static Command Create()
+    {
+        var all = new Option<bool>("--all", "-a") { Description = "Those that do not run, too." };
+        var json = new Option<bool>("--json") { Description = "Print JSON instead of a table." };
+        var watch = new Option<bool>("--watch", "-w") { Description = "Again every second, until Ctrl-C." };
+        var verb = new Verb("ps", "Shows machines: what they are doing, and what they take.")
+        {
+            Sections = () => [new("Examples", [("lamina ps", ""), ("lamina ps --all --json | jq -r '.[].name'", ""), ("lamina ps --watch", "")])],
+        };
+        verb.AddGroup("Options", all, watch, json);
+        verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var before = new Dictionary<string, ProcessUse>();
+            while (true)
+            {
+                var rows = await LookAsync(store, parsed.GetValue(all), cancellation).ConfigureAwait(false);
+                if (parsed.GetValue(watch) && !parsed.GetValue(json) && Columns.TerminalWidth() is not null) output.Write("\e[H\e[J");
+                output.Write(parsed.GetValue(json) ? Json(rows, indented: !parsed.GetValue(watch)) : Table(rows, before));
+                if (!parsed.GetValue(watch)) break;
+                output.Flush();
+                before = rows.Where(row => row.Use is not null).ToDictionary(row => row.Machine.Name, row => row.Use!);
+                await Task.Delay(Turn, cancellation).ConfigureAwait(false);
+            }
+            return ExitCode.Success;
+        }));
+        return verb;
+    }
+
+    /// <summary>What a machine is doing, in a word.</summary>
+    internal static string StateOf(MachineListing machine, MachineStatus? status) => machine switch
+    {
+        { IsRunning: true } => status switch
+        {
+            null => "silent",
+            { State: MachineState.Paused } paused => paused.Holds.HasFlag(Holds.HostFull) ? "host full" : "paused",
+            _ => "running",
+        },
+        { Problem: not null } => "damaged",
+        { WasKilled: true } => "killed",
+        { LastEnd.Result.End: MachineEnd.GuestPanic } => "panicked",
+        { LastEnd.Result.End: MachineEnd.Failed } => "failed",
+        { LastEnd: null } => "new",
+        _ => "off",
+    };
+
+    private static async Task<IReadOnlyList<Row>> LookAsync(MachineStore store, bool all, CancellationToken cancellation)
+    {
+        var machines = store.List().Where(machine => all || machine.IsRunning);
+        return await Task.WhenAll(machines.Select(machine => LookAsync(machine, cancellation))).ConfigureAwait(false);
+    }
+
+    private static async Task<Row> LookAsync(MachineListing machine, CancellationToken cancellation)
+    {
+        if (!machine.IsRunning) return new Row(machine, null, null);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(Patience);
+        try
+        {
+            await using var client = await MachineClient.TryConnectAsync(machine.Home.Socket, patience.Token).ConfigureAwait(false);
+            var status = client is null ? null : await client.StatusAsync(patience.Token).ConfigureAwait(false);
+            return new Row(machine, status, status is null ? null : ProcessUse.Of(status.ProcessId));
+        }
+        catch (Exception silent) when (silent is MachineException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        {
+            return new Row(machine, null, null);
+        }
+    }
+
+    private static string Table(IReadOnlyList<Row> rows, Dictionary<string, ProcessUse> before)
+    {
+        var text = new StringWriter();
+        string[][] table =
+        [
+            ["NAME", "STATE", "IMAGE", "CPUS", "CPU", "MEMORY", "USED", "DISK", "AGE", "PORTS"],
+            .. rows.Select(row => (string[])
+            [
+                row.Machine.Name,
+                StateOf(row.Machine, row.Status),
+                row.Machine.Definition is { } definition ? definition.Image ?? Path.GetFileName(definition.Boot.KernelPath) ?? "-" : "-",
+                (row.Status?.Cpus ?? row.Machine.Definition?.Cpus)?.ToString() ?? "-",
+                row.Use is { } use ? use.Share(before.GetValueOrDefault(row.Machine.Name)) : "-",
+                (row.Status?.MemoryBytes ?? row.Machine.Definition?.MemoryBytes) is { } memory ? ByteSize.Format(memory) : "-",
+                row.Use is { } used ? ByteSize.Format((ulong)used.ResidentBytes) : "-",
+                row.Machine.Size > 0 ? ByteSize.Format((ulong)row.Machine.Size) : "-",
+                row.Status is { } status ? Age(DateTimeOffset.UtcNow - status.Started) : "-",
+                string.Join(' ', row.Status?.Published ?? []),
+            ]),
+        ];
+        Columns.Write(text, table, Columns.TerminalWidth(), 3, 4, 5, 6, 7);
+        foreach (var row in rows)
+            if (row.Machine.Problem is { } problem) Stderr.Say(problem);
+        return text.ToString();
+    }
+
+    /// <summary>A time in its largest unit: 45s, 12m, 3h, 9d.</summary>
+    internal static string Age(TimeSpan age) => age switch
+    {
+        { TotalDays: >= 2 } => $"{(long)age.TotalDays}d",
+        { TotalHours: >= 2 } => $"{(long)age.TotalHours}h",
+        { TotalMinutes: >= 2 } => $"{(long)age.TotalMinutes}m",
+        _ => $"{Math.Max(0, (long)age.TotalSeconds)}s",
+    };
+
+    private static string Json(IReadOnlyList<Row> rows, bool indented)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = indented, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartArray();
+            foreach (var row in rows)
+            {
+                json.WriteStartObject();
+                json.WriteString("name", row.Machine.Name);
+                json.WriteString("state", StateOf(row.Machine, row.Status));
+                json.WriteString("folder", row.Machine.Home.Folder);
+                if (row.Machine.Problem is { } problem) json.WriteString("problem", problem);
+                if (row.Machine.Definition is { } definition)
+                {
+                    json.WritePropertyName("definition");
+                    DefinitionJson.Write(json, definition);
+                }
+                json.WriteNumber("diskBytes", row.Machine.Size);
+                if (row.Status is { } status)
+                {
+                    json.WritePropertyName("status");
+                    status.Write(json);
+                }
+                if (row.Use is { } use)
+                {
+                    json.WriteNumber("residentBytes", use.ResidentBytes);
+                    json.WriteNumber("cpuSeconds", use.CpuTime.TotalSeconds);
+                }
+                if (!row.Machine.IsRunning) json.WriteString("lastEnd", MachineControl.Describe(row.Machine));
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
+    }
+}

@@ -1,0 +1,47 @@
+// A lock that one process has at a time, by a file: whoever dies lets go of it, and one can ask whether somebody has it without
+// taking it. Open file description locks, fcntl(2): they belong to the open file, and not to the process.
+using System.Runtime.InteropServices;
+using Lamina.Host.Interop;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lamina.Host.Io;
+
+/// <summary>A lock that is held. Disposing it lets go of it.</summary>
+public sealed unsafe class HostLock : IDisposable
+{
+    private const int OwnerOnly = 0x180; // 0600
+
+    private readonly SafeFileHandle _file;
+
+    private HostLock(SafeFileHandle file) => _file = file;
+
+    /// <summary>Takes a lock; null where somebody has it. The file is made where there is none, and stays.</summary>
+    /// <exception cref="HostException">There can be no such file.</exception>
+    public static HostLock? TryTake(string path)
+    {
+        var file = Open(path, Libc.O_RDWR | Libc.O_CREAT) ?? throw HostException.FromErrno($"cannot open the lock {path}");
+        var whole = new Libc.Flock { l_type = Libc.F_WRLCK };
+        if (Libc.fcntl((int)file.DangerousGetHandle(), Libc.F_OFD_SETLK, &whole) == 0) return new HostLock(file);
+        var error = Marshal.GetLastPInvokeError();
+        file.Dispose();
+        return error is Libc.EAGAIN or Libc.EACCES ? null : throw new HostException($"cannot lock {path}: {Marshal.GetPInvokeErrorMessage(error)}; its file system has no locks, so choose another folder");
+    }
+
+    /// <summary>Whether somebody has a lock.</summary>
+    public static bool IsTaken(string path)
+    {
+        using var file = Open(path, Libc.O_RDWR);
+        if (file is null) return false;
+        var whole = new Libc.Flock { l_type = Libc.F_WRLCK };
+        return Libc.fcntl((int)file.DangerousGetHandle(), Libc.F_OFD_GETLK, &whole) == 0 && whole.l_type != Libc.F_UNLCK;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private static SafeFileHandle? Open(string path, int how)
+    {
+        var descriptor = Libc.open(path, how | Libc.O_CLOEXEC, OwnerOnly);
+        return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+}

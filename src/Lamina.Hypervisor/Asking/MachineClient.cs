@@ -1,0 +1,181 @@
+// The other end of a machine's control socket: asks its process for things, and reads events and consoles. One question at a time; events
+// and consoles take a connection of their own.
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Lamina.Hypervisor.Contract;
+
+namespace Lamina.Hypervisor.Asking;
+
+/// <summary>A connection to a machine's process.</summary>
+public sealed class MachineClient : IAsyncDisposable
+{
+    private readonly NetworkStream _stream;
+    private readonly PipeReader _reader;
+    private readonly SemaphoreSlim _asking = new(1, 1);
+
+    private MachineClient(Socket socket)
+    {
+        _stream = new NetworkStream(socket, ownsSocket: true);
+        _reader = PipeReader.Create(_stream, new StreamPipeReaderOptions(leaveOpen: true));
+    }
+
+    /// <summary>Connects; null where nobody listens.</summary>
+    /// <param name="path">The machine's socket.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">It may not be used, or is no machine's.</exception>
+    public static async Task<MachineClient?> TryConnectAsync(string path, CancellationToken cancellationToken = default)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        MachineClient? client = null;
+        try
+        {
+            await socket.ConnectAsync(ControlPath.EndPoint(path), cancellationToken).ConfigureAwait(false);
+            client = new MachineClient(socket);
+            using var greeting = await client.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+            if (greeting is null) return null;
+            if (!greeting.RootElement.TryGetProperty("protocol", out var version) || !version.TryGetInt32(out var number))
+                throw new MachineException(MachineError.Host, $"what answers at {path} is no machine of Lamina's");
+            if (number != ControlSpec.Version) throw new MachineException(MachineError.Host, $"the machine at {path} was started by another version of Lamina, which speaks version {number} of the protocol and not {ControlSpec.Version}; use that version, or stop the machine with SIGTERM");
+            var connected = client;
+            client = null;
+            return connected;
+        }
+        catch (SocketException refused)
+        {
+            return refused.SocketErrorCode == SocketError.AccessDenied ? throw new MachineException(MachineError.Host, $"the machine at {path} belongs to another user", refused) : null;
+        }
+        catch (IOException)
+        {
+            // It ended just now.
+            return null;
+        }
+        finally
+        {
+            if (client is not null) await client.DisposeAsync().ConfigureAwait(false);
+            else if (!socket.Connected) socket.Dispose();
+        }
+    }
+
+    /// <summary>Asks for something and waits for the answer.</summary>
+    /// <param name="verb">What.</param>
+    /// <param name="write">Writes the request's further values; or null.</param>
+    /// <param name="cancellationToken">Ends the wait, after which the connection is of no use any more.</param>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    public async Task<JsonElement> AskAsync(string verb, Action<Utf8JsonWriter>? write = null, CancellationToken cancellationToken = default)
+    {
+        await _asking.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await SendAsync(verb, write, cancellationToken).ConfigureAwait(false);
+            using var answer = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            return Read(answer.RootElement);
+        }
+        catch (IOException failure)
+        {
+            throw Gone(failure);
+        }
+        finally
+        {
+            _asking.Release();
+        }
+    }
+
+    /// <summary>The machine in a few words.</summary>
+    /// <exception cref="MachineException">It has ended.</exception>
+    public async Task<MachineStatus> StatusAsync(CancellationToken cancellationToken = default) => MachineStatus.Read(await AskAsync("status", null, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>What happens to the machine from now on, an object each (docs/control.md), up to its end. Nothing else can be asked on this connection any more.</summary>
+    public async IAsyncEnumerable<JsonElement> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        _ = await AskAsync("watch", null, cancellationToken).ConfigureAwait(false);
+        while (true)
+        {
+            JsonDocument? told;
+            try
+            {
+                told = await ReadLineAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (IOException)
+            {
+                yield break;
+            }
+            if (told is null) yield break;
+            using (told) yield return told.RootElement.Clone();
+        }
+    }
+
+    /// <summary>Looks at a console: what is read is what the guest prints, what is written is typed. Nothing else can be asked on this connection any more.</summary>
+    /// <param name="device">The console's device; null for the first.</param>
+    /// <param name="history">How many bytes of what was printed before come first, as far as they are kept.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">There is no such console, or the machine has ended.</exception>
+    public async Task<(PipeReader Output, Stream Input)> AttachAsync(string? device, long history, CancellationToken cancellationToken = default)
+    {
+        _ = await AskAsync("console", request =>
+        {
+            if (device is not null) request.WriteString("device", device);
+            request.WriteNumber("history", history);
+        }, cancellationToken).ConfigureAwait(false);
+        return (_reader, _stream);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _reader.CompleteAsync().ConfigureAwait(false);
+        await _stream.DisposeAsync().ConfigureAwait(false);
+        _asking.Dispose();
+    }
+
+    private static MachineException Gone(Exception? inner = null) => new(MachineError.State, "the machine has ended", inner);
+
+    private static JsonElement Read(JsonElement answer)
+    {
+        if (answer.TryGetProperty(ControlSpec.Ok, out var value)) return value.Clone();
+        var code = answer.TryGetProperty(ControlSpec.Error, out var error) ? error.GetString() : null;
+        var message = answer.TryGetProperty(ControlSpec.Message, out var sentence) ? sentence.GetString() : null;
+        throw ControlErrors.ToException(code ?? "", message ?? "the machine's process refused it and did not say why");
+    }
+
+    private async Task SendAsync(string verb, Action<Utf8JsonWriter>? write, CancellationToken cancellationToken)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var request = new Utf8JsonWriter(buffer))
+        {
+            request.WriteStartObject();
+            request.WriteString(ControlSpec.Do, verb);
+            write?.Invoke(request);
+            request.WriteEndObject();
+        }
+        buffer.Write("\n"u8);
+        await _stream.WriteAsync(buffer.WrittenMemory, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Null where the other side hung up.
+    private async Task<JsonDocument?> ReadLineAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var read = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (read.Buffer.PositionOf((byte)'\n') is { } end)
+            {
+                var line = read.Buffer.Slice(0, end).ToArray();
+                _reader.AdvanceTo(read.Buffer.GetPosition(1, end));
+                try
+                {
+                    return JsonDocument.Parse(line);
+                }
+                catch (JsonException failure)
+                {
+                    throw new MachineException(MachineError.Host, "the machine's process says what is no JSON", failure);
+                }
+            }
+            if (read.Buffer.Length > ControlSpec.LongestAnswer) throw new MachineException(MachineError.Host, "the machine's process says more than any answer has");
+            _reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted) return null;
+        }
+    }
+}

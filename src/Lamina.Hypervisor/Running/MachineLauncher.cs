@@ -1,0 +1,52 @@
+// Starts a machine's process and waits until the machine runs, or until it is said why it cannot.
+using System.Diagnostics;
+using System.Text.Json;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Running;
+
+/// <summary>Starts machines, each in a process of its own.</summary>
+/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder and the machine's name.</param>
+/// <param name="words">The words before these.</param>
+public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
+{
+    /// <summary>Starts a machine's process.</summary>
+    /// <param name="store">Its store.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="cancellationToken">Ends the wait; the process goes on.</param>
+    /// <exception cref="MachineException">The machine cannot run; the sentence is the one of its process.</exception>
+    public async Task StartAsync(MachineStore store, string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        foreach (var word in (IEnumerable<string>)[.. words, store.Folder, name]) start.ArgumentList.Add(word);
+        using var process = Process.Start(start) ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
+        process.StandardInput.Close();
+        var said = await process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        if (said is null)
+        {
+            // It died before it could say anything in the agreed form.
+            var errors = await process.StandardError.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
+            await process.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+            var last = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault();
+            throw new MachineException(MachineError.Host, $"the process of the machine {name} ended at once with exit code {process.ExitCode}{(last is null ? "" : $": {last}")}");
+        }
+        using var answer = Parse(said) ?? throw new MachineException(MachineError.Host, $"the process of the machine {name} says what is not understood: {said}");
+        var root = answer.RootElement;
+        if (root.TryGetProperty(ControlSpec.Ok, out _)) return;
+        throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var code) ? code.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
+    }
+
+    private static JsonDocument? Parse(string said)
+    {
+        try
+        {
+            return JsonDocument.Parse(said) is { RootElement.ValueKind: JsonValueKind.Object } document ? document : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// What the process of a machine does: takes the machine's folder, builds the machine, says to whoever started it that it runs or why it
+// cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
+// other process; SIGTERM asks the guest to power off, as a host does that shuts down.
+using System.Runtime.InteropServices;
+using Lamina.Choice;
+using Lamina.Control;
+using Lamina.Host.Processes;
+using Lamina.Hypervisor.Consoles;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Serving;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Running;
+
+/// <summary>The inside of a machine's process.</summary>
+public static class MachineProcess
+{
+    /// <summary>Runs a machine of a store in this process, detached from whoever started it.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="name">The machine.</param>
+    /// <param name="ready">Where it is said, in one line (<see cref="MachineLauncher"/> reads it), that the machine runs, or why it cannot; closed then.</param>
+    /// <param name="cancellationToken">Pulls the plug.</param>
+    /// <returns>The machine's end; null where it could not be started, and that was said.</returns>
+    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, Stream ready, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(ready);
+        HostProcess.Detach();
+        try
+        {
+            using var stored = store.OpenToRun(name);
+            return await RunAsync(stored, name, ready, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
+        {
+            await SayAsync(ready, ControlLines.Refusal(null, failure)).ConfigureAwait(false);
+            return null;
+        }
+        finally
+        {
+            await ready.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<MachineResult?> RunAsync(StoredMachine stored, string name, Stream ready, CancellationToken cancellationToken)
+    {
+        var started = DateTimeOffset.UtcNow;
+        var home = stored.Home;
+        // What a killed process left; its number may be another's by now.
+        File.Delete(home.Run);
+        using var log = new MachineLogFile(home.Log);
+        var definition = stored.ToRun();
+        definition = definition with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+        var consoles = OpenConsoles(ref definition, home, log);
+        var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub) };
+        await using var machine = Machine.Create(definition, hooks);
+        log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
+        MachineResult result;
+        var served = new ServedMachine(name, machine, consoles, definition, started);
+        await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
+        {
+            using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+            {
+                signal.Cancel = true;
+                log.Write("SIGTERM: the guest is asked to power off");
+                _ = machine.ShutDownAsync();
+            });
+            var run = machine.RunAsync(cancellationToken);
+            new RunRecord(Environment.ProcessId, started).Write(home.Run);
+            await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
+            await ready.DisposeAsync().ConfigureAwait(false);
+            HostProcess.LeaveStandardStreams(home.Log);
+            result = await run.ConfigureAwait(false);
+            // All is given back and written down before the lock is, which is what those look at who wait for the end.
+            await machine.DisposeAsync().ConfigureAwait(false);
+            new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
+            File.Delete(home.Run);
+            log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
+        }
+        return result;
+    }
+
+    // Whoever started it may be gone, which is no matter of the machine's.
+    private static async Task SayAsync(Stream ready, byte[] line)
+    {
+        try
+        {
+            await ready.WriteAsync(line).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+        }
+    }
+
+    // What would lead to this process's terminal can be looked at by the control socket.
+    private static List<(string Device, ConsoleHub Hub)> OpenConsoles(ref MachineDefinition definition, MachineHome home, MachineLogFile log)
+    {
+        if (!definition.DevicesOf<SerialDevice>().Any()) definition = definition.With(new SerialDevice { To = new ConsoleTarget.Stdio() });
+        definition = definition.Complete();
+        var consoles = new List<(string, ConsoleHub)>();
+        var devices = definition.Devices.ToList();
+        for (var i = 0; i < devices.Count; i++)
+        {
+            if (devices[i] is not SerialDevice { To: ConsoleTarget.Stdio } serial) continue;
+            devices[i] = serial with { To = new ConsoleTarget.Own() };
+            consoles.Add((serial.Name, new ConsoleHub(new ConsoleLog(home.ConsoleOutputOf(consoles.Count == 0 ? null : serial.Name), log.Write))));
+        }
+        definition = definition with { Devices = devices };
+        return consoles;
+    }
+}

@@ -1,0 +1,30 @@
+// A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
+using Lamina.Hypervisor.Consoles;
+using Lamina.Hypervisor.Contract;
+
+namespace Lamina.Hypervisor.Serving;
+
+/// <summary>What sessions ask.</summary>
+/// <param name="Name">The machine's name.</param>
+/// <param name="Machine">The machine.</param>
+/// <param name="Consoles">Its consoles that can be looked at, by the devices' names; the first is the one that is meant where none is named.</param>
+/// <param name="Definition">What it was made of.</param>
+/// <param name="Started">When its process began.</param>
+internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Definition, DateTimeOffset Started)
+{
+    /// <summary>The machine in a few words.</summary>
+    internal MachineStatus Status => new()
+    {
+        State = Machine.State,
+        Holds = Machine.Holds,
+        ProcessId = Environment.ProcessId,
+        Started = Started,
+        Engine = Machine.EngineDescription,
+        Boot = Machine.BootDescription,
+        Cpus = Definition.Cpus,
+        MemoryBytes = Definition.MemoryBytes,
+        Published = [.. Machine.Published.Select(port => port.ToString())],
+        Consoles = [.. Consoles.Select(console => console.Device)],
+        GdbPort = Machine.GdbPort,
+    };
+}

@@ -1,0 +1,66 @@
+// machine.json of a stored machine: its definition, which a person may edit. Relative paths in it count from its folder. Files of
+// the first versions, which held five values, are read as well.
+using System.Text;
+using System.Text.Json;
+using Lamina.Host;
+
+namespace Lamina.Hypervisor.Stored;
+
+/// <summary>Reads and writes the definition in a machine's folder.</summary>
+internal static class MachineFile
+{
+    // The names of the first versions' five values.
+    private const string OldCommandLine = "commandLine", OldImage = "image", OldVersion = "version", OldMemory = "memory", OldMade = "made";
+
+    /// <summary>Reads a machine's definition; null where there is no machine in the folder, or it is not complete.</summary>
+    /// <exception cref="MachineException">The file cannot be read, or is no machine of this store; the message says where it is wrong.</exception>
+    internal static MachineDefinition? Read(MachineHome home)
+    {
+        var path = home.Definition;
+        if (!File.Exists(path)) return null;
+        try
+        {
+            var text = File.ReadAllBytes(path);
+            var machine = ReadOld(text) ?? DefinitionJson.Read(text);
+            return machine.Image is null && machine.Boot.KernelPath is null
+                ? throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, or \"kernel\": \"bzImage\"")
+                : machine.MapPaths(relative => Path.GetFullPath(relative, home.Folder));
+        }
+        catch (MachineException wrong)
+        {
+            throw new MachineException(MachineError.File, $"{path}, {wrong.Message}; mend it, or remove the machine with 'lamina rm {home.Name}'", wrong);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException(MachineError.File, $"{path} cannot be read ({HostFiles.Reason(failure, path)}); mend that, or remove the machine with 'lamina rm {home.Name}'", failure);
+        }
+    }
+
+    /// <summary>Writes it, whole or not at all.</summary>
+    internal static void Write(MachineHome home, MachineDefinition machine)
+    {
+        HostFiles.Replace(home.Definition, DefinitionJson.Write(machine), durable: true);
+    }
+
+    // Null where it is none of them. Those machines had a network card, which was not in the file.
+    private static MachineDefinition? ReadOld(byte[] text)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            var root = document.RootElement;
+            return root.ValueKind == JsonValueKind.Object && root.TryGetProperty(OldCommandLine, out var commandLine) && commandLine.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldImage, out var image) && image.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldVersion, out var version) && version.ValueKind == JsonValueKind.String
+                && root.TryGetProperty(OldMemory, out var memory) && memory.TryGetUInt64(out var bytes)
+                && root.TryGetProperty(OldMade, out var made) && made.TryGetDateTimeOffset(out var time)
+                ? new MachineDefinition { Image = image.GetString(), ImageVersion = version.GetString(), Made = time, MemoryBytes = bytes, Boot = new BootSource { CommandLine = commandLine.GetString() } }.With(new NetworkDevice())
+                : null;
+        }
+        catch (Exception damaged) when (damaged is JsonException or InvalidOperationException or DecoderFallbackException)
+        {
+            // Whatever is wrong is told by who reads definitions.
+            return null;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// The folder of a machine: what lies in it, by name, for whoever runs the machine and whoever asks.
+namespace Lamina.Hypervisor.Stored;
+
+/// <summary>A machine's folder.</summary>
+/// <param name="Folder">Its path.</param>
+public sealed record MachineHome(string Folder)
+{
+    /// <summary>What stands behind the name of a log that was full: what it held before the one that has the name now.</summary>
+    public const string OldSuffix = ".old";
+
+    /// <summary>The machine's name, which is the folder's.</summary>
+    public string Name => Path.GetFileName(Folder);
+
+    /// <summary>Its definition.</summary>
+    public string Definition => In("machine.json");
+
+    /// <summary>What a process holds that runs the machine, or changes it.</summary>
+    public string Lock => In("lock");
+
+    /// <summary>The socket at which its process is asked for things.</summary>
+    public string Socket => In("control.sock");
+
+    /// <summary>What is said of the process while it runs.</summary>
+    public string Run => In("run.json");
+
+    /// <summary>How its last run ended.</summary>
+    public string End => In("end.json");
+
+    /// <summary>What its process had to say.</summary>
+    public string Log => In("log");
+
+    /// <summary>What its guest printed at its first console.</summary>
+    public string ConsoleOutput => ConsoleOutputOf(null);
+
+    /// <summary>The disk that is its own.</summary>
+    public string Disk => In("disk.qcow2");
+
+    /// <summary>What that disk is based on.</summary>
+    public string Base => In("base.qcow2");
+
+    /// <summary>The disk with its settings.</summary>
+    public string Seed => In("seed.img");
+
+    /// <summary>The kernel of its image.</summary>
+    public string Kernel => In("kernel");
+
+    /// <summary>The initial RAM disk of its image.</summary>
+    public string Initrd => In("initrd");
+
+    /// <summary>What its guest printed at a console.</summary>
+    /// <param name="device">The console's device; null for the first.</param>
+    public string ConsoleOutputOf(string? device) => In(device is null ? "console.log" : $"console-{device}.log");
+
+    private string In(string name) => Path.Combine(Folder, name);
+}

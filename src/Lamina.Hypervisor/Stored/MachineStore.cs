@@ -1,0 +1,357 @@
+// The machines of a user that are kept: machines/NAME/ holds a machine's definition (machine.json), the kernel that it boots, the disk that is
+// its own, and what is said of its runs (MachineHome). A machine does not depend on its image any more once it is made: the image may be
+// built anew or removed. machine.json is written last and removed first, so that a folder with it is complete, and what a killed
+// program left of a machine that never was is cleared away by whoever needs the name. A lock in the folder keeps two processes from one
+// machine; a lock of the store orders what makes, renames and removes machines.
+using System.Diagnostics;
+using Lamina.Backends.Disk;
+using Lamina.Folders;
+using Lamina.Host;
+using Lamina.Host.Io;
+using Lamina.Images;
+
+namespace Lamina.Hypervisor.Stored;
+
+/// <summary>The stored machines of a user.</summary>
+/// <param name="folder">The folder, which need not exist.</param>
+public sealed class MachineStore(string folder)
+{
+    internal const string RootName = "root", SeedName = "seed";
+    private const string StoreLock = ".lock";
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5), Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>The folder of the store.</summary>
+    public string Folder { get; } = Path.GetFullPath(folder);
+
+    /// <summary>The store of the user: machines below $LAMINA_HOME, $XDG_DATA_HOME/lamina, or ~/.local/share/lamina.</summary>
+    /// <exception cref="MachineException">The user has none of them.</exception>
+    public static MachineStore OfUser() => new(Path.Combine(
+        UserFolders.Data ?? throw new MachineException("there is no folder for machines: neither LAMINA_HOME nor HOME nor XDG_DATA_HOME names one; --ephemeral needs none"), "machines"));
+
+    /// <summary>Refuses a name that no machine can have.</summary>
+    /// <exception cref="MachineException">It is no host name.</exception>
+    public static void CheckName(string name)
+    {
+        if (!IsHostName(name)) throw new MachineException($"'{Shown(name)}' cannot be a machine's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}");
+    }
+
+    /// <summary>Whether a text can be a host name without a domain.</summary>
+    public static bool IsHostName(string name) => DeviceDefinition.IsName(name);
+
+    /// <summary>The folder of a machine that there is, or could be.</summary>
+    /// <exception cref="MachineException">No machine can have that name.</exception>
+    public MachineHome HomeOf(string name)
+    {
+        CheckName(name);
+        return new MachineHome(Path.Combine(Folder, name));
+    }
+
+    /// <summary>The folder of a machine that there is.</summary>
+    /// <exception cref="MachineException">There is none of that name.</exception>
+    public MachineHome Find(string name)
+    {
+        var home = HomeOf(name);
+        if (File.Exists(home.Definition)) return home;
+        var meant = Spelling.Nearest(name, Names);
+        throw new MachineException($"there is no machine {name}{(meant is null ? "; 'lamina ps -a' shows those that there are" : $"; did you mean {meant}?")}");
+    }
+
+    /// <summary>The names of the machines there are, in order; none of them is looked at.</summary>
+    public IReadOnlyList<string> Names => !Directory.Exists(Folder) ? [] :
+        [.. Directory.EnumerateDirectories(Folder).Where(path => IsHostName(Path.GetFileName(path)) && File.Exists(new MachineHome(path).Definition)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+
+    /// <summary>The machines there are, by name. One that is damaged does not hide the others.</summary>
+    public IReadOnlyList<MachineListing> List() => [.. Names.Select(name => Look(new MachineHome(Path.Combine(Folder, name))))];
+
+    /// <summary>A machine, for lists.</summary>
+    public static MachineListing Look(MachineHome home)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        var (definition, problem) = TryRead(home);
+        problem ??= definition?.Image is null ? null : WhyDamaged(home);
+        var disk = new FileInfo(home.Disk);
+        return new MachineListing(home.Name, definition, problem, home, disk.Exists ? disk.Length : 0, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End));
+    }
+
+    /// <summary>Makes a machine. It is there when this returns, and not at all where it throws.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="definition">What it is to be, without what is its own in its folder.</param>
+    /// <param name="image">The image that it is made of; or null.</param>
+    /// <param name="prepare">Does what there is to do before it counts as made (its disk's size, its settings); or null.</param>
+    /// <exception cref="MachineException">There is one of that name.</exception>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public void Create(string name, MachineDefinition definition, Image? image, Action<StoredMachine>? prepare = null)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        var home = HomeOf(name);
+        using var order = LockStore();
+        if (File.Exists(home.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {name} already; choose another name, or remove that one with 'lamina rm {name}'");
+        CreateFolder(home.Folder);
+        using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process; choose another name");
+        using var made = Make(home, gate, definition, image, prepare);
+        made.SetStarted();
+    }
+
+    /// <summary>Opens a machine, which nobody else can until it is disposed; makes it where there is none of that name.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="imageName">The image that it is to be made of, or was.</param>
+    /// <param name="image">Finds or builds that image; called only where the machine is made.</param>
+    /// <exception cref="MachineException">It is running, or was made of another image.</exception>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public StoredMachine Open(string name, string imageName, Func<Image> image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        var home = HomeOf(name);
+        CreateFolder(home.Folder);
+        var gate = TryLock(home) ?? throw Runs(name);
+        try
+        {
+            if (MachineFile.Read(home) is not { } definition)
+            {
+                var from = image();
+                return Make(home, gate, Of(from), from, null);
+            }
+            if (definition.Image != imageName) throw new MachineException($"there is a machine {name} already, and it was made of {definition.Image ?? "no image"}; give this one another --name, or remove that one: lamina rm {name}");
+            return OpenMade(home, gate, definition);
+        }
+        catch
+        {
+            gate.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a machine that there is, which nobody else can until it is disposed.</summary>
+    /// <exception cref="MachineException">There is none, it is running, or it is damaged.</exception>
+    public StoredMachine OpenToRun(string name)
+    {
+        var home = Find(name);
+        var gate = TryLock(home) ?? throw Runs(name);
+        try
+        {
+            return OpenMade(home, gate, MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now"));
+        }
+        catch
+        {
+            gate.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a machine that leaves nothing behind.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public static StoredMachine OpenEphemeral(Image image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        var home = new MachineHome(Directory.CreateTempSubdirectory("lamina-machine-").FullName);
+        try
+        {
+            var disk = image.DiskPath!;
+            DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = disk });
+            return new StoredMachine(home, gate: null)
+            {
+                Disk = new DiskDevice { Name = RootName, Path = home.Disk, Backing = [disk], Cache = CacheMode.Unsafe },
+                KernelPath = image.KernelPath,
+                InitrdPath = image.InitrdPath,
+                Definition = Of(image),
+                IsNew = true,
+            };
+        }
+        catch
+        {
+            Directory.Delete(home.Folder, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>Changes a machine's definition, which is in force from its next start on. It may be running.</summary>
+    /// <returns>The definition before and after.</returns>
+    /// <exception cref="MachineException">There is no such machine, or the change is refused.</exception>
+    public (MachineDefinition Before, MachineDefinition After) Change(string name, Func<MachineDefinition, MachineDefinition> change)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        using var order = LockStore();
+        var home = Find(name);
+        var before = MachineFile.Read(home)!;
+        var after = change(before);
+        MachineFile.Write(home, (after with { Name = null }).MapPaths(path => Path.GetFullPath(path)));
+        return (before, after);
+    }
+
+    /// <summary>Gives a machine another name.</summary>
+    /// <exception cref="MachineException">There is no such machine, it is running, or there is one of the new name.</exception>
+    public void Rename(string name, string to)
+    {
+        using var order = LockStore();
+        var (home, target) = (Find(name), HomeOf(to));
+        using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; stop it first, then rename it");
+        if (File.Exists(target.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {to} already; choose another name");
+        if (Directory.Exists(target.Folder))
+        {
+            // What a killed program left of a machine that never was, unless one is being made there.
+            using var making = TryLock(target) ?? throw new MachineException(MachineError.Busy, $"a machine {to} is being made; choose another name");
+            Directory.Delete(target.Folder, recursive: true);
+        }
+        Directory.Move(home.Folder, target.Folder);
+    }
+
+    /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>
+    /// <exception cref="MachineException">It is running.</exception>
+    public string? Remove(string name)
+    {
+        var home = HomeOf(name);
+        if (!Directory.Exists(home.Folder)) return null;
+        using var order = LockStore();
+        using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; stop it first ('lamina stop {name}')");
+        File.Delete(home.Definition);
+        Directory.Delete(home.Folder, recursive: true);
+        return home.Folder;
+    }
+
+    /// <summary>Removes what killed programs left of machines that never were.</summary>
+    /// <param name="onlySay">Whether nothing is removed.</param>
+    /// <returns>The folders.</returns>
+    public IReadOnlyList<string> Prune(bool onlySay)
+    {
+        if (!Directory.Exists(Folder)) return [];
+        using var order = LockStore();
+        var found = new List<string>();
+        foreach (var folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal).ToList())
+        {
+            var home = new MachineHome(folder);
+            if (!IsHostName(home.Name) || File.Exists(home.Definition) || IsHeld(home)) continue;
+            found.Add(folder);
+            if (!onlySay) Directory.Delete(folder, recursive: true);
+        }
+        return found;
+    }
+
+    /// <summary>Whether a process holds a machine.</summary>
+    public static bool IsHeld(MachineHome home)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        return HostLock.IsTaken(home.Lock);
+    }
+
+    /// <summary>What a machine is that is made of an image, where nothing else is said.</summary>
+    public static MachineDefinition Of(Image image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return new MachineDefinition
+        {
+            Image = image.Name,
+            ImageVersion = image.Version,
+            Made = DateTimeOffset.UtcNow,
+            MemoryBytes = image.Memory,
+            Boot = new BootSource { CommandLine = image.CommandLine },
+        };
+    }
+
+    // A name may be a whole book.
+    private static string Shown(string name) => name.Length <= 40 ? name : $"{name[..40]}…";
+
+    private static MachineException Runs(string name) => new(MachineError.Busy, $"the machine {name} is running already; end it first, give this one a --name of its own, or use --ephemeral");
+
+    // The image's files get second names: they stay as long as the machine does, and take no space while the image has them too.
+    private static StoredMachine Make(MachineHome home, HostLock gate, MachineDefinition definition, Image? image, Action<StoredMachine>? prepare)
+    {
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(home.Folder).Where(file => file != home.Lock)) File.Delete(file);
+            if (image is not null)
+            {
+                LinkOrCopy(image.KernelPath, home.Kernel);
+                if (image.InitrdPath is { } initrd) LinkOrCopy(initrd, home.Initrd);
+                if (image.DiskPath is { } disk)
+                {
+                    LinkOrCopy(disk, home.Base);
+                    DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = Path.GetFileName(home.Base) });
+                }
+            }
+            var made = Stored(home, gate, definition, isNew: true);
+            prepare?.Invoke(made);
+            MachineFile.Write(home, definition with { Name = null });
+            return made;
+        }
+        catch (Exception failure)
+        {
+            Directory.Delete(home.Folder, recursive: true);
+            if (failure is IOException or UnauthorizedAccessException)
+                throw new IOException($"the machine {home.Name} could not be made in {home.Folder} ({failure.Message.TrimEnd('.')}); free some space, or name another folder in {UserFolders.RootVariable}", failure);
+            throw;
+        }
+    }
+
+    private static StoredMachine OpenMade(MachineHome home, HostLock gate, MachineDefinition definition)
+    {
+        if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
+        return Stored(home, gate, definition, isNew: false);
+    }
+
+    // A machine's disk has a base and settings; one that was made without a disk has none of them.
+    private static string? WhyDamaged(MachineHome home)
+    {
+        string[] needed = [home.Kernel, .. ((string[])[home.Disk, home.Base, home.Seed]).Any(File.Exists) ? [home.Disk, home.Base] : Array.Empty<string>()];
+        foreach (var file in needed)
+        {
+            var found = new FileInfo(file);
+            if (found is { Exists: true, Length: > 0 }) continue;
+            return $"{file} of the machine {home.Name} is {(found.Exists ? "empty" : "gone")}; put it back, or remove the machine with 'lamina rm {home.Name}', and its next run makes it anew";
+        }
+        return null;
+    }
+
+    private static StoredMachine Stored(MachineHome home, HostLock gate, MachineDefinition definition, bool isNew) => new(home, gate)
+    {
+        Disk = File.Exists(home.Disk) ? new DiskDevice { Name = RootName, Path = home.Disk, Backing = [home.Base] } : null,
+        KernelPath = File.Exists(home.Kernel) ? home.Kernel : null,
+        InitrdPath = File.Exists(home.Initrd) ? home.Initrd : null,
+        Definition = definition with { Name = home.Name },
+        IsNew = isNew,
+    };
+
+    private static (MachineDefinition? Definition, string? Problem) TryRead(MachineHome home)
+    {
+        try
+        {
+            return (MachineFile.Read(home), null);
+        }
+        catch (MachineException damaged)
+        {
+            return (null, damaged.Message);
+        }
+    }
+
+    private static void CreateFolder(string home)
+    {
+        try
+        {
+            Directory.CreateDirectory(home, Private);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"the machines' folder {home} cannot be made ({failure.Message.TrimEnd('.')}); make it writable, or name another one in {UserFolders.RootVariable}", failure);
+        }
+    }
+
+    private static void LinkOrCopy(string source, string target)
+    {
+        if (!HostFiles.TryLink(source, target)) File.Copy(source, target);
+    }
+
+    private static HostLock? TryLock(MachineHome home) => HostLock.TryTake(home.Lock);
+
+    // Held for as long as it takes to change names of files; whoever is killed lets go of it.
+    private HostLock LockStore()
+    {
+        CreateFolder(Folder);
+        var begin = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            if (HostLock.TryTake(Path.Combine(Folder, StoreLock)) is { } gate) return gate;
+            if (Stopwatch.GetElapsedTime(begin) > Patience) throw new MachineException(MachineError.Busy, $"another program has been making or removing a machine in {Folder} for {Patience.TotalSeconds:0} s; try again when it is done");
+            Thread.Sleep(LookAgain);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// What a machine is told at its first start: the disk that cloud-init calls NoCloud, a FAT volume "cidata" with the files
+// meta-data and user-data. Images with cloud-init read it as it is; the image "debian" has a script of ours that reads the same.
+// Its meta-data is YAML with one plain value a line, so that a script can. The same settings make the same bytes, with the same
+// instance-id: a guest applies a seed once. Source: cloud-init's documentation, datasources, NoCloud.
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Lamina.Hypervisor.Stored;
+
+/// <summary>The settings of a first start.</summary>
+public sealed record Seed
+{
+    private const string Label = "cidata";
+    private const int LongestUserData = 1 << 20;
+    private static readonly string[] KeyTypes = ["ssh-", "ecdsa-", "sk-"];
+
+    /// <summary>The guest's host name.</summary>
+    public required string HostName { get; init; }
+
+    /// <summary>The user who gets the keys; one who is not there yet is made, with the right to become root.</summary>
+    public required string User { get; init; }
+
+    /// <summary>Public ssh keys, each as it stands in an authorized_keys file.</summary>
+    public IReadOnlyList<string> Keys { get; init; } = [];
+
+    /// <summary>A script (it begins with "#!"), which runs once as root, or whatever else the guest's cloud-init takes; or none.</summary>
+    public ReadOnlyMemory<byte> UserData { get; init; }
+
+    /// <summary>Whether <see cref="UserData"/> is a script, which every guest takes.</summary>
+    public bool HasScript => UserData.Span.StartsWith("#!"u8);
+
+    /// <summary>Reads public keys from a file with a key in each line; for a private key's file, from the one beside it that ends in ".pub".</summary>
+    /// <exception cref="MachineException">There is no such file, or it holds no public keys.</exception>
+    public static IReadOnlyList<string> ReadKeys(string path)
+    {
+        var text = Read(path);
+        if (text.StartsWith("-----BEGIN ", StringComparison.Ordinal))
+        {
+            if (!File.Exists(path + ".pub")) throw new MachineException(MachineError.File, $"{path} is a private key, and there is no {path}.pub beside it; name the public key");
+            text = Read(path + ".pub");
+        }
+        string[] lines = [.. text.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
+        if (lines.Length == 0) throw new MachineException(MachineError.File, $"{path} holds no ssh key; name a file that ends in .pub");
+        var wrong = Array.FindIndex(lines, line => !KeyTypes.Any(type => line.StartsWith(type, StringComparison.Ordinal)) || line.Split(' ').Length < 2);
+        if (wrong >= 0) throw new MachineException(MachineError.File, $"{path} is not a file of public ssh keys, which begin with ssh- or ecdsa-; name a file that ends in .pub");
+        // A key's comment is free text; in the guest it stands between quotes.
+        return [.. lines.Select(line => string.Concat(line.Where(character => !char.IsControl(character) && character is not ('"' or '\\'))))];
+
+        static string Read(string path)
+        {
+            try
+            {
+                return File.ReadAllText(path);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                throw new MachineException(MachineError.File, $"the ssh key {path} cannot be read; name a file with a public key", failure);
+            }
+        }
+    }
+
+    /// <summary>Reads what the guest is to run once or to give to its cloud-init.</summary>
+    /// <exception cref="MachineException">There is no such file, or it is too large.</exception>
+    public static ReadOnlyMemory<byte> ReadUserData(string path)
+    {
+        try
+        {
+            if (File.Exists(path) && new FileInfo(path).Length > LongestUserData) throw new MachineException(MachineError.File, $"{path} is larger than {LongestUserData >> 20} MiB, which is the most that a guest is given at its first start; have it fetch the rest");
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException(MachineError.File, $"the file {path} cannot be read; name a script or a file for cloud-init", failure);
+        }
+    }
+
+    /// <summary>The disk's bytes.</summary>
+    public byte[] ToDisk()
+    {
+        var settings = new StringBuilder($"local-hostname: {HostName}\nlamina-user: {User}\n");
+        if (Keys.Count > 0) settings.Append("public-keys:\n");
+        foreach (var key in Keys) settings.Append($"  - \"{key}\"\n");
+        var text = Encoding.UTF8.GetBytes(settings.ToString());
+        var userData = UserData.Length > 0 ? UserData.ToArray() : "#cloud-config\n{}\n"u8.ToArray();
+        var digest = Convert.ToHexStringLower(SHA256.HashData([.. text, .. userData]))[..16];
+        return FatImage.Create(Label, [("meta-data", [.. Encoding.ASCII.GetBytes($"instance-id: lamina-{digest}\n"), .. text]), ("user-data", userData)]);
+    }
+}

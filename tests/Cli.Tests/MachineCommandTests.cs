@@ -1,0 +1,283 @@
+// Machines that are kept and run in processes of their own, through the real program: made, started, looked at, typed to, stopped,
+// renamed, removed; and what is said where that cannot be.
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class MachineCommandTests : IAsyncLifetime
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public ValueTask InitializeAsync() => default;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var machine in (await ListAsync()).EnumerateArray()) await RunAsync("kill", machine.GetProperty("name").GetString()!);
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_machine_is_made_started_paused_stopped_and_removed()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Assert.Equal("new", await StateAsync("web"));
+
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal("running", await StateAsync("web"));
+        await PrintedAsync("web", "up");
+        Expect(0, await RunAsync("pause", "web"));
+        Assert.Equal("paused", await StateAsync("web"));
+        Expect(2, await RunAsync("pause", "web"), "lamina: a machine that is paused cannot be paused");
+        Expect(0, await RunAsync("resume", "web"));
+        Assert.Equal("running", await StateAsync("web"));
+
+        // The guest does not listen to the power button, so the plug is pulled.
+        Expect(0, await RunAsync("stop", "web"));
+        Assert.Equal("off", await StateAsync("web"));
+        Assert.Contains("the plug was pulled", (await RunAsync("ps", "-a", "--json")).Output, StringComparison.Ordinal);
+        Assert.Equal("up\n", (await RunAsync("logs", "web")).Output.Replace("\r", "", StringComparison.Ordinal));
+
+        Expect(0, await RunAsync("rename", "web", "old"));
+        Expect(0, await RunAsync("rm", "old"));
+        Assert.Empty((await ListAsync()).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Several_machines_are_started_and_stopped_by_one_command()
+    {
+        foreach (var name in (string[])["a", "b", "c"]) await CreateAsync(name, Guest.Halts);
+
+        Expect(0, await RunAsync("start", "a", "b", "c"));
+        Assert.Equal(["running", "running", "running"], await Task.WhenAll(StateAsync("a"), StateAsync("b"), StateAsync("c")));
+        Expect(0, await RunAsync("stop", "--timeout", "0", "a", "b", "c"));
+        Assert.Equal(["off", "off", "off"], await Task.WhenAll(StateAsync("a"), StateAsync("b"), StateAsync("c")));
+    }
+
+    [Fact]
+    public async Task A_machine_outlives_who_started_it_and_ends_by_itself()
+    {
+        await CreateAsync("job", Guest.Writes(0xf4, 0x10), "--debug-exit", "0xf4");
+
+        Expect(0, await RunAsync("start", "job"));
+
+        Expect(33, await RunAsync("wait", "job"));
+        Assert.Equal("off", await StateAsync("job"));
+    }
+
+    [Fact]
+    public async Task What_is_typed_at_a_console_reaches_the_guest_and_its_answer_everybody_who_looks()
+    {
+        await CreateAsync("web", Guest.Echoes);
+        Expect(0, await RunAsync("start", "web"));
+        using var looks = Start(["console", "web"], keepsInput: true);
+        using var types = Start(["console", "web", "--history", "0"], keepsInput: true);
+        await looks.SaidAsync("up");
+
+        await types.TypeAsync("hello\n");
+
+        await types.SaidAsync("hello");
+        await looks.SaidAsync("hello");
+        Expect(0, await RunAsync("kill", "web"));
+        Assert.Contains("web has ended: the plug was pulled", (await looks.EndAsync()).Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("up", (await types.EndAsync()).Output, StringComparison.Ordinal);
+        Assert.Contains("hello", (await RunAsync("logs", "web")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_process_that_was_killed_is_told_of_and_the_machine_starts_again()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        using (var status = JsonDocument.Parse((await RunAsync("inspect", "web")).Output))
+        using (var kill = System.Diagnostics.Process.GetProcessById(status.RootElement.GetProperty("status").GetProperty("pid").GetInt32()))
+        {
+            kill.Kill();
+            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal("killed", await StateAsync("web"));
+        Expect(1, await RunAsync("wait", "web"), "lamina: the process of the machine web was killed");
+        Expect(2, await RunAsync("pause", "web"), "lamina: the machine web is not running; start it with 'lamina start web'");
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal("running", await StateAsync("web"));
+    }
+
+    [Fact]
+    public async Task Events_are_told_up_to_the_end()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        using var events = Start(["events", "web"]);
+        // The watch has begun when its first event is there.
+        var paused = false;
+        while (!paused)
+        {
+            await RunAsync("pause", "web");
+            await RunAsync("resume", "web");
+            paused = events.Output.Contains("\"event\":\"paused\"", StringComparison.Ordinal);
+        }
+
+        Expect(0, await RunAsync("kill", "web"));
+
+        var last = (await events.EndAsync()).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1];
+        Assert.Contains("\"event\":\"ended\"", last, StringComparison.Ordinal);
+        Assert.Contains("\"end\":\"stopped\"", last, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_person_can_type_requests_at_the_control_socket()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "control.sock")), TestContext.Current.CancellationToken);
+        await using var stream = new NetworkStream(socket);
+        using var lines = new StreamReader(stream);
+
+        Assert.Contains("\"machine\":\"web\"", await lines.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Equal("{\"id\":7,\"ok\":true}", await AskAsync("{\"do\":\"pause\",\"id\":7}"));
+        Assert.Contains("\"state\":\"paused\"", await AskAsync("{\"do\":\"status\"}"), StringComparison.Ordinal);
+        Assert.Equal("{\"id\":\"x\",\"error\":\"state\",\"message\":\"a machine that is paused cannot be paused\"}", await AskAsync("{\"do\":\"pause\",\"id\":\"x\"}"));
+        Assert.Equal("{\"error\":\"request\",\"message\":\"this is no JSON; write one object a line, like {\\\"do\\\":\\\"status\\\"}\"}", await AskAsync("pause"));
+        Assert.Contains("there is no \\\"fly\\\"; there are status, pause", await AskAsync("{\"do\":\"fly\"}"), StringComparison.Ordinal);
+        Assert.Contains("\\\"pause\\\" takes no \\\"softly\\\"", await AskAsync("{\"do\":\"pause\",\"softly\":true}"), StringComparison.Ordinal);
+        Assert.Contains("whole number", await AskAsync("{\"do\":\"balloon\",\"bytes\":-1}"), StringComparison.Ordinal);
+        Assert.Contains("a text is not UTF-8", await AskAsync("{\"do\":\"\\ud800\"}"), StringComparison.Ordinal);
+        Assert.Contains("\"ok\":{", await AskAsync("{\"do\":\"inspect\",\"path\":\"vcpus/0\"}"), StringComparison.Ordinal);
+        Assert.Equal("{\"ok\":true}", await AskAsync("{\"do\":\"stop\"}"));
+        Assert.Null(await lines.ReadLineAsync(TestContext.Current.CancellationToken));
+
+        async Task<string?> AskAsync(string request)
+        {
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(request + "\n"), TestContext.Current.CancellationToken);
+            return await lines.ReadLineAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task A_request_without_an_end_is_refused_and_the_machine_goes_on()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "control.sock")), TestContext.Current.CancellationToken);
+        await using var stream = new NetworkStream(socket);
+        using var lines = new StreamReader(stream);
+        await lines.ReadLineAsync(TestContext.Current.CancellationToken);
+
+        await stream.WriteAsync(new byte[80 * 1024], TestContext.Current.CancellationToken);
+
+        Assert.Contains("a request has at most 65536 bytes", await lines.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Equal("running", await StateAsync("web"));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_is_one_sentence()
+    {
+        await CreateAsync("web", Guest.Halts);
+        await CreateAsync("other", Guest.Halts);
+        var long300 = new string('a', 300);
+
+        Expect(2, await RunAsync("start", "nope"), "lamina: there is no machine nope; 'lamina ps -a' shows those that there are");
+        Expect(2, await RunAsync("start", "wab"), "lamina: there is no machine wab; did you mean web?");
+        Expect(2, await RunAsync("start", "a b"), "lamina: 'a b' cannot be a machine's name; use lower-case letters, digits and hyphens, up to 63");
+        Expect(2, await RunAsync("create", long300, "--kernel", _folder.File("guest")), $"lamina: '{long300[..40]}…' cannot be a machine's name; use lower-case letters, digits and hyphens, up to 63");
+        Expect(1, await RunAsync("create", "web", "--kernel", _folder.File("guest")), "lamina: there is a machine web already; choose another name, or remove that one with 'lamina rm web'");
+        Expect(2, await RunAsync("stop", "web"), "lamina: the machine web is not running; start it with 'lamina start web'");
+        Expect(1, await RunAsync("rename", "web", "other"), "lamina: there is a machine other already; choose another name");
+        Expect(0, await RunAsync("start", "web"));
+        Expect(1, await RunAsync("start", "web"), "lamina: the machine web is running already*");
+        Expect(1, await RunAsync("rename", "web", "third"), "lamina: the machine web is running; stop it first, then rename it");
+        Expect(1, await RunAsync("rm", "web"), "lamina: the machine web is running; stop it first ('lamina stop web')");
+        Expect(2, await RunAsync("console", "web", "--device", "serial9"), "lamina: the machine has no console serial9 that can be looked at");
+        Expect(0, await RunAsync("rm", "--force", "web"));
+    }
+
+    [Fact]
+    public async Task A_machine_that_cannot_run_says_why_and_can_be_mended()
+    {
+        await CreateAsync("web", Guest.Halts);
+        File.Move(_folder.File("guest"), _folder.File("away"));
+        Expect(2, await RunAsync("start", "web"), $"lamina: *{_folder.File("guest")}*");
+        Assert.Equal("new", await StateAsync("web"));
+
+        File.Move(_folder.File("away"), _folder.File("guest"));
+        var whole = await File.ReadAllTextAsync(Home("web", "machine.json"), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Home("web", "machine.json"), whole.Replace("\"kernel\"", "\"kernal\"", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        Expect(2, await RunAsync("start", "web"), "lamina: *machine.json, line 2: a machine has no property \"kernal\"; did you mean \"kernel\"?*");
+        Assert.Equal("damaged", await StateAsync("web"));
+
+        await File.WriteAllTextAsync(Home("web", "machine.json"), whole, TestContext.Current.CancellationToken);
+        Expect(0, await RunAsync("start", "web"));
+    }
+
+    [Fact]
+    public async Task SIGTERM_to_its_process_ends_a_machine_in_order()
+    {
+        await CreateAsync("web", Guest.Halts, "--stop-timeout", "100ms");
+        Expect(0, await RunAsync("start", "web"));
+        using var status = JsonDocument.Parse((await RunAsync("inspect", "web")).Output);
+
+        using (var kill = System.Diagnostics.Process.Start("kill", $"{status.RootElement.GetProperty("status").GetProperty("pid").GetInt32()}")) await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        Expect(130, await RunAsync("wait", "web"));
+        Assert.Equal("off", await StateAsync("web"));
+        Assert.Contains("SIGTERM: the guest is asked to power off", (await RunAsync("logs", "--process", "web")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_a_killed_program_left_is_removed()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Directory.CreateDirectory(Home("half", ""));
+        await File.WriteAllTextAsync(Home("half", "kernel"), "x", TestContext.Current.CancellationToken);
+
+        Assert.Equal($"would remove {Path.TrimEndingDirectorySeparator(Home("half", ""))}\n", (await RunAsync("prune", "--dry-run")).Output);
+        Assert.Equal($"removed {Path.TrimEndingDirectorySeparator(Home("half", ""))}\n", (await RunAsync("prune")).Output);
+        Assert.Equal("", (await RunAsync("prune")).Output);
+        Assert.Equal("new", await StateAsync("web"));
+    }
+
+    private string Home(string name, string file) => Path.Combine(_folder.Path, "home", "machines", name, file);
+
+    private Dictionary<string, string?> Environment => new() { ["LAMINA_HOME"] = _folder.File("home") };
+
+    private Task<Outcome> RunAsync(params string[] words) => LaminaProgram.RunAsync(words, Environment);
+
+    private HostProcess Start(string[] words, bool keepsInput = false) => HostProcess.Start(LaminaProgram.File, words, Environment, keepsInput: keepsInput);
+
+    private async Task CreateAsync(string name, byte[] guest, params string[] words)
+    {
+        var outcome = await RunAsync(["create", name, "--kernel", Guest.In(_folder, guest), "--engine", "translator", .. words]);
+        Assert.Equal((0, $"{name}\n", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    private async Task<JsonElement> ListAsync()
+    {
+        var outcome = await RunAsync("ps", "--all", "--json");
+        Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
+        using var list = JsonDocument.Parse(outcome.Output);
+        return list.RootElement.Clone();
+    }
+
+    private async Task<string> StateAsync(string name) => (await ListAsync()).EnumerateArray().Single(machine => machine.GetProperty("name").GetString() == name).GetProperty("state").GetString()!;
+
+    // Its log is written by a thread of its own.
+    private async Task PrintedAsync(string name, string text)
+    {
+        while (!(await RunAsync("logs", name)).Output.Contains(text, StringComparison.Ordinal)) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
+    // A sentence may end, and begin, in a star: anything.
+    private static void Expect(int code, Outcome outcome, string? sentence = null)
+    {
+        Assert.True(code == outcome.ExitCode, $"exit code {outcome.ExitCode}, not {code}: {outcome.Errors}");
+        if (sentence is null) return;
+        var line = Assert.Single(outcome.ErrorLines);
+        Assert.Matches($"^{string.Join(".*", sentence.Split('*').Select(System.Text.RegularExpressions.Regex.Escape))}$", line);
+    }
+}
