@@ -12,7 +12,7 @@ public sealed class RuntimesTests(ITestOutputHelper output) : IDisposable
 {
     private const string Packages = "util-linux,mount,coreutils,iproute2,procps,curl,gcc,libc6-dev,golang-go,default-jdk-headless,nodejs,python3,pypy3,perl,ruby,php-cli,erlang-base,erlang-crypto,luajit,sqlite3,postgresql-15,redis-server,nginx-light";
     private const string DiskSize = "6G";
-    private const int Runtimes = 18;
+    private const int Runtimes = 17;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(40);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-runtimes-").FullName;
@@ -24,7 +24,7 @@ public sealed class RuntimesTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Runtimes_compute_in_a_guest_what_they_compute_on_the_host()
     {
-        AllTests.SkipUnlessAsked("a Debian with eighteen runtimes is installed, and each computes for minutes");
+        AllTests.SkipUnlessAsked("a Debian with seventeen runtimes is installed, and each computes for minutes");
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "the runtimes are tried on the host in a root of their own, which needs root");
         var image = await DebianImage.GetAsync();
         var root = await InstallAsync();
