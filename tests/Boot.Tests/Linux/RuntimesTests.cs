@@ -31,7 +31,7 @@ public sealed class RuntimesTests(ITestOutputHelper output) : IDisposable
 
         var native = Read(await ShellAsync($"unshare --mount --pid --net --fork --mount-proc={root}/proc chroot {root} sh -c 'mount -t tmpfs -o mode=1777 tmp /tmp; mount -t devtmpfs dev /dev; mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm; ip link set lo up; /runtimes/run'"));
         Assert.Equal(Runtimes, native.Count);
-        Assert.DoesNotContain(native, line => line.Value.StartsWith("failed", StringComparison.Ordinal));
+        Assert.Empty(native.Where(line => line.Value.StartsWith("failed", StringComparison.Ordinal)).Select(line => $"{line.Key} {line.Value}"));
         await ShellAsync($"mke2fs -q -t ext4 -d {root} {In("disk")} {DiskSize}");
 
         var archive = In("archive");
