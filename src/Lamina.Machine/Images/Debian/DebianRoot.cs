@@ -25,6 +25,9 @@ internal static class DebianRoot
         AddText("etc/default/locale", "LANG=C.UTF-8\n");
         AddText("etc/apt/apt.conf.d/90host", string.Concat(aptOptions.Select(option => option + "\n")));
 
+        // A machine at rest is to rest: the kernel would look twice a second whether memory wants compacting.
+        AddText("etc/sysctl.d/60-lamina.conf", "vm.compaction_proactiveness = 0\n");
+
         // The initial RAM disk has what reaches the root and no more: it is unpacked at every start.
         AddText("etc/initramfs-tools/conf.d/lamina", "MODULES=list\nFSTYPE=ext4\n");
         AddText("usr/share/initramfs-tools/modules.d/lamina", "virtio_mmio\nvirtio_pci\nvirtio_blk\next4\n");
