@@ -78,7 +78,8 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
-        if (MachineAppetite.Warning(spec, engine.Engine, services.Read) is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
+        // Reads many small files of the host's, which is no reason to wait.
+        var appetite = Task.Run(() => MachineAppetite.Warning(spec, engine.Engine, services.Read));
         var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
@@ -99,6 +100,7 @@ internal static class MachineBuilder
             if (serial.Listener is { } socket) sockets.Add(socket, log.Of($"devices/{port1.Name}"));
             foreach (var part in parts)
                 if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
+            if (appetite.GetAwaiter().GetResult() is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {
