@@ -46,6 +46,7 @@ internal static class Commands
         (["ps"], () => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], LookVerbs.Create),
         (["exec", "shell"], ExecVerbs.Create),
+        (["cp"], () => [CopyVerb.Create()]),
         (["console"], () => [ConsoleVerb.Create()]),
         (["disk"], () => [DiskVerb.Create()]),
         (["image"], () => [ImageVerb.Create()]),

@@ -82,7 +82,9 @@ internal static class MachineNames
         }
     }
 
-    private static async Task<AgentConnection> ReachAsync(MachineHome home, TimeSpan? wait, CancellationToken cancellation)
+    /// <summary>Connects to the agent in a machine's guest.</summary>
+    /// <exception cref="MachineException">The machine does not run, or has no agent.</exception>
+    public static async Task<AgentConnection> ReachAsync(MachineHome home, TimeSpan? wait, CancellationToken cancellation)
     {
         var client = await MachineControl.ConnectAsync(home, cancellation).ConfigureAwait(false);
         try

@@ -43,7 +43,7 @@ public sealed class AgentProcess : IAsyncDisposable
     /// <param name="errors">Takes what it says of errors.</param>
     /// <param name="cancellationToken">Ends the process.</param>
     /// <exception cref="AgentException">The guest's end is gone, or says what no agent says.</exception>
-    /// <exception cref="IOException">An output takes no more.</exception>
+    /// <exception cref="IOException">An output takes no more, or the input cannot be read.</exception>
     public async Task<AgentEnd> CarryAsync(Stream? input, Stream output, Stream errors, CancellationToken cancellationToken = default)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -53,12 +53,13 @@ public sealed class AgentProcess : IAsyncDisposable
         try
         {
             // An output that takes no more ends the process, which may wait for it without end.
-            List<Task> open = [receives, .. writes];
-            while (open.Count > 0)
+            // So does an input that cannot be read. A guest that takes no input is what the other way tells.
+            List<Task> open = [feeds, receives, .. writes];
+            while (open.Exists(task => task != feeds))
             {
                 var done = await Task.WhenAny(open).ConfigureAwait(false);
                 open.Remove(done);
-                await done.ConfigureAwait(false);
+                if (done != feeds || feeds.Exception?.InnerException is not (null or AgentException)) await done.ConfigureAwait(false);
             }
             return await receives.ConfigureAwait(false);
         }
