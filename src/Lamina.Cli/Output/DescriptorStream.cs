@@ -1,5 +1,5 @@
-// One of this program's own outputs as a stream that says when nobody reads any more. .NET's own stream of the console keeps silent then, and
-// a command whose output is thrown away would run without end.
+// This program's own input or one of its outputs as a stream. Those of .NET's console send a terminal escape sequences, and keep silent where
+// nobody reads an output any more, so that a command whose output is thrown away would run without end.
 using Lamina.Host.Io;
 
 namespace Lamina.Cli.Output;
@@ -7,10 +7,10 @@ namespace Lamina.Cli.Output;
 /// <summary>Nobody reads an output any more.</summary>
 internal sealed class OutputGoneException() : IOException("nobody reads the output any more");
 
-/// <summary>Writes to a descriptor, which stays open.</summary>
+/// <summary>Reads from a descriptor, or writes to it; it stays open.</summary>
 internal sealed class DescriptorStream(int descriptor) : Stream
 {
-    public override bool CanRead => false;
+    public override bool CanRead => true;
 
     public override bool CanSeek => false;
 
@@ -28,7 +28,16 @@ internal sealed class DescriptorStream(int descriptor) : Stream
     {
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override int Read(Span<byte> buffer)
+    {
+        while (true)
+        {
+            if (HostIo.ReadNow(descriptor, buffer) is { } count) return count >= 0 ? count : throw new IOException("the standard input cannot be read");
+            _ = HostIo.Wait((descriptor, HostPoll.Readable), (-1, HostPoll.None), -1);
+        }
+    }
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 

@@ -69,7 +69,7 @@ internal static class CopyVerb
     {
         if (target is not null && from == Standard)
         {
-            await using var archive = Console.OpenStandardInput();
+            await using var archive = new DescriptorStream(HostIo.Input);
             await files.UnpackInAsync(archive, target, cancellation).ConfigureAwait(false);
         }
         else if (target is not null)

@@ -74,7 +74,7 @@ internal static class GuestCommand
         }
         try
         {
-            await using var input = Console.OpenStandardInput();
+            await using var input = new DescriptorStream(HostIo.Input);
             await using var output = new DescriptorStream(HostIo.Output);
             await using var errors = new DescriptorStream(HostIo.Error);
             return (await process.CarryAsync(hasInput ? input : null, output, errors, given.Token).ConfigureAwait(false)).ExitCode;

@@ -21,12 +21,14 @@ public sealed class AgentConnection : IAsyncDisposable
     /// <param name="stream">Leads to the agent; is the connection's from now on.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="AgentException">It does not greet, or is of another version.</exception>
-    public static async Task<AgentConnection> OpenAsync(Stream stream, CancellationToken cancellationToken = default)
+    public static Task<AgentConnection> OpenAsync(Stream stream, CancellationToken cancellationToken = default) => OpenAsync(stream, Patience, cancellationToken);
+
+    internal static async Task<AgentConnection> OpenAsync(Stream stream, TimeSpan timeout, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(stream);
         var connection = new AgentConnection(stream);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(Patience);
+        patience.CancelAfter(timeout);
         try
         {
             var (kind, payload) = await connection.ReceiveAsync(patience.Token).ConfigureAwait(false);
@@ -38,7 +40,7 @@ public sealed class AgentConnection : IAsyncDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            throw new AgentException($"the guest's agent has not answered for {Patience.TotalSeconds:0} s; the guest hangs or is very busy ('lamina console' shows it)");
+            throw new AgentException($"the guest's agent has not answered for {Duration.Exact(timeout)}; the guest hangs or is very busy ('lamina console' shows it)");
         }
         catch
         {

@@ -1,4 +1,5 @@
-// A client's connection that has become one to the guest's agent: bytes both ways, until either side ends. What they mean is theirs.
+// The way from a machine's process to its guest's agent: a client's connection that becomes one to the agent, bytes both ways, whose
+// meaning is theirs; and the clock, which the process sets by itself when a guest goes on.
 using System.Buffers;
 using System.IO.Pipelines;
 using Lamina.Control;
@@ -28,6 +29,22 @@ internal static class AgentRelay
             ?? throw (served.Machine.State == MachineState.Ended
                 ? new MachineException(MachineError.State, "the machine has ended")
                 : new MachineException(MachineError.State, $"no agent has answered in the guest of {served.Name} for {Duration.Exact(wait)}: it is still starting (--wait gives it longer), or has none; the images tiny and debian have one, and docs/agent.md says how another guest gets it"));
+    }
+
+    /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
+    internal static async Task TrySetClockAsync(ServedMachine served)
+    {
+        using var patience = new CancellationTokenSource(Usual);
+        try
+        {
+            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Usual, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            await using var owned = agent.ConfigureAwait(false);
+            await agent.SetClockAsync(DateTimeOffset.UtcNow, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception none) when (none is MachineException or IOException or OperationCanceledException)
+        {
+            // A guest without an agent keeps its clock by its own means.
+        }
     }
 
     /// <summary>Carries bytes until either side ends.</summary>

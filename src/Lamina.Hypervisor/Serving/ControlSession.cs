@@ -130,6 +130,8 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
             case "resume":
                 request.RefuseOthers();
                 await Machine.ResumeAsync(cancellationToken).ConfigureAwait(false);
+                // The guest's clock stood, too; where there is an agent it sets it, and nobody waits for it.
+                _ = AgentRelay.TrySetClockAsync(served);
                 return null;
             case "reset":
                 request.RefuseOthers();

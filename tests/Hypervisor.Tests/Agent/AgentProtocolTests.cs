@@ -193,6 +193,26 @@ public sealed class AgentProtocolTests
     }
 
     [Fact]
+    public async Task An_agent_that_does_not_greet_is_not_waited_for_without_end()
+    {
+        using var agent = FakeAgent.Create();
+
+        var failure = await Assert.ThrowsAsync<AgentException>(() => AgentConnection.OpenAsync(agent.Host, TimeSpan.FromMilliseconds(20), Cancellation));
+
+        Assert.Contains("has not answered for 20ms", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_input_that_cannot_be_read_ends_the_conversation()
+    {
+        var (agent, process) = await FakeAgent.RunningAsync();
+        using var owned = agent;
+        await using var ours = process;
+
+        await Assert.ThrowsAsync<IOException>(() => process.CarryAsync(new UnreadableStream(), Stream.Null, Stream.Null, Cancellation));
+    }
+
+    [Fact]
     public async Task Acts_are_answered_or_refused()
     {
         var (agent, connection) = await FakeAgent.GreetedAsync();
@@ -208,6 +228,11 @@ public sealed class AgentProtocolTests
     }
 
     private static (char, string) Text((char Kind, byte[] Payload) frame) => (frame.Kind, Encoding.Latin1.GetString(frame.Payload));
+
+    private sealed class UnreadableStream : MemoryStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("unreadable");
+    }
 
     // An output whose every write is as the task is.
     private sealed class StuckStream(Task task) : MemoryStream
