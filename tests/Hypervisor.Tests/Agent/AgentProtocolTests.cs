@@ -213,6 +213,34 @@ public sealed class AgentProtocolTests
     }
 
     [Fact]
+    public async Task A_sentence_of_the_guests_is_cut()
+    {
+        var (agent, process) = await FakeAgent.RunningAsync();
+        using var owned = agent;
+        await using var ours = process;
+
+        agent.Say('F', [1, .. Enumerable.Repeat((byte)'x', 10_000)]);
+
+        var failure = await Assert.ThrowsAsync<AgentException>(() => process.CarryAsync(null, Stream.Null, Stream.Null, Cancellation));
+        Assert.Equal(AgentSpec.LongestSentence, failure.Message.Length);
+    }
+
+    [Fact]
+    public void The_guests_side_has_the_same_numbers()
+    {
+        using var header = new StreamReader(typeof(Machine).Assembly.GetManifestResourceStream("Lamina.Images.Agent.agent.h")!);
+        var text = header.ReadToEnd();
+
+        Assert.Contains($"AGENT_VERSION = {AgentSpec.Version},", text, StringComparison.Ordinal);
+        Assert.Contains($"AGENT_PORT = {AgentSpec.Port},", text, StringComparison.Ordinal);
+        Assert.Contains($"MOST_PAYLOAD = {AgentSpec.MostPayload / 1024} * 1024,", text, StringComparison.Ordinal);
+        Assert.Contains($"WINDOW = {AgentSpec.Window / 1024} * 1024,", text, StringComparison.Ordinal);
+        foreach (var kind in Enum.GetValues<AgentFrame>()) Assert.Contains($"{kind.ToString().ToUpperInvariant()} = '{(char)kind}'", text, StringComparison.Ordinal);
+        foreach (var (kind, name) in (ReadOnlySpan<(AgentFailure, string)>)[(AgentFailure.BadRequest, "BAD_REQUEST"), (AgentFailure.NotFound, "NOT_FOUND"), (AgentFailure.NotRunnable, "NOT_RUNNABLE"), (AgentFailure.Refused, "REFUSED")])
+            Assert.Contains($"{name} = {(int)kind}", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Acts_are_answered_or_refused()
     {
         var (agent, connection) = await FakeAgent.GreetedAsync();
