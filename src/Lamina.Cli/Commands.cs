@@ -45,6 +45,8 @@ internal static class Commands
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], LifeVerbs.Create),
         (["ps"], () => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], LookVerbs.Create),
+        (["exec", "shell"], ExecVerbs.Create),
+        (["cp"], () => [CopyVerb.Create()]),
         (["console"], () => [ConsoleVerb.Create()]),
         (["disk"], () => [DiskVerb.Create()]),
         (["image"], () => [ImageVerb.Create()]),

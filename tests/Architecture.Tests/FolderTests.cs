@@ -16,7 +16,7 @@ public sealed partial class FolderTests
         ("Lamina.Engines", ["X86/Decode", "X86/Decode/Tables"], "tables are written in the decoder's words and read by it alone"),
         ("Lamina.Engines", ["X86", "X86/Cpuid", "X86/Memory", "X86/Msr", "X86/Paging"], "chapters of one class, Processor, and the values that it is made of"),
         ("Lamina.Host", [".", "Interop", "Io"], "native declarations take the structures of the parts that call them"),
-        ("Lamina.Machine", ["Images", "Images/Debian", "Images/Imported", "Images/Tiny"], "ImageRecipes lists its implementations"),
+        ("Lamina.Machine", ["Images", "Images/Agent", "Images/Debian", "Images/Imported", "Images/Tiny"], "ImageRecipes lists its implementations"),
     ];
 
     // Chapters of this class lie in folders by subject.

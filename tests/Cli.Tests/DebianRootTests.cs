@@ -12,7 +12,7 @@ public sealed class DebianRootTests
     public DebianRootTests()
     {
         using var archive = new MemoryStream();
-        DebianRoot.Write(archive, "label", ["Acquire::Check-Date \"false\";"]);
+        DebianRoot.Write(archive, "agent"u8.ToArray(), "label", ["Acquire::Check-Date \"false\";"]);
         archive.Position = 0;
         using var tar = new TarReader(archive);
         while (tar.GetNextEntry() is { } entry)
@@ -44,6 +44,14 @@ public sealed class DebianRootTests
         Assert.True(_entries["usr/lib/lamina/seed"].Entry.Mode.HasFlag(UnixFileMode.OtherExecute));
         Assert.Contains("ExecStart=/var/lib/lamina/script\n", _entries["etc/systemd/system/lamina-script.service"].Text, StringComparison.Ordinal);
         Assert.Contains("state=/var/lib/lamina\n", _entries["usr/lib/lamina/seed"].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_agent_is_started_early()
+    {
+        Assert.Equal("agent", _entries["usr/lib/lamina/agent"].Text);
+        Assert.Contains("ExecStart=/usr/lib/lamina/agent --foreground\n", _entries["etc/systemd/system/lamina-agent.service"].Text, StringComparison.Ordinal);
+        Assert.Equal("../lamina-agent.service", _entries["etc/systemd/system/sysinit.target.wants/lamina-agent.service"].Entry.LinkName);
     }
 
     [Fact]

@@ -163,7 +163,7 @@ public sealed class ImageCommandTests : IDisposable
         var runs = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => LaminaProgram.RunAsync(["run"], _apt.Environment)));
 
         Assert.All(runs, run => Assert.Equal(2, run.ExitCode));
-        Assert.Equal(2, _apt.Downloads);
+        Assert.Equal(4, _apt.Downloads);
     }
 
     [Theory]

@@ -199,6 +199,20 @@ public sealed class MachineCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_guest_without_an_agent_is_told_of()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(2, await RunAsync("exec", "web", "--", "true"), "lamina: the machine web is not running; start it with 'lamina start web'");
+        Expect(0, await RunAsync("start", "web"));
+
+        Expect(2, await RunAsync("exec", "--wait", "50ms", "web", "--", "true"), "lamina: no agent has answered in the guest of web for 50ms: it is still starting (--wait gives it longer), or has none; the images tiny and debian have one, and docs/agent.md says how another guest gets it");
+        Expect(2, await RunAsync("cp", "--wait", "50ms", "web:/etc/hosts", "."), "lamina: no agent has answered in the guest of web for 50ms*");
+        using var exec = Start(["exec", "--wait", "10m", "web", "--", "true"]);
+        Expect(0, await RunAsync("kill", "web"));
+        Assert.NotEqual(0, (await exec.EndAsync()).ExitCode);
+    }
+
+    [Fact]
     public async Task A_machine_that_cannot_run_says_why_and_can_be_mended()
     {
         await CreateAsync("web", Guest.Halts);

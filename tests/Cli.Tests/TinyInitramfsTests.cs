@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Lamina.Images;
+using Lamina.Images.Agent;
 using Lamina.Images.Tiny;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -66,7 +67,7 @@ public sealed class TinyInitramfsTests : IDisposable
 
         var digest = Convert.ToHexStringLower(SHA256.HashData(entries.SelectMany(entry => System.Text.Encoding.UTF8.GetBytes($"{entry.Name} {entry.Mode:x} {Convert.ToHexString(entry.Content)}\n")).ToArray()))[..16];
 
-        Assert.Equal("3 fd2ed05f4a781538", $"{TinyInitramfs.Recipe} {digest}");
+        Assert.Equal("4 479d034bd1ab7f98", $"{TinyInitramfs.Recipe} {digest}");
     }
 
     private IReadOnlyList<CpioEntry> Entries(string[] applets)
@@ -74,7 +75,7 @@ public sealed class TinyInitramfsTests : IDisposable
         if (!Directory.Exists(_folder.File("packages"))) _ = new FakeApt(_folder);
         var modules = TinyInitramfs.CollectModules(_folder.File("packages/kernel/lib/modules/6.1-test"));
         using var stream = new MemoryStream();
-        TinyInitramfs.Write(stream, new TinyContents("6.1-test", "6.1.9-1", "busybox"u8.ToArray(), applets, modules), DateTimeOffset.UnixEpoch);
+        TinyInitramfs.Write(stream, new TinyContents("6.1-test", "6.1.9-1", "busybox"u8.ToArray(), applets, modules, GuestAgent.Source), DateTimeOffset.UnixEpoch);
         return Cpio.Read(stream.ToArray());
     }
 }

@@ -2,6 +2,8 @@
 // from the others.
 using System.CommandLine;
 using Lamina.Cli.Output;
+using Lamina.Hypervisor.Agent;
+using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -48,6 +50,24 @@ internal static class MachineNames
         }
     }
 
+    /// <summary>Connects to the agent in a machine's guest; a signal ends the wait.</summary>
+    /// <param name="name">The machine.</param>
+    /// <param name="wait">How long a guest that is starting may take; null: as long as is usual.</param>
+    /// <exception cref="MachineException">It does not run, or has no agent.</exception>
+    /// <exception cref="EndedBySignalException">A signal came.</exception>
+    public static AgentConnection Reach(string name, TimeSpan? wait)
+    {
+        using var signals = new EndingSignals();
+        try
+        {
+            return ReachAsync(MachineStore.OfUser().Find(name), wait, signals.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException) when (signals.ExitCode is { } code)
+        {
+            throw new EndedBySignalException(code);
+        }
+    }
+
     /// <summary>Does something that a signal may end.</summary>
     public static int Run(Func<MachineStore, CancellationToken, Task<int>> act)
     {
@@ -59,6 +79,22 @@ internal static class MachineNames
         catch (OperationCanceledException) when (signals.ExitCode is { } code)
         {
             return code;
+        }
+    }
+
+    /// <summary>Connects to the agent in a machine's guest.</summary>
+    /// <exception cref="MachineException">The machine does not run, or has no agent.</exception>
+    public static async Task<AgentConnection> ReachAsync(MachineHome home, TimeSpan? wait, CancellationToken cancellation)
+    {
+        var client = await MachineControl.ConnectAsync(home, cancellation).ConfigureAwait(false);
+        try
+        {
+            return await client.ReachAgentAsync(wait, cancellation).ConfigureAwait(false);
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 }

@@ -77,7 +77,7 @@ internal sealed class RunSource : IDisposable
         var name = parsed.GetValue(options.Name) ?? image;
         MachineStore.CheckName(name);
         var seed = ReadSeed(parsed, options, name, image);
-        var ephemeral = parsed.GetValue(options.Ephemeral);
+        var ephemeral = parsed.GetValue(options.Ephemeral) || parsed.GetValue(options.Rm);
         if (ephemeral && parsed.GetValue(options.Name) is not null) throw new UsageException("a machine with a --name is kept, an --ephemeral one is not; leave out one of them");
         var machine = ephemeral ? MachineStore.OpenEphemeral(ImageOf(image)) : MachineStore.OfUser().Open(name, image, () => ImageOf(image));
         try

@@ -31,6 +31,8 @@ internal static class RunVerb
             ("lamina run", "a shell in a small guest"),
             ("lamina run --memory 1G --timeout 5m", "more memory, for five minutes at most"),
             ("lamina run debian --publish 2222:22 --ssh-key ~/.ssh/id_ed25519.pub", ""),
+            ("lamina run --rm tiny -- uname -a", "a command in a machine that is gone with it"),
+            ("lamina run --rm --copy-in src:/root tiny -- sh -c 'cd src && ./build'", ""),
             ("lamina run --disk work.qcow2 --disk base.img,ro", "two disks"),
             ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
             ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
@@ -62,18 +64,27 @@ internal static class RunVerb
     private static int Run(ParseResult parsed, RunOptions options)
     {
         // All that the words say is checked before anything is fetched, opened or made.
+        using var throwAway = ThrowAwayRun.Read(parsed, options);
         Machine.Check(WithRun(parsed, options, options.Apply(parsed, new MachineDefinition())));
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
         using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         using var source = RunSource.Open(parsed, options);
         var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
         var hooks = new MachineHooks { Log = ProgramLog.Of(trace), MeasuresTime = parsed.GetValue(options.Stats) };
-        return RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult();
+        return throwAway is null ? RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult()
+            : RunAsync(throwAway.Complete(definition, parsed.GetResult(options.Serial) is not null), hooks, source, throwAway).GetAwaiter().GetResult();
     }
 
     // What this run does with whatever machine it is.
     private static MachineDefinition WithRun(ParseResult parsed, RunOptions options, MachineDefinition definition) =>
         definition.Without<SerialDevice>().With(options.ReadSerial(parsed)) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+
+    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, ThrowAwayRun throwAway)
+    {
+        await using var machine = Machine.Create(definition, hooks);
+        source.SetStarted();
+        return await throwAway.RunAsync(machine).ConfigureAwait(false);
+    }
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection)
     {

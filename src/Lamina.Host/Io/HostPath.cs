@@ -10,11 +10,16 @@ public static unsafe class HostPath
     private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxDevice = 136;
 
     /// <summary>Whether a socket lies at a path (links are not followed).</summary>
-    public static bool IsSocket(string path)
+    public static bool IsSocket(string path) => IsOf(path, Libc.S_IFSOCK);
+
+    /// <summary>Whether a file with contents lies at a path (links are not followed), and no pipe, socket or device.</summary>
+    public static bool IsRegular(string path) => IsOf(path, Libc.S_IFREG);
+
+    private static bool IsOf(string path, uint type)
     {
         var buffer = stackalloc byte[StatxLength];
         return Libc.statx(Libc.AT_FDCWD, path, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_TYPE, buffer) == 0
-            && (*(ushort*)(buffer + StatxMode) & Libc.S_IFMT) == Libc.S_IFSOCK;
+            && (*(ushort*)(buffer + StatxMode) & Libc.S_IFMT) == type;
     }
 
     /// <summary>A text that is equal for two names of one file, links followed; null where there is none.</summary>

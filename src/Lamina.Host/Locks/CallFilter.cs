@@ -18,7 +18,7 @@ public static unsafe class CallFilter
     // What the handler writes of a siginfo_t; its si_syscall is at 24.
     private const int ReportLength = 32, ReportedCallAt = 24;
 
-    private static readonly uint[] Families = [1 /* AF_UNIX */, 2 /* AF_INET */, 10 /* AF_INET6 */];
+    private static readonly uint[] LocalFamilies = [1 /* AF_UNIX */], Families = [.. LocalFamilies, 2 /* AF_INET */, 10 /* AF_INET6 */];
 
     /// <summary>The exit code of a process that made a call which its filter forbids: what a shell says of SIGSYS.</summary>
     public const int ExitCode = 128 + Libc.SIGSYS;
@@ -65,9 +65,8 @@ public static unsafe class CallFilter
         // A thread may be made, a process not.
         OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));
-        OnCall(SystemCall.socket, groups.HasFlag(CallGroup.Sockets)
-            ? [new(Load, 0, 0, FirstArgumentAt), .. Families.SelectMany(family => (Libc.FilterInstruction[])[new(JumpEqual, 0, 1, family), new(Return, 0, 0, Allow)]), new(Return, 0, 0, Error | NotPermitted)]
-            : [new(Return, 0, 0, Error | NotPermitted)]);
+        var families = groups.HasFlag(CallGroup.Sockets) ? Families : groups.HasFlag(CallGroup.LocalSockets) ? LocalFamilies : [];
+        OnCall(SystemCall.socket, [new(Load, 0, 0, FirstArgumentAt), .. families.SelectMany(family => (Libc.FilterInstruction[])[new(JumpEqual, 0, 1, family), new(Return, 0, 0, Allow)]), new(Return, 0, 0, Error | NotPermitted)]);
         program.Add(new Libc.FilterInstruction(Return, 0, 0, Trap));
         return [.. program];
 

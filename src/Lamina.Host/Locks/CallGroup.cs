@@ -9,7 +9,7 @@ public enum CallGroup
     /// <summary>What every machine's process does: threads, memory, timers, its files, and the programs that connect to it.</summary>
     Machine = 0,
 
-    /// <summary>Sockets of its own: a user network, switches, sockets of the guest.</summary>
+    /// <summary>Sockets of the network: a user network, a debugger.</summary>
     Sockets = 1,
 
     /// <summary>Folders that are shared with the guest: owners, modes, attributes, links and nodes.</summary>
@@ -17,6 +17,9 @@ public enum CallGroup
 
     /// <summary>Disks by io_uring.</summary>
     Ring = 4,
+
+    /// <summary>Sockets of this host's programs: switches, sockets of the guest.</summary>
+    LocalSockets = 8,
 }
 
 internal static class CallGroups
@@ -57,7 +60,7 @@ internal static class CallGroups
 
     /// <summary>The calls that are let through.</summary>
     internal static IReadOnlyList<SystemCall> Of(CallGroup groups) =>
-        [.. Machine, .. groups.HasFlag(CallGroup.Sockets) ? Sockets : [], .. groups.HasFlag(CallGroup.Folders) ? Folders : [], .. groups.HasFlag(CallGroup.Ring) ? Ring : []];
+        [.. Machine, .. (groups & (CallGroup.Sockets | CallGroup.LocalSockets)) != 0 ? Sockets : [], .. groups.HasFlag(CallGroup.Folders) ? Folders : [], .. groups.HasFlag(CallGroup.Ring) ? Ring : []];
 
     /// <summary>Calls that are not there, as on an older kernel, so that the C library takes those that are.</summary>
     internal static IReadOnlyList<SystemCall> Unknown => [SystemCall.clone3, SystemCall.openat2, SystemCall.faccessat2];

@@ -5,6 +5,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Contract;
 
 namespace Lamina.Hypervisor.Asking;
@@ -120,6 +121,20 @@ public sealed class MachineClient : IAsyncDisposable
             request.WriteNumber("history", history);
         }, cancellationToken).ConfigureAwait(false);
         return (_reader, _stream);
+    }
+
+    /// <summary>Leads to the guest's agent, for one request of its. Nothing else can be asked on this connection any more; it is disposed of with the agent's.</summary>
+    /// <param name="timeout">How long the agent may take to be there, in a guest that is starting; null: as long as is usual.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">There is no agent, or the machine has ended.</exception>
+    /// <exception cref="AgentException">The agent does not greet, or is of another version.</exception>
+    public async Task<AgentConnection> ReachAgentAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        _ = await AskAsync("agent", request =>
+        {
+            if (timeout is { } time) request.WriteString("timeout", time == TimeSpan.Zero ? "0" : Duration.Exact(time));
+        }, cancellationToken).ConfigureAwait(false);
+        return await AgentConnection.OpenAsync(new DuplexStream(_reader.AsStream(), _stream), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

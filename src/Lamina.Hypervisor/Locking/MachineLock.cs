@@ -57,7 +57,8 @@ internal static class MachineLock
     internal static CallGroup Calls(MachineDefinition definition)
     {
         var groups = CallGroup.Machine;
-        if (definition.GdbPort is not null || definition.Devices.Any(device => device is NetworkDevice or VsockDevice)) groups |= CallGroup.Sockets;
+        if (definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User or NetworkLink.Tap)) groups |= CallGroup.Sockets;
+        if (definition.DevicesOf<VsockDevice>().Any() || definition.DevicesOf<NetworkDevice>().Any()) groups |= CallGroup.LocalSockets;
         if (definition.DevicesOf<ShareDevice>().Any()) groups |= CallGroup.Folders;
         if (definition.DevicesOf<DiskDevice>().Any(disk => disk.Direct && disk.Aio != AioMode.Threads)) groups |= CallGroup.Ring;
         return groups;

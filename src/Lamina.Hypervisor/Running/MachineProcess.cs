@@ -54,6 +54,8 @@ public static class MachineProcess
         using var log = new MachineLogFile(home.Log);
         var definition = stored.ToRun();
         definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
+        // The guest's agent is reached by it.
+        if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
         var consoles = OpenConsoles(ref definition, home, log);
         var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub) };
         await using var machine = Machine.Create(definition, hooks);

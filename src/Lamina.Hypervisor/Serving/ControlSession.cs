@@ -1,6 +1,6 @@
 // One program's conversation with a machine: requests are read line by line and answered in the order in which they came, each when it is
-// done; events, where they are asked for, come between the answers. A request for a console ends the conversation: the
-// socket is the console from then on. A client that does not read is waited for, and holds up nobody but itself.
+// done; events, where they are asked for, come between the answers. A request for a console, or for the
+// guest's agent, ends the conversation: the socket is the console, or leads to the agent, from then on. A client that does not read is waited for, and holds up nobody but itself.
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
@@ -10,6 +10,9 @@ using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 
 namespace Lamina.Hypervisor.Serving;
+
+/// <summary>What a connection has become: carries it to its end, beginning with what the client has sent already.</summary>
+internal delegate Task Attachment(PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken);
 
 /// <summary>Answers one client.</summary>
 /// <param name="stream">The client.</param>
@@ -62,7 +65,7 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
                 var line = buffer.Slice(0, end).ToArray();
                 buffer = buffer.Slice(buffer.GetPosition(1, end));
                 if (line.AsSpan().Trim(" \t\r"u8).IsEmpty) continue;
-                (ConsoleHub, long)? attached;
+                Attachment? attached;
                 await _answering.WaitAsync(cancellationToken).ConfigureAwait(false);
                 try
                 {
@@ -72,8 +75,8 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
                 {
                     _answering.Release();
                 }
-                if (attached is not { } console) continue;
-                await AttachAsync(console, reader, buffer, cancellationToken).ConfigureAwait(false);
+                if (attached is null) continue;
+                await attached(reader, buffer, cancellationToken).ConfigureAwait(false);
                 return;
             }
             if (buffer.Length > ControlSpec.LongestRequest)
@@ -86,20 +89,20 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
         }
     }
 
-    // Gives the console, and from where on, that the socket is to become.
-    private async Task<(ConsoleHub Hub, long From)?> AnswerAsync(byte[] line, CancellationToken cancellationToken)
+    // Gives what the socket is to become; null where it stays what it is.
+    private async Task<Attachment?> AnswerAsync(byte[] line, CancellationToken cancellationToken)
     {
         JsonElement? id = null;
         try
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb == "console")
+            if (request.Verb is "console" or "agent")
             {
-                var console = ConsoleOf(request);
+                var attachment = request.Verb == "console" ? ToConsole(request) : await ToAgentAsync(request, cancellationToken).ConfigureAwait(false);
                 _isAttached = true;
                 await SendAsync(ControlLines.Answer(id, null), cancellationToken).ConfigureAwait(false);
-                return console;
+                return attachment;
             }
             var answer = await CarryOutAsync(request, cancellationToken).ConfigureAwait(false);
             await SendAsync(ControlLines.Answer(id, answer), cancellationToken).ConfigureAwait(false);
@@ -127,6 +130,8 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
             case "resume":
                 request.RefuseOthers();
                 await Machine.ResumeAsync(cancellationToken).ConfigureAwait(false);
+                // The guest's clock stood, too; where there is an agent it sets it, and nobody waits for it.
+                _ = AgentRelay.TrySetClockAsync(served);
                 return null;
             case "reset":
                 request.RefuseOthers();
@@ -173,8 +178,22 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, inspect, counters, definition, watch and console");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, inspect, counters, definition, watch, console and agent");
         }
+    }
+
+    private async Task<Attachment> ToAgentAsync(ControlRequest request, CancellationToken cancellationToken)
+    {
+        var timeout = request.Time("timeout");
+        request.RefuseOthers();
+        var agent = await AgentRelay.ConnectAsync(served, timeout, cancellationToken).ConfigureAwait(false);
+        return (reader, early, ends) => AgentRelay.CarryAsync(agent, stream, reader, early, ends);
+    }
+
+    private Attachment ToConsole(ControlRequest request)
+    {
+        var console = ConsoleOf(request);
+        return (reader, early, ends) => AttachAsync(console, reader, early, ends);
     }
 
     private (ConsoleHub Hub, long From) ConsoleOf(ControlRequest request)

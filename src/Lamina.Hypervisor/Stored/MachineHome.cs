@@ -24,6 +24,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>The socket at which its process is asked for things.</summary>
     public string Socket => InWork("control.sock");
 
+    /// <summary>The socket of its socket device, by which its guest's agent is reached, where its definition names none.</summary>
+    public string Sockets => InWork("vsock");
+
     /// <summary>What is said of the process while it runs.</summary>
     public string Run => InWork("run.json");
 

@@ -1,4 +1,4 @@
-// A package manager made of shell scripts: it has the two packages that "tiny" needs, with a kernel of a few bytes, and can
+// A package manager made of shell scripts: it has the packages that "tiny" needs, with a kernel of a few bytes and a compiler that makes no program, and can
 // be told to fail or to take its time. What the real one says was copied from it word by word.
 namespace Lamina.Tests.Cli.Support;
 
@@ -18,11 +18,19 @@ internal sealed class FakeApt
         folder.Folder("packages/kernel/boot");
         File.WriteAllText(folder.File("packages/kernel/boot/vmlinuz-6.1-test"), "not really a kernel\n");
         folder.Script("packages/busybox/bin/busybox", "#!/bin/sh\nprintf 'bin/sh\\nusr/bin/env\\nsbin/linuxrc\\nopt/odd\\n'\n");
+        folder.Script("packages/tcc/usr/bin/tcc", """
+            #!/bin/sh
+            while [ "$1" != -o ]; do shift; done
+            echo agent >"$2"
+
+            """);
+        folder.Folder("packages/musl/usr/lib");
         folder.Script("bin/apt-cache", """
             #!/bin/sh
             for package; do case $package in
               linux-image-cloud-amd64) printf 'Package: %s\nVersion: 6.1.9-1\nDepends: linux-image-6.1-test (= 6.1.9-1)\nSize: 10\nSHA256: aa\n\n' "$package";;
               linux-image-6.1-test) printf 'Package: %s\nVersion: 6.1.9-1\nDepends: kmod, linux-base (>= 4.3~)\nSize: 2000000\nSHA256: bb\n\n' "$package";;
+              tcc | musl-dev) printf 'Package: %s\nVersion: 1-2\nSize: 300000\nSHA256: dd\n\n' "$package";;
               busybox-static) printf 'Package: %s\nVersion: 1:1.35.0-4+deb12u1\nSize: 900000\nSHA256: cc\n\n' "$package";;
             esac; done
 
@@ -31,7 +39,7 @@ internal sealed class FakeApt
         folder.Script("bin/dpkg-deb", """
             #!/bin/sh
             [ "$1" = -x ] || exit 2
-            case $2 in *linux-image*) from=kernel;; *) from=busybox;; esac
+            case $2 in *linux-image*) from=kernel;; *tcc*) from=tcc;; *musl*) from=musl;; *) from=busybox;; esac
             exec /bin/cp -R "$(dirname "$0")/../packages/$from/." "$3"
 
             """);

@@ -3,6 +3,7 @@
 // namespaces or fakechroot. Kernel and initial RAM disk are kept beside the disk, since the machine boots them directly.
 using System.Globalization;
 using Lamina.Backends.Disk;
+using Lamina.Images.Agent;
 
 namespace Lamina.Images.Debian;
 
@@ -60,7 +61,7 @@ internal sealed class DebianImage : IImageRecipe
     public string Description => "Debian 12 with systemd, apt and an ssh server, on a disk";
 
     /// <inheritdoc/>
-    public int Recipe => 2;
+    public int Recipe => 3;
 
     /// <inheritdoc/>
     public string CommandLine => "console=ttyS0 root=/dev/vda ro quiet systemd.show_status=yes";
@@ -88,7 +89,9 @@ internal sealed class DebianImage : IImageRecipe
         if (!isRoot) needed.AddRange([new("fakeroot", "fakeroot"), new("fakechroot", "fakechroot")]);
         var programs = await HostPrograms.FindAsync(needed, What, progress, cancellationToken).ConfigureAwait(false);
         var sources = await DebianSources.OfHostAsync(Codename, cancellationToken).ConfigureAwait(false);
-        using (var archive = File.Create(Path.Combine(scratch, GuestFiles))) DebianRoot.Write(archive, Label, sources.GuestOptions);
+        var tools = Directory.CreateDirectory(Path.Combine(scratch, "agent")).FullName;
+        var agent = await GuestAgent.BuildAsync(AptPackages.Open(tools, progress), tools, progress, cancellationToken).ConfigureAwait(false);
+        using (var archive = File.Create(Path.Combine(scratch, GuestFiles))) DebianRoot.Write(archive, agent, Label, sources.GuestOptions);
 
         await InstallAsync(programs[0], sources, scratch, progress, cancellationToken).ConfigureAwait(false);
         progress.Report(new ImageProgress("Making the file system", null));

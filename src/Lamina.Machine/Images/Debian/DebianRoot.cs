@@ -14,9 +14,10 @@ internal static class DebianRoot
 
     /// <summary>Writes the archive.</summary>
     /// <param name="output">Where to.</param>
+    /// <param name="agent">The agent, by which the host runs programs in the guest.</param>
     /// <param name="label">The label of the root file system.</param>
     /// <param name="aptOptions">Settings of apt's, in the syntax of apt.conf.</param>
-    public static void Write(Stream output, string label, IEnumerable<string> aptOptions)
+    public static void Write(Stream output, ReadOnlyMemory<byte> agent, string label, IEnumerable<string> aptOptions)
     {
         using var tar = new TarWriter(output, TarEntryFormat.Ustar, leaveOpen: true);
         AddText("etc/fstab", $"LABEL={label} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n");
@@ -31,6 +32,10 @@ internal static class DebianRoot
         // The initial RAM disk has what reaches the root and no more: it is unpacked at every start.
         AddText("etc/initramfs-tools/conf.d/lamina", "MODULES=list\nFSTYPE=ext4\n");
         AddText("usr/share/initramfs-tools/modules.d/lamina", "virtio_mmio\nvirtio_pci\nvirtio_blk\next4\n");
+
+        AddFile("usr/lib/lamina/agent", agent.ToArray(), Executable);
+        Add("lamina-agent.service", $"{Units}/lamina-agent.service");
+        AddLink($"{Units}/sysinit.target.wants/lamina-agent.service", "../lamina-agent.service");
 
         Add("seed", "usr/lib/lamina/seed", Executable);
         Add("lamina-seed.service", $"{Units}/lamina-seed.service");

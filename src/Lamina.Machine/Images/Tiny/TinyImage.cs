@@ -1,6 +1,7 @@
 // The image "tiny": Debian's cloud kernel as it is, and an initramfs with busybox, the modules a guest needs and a shell.
 // Other kernels of Debian's make images of the same kind, which tests boot.
 // It says what goes in and where it comes from; apt fetches, TinyInitramfs packs, ImageStore keeps.
+using Lamina.Images.Agent;
 
 namespace Lamina.Images.Tiny;
 
@@ -50,6 +51,7 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
             File.Delete(archive);
         }
 
+        var agent = await GuestAgent.BuildAsync(apt, Directory.CreateDirectory(Path.Combine(scratch, "agent")).FullName, progress, cancellationToken).ConfigureAwait(false);
         progress.Report(new ImageProgress("Packing the initramfs", null));
         var kernel = Directory.EnumerateFiles(Path.Combine(root, "boot"), "vmlinuz-*").SingleOrDefault()
             ?? throw new ImageException($"{kernelName} {packages[0].Version} holds no kernel image; boot a kernel of your own with --kernel");
@@ -57,7 +59,7 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
         var busybox = Merged(root, "bin/busybox") ?? throw new ImageException($"{BusyboxPackage} {packages[1].Version} holds no bin/busybox");
         var modules = TinyInitramfs.CollectModules(Merged(root, $"lib/modules/{release}")
             ?? throw new ImageException($"{kernelName} {packages[0].Version} holds no modules for its kernel {release}"));
-        var contents = new TinyContents(release, packages[0].Version, File.ReadAllBytes(busybox), await AppletsAsync(busybox, cancellationToken).ConfigureAwait(false), modules);
+        var contents = new TinyContents(release, packages[0].Version, File.ReadAllBytes(busybox), await AppletsAsync(busybox, cancellationToken).ConfigureAwait(false), modules, agent);
         using (var stream = new BufferedStream(File.Create(Path.Combine(target, InitrdFile)), 1 << 16))
             TinyInitramfs.Write(stream, contents, File.GetLastWriteTimeUtc(kernel));
         File.Move(kernel, Path.Combine(target, KernelFile));

@@ -10,13 +10,14 @@ namespace Lamina.Images.Tiny;
 /// <param name="Busybox">The static busybox.</param>
 /// <param name="Applets">The paths of its applets, relative to the root.</param>
 /// <param name="Modules">The kernel's modules.</param>
-internal sealed record TinyContents(string Release, string KernelVersion, ReadOnlyMemory<byte> Busybox, IReadOnlyList<string> Applets, ModuleSet Modules);
+/// <param name="Agent">The agent, by which the host runs programs in the guest.</param>
+internal sealed record TinyContents(string Release, string KernelVersion, ReadOnlyMemory<byte> Busybox, IReadOnlyList<string> Applets, ModuleSet Modules, ReadOnlyMemory<byte> Agent);
 
 /// <summary>Writes the initramfs.</summary>
 internal static class TinyInitramfs
 {
     /// <summary>The number of this recipe: one more whenever what an image contains changes, so that images built before are built again.</summary>
-    public const int Recipe = 4;
+    public const int Recipe = 5;
 
     // What a guest of ours cannot do without: the virtio bus over MMIO, entropy, the console.
     private static readonly string[] RequiredModules = ["virtio_mmio", "virtio_rng", "virtio_console"];
@@ -45,6 +46,7 @@ internal static class TinyInitramfs
         AddEtc(cpio, contents);
         cpio.AddFile("bin/busybox", contents.Busybox.Span, 0b111_101_101);
         cpio.AddFile("init", Script("init"), 0b111_101_101);
+        cpio.AddFile("sbin/lamina-agent", contents.Agent.Span, 0b111_101_101);
         cpio.AddFile("sbin/linuxrc", Script("linuxrc"), 0b111_101_101);
         AddApplets(cpio, contents.Applets);
         AddModules(cpio, contents);
@@ -71,7 +73,7 @@ internal static class TinyInitramfs
 
     private static void AddApplets(CpioWriter cpio, IReadOnlyList<string> applets)
     {
-        HashSet<string> taken = ["bin/busybox", "sbin/linuxrc", "linuxrc"];
+        HashSet<string> taken = ["bin/busybox", "sbin/linuxrc", "sbin/lamina-agent", "linuxrc"];
         foreach (var applet in applets)
         {
             // Only plain names in the folders above: the list comes from a program.

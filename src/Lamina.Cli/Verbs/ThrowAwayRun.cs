@@ -1,0 +1,127 @@
+// "lamina run --rm IMAGE -- COMMAND…": a machine that runs one command and is gone with it. What the command prints is all that is printed,
+// its exit code is the program's, and files go in before and come out behind it.
+using System.CommandLine;
+using Lamina.Cli.Output;
+using Lamina.Control;
+using Lamina.Hypervisor.Agent;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>Runs a command in a machine of its own.</summary>
+internal sealed class ThrowAwayRun : IDisposable
+{
+    // A whole Debian on the translator takes half of that on a slow host.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private static readonly TimeSpan HangUpToEnd = TimeSpan.FromSeconds(1);
+
+    private readonly AgentCommand _command;
+    private readonly (string From, string To)[] _ins, _outs;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lamina-run-");
+    private string _socket = "";
+
+    private ThrowAwayRun(AgentCommand command, (string, string)[] ins, (string, string)[] outs) => (_command, _ins, _outs) = (command, ins, outs);
+
+    /// <summary>Reads what is to be done; null where the words are for a machine on this terminal.</summary>
+    /// <exception cref="UsageException">Words do not go together.</exception>
+    public static ThrowAwayRun? Read(ParseResult parsed, RunOptions options)
+    {
+        var words = parsed.GetValue(options.Command) ?? [];
+        var copies = RunOptions.AreGiven(parsed, options.CopyIn, options.CopyOut).FirstOrDefault();
+        if (!parsed.GetValue(options.Rm))
+        {
+            if (words.Length > 0) throw new UsageException($"'{words[0]}' is one word too many; 'lamina run --rm IMAGE -- COMMAND' runs a command");
+            return copies is null ? null : throw new UsageException($"{copies} is for a machine that runs a command; add --rm, and the command behind --");
+        }
+        if (words.Length == 0) throw new UsageException("--rm runs a command in a machine that is gone with it; write the command behind --, like 'lamina run --rm tiny -- uname -a'");
+        if (RunOptions.AreGiven(parsed, options.Name, options.Ephemeral, options.Gdb).FirstOrDefault() is { } other) throw new UsageException($"{other} is not for a machine that runs one command and is gone with it; leave out {other} or --rm");
+        var ins = (parsed.GetValue(options.CopyIn) ?? []).Select(text => CopyVerb.ReadPair(options.CopyIn.Name, text, guestIsFirst: false)).ToArray();
+        var outs = (parsed.GetValue(options.CopyOut) ?? []).Select(text => CopyVerb.ReadPair(options.CopyOut.Name, text, guestIsFirst: true)).ToArray();
+        if (ins.FirstOrDefault(pair => !Path.Exists(pair.First)).First is { } missing) throw new UsageException($"{options.CopyIn.Name}: {missing} does not exist");
+        return new ThrowAwayRun(new AgentCommand { Words = words }, ins, outs);
+    }
+
+    /// <summary>What this run does with whatever machine it is: a console that nobody sees, and the way to the agent.</summary>
+    public MachineDefinition Complete(MachineDefinition definition, bool saysSerial)
+    {
+        if (!saysSerial) definition = definition.Without<SerialDevice>().With(new SerialDevice { To = new ConsoleTarget.Null() });
+        if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = Path.Combine(_folder.FullName, "vsock") });
+        _socket = definition.DevicesOf<VsockDevice>().Single().Path;
+        return definition;
+    }
+
+    /// <summary>Runs the machine, and the command in it.</summary>
+    /// <param name="machine">A machine of <see cref="Complete"/>'s.</param>
+    /// <returns>The exit code.</returns>
+    public async Task<int> RunAsync(Machine machine)
+    {
+        using var plug = new CancellationTokenSource();
+        var run = machine.RunAsync(plug.Token);
+        // With the machine everything ends that is asked of its guest.
+        using var over = new CancellationTokenSource();
+        _ = run.ContinueWith(_ => over.Cancel(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        try
+        {
+            return await InGuestAsync(run, over.Token).ConfigureAwait(false);
+        }
+        catch (AgentException) when (!run.IsCompleted && EndsSoon(run))
+        {
+            return Ended(await run.ConfigureAwait(false));
+        }
+        catch (Exception gone) when (gone is OperationCanceledException or AgentException && run.IsCompleted)
+        {
+            return Ended(await run.ConfigureAwait(false));
+        }
+        finally
+        {
+            await plug.CancelAsync().ConfigureAwait(false);
+            _ = await run.ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    private async Task<int> InGuestAsync(Task<MachineResult> run, CancellationToken over)
+    {
+        int code;
+        using (var signals = new EndingSignals())
+        {
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(signals.Token, over);
+            try
+            {
+                foreach (var (from, to) in _ins) await Files.CopyInAsync(from, to, both.Token).ConfigureAwait(false);
+                var connection = await ReachAsync(both.Token).ConfigureAwait(false);
+                // From here on signals are the command's.
+                signals.Dispose();
+                code = await GuestCommand.RunAsync(connection, _command, hasInput: true, over).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (signals.ExitCode is { } signal && !run.IsCompleted)
+            {
+                return signal;
+            }
+        }
+        foreach (var (from, to) in _outs) CopyVerb.Tell(await Files.CopyOutAsync(from, to, over).ConfigureAwait(false));
+        return code;
+    }
+
+    // A guest that powers off hangs up first.
+    private static bool EndsSoon(Task run) => run.Wait(HangUpToEnd);
+
+    private GuestFiles Files => new(ReachAsync);
+
+    private async Task<AgentConnection> ReachAsync(CancellationToken cancellationToken)
+    {
+        var stream = await AgentSocket.TryConnectAsync(_socket, Patience, () => false, cancellationToken).ConfigureAwait(false)
+            ?? throw new AgentException($"no agent has answered in the guest for {Patience.TotalSeconds:0} s, so the command could not be run; the images tiny and debian have one, and docs/agent.md says how another guest gets it");
+        return await AgentConnection.OpenAsync(stream, cancellationToken).ConfigureAwait(false);
+    }
+
+    // The guest went before the command's end was told.
+    private static int Ended(MachineResult result)
+    {
+        Stderr.Say("the machine ended before the command did");
+        var code = RunVerb.Conclude(result, null);
+        return code == ExitCode.Success ? ExitCode.Host : code;
+    }
+}

@@ -1,0 +1,79 @@
+// The way to a guest's agent through the machine's socket device: the Unix socket that the device has on the host. A guest that is still
+// starting has no agent yet, so it is tried again until it is there or the time is over.
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Lamina.Hypervisor.Agent;
+
+/// <summary>Connects to agents.</summary>
+public static class AgentSocket
+{
+    private const string Accepted = "OK ";
+
+    // "OK " and a port of at most ten digits.
+    private const int LongestAnswer = 14;
+
+    // A guest starts in about half a second; looking costs it nothing before it has a driver.
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Connects to an agent as soon as it listens.</summary>
+    /// <param name="path">The Unix socket of the machine's socket device.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="hasEnded">Whether the machine has ended, so that there is nothing to wait for.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The stream; null where there is no agent in time, or the machine has ended.</returns>
+    public static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, Func<bool> hasEnded, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(hasEnded);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(timeout);
+        try
+        {
+            while (!hasEnded())
+            {
+                if (await TryOnceAsync(path, patience.Token).ConfigureAwait(false) is { } stream) return stream;
+                await Task.Delay(LookAgain, patience.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+        }
+        return null;
+    }
+
+    private static async Task<NetworkStream?> TryOnceAsync(string path, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            await socket.SendAsync(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"CONNECT {AgentSpec.Port}\n")), cancellationToken).ConfigureAwait(false);
+            if (await IsAcceptedAsync(socket, cancellationToken).ConfigureAwait(false)) return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (SocketException)
+        {
+            // Nobody listens yet, or not any more.
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+        socket.Dispose();
+        return null;
+    }
+
+    // Byte by byte: what stands behind the line is the agent's.
+    private static async Task<bool> IsAcceptedAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        var line = new byte[LongestAnswer];
+        for (var length = 0; length < line.Length; length++)
+        {
+            if (await socket.ReceiveAsync(line.AsMemory(length, 1), cancellationToken).ConfigureAwait(false) == 0) return false;
+            if (line[length] == '\n') return Encoding.ASCII.GetString(line, 0, length).StartsWith(Accepted, StringComparison.Ordinal);
+        }
+        return false;
+    }
+}

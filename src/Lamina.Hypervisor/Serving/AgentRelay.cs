@@ -1,0 +1,93 @@
+// The way from a machine's process to its guest's agent: a client's connection that becomes one to the agent, bytes both ways, whose
+// meaning is theirs; and the clock, which the process sets by itself when a guest goes on.
+using System.Buffers;
+using System.IO.Pipelines;
+using Lamina.Control;
+using Lamina.Hypervisor.Agent;
+
+namespace Lamina.Hypervisor.Serving;
+
+/// <summary>Leads clients to the agent.</summary>
+internal static class AgentRelay
+{
+    private const int Piece = 64 * 1024;
+
+    // A guest may be starting.
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(10);
+
+    /// <summary>Connects to the agent.</summary>
+    /// <param name="served">The machine.</param>
+    /// <param name="timeout">How long the agent may take to be there; null: as long as is usual.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">There is none.</exception>
+    internal static async Task<Stream> ConnectAsync(ServedMachine served, TimeSpan? timeout, CancellationToken cancellationToken)
+    {
+        if (served.Machine.State == MachineState.Paused) throw new MachineException(MachineError.State, $"the machine {served.Name} is paused, and its agent with it; let it go on with 'lamina resume {served.Name}'");
+        var path = served.Definition.DevicesOf<VsockDevice>().Single().Path;
+        var wait = timeout ?? Usual;
+        return await AgentSocket.TryConnectAsync(path, wait, () => served.Machine.State == MachineState.Ended, cancellationToken).ConfigureAwait(false)
+            ?? throw (served.Machine.State == MachineState.Ended
+                ? new MachineException(MachineError.State, "the machine has ended")
+                : new MachineException(MachineError.State, $"no agent has answered in the guest of {served.Name} for {Duration.Exact(wait)}: it is still starting (--wait gives it longer), or has none; the images tiny and debian have one, and docs/agent.md says how another guest gets it"));
+    }
+
+    /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
+    internal static async Task TrySetClockAsync(ServedMachine served)
+    {
+        using var patience = new CancellationTokenSource(Usual);
+        try
+        {
+            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Usual, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            await using var owned = agent.ConfigureAwait(false);
+            await agent.SetClockAsync(DateTimeOffset.UtcNow, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception none) when (none is MachineException or IOException or OperationCanceledException)
+        {
+            // A guest without an agent keeps its clock by its own means.
+        }
+    }
+
+    /// <summary>Carries bytes until either side ends.</summary>
+    internal static async Task CarryAsync(Stream agent, Stream client, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
+    {
+        await using var owned = agent.ConfigureAwait(false);
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asks = AskAsync(agent, reader, early, gone.Token);
+        var answers = AnswerAsync(agent, client, gone.Token);
+        await Task.WhenAny(asks, answers).ConfigureAwait(false);
+        await gone.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(asks, answers).ConfigureAwait(false);
+    }
+
+    private static async Task AskAsync(Stream agent, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var data = early;
+            while (true)
+            {
+                foreach (var piece in data) await agent.WriteAsync(piece, cancellationToken).ConfigureAwait(false);
+                reader.AdvanceTo(data.End);
+                var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+                data = read.Buffer;
+                if (data.IsEmpty && read.IsCompleted) return;
+            }
+        }
+        catch (Exception over) when (over is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+        }
+    }
+
+    private static async Task AnswerAsync(Stream agent, Stream client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var buffer = new byte[Piece];
+            while (await agent.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is var count and > 0)
+                await client.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception over) when (over is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+        }
+    }
+}

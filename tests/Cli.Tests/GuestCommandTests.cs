@@ -1,0 +1,236 @@
+// Commands and files in the guest of a machine that runs, through the real program and the real agent of the image "tiny"; and machines
+// that run one command and are gone with it.
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
+{
+    private readonly TinyMachine _machine;
+    private readonly TemporaryFolder _folder = new();
+
+    public GuestCommandTests(TinyMachine machine)
+    {
+        _machine = machine;
+        machine.Need();
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task The_exit_code_and_both_streams_are_the_commands()
+    {
+        var outcome = await ExecAsync("sh", "-c", "echo out; echo err >&2; exit 7");
+
+        Assert.Equal((7, "out\n", "err\n"), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    [Theory]
+    [InlineData(137, "", "sh", "-c", "kill -9 $$")]
+    [InlineData(127, "lamina: the guest cannot run nope: No such file or directory\n", "nope")]
+    [InlineData(126, "lamina: the guest cannot run /etc/passwd: Permission denied\n", "/etc/passwd")]
+    public async Task What_ends_otherwise_has_a_shells_exit_code(int code, string errors, params string[] words)
+    {
+        var outcome = await ExecAsync(words);
+
+        Assert.Equal((code, "", errors), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    [Fact]
+    public async Task User_folder_and_environment_are_as_asked()
+    {
+        var outcome = await RunAsync("exec", "--user", "nobody", "--workdir", "/tmp", "--env", "A=b c", "--env", "LAMINA_HOME", TinyMachine.Name, "--", "sh", "-c", "id -un; id -G; pwd; echo \"$A\"; echo $LAMINA_HOME; echo $HOME");
+
+        Assert.Equal($"nobody\n65534\n/tmp\nb c\n{_machine.Environment["LAMINA_HOME"]}\n/\n", outcome.Output);
+    }
+
+    [Theory]
+    [InlineData("the guest has no user nope", "--user", "nope")]
+    [InlineData("the guest's folder /nope cannot be entered: No such file or directory", "--workdir", "/nope")]
+    public async Task A_user_or_folder_that_there_is_not_is_one_sentence(string sentence, params string[] options)
+    {
+        var outcome = await RunAsync(["exec", .. options, TinyMachine.Name, "--", "true"]);
+
+        Assert.Equal((126, $"lamina: {sentence}\n"), (outcome.ExitCode, outcome.Errors));
+    }
+
+    [Fact]
+    public async Task Ten_megabytes_go_in_and_come_back()
+    {
+        var bytes = RandomNumberGenerator.GetBytes(10_000_000);
+        await File.WriteAllBytesAsync(_folder.File("in"), bytes, TestContext.Current.CancellationToken);
+
+        var outcome = await ShellAsync($"\"$LAMINA\" exec -i {TinyMachine.Name} -- cat <in >out && \"$LAMINA\" exec {TinyMachine.Name} -- cat <in | wc -c");
+
+        Assert.Equal((0, "0"), (outcome.ExitCode, outcome.Output.Trim()));
+        Assert.Equal(Convert.ToHexString(SHA256.HashData(bytes)), Convert.ToHexString(SHA256.HashData(await File.ReadAllBytesAsync(_folder.File("out"), TestContext.Current.CancellationToken))));
+    }
+
+    [Fact]
+    public async Task A_stream_that_nobody_reads_ends_its_command()
+    {
+        var outcome = await ShellAsync($"{{ \"$LAMINA\" exec {TinyMachine.Name} -- sh -c 'while :; do echo y; done'; echo $? >code; }} | head -n 1; cat code");
+
+        Assert.Equal("y\n141\n", outcome.Output);
+    }
+
+    [Fact]
+    public async Task Signals_are_passed_on()
+    {
+        using var exec = Start("exec", TinyMachine.Name, "--", "sh", "-c", "trap 'echo got; exit 5' TERM; echo up; while :; do sleep 0.1; done");
+        await exec.SaidAsync("up");
+
+        exec.Signal(PosixSignal.SIGTERM);
+
+        var outcome = await exec.EndAsync();
+        Assert.Equal((5, "up\ngot\n"), (outcome.ExitCode, outcome.Output));
+    }
+
+    [Fact]
+    public async Task With_the_client_its_command_is_gone()
+    {
+        using (var exec = Start("exec", TinyMachine.Name, "--", "sh", "-c", "echo up; exec tail -f /dev/null")) await exec.SaidAsync("up");
+
+        while ((await ExecAsync("pidof", "tail")).ExitCode == 0) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
+    [Fact]
+    public async Task What_a_command_leaves_in_the_background_is_not_waited_for()
+    {
+        var outcome = await ExecAsync("sh", "-c", "sleep 1000 & echo done");
+
+        Assert.Equal((0, "done\n"), (outcome.ExitCode, outcome.Output));
+    }
+
+    [Fact]
+    public async Task Several_commands_run_at_once()
+    {
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 6).Select(number => ExecAsync("sh", "-c", $"sleep 0.2; exit {number}")));
+
+        Assert.Equal([0, 1, 2, 3, 4, 5], outcomes.Select(outcome => outcome.ExitCode));
+    }
+
+    [Fact]
+    public async Task A_terminal_has_a_size_and_a_name()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/script"), "script (util-linux) is not installed on this host");
+
+        var outcome = await ShellAsync($"script -qec 'stty rows 31 cols 77; \"$LAMINA\" exec -i -t {TinyMachine.Name} -- sh -c \"tty; stty size; exit 4\"' /dev/null; echo $?");
+
+        Assert.Equal("/dev/pts/0\n31 77\n4\n", outcome.Output.Replace("\r", "", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_terminal_that_there_is_not_is_refused()
+    {
+        var outcome = await RunAsync("exec", "-t", TinyMachine.Name, "--", "true");
+
+        Assert.Equal((2, "lamina: --terminal needs a terminal to type at, and the standard input is none; leave it out\n"), (outcome.ExitCode, outcome.Errors));
+    }
+
+    [Fact]
+    public async Task A_shell_runs_what_it_reads()
+    {
+        using var shell = HostProcess.Start(LaminaProgram.File, ["shell", TinyMachine.Name], _machine.Environment, keepsInput: true);
+        await shell.TypeAsync("pwd; exit 3\n");
+
+        var outcome = await shell.EndAsync();
+        Assert.Equal((3, "/root\n"), (outcome.ExitCode, outcome.Output));
+    }
+
+    [Fact]
+    public async Task Files_are_copied_both_ways()
+    {
+        Directory.CreateDirectory(_folder.File("site/inner"));
+        await File.WriteAllBytesAsync(_folder.File("site/inner/big"), RandomNumberGenerator.GetBytes(3_000_000), TestContext.Current.CancellationToken);
+        File.CreateSymbolicLink(_folder.File("site/link"), "inner/big");
+        File.SetUnixFileMode(_folder.File("site/inner/big"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+
+        // Into a folder that there is, and under a name that there is not.
+        var outcome = await ShellAsync($"""
+            set -e
+            "$LAMINA" cp site {TinyMachine.Name}:/root
+            "$LAMINA" cp site {TinyMachine.Name}:/root/other
+            "$LAMINA" exec {TinyMachine.Name} -- sh -c 'cd /root; sha256sum <site/link; sha256sum <other/inner/big; stat -c %a:%u other/inner/big; readlink other/link'
+            "$LAMINA" cp {TinyMachine.Name}:/root/other back
+            "$LAMINA" cp {TinyMachine.Name}:/root/other/inner/big .
+            sha256sum <back/link; sha256sum <big; stat -c %a back/inner/big; readlink back/link
+            tar -c site | "$LAMINA" cp - {TinyMachine.Name}:/tmp
+            "$LAMINA" cp {TinyMachine.Name}:/tmp/site - | tar -x -O site/inner/big | sha256sum
+            """);
+
+        var sum = Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(_folder.File("site/inner/big"), TestContext.Current.CancellationToken)));
+        Assert.Equal("", outcome.Errors);
+        Assert.Equal($"{sum}  -\n{sum}  -\n500:0\ninner/big\n{sum}  -\n{sum}  -\n500\ninner/big\n{sum}  -\n", outcome.Output);
+    }
+
+    [Theory]
+    [InlineData(2, "*nope does not exist", "nope", TinyMachine.Name + ":/root")]
+    [InlineData(1, "/nope/x cannot be copied: tar: *nope*", TinyMachine.Name + ":/nope/x", ".")]
+    [InlineData(1, "/etc/hosts cannot be copied to /nope/x: tar: *nope*", "/etc/hosts", TinyMachine.Name + ":/nope/x")]
+    [InlineData(1, "the guest has no folder /nope/", "/etc/hosts", TinyMachine.Name + ":/nope/")]
+    [InlineData(2, "one of both is to be in a guest; write it like web:/srv", "/etc/hosts", "/tmp")]
+    [InlineData(2, "one of both is to be on this host; copy to it first, and from it then", "a:/x", "b:/y")]
+    [InlineData(2, "'web:' says no path in the guest; write it like web:/srv", "/etc/hosts", "web:")]
+    public async Task A_copy_that_cannot_be_is_one_sentence(int code, string sentence, string from, string to)
+    {
+        var outcome = await RunAsync("cp", from, to);
+
+        Assert.Equal(code, outcome.ExitCode);
+        Assert.Matches($"^lamina: {string.Join(".*", sentence.Split('*').Select(System.Text.RegularExpressions.Regex.Escape))}$", Assert.Single(outcome.ErrorLines));
+    }
+
+    [Fact]
+    public async Task A_paused_machine_is_named_and_its_clock_is_right_again_when_it_goes_on()
+    {
+        Assert.Equal(0, (await ExecAsync("date", "-s", "2001-01-01 00:00:00")).ExitCode);
+        Assert.Equal(0, (await RunAsync("pause", TinyMachine.Name)).ExitCode);
+        Assert.Contains("is paused, and its agent with it", (await ExecAsync("true")).Errors, StringComparison.Ordinal);
+
+        Assert.Equal(0, (await RunAsync("resume", TinyMachine.Name)).ExitCode);
+
+        while ((await ExecAsync("date", "+%Y")).Output == "2001\n") TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+        Assert.Equal($"{DateTime.UtcNow.Year}\n", (await ExecAsync("date", "+%Y")).Output);
+    }
+
+    [Fact]
+    public async Task A_throw_away_machine_ends_with_its_commands_exit_code()
+    {
+        var outcome = await ThrowAwayAsync(["tiny", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+
+        Assert.Equal((7, "out\n", "err\n"), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    [Fact]
+    public async Task Files_go_into_a_throw_away_machine_and_come_out()
+    {
+        await File.WriteAllTextAsync(_folder.File("in"), "some words", TestContext.Current.CancellationToken);
+
+        var outcome = await ThrowAwayAsync(["--copy-in", $"{_folder.File("in")}:/root/words", "--copy-out", $"/root/count:{_folder.File("count")}", "tiny", "--", "sh", "-c", "wc -c </root/words >/root/count; exit 1"]);
+
+        Assert.Equal((1, ""), (outcome.ExitCode, outcome.Errors));
+        Assert.Equal("10\n", await File.ReadAllTextAsync(_folder.File("count"), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_throw_away_machine_that_ends_before_its_command_is_told_of()
+    {
+        var outcome = await ThrowAwayAsync(["tiny", "--", "poweroff", "-f"]);
+
+        Assert.Equal((1, "lamina: the machine ended before the command did\n"), (outcome.ExitCode, outcome.Errors));
+    }
+
+    private Task<Outcome> ExecAsync(params string[] words) => RunAsync(["exec", TinyMachine.Name, "--", .. words]);
+
+    private Task<Outcome> RunAsync(params string[] words) => LaminaProgram.RunAsync(words, _machine.Environment);
+
+    private static Task<Outcome> ThrowAwayAsync(string[] words) => LaminaProgram.RunAsync(["run", "--rm", "--engine", "translator", .. words]);
+
+    private HostProcess Start(params string[] words) => LaminaProgram.Start(words, _machine.Environment);
+
+    private Task<Outcome> ShellAsync(string script) =>
+        HostProcess.RunAsync("/bin/sh", ["-c", script], new Dictionary<string, string?>(_machine.Environment) { ["LAMINA"] = LaminaProgram.File }, _folder.Path);
+}
