@@ -39,7 +39,7 @@ internal static class HostArchive
     internal static async Task<int> UnpackAsync(Stream input, string from, string folder, string name, CancellationToken cancellationToken)
     {
         var (leftOut, folders) = (0, new List<(string Path, TarEntry Entry)>());
-        var archive = new TarReader(input, leaveOpen: true);
+        var archive = new TarReader(new BoundedArchive(input), leaveOpen: true);
         await using var owned = archive.ConfigureAwait(false);
         try
         {
@@ -72,7 +72,8 @@ internal static class HostArchive
                 }
             }
         }
-        catch (Exception damaged) when (damaged is FormatException or InvalidDataException or EndOfStreamException)
+        // The reader takes some of what is none for its caller's mistake.
+        catch (Exception damaged) when (damaged is FormatException or InvalidDataException or EndOfStreamException or ArgumentException or InvalidOperationException or OverflowException)
         {
             throw AgentException.Nonsense("an archive that is none");
         }
