@@ -59,7 +59,6 @@ internal static class TinyInitramfs
     private static void AddEtc(CpioWriter cpio, TinyContents contents)
     {
         AddText("etc/hostname", "tiny\n");
-        AddText("etc/fstab", "proc /proc proc defaults 0 0\nsys /sys sysfs defaults 0 0\ndevpts /dev/pts devpts mode=0620,gid=5 0 0\nshm /dev/shm tmpfs mode=1777 0 0\ntmp /tmp tmpfs mode=1777 0 0\nrun /run tmpfs mode=0755 0 0\n");
         AddText("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 tiny\n");
         AddText("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
         AddText("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
