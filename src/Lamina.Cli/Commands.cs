@@ -38,32 +38,41 @@ internal static class Commands
     public static ParserConfiguration Parsing { get; } = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
     // Verbs that are made together, by their names.
-    private static readonly (string[] Names, Func<IEnumerable<Command>> Make)[] Rooms =
+    private static readonly (string[] Names, Func<string[], IEnumerable<Command>> Make)[] Rooms =
     [
-        (["run"], () => [RunVerb.Create()]),
-        (["create", "rename", "rm", "prune"], KeepVerbs.CreateAll),
-        (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], LifeVerbs.Create),
-        (["ps"], () => [PsVerb.Create()]),
-        (["inspect", "logs", "events", "stats"], LookVerbs.Create),
+        (["run"], guests => [RunVerb.Create(guests)]),
+        (["create", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
+        (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["ps"], _ => [PsVerb.Create()]),
+        (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),
         (["exec", "shell"], ExecVerbs.Create),
-        (["cp"], () => [CopyVerb.Create()]),
-        (["console"], () => [ConsoleVerb.Create()]),
-        (["disk"], () => [DiskVerb.Create()]),
-        (["image"], () => [ImageVerb.Create()]),
-        (["doctor"], () => [DoctorVerb.Create()]),
-        (["completion"], () => [CompletionVerb.Create()]),
+        (["cp"], _ => [CopyVerb.Create()]),
+        (["console"], _ => [ConsoleVerb.Create()]),
+        (["disk"], _ => [DiskVerb.Create()]),
+        (["image"], _ => [ImageVerb.Create()]),
+        (["doctor"], _ => [DoctorVerb.Create()]),
+        (["completion"], _ => [CompletionVerb.Create()]),
     ];
 
     private static readonly string[] NeedNone = ["--version", "-V"];
 
+    /// <summary>Parts words where a guest's begin: behind --, of the verbs that run something in one. Nothing of them is ours to understand.</summary>
+    public static (string[] Own, string[] Guests) Split(string[] words)
+    {
+        var at = words is ["run" or "exec", ..] ? Array.IndexOf(words, "--") : -1;
+        return at < 0 ? (words, []) : (words[..at], words[(at + 1)..]);
+    }
+
     /// <summary>Builds the tree, or the part of it that the words can need: a verb does not pay for the others.</summary>
-    public static RootCommand Create(string[] words)
+    /// <param name="words">The program's words.</param>
+    /// <param name="guests">What stands behind them for a guest.</param>
+    public static RootCommand Create(string[] words, string[] guests)
     {
         var root = new RootCommand("Runs virtual machines on Linux, with or without hardware virtualization.");
         var first = words is [var word, ..] ? word : "";
         var rooms = Rooms.Where(room => room.Names.Contains(first)).ToArray();
         if (rooms.Length == 0 && !NeedNone.Contains(first)) rooms = Rooms;
-        foreach (var verb in rooms.SelectMany(room => room.Make())) root.Add(verb);
+        foreach (var verb in rooms.SelectMany(room => room.Make(guests))) root.Add(verb);
         if (rooms == Rooms)
         {
             root.Add(CreateHelp(root));

@@ -12,8 +12,9 @@ internal static class Program
         try
         {
             HostLimits.IgnoreFileSizeSignal();
-            var root = Commands.Create(words);
-            var parsed = root.Parse(words, Commands.Parsing);
+            var (own, guests) = Commands.Split(words);
+            var root = Commands.Create(own, guests);
+            var parsed = root.Parse(own, Commands.Parsing);
             if (parsed.Errors.Count == 0 || parsed.Action is { ClearsParseErrors: true }) return parsed.Invoke(Commands.Invocation);
             Stderr.Say(Suggestions.Describe(parsed));
             return ExitCode.Usage;

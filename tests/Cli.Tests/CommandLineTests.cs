@@ -10,8 +10,8 @@ public sealed class CommandLineTests
     [Fact]
     public void Each_verb_is_found_where_it_is_the_only_one_that_is_made()
     {
-        foreach (var verb in Commands.Create([]).Subcommands)
-            Assert.Contains(verb.Name, Commands.Create([verb.Name]).Subcommands.Select(made => made.Name));
+        foreach (var verb in Commands.Create([], []).Subcommands)
+            Assert.Contains(verb.Name, Commands.Create([verb.Name], []).Subcommands.Select(made => made.Name));
     }
 
     [Theory]

@@ -2,6 +2,7 @@
 // that run one command and are gone with it.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -205,6 +206,38 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     }
 
     [Fact]
+    public async Task What_stands_behind_the_dashes_is_the_guests_whatever_it_looks_like()
+    {
+        Assert.Equal("-h --rm tiny -- x\n", (await ExecAsync("echo", "-h", "--rm", "tiny", "--", "x")).Output);
+        var outcome = await RunAsync("exec", "--nope", TinyMachine.Name, "--", "ls", "-l");
+        Assert.Equal((2, "lamina: there is no option '--nope'; 'lamina exec --help' shows what there is\n"), (outcome.ExitCode, outcome.Errors));
+        Assert.Equal((2, "lamina: what to run is missing; write it behind --, like 'lamina exec web -- uname -a'\n"), await EndAsync(RunAsync("exec", TinyMachine.Name, "--")));
+    }
+
+    [Fact]
+    public async Task A_kernel_of_ones_own_runs_a_command_too()
+    {
+        var image = ImageStore.OfUser().Find("tiny")!;
+
+        var outcome = await ThrowAwayAsync(["--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--", "sh", "-c", "exit 6"]);
+
+        Assert.Equal((6, "", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    [Theory]
+    [InlineData("--rm runs a command in a machine that is gone with it; write the command behind --, like 'lamina run --rm tiny -- uname -a'", "--rm", "tiny")]
+    [InlineData("'x' is one word too many; 'lamina run --rm IMAGE -- COMMAND' runs a command", "tiny", "--", "x")]
+    [InlineData("--copy-in is for a machine that runs a command; add --rm, and the command behind --", "--copy-in", "a:/b", "tiny")]
+    [InlineData("--name is not for a machine that runs one command and is gone with it; leave out --name or --rm", "--rm", "--name", "web", "debian", "--", "x")]
+    [InlineData("--copy-in: 'nope' does not say what to copy where to; write it like sources:/root", "--rm", "--copy-in", "nope", "tiny", "--", "x")]
+    [InlineData("--copy-in: /nope does not exist", "--rm", "--copy-in", "/nope:/root", "tiny", "--", "x")]
+    [InlineData("--copy-out: 'result:.' does not say what to copy where to; write it like /root/result:result", "--rm", "--copy-out", "result:.", "tiny", "--", "x")]
+    public async Task Words_that_do_not_go_together_are_one_sentence(string sentence, params string[] words)
+    {
+        Assert.Equal((2, $"lamina: {sentence}\n"), await EndAsync(LaminaProgram.RunAsync(["run", .. words])));
+    }
+
+    [Fact]
     public async Task Files_go_into_a_throw_away_machine_and_come_out()
     {
         await File.WriteAllTextAsync(_folder.File("in"), "some words", TestContext.Current.CancellationToken);
@@ -222,6 +255,8 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
 
         Assert.Equal((1, "lamina: the machine ended before the command did\n"), (outcome.ExitCode, outcome.Errors));
     }
+
+    private static async Task<(int, string)> EndAsync(Task<Outcome> running) => (await running) is var outcome ? (outcome.ExitCode, outcome.Errors) : default;
 
     private Task<Outcome> ExecAsync(params string[] words) => RunAsync(["exec", TinyMachine.Name, "--", .. words]);
 

@@ -10,12 +10,13 @@ namespace Lamina.Cli.Verbs;
 internal static class ExecVerbs
 {
     /// <summary>Builds the commands.</summary>
-    public static IEnumerable<Command> Create() => [Exec(), Shell()];
+    /// <param name="guests">The words of a command for the guest, where they stand behind --.</param>
+    public static IEnumerable<Command> Create(string[] guests) => [Exec(guests), Shell()];
 
-    private static Verb Exec()
+    private static Verb Exec(string[] guests)
     {
         var name = MachineNames.One();
-        var words = new Argument<string[]>("command") { HelpName = "COMMAND…", Description = "What to run, behind --, with its arguments.", Arity = ArgumentArity.OneOrMore };
+        var words = new Argument<string[]>("command") { HelpName = "COMMAND…", Description = "What to run, behind --, with its arguments.", Arity = ArgumentArity.ZeroOrMore };
         var input = new Option<bool>("--interactive", "-i") { Description = "Let the command read the standard input." };
         var terminal = new Option<bool>("--terminal", "-t") { Description = "Give the command a terminal." };
         var options = new CommandOptions();
@@ -30,7 +31,7 @@ internal static class ExecVerbs
         verb.Arguments.Add(name);
         verb.Arguments.Add(words);
         verb.AddGroup("Options", [input, terminal, .. options.All, options.Wait]);
-        verb.SetAction(parsed => Run(parsed, name, parsed.GetRequiredValue(words), parsed.GetValue(input), parsed.GetValue(terminal), options));
+        verb.SetAction(parsed => RunSome(parsed, name, [.. parsed.GetValue(words) ?? [], .. guests], parsed.GetValue(input), parsed.GetValue(terminal), options));
         return verb;
     }
 
@@ -45,8 +46,14 @@ internal static class ExecVerbs
         return verb;
     }
 
+    private static int RunSome(ParseResult parsed, Argument<string> name, string[] words, bool hasInput, bool hasTerminal, CommandOptions options) => words.Length > 0
+        ? Run(parsed, name, words, hasInput, hasTerminal, options)
+        : throw new UsageException("what to run is missing; write it behind --, like 'lamina exec web -- uname -a'");
+
     private static int Run(ParseResult parsed, Argument<string> name, string[] words, bool hasInput, bool hasTerminal, CommandOptions options)
     {
+        // Since the command's own words may begin with a hyphen, one that is not known is taken for the first word.
+        if (parsed.GetRequiredValue(name) is ['-', ..] option) throw new UsageException($"there is no option '{option}'; 'lamina {parsed.CommandResult.Command.Name} --help' shows what there is");
         GuestCommand.CheckTerminal(hasTerminal);
         var command = options.Read(parsed, words, hasTerminal);
         var wait = options.ReadWait(parsed);

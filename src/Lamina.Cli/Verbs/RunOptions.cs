@@ -60,7 +60,7 @@ internal sealed class RunOptions
     public Option<bool> Ephemeral { get; } = new("--ephemeral") { Description = "Start from the image as it is, and forget everything at the end." };
 
     /// <summary>--rm.</summary>
-    public Option<bool> Rm { get; } = new("--rm") { Description = "Run the command behind -- in a machine that is gone with it; its output and its exit code are those of lamina." };
+    public Option<bool> Rm { get; } = new("--rm") { Description = "Run the command behind -- in a machine that is gone with it; its output and its exit code are those of lamina: run --rm IMAGE -- COMMAND…" };
 
     /// <summary>--copy-in.</summary>
     public Option<string[]> CopyIn { get; } = new("--copy-in") { HelpName = "HOST:GUEST", Description = "Copy a file or folder into the guest before the command; repeatable." };
@@ -68,8 +68,8 @@ internal sealed class RunOptions
     /// <summary>--copy-out.</summary>
     public Option<string[]> CopyOut { get; } = new("--copy-out") { HelpName = "GUEST:HOST", Description = "Copy a file or folder out of the guest behind the command, whatever its exit code; repeatable." };
 
-    /// <summary>The command of --rm.</summary>
-    public Argument<string[]> Command { get; } = new("command") { HelpName = "-- COMMAND…", Description = "With --rm: what to run in the guest.", Arity = ArgumentArity.ZeroOrMore };
+    /// <summary>The command of --rm: what stands behind --.</summary>
+    public IReadOnlyList<string> Command { get; init; } = [];
 
     /// <summary>--disk-size.</summary>
     public Option<string?> DiskSize { get; } = new("--disk-size") { HelpName = "SIZE", Description = "Make the machine's own disk this large: 40G. It cannot become smaller." };
@@ -129,7 +129,6 @@ internal sealed class RunOptions
     public void AddTo(Verb verb)
     {
         verb.Arguments.Add(Image);
-        verb.Arguments.Add(Command);
         verb.AddGroup("What to boot", Boot);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut);
         verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);

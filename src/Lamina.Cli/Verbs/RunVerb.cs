@@ -52,10 +52,11 @@ internal static class RunVerb
         [.. shape.Properties.Where(property => property.Name != first && !property.IsShort).DistinctBy(property => property.Name).Select(property => (property.Usage, property.Meaning))];
 
     /// <summary>Builds the command.</summary>
-    public static Command Create()
+    /// <param name="guests">The words of a command for the guest.</param>
+    public static Command Create(string[] guests)
     {
         var verb = new Verb("run", "Boots a machine on this terminal and ends with it.") { Sections = Sections };
-        var options = new RunOptions();
+        var options = new RunOptions { Command = guests };
         options.AddTo(verb);
         verb.SetAction(parsed => Run(parsed, options));
         return verb;

@@ -26,14 +26,14 @@ internal sealed class ThrowAwayRun : IDisposable
     /// <exception cref="UsageException">Words do not go together.</exception>
     public static ThrowAwayRun? Read(ParseResult parsed, RunOptions options)
     {
-        var words = parsed.GetValue(options.Command) ?? [];
+        var words = options.Command;
         var copies = RunOptions.AreGiven(parsed, options.CopyIn, options.CopyOut).FirstOrDefault();
         if (!parsed.GetValue(options.Rm))
         {
-            if (words.Length > 0) throw new UsageException($"'{words[0]}' is one word too many; 'lamina run --rm IMAGE -- COMMAND' runs a command");
+            if (words.Count > 0) throw new UsageException($"'{words[0]}' is one word too many; 'lamina run --rm IMAGE -- COMMAND' runs a command");
             return copies is null ? null : throw new UsageException($"{copies} is for a machine that runs a command; add --rm, and the command behind --");
         }
-        if (words.Length == 0) throw new UsageException("--rm runs a command in a machine that is gone with it; write the command behind --, like 'lamina run --rm tiny -- uname -a'");
+        if (words.Count == 0) throw new UsageException("--rm runs a command in a machine that is gone with it; write the command behind --, like 'lamina run --rm tiny -- uname -a'");
         if (RunOptions.AreGiven(parsed, options.Name, options.Ephemeral, options.Gdb).FirstOrDefault() is { } other) throw new UsageException($"{other} is not for a machine that runs one command and is gone with it; leave out {other} or --rm");
         var ins = (parsed.GetValue(options.CopyIn) ?? []).Select(text => CopyVerb.ReadPair(options.CopyIn.Name, text, guestIsFirst: false)).ToArray();
         var outs = (parsed.GetValue(options.CopyOut) ?? []).Select(text => CopyVerb.ReadPair(options.CopyOut.Name, text, guestIsFirst: true)).ToArray();
