@@ -112,10 +112,44 @@ public sealed class HostArchiveTests : IDisposable
         await Assert.ThrowsAsync<AgentException>(() => HostArchive.UnpackAsync(new MemoryStream([.. Enumerable.Repeat((byte)'x', length)]), "a", At("in"), "a", Cancellation));
     }
 
+    // A link that leads nowhere; a second name, a name and attributes of gigabytes, in octal digits and in base 256; attributes with a NUL; a negative size.
+    public static TheoryData<char, string, string> Hostile => new()
+    {
+        { '2', "00000000000", "" },
+        { 'K', "12000000000", "" },
+        { 'L', "12000000000", "" },
+        { 'x', "27777777777", "" },
+        { 'g', "\u0080\0\0\0\0\0\0\0\u00c0\0\0\0", "" },
+        { 'x', "00000000026", "22 linkpath=a\0b\n" },
+        { '0', "\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff", "" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Hostile))]
+    public async Task A_header_that_lies_ends_in_a_sentence_and_takes_no_memory(char type, string size, string data)
+    {
+        Directory.CreateDirectory(At("in"));
+        var first = new byte[1024];
+        Encoding.Latin1.GetBytes("a/l").CopyTo(first, 0);
+        Encoding.Latin1.GetBytes(size).CopyTo(first, 124);
+        first[156] = (byte)type;
+        Encoding.ASCII.GetBytes("ustar\000").CopyTo(first, 257);
+        Encoding.Latin1.GetBytes(data).CopyTo(first, 512);
+        Encoding.ASCII.GetBytes("        ").CopyTo(first, 148);
+        Encoding.ASCII.GetBytes(Convert.ToString(first.Take(512).Sum(part => part), 8).PadLeft(6, '0') + "\0 ").CopyTo(first, 148);
+        byte[] archive = [.. Archive(Folder("a"))[..512], .. first.AsSpan(0, data.Length == 0 ? 512 : 1024), .. Archive(Link("a/m", "x"))];
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+
+        await Assert.ThrowsAsync<AgentException>(() => HostArchive.UnpackAsync(new MemoryStream(archive), "a", At("in"), "a", Cancellation));
+
+        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 64 << 20);
+    }
+
     [Fact]
     public async Task An_archive_without_what_was_asked_for_is_none()
     {
-        var failure = await Assert.ThrowsAsync<AgentException>(() => UnpackAsync());
+        Directory.CreateDirectory(At("in"));
+        var failure = await Assert.ThrowsAsync<AgentException>(() => HostArchive.UnpackAsync(new MemoryStream(new byte[1024]), "a", At("in"), "a", Cancellation));
         Assert.Contains("without what was asked for", failure.Message, StringComparison.Ordinal);
     }
 
