@@ -63,7 +63,6 @@ public sealed class LockTests : IDisposable
             // Its next start is by its definition.
             Refused("write", thread, _home.Definition);
             Refused("remove", thread, _home.Definition);
-            Refused("read", thread, "/root/.bashrc");
         }
     }
 
