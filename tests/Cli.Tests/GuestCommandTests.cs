@@ -153,11 +153,11 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         // Into a folder that there is, and under a name that there is not.
         var outcome = await ShellAsync($"""
             set -e
-            "$LAMINA" cp site {TinyMachine.Name}:/root
-            "$LAMINA" cp site {TinyMachine.Name}:/root/other
-            "$LAMINA" exec {TinyMachine.Name} -- sh -c 'cd /root; sha256sum <site/link; sha256sum <other/inner/big; stat -c %a:%u other/inner/big; readlink other/link'
-            "$LAMINA" cp {TinyMachine.Name}:/root/other back
-            "$LAMINA" cp {TinyMachine.Name}:/root/other/inner/big .
+            "$LAMINA" cp site {TinyMachine.Name}:/tmp
+            "$LAMINA" cp site {TinyMachine.Name}:/tmp/other
+            "$LAMINA" exec {TinyMachine.Name} -- sh -c 'cd /tmp; sha256sum <site/link; sha256sum <other/inner/big; stat -c %a:%u other/inner/big; readlink other/link'
+            "$LAMINA" cp {TinyMachine.Name}:/tmp/other back
+            "$LAMINA" cp {TinyMachine.Name}:/tmp/other/inner/big .
             sha256sum <back/link; sha256sum <big; stat -c %a back/inner/big; readlink back/link
             tar -c site | "$LAMINA" cp - {TinyMachine.Name}:/tmp
             "$LAMINA" cp {TinyMachine.Name}:/tmp/site - | tar -x -O site/inner/big | sha256sum
@@ -169,7 +169,7 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     }
 
     [Theory]
-    [InlineData(2, "*nope does not exist", "nope", TinyMachine.Name + ":/root")]
+    [InlineData(2, "*nope does not exist", "nope", TinyMachine.Name + ":/srv")]
     [InlineData(1, "/nope/x cannot be copied: tar: *nope*", TinyMachine.Name + ":/nope/x", ".")]
     [InlineData(1, "/etc/hosts cannot be copied to /nope/x: tar: *nope*", "/etc/hosts", TinyMachine.Name + ":/nope/x")]
     [InlineData(1, "the guest has no folder /nope/", "/etc/hosts", TinyMachine.Name + ":/nope/")]
@@ -229,9 +229,9 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     [InlineData("'x' is one word too many; 'lamina run --rm IMAGE -- COMMAND' runs a command", "tiny", "--", "x")]
     [InlineData("--copy-in is for a machine that runs a command; add --rm, and the command behind --", "--copy-in", "a:/b", "tiny")]
     [InlineData("--name is not for a machine that runs one command and is gone with it; leave out --name or --rm", "--rm", "--name", "web", "debian", "--", "x")]
-    [InlineData("--copy-in: 'nope' does not say what to copy where to; write it like sources:/root", "--rm", "--copy-in", "nope", "tiny", "--", "x")]
-    [InlineData("--copy-in: /nope does not exist", "--rm", "--copy-in", "/nope:/root", "tiny", "--", "x")]
-    [InlineData("--copy-out: 'result:.' does not say what to copy where to; write it like /root/result:result", "--rm", "--copy-out", "result:.", "tiny", "--", "x")]
+    [InlineData("--copy-in: 'nope' does not say what to copy where to; write it like sources:/srv", "--rm", "--copy-in", "nope", "tiny", "--", "x")]
+    [InlineData("--copy-in: /nope does not exist", "--rm", "--copy-in", "/nope:/srv", "tiny", "--", "x")]
+    [InlineData("--copy-out: 'result:.' does not say what to copy where to; write it like /srv/result:result", "--rm", "--copy-out", "result:.", "tiny", "--", "x")]
     public async Task Words_that_do_not_go_together_are_one_sentence(string sentence, params string[] words)
     {
         Assert.Equal((2, $"lamina: {sentence}\n"), await EndAsync(LaminaProgram.RunAsync(["run", .. words])));
@@ -242,7 +242,7 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     {
         await File.WriteAllTextAsync(_folder.File("in"), "some words", TestContext.Current.CancellationToken);
 
-        var outcome = await ThrowAwayAsync(["--copy-in", $"{_folder.File("in")}:/root/words", "--copy-out", $"/root/count:{_folder.File("count")}", "tiny", "--", "sh", "-c", "wc -c </root/words >/root/count; exit 1"]);
+        var outcome = await ThrowAwayAsync(["--copy-in", $"{_folder.File("in")}:/tmp/words", "--copy-out", $"/tmp/count:{_folder.File("count")}", "tiny", "--", "sh", "-c", "wc -c </tmp/words >/tmp/count; exit 1"]);
 
         Assert.Equal((1, ""), (outcome.ExitCode, outcome.Errors));
         Assert.Equal("10\n", await File.ReadAllTextAsync(_folder.File("count"), TestContext.Current.CancellationToken));

@@ -37,7 +37,7 @@ internal static class CopyVerb
         var at = guestIsFirst ? text.IndexOf(':', StringComparison.Ordinal) : text.LastIndexOf(":/", StringComparison.Ordinal);
         return at > 0 && at < text.Length - 1 && (!guestIsFirst || text[0] == '/')
             ? (text[..at], text[(at + 1)..])
-            : throw new UsageException($"{option}: '{text}' does not say what to copy where to; write it like {(guestIsFirst ? "/root/result:result" : "sources:/root")}");
+            : throw new UsageException($"{option}: '{text}' does not say what to copy where to; write it like {(guestIsFirst ? "/srv/result:result" : "sources:/srv")}");
     }
 
     private static Argument<string> Place(string name, string helpName, string description)
