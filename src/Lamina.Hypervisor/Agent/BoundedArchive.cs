@@ -1,11 +1,13 @@
 // A tar archive on its way to who reads it, which keeps names, links and attributes in memory whole: those that are longer than any
 // that can be used are refused here, by the length that their header says. Source: POSIX.1-2017, pax, "ustar Interchange Format";
 // GNU tar's manual, "Basic Tar Format" for the types of long names and for sizes in base 256.
+using Lamina.Host.Io;
+
 namespace Lamina.Hypervisor.Agent;
 
 /// <summary>Passes an archive on.</summary>
 /// <param name="inner">The archive.</param>
-internal sealed class BoundedArchive(Stream inner) : Stream
+internal sealed class BoundedArchive(Stream inner) : SequentialStream
 {
     /// <summary>The longest header of names and attributes.</summary>
     internal const int MostMetadata = 64 << 10;
@@ -20,17 +22,7 @@ internal sealed class BoundedArchive(Stream inner) : Stream
 
     public override bool CanRead => true;
 
-    public override bool CanSeek => false;
-
     public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -45,18 +37,6 @@ internal sealed class BoundedArchive(Stream inner) : Stream
         Pass(buffer[..count]);
         return count;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     // No read goes over the end of a header, or of an entry's data.
     private int Share(int wanted) => (int)Math.Min(wanted, _data != 0 ? _data : Block - _filled);

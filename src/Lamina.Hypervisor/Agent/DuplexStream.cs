@@ -1,22 +1,14 @@
 // Two streams as one: what is read comes from one of them, what is written goes to the other.
+using Lamina.Host.Io;
+
 namespace Lamina.Hypervisor.Agent;
 
 /// <summary>Reads from one stream and writes to another; both are its own.</summary>
-internal sealed class DuplexStream(Stream from, Stream to) : Stream
+internal sealed class DuplexStream(Stream from, Stream to) : SequentialStream
 {
     public override bool CanRead => true;
 
-    public override bool CanSeek => false;
-
     public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override void Flush() => to.Flush();
 
@@ -25,10 +17,6 @@ internal sealed class DuplexStream(Stream from, Stream to) : Stream
     public override int Read(byte[] buffer, int offset, int count) => from.Read(buffer, offset, count);
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => from.ReadAsync(buffer, cancellationToken);
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     public override void Write(byte[] buffer, int offset, int count) => to.Write(buffer, offset, count);
 

@@ -6,6 +6,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
+using Lamina.Host.Io;
 
 namespace Lamina.Boot;
 
@@ -181,24 +182,14 @@ internal static class InitrdCheck
     }
 
     /// <summary>The file from a place on, in order.</summary>
-    private sealed class Rest(BootFile file, ulong at) : Stream
+    private sealed class Rest(BootFile file, ulong at) : SequentialStream
     {
         /// <summary>Whether somebody wanted more than there is.</summary>
         internal bool WasAskedAtItsEnd { get; private set; }
 
         public override bool CanRead => true;
 
-        public override bool CanSeek => false;
-
         public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(Span<byte> buffer)
         {
@@ -208,17 +199,5 @@ internal static class InitrdCheck
             at += (uint)count;
             return count;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
