@@ -54,6 +54,9 @@ internal sealed class BoardMachine : IHardware
     private readonly List<VcpuState> _atReset = [];
     private bool _loaded;
 
+    // The first load, which began when the memory was there; nobody asks it twice.
+    private EarlyLoad? _early;
+
     /// <summary>Wires the hardware. Parts go onto the tree of units, which is the hardware's from now on.</summary>
     /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
@@ -61,7 +64,7 @@ internal sealed class BoardMachine : IHardware
         (_options, _units) = (options, units);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
-        if (options.Saved is null) units.AddAside("memory/boot pages", new BootPages(options.Boot, _memory));
+        if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate));
         _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
         if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
@@ -151,7 +154,9 @@ internal sealed class BoardMachine : IHardware
         _units.Reset();
         if (_loaded) _memory.Clear();
         _loaded = true;
-        _options.Boot.Load(_memory);
+        var early = Interlocked.Exchange(ref _early, null);
+        early?.Finish();
+        _options.Boot.Load(_memory, filesToo: early is null);
         for (var i = 0; i < _vcpus.Count; i++)
         {
             if (i == 0) _options.Boot.Enter(_atReset[i]);

@@ -123,7 +123,7 @@ internal sealed class BootFile : IDisposable
         return there;
     }
 
-    /// <summary>Copies a part of the file into guest memory. The range must be RAM.</summary>
+    /// <summary>Copies a part of the file into guest memory, whose watchers are not told. The range must be RAM.</summary>
     /// <exception cref="MachineException">The file has become shorter since it was opened.</exception>
     internal void CopyTo(GuestMemory memory, ulong address, ulong offset, ulong length)
     {
@@ -131,8 +131,9 @@ internal sealed class BootFile : IDisposable
         {
             var piece = (int)Math.Min(length, CopyPiece);
             if (!memory.TrySlice(address, piece, out var span)) throw new InvalidOperationException("a boot file was placed outside RAM");
+            // All pages of a piece at once cost less than each as it is touched.
+            memory.Populate(new MemoryRange(address, (ulong)piece));
             if (!TryRead(offset, span)) throw Shrunk();
-            memory.NotifyWritten(address, (ulong)piece);
             (address, offset, length) = (address + (ulong)piece, offset + (ulong)piece, length - (ulong)piece);
         }
     }

@@ -102,18 +102,29 @@ internal sealed class BootPlan(MemoryMap map)
 
     private static ulong AlignUp(ulong value, ulong alignment) => (value + alignment - 1) & ~(alignment - 1);
 
-    /// <summary>The ranges that files will fill.</summary>
-    internal IEnumerable<MemoryRange> OfFiles => from piece in _pieces where piece.File is not null select new MemoryRange(piece.Address, piece.Length);
-
     /// <summary>Writes everything to memory, which is zero throughout.</summary>
+    /// <param name="memory">The machine's.</param>
+    /// <param name="filesToo">Whether what comes of files is written, too; else it is there by <see cref="LoadFiles"/>, and those who watch the memory are told.</param>
     /// <exception cref="MachineException">A file can no longer be read.</exception>
-    internal void Load(GuestMemory memory)
+    internal void Load(GuestMemory memory, bool filesToo = true)
+    {
+        if (filesToo) LoadFiles(memory);
+        foreach (var piece in _pieces)
+        {
+            if (piece.File is not null) memory.NotifyWritten(piece.Address, piece.Length);
+            else if (!memory.TryWrite(piece.Address, piece.Random ? HostRandom.Bytes((int)piece.Length) : piece.Bytes.Span))
+                throw new InvalidOperationException("a boot piece was placed outside RAM");
+        }
+    }
+
+    /// <summary>Writes what comes of files to memory, and takes the pages of the rest from the host. Nobody is told.</summary>
+    /// <exception cref="MachineException">A file can no longer be read.</exception>
+    internal void LoadFiles(GuestMemory memory)
     {
         foreach (var piece in _pieces)
         {
             if (piece.File is { } file) file.CopyTo(memory, piece.Address, piece.Offset, piece.Length);
-            else if (!memory.TryWrite(piece.Address, piece.Random ? HostRandom.Bytes((int)piece.Length) : piece.Bytes.Span))
-                throw new InvalidOperationException("a boot piece was placed outside RAM");
+            else memory.Populate(new MemoryRange(piece.Address, piece.Length));
         }
     }
 }

@@ -67,14 +67,14 @@ internal static class InitrdCheck
     private static (string? Cut, ulong? Next) Cpio(BootFile file, ulong start)
     {
         const string cut = "its cpio archive ends in the middle of an entry";
-        Span<byte> header = stackalloc byte[CpioHeader];
+        var window = new Window(file);
+        Span<byte> first = stackalloc byte[1];
         var at = start;
         while (at < file.Length)
         {
-            if (!file.TryRead(at, header)) return (header[0] == '0' ? cut : null, null);
+            if (!window.TryRead(at, CpioHeader, out var header)) return (file.TryRead(at, first) && first[0] == '0' ? cut : null, null);
             if (!header.StartsWith("07070"u8) || !TryHex(header[CpioFileSize..], out var fileSize) || !TryHex(header[CpioNameSize..], out var nameSize) || nameSize is 0 or > LongestName) return (null, null);
-            var name = new byte[nameSize];
-            if (!file.TryRead(at + CpioHeader, name)) return (cut, null);
+            if (!window.TryRead(at + CpioHeader, (int)nameSize, out var name)) return (cut, null);
             var text = Encoding.UTF8.GetString(name).TrimEnd('\0');
             var data = Align(start, at + CpioHeader + nameSize);
             if (data + fileSize > file.Length && fileSize != 0) return ($"its cpio archive ends in the middle of {text}", null);
@@ -179,6 +179,26 @@ internal static class InitrdCheck
             if (at > file.Length) return ("its lz4 data have no end", null);
         }
         return (null, at < file.Length ? at : null);
+    }
+
+    /// <summary>Reads of a few bytes each, most of which lie close behind the one before.</summary>
+    private sealed class Window(BootFile file)
+    {
+        private readonly byte[] _bytes = new byte[2 * LongestName];
+        private ulong _start;
+        private int _length;
+
+        /// <summary>At most half of the window; false where the file ends before. What is read holds until the next read.</summary>
+        internal bool TryRead(ulong at, int length, out ReadOnlySpan<byte> read)
+        {
+            if (at < _start || at + (ulong)length > _start + (ulong)_length)
+            {
+                (_start, _length) = (at, (int)Math.Min((ulong)_bytes.Length, file.Length - at));
+                if (!file.TryRead(at, _bytes.AsSpan(0, _length))) _length = 0;
+            }
+            read = length <= _length ? _bytes.AsSpan((int)(at - _start), length) : default;
+            return length <= _length;
+        }
     }
 
     /// <summary>The file from a place on, in order.</summary>

@@ -12,7 +12,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
 {
     public const int CacheLine = 64, ColdChunk = 1 << 20;
 
-    private const int HotStep = 1 << 18, GranuleShift = 8;
+    private const int HotStep = 1 << 18, ColdStep = 1 << 16, GranuleShift = 8;
 
     // How many bytes a list may have for each of the code: most entries stand for some bytes of it, but a block of many NOPs
     // takes no more than the five that every block has.
@@ -32,7 +32,7 @@ internal sealed unsafe class CodeBuffer : IDisposable
     // For each granule of the buffer the number plus one of the first block of which a part begins in it, or 0.
     private readonly HostReservation _granules;
     private readonly int* _firstInGranule;
-    private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldEnd;
+    private int _used, _populated, _floor, _coldFloor, _coldUsed, _coldPopulated, _coldEnd;
 
     // What comes behind the populated part of the hot code, being populated by another thread: a huge page takes milliseconds.
     private Task<int>? _ahead;
@@ -159,9 +159,9 @@ internal sealed unsafe class CodeBuffer : IDisposable
         if (_coldEnd - _coldUsed <= most)
         {
             _coldEnd = _coldFloor;
-            _coldUsed = _coldFloor = _coldEnd - ColdChunk;
-            Populate(_coldFloor, ColdChunk);
+            _coldUsed = _coldPopulated = _coldFloor = _coldEnd - ColdChunk;
         }
+        for (; _coldPopulated <= _coldUsed + most && _coldPopulated < _coldEnd; _coldPopulated += ColdStep) Populate(_coldPopulated, ColdStep);
         return _base + _coldUsed;
     }
 

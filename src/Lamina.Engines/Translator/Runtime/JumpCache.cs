@@ -37,9 +37,9 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly byte* _codeMarks;
     private readonly List<int> _secondSet = [];
     private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
-    private bool _hasLocalCode, _knowsPages, _sizesForgotten;
+    private bool _hasLocalCode, _knowsPages, _sizesForgotten, _ready;
 
-    /// <summary>Creates an empty cache.</summary>
+    /// <summary>Creates an empty cache, which code may run with from the first <see cref="UseKey"/> on.</summary>
     /// <param name="miss">Where an address leads that is not in it.</param>
     public JumpCache(ulong miss)
     {
@@ -48,16 +48,12 @@ internal sealed unsafe class JumpCache : IDisposable
         _view = HostReservation.Reserve(Slot.JumpBytes);
         _view.MapShared(0, Slot.JumpBytes, Memory, 0, MappingAccess.ReadWrite);
         _entries = (ulong*)_view.Address;
-        _view.Populate(0, Slot.JumpCacheEntries * sizeof(ulong), write: true);
-        new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(miss);
         _second = (Second*)(_entries + Slot.JumpCacheEntries);
         _linears = (ulong*)(_second + Slot.SecondEntries);
         _known = (Known*)(_linears + Slot.JumpCacheEntries);
         _set = (int*)(_known + Slot.KnownPages);
         _returns = (ulong*)(_set + Slot.SetLogEntries);
         _codeMarks = (byte*)(_returns + Slot.ReturnEntries * 2);
-        ClearSecond();
-        ClearReturns();
     }
 
     /// <summary>The entries, for the regions to map.</summary>
@@ -108,9 +104,10 @@ internal sealed unsafe class JumpCache : IDisposable
         _knowsPages = true;
     }
 
-    /// <summary>Empties the cache if it was for other modes.</summary>
+    /// <summary>Readies the cache for code of some modes: empties it if it was for others.</summary>
     public void UseKey(ModeKey key)
     {
+        if (!_ready) FillFirst();
         if (key == Key) return;
         Clear();
         Key = key;
@@ -221,6 +218,7 @@ internal sealed unsafe class JumpCache : IDisposable
     public void Release()
     {
         Clear();
+        if (!_ready) return;
         const ulong first = Slot.JumpCacheEntries * 8;
         Memory.Discard(first, Slot.JumpBytes - first);
         ClearSecond();
@@ -231,6 +229,16 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         _view.Dispose();
         Memory.Dispose();
+    }
+
+    // A megabyte, which takes as long as much of a start: a vCPU that has not come to user mode yet has no use for it.
+    private void FillFirst()
+    {
+        _view.Populate(0, Slot.JumpCacheEntries * sizeof(ulong), write: true);
+        new Span<ulong>(_entries, Slot.JumpCacheEntries).Fill(_miss);
+        ClearSecond();
+        ClearReturns();
+        _ready = true;
     }
 
     // Machine code notes what it sets likewise. A list that is full says no more than that.
