@@ -72,7 +72,7 @@ internal static class InitrdCheck
         var at = start;
         while (at < file.Length)
         {
-            if (!window.TryRead(at, CpioHeader, out var header)) return (file.TryRead(at, first) && first[0] == '0' ? cut : null, null);
+            if (!window.TryRead(at, CpioHeader, out var header)) return (at != start && file.TryRead(at, first) && first[0] == '0' ? cut : null, null);
             if (!header.StartsWith("07070"u8) || !TryHex(header[CpioFileSize..], out var fileSize) || !TryHex(header[CpioNameSize..], out var nameSize) || nameSize is 0 or > LongestName) return (null, null);
             if (!window.TryRead(at + CpioHeader, (int)nameSize, out var name)) return (cut, null);
             var text = Encoding.UTF8.GetString(name).TrimEnd('\0');
