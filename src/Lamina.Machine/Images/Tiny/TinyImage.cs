@@ -23,7 +23,7 @@ internal sealed class TinyImage(string name = "tiny", string kernelPackage = "li
     public int Recipe => TinyInitramfs.Recipe;
 
     /// <inheritdoc/>
-    public string CommandLine => "console=ttyS0 quiet";
+    public string CommandLine => $"console=ttyS0 quiet {ImageCommandLine.NoCipherTests}";
 
     /// <inheritdoc/>
     public string Kernel => KernelFile;

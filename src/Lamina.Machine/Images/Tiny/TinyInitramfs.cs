@@ -17,7 +17,7 @@ internal sealed record TinyContents(string Release, string KernelVersion, ReadOn
 internal static class TinyInitramfs
 {
     /// <summary>The number of this recipe: one more whenever what an image contains changes, so that images built before are built again.</summary>
-    public const int Recipe = 5;
+    public const int Recipe = 6;
 
     // What a guest of ours cannot do without: the virtio bus over MMIO, entropy, the console.
     private static readonly string[] RequiredModules = ["virtio_mmio", "virtio_rng", "virtio_console"];
@@ -62,6 +62,15 @@ internal static class TinyInitramfs
         AddText("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 tiny\n");
         AddText("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
         AddText("etc/group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
+        AddText("etc/fstab", """
+            proc /proc proc defaults 0 0
+            sys /sys sysfs defaults 0 0
+            devpts /dev/pts devpts mode=0620,gid=5 0 0
+            shm /dev/shm tmpfs mode=1777 0 0
+            tmp /tmp tmpfs mode=1777 0 0
+            run /run tmpfs mode=0755 0 0
+
+            """);
         AddText("etc/motd", $"\nLamina's tiny guest: Debian's kernel {contents.KernelVersion} and busybox, all in memory.\n\"poweroff\" or Ctrl-D ends it.\n\n");
         cpio.AddFile("etc/profile", Script("profile"));
         // What busybox's acpid runs when the power button is pressed.
@@ -79,7 +88,8 @@ internal static class TinyInitramfs
             // Only plain names in the folders above: the list comes from a program.
             var parts = applet.Split('/');
             if (parts.Length < 2 || parts[^1] is "" or "." or ".." || !Folders.Contains(string.Join('/', parts[..^1])) || !taken.Add(applet)) continue;
-            cpio.AddLink(applet, "/bin/busybox");
+            // Not where the kernel looks for it by itself, see /init.
+            cpio.AddLink(applet == "sbin/modprobe" ? "usr/sbin/modprobe" : applet, "/bin/busybox");
         }
     }
 
