@@ -175,6 +175,7 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     [InlineData(1, "the guest has no folder /nope/", "/etc/hosts", TinyMachine.Name + ":/nope/")]
     [InlineData(2, "one of both is to be in a guest; write it like web:/srv", "/etc/hosts", "/tmp")]
     [InlineData(2, "one of both is to be on this host; copy to it first, and from it then", "a:/x", "b:/y")]
+    [InlineData(1, "/dev/null is a device, a pipe or a socket of this host's; copy files and folders, or an archive by -", "/dev/null", TinyMachine.Name + ":/tmp")]
     [InlineData(2, "'web:' says no path in the guest; write it like web:/srv", "/etc/hosts", "web:")]
     public async Task A_copy_that_cannot_be_is_one_sentence(int code, string sentence, string from, string to)
     {

@@ -176,6 +176,22 @@ public sealed class MachineCommandTests : IAsyncLifetime
         Assert.Equal("running", await StateAsync("web"));
     }
 
+    [Fact(Timeout = 300_000)]
+    public async Task Who_hangs_up_while_waiting_for_an_agent_leaves_the_place_to_others()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        // As many as may be connected at once.
+        for (var i = 0; i < 64; i++)
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "run", "control.sock")), TestContext.Current.CancellationToken);
+            await socket.SendAsync("{\"do\":\"agent\",\"timeout\":\"1h\"}\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        }
+
+        while (await StateAsync("web") != "running") TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+    }
+
     [Fact]
     public async Task What_cannot_be_is_one_sentence()
     {

@@ -74,7 +74,7 @@ internal static class CopyVerb
         }
         else if (target is not null)
         {
-            await files.CopyInAsync(from, target, cancellation).ConfigureAwait(false);
+            Tell(await files.CopyInAsync(from, target, cancellation).ConfigureAwait(false), "this host's");
         }
         else if (to == Standard)
         {
@@ -83,14 +83,14 @@ internal static class CopyVerb
         }
         else
         {
-            Tell(await files.CopyOutAsync(source!, to, cancellation).ConfigureAwait(false));
+            Tell(await files.CopyOutAsync(source!, to, cancellation).ConfigureAwait(false), "the guest's");
         }
     }
 
     /// <summary>Says how much was left out.</summary>
-    public static void Tell(int leftOut)
+    public static void Tell(int leftOut, string whose)
     {
-        if (leftOut > 0) Stderr.Say($"{leftOut} devices, pipes or sockets of the guest's were left out");
+        if (leftOut > 0) Stderr.Say($"{leftOut} devices, pipes or sockets of {whose} were left out");
     }
 
     // As with scp: what has a slash before its first colon is a path of this host's.

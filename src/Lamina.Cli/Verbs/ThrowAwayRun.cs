@@ -90,7 +90,7 @@ internal sealed class ThrowAwayRun : IDisposable
             using var both = CancellationTokenSource.CreateLinkedTokenSource(signals.Token, over);
             try
             {
-                foreach (var (from, to) in _ins) await Files.CopyInAsync(from, to, both.Token).ConfigureAwait(false);
+                foreach (var (from, to) in _ins) CopyVerb.Tell(await Files.CopyInAsync(from, to, both.Token).ConfigureAwait(false), "this host's");
                 var connection = await ReachAsync(both.Token).ConfigureAwait(false);
                 // From here on signals are the command's.
                 signals.Dispose();
@@ -101,7 +101,7 @@ internal sealed class ThrowAwayRun : IDisposable
                 return signal;
             }
         }
-        foreach (var (from, to) in _outs) CopyVerb.Tell(await Files.CopyOutAsync(from, to, over).ConfigureAwait(false));
+        foreach (var (from, to) in _outs) CopyVerb.Tell(await Files.CopyOutAsync(from, to, over).ConfigureAwait(false), "the guest's");
         return code;
     }
 

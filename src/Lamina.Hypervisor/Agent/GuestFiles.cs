@@ -2,6 +2,7 @@
 // with them. What is copied into a folder that there is goes into it; else it gets the name that was said, as with cp.
 using System.IO.Pipelines;
 using System.Text;
+using Lamina.Host.Io;
 
 namespace Lamina.Hypervisor.Agent;
 
@@ -16,13 +17,15 @@ public sealed class GuestFiles(Func<CancellationToken, Task<AgentConnection>> co
     /// <param name="from">The host's path.</param>
     /// <param name="to">The guest's.</param>
     /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>How many things were left out, since they are no files, folders or links.</returns>
     /// <exception cref="AgentException">The guest cannot take it; the sentence has what its tar said.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    public async Task CopyInAsync(string from, string to, CancellationToken cancellationToken = default)
+    /// <exception cref="IOException">It cannot be read, or is a device, a pipe or a socket.</exception>
+    public async Task<int> CopyInAsync(string from, string to, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(from);
         ArgumentNullException.ThrowIfNull(to);
         if (!Path.Exists(from)) throw new FileNotFoundException($"{from} does not exist");
+        if (!Directory.Exists(from) && !HostPath.IsRegular(from)) throw new IOException($"{from} is a device, a pipe or a socket of this host's; copy files and folders, or an archive by -");
         var isFolder = await IsFolderAsync(to, cancellationToken).ConfigureAwait(false);
         if (!isFolder && to.EndsWith('/')) throw new AgentException($"the guest has no folder {to}");
         var (folder, name) = isFolder ? (to, NameOf(Path.GetFullPath(from))) : Split(to);
@@ -41,6 +44,7 @@ public sealed class GuestFiles(Func<CancellationToken, Task<AgentConnection>> co
             await pipe.Reader.CompleteAsync().ConfigureAwait(false);
             await EndAsync(packs, cancellationToken).ConfigureAwait(false);
         }
+        return await packs.ConfigureAwait(false);
     }
 
     /// <summary>Copies a file or folder of the guest's to the host.</summary>
@@ -107,12 +111,12 @@ public sealed class GuestFiles(Func<CancellationToken, Task<AgentConnection>> co
         }
     }
 
-    private static async Task PackAsync(string from, string name, PipeWriter writer, CancellationToken cancellationToken)
+    private static async Task<int> PackAsync(string from, string name, PipeWriter writer, CancellationToken cancellationToken)
     {
         Exception? failure = null;
         try
         {
-            await HostArchive.PackAsync(from, name, writer.AsStream(leaveOpen: true), cancellationToken).ConfigureAwait(false);
+            return await HostArchive.PackAsync(from, name, writer.AsStream(leaveOpen: true), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
         {

@@ -17,14 +17,15 @@ internal static class HostArchive
     /// <param name="name">The name that it has in the archive.</param>
     /// <param name="output">Takes the archive.</param>
     /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>How many things were left out, since they are no files, folders or links.</returns>
     /// <exception cref="IOException">Something cannot be read.</exception>
-    internal static async Task PackAsync(string path, string name, Stream output, CancellationToken cancellationToken)
+    internal static async Task<int> PackAsync(string path, string name, Stream output, CancellationToken cancellationToken)
     {
         var archive = new TarWriter(output, TarEntryFormat.Gnu, leaveOpen: true);
         await using var owned = archive.ConfigureAwait(false);
         // A link that is named itself is what it leads to, as with cp.
         var begin = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
-        await AddAsync(archive, begin, name, cancellationToken).ConfigureAwait(false);
+        return await AddAsync(archive, begin, name, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Unpacks an archive that holds one file or folder.</summary>
@@ -88,12 +89,13 @@ internal static class HostArchive
         return leftOut;
     }
 
-    private static async Task AddAsync(TarWriter archive, string path, string name, CancellationToken cancellationToken)
+    // Says how much was left out.
+    private static async Task<int> AddAsync(TarWriter archive, string path, string name, CancellationToken cancellationToken)
     {
         FileSystemInfo file = Directory.Exists(path) && !IsLink(path) ? new DirectoryInfo(path) : new FileInfo(path);
         var type = file.LinkTarget is not null ? TarEntryType.SymbolicLink : file is DirectoryInfo ? TarEntryType.Directory : TarEntryType.RegularFile;
         // Sockets, pipes and devices are of this host.
-        if (type == TarEntryType.RegularFile && !HostPath.IsRegular(path)) return;
+        if (type == TarEntryType.RegularFile && !HostPath.IsRegular(path)) return 1;
         var entry = new GnuTarEntry(type, type == TarEntryType.Directory ? name + "/" : name) { ModificationTime = file.LastWriteTimeUtc < DateTime.UnixEpoch ? DateTimeOffset.UnixEpoch : file.LastWriteTimeUtc };
         if (type == TarEntryType.SymbolicLink) entry.LinkName = file.LinkTarget!;
         else entry.Mode = file.UnixFileMode;
@@ -103,12 +105,14 @@ internal static class HostArchive
             await using var owned = data.ConfigureAwait(false);
             entry.DataStream = data;
             await archive.WriteEntryAsync(entry, cancellationToken).ConfigureAwait(false);
-            return;
+            return 0;
         }
         await archive.WriteEntryAsync(entry, cancellationToken).ConfigureAwait(false);
-        if (type != TarEntryType.Directory) return;
+        if (type != TarEntryType.Directory) return 0;
+        var leftOut = 0;
         foreach (var inner in Directory.EnumerateFileSystemEntries(path).Order(StringComparer.Ordinal))
-            await AddAsync(archive, inner, $"{name}/{Path.GetFileName(inner)}", cancellationToken).ConfigureAwait(false);
+            leftOut += await AddAsync(archive, inner, $"{name}/{Path.GetFileName(inner)}", cancellationToken).ConfigureAwait(false);
+        return leftOut;
     }
 
     // Where an entry goes: below the wanted name, through folders alone.

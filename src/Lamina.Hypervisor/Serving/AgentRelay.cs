@@ -2,6 +2,7 @@
 // meaning is theirs; and the clock, which the process sets by itself when a guest goes on.
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using Lamina.Control;
 using Lamina.Hypervisor.Agent;
 
@@ -15,19 +16,24 @@ internal static class AgentRelay
     // A guest may be starting.
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(10);
 
+    // An agent that hears that its client has gone ends at once what it does for it.
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(5);
+
     /// <summary>Connects to the agent.</summary>
     /// <param name="served">The machine.</param>
     /// <param name="timeout">How long the agent may take to be there; null: as long as is usual.</param>
+    /// <param name="hasGone">Whether the client has gone meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MachineException">There is none.</exception>
-    internal static async Task<Stream> ConnectAsync(ServedMachine served, TimeSpan? timeout, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The client has gone.</exception>
+    internal static async Task<NetworkStream> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken)
     {
         if (served.Machine.State == MachineState.Paused) throw new MachineException(MachineError.State, $"the machine {served.Name} is paused, and its agent with it; let it go on with 'lamina resume {served.Name}'");
         var path = served.Definition.DevicesOf<VsockDevice>().Single().Path;
         var wait = timeout ?? Usual;
-        return await AgentSocket.TryConnectAsync(path, wait, () => served.Machine.State == MachineState.Ended, cancellationToken).ConfigureAwait(false)
-            ?? throw (served.Machine.State == MachineState.Ended
-                ? new MachineException(MachineError.State, "the machine has ended")
+        return await AgentSocket.TryConnectAsync(path, wait, () => served.Machine.State == MachineState.Ended || hasGone(), cancellationToken).ConfigureAwait(false)
+            ?? throw (served.Machine.State == MachineState.Ended ? new MachineException(MachineError.State, "the machine has ended")
+                : hasGone() ? new IOException("the client has gone")
                 : new MachineException(MachineError.State, $"no agent has answered in the guest of {served.Name} for {Duration.Exact(wait)}: it is still starting (--wait gives it longer), or has none; the images tiny and debian have one, and docs/agent.md says how another guest gets it"));
     }
 
@@ -37,7 +43,7 @@ internal static class AgentRelay
         using var patience = new CancellationTokenSource(Usual);
         try
         {
-            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Usual, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Usual, static () => false, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
             await using var owned = agent.ConfigureAwait(false);
             await agent.SetClockAsync(DateTimeOffset.UtcNow, patience.Token).ConfigureAwait(false);
         }
@@ -47,19 +53,19 @@ internal static class AgentRelay
         }
     }
 
-    /// <summary>Carries bytes until either side ends.</summary>
-    internal static async Task CarryAsync(Stream agent, Stream client, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
+    /// <summary>Carries bytes until the agent ends. One whose client has gone, or will say no more, is told, and has a while for what it still says.</summary>
+    internal static async Task CarryAsync(NetworkStream agent, Stream client, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
     {
         await using var owned = agent.ConfigureAwait(false);
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asks = AskAsync(agent, reader, early, gone.Token);
         var answers = AnswerAsync(agent, client, gone.Token);
-        await Task.WhenAny(asks, answers).ConfigureAwait(false);
-        await gone.CancelAsync().ConfigureAwait(false);
+        if (await Task.WhenAny(asks, answers).ConfigureAwait(false) == asks) gone.CancelAfter(LastWords);
+        else await gone.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(asks, answers).ConfigureAwait(false);
     }
 
-    private static async Task AskAsync(Stream agent, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
+    private static async Task AskAsync(NetworkStream agent, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
     {
         try
         {
@@ -70,10 +76,12 @@ internal static class AgentRelay
                 reader.AdvanceTo(data.End);
                 var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
                 data = read.Buffer;
-                if (data.IsEmpty && read.IsCompleted) return;
+                if (!data.IsEmpty || !read.IsCompleted) continue;
+                agent.Socket.Shutdown(SocketShutdown.Send);
+                return;
             }
         }
-        catch (Exception over) when (over is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception over) when (over is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
         }
     }

@@ -3,9 +3,11 @@
 // guest's agent, ends the conversation: the socket is the console, or leads to the agent, from then on. A client that does not read is waited for, and holds up nobody but itself.
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using System.Text.Json;
 using Lamina.Control;
 using Lamina.Core.Inspection;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 
@@ -17,7 +19,7 @@ internal delegate Task Attachment(PipeReader reader, ReadOnlySequence<byte> earl
 /// <summary>Answers one client.</summary>
 /// <param name="stream">The client.</param>
 /// <param name="served">Who is asked.</param>
-internal sealed class ControlSession(Stream stream, ServedMachine served)
+internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
 {
     private const int Piece = 16 * 1024;
 
@@ -182,11 +184,14 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
         }
     }
 
+    // Not one that only closes its sending side.
+    private bool HasGone() => HostIo.Wait(((int)stream.Socket.Handle, HostPoll.None), (-1, HostPoll.None), 0).First.HasFlag(HostPoll.Closed);
+
     private async Task<Attachment> ToAgentAsync(ControlRequest request, CancellationToken cancellationToken)
     {
         var timeout = request.Time("timeout");
         request.RefuseOthers();
-        var agent = await AgentRelay.ConnectAsync(served, timeout, cancellationToken).ConfigureAwait(false);
+        var agent = await AgentRelay.ConnectAsync(served, timeout, HasGone, cancellationToken).ConfigureAwait(false);
         return (reader, early, ends) => AgentRelay.CarryAsync(agent, stream, reader, early, ends);
     }
 

@@ -1,5 +1,6 @@
 // Archives between host and guest: what is packed comes back as it was, and what a hostile guest packs stays in its folder.
 using System.Formats.Tar;
+using System.Net.Sockets;
 using System.Text;
 using Lamina.Hypervisor.Agent;
 using Xunit;
@@ -41,6 +42,24 @@ public sealed class HostArchiveTests : IDisposable
         Assert.Equal("long", await File.ReadAllTextAsync(At("to/" + new string('n', 200)), Cancellation));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserExecute, File.GetUnixFileMode(At("to/closed/f")));
         Assert.Equal(new DateTime(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc), File.GetLastWriteTimeUtc(At("to/closed/f")));
+    }
+
+    [Fact]
+    public async Task What_only_this_host_can_use_is_left_out_and_counted()
+    {
+        Directory.CreateDirectory(At("from/inner"));
+        await File.WriteAllTextAsync(At("from/f"), "x", Cancellation);
+        using var first = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        first.Bind(new UnixDomainSocketEndPoint(At("from/s")));
+        using var second = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        second.Bind(new UnixDomainSocketEndPoint(At("from/inner/s")));
+        using var archive = new MemoryStream();
+
+        Assert.Equal(2, await HostArchive.PackAsync(At("from"), "name", archive, Cancellation));
+
+        archive.Position = 0;
+        Assert.Equal(0, await HostArchive.UnpackAsync(archive, "name", _folder, "to", Cancellation));
+        Assert.Equal(["f", "inner"], Directory.EnumerateFileSystemEntries(At("to")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Theory]
