@@ -52,6 +52,7 @@ internal static class Commands
         (["image"], _ => [ImageVerb.Create()]),
         (["doctor"], _ => [DoctorVerb.Create()]),
         (["completion"], _ => [CompletionVerb.Create()]),
+        (["install", "uninstall", "enable", "disable"], _ => InstallVerbs.CreateAll()),
     ];
 
     private static readonly string[] NeedNone = ["--version", "-V"];

@@ -46,7 +46,8 @@ internal sealed class HelpPage : SynchronousCommandLineAction
         }
     }
 
-    private static string Usage(Command command)
+    /// <summary>A command with its words: "lamina start NAME… [OPTION…]".</summary>
+    public static string Usage(Command command)
     {
         var names = new Stack<string>();
         for (Symbol? at = command; at is Command; at = at.Parents.FirstOrDefault()) names.Push(at is RootCommand ? "lamina" : at.Name);
@@ -57,7 +58,8 @@ internal sealed class HelpPage : SynchronousCommandLineAction
     private static string Words(Command command) => string.Concat(command.Arguments.Select(argument =>
         argument.Arity.MinimumNumberOfValues == 0 ? $" [{argument.HelpName ?? argument.Name}]" : $" {argument.HelpName ?? argument.Name}"));
 
-    private static (string, string) Row(Option option)
+    /// <summary>An option and what it is for.</summary>
+    public static (string, string) Row(Option option)
     {
         var names = string.Join(", ", option.Aliases.Append(option.Name).Where(name => name[0] == '-').OrderBy(name => name.Length));
         return (option.HelpName is null ? names : $"{names} {option.HelpName}", option.Description ?? "");

@@ -43,6 +43,9 @@ internal static class CompletionVerb
             """,
     };
 
+    /// <summary>The script for a shell.</summary>
+    public static string Script(string shell) => Scripts[shell] + "\n";
+
     /// <summary>Builds the command.</summary>
     public static Command Create()
     {
