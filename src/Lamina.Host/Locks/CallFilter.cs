@@ -10,9 +10,9 @@ public static unsafe class CallFilter
 {
     private const ushort Load = 0x20, JumpEqual = 0x15, JumpNotBelow = 0x35, JumpAnySet = 0x45, Return = 0x06;
     private const uint KillProcess = 0x8000_0000, Trap = 0x0003_0000, Error = 0x0005_0000, Allow = 0x7fff_0000;
-    private const uint NumberAt = 0, ArchitectureAt = 4, FirstArgumentAt = 16;
+    private const uint NumberAt = 0, ArchitectureAt = 4, FirstArgumentAt = 16, ThirdArgumentAt = 32;
     private const uint X8664 = 0xc000_003e, FirstOfX32 = 0x4000_0000;
-    private const uint CloneThread = 0x1_0000;
+    private const uint CloneThread = 0x1_0000, ProtectionExecute = 4;
     private const uint NoSuchCall = 38, NotPermitted = 1;
 
     // What the handler writes of a siginfo_t; its si_syscall is at 24.
@@ -62,6 +62,12 @@ public static unsafe class CallFilter
         };
         foreach (var call in CallGroups.Unknown) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Error | NoSuchCall));
         foreach (var call in CallGroups.Of(groups)) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Allow));
+        // What is executable is so by now: no file and no memory becomes it.
+        foreach (var call in (SystemCall[])[SystemCall.mmap, SystemCall.mprotect])
+        {
+            if (groups.HasFlag(CallGroup.Compiler)) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Allow));
+            else OnCall(call, new(Load, 0, 0, ThirdArgumentAt), new(JumpAnySet, 0, 1, ProtectionExecute), new(Return, 0, 0, Error | NotPermitted), new(Return, 0, 0, Allow));
+        }
         // A thread may be made, a process not.
         OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));

@@ -20,6 +20,9 @@ public enum CallGroup
 
     /// <summary>Sockets of this host's programs: switches, sockets of the guest.</summary>
     LocalSockets = 8,
+
+    /// <summary>A runtime that compiles the program as it runs: memory becomes executable.</summary>
+    Compiler = 16,
 }
 
 internal static class CallGroups
@@ -27,7 +30,7 @@ internal static class CallGroups
     private static readonly SystemCall[] Machine =
     [
         // The runtime: memory, threads and signals of its own.
-        SystemCall.mmap, SystemCall.mprotect, SystemCall.munmap, SystemCall.mremap, SystemCall.madvise, SystemCall.mincore, SystemCall.msync, SystemCall.brk, SystemCall.mlock, SystemCall.munlock,
+        SystemCall.munmap, SystemCall.mremap, SystemCall.madvise, SystemCall.mincore, SystemCall.msync, SystemCall.brk, SystemCall.mlock, SystemCall.munlock,
         SystemCall.membarrier, SystemCall.memfd_create, SystemCall.get_mempolicy, SystemCall.futex, SystemCall.futex_waitv, SystemCall.set_robust_list, SystemCall.get_robust_list, SystemCall.rseq,
         SystemCall.set_tid_address, SystemCall.gettid, SystemCall.getpid, SystemCall.getppid, SystemCall.sched_yield, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity, SystemCall.sched_setparam, SystemCall.sched_getparam, SystemCall.sched_setscheduler, SystemCall.sched_getscheduler, SystemCall.sched_get_priority_max, SystemCall.sched_get_priority_min, SystemCall.getcpu, SystemCall.exit, SystemCall.exit_group,
         SystemCall.rt_sigaction, SystemCall.rt_sigprocmask, SystemCall.rt_sigreturn, SystemCall.sigaltstack, SystemCall.restart_syscall, SystemCall.prctl, SystemCall.arch_prctl, SystemCall.seccomp,
@@ -58,7 +61,7 @@ internal static class CallGroups
 
     private static readonly SystemCall[] Ring = [SystemCall.io_uring_enter, SystemCall.io_uring_register, SystemCall.io_uring_setup];
 
-    /// <summary>The calls that are let through.</summary>
+    /// <summary>The calls that are let through, whatever they are called with.</summary>
     internal static IReadOnlyList<SystemCall> Of(CallGroup groups) =>
         [.. Machine, .. (groups & (CallGroup.Sockets | CallGroup.LocalSockets)) != 0 ? Sockets : [], .. groups.HasFlag(CallGroup.Folders) ? Folders : [], .. groups.HasFlag(CallGroup.Ring) ? Ring : []];
 

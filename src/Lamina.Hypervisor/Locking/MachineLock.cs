@@ -56,7 +56,7 @@ internal static class MachineLock
     /// <summary>What a machine's process needs system calls for.</summary>
     internal static CallGroup Calls(MachineDefinition definition)
     {
-        var groups = CallGroup.Machine;
+        var groups = RuntimeFeature.IsDynamicCodeSupported ? CallGroup.Compiler : CallGroup.Machine;
         if (definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User or NetworkLink.Tap)) groups |= CallGroup.Sockets;
         if (definition.DevicesOf<VsockDevice>().Any() || definition.DevicesOf<NetworkDevice>().Any()) groups |= CallGroup.LocalSockets;
         if (definition.DevicesOf<ShareDevice>().Any()) groups |= CallGroup.Folders;

@@ -2,6 +2,7 @@
 // says to whoever started it that it runs or why it cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
 // other process; SIGTERM asks the guest to power off, as a host does that shuts down.
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Host;
 using Lamina.Host.Processes;
@@ -90,6 +91,8 @@ public static class MachineProcess
     private static LockReport Lock(MachineDefinition definition, LockReport locked, MachineHome home, MachineLogFile log)
     {
         if (definition.Lock == LockMode.Off) return locked;
+        // The digest of a machine that is saved comes of a library, which could not be loaded any more.
+        _ = SHA256.HashData(default(ReadOnlySpan<byte>));
         try
         {
             locked = locked.WithCalls(MachineLock.Calls(definition), home.Blocked);

@@ -1,6 +1,5 @@
 // Opens what a machine's network cards are plugged into, and gives the cards addresses.
 using System.Net;
-using System.Security.Cryptography;
 using Lamina.Backends.Net.Switch;
 using Lamina.Backends.Net.Tap;
 using Lamina.Backends.Net.User;
@@ -83,7 +82,7 @@ internal static class NetworkBackends
     private static string MakeMac(NetworkLink link, int index)
     {
         byte[] mac = [0x02, 0x4c, 0x41, 0, 0, (byte)(index + 1)];
-        if (link is not NetworkLink.User) RandomNumberGenerator.Fill(mac.AsSpan(3));
+        if (link is not NetworkLink.User) HostRandom.Fill(mac.AsSpan(3));
         return Address.FormatMac(mac);
     }
 }

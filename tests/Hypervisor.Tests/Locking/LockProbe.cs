@@ -10,6 +10,8 @@ internal static class LockProbe
 {
     internal const string Word = "lock-probe";
 
+    internal const string MapExecutable = "map executable", ProtectExecutable = "protect executable";
+
     internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
 
     internal static int Run(string report, string groups, string attempt, string thread, string argument)
@@ -21,6 +23,14 @@ internal static class LockProbe
             locked.Wait();
             if (thread == Older) Try(attempt, argument);
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        // The runtime compiles what it has not run yet, which is what this forbids.
+        if (attempt is MapExecutable or ProtectExecutable)
+        {
+            Console.WriteLine(TryExecutable(attempt, argument));
+            CallFilter.Enter(CallGroup.Machine, report);
+            Console.WriteLine(TryExecutable(attempt, argument));
+            Environment.Exit(0);
+        }
         CallFilter.Enter(Enum.Parse<CallGroup>(groups), report);
         locked.Set();
         switch (thread)
@@ -35,6 +45,16 @@ internal static class LockProbe
         }
         older.Wait();
         return 0;
+    }
+
+    // A file mapped to be executed, or memory that becomes executable.
+    private static string TryExecutable(string attempt, string path)
+    {
+        const int read = 1, write = 2, execute = 4, isPrivate = 2, isAnonymous = 0x20;
+        using var file = File.OpenHandle(path);
+        var isMap = attempt == MapExecutable;
+        var at = isMap ? mmap(0, 4096, read | execute, isPrivate, (int)file.DangerousGetHandle(), 0) : mmap(0, 4096, read | write, isPrivate | isAnonymous, -1, 0);
+        return (isMap ? at : mprotect(at, 4096, read | execute)) == -1 ? $"errno {Marshal.GetLastPInvokeError()}" : "done";
     }
 
     private static void Try(string attempt, string argument)
@@ -70,6 +90,12 @@ internal static class LockProbe
         var result = syscall(number, first, second, 0, 0);
         return result < 0 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : $"{result}";
     }
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern nint mmap(nint at, nint length, int protection, int flags, int descriptor, nint offset);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int mprotect(nint at, nint length, int protection);
 
     [DllImport("libc", SetLastError = true)]
     private static extern long syscall(long number, nint a, nint b, nint c, nint d);

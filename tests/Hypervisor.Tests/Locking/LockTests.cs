@@ -50,6 +50,12 @@ public sealed class LockTests : IDisposable
         Assert.Null(CallFilter.ReadReport(_home.Blocked));
     }
 
+    [Theory]
+    [InlineData(LockProbe.MapExecutable)]
+    [InlineData(LockProbe.ProtectExecutable)]
+    public void Nothing_becomes_executable_in_a_process_of_native_code(string attempt) =>
+        Assert.Equal((0, "done\nerrno 1"), Run(new MachineDefinition(), attempt, LockProbe.Main, _home.Definition));
+
     [Fact]
     public void Files_that_are_not_the_machines_are_refused_and_its_own_are_not()
     {

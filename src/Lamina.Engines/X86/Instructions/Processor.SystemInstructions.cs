@@ -1,9 +1,9 @@
 // The remaining system instructions: translation invalidation, caches, FS and GS bases, hypercalls, waiting, random
 // numbers, and what is known but not offered. SDM vol. 2; APM vol. 3.
-using System.Security.Cryptography;
 using Lamina.Core.Engine;
 using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
+using Lamina.Host;
 
 namespace Lamina.Engines.X86;
 
@@ -107,7 +107,7 @@ internal sealed unsafe partial class Processor
     {
         if (i.HasMemory) return FaultOutcome(InvalidOpcode());
         ulong value;
-        RandomNumberGenerator.Fill(new Span<byte>(&value, 8));
+        HostRandom.Fill(new Span<byte>(&value, 8));
         WriteGpr(i.Rm, i.OperandSize, value);
         Context->ArithmeticFlags = Rflags.CF;
         return Outcome.Next;

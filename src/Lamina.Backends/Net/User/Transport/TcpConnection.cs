@@ -1,8 +1,8 @@
 // One TCP connection of the guest's (RFC 9293), ended here and continued by a socket of the host's: its state, its life,
 // and the host's end. What comes from the guest is in TcpConnection.Receive, what goes there in TcpConnection.Send.
 // SND and RCV variables have the names of RFC 9293, 3.3.1.
-using System.Security.Cryptography;
 using Lamina.Backends.Net.Wire;
+using Lamina.Host;
 using Lamina.Host.Net;
 
 namespace Lamina.Backends.Net.User.Transport;
@@ -50,7 +50,7 @@ internal sealed partial class TcpConnection : IHostEvents
     {
         (_table, _context, _key) = (table, table.Context, key);
         (_toGuest, _toHost, _early) = (new ByteRing(Buffers), new ByteRing(Buffers), new OutOfOrder(Buffers));
-        _iss = (uint)RandomNumberGenerator.GetInt32(int.MinValue, int.MaxValue);
+        _iss = BitConverter.ToUInt32(HostRandom.Bytes(sizeof(uint)));
         _sndUna = _sndNxt = _sndMax = _recover = _iss;
         var headers = Tcp.HeaderLength + (key.Guest.IsV4 ? Ip.Header4 : Ip.Header6);
         _ourMss = (ushort)(_context.Link.Mtu - headers);
