@@ -15,11 +15,13 @@ public sealed class Machine : IAsyncDisposable
 {
     private readonly MachineDefinition _definition;
     private readonly TimeProvider _time;
+    private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
     private int _disposed;
 
-    private Machine(MachineDefinition definition, MachineHooks hooks, BuiltMachine built) => (_definition, _time, _built, _life) = (definition, hooks.Time, built, built.Life);
+    private Machine(MachineDefinition definition, MachineHooks hooks, BuiltMachine built) =>
+        (_definition, _time, _asksToPowerOff, _built, _life) = (definition, hooks.Time, hooks.AsksToPowerOff, built, built.Life);
 
     /// <summary>Checks a definition, opens and checks what it names, and builds the machine. Nothing runs yet.</summary>
     /// <param name="definition">What the machine is to be.</param>
@@ -174,7 +176,7 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The machine is not running.</exception>
     public Task<bool> PressPowerButtonAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.PowerButton(), cancellationToken);
 
-    /// <summary>Asks the guest to power off by the power button, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
+    /// <summary>Asks the guest to power off by the power button, or as <see cref="MachineHooks.AsksToPowerOff"/> says, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
     /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
     /// <param name="timeout">How long the guest may take; null for <see cref="MachineDefinition.StopTimeout"/>, zero: it is not asked.</param>
     /// <param name="cancellationToken">Pulls the plug at once.</param>
@@ -182,7 +184,7 @@ public sealed class Machine : IAsyncDisposable
     {
         var patience = timeout ?? _definition.StopTimeout;
         _life.Hurry();
-        if (patience > TimeSpan.Zero && await TryAskAsync().ConfigureAwait(false))
+        if (patience > TimeSpan.Zero && await TryAskAsync(cancellationToken).ConfigureAwait(false))
         {
             asked?.Invoke();
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -232,11 +234,11 @@ public sealed class Machine : IAsyncDisposable
     }
 
     // False as well where the machine does not run.
-    private async Task<bool> TryAskAsync()
+    private async Task<bool> TryAskAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await PressPowerButtonAsync().ConfigureAwait(false);
+            return await PressPowerButtonAsync(CancellationToken.None).ConfigureAwait(false) || (_asksToPowerOff is not null && await _asksToPowerOff(cancellationToken).ConfigureAwait(false));
         }
         catch (MachineException)
         {

@@ -257,6 +257,20 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         Assert.Equal((1, "lamina: the machine ended before the command did\n"), (outcome.ExitCode, outcome.Errors));
     }
 
+    [Fact]
+    public async Task A_guest_that_does_not_listen_to_the_power_button_is_asked_by_its_agent()
+    {
+        Assert.Equal(0, (await ExecAsync("rmmod", "button")).ExitCode);
+
+        Assert.Equal(0, (await RunAsync("stop", TinyMachine.Name)).ExitCode);
+
+        var list = await RunAsync("ps", "--all", "--json");
+        Assert.Contains("\"off\"", list.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("the plug was pulled", list.Output, StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync("start", TinyMachine.Name)).ExitCode);
+        Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", TinyMachine.Name, "--", "true")).ExitCode);
+    }
+
     private static async Task<(int, string)> EndAsync(Task<Outcome> running) => (await running) is var outcome ? (outcome.ExitCode, outcome.Errors) : default;
 
     private Task<Outcome> ExecAsync(params string[] words) => RunAsync(["exec", TinyMachine.Name, "--", .. words]);

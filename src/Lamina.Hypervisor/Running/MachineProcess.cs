@@ -57,8 +57,9 @@ public static class MachineProcess
         definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
         // The guest's agent is reached by it.
         if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
+        var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
         var consoles = OpenConsoles(ref definition, home, log);
-        var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub) };
+        var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub), AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, cancellation) };
         await using var machine = Machine.Create(definition, hooks);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;

@@ -16,6 +16,9 @@ internal static class AgentRelay
     // A guest may be starting.
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(10);
 
+    // One that is there answers at once, and a guest without one is not to be waited for.
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
+
     // An agent that hears that its client has gone ends at once what it does for it.
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(5);
 
@@ -50,6 +53,26 @@ internal static class AgentRelay
         catch (Exception none) when (none is MachineException or IOException or OperationCanceledException)
         {
             // A guest without an agent keeps its clock by its own means.
+        }
+    }
+
+    /// <summary>Has the agent power the guest off, where there is one that answers soon.</summary>
+    /// <param name="path">The Unix socket of the machine's socket device.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Whether it does.</returns>
+    internal static async Task<bool> TryPowerOffAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await AgentSocket.TryConnectAsync(path, Soon, static () => false, cancellationToken).ConfigureAwait(false) is not { } stream) return false;
+            var agent = await AgentConnection.OpenAsync(stream, Soon, cancellationToken).ConfigureAwait(false);
+            await using var owned = agent.ConfigureAwait(false);
+            await agent.PowerAsync(reboots: false, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception none) when (none is IOException or OperationCanceledException)
+        {
+            return false;
         }
     }
 

@@ -22,6 +22,12 @@ public sealed record MachineHooks
     /// <summary>The networks of cards that are plugged into <see cref="NetworkLink.Own"/>, by the device's name. The machine attaches to them, starts them and disposes them.</summary>
     public IReadOnlyDictionary<string, INetBackend> Networks { get; init; } = new Dictionary<string, INetBackend>();
 
+    /// <summary>
+    /// Asks a guest to power off that does not listen to the power button: by a program of its own, for one. Says whether it was asked.
+    /// Null: the plug is pulled then.
+    /// </summary>
+    public Func<CancellationToken, Task<bool>>? AsksToPowerOff { get; init; }
+
     /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Counters"/> tells it.</summary>
     public bool MeasuresTime { get; init; }
 
