@@ -53,7 +53,10 @@ public sealed class MachineCommandTests : IAsyncLifetime
 
         Expect(0, await RunAsync("start", "a", "b", "c"));
         Assert.Equal(["running", "running", "running"], await Task.WhenAll(StateAsync("a"), StateAsync("b"), StateAsync("c")));
-        Expect(0, await RunAsync("stop", "--timeout", "0", "a", "b", "c"));
+        Expect(2, await RunAsync("stop"), "lamina: which machine? name it, or take each that runs by --all");
+        Expect(2, await RunAsync("kill", "--all", "a"), "lamina: --all is each machine that runs; leave out it or the names");
+        Expect(0, await RunAsync("kill", "b"));
+        Expect(0, await RunAsync("stop", "--timeout", "0", "--all"));
         Assert.Equal(["off", "off", "off"], await Task.WhenAll(StateAsync("a"), StateAsync("b"), StateAsync("c")));
     }
 

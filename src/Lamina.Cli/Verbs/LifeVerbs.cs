@@ -21,7 +21,7 @@ internal static class LifeVerbs
     public static IEnumerable<Command> Create() =>
     [
         Start(), Stop(),
-        Simple("kill", "Pulls a machine's plug: the guest is not asked.", "lamina kill web", (store, name, cancellation) => MachineControl.KillAsync(store.Find(name), cancellation)),
+        Kill(),
         Restart(),
         Simple("pause", "Lets a machine stand still, its clocks with it.", "lamina pause web", (store, name, cancellation) => AskAsync(store, name, "pause", cancellation)),
         Simple("resume", "Lets a paused machine go on.", "lamina resume web", (store, name, cancellation) => AskAsync(store, name, "resume", cancellation)),
@@ -51,16 +51,23 @@ internal static class LifeVerbs
 
     private static Verb Stop()
     {
-        var names = MachineNames.Many();
         var timeout = TimeoutOption();
-        var verb = new Verb("stop", "Asks guests to power off, and pulls the plug where one does not; returns when the machines have ended.") { Sections = () => [new("Examples", [("lamina stop web db", ""), ("lamina stop --timeout 5s web", "")])] };
-        verb.Arguments.Add(names);
+        var verb = new Verb("stop", "Asks guests to power off, and pulls the plug where one does not; returns when the machines have ended.") { Sections = () => [new("Examples", [("lamina stop web db", ""), ("lamina stop --timeout 5s web", ""), ("lamina stop --all", "")])] };
+        var names = MachineNames.ManyOrAll(verb);
         verb.AddGroup("Options", timeout);
         verb.SetAction(parsed =>
         {
             var time = ReadTime(timeout, parsed.GetValue(timeout));
-            return MachineNames.ForEach(parsed.GetRequiredValue(names), (store, name, cancellation) => MachineControl.StopAsync(store.Find(name), time, cancellation));
+            return MachineNames.ForEach(names(parsed), (store, name, cancellation) => MachineControl.StopAsync(store.Find(name), time, cancellation));
         });
+        return verb;
+    }
+
+    private static Verb Kill()
+    {
+        var verb = new Verb("kill", "Pulls a machine's plug: the guest is not asked.") { Sections = () => [new("Examples", [("lamina kill web", ""), ("lamina kill --all", "")])] };
+        var names = MachineNames.ManyOrAll(verb);
+        verb.SetAction(parsed => MachineNames.ForEach(names(parsed), (store, name, cancellation) => MachineControl.KillAsync(store.Find(name), cancellation)));
         return verb;
     }
 

@@ -27,6 +27,24 @@ internal static class MachineNames
         return names;
     }
 
+    /// <summary>Words that name machines, or an option that means each that runs.</summary>
+    /// <param name="verb">The verb that gets both.</param>
+    /// <returns>Reads what was named.</returns>
+    public static Func<ParseResult, IReadOnlyList<string>> ManyOrAll(Verb verb)
+    {
+        var (names, all) = (Many(), new Option<bool>("--all", "-a") { Description = "Each machine that runs." });
+        names.Arity = ArgumentArity.ZeroOrMore;
+        verb.Arguments.Add(names);
+        verb.AddGroup("Which", all);
+        return parsed => (parsed.GetValue(names) ?? [], parsed.GetValue(all)) switch
+        {
+            ([], false) => throw new UsageException("which machine? name it, or take each that runs by --all"),
+            ({ Length: > 0 }, true) => throw new UsageException("--all is each machine that runs; leave out it or the names"),
+            (_, true) => [.. MachineStore.OfUser() is var store ? store.Names.Where(name => MachineStore.IsHeld(store.HomeOf(name))) : []],
+            var (given, _) => given,
+        };
+    }
+
     /// <summary>Does something with each of some machines, all at once. What went wrong is said for each.</summary>
     /// <returns>The exit code: that of the first that failed.</returns>
     public static int ForEach(IReadOnlyList<string> names, Func<MachineStore, string, CancellationToken, Task> act)
