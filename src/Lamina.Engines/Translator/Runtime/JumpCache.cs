@@ -266,7 +266,11 @@ internal sealed unsafe class JumpCache : IDisposable
     // Address 0 finds that its way is not known.
     private void ClearReturns()
     {
-        new Span<UInt128>(_returns, Slot.ReturnEntries).Fill(new UInt128(_miss, 0));
+        // The host's copy uses registers as long as it has, which a fill in a program for any processor does not.
+        const int filled = 64;
+        var returns = new Span<UInt128>(_returns, Slot.ReturnEntries);
+        returns[..filled].Fill(new UInt128(_miss, 0));
+        for (var done = filled; done < returns.Length; done *= 2) returns[..done].CopyTo(returns[done..]);
     }
 
     private void NotePage(ulong page)
