@@ -31,6 +31,8 @@ public sealed class ProgramTests
         ["long: breakpoints elsewhere"] = DebugPrograms.Elsewhere,
         ["long: accesses around breakpoints"] = DebugPrograms.Around,
         ["long: accesses beside breakpoints"] = DebugPrograms.Beside,
+        ["long: breakpoints in the code's page"] = DebugPrograms.SamePage,
+        ["long: code beside breakpoints"] = DebugPrograms.BesideCode,
         ["long: vectors across rings"] = KernelPrograms.VectorsAcrossRings(sysret: false),
         ["long: vectors across rings and SYSRET"] = KernelPrograms.VectorsAcrossRings(sysret: true),
         ["long: task priority up and down"] = KernelPrograms.TaskPriorityMoves,

@@ -407,7 +407,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_cpu->ExitRequest != 0 || _processor.WatchesCodePage(linear)) return true;
+        if (_cpu->ExitRequest != 0 || IsArmed(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -428,7 +428,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
         if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
-        if (_processor.WatchesCodePage(linear)) return true;
+        if (IsArmed(linear)) return true;
         var generation = _store.Generation;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
         if (generation == _store.Generation) _store.Redirect(block, fresh);
@@ -447,7 +447,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.Is64Bit) linear = (uint)linear;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_processor.WatchesCodePage(linear)) return true;
+        if (IsArmed(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -468,8 +468,12 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Where a direct jump to a block is to go: to the block itself within a page, else to what checks the way. 0: leave it as it is.</summary>
     private int LinkDestination(Block block, in Site site, Block target, ulong linear)
     {
+        // What is armed now was not always, and will not be: only blocks that end before the same breakpoints lead to one another.
+        if (((target.Key ^ block.Key) & ModeKey.Armed) != 0) return 0;
         if (site.Kind == SiteKind.FarLink)
         {
+            // Nothing in the jump cache leads there.
+            if ((target.Key & ModeKey.Armed) != 0) return 0;
             Remember(target, linear);
             lock (_store.Gate) return _store.FarLinkTo(target, linear, _area->CodePage, site.Return);
         }
