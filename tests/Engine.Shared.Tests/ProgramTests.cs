@@ -37,8 +37,11 @@ public sealed class ProgramTests
         ["long: vectors across rings and SYSRET"] = KernelPrograms.VectorsAcrossRings(sysret: true),
         ["long: task priority up and down"] = KernelPrograms.TaskPriorityMoves,
         ["long: identification"] = KernelPrograms.Identification,
-        ["long: a large page"] = KernelPrograms.LargePage(withData: true),
-        ["long: a large page of code alone"] = KernelPrograms.LargePage(withData: false),
+        ["long: a large page"] = KernelPrograms.LargePage(withData: true, 0x87),
+        ["long: a large page that was used"] = KernelPrograms.LargePage(withData: true, 0xE7),
+        ["long: a large page of code alone"] = KernelPrograms.LargePage(withData: false, 0x87),
+        ["long: a large page of code alone that was used"] = KernelPrograms.LargePage(withData: false, 0xE7),
+        ["long: a large page that stays"] = KernelPrograms.UnchangedPage,
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 

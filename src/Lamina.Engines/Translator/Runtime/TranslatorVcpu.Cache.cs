@@ -40,11 +40,22 @@ internal sealed unsafe partial class TranslatorVcpu
             _user.FlushAll();
             return;
         }
-        _closed.Invalidate(linear, mark != LargePages.None);
-        _open.Invalidate(linear, mark != LargePages.None);
-        _closed.Jumps.Invalidate(linear, mark != LargePages.None);
-        _user.Invalidate(linear, mark != LargePages.None);
-        _user.Jumps.Invalidate(linear, mark != LargePages.None);
+        var large = mark != LargePages.None;
+        _closed.Invalidate(linear, large);
+        _open.Invalidate(linear, large);
+        InvalidateCode(_closed, linear, large);
+        _user.Invalidate(linear, large);
+        InvalidateCode(_user, linear, large);
+    }
+
+    // Mostly code stays where it is, and what leads there is dear. A processor may fetch the translation again at once (SDM vol. 3, 4.10.2.3),
+    // so that what is found as it was found before may stay.
+    private void InvalidateCode(AddressRegion region, ulong linear, bool large)
+    {
+        if (!region.Jumps.HasCode(linear, large)) return;
+        if (_processor.TryTranslateUnseen(linear, region.IsUser, out var page) && page.PageSize > PageSize == large
+            && region.Jumps.IsRightFor(linear, large, page.PhysicalPage, page.Global)) return;
+        region.Jumps.Invalidate(linear, large);
     }
 
     /// <inheritdoc/>

@@ -127,7 +127,7 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private void Enter(Block block, ulong linear)
     {
-        if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block.CrossesPage, _lastFetchGlobal);
+        if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block, _lastFetchGlobal);
         _vectorsExpected = false;
         _area->EnterAddress = _store.Buffer.Executable(block.HostStart);
         _area->CodePage = linear & ~0xffful;
@@ -193,7 +193,7 @@ internal sealed unsafe partial class TranslatorVcpu
             shared = _region.IsUser && _store.Shares(block);
             pad = _store.PadFor(block, linear, shared);
         }
-        _region.Jumps.Set(linear, pad, block.CrossesPage, _lastFetchGlobal);
+        _region.Jumps.Set(linear, pad, block, _lastFetchGlobal);
         if (shared) _region.Jumps.KnownPage(linear, block.Physical);
     }
 
