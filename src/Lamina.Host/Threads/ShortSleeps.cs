@@ -13,7 +13,7 @@ public sealed class ShortSleeps
     public const long Most = 50_000;
 
     private const long First = 10_000;
-    private const int PausesPerLook = 8;
+    private const int PausesPerLook = 1;
 
     private readonly Func<long> _now;
     private readonly bool _alone;
