@@ -105,7 +105,8 @@ public sealed class BusTests
     [Fact]
     public void A_window_that_is_given_up_leaves_its_place_and_its_name_to_others()
     {
-        var window = _bus.Map(0, 8, _first, "one");
+        var window = _bus.CreateWindow("one", 8, _first);
+        window.TryMove(0);
 
         window.Dispose();
         _bus.Map(4, 8, _second, "one");
@@ -199,7 +200,8 @@ public sealed class BusTests
         using var inside = new ManualResetEventSlim();
         using var go = new ManualResetEventSlim();
         var slow = new Slow(inside, go);
-        var window = _bus.Map(0, 4, slow);
+        var window = _bus.CreateWindow("slow", 4, slow);
+        window.TryMove(0);
         var access = Task.Run(() => _bus.Read(0, new byte[1]));
         inside.Wait(TestContext.Current.CancellationToken);
 

@@ -23,6 +23,20 @@ public sealed class DebugRegisterTests
     }
 
     [Theory]
+    [InlineData("step")]
+    [InlineData("jumpmiss")]
+    [InlineData("link")]
+    public void Code_beside_an_instruction_breakpoint_in_its_page_does_not_leave_generated_code(string exits)
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        using var machine = new SmallMachine(EngineKind.Translator);
+
+        DebugPrograms.BesideCode.Check(machine, DebugPrograms.BesideCode.Run(machine));
+
+        Assert.InRange(machine.Count("vcpu_exits", exits), 0, DebugPrograms.Turns / 10);
+    }
+
+    [Theory]
     [InlineData("read")]
     [InlineData("write")]
     [InlineData("commit")]

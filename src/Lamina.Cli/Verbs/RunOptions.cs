@@ -157,7 +157,7 @@ internal sealed class RunOptions
         foreach (var (property, option) in _said)
         {
             if (option == Modules && IsGiven(parsed, option)) machine = machine with { Boot = machine.Boot with { Modules = [] } };
-            foreach (var text in Values(parsed, option)) machine = With(machine, property.Name, text);
+            foreach (var text in Values(parsed, option)) machine = With(machine, property, text);
         }
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
@@ -205,11 +205,16 @@ internal sealed class RunOptions
                select $"{word[..(comma + 1)]}{property.Name}{value}";
     }
 
-    private static MachineDefinition With(MachineDefinition machine, string property, string? text)
+    private static MachineDefinition With(MachineDefinition machine, Property<MachineDefinition> property, string? text)
     {
         try
         {
-            return MachineShape.Shape.With(machine, property, text);
+            return MachineShape.Shape.With(machine, property.Name, text);
+        }
+        catch (MachineException) when (text is "")
+        {
+            // What a definition's own sentence says to write is how a file has it.
+            throw new UsageException($"--{property.Name} needs a value; write --{property.Name} {property.Syntax}: {property.Meaning}");
         }
         catch (MachineException refused)
         {

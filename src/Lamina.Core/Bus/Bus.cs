@@ -72,18 +72,12 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
     public IBusWindow CreateWindow(string windowName, ulong length, IBusDevice device, int priority = 0)
     {
         ArgumentOutOfRangeException.ThrowIfZero(length);
-        lock (_gate)
-        {
-            if (_windows.Exists(window => window.Name == windowName)) throw new ArgumentException($"the {name} bus has a window {windowName} already", nameof(windowName));
-            var made = new Window(this, windowName, length, device, priority, _made++);
-            _windows.Add(made);
-            return made;
-        }
+        return Make(windowName, length, device, priority, stays: false);
     }
 
-    /// <summary>Puts a device that stays where it is to a place that nobody else has.</summary>
+    /// <summary>Puts a device that stays as long as the bus does to a place that nobody else has.</summary>
     /// <exception cref="ArgumentException">Some of it is taken, or beyond the last address.</exception>
-    public IBusWindow Map(ulong start, ulong length, IBusDevice device, string? windowName = null)
+    public void Map(ulong start, ulong length, IBusDevice device, string? windowName = null)
     {
         ArgumentOutOfRangeException.ThrowIfZero(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length - 1, last - Math.Min(start, last), nameof(length));
@@ -91,9 +85,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
         lock (_gate)
         {
             if (_layout.Pieces.Any(piece => piece.Start <= start + (length - 1) && start <= piece.End)) throw new ArgumentException($"{name} range 0x{start:x}+0x{length:x} is taken");
-            var window = CreateWindow(windowName ?? $"{device.GetType().Name} at 0x{start:x}", length, device);
-            window.TryMove(start);
-            return window;
+            Make(windowName ?? $"{device.GetType().Name} at 0x{start:x}", length, device, priority: 0, stays: true).TryMove(start);
         }
     }
 
@@ -137,6 +129,17 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
         return result;
     }
 
+    private Window Make(string windowName, ulong length, IBusDevice device, int priority, bool stays)
+    {
+        lock (_gate)
+        {
+            if (_windows.Exists(window => window.Name == windowName)) throw new ArgumentException($"the {name} bus has a window {windowName} already", nameof(windowName));
+            var made = new Window(this, windowName, length, device, (priority, _made++), stays);
+            _windows.Add(made);
+            return made;
+        }
+    }
+
     private static string Text(AccessResult result) => result == AccessResult.InvalidSize ? "the register does not take this size" : "nothing answers";
 
     private Piece? Find(ulong address, int length) => _layout.Find(address) is { } piece && (ulong)length - 1 <= piece.End - address ? piece : null;
@@ -164,7 +167,7 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
         _layout = new Layout([.. pieces]);
     }
 
-    private sealed class Window(Bus bus, string name, ulong length, IBusDevice device, int priority, int number) : IBusWindow
+    private sealed class Window(Bus bus, string name, ulong length, IBusDevice device, (int Priority, int Number) order, bool stays) : IBusWindow
     {
         private int _under;
         private volatile bool _gone;
@@ -177,9 +180,9 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
 
         public IBusDevice Device => device;
 
-        public int Priority => priority;
+        public int Priority => order.Priority;
 
-        public int Number => number;
+        public int Number => order.Number;
 
         public bool TryMove(ulong start)
         {
@@ -196,9 +199,10 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
             lock (bus._gate) Put(null);
         }
 
-        /// <summary>An access begins; false where the window has gone since it was found.</summary>
+        /// <summary>An access begins; false where the window has gone since it was found. One that stays need not know.</summary>
         public bool TryEnter()
         {
+            if (stays) return true;
             // Counted first, then looked: whoever takes the window away does it the other way round.
             Interlocked.Increment(ref _under);
             if (!_gone) return true;
@@ -207,7 +211,10 @@ public sealed class Bus(string name, ulong last = ulong.MaxValue, ILog? log = nu
         }
 
         /// <summary>It has ended.</summary>
-        public void Leave() => Interlocked.Decrement(ref _under);
+        public void Leave()
+        {
+            if (!stays) Interlocked.Decrement(ref _under);
+        }
 
         // Not from within an access to it, which this waits for.
         public void Dispose()

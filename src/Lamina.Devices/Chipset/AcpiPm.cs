@@ -162,11 +162,18 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     /// <inheritdoc/>
     public AccessResult Read(ulong offset, Span<byte> data)
     {
+        // Kernels without a better clock read the timer all the time: that is the machine's clock, which changes nothing here. Whether its
+        // highest bit has changed is seen by whoever asks for that.
+        if (offset >= TimerOffset && offset + (ulong)data.Length <= TimerOffset + TimerLength)
+        {
+            Read((int)offset, (uint)Ticks, data);
+            return AccessResult.Ok;
+        }
         lock (_gate)
         {
             var ticks = Ticks;
             Synchronise(ticks);
-            for (var i = 0; i < data.Length; i++) data[i] = ReadByte((int)offset + i, (uint)ticks);
+            Read((int)offset, (uint)ticks, data);
         }
         return AccessResult.Ok;
     }
@@ -192,6 +199,11 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();
+
+    private void Read(int offset, uint ticks, Span<byte> data)
+    {
+        for (var i = 0; i < data.Length; i++) data[i] = ReadByte(offset + i, ticks);
+    }
 
     private byte ReadByte(int offset, uint ticks) => offset switch
     {

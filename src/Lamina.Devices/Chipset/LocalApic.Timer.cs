@@ -82,12 +82,16 @@ public sealed partial class LocalApic
 
     private void TimerExpired()
     {
+        bool tell;
         lock (_gate)
         {
+            _holdsBack = true;
             FireIfDue(_clock.NowNanoseconds);
             // An expiry that came early, or that was on its way when the timer was moved, changes nothing but is used up.
             if (_state.TimerDue != long.MaxValue) _timer.Arm(_state.TimerDue);
+            tell = EndHolding();
         }
+        if (tell) _signal?.InterruptPending();
     }
 
     private void FireIfDue(long now)

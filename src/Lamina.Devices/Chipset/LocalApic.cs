@@ -20,6 +20,9 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
     private IVcpuSignal? _signal;
     private volatile bool _hasInterrupt;
 
+    // Update keeps from the vCPU that there is an interrupt until the lock is free; whether there was one to be told of.
+    private bool _holdsBack, _heldBack;
+
     /// <summary>Creates it in its RESET state and joins it to the bus. IDs of one bus count from 0; the first is the bootstrap processor's.</summary>
     /// <param name="id">The APIC ID, 0 to 254; fixed for good.</param>
     /// <param name="clock">Drives the timer.</param>
@@ -201,29 +204,39 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
     /// <summary>Takes a message that was addressed to it; false where it does not accept.</summary>
     internal bool Accept(InterruptDeliveryMode mode, byte vector, bool level)
     {
+        bool accepted, tell;
         lock (_gate)
         {
-            if (!GloballyEnabled) return false;
-            switch (mode)
-            {
-                case InterruptDeliveryMode.Fixed or InterruptDeliveryMode.LowestPriority:
-                    return SoftwareEnabled && AcceptVector(vector, level);
-                case InterruptDeliveryMode.Nmi:
-                    _signal?.NonMaskableInterrupt();
-                    return true;
-                case InterruptDeliveryMode.Init:
-                    _signal?.Init();
-                    return true;
-                case InterruptDeliveryMode.StartUp:
-                    _signal?.StartUp(vector);
-                    return true;
-                case InterruptDeliveryMode.External:
-                    _state.ExternalPending = true;
-                    Update();
-                    return true;
-                default:
-                    return false;
-            }
+            _holdsBack = true;
+            accepted = AcceptLocked(mode, vector, level);
+            tell = EndHolding();
+        }
+        if (tell) _signal?.InterruptPending();
+        return accepted;
+    }
+
+    private bool AcceptLocked(InterruptDeliveryMode mode, byte vector, bool level)
+    {
+        if (!GloballyEnabled) return false;
+        switch (mode)
+        {
+            case InterruptDeliveryMode.Fixed or InterruptDeliveryMode.LowestPriority:
+                return SoftwareEnabled && AcceptVector(vector, level);
+            case InterruptDeliveryMode.Nmi:
+                _signal?.NonMaskableInterrupt();
+                return true;
+            case InterruptDeliveryMode.Init:
+                _signal?.Init();
+                return true;
+            case InterruptDeliveryMode.StartUp:
+                _signal?.StartUp(vector);
+                return true;
+            case InterruptDeliveryMode.External:
+                _state.ExternalPending = true;
+                Update();
+                return true;
+            default:
+                return false;
         }
     }
 
@@ -321,6 +334,18 @@ public sealed partial class LocalApic : ILocalInterruptController, IDisposable
         var has = ExternalRequested || (GloballyEnabled && _state.Request.Highest >> 4 > ProcessorPriorityNow >> 4);
         if (has == _hasInterrupt) return;
         _hasInterrupt = has;
-        if (has) _signal?.InterruptPending();
+        if (_holdsBack) _heldBack = has;
+        else if (has) _signal?.InterruptPending();
+    }
+
+    /// <summary>
+    /// With the lock, which is let go of next: whether the vCPU is to be told then. Woken from HLT by another thread it asks for the interrupt
+    /// at once, and would sleep again for this lock if that thread had it still.
+    /// </summary>
+    private bool EndHolding()
+    {
+        var tell = _heldBack;
+        _holdsBack = _heldBack = false;
+        return tell;
     }
 }

@@ -29,6 +29,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
     private readonly IHostTscClock? _hostTsc;
     private readonly ILog? _log;
     private readonly ThreadParker _parker = new();
+    private readonly ShortSleeps _sleeps = new();
     private readonly Lock _gate = new();
     private readonly bool _hasTscOffset;
     private readonly KvmDirtyRings.Ring? _dirtyRing;
@@ -160,7 +161,7 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
             if (HandleRequests() is { } exit) return exit;
             if (_events.Activity == VcpuActivity.WaitForStartUp || (_events.Activity == VcpuActivity.Halted && !WakesFromHalt()))
             {
-                _parker.Park();
+                _sleeps.Park(_parker);
                 continue;
             }
             if (_stepUnfinished || (_readinessStale && HasInterrupt))

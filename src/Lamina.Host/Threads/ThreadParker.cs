@@ -14,6 +14,9 @@ public sealed unsafe class ThreadParker
     // Pinned, because the kernel knows it by its address.
     private readonly int[] _word = GC.AllocateArray<int>(1, pinned: true);
 
+    /// <summary>Takes the wake-up that is kept for the next sleep, which then stands for that sleep. False: there is none. Only the thread that sleeps here.</summary>
+    public bool TakeSignal() => Volatile.Read(ref _word[0]) == Signalled && Interlocked.CompareExchange(ref _word[0], Awake, Signalled) == Signalled;
+
     /// <summary>Sleeps until <see cref="Unpark"/>. Only ever one thread at a time.</summary>
     public void Park() => ParkUntil(long.MaxValue);
 

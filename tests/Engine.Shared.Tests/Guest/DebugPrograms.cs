@@ -121,6 +121,76 @@ internal static class DebugPrograms
         Adjust = state => state.Efer |= NoExecute,
     };
 
+    /// <summary>
+    /// A breakpoint is in the page of the code that runs, at each of the places where one comes by there: in the middle of what has no jump,
+    /// where a jump leads, where a call leads and where it returns to; before and after that in the same page, where nobody comes by.
+    /// </summary>
+    internal static GuestProgram SamePage { get; } = new(GuestMode.Long, c =>
+    {
+        foreach (var place in (ReadOnlySpan<uint>)[LoopNobody, LoopMiddle, LoopStart, LoopNobody, LoopMiddle, LoopReturn, LoopCallee, LoopMiddle])
+        {
+            ArmCode(c, place);
+            c.mov(eax, LoopFunction);
+            c.call(rax);
+        }
+        c.mov(eax, 0x400);
+        c.mov(dr7, rax);
+        c.mov(eax, LoopFunction);
+        c.call(rax);
+    }, (_, state) => Assert.Equal((9ul * LoopTurns, 9ul * LoopTurns, 6ul * LoopTurns), (state.Gpr[GprIndex.Rbx], state.Gpr[GprIndex.Rdx], state.Gpr[14])))
+    {
+        NeedsHardware = true,
+        FailsInQemu = "does not arm the debug registers of its guests",
+        Prepare = machine => PrepareLoop(machine, LoopTurns),
+    };
+
+    /// <summary>The same loop for long, beside a breakpoint where nobody comes by.</summary>
+    internal static GuestProgram BesideCode { get; } = new(GuestMode.Long, c =>
+    {
+        ArmCode(c, LoopNobody);
+        c.mov(eax, LoopFunction);
+        c.call(rax);
+    }, (_, state) => Assert.Equal(((ulong)Turns, (ulong)Turns, 0ul), (state.Gpr[GprIndex.Rbx], state.Gpr[GprIndex.Rdx], state.Gpr[14])))
+    {
+        NeedsHardware = true,
+        FailsInQemu = "does not arm the debug registers of its guests",
+        Prepare = machine => PrepareLoop(machine, Turns),
+    };
+
+    // Within WatchedFunction's page.
+    private const uint LoopFunction = WatchedFunction, LoopStart = LoopFunction + 5, LoopMiddle = LoopFunction + 8, LoopReturn = LoopFunction + 15,
+        LoopCallee = LoopFunction + 0x20, LoopNobody = LoopFunction + 0x800;
+
+    private const int LoopTurns = 20;
+
+    private static void ArmCode(Assembler c, uint place)
+    {
+        c.mov(eax, place);
+        c.mov(dr2, rax);
+        c.mov(eax, 0x400 | 0x10);
+        c.mov(dr7, rax);
+    }
+
+    private static void PrepareLoop(SmallMachine machine, int turns)
+    {
+        Prepare(machine);
+        machine.Load(LoopFunction, Modes.Assemble(64, LoopFunction, c =>
+        {
+            c.mov(ecx, turns);
+            c.inc(rbx);                                             // LoopStart
+            c.add(esi, ebx);                                        // LoopMiddle
+            c.call(LoopCallee);
+            c.dec(ecx);                                             // LoopReturn
+            c.jne(LoopStart);
+            c.ret();
+        }));
+        machine.Load(LoopCallee, Modes.Assemble(64, LoopCallee, c =>
+        {
+            c.inc(rdx);
+            c.ret();
+        }));
+    }
+
     private static int[] Sizes => [1, 2, 4, 8, 16];
 
     private static void Access(Assembler c, int size, int at, bool write)

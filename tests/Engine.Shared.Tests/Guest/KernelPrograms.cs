@@ -221,7 +221,9 @@ internal static class KernelPrograms
     };
 
     /// <summary>2 MiB of addresses lead elsewhere from INVLPG on: data there, if there is any, and code that was run. SDM vol. 3, 4.10.4.1.</summary>
-    internal static GuestProgram LargePage(bool withData) => new(GuestMode.Long, c =>
+    /// <param name="withData">There is data, too.</param>
+    /// <param name="entry">The bits of the entry of the page directory: present, writable, large, and accessed and dirty or not.</param>
+    internal static GuestProgram LargePage(bool withData, int entry) => new(GuestMode.Long, c =>
     {
         void Use()
         {
@@ -236,19 +238,19 @@ internal static class KernelPrograms
         }
         c.mov(__dword_ptr[Layout.Data], 1);
         c.mov(__dword_ptr[Layout.Data + 0x20_0000], 0x10000);
-        foreach (var physical in (uint[])[0, 0x20_0000, 0, 0x20_0000])
+        foreach (var physical in (int[])[0, 0, 0x20_0000, 0x20_0000, 0, 0x20_0000])
         {
-            c.mov(eax, physical | 0x87);
+            c.mov(eax, physical | entry);
             c.mov(__qword_ptr[Entry], rax);
             c.invlpg(__byte_ptr[Window + 0x12345]);
             Use();
         }
     }, (machine, state) =>
     {
-        Assert.Equal(2ul * 12 + 2 * 2100, state.Gpr[GprIndex.Rbx]);
+        Assert.Equal(3ul * 12 + 3 * 2100, state.Gpr[GprIndex.Rbx]);
         if (!withData) return;
-        Assert.Equal(2ul + 2 * 0x10000, state.Gpr[8]);
-        Assert.Equal((2u, 2u), (machine.Read<uint>(Layout.Data + 8), machine.Read<uint>(Layout.Data + 0x20_0008)));
+        Assert.Equal(3ul + 3 * 0x10000, state.Gpr[8]);
+        Assert.Equal((3u, 3u), (machine.Read<uint>(Layout.Data + 8), machine.Read<uint>(Layout.Data + 0x20_0008)));
     })
     {
         FailsInQemu = "goes on in the code of before where INVLPG drops a large page",
@@ -265,6 +267,34 @@ internal static class KernelPrograms
             }
         },
     };
+
+    /// <summary>Addresses in a large page are invalidated over and over, of which nothing is changed, and code in it is called.</summary>
+    internal static GuestProgram UnchangedPage { get; } = new(GuestMode.Long, c =>
+    {
+        c.mov(eax, 0xE7);
+        c.mov(__qword_ptr[Entry], rax);
+        c.mov(ecx, UnchangedTurns);
+        var again = c.CreateLabel();
+        c.Label(ref again);
+        c.invlpg(__byte_ptr[Window + 0x12345]);
+        c.mov(eax, Window + Layout.Far32);
+        c.call(rax);
+        c.dec(ecx);
+        c.jnz(again);
+    }, (_, state) => Assert.Equal((ulong)UnchangedTurns, state.Gpr[GprIndex.Rbx]))
+    {
+        Prepare = machine =>
+        {
+            FaultLog.Write64(machine);
+            machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+            {
+                c.inc(rbx);
+                c.ret();
+            }));
+        },
+    };
+
+    internal const int UnchangedTurns = 1000;
 
     // Through two blocks that have nothing to do with vector state and leave the engine's code.
     private static void Leave(Assembler c)

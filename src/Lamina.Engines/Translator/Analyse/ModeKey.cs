@@ -59,10 +59,16 @@ internal enum ModeKey : uint
 
     /// <summary>RDFSBASE and its kin are allowed (CR4.FSGSBASE).</summary>
     FsGsBase = 1 << 21,
+
+    /// <summary>The highest ten bits: the number of the set of offsets at which instruction breakpoints are armed in the code's page (<see cref="Code.ArmedSets"/>); 0: at none.</summary>
+    Armed = 0x3ffu << ModeKeys.ArmedShift,
 }
 
 internal static unsafe class ModeKeys
 {
+    /// <summary>Where <see cref="ModeKey.Armed"/> begins.</summary>
+    public const int ArmedShift = 22;
+
     private const ulong Cr0MonitorCoprocessor = 1 << 1, Cr0Emulation = 1 << 2, Cr0TaskSwitched = 1 << 3, Cr0AlignmentMask = 1 << 18;
     private const ulong Cr4TimeStampDisable = 1 << 2, Cr4Osfxsr = 1 << 9, Cr4FsGsBase = 1 << 16, Cr4Osxsave = 1 << 18;
     private const ulong FlagTrap = 1 << 8, FlagVm = 1 << 17, FlagAlignment = 1 << 18;

@@ -44,6 +44,9 @@ internal enum SiteKind : byte
     /// <summary>An instruction that may raise a host fault by itself (DIV); the address is one behind that of the instruction's start.</summary>
     HostFault,
 
+    /// <summary>A call or return leads to an address that is not canonical; Target: what RSP has gone up by.</summary>
+    BadTarget,
+
     /// <summary>The block's bytes are not an instruction, or a breakpoint stands here.</summary>
     Undecodable,
 }
@@ -176,7 +179,7 @@ internal delegate Block? NeighbourLookup(in BlockIdentity identity, ulong linear
 /// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
 internal sealed class StubAddresses
 {
-    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, Undecodable;
+    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, BadTarget, Undecodable;
 
     /// <summary>System instructions in machine code, as far as they go; what is left leaves as <see cref="System"/>.</summary>
     public ulong Cpuid, ReadMsr, WriteMsr, InvalidatePage, WriteTaskPriority;

@@ -45,6 +45,12 @@ internal unsafe struct VcpuArea
     /// <summary>RIP of a host fault in generated code, what it was (signal, exception vector), and what address it was about.</summary>
     public ulong FaultAddress, FaultSignal, FaultLinear;
 
+    /// <summary>
+    /// Which indirect jump of 64-bit code looks into the jump cache: its address plus one, of position-independent code the offset in its
+    /// page plus one; 0: something else does.
+    /// </summary>
+    public ulong JumpFrom;
+
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;
 
@@ -279,6 +285,7 @@ internal static unsafe class Slot
         ExitAddress = At(&Model->ExitAddress),
         FaultAddress = At(&Model->FaultAddress),
         FaultSignal = At(&Model->FaultSignal),
+        JumpFrom = At(&Model->JumpFrom),
         XsaveMask = At(&Model->XsaveMask),
         VectorsLoaded = At(&Model->VectorsLoaded),
         HostMxcsr = At(&Model->HostMxcsr),

@@ -11,6 +11,9 @@ namespace Lamina.Engines.Translator.Emit;
 
 internal sealed unsafe partial class BlockEmitter
 {
+    // In a canonical address all bits from this one on are equal.
+    private const int CanonicalBits = 47;
+
     private void EmitPushReturnAddress()
     {
         var operand = BeginPush();
@@ -106,11 +109,41 @@ internal sealed unsafe partial class BlockEmitter
             var register = LoadGuest(instruction.Rm, S0);
             _asm.Frame(Op.MovStore, register, Frame.Temporary0, _long);
         }
+        if (_long) EmitCalledCheck();
         EmitPushReturnAddress();
         var landing = NoteReturn();
         _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
         EmitIndirectEnd();
         EmitLanding(landing);
+    }
+
+    /// <summary>
+    /// A call whose target, in <see cref="Frame.Temporary0"/>, is not canonical pushes nothing: looked at is whether it is in the half of the
+    /// addresses where such code mostly calls, and apart from the block whether it is in the other one. Clobbers both scratch registers.
+    /// </summary>
+    private void EmitCalledCheck()
+    {
+        ParkFlags(LiveBefore);
+        _asm.Frame(Op.MovLoad, S1, Frame.Temporary0);
+        _asm.Shift(7, S1, CanonicalBits);
+        if (!PositionIndependent) _asm.RegImmediate(0, S1, 1);
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.CallTarget, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked };
+    }
+
+    private void EmitColdCallTarget(in Cold cold)
+    {
+        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0);
+        _asm.TestCanonical(S0, S1);
+        _asm.Jcc(Cond.BE, buffer.Executable(buffer.OffsetOf(cold.Resume)));
+        LeaveInline(SiteKind.BadTarget, stubs.BadTarget, cold.GuestOffset, cold.Parked);
+    }
+
+    // Where a return goes whose note says something else. What is not canonical is refused with the stack as it was.
+    private void EmitColdReturn(in Cold cold)
+    {
+        _asm.TestCanonical(S0, S1);
+        _asm.Jcc(Cond.BE, stubs.Jump);
+        LeaveInline(SiteKind.BadTarget, stubs.BadTarget, cold.GuestOffset, cold.Parked, target: cold.Target);
     }
 
     private void EmitReturn(in Instruction instruction)
@@ -132,7 +165,8 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Rm(Op.Lea, S1, StackPointer, -ReleasedBy(instruction), wide: false);
         _asm.RegImmediate(4, S1, Slot.ReturnMask, wide: false);
         _asm.GsIndex(Op.CmpLoad, S0, S1, 1, Slot.Returns);
-        _asm.Jcc(Cond.NE, stubs.Jump);
+        if (_long) _cold[_coldCount++] = new Cold { Kind = ColdKind.Return, Jump0 = _asm.JccForward(Cond.NE), GuestOffset = GuestOffset, Target = ReleasedBy(instruction), Parked = _flags != FlagPlace.Host };
+        else _asm.Jcc(Cond.NE, stubs.Jump);
         _asm.GsIndex(0xff, 4, S1, 1, Slot.Returns + 8, wide: false);
     }
 }

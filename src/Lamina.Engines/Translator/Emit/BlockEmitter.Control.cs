@@ -15,11 +15,18 @@ internal sealed unsafe partial class BlockEmitter
 {
     private bool NativeBranch(in Instruction instruction) =>
         (_key & ModeKey.SingleStep) == 0
-        && (_long ? instruction.OperandSize == 8 && _pageOffset + NextOffset + instruction.Immediate <= int.MaxValue : instruction.OperandSize == 4 && _codeBase == 0 || InPage(NextOffset + instruction.Immediate) && !TruncatesTarget(instruction));
+        && (_long ? instruction.OperandSize == 8 && _pageOffset + NextOffset + instruction.Immediate <= int.MaxValue && !LeadsNowhere(instruction) : instruction.OperandSize == 4 && _codeBase == 0 || InPage(NextOffset + instruction.Immediate) && !TruncatesTarget(instruction));
 
     // A 16-bit operand size cuts the target's offset to 16 bits; the address in the page then says nothing about it.
     private bool TruncatesTarget(in Instruction instruction) =>
         instruction.OperandSize == 2 && (PositionIndependent || _linear + (ulong)(NextOffset + instruction.Immediate) - _codeBase > 0xffff);
+
+    // To no canonical address: such a branch faults.
+    private bool LeadsNowhere(in Instruction instruction)
+    {
+        var target = _linear + (ulong)(NextOffset + instruction.Immediate);
+        return !PositionIndependent && (ulong)((long)target << 16 >> 16) != target;
+    }
 
     private bool NativeIndirect(in Instruction instruction) =>
         (_key & ModeKey.SingleStep) == 0 && (_long ? instruction.OperandSize == 8 : instruction.OperandSize == 4 && _codeBase == 0);
@@ -67,6 +74,7 @@ internal sealed unsafe partial class BlockEmitter
         var rare = _asm.JccShort(Cond.NE);
         LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0));
         _asm.BindShort(rare);
+        if (_long) _asm.GsImmediate(0xc7, 0, Slot.JumpFrom, 0, wide: true);
         EmitCodeAddress(S0, cold.Target);
         if (PositionIndependent)
         {
@@ -120,7 +128,21 @@ internal sealed unsafe partial class BlockEmitter
         {
             _asm.Mov(S0, LoadGuest(instruction.Rm, S0), _long);
         }
+        if (_long) NoteJump();
         EmitIndirectEnd();
+    }
+
+    // Where a jump is that may lead to no canonical address: found out is that where the jump cache misses, for which nothing is done here.
+    private void NoteJump()
+    {
+        var place = (PositionIndependent ? (ulong)_pageOffset : _linear) + (ulong)GuestOffset + 1;
+        if ((long)place == (int)place)
+        {
+            _asm.GsImmediate(0xc7, 0, Slot.JumpFrom, (int)place, wide: true);
+            return;
+        }
+        _asm.MovImmediate(S1, place);
+        _asm.Gs(Op.MovStore, S1, Slot.JumpFrom);
     }
 
     private void EmitIndirectEnd()

@@ -263,6 +263,12 @@ internal sealed unsafe partial class BlockEmitter
                     _asm.Call(stubs.LoadVectors);
                     _asm.JmpBack(cold.Resume);
                     break;
+                case ColdKind.CallTarget:
+                    EmitColdCallTarget(cold);
+                    break;
+                case ColdKind.Return:
+                    EmitColdReturn(cold);
+                    break;
                 case ColdKind.FarEdge:
                     _flags = FlagPlace.Host;
                     EmitFarJump(cold.Target, cold.GuestOffset, cold.FlagsLive ? Flags.All : Flags.None);

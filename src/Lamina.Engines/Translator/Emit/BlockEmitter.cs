@@ -33,6 +33,8 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         FarLink,
         System,
         Vectors,
+        CallTarget,
+        Return,
     }
 
     /// <summary>Code that is emitted into the block's cold part because it rarely runs.</summary>

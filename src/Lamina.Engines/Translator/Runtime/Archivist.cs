@@ -45,7 +45,7 @@ internal sealed unsafe class Archivist : IDisposable
     public long PagesAdded { get; private set; }
 
     /// <summary>Whether a block is of the kind that is kept: one that can run wherever its page is mapped. Kernels lie elsewhere at each boot.</summary>
-    public static bool Keeps(ModeKey key) => (key & (ModeKey.PositionIndependent | ModeKey.SingleStep)) == ModeKey.PositionIndependent;
+    public static bool Keeps(ModeKey key) => (key & (ModeKey.PositionIndependent | ModeKey.SingleStep | ModeKey.Armed)) == ModeKey.PositionIndependent;
 
     /// <summary>Takes what there is of a page. The caller holds the store's gate.</summary>
     /// <param name="physical">Guest-physical address of the page.</param>

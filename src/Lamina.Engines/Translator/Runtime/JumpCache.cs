@@ -3,6 +3,7 @@
 // holds what gave way in the first. What is in neither may be in the machine's SharedPads, if the page is known here. The
 // two supervisor regions of a vCPU share a cache; every user region has its own. Like the tables it may forget anything.
 // The notes of calls, which machine code alone writes and reads (see BlockEmitter.Calls), lie here since they are void when it is.
+using System.Runtime.InteropServices;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Host;
@@ -36,7 +37,13 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly ulong* _returns;
     private readonly byte* _codeMarks;
     private readonly List<int> _secondSet = [];
-    private readonly HashSet<ulong> _codePages = [], _codeLargePages = [];
+
+    // By the numbers of pages, and of 2 MiB of addresses, how far from there their code lies in guest-physical memory, in pages.
+    private readonly Dictionary<ulong, ulong> _codePages = [], _codeLargePages = [];
+
+    // No such distance: code was found at several.
+    private const ulong Several = 1ul << 63;
+
     private bool _hasLocalCode, _knowsPages, _sizesForgotten, _ready;
 
     /// <summary>Creates an empty cache, which code may run with from the first <see cref="UseKey"/> on.</summary>
@@ -71,9 +78,9 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <summary>Makes an address lead to a landing pad.</summary>
     /// <param name="linear">The address.</param>
     /// <param name="pad">Executable address of the pad.</param>
-    /// <param name="crossesPage">The code reaches into the next page.</param>
+    /// <param name="block">The block that the pad leads to.</param>
     /// <param name="global">The page's translation survives <see cref="ClearLocal"/>.</param>
-    public void Set(ulong linear, ulong pad, bool crossesPage, bool global)
+    public void Set(ulong linear, ulong pad, Block block, bool global)
     {
         var index = Slot.JumpCacheHash(linear) >> 2;
         ref var entry = ref _entries[index];
@@ -81,18 +88,18 @@ internal sealed unsafe class JumpCache : IDisposable
         else if (_linears[index] != linear) GiveWay(_linears[index], entry);
         entry = pad;
         _linears[index] = linear;
-        NoteCode(linear, crossesPage, global);
+        NoteCode(linear, block, global);
     }
 
     /// <summary>Code at an address is about to run: what it notes here depends on its page.</summary>
     /// <param name="linear">The address.</param>
-    /// <param name="crossesPage">The code reaches into the next page.</param>
+    /// <param name="block">The code.</param>
     /// <param name="global">The page's translation survives <see cref="ClearLocal"/>.</param>
-    public void NoteCode(ulong linear, bool crossesPage, bool global)
+    public void NoteCode(ulong linear, Block block, bool global)
     {
         if (_codePages.Count >= MostCodePages) Clear();
-        NotePage(linear >> 12);
-        if (crossesPage) NotePage((linear >> 12) + 1);
+        NotePage(linear >> 12, block.Physical >> 12);
+        if (block.CrossesPage) NotePage((linear >> 12) + 1, block.SecondPage >> 12);
         if (!global) _hasLocalCode = true;
     }
 
@@ -113,6 +120,23 @@ internal sealed unsafe class JumpCache : IDisposable
         Key = key;
     }
 
+    /// <summary>
+    /// Whether all that leads to code in a page is still right, where its address is translated anew: it was found nowhere else.
+    /// </summary>
+    /// <param name="linear">Any address in the page.</param>
+    /// <param name="large">It is the 2 MiB around it.</param>
+    /// <param name="physicalPage">Where the address is found now.</param>
+    /// <param name="global">So is its translation, see <see cref="ClearLocal"/>.</param>
+    public bool IsRightFor(ulong linear, bool large, ulong physicalPage, bool global) =>
+        !_sizesForgotten && (global || _hasLocalCode)
+        && (large ? _codeLargePages.TryGetValue(linear >> 21, out var distance) : _codePages.TryGetValue(linear >> 12, out distance))
+        && distance == (physicalPage >> 12) - (linear >> 12);
+
+    /// <summary>Whether code was run from a page.</summary>
+    /// <param name="linear">Any address in it.</param>
+    /// <param name="large">It is the 2 MiB around it.</param>
+    public bool HasCode(ulong linear, bool large) => large ? _codeLargePages.ContainsKey(linear >> 21) : _codePages.ContainsKey(linear >> 12);
+
     /// <summary>A page's translation is void.</summary>
     /// <param name="linear">Any address in it.</param>
     /// <param name="large">So are those of the 2 MiB around it.</param>
@@ -123,7 +147,7 @@ internal sealed unsafe class JumpCache : IDisposable
             Clear();
             return;
         }
-        if (!(large ? _codeLargePages.Contains(linear >> 21) : _codePages.Contains(linear >> 12))) return;
+        if (!HasCode(linear, large)) return;
         if (*_set >= Slot.SetLogEntries - 1)
         {
             Clear();
@@ -135,7 +159,7 @@ internal sealed unsafe class JumpCache : IDisposable
         ClearReturns();
         if (large)
         {
-            _codePages.RemoveWhere(page => page >> 9 == linear >> 21);
+            foreach (var page in _codePages.Keys.Where(page => page >> 9 == linear >> 21)) _codePages.Remove(page);
             _codeLargePages.Remove(linear >> 21);
         }
         else
@@ -266,13 +290,20 @@ internal sealed unsafe class JumpCache : IDisposable
     // Address 0 finds that its way is not known.
     private void ClearReturns()
     {
-        new Span<UInt128>(_returns, Slot.ReturnEntries).Fill(new UInt128(_miss, 0));
+        // The host's copy uses registers as long as it has, which a fill in a program for any processor does not.
+        const int filled = 64;
+        var returns = new Span<UInt128>(_returns, Slot.ReturnEntries);
+        returns[..filled].Fill(new UInt128(_miss, 0));
+        for (var done = filled; done < returns.Length; done *= 2) returns[..done].CopyTo(returns[done..]);
     }
 
-    private void NotePage(ulong page)
+    private void NotePage(ulong page, ulong physical)
     {
-        if (!_codePages.Add(page)) return;
-        _codeLargePages.Add(page >> 9);
+        var distance = physical - page;
+        if (_codePages.TryGetValue(page, out var known) && known == distance) return;
+        if (known != Several && !_codePages.TryAdd(page, distance)) _codePages[page] = Several;
+        ref var large = ref CollectionsMarshal.GetValueRefOrAddDefault(_codeLargePages, page >> 9, out var was);
+        large = !was || large == distance ? distance : Several;
         Mark(page);
     }
 

@@ -32,6 +32,7 @@ internal sealed unsafe class Stubs
             FarLink = EmitExit(ref asm, SiteKind.FarLink, common),
             Stale = EmitExit(ref asm, SiteKind.Stale, common),
             Step = EmitExit(ref asm, SiteKind.Step, common),
+            BadTarget = EmitExit(ref asm, SiteKind.BadTarget, common),
             Undecodable = EmitExit(ref asm, SiteKind.Undecodable, common),
             LoadVectors = loadVectors,
         };

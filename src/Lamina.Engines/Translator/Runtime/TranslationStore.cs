@@ -81,8 +81,11 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>See <see cref="BlocksTranslated"/>.</summary>
     public long BlocksInvalidated { get; private set; }
 
-    /// <summary>Linear addresses at which a debugger or DR0-3 wants the vCPU to stop.</summary>
+    /// <summary>Linear addresses at which a debugger wants the vCPU to stop.</summary>
     public IReadOnlySet<ulong> Breakpoints { get; set; } = new HashSet<ulong>();
+
+    /// <summary>Where in pages the guest has instruction breakpoints. The gate guards it.</summary>
+    public ArmedSets ArmedSets { get; } = new();
 
     public Block? Find(in BlockIdentity identity)
     {
@@ -144,9 +147,9 @@ internal sealed unsafe class TranslationStore : IDisposable
             _guest.Read(source, identity.Key, limit);
             if (!_guest.CrossesPage) second = ulong.MaxValue;
         }
-        if (Breakpoints.Count > 0) StopAtBreakpoints(linear);
+        StopAtBreakpoints(identity, linear);
         var block = new Block { Physical = identity.Physical, Linear = linear, CodeBase = identity.CodeBase, Key = identity.Key, SecondPage = second };
-        if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise, out block.First, out block.Second);
+        if (_guest.End != BlockEnd.Undecodable) FlagLiveness.Analyse(_guest, source, identity.Key, _precise || (identity.Key & ModeKey.Armed) != 0, out block.First, out block.Second);
         block.Follower = followers > 0 ? FollowerOf(identity, linear, source) : null;
         _emitter.Emit(_guest, identity, linear, block);
         if (Archivist != null && second == ulong.MaxValue) block.Fingerprint = Archivist.Fingerprint.Of(new ReadOnlySpan<byte>(_pages, PageSize), block);
@@ -164,6 +167,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     {
         if ((identity.Key & ModeKey.SingleStep) != 0 || Breakpoints.Count > 0 || _guest.CrossesPage || !Buffer.HasRoom(2 * BlockEmitter.MaxBlockBytes)) return null;
         if (_guest.LikelyNext is not { } distance || source.Offset + distance is not (>= 0 and < 4096) || distance == 0) return null;
+        if (ArmedSets.Has(identity.Key, identity.Physical + (ulong)distance)) return null;
         var next = source.Offset + (int)distance;
         return InstructionDecoder.Decode(new ReadOnlySpan<byte>(source.Page + next, Math.Min(4096 - next, 16)), identity.Key.CodeSize(), _guest.InstructionSet, out _) == DecodeResult.Ok
             && Neighbour(identity, linear, (int)distance) == null ? (int)distance : null;
@@ -172,7 +176,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     /// <summary>The block at a distance from another in the same page, if it may be jumped to directly.</summary>
     private Block? Neighbour(in BlockIdentity identity, ulong linear, int distance)
     {
-        if (Breakpoints.Count > 0) return null;
+        if (Breakpoints.Count > 0 || ArmedSets.Has(identity.Key, identity.Physical + (ulong)(long)distance)) return null;
         var target = linear + (ulong)(long)distance;
         if (!identity.Key.IsLong()) target = (uint)target;
         var block = _index.Find(identity with { Physical = identity.Physical + (ulong)(long)distance, Linear = (identity.Key & ModeKey.PositionIndependent) != 0 ? 0 : target });
@@ -262,7 +266,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     /// <summary>Whether all translations have to be dropped before long.</summary>
-    public bool IsNearlyFull => !HasRoomBeside(0) || Described > Buffer.MostDescribed;
+    public bool IsNearlyFull => !HasRoomBeside(0) || Described > Buffer.MostDescribed || ArmedSets.IsFull;
 
     /// <summary>Bytes that describe the translations.</summary>
     public long Described => Buffer.Described + (long)_furtherPads.Count * PadBytes;
@@ -297,6 +301,7 @@ internal sealed unsafe class TranslationStore : IDisposable
         _furtherPads.Clear();
         SharedPads.Clear();
         Pages.Clear();
+        ArmedSets.Clear();
         Generation++;
         foreach (var vcpu in World.Vcpus) vcpu.TranslationsDropped();
     }
@@ -342,11 +347,13 @@ internal sealed unsafe class TranslationStore : IDisposable
     }
 
     // A block ends before a breakpoint; one that begins at one is left to the dispatcher, which stops before entering.
-    private void StopAtBreakpoints(ulong linear)
+    private void StopAtBreakpoints(in BlockIdentity identity, ulong linear)
     {
+        if (Breakpoints.Count == 0 && (identity.Key & ModeKey.Armed) == 0) return;
         for (var i = 1; i < _guest.Count; i++)
         {
-            if (!Breakpoints.Contains(linear + (ulong)_guest.Offsets[i])) continue;
+            var distance = (ulong)_guest.Offsets[i];
+            if (!Breakpoints.Contains(linear + distance) && !ArmedSets.Has(identity.Key, identity.Physical + distance)) continue;
             _guest.Truncate(i);
             return;
         }

@@ -16,6 +16,11 @@ internal sealed unsafe partial class TranslatorVcpu
     // Bytes of the longest access that generated code makes by itself.
     private const ulong LongestAccess = 64;
 
+    private const ulong PageSize = 4096;
+
+    // What the keys of code in the pages of DR0 to DR3 have more than others, where those are instruction breakpoints.
+    private readonly ModeKey[] _armed = new ModeKey[VcpuArea.Watches];
+
     // What is resumed makes an access at a place that its handler found in RAM.
     private bool _resumesInPlace;
 
@@ -35,11 +40,22 @@ internal sealed unsafe partial class TranslatorVcpu
             _user.FlushAll();
             return;
         }
-        _closed.Invalidate(linear, mark != LargePages.None);
-        _open.Invalidate(linear, mark != LargePages.None);
-        _closed.Jumps.Invalidate(linear, mark != LargePages.None);
-        _user.Invalidate(linear, mark != LargePages.None);
-        _user.Jumps.Invalidate(linear, mark != LargePages.None);
+        var large = mark != LargePages.None;
+        _closed.Invalidate(linear, large);
+        _open.Invalidate(linear, large);
+        InvalidateCode(_closed, linear, large);
+        _user.Invalidate(linear, large);
+        InvalidateCode(_user, linear, large);
+    }
+
+    // Mostly code stays where it is, and what leads there is dear. A processor may fetch the translation again at once (SDM vol. 3, 4.10.2.3),
+    // so that what is found as it was found before may stay.
+    private void InvalidateCode(AddressRegion region, ulong linear, bool large)
+    {
+        if (!region.Jumps.HasCode(linear, large)) return;
+        if (_processor.TryTranslateUnseen(linear, region.IsUser, out var page) && page.PageSize > PageSize == large
+            && region.Jumps.IsRightFor(linear, large, page.PhysicalPage, page.Global)) return;
+        region.Jumps.Invalidate(linear, large);
     }
 
     /// <inheritdoc/>
@@ -120,8 +136,21 @@ internal sealed unsafe partial class TranslatorVcpu
             if (data is { } watched)
                 foreach (var region in Regions) region.Invalidate(watched, large: false);
             if (_processor.WatchedCode(n) is { } code)
+            {
                 foreach (var region in Regions) region.Jumps.Invalidate(code, large: false);
+                _armed[n] = ArmedKey(code);
+            }
         }
+    }
+
+    // For the translations of the page of an instruction breakpoint.
+    private ModeKey ArmedKey(ulong code)
+    {
+        Span<ulong> offsets = stackalloc ulong[VcpuArea.Watches];
+        var count = 0;
+        for (var n = 0; n < VcpuArea.Watches; n++)
+            if (_processor.WatchedCode(n) is { } other && (other ^ code) < PageSize) offsets[count++] = other & (PageSize - 1);
+        lock (_store.Gate) return _store.ArmedSets.KeyOf(offsets[..count]);
     }
 
     /// <inheritdoc/>
@@ -197,6 +226,8 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>No address in generated code is valid any more.</summary>
     public void TranslationsDropped()
     {
+        // Sets of instruction breakpoints get new numbers.
+        _modeStale = _watchesStale = true;
         _closed.Jumps.Release();
         _user.Jumps.Release();
         // Those that are wanted again come back empty, as they would be now, but without the memory that they had.

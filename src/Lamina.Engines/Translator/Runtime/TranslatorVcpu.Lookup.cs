@@ -14,11 +14,25 @@ internal sealed unsafe partial class TranslatorVcpu
     private ulong LinearRip => _processor.Is64Bit ? _cpu->Rip : (uint)(_cpu->Rip + _cpu->Cs.Base);
 
     /// <summary>
-    /// Whether the next instruction is to be executed by itself. Where instruction breakpoints are armed, those in their pages are, and one
-    /// that RF lets pass, since RF ends with it.
+    /// Whether the next instruction is to be executed by itself. Where instruction breakpoints are armed, one that RF lets pass is, since RF
+    /// ends with it, and those in a page whose breakpoints have no number (until all translations are dropped, which is about to be done).
     /// </summary>
     private bool WantsSteps => _stepOnce || _debuggerSteps || _processor.StepsInstructions || _settings.SingleInstructionBlocks
-        || (_processor.HasCodeBreakpoints && ((_cpu->SystemFlags & Rflags.RF) != 0 || _processor.WatchesCodePage(LinearRip)));
+        || (_processor.HasCodeBreakpoints && ((_cpu->SystemFlags & Rflags.RF) != 0 || IsSteppedPage(LinearRip)));
+
+    private bool IsSteppedPage(ulong linear) => _processor.WatchesCodePage(linear) && ArmedOf(linear) == 0;
+
+    // What the key of code at an address has more than others, since instruction breakpoints are armed in its page.
+    private ModeKey ArmedOf(ulong linear)
+    {
+        if (!_processor.HasCodeBreakpoints) return 0;
+        for (var n = 0; n < VcpuArea.Watches; n++)
+            if (_processor.WatchedCode(n) is { } armed && (armed ^ linear) < PageSize) return _armed[n];
+        return 0;
+    }
+
+    // Before code at an address it is looked at the debug registers, or at RF: only the way by RIP does that.
+    private bool IsArmed(ulong linear) => _processor.HasCodeBreakpoints && (_processor.IsArmed(linear) || IsSteppedPage(linear));
 
     /// <summary>Makes what is derived from modes fit them.</summary>
     private void UpdateMode()
@@ -81,7 +95,8 @@ internal sealed unsafe partial class TranslatorVcpu
     private BlockIdentity IdentityOf(ulong physical, ulong linear)
     {
         var independent = (_key & ModeKey.PositionIndependent) != 0;
-        return new BlockIdentity(physical, independent ? 0 : linear, _processor.Is64Bit ? 0 : _cpu->Cs.Base, _key);
+        var armed = (_key & ModeKey.SingleStep) != 0 ? 0 : ArmedOf(linear);
+        return new BlockIdentity(physical, independent ? 0 : linear, _processor.Is64Bit ? 0 : _cpu->Cs.Base, _key | armed);
     }
 
     /// <summary>Makes the next entry go to the code at RIP. False: the fetch faults, and <see cref="Processor.Fault"/> says how.</summary>
@@ -97,21 +112,22 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
-    // Where nobody wants to see each instruction, and the next entry may be refused for an exit request.
-    private bool CanEnterByJumpCache => (_key & ModeKey.SingleStep) == 0 && _breakpoints.Count == 0 && _cpu->InterruptShadow == 0;
+    // Where nobody wants to see each instruction, and the next entry may be refused for an exit request. What is armed is never there.
+    private bool CanEnterByJumpCache => (_key & ModeKey.SingleStep) == 0 && _breakpoints.Count == 0 && _cpu->InterruptShadow == 0 && !_processor.WatchesCodePage(LinearRip);
 
     private void EnterByJumpCache()
     {
         _trapFlagAtEntry = false;
         _area->EnterAddress = _store.Stubs.Addresses.Jump;
         _area->Scratch0 = LinearRip;
+        _area->JumpFrom = 0;
         _area->ParkedFlags = Park(_cpu->ArithmeticFlags);
         _generation = _store.Generation;
     }
 
     private void Enter(Block block, ulong linear)
     {
-        if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block.CrossesPage, _lastFetchGlobal);
+        if ((_key & ModeKey.SingleStep) == 0) _region.Jumps.NoteCode(linear, block, _lastFetchGlobal);
         _vectorsExpected = false;
         _area->EnterAddress = _store.Buffer.Executable(block.HostStart);
         _area->CodePage = linear & ~0xffful;
@@ -166,10 +182,10 @@ internal sealed unsafe partial class TranslatorVcpu
         return found;
     }
 
-    /// <summary>Remembers in the jump cache where a linear address leads.</summary>
+    /// <summary>Remembers in the jump cache where a linear address leads, unless its page has instruction breakpoints: from other pages one comes there by RIP.</summary>
     private void Remember(Block block, ulong linear)
     {
-        if ((_key & ModeKey.SingleStep) != 0) return;
+        if (((_key | block.Key) & (ModeKey.SingleStep | ModeKey.Armed)) != 0) return;
         ulong pad;
         bool shared;
         lock (_store.Gate)
@@ -177,7 +193,7 @@ internal sealed unsafe partial class TranslatorVcpu
             shared = _region.IsUser && _store.Shares(block);
             pad = _store.PadFor(block, linear, shared);
         }
-        _region.Jumps.Set(linear, pad, block.CrossesPage, _lastFetchGlobal);
+        _region.Jumps.Set(linear, pad, block, _lastFetchGlobal);
         if (shared) _region.Jumps.KnownPage(linear, block.Physical);
     }
 

@@ -42,6 +42,9 @@ internal sealed unsafe partial class TranslatorVcpu
                 return true;
             case SiteKind.Link or SiteKind.FarLink: return HandleLink(block, site);
             case SiteKind.Step: return HandleStep();
+            case SiteKind.BadTarget:
+                _cpu->Gpr[GprIndex.Rsp] -= (ulong)site.Target;
+                return RefuseBranch();
             case SiteKind.Undecodable:
                 _processor.RaiseUndecodable(site.Target == (int)DecodeResult.TooLong);
                 return DeliverFault();
@@ -407,7 +410,8 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_cpu->ExitRequest != 0 || _processor.WatchesCodePage(linear)) return true;
+        if (_area->JumpFrom != 0 && _processor.Is64Bit && !Canonical(linear)) return HandleBadJump();
+        if (_cpu->ExitRequest != 0 || IsArmed(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -420,6 +424,22 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
+    // A jump to no canonical address faults where it stands. Calls and returns are BadTarget sites.
+    private bool HandleBadJump()
+    {
+        _cpu->Rip = ((_key & ModeKey.PositionIndependent) != 0 ? _area->CodePage : 0) + _area->JumpFrom - 1;
+        _area->JumpFrom = 0;
+        return RefuseBranch();
+    }
+
+    // SDM vol. 2, JMP, CALL, RET: #GP(0) of the branch.
+    private bool RefuseBranch()
+    {
+        _resume = 0;
+        _processor.RaiseNonCanonical(SegmentIndex.Cs);
+        return DeliverFault();
+    }
+
     private bool HandleStale(Block block)
     {
         _cpu->Rip = RipOf(block, 0);
@@ -428,7 +448,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _resume = 0;
         if (_cpu->ExitRequest != 0) return true;
         var linear = LinearRip;
-        if (_processor.WatchesCodePage(linear)) return true;
+        if (IsArmed(linear)) return true;
         var generation = _store.Generation;
         if (FindBlock(linear) is not { } fresh) return DeliverFault();
         if (generation == _store.Generation) _store.Redirect(block, fresh);
@@ -447,7 +467,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (!_processor.Is64Bit) linear = (uint)linear;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_processor.WatchesCodePage(linear)) return true;
+        if (IsArmed(linear)) return true;
         if (ShouldStopForDebugger())
         {
             _debugStop = true;
@@ -468,8 +488,12 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Where a direct jump to a block is to go: to the block itself within a page, else to what checks the way. 0: leave it as it is.</summary>
     private int LinkDestination(Block block, in Site site, Block target, ulong linear)
     {
+        // What is armed now was not always, and will not be: only blocks that end before the same breakpoints lead to one another.
+        if (((target.Key ^ block.Key) & ModeKey.Armed) != 0) return 0;
         if (site.Kind == SiteKind.FarLink)
         {
+            // Nothing in the jump cache leads there.
+            if ((target.Key & ModeKey.Armed) != 0) return 0;
             Remember(target, linear);
             lock (_store.Gate) return _store.FarLinkTo(target, linear, _area->CodePage, site.Return);
         }

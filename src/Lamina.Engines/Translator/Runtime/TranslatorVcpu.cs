@@ -41,8 +41,9 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly AddressRegion?[] _users;
     private readonly TableBudget _tables;
     private readonly GeneratedCodeFaults _faults;
-    // Where the thread sleeps while the guest halts. It looks at nothing meanwhile: a guest at rest wakes often, and each look costs.
+    // Where the thread sleeps while the guest halts. It looks at nothing of the guest's meanwhile: a guest at rest wakes often, and each look costs.
     private readonly ThreadParker _halt = new();
+    private readonly ShortSleeps _sleeps = new();
     private readonly Lock _requests = new();
     private readonly TimeLedger? _time;
 
@@ -200,7 +201,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             {
                 _time?.Halt();
                 MoveTo(VcpuPlace.Parked);
-                _halt.Park();
+                _sleeps.Park(_halt);
                 MoveTo(VcpuPlace.Handling);
                 _time?.DoOther();
                 Volatile.Write(ref _cpu->ExitRequest, 1);

@@ -70,6 +70,9 @@ internal sealed unsafe partial class Processor
         return false;
     }
 
+    /// <summary>Whether an instruction breakpoint is armed at an address.</summary>
+    public bool IsArmed(ulong linear) => _watchedCode[0] == linear || _watchedCode[1] == linear || _watchedCode[2] == linear || _watchedCode[3] == linear;
+
     /// <summary>Whether a data access hits a breakpoint.</summary>
     public bool IsWatched(ulong linear, int size, bool write) => _hasDataBreakpoints && HitsOf(linear, size, write) != 0;
 

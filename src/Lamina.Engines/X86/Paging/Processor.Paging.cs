@@ -70,6 +70,29 @@ internal sealed unsafe partial class Processor
         }
     }
 
+    /// <summary>Translates the address of a fetch where all accessed bits are set, with no trace of it: no bit, no fault recorded.</summary>
+    /// <param name="linear">The address, canonical in 64-bit mode.</param>
+    /// <param name="user">At CPL 3.</param>
+    /// <param name="translation">What was found.</param>
+    /// <returns>False: it cannot be fetched from, or bits would have to be set.</returns>
+    public bool TryTranslateUnseen(ulong linear, bool user, out Translation translation)
+    {
+        translation = default;
+        if ((Context->Cr0 & Cr0.PG) == 0) return false;
+        var saved = Fault;
+        Walk walk = default;
+        walk.Linear = linear;
+        walk.Kind = AccessKind.Execute;
+        walk.UserMode = user;
+        var result = (Context->Cr4 & Cr4.PAE) == 0 ? Walk32(ref walk, ref translation)
+            : IsLongMode ? Walk64(ref walk, ref translation)
+            : WalkPae(ref walk, ref translation);
+        Fault = saved;
+        var used = result == WalkResult.Ok;
+        for (var level = 0; level < walk.Levels; level++) used &= (walk.EntryValue[level] & EntryAccessed) != 0;
+        return used;
+    }
+
     /// <summary>Translates as a debugger does: no rights, no accessed bits, no fault recorded.</summary>
     public bool TryTranslateForDebugger(ulong linear, out ulong physical)
     {
