@@ -43,6 +43,7 @@ internal static class Commands
         (["run"], guests => [RunVerb.Create(guests)]),
         (["create", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["set"], _ => [SetVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),
         (["exec", "shell"], ExecVerbs.Create),

@@ -64,6 +64,7 @@ internal sealed class RunSource : IDisposable
         return made with
         {
             MemoryBytes = definition.MemoryBytes,
+            MostMemoryBytes = definition.MostMemoryBytes,
             Cpus = definition.Cpus,
             Cpu = definition.Cpu,
             Type = definition.Type,

@@ -165,18 +165,21 @@ public sealed class MachineStore(string folder)
         }
     }
 
-    /// <summary>Changes a machine's definition, which is in force from its next start on. It may be running.</summary>
-    /// <returns>The definition before and after.</returns>
-    /// <exception cref="MachineException">There is no such machine, or the change is refused.</exception>
-    public (MachineDefinition Before, MachineDefinition After) Change(string name, Func<MachineDefinition, MachineDefinition> change)
+    /// <summary>Begins to change a machine's definition; nobody else makes, changes or removes a machine until it is disposed of. The machine may be running.</summary>
+    /// <exception cref="MachineException">There is no such machine, or its definition cannot be used.</exception>
+    public MachineEdit Edit(string name)
     {
-        ArgumentNullException.ThrowIfNull(change);
-        using var order = LockStore();
-        var home = Find(name);
-        var before = MachineFile.Read(home)!;
-        var after = change(before);
-        MachineFile.Write(home, (after with { Name = null }).MapPaths(path => Path.GetFullPath(path)));
-        return (before, after);
+        var order = LockStore();
+        try
+        {
+            var home = Find(name);
+            return new MachineEdit(home, MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now"), order);
+        }
+        catch
+        {
+            order.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gives a machine another name.</summary>
