@@ -41,7 +41,7 @@ internal static class Commands
     private static readonly (string[] Names, Func<string[], IEnumerable<Command>> Make)[] Rooms =
     [
         (["run"], guests => [RunVerb.Create(guests)]),
-        (["create", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
+        (["create", "clone", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),

@@ -223,7 +223,11 @@ internal sealed class RunOptions
 
     // One that is there already as it is said is not there twice.
     private static MachineDefinition WithMore(MachineDefinition machine, IEnumerable<DeviceDefinition> devices) =>
-        machine.With(devices.Select(device => machine with { Devices = [device] }).SelectMany(alone => alone.MapPaths(Path.GetFullPath).Devices).Where(device => !machine.Devices.Any(known => DefinitionDifference.Same(known, device))));
+        machine.With(devices.Select(device => machine with { Devices = [device] }).SelectMany(alone => alone.MapPaths(Path.GetFullPath).Devices).Where(device => !machine.Devices.Any(known => IsSaid(known, device))));
+
+    // A disk's format was found out when it was added.
+    private static bool IsSaid(DeviceDefinition known, DeviceDefinition device) =>
+        DefinitionDifference.Same(known, device is DiskDevice { Format: null } disk && known is DiskDevice added ? disk with { Format = added.Format } : device);
 
     private static MachineDefinition WithPublished(MachineDefinition machine, Func<NetworkLink.User, IReadOnlyList<PublishedPort>> published)
     {

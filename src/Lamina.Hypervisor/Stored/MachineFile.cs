@@ -38,8 +38,12 @@ internal static class MachineFile
     /// <summary>Writes it, whole or not at all.</summary>
     internal static void Write(MachineHome home, MachineDefinition machine)
     {
-        HostFiles.Replace(home.Definition, DefinitionJson.Write(machine), durable: true);
+        HostFiles.Replace(home.Definition, DefinitionJson.Write(Kept(home, machine)), durable: true);
     }
+
+    // What lies in the machine's folder is named from there, so that it is found when the folder has another name.
+    private static MachineDefinition Kept(MachineHome home, MachineDefinition machine) =>
+        machine.MapPaths(path => path.StartsWith(home.Folder + "/", StringComparison.Ordinal) ? path[(home.Folder.Length + 1)..] : path);
 
     /// <summary>Changes it, whole or not at all: what a person wrote stays as it is where it need not be other.</summary>
     /// <param name="home">The machine.</param>
@@ -50,7 +54,7 @@ internal static class MachineFile
         var text = File.ReadAllBytes(home.Definition);
         if (ReadOld(text) is null)
         {
-            var edited = DefinitionText.Change(text, before, after);
+            var edited = DefinitionText.Change(text, Kept(home, before), Kept(home, after));
             if (DefinitionDifference.Between(Placed(home, DefinitionJson.Read(edited)), after).IsNone)
             {
                 HostFiles.Replace(home.Definition, edited, durable: true);
