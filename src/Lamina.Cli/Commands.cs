@@ -43,6 +43,7 @@ internal static class Commands
         (["run"], guests => [RunVerb.Create(guests)]),
         (["create", "clone", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["export", "import"], _ => CarryVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),

@@ -42,6 +42,30 @@ public sealed class CopyMachineTests : KeptMachines
         Expect(0, await RunAsync("start", "two"));
     }
 
+    [Fact]
+    public async Task A_machine_is_carried_by_a_file_and_by_a_pipe()
+    {
+        await CreateWithDiskAsync("web");
+
+        var exported = await RunAsync("export", "web", Folder.File("web.tar.gz"));
+        Assert.Equal((0, Folder.File("web.tar.gz") + "\n", ""), (exported.ExitCode, exported.Output, exported.Errors));
+        Assert.Equal("two\n", (await RunAsync("import", Folder.File("web.tar.gz"), "two")).Output);
+        var piped = await HostProcess.RunAsync("sh", ["-c", "\"$1\" export web - | \"$1\" import - three", "sh", LaminaProgram.File], Environment);
+        Assert.Equal((0, "three\n", ""), (piped.ExitCode, piped.Output, piped.Errors));
+        Expect(0, await RunAsync("start", "two", "three"));
+        await PrintedAsync("three", "up");
+
+        Expect(1, await RunAsync("import", Folder.File("web.tar.gz")), "lamina: there is a machine web already; choose another name, or remove that one with 'lamina rm web'");
+        Expect(2, await RunAsync("import", Folder.File("guest"), "four"), "lamina: this is no whole exported machine: it is cut, or no archive of a machine at all");
+        Expect(2, await RunAsync("import", Folder.File("none"), "four"), $"lamina: {Folder.File("none")} cannot be read: it does not exist; name what 'lamina export' wrote");
+        Expect(2, await RunAsync("import", Folder.File("web.tar.gz"), "a b"), "lamina: 'a b' cannot be a machine's name*");
+        Expect(2, await RunAsync("export", "web", Folder.File("web.tar.gz")), $"lamina: {Folder.File("web.tar.gz")} exists already; remove it, or choose another name");
+        Expect(2, await RunAsync("export", "web", Folder.File("no/web.tar.gz")), $"lamina: the folder {Folder.File("no")} does not exist; make it, or choose another name");
+        Expect(1, await RunAsync("export", "two", Folder.File("two.tar.gz")), "lamina: the machine two is running, and its disk changes meanwhile; stop it first ('lamina stop two'), then export it");
+        Assert.Empty(Directory.EnumerateFiles(Folder.Path, "*.part"));
+        Assert.Equal(["three", "two", "web"], (await ListAsync()).EnumerateArray().Select(machine => machine.GetProperty("name").GetString()));
+    }
+
     // As a machine of an image with a disk has it.
     private async Task CreateWithDiskAsync(string name)
     {

@@ -36,10 +36,9 @@ internal static class MachineCopy
 
     private static DiskDevice Copied(DiskDevice disk, string path)
     {
-        DiskTools.Convert(new DiskOptions { Path = disk.Path, Backing = disk.Backing, TrustsBacking = disk.TrustsBacking, Format = disk.Format switch { ImageFormat.Raw => DiskFormat.Raw, ImageFormat.Qcow2 => DiskFormat.Qcow2, _ => null } },
-            new DiskCreation { Path = path }, null, CancellationToken.None);
+        DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = path }, null, CancellationToken.None);
         // io_uring and O_DIRECT are for raw images and block devices.
-        return disk with { Path = path, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto };
+        return disk with { Path = path, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false };
     }
 
     private static IEnumerable<string> Shared(MachineHome from, MachineHome to, MachineDefinition definition)

@@ -17,6 +17,16 @@ internal static class MachineDisks
     /// <summary>The definition of the disk of a machine's own; null where it has none.</summary>
     internal static DiskDevice? DiskOf(MachineHome home) => File.Exists(home.Disk) ? new DiskDevice { Name = MachineStore.RootName, Path = home.Disk, Backing = [home.Base, .. home.Layers] } : null;
 
+    /// <summary>A disk as it is opened to be copied.</summary>
+    internal static DiskOptions OptionsOf(DiskDevice disk) => new()
+    {
+        Path = disk.Path,
+        Backing = disk.Backing,
+        TrustsBacking = disk.TrustsBacking,
+        Format = disk.Format switch { ImageFormat.Raw => DiskFormat.Raw, ImageFormat.Qcow2 => DiskFormat.Qcow2, _ => null },
+        ReadOnly = true,
+    };
+
     /// <summary>What is wrong with the files that a machine's disk needs; null where nothing is.</summary>
     internal static string? Missing(MachineHome home)
     {

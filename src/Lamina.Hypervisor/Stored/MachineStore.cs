@@ -205,18 +205,30 @@ public sealed class MachineStore(string folder)
     /// <exception cref="IOException">It cannot be made.</exception>
     public IReadOnlyList<string> Clone(string name, string to)
     {
-        using var order = LockStore();
-        var from = Find(name);
-        using var held = TryLock(from) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running, and its disk changes meanwhile; stop it first ('lamina stop {name}'), then clone it");
-        var definition = MachineFile.Read(from) ?? throw new MachineException($"the machine {name} was removed just now");
-        if (definition.Image is not null && WhyDamaged(from) is { } damaged) throw new MachineException(MachineError.File, damaged);
-        IReadOnlyList<string> notes = [];
-        Add(to, home =>
+        return WhileOff(name, "clone", (from, definition) =>
         {
-            (var copied, notes) = MachineCopy.Make(from, home, definition);
-            return copied;
+            IReadOnlyList<string> notes = [];
+            Add(to, home =>
+            {
+                (var copied, notes) = MachineCopy.Make(from, home, definition);
+                return copied;
+            });
+            return notes;
         });
-        return notes;
+    }
+
+    /// <summary>Does something with the files of a machine, which nobody else can run, change or remove meanwhile.</summary>
+    /// <param name="name">The machine.</param>
+    /// <param name="verb">What is done, as the command line calls it.</param>
+    /// <param name="work">Does it.</param>
+    /// <exception cref="MachineException">There is no such machine, it runs, or it is damaged.</exception>
+    internal T WhileOff<T>(string name, string verb, Func<MachineHome, MachineDefinition, T> work)
+    {
+        var home = Find(name);
+        using var held = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running, and its disk changes meanwhile; stop it first ('lamina stop {name}'), then {verb} it");
+        var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
+        if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
+        return work(home, definition);
     }
 
     /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>
@@ -271,11 +283,16 @@ public sealed class MachineStore(string folder)
         };
     }
 
-    // Makes a machine of files that are put into its folder; complete when its definition is written.
-    private void Add(string name, Func<MachineHome, MachineDefinition> fill)
+    /// <summary>Makes a machine of files that are put into its folder; it is complete when its definition is written. That may take its time, and holds up nobody who wants another name.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="fill">Puts them there, and gives the definition.</param>
+    /// <exception cref="MachineException">There is one of that name.</exception>
+    internal void Add(string name, Func<MachineHome, MachineDefinition> fill)
     {
         var home = HomeOf(name);
-        using var gate = Begin(home);
+        HostLock gate;
+        using (LockStore()) gate = Begin(home);
+        using var held = gate;
         Fill(home, () => MachineFile.Write(home, fill(home) with { Name = null }));
     }
 
