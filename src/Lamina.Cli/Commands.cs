@@ -45,6 +45,7 @@ internal static class Commands
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
         (["export", "import"], _ => CarryVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
+        (["apply"], _ => [ApplyVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),
         (["exec", "shell"], ExecVerbs.Create),

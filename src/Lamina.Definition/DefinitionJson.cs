@@ -55,11 +55,17 @@ public static class DefinitionJson
 
     /// <summary>Reads what a person or <see cref="Write(MachineDefinition)"/> wrote.</summary>
     /// <exception cref="MachineException">It is no definition; the message says on which line, and what to write instead.</exception>
-    public static MachineDefinition Read(ReadOnlySpan<byte> text)
+    public static MachineDefinition Read(ReadOnlySpan<byte> text) => Read(text, new MachineDefinition());
+
+    /// <summary>Reads what a person or <see cref="Write(MachineDefinition)"/> wrote.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="machine">What the machine is where the text does not say.</param>
+    /// <exception cref="MachineException">It is no definition; the message says on which line, and what to write instead.</exception>
+    public static MachineDefinition Read(ReadOnlySpan<byte> text, MachineDefinition machine)
     {
+        ArgumentNullException.ThrowIfNull(machine);
         var whole = JsonPart.Read(text);
         if (whole.Token != JsonTokenType.StartObject) throw Wrong(whole, "a machine is an object: { \"memory\": \"512M\", … }");
-        var machine = new MachineDefinition();
         var names = MachineShape.Shape.Properties.Select(property => property.Name).ToList();
         foreach (var (name, value) in whole.Properties)
         {

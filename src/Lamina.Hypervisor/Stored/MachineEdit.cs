@@ -24,8 +24,13 @@ public sealed class MachineEdit : IDisposable
         ArgumentNullException.ThrowIfNull(definition);
         MachineFile.Require(definition);
         var kept = definition.MapPaths(Path.GetFullPath);
-        return kept with { Name = null, Devices = [.. kept.Devices.Select(device => Before.Devices.Any(known => DefinitionDifference.Same(known, device)) ? device : StoredMachine.WithFormat(device))] };
+        return kept with { Name = null, Devices = [.. kept.Devices.Select(WithFormat)] };
     }
+
+    // The format of an image that the machine has is the one that it had when it was added, whatever its guest wrote to it.
+    private DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null } disk && Before.DevicesOf<DiskDevice>().FirstOrDefault(known => known.Path == disk.Path) is { } before
+        ? disk with { Format = before.Format }
+        : StoredMachine.WithFormat(device);
 
     /// <summary>Writes the definition, whole or not at all.</summary>
     /// <param name="after">What <see cref="Kept"/> gave.</param>

@@ -344,7 +344,7 @@ public sealed class MachineStore(string folder)
             }
             made = Stored(home, gate, definition, isNew: true);
             prepare?.Invoke(made);
-            MachineFile.Write(home, definition with { Name = null });
+            MachineFile.Write(home, definition with { Name = null, Devices = [.. definition.Devices.Select(device => device is DiskDevice disk && !File.Exists(disk.Path) ? device : StoredMachine.WithFormat(device))] });
         });
         return made!;
     }
