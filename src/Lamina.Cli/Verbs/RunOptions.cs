@@ -59,6 +59,9 @@ internal sealed class RunOptions
     /// <summary>--ephemeral.</summary>
     public Option<bool> Ephemeral { get; } = new("--ephemeral") { Description = "Start from the image as it is, and forget everything at the end." };
 
+    /// <summary>--root.</summary>
+    public Option<string?> Root { get; } = new("--root") { HelpName = "FOLDER[,ro]", Description = "Boot the --kernel on a folder of this host as its root (virtio-fs), which the guest may write, or with ro only read." };
+
     /// <summary>--rm.</summary>
     public Option<bool> Rm { get; } = new("--rm") { Description = "Run the command behind -- in a machine that is gone with it; its output and its exit code are those of lamina: run --rm IMAGE -- COMMAND…" };
 
@@ -129,7 +132,7 @@ internal sealed class RunOptions
     public void AddTo(Verb verb)
     {
         verb.Arguments.Add(Image);
-        verb.AddGroup("What to boot", Boot);
+        verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut);
         verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
