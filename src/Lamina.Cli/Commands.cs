@@ -41,8 +41,11 @@ internal static class Commands
     private static readonly (string[] Names, Func<string[], IEnumerable<Command>> Make)[] Rooms =
     [
         (["run"], guests => [RunVerb.Create(guests)]),
-        (["create", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
+        (["create", "clone", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
         (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["export", "import"], _ => CarryVerbs.Create()),
+        (["set"], _ => [SetVerb.Create()]),
+        (["apply"], _ => [ApplyVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),
         (["exec", "shell"], ExecVerbs.Create),

@@ -14,7 +14,9 @@ public static class DefinitionJson
 {
     private static readonly string?[] NameAlone = [null];
 
-    private const string DevicesName = "devices", KindName = "kind";
+    internal const string DevicesName = "devices";
+
+    private const string KindName = "kind";
 
     private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -53,11 +55,17 @@ public static class DefinitionJson
 
     /// <summary>Reads what a person or <see cref="Write(MachineDefinition)"/> wrote.</summary>
     /// <exception cref="MachineException">It is no definition; the message says on which line, and what to write instead.</exception>
-    public static MachineDefinition Read(ReadOnlySpan<byte> text)
+    public static MachineDefinition Read(ReadOnlySpan<byte> text) => Read(text, new MachineDefinition());
+
+    /// <summary>Reads what a person or <see cref="Write(MachineDefinition)"/> wrote.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="machine">What the machine is where the text does not say.</param>
+    /// <exception cref="MachineException">It is no definition; the message says on which line, and what to write instead.</exception>
+    public static MachineDefinition Read(ReadOnlySpan<byte> text, MachineDefinition machine)
     {
+        ArgumentNullException.ThrowIfNull(machine);
         var whole = JsonPart.Read(text);
         if (whole.Token != JsonTokenType.StartObject) throw Wrong(whole, "a machine is an object: { \"memory\": \"512M\", … }");
-        var machine = new MachineDefinition();
         var names = MachineShape.Shape.Properties.Select(property => property.Name).ToList();
         foreach (var (name, value) in whole.Properties)
         {
@@ -72,6 +80,25 @@ public static class DefinitionJson
         }
         return machine;
     }
+
+    /// <summary>A property's value, on one line.</summary>
+    internal static string ValueText(WrittenProperty property) => property.Kind switch
+    {
+        ValueKind.List when property.Values is not [null] => $"[{string.Join(", ", property.Values.Select(Quoted))}]",
+        ValueKind.Flag or ValueKind.List => "true",
+        ValueKind.Switch => property.Values[0] == "on" ? "true" : "false",
+        ValueKind.Number => property.Values[0]!,
+        _ => Quoted(property.Values[0]),
+    };
+
+    /// <summary>A device, on one line.</summary>
+    internal static string DeviceText(DeviceDefinition device)
+    {
+        var kind = DeviceKind.Of(device);
+        return $"{{ {string.Join(", ", kind.Write(device).Select(property => $"{Quoted(property.Name)}: {ValueText(property)}").Prepend($"{Quoted(KindName)}: {Quoted(kind.Name)}"))} }}";
+    }
+
+    private static string Quoted(string? text) => $"\"{JsonEncodedText.Encode(text ?? "", JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 
     private static DeviceDefinition ReadDevice(JsonPart part)
     {

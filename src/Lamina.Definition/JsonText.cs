@@ -13,6 +13,12 @@ namespace Lamina.Definition;
 /// <param name="Items">The values of an array.</param>
 internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IReadOnlyList<(string Name, JsonPart Value)> Properties, IReadOnlyList<JsonPart> Items)
 {
+    /// <summary>Where it lies in the text, in bytes; of a property's value, where its name begins.</summary>
+    internal required Range Bytes { get; init; }
+
+    /// <summary>Where the value itself begins.</summary>
+    internal required int ValueAt { get; init; }
+
     // More is never meant, and the stack has an end.
     private const int MostDepth = 16;
 
@@ -20,7 +26,7 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
     /// <exception cref="MachineException">It is no JSON, or says something twice.</exception>
     internal static JsonPart Read(ReadOnlySpan<byte> text)
     {
-        if (text.StartsWith(Encoding.UTF8.Preamble)) text = text[Encoding.UTF8.Preamble.Length..];
+        text = WithoutMark(text);
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, MaxDepth = MostDepth });
         try
         {
@@ -42,9 +48,13 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
         }
     }
 
-    private static JsonPart Read(ref Utf8JsonReader reader, ReadOnlySpan<byte> text)
+    /// <summary>A text without the mark that some editors begin one with.</summary>
+    internal static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> text) => text.StartsWith(Encoding.UTF8.Preamble) ? text[Encoding.UTF8.Preamble.Length..] : text;
+
+    // Where a property's name begins is said by who has read it.
+    private static JsonPart Read(ref Utf8JsonReader reader, ReadOnlySpan<byte> text, int? nameAt = null)
     {
-        var (token, line) = (reader.TokenType, LineOf(reader, text));
+        var (token, line, at) = (reader.TokenType, LineOf(reader, text), (int)reader.TokenStartIndex);
         switch (token)
         {
             case JsonTokenType.StartObject:
@@ -54,21 +64,25 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
                 {
                     var name = reader.GetString()!;
                     if (!names.Add(name)) throw new MachineException($"line {LineOf(reader, text)}: \"{name}\" is said twice");
+                    var begin = (int)reader.TokenStartIndex;
                     reader.Read();
-                    properties.Add((name, Read(ref reader, text)));
+                    properties.Add((name, Read(ref reader, text, begin)));
                 }
-                return new JsonPart(token, line, "", properties, []);
+                return Part(reader, "", properties, []);
             case JsonTokenType.StartArray:
                 var items = new List<JsonPart>();
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) items.Add(Read(ref reader, text));
-                return new JsonPart(token, line, "", [], items);
+                return Part(reader, "", [], items);
             case JsonTokenType.String:
-                return new JsonPart(token, line, reader.GetString()!, [], []);
+                return Part(reader, reader.GetString()!, [], []);
             case JsonTokenType.Number:
-                return new JsonPart(token, line, Encoding.UTF8.GetString(reader.ValueSpan), [], []);
+                return Part(reader, Encoding.UTF8.GetString(reader.ValueSpan), [], []);
             default:
-                return new JsonPart(token, line, "", [], []);
+                return Part(reader, "", [], []);
         }
+
+        JsonPart Part(in Utf8JsonReader behind, string value, IReadOnlyList<(string Name, JsonPart Value)> properties, IReadOnlyList<JsonPart> items) =>
+            new(token, line, value, properties, items) { Bytes = (nameAt ?? at)..(int)behind.BytesConsumed, ValueAt = at };
     }
 
     private static int LineOf(in Utf8JsonReader reader, ReadOnlySpan<byte> text) => 1 + text[..(int)reader.TokenStartIndex].Count((byte)'\n');

@@ -11,6 +11,9 @@ public static class MachineCheck
     /// <summary>The bounds of <see cref="MachineDefinition.CodeCacheBytes"/>.</summary>
     public const ulong LeastCodeCache = 16ul << 20, MostCodeCache = 1ul << 30;
 
+    /// <summary>The least memory that a guest is left with.</summary>
+    public const ulong LeastMemory = 16ul << 20;
+
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
 
     /// <summary>Refuses what cannot be.</summary>
@@ -20,6 +23,10 @@ public static class MachineCheck
         ArgumentNullException.ThrowIfNull(machine);
         if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {Property.Enumerate([.. MachineShape.Types.Select(type => type.Word)])}");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
+        if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
+            throw new MachineException(most < machine.MemoryBytes
+                ? $"a machine that can have {ByteSize.Exact(most)} of memory at most (memory-most) cannot have {ByteSize.Exact(machine.MemoryBytes)}; raise memory-most as well, or give it less memory"
+                : $"{ByteSize.Exact(machine.MemoryBytes)} of memory is too little; a machine needs at least {ByteSize.Exact(LeastMemory)}");
         if (machine.CodeCacheBytes is < LeastCodeCache or > MostCodeCache)
             throw new MachineException($"the translator's code cannot have {machine.CodeCacheBytes >> 20} MiB; give it {LeastCodeCache >> 20} to {MostCodeCache >> 20}");
         if (machine.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > LongestTimeout))

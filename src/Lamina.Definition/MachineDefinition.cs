@@ -115,8 +115,14 @@ public sealed record MachineDefinition
     /// <summary>What it boots.</summary>
     public BootSource Boot { get; init; } = new();
 
-    /// <summary>RAM in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
+    /// <summary>Memory that the guest has to itself, in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;
+
+    /// <summary>The most that <see cref="MemoryBytes"/> can become while the machine runs; null: what it is at the start.</summary>
+    public ulong? MostMemoryBytes { get; init; }
+
+    /// <summary>The machine's RAM in bytes: all that its guest can have. What is over <see cref="MemoryBytes"/> its balloon holds.</summary>
+    public ulong RamBytes => MostMemoryBytes ?? MemoryBytes;
 
     /// <summary>Virtual CPUs.</summary>
     public int Cpus { get; init; } = 1;
@@ -169,13 +175,14 @@ public sealed record MachineDefinition
     /// <summary>The same machine without the devices of a kind.</summary>
     public MachineDefinition Without<T>() where T : DeviceDefinition => this with { Devices = [.. Devices.Where(device => device is not T)] };
 
-    /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
+    /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy; a balloon where its memory can change) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
     public MachineDefinition Complete()
     {
         var devices = Devices.ToList();
         if (!devices.OfType<SerialDevice>().Any()) devices.Add(new SerialDevice());
         if (!devices.OfType<ConsoleDevice>().Any()) devices.Add(new ConsoleDevice());
         if (!devices.OfType<RngDevice>().Any()) devices.Add(new RngDevice());
+        if (MostMemoryBytes is not null && !devices.OfType<BalloonDevice>().Any()) devices.Add(new BalloonDevice());
         var taken = devices.Select(device => device.Name).ToHashSet();
         for (var i = 0; i < devices.Count; i++)
         {

@@ -61,6 +61,8 @@ public static class MachineShape
             (machine, text) => machine with { Boot = machine.Boot with { Modules = [.. machine.Boot.Modules, BootModule.Parse(Property.Needed("module", text))] } }),
         Property.Size<MachineDefinition>("memory", "guest memory, from 16M: 512M, 1G, 1GiB", "16M, 512MiB or 1G",
             machine => machine.MemoryBytes == MachineDefinition.UsualMemory ? null : machine.MemoryBytes, (machine, bytes) => machine with { MemoryBytes = bytes }),
+        Property.Size<MachineDefinition>("memory-most", "how much memory the machine can be given while it runs; the guest sees so much, and its balloon holds what is over \"memory\". Default: what \"memory\" says", "2G",
+            machine => machine.MostMemoryBytes, (machine, bytes) => machine with { MostMemoryBytes = bytes }),
         new Property<MachineDefinition>("cpus", ValueKind.Number, "N", "virtual CPUs; 1 by default")
         {
             Read = (machine, text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? machine with { Cpus = count } : throw Property.Refuse("cpus", text, "a number of CPUs", "2"),

@@ -89,6 +89,9 @@ public sealed record NetworkDevice : DeviceDefinition
     /// <summary>Its address as 02:00:00:00:00:01; null for one that is made up.</summary>
     public string? Mac { get; init; }
 
+    /// <summary>Whether the cable is in the card; where it is not, the guest sees a link that is down.</summary>
+    public bool Plugged { get; init; } = true;
+
     /// <summary>How many pairs of queues it has, 1 to 8.</summary>
     public int Queues { get; init; } = 1;
 
@@ -109,6 +112,7 @@ public sealed record NetworkDevice : DeviceDefinition
             Read = (card, text) => card with { Mac = Address.FormatMac(Address.ReadMac(Property.Needed("mac", text))) },
             Write = card => card.Mac is { } mac ? [mac] : [],
         },
+        Property.Switch<NetworkDevice>("plugged", "whether the cable is in the card: off is a link that is down; on by default", usual: true, card => card.Plugged, (card, on) => card with { Plugged = on }),
         Property.Number<NetworkDevice>("queues", "pairs of queues, 1 by default", (1, MostQueues), card => card.Queues == 1 ? null : card.Queues, (card, count) => card with { Queues = (int)count }),
         On<NetworkLink.Tap>(Property.Text<NetworkLink.Tap>("bridge", "NAME", "a bridge of the host's to add the interface to", tap => tap.Bridge, (tap, name) => tap with { Bridge = name })),
         On<NetworkLink.Switch>(new Property<NetworkLink.Switch>("vlan", ValueKind.Text, "N|trunk", "which of the switch's networks: 1 to 4094, or trunk for every frame with its tag")

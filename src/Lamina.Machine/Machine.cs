@@ -6,6 +6,7 @@ using Lamina.Control;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Life;
+using Lamina.Networks;
 using Lamina.Saving;
 
 namespace Lamina;
@@ -91,7 +92,7 @@ public sealed class Machine : IAsyncDisposable
     public IMemoryBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; add a BalloonDevice");
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
-    public IReadOnlyList<PublishedPort> Published => _built.Published;
+    public IReadOnlyList<PublishedPort> Published => NetworkBackends.Published(_built.Networks);
 
     /// <summary>The guest's RAM, for tests of who touches it.</summary>
     internal GuestMemory Memory => _built.Memory;

@@ -8,6 +8,7 @@ using Lamina.Control;
 using Lamina.Core.Engine;
 using Lamina.Core.Logging;
 using Lamina.Core.Memory;
+using Lamina.Core.Net;
 using Lamina.Core.Units;
 using Lamina.Debugging;
 using Lamina.Devices.Chipset;
@@ -47,8 +48,8 @@ internal sealed record MachineServices
 /// <summary>The parts of a finished machine that its face needs.</summary>
 internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon)
 {
-    /// <summary>The published ports, each with the address that it really has.</summary>
-    internal IReadOnlyList<PublishedPort> Published { get; init; } = [];
+    /// <summary>The machine's networks.</summary>
+    internal IReadOnlyList<INetBackend> Networks { get; init; } = [];
 
     /// <summary>The guest's RAM, for tests of who touches it.</summary>
     internal required GuestMemory Memory { get; init; }
@@ -71,7 +72,7 @@ internal static class MachineBuilder
         Check(definition, services.Board);
         var spec = NetworkBackends.WithAddresses(definition.Complete());
         var board = services.Board ?? BoardOf(spec);
-        var map = MemoryMap.Create(board.Layout, spec.MemoryBytes);
+        var map = MemoryMap.Create(board.Layout, spec.RamBytes);
         var engine = services.Engine is { } given ? new SelectedEngine(given, given.Name) : EngineSelector.Select(spec, services.Kvm, hooks.MeasuresTime);
         HostLimits.IgnoreFileSizeSignal();
         OpenFiles.Check(spec, engine.Engine);
@@ -104,7 +105,7 @@ internal static class MachineBuilder
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
             {
-                Published = NetworkBackends.Published(parts.OfType<NetworkPart>().Select(part => part.Backend)),
+                Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
                 Memory = hardware.Memory,
                 Parts = [.. units.Names],
             };
@@ -132,7 +133,7 @@ internal static class MachineBuilder
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         if (PartCatalog.Of(spec).Count() is var places && places > board.VirtioPlaces)
             throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
-        _ = MemoryMap.Create(board.Layout, spec.MemoryBytes);
+        _ = MemoryMap.Create(board.Layout, spec.RamBytes);
         try
         {
             foreach (var port in spec.DevicesOf<SerialDevice>()) ConsoleBackends.Check(port.To);

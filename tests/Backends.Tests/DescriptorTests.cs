@@ -119,7 +119,7 @@ public sealed class DescriptorTests : IDisposable
             Assert.True(refused.Take().Has(Tcp.Rst));
             lab.SendUdp(UserLab.Guest, 5000, UserLab.Gateway, (ushort)server.Port, "question"u8);
             Assert.Equal(3, lab.Take(frame => frame.Protocol == IpProtocol.Icmp4).Payload[0]);
-            client.Connect(lab.Stack.Published.Single().Host);
+            client.Connect(lab.Stack.Published.Opened.Single().Host);
             lab.Settle();
             // What there is goes on.
             guest.SendData("hello"u8);

@@ -8,18 +8,8 @@ using Xunit;
 
 namespace Lamina.Tests.Cli;
 
-public sealed class MachineCommandTests : IAsyncLifetime
+public sealed class MachineCommandTests : KeptMachines
 {
-    private readonly TemporaryFolder _folder = new();
-
-    public ValueTask InitializeAsync() => default;
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var machine in (await ListAsync()).EnumerateArray()) await RunAsync("kill", machine.GetProperty("name").GetString()!);
-        _folder.Dispose();
-    }
-
     [Fact]
     public async Task A_machine_is_made_started_paused_stopped_and_removed()
     {
@@ -205,8 +195,8 @@ public sealed class MachineCommandTests : IAsyncLifetime
         Expect(2, await RunAsync("start", "nope"), "lamina: there is no machine nope; 'lamina ps -a' shows those that there are");
         Expect(2, await RunAsync("start", "wab"), "lamina: there is no machine wab; did you mean web?");
         Expect(2, await RunAsync("start", "a b"), "lamina: 'a b' cannot be a machine's name; use lower-case letters, digits and hyphens, up to 63");
-        Expect(2, await RunAsync("create", long300, "--kernel", _folder.File("guest")), $"lamina: '{long300[..40]}…' cannot be a machine's name; use lower-case letters, digits and hyphens, up to 63");
-        Expect(1, await RunAsync("create", "web", "--kernel", _folder.File("guest")), "lamina: there is a machine web already; choose another name, or remove that one with 'lamina rm web'");
+        Expect(2, await RunAsync("create", long300, "--kernel", Folder.File("guest")), $"lamina: '{long300[..40]}…' cannot be a machine's name; use lower-case letters, digits and hyphens, up to 63");
+        Expect(1, await RunAsync("create", "web", "--kernel", Folder.File("guest")), "lamina: there is a machine web already; choose another name, or remove that one with 'lamina rm web'");
         Expect(2, await RunAsync("stop", "web"), "lamina: the machine web is not running; start it with 'lamina start web'");
         Expect(1, await RunAsync("rename", "web", "other"), "lamina: there is a machine other already; choose another name");
         Expect(0, await RunAsync("start", "web"));
@@ -235,11 +225,11 @@ public sealed class MachineCommandTests : IAsyncLifetime
     public async Task A_machine_that_cannot_run_says_why_and_can_be_mended()
     {
         await CreateAsync("web", Guest.Halts);
-        File.Move(_folder.File("guest"), _folder.File("away"));
-        Expect(2, await RunAsync("start", "web"), $"lamina: *{_folder.File("guest")}*");
+        File.Move(Folder.File("guest"), Folder.File("away"));
+        Expect(2, await RunAsync("start", "web"), $"lamina: *{Folder.File("guest")}*");
         Assert.Equal("new", await StateAsync("web"));
 
-        File.Move(_folder.File("away"), _folder.File("guest"));
+        File.Move(Folder.File("away"), Folder.File("guest"));
         var whole = await File.ReadAllTextAsync(Home("web", "machine.json"), TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Home("web", "machine.json"), whole.Replace("\"kernel\"", "\"kernal\"", StringComparison.Ordinal), TestContext.Current.CancellationToken);
         Expect(2, await RunAsync("start", "web"), "lamina: *machine.json, line 2: a machine has no property \"kernal\"; did you mean \"kernel\"?*");
@@ -274,44 +264,5 @@ public sealed class MachineCommandTests : IAsyncLifetime
         Assert.Equal($"removed {Path.TrimEndingDirectorySeparator(Home("half", ""))}\n", (await RunAsync("prune")).Output);
         Assert.Equal("", (await RunAsync("prune")).Output);
         Assert.Equal("new", await StateAsync("web"));
-    }
-
-    private string Home(string name, params string[] file) => Path.Combine([_folder.Path, "home", "machines", name, .. file]);
-
-    private Dictionary<string, string?> Environment => new() { ["LAMINA_HOME"] = _folder.File("home") };
-
-    private Task<Outcome> RunAsync(params string[] words) => LaminaProgram.RunAsync(words, Environment);
-
-    private HostProcess Start(string[] words, bool keepsInput = false) => HostProcess.Start(LaminaProgram.File, words, Environment, keepsInput: keepsInput);
-
-    private async Task CreateAsync(string name, byte[] guest, params string[] words)
-    {
-        var outcome = await RunAsync(["create", name, "--kernel", Guest.In(_folder, guest), "--engine", "translator", .. words]);
-        Assert.Equal((0, $"{name}\n", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
-    }
-
-    private async Task<JsonElement> ListAsync()
-    {
-        var outcome = await RunAsync("ps", "--all", "--json");
-        Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
-        using var list = JsonDocument.Parse(outcome.Output);
-        return list.RootElement.Clone();
-    }
-
-    private async Task<string> StateAsync(string name) => (await ListAsync()).EnumerateArray().Single(machine => machine.GetProperty("name").GetString() == name).GetProperty("state").GetString()!;
-
-    // Its log is written by a thread of its own.
-    private async Task PrintedAsync(string name, string text)
-    {
-        while (!(await RunAsync("logs", name)).Output.Contains(text, StringComparison.Ordinal)) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-    }
-
-    // A sentence may end, and begin, in a star: anything.
-    private static void Expect(int code, Outcome outcome, string? sentence = null)
-    {
-        Assert.True(code == outcome.ExitCode, $"exit code {outcome.ExitCode}, not {code}: {outcome.Errors}");
-        if (sentence is null) return;
-        var line = Assert.Single(outcome.ErrorLines);
-        Assert.Matches($"^{string.Join(".*", sentence.Split('*').Select(System.Text.RegularExpressions.Regex.Escape))}$", line);
     }
 }

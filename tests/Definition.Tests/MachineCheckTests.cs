@@ -14,6 +14,8 @@ public sealed class MachineCheckTests
     {
         { Good with { Type = (MachineType)7 }, "there is no machine type 7; use micro" },
         { Good with { Cpus = 0 }, "at least one" },
+        { Good with { MemoryBytes = 2ul << 30, MostMemoryBytes = 1ul << 30 }, "at most (memory-most) cannot have 2G" },
+        { Good with { MemoryBytes = 1ul << 20, MostMemoryBytes = 1ul << 30 }, "1M of memory is too little; a machine needs at least 16M" },
         { Good with { CodeCacheBytes = 1 }, "give it 16 to 1024" },
         { Good with { Timeout = TimeSpan.Zero }, "time-out" },
         { Good with { GdbPort = 70000 }, "70000 is no TCP port" },

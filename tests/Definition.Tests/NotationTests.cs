@@ -18,7 +18,7 @@ public sealed class NotationTests
         ("network", "tap=tap0,bridge=br0"),
         ("network", "tap"),
         ("network", "switch=/run/l,,an,vlan=7,mtu=9000"),
-        ("network", "switch=/run/lan,vlan=trunk"),
+        ("network", "switch=/run/lan,vlan=trunk,plugged=off"),
         ("network", "socket=/run/passt,mtu=65520"),
         ("network", "own"),
         ("share", "/srv/a,,b,name=data,tag=data,ro,xattr"),
@@ -29,7 +29,7 @@ public sealed class NotationTests
         {
           "name": "web", "image": "debian", "image-version": "12.5", "made": "2026-01-31T12:00:00Z", "machine": "micro",
           "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"],
-          "memory": "512M", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
+          "memory": "512M", "memory-most": "1G", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386",
           "devices": [
             { "kind": "serial", "capacity": 9, "name": "s", "to": "memory" }, { "kind": "console", "to": "memory", "capacity": 100, "name": "c" },

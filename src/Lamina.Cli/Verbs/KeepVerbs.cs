@@ -1,5 +1,6 @@
-// The verbs that make machines, name them and remove them: create, rename, rm, prune.
+// The verbs that make machines, name them and remove them: create, clone, rename, rm, prune.
 using System.CommandLine;
+using Lamina.Cli.Output;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 using Lamina.Images;
@@ -10,7 +11,7 @@ namespace Lamina.Cli.Verbs;
 internal static class KeepVerbs
 {
     /// <summary>Builds the commands.</summary>
-    public static IEnumerable<Command> CreateAll() => [Create(), Rename(), Remove(), Prune()];
+    public static IEnumerable<Command> CreateAll() => [Create(), Clone(), Rename(), Remove(), Prune()];
 
     private static Verb Create()
     {
@@ -39,6 +40,23 @@ internal static class KeepVerbs
             var source = NewMachine.Read(parsed, options, home.Name);
             store.Create(home.Name, source.Complete(), source.Image, source.Prepare);
             parsed.InvocationConfiguration.Output.WriteLine(home.Name);
+            return ExitCode.Success;
+        });
+        return verb;
+    }
+
+    private static Verb Clone()
+    {
+        var name = MachineNames.One("Which machine; it must not run.");
+        var to = new Argument<string>("to") { HelpName = "NEW", Description = "The new machine's name." };
+        var verb = new Verb("clone", "Makes a machine of its own that begins with what stands on another's disk, without copying it.") { Sections = () => [new("Example", [("lamina clone web web-2", "")])] };
+        verb.Arguments.Add(name);
+        verb.Arguments.Add(to);
+        verb.SetAction(parsed =>
+        {
+            var notes = MachineStore.OfUser().Clone(parsed.GetRequiredValue(name), parsed.GetRequiredValue(to));
+            parsed.InvocationConfiguration.Output.WriteLine(parsed.GetRequiredValue(to));
+            foreach (var note in notes) Stderr.Say(note);
             return ExitCode.Success;
         });
         return verb;

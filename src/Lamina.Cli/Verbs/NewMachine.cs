@@ -1,4 +1,4 @@
-// What "lamina create" makes: the words of the command line as a definition, checked before any image is fetched or built, and what
+// What "lamina create" and "lamina apply" make: the words of the command line as a definition, checked before any image is fetched or built, and what
 // there is to do in the new machine's folder.
 using System.CommandLine;
 using Lamina.Hypervisor.Stored;
@@ -37,7 +37,13 @@ internal sealed class NewMachine
         }
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
         RunSource.CheckInitrd(parsed, options);
-        image ??= ImageVerb.DefaultImage;
+        return OfImage(parsed, options, name, image ?? ImageVerb.DefaultImage);
+    }
+
+    /// <summary>Reads the words that say how a machine is made of an image.</summary>
+    /// <exception cref="UsageException">Words are not for this image.</exception>
+    public static NewMachine OfImage(ParseResult parsed, RunOptions options, string name, string image)
+    {
         if (!ImageStore.OfUser().HasDisk(image))
         {
             RunSource.RefuseDiskWords(parsed, options, $"the image {image}, which lives in memory");

@@ -23,7 +23,7 @@ internal sealed class RunOptions
         CommandLine = Said("cmdline", "-c");
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
-        MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
+        MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
@@ -58,6 +58,9 @@ internal sealed class RunOptions
 
     /// <summary>--ephemeral.</summary>
     public Option<bool> Ephemeral { get; } = new("--ephemeral") { Description = "Start from the image as it is, and forget everything at the end." };
+
+    /// <summary>--root.</summary>
+    public Option<string?> Root { get; } = new("--root") { HelpName = "FOLDER[,ro]", Description = "Boot the --kernel on a folder of this host as its root (virtio-fs), which the guest may write, or with ro only read." };
 
     /// <summary>--rm.</summary>
     public Option<bool> Rm { get; } = new("--rm") { Description = "Run the command behind -- in a machine that is gone with it; its output and its exit code are those of lamina: run --rm IMAGE -- COMMAND…" };
@@ -129,7 +132,7 @@ internal sealed class RunOptions
     public void AddTo(Verb verb)
     {
         verb.Arguments.Add(Image);
-        verb.AddGroup("What to boot", Boot);
+        verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut);
         verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
@@ -150,15 +153,36 @@ internal sealed class RunOptions
         verb.AddGroup("Looking inside", Gdb);
     }
 
+    /// <summary>Adds those to a verb that change what a machine is.</summary>
+    public void AddChanging(Verb verb)
+    {
+        verb.AddGroup("The machine", [.. MachineOptions, .. Boot, Lock, .. Ends, Gdb]);
+        verb.AddGroup("More devices", Disks, Shares, Networks, Published, Balloon, Vsock, Serial);
+    }
+
+    /// <summary>Adds those to a verb that say how the disk of a new machine is made.</summary>
+    public void AddSettings(Verb verb) => verb.AddGroup("An image with a disk (debian, imported images), when it is made", DiskSize, HostName, User, SshKeys, UserData);
+
+    /// <summary>What the words say of a machine that there is: its properties as they are said, devices and ports beside those that it has.</summary>
+    /// <exception cref="UsageException">A value or a device is none, or the machine has no use for it.</exception>
+    public MachineDefinition Change(ParseResult parsed, MachineDefinition machine)
+    {
+        if (machine.Image is { } image && AreGiven(parsed, Kernel, Initrd, Modules).FirstOrDefault() is { } boot) throw new UsageException($"{boot} is for a machine with a kernel of your own; this one boots that of its image {image}");
+        machine = WithProperties(parsed, machine);
+        if (IsGiven(parsed, Disks)) machine = WithMore(machine, Each(parsed, Disks, DiskDevice.Parse));
+        if (IsGiven(parsed, Shares)) machine = WithMore(machine, Each(parsed, Shares, ShareDevice.Parse));
+        if (IsGiven(parsed, Networks)) machine = WithMore(machine, Each(parsed, Networks, text => NetworkDevice.Parse(text) ?? throw new MachineException("none removes no card; use --remove with its name, like --remove network0")));
+        if (parsed.GetValue(Balloon) && !machine.DevicesOf<BalloonDevice>().Any()) machine = machine.With(new BalloonDevice());
+        if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
+        if (parsed.GetValue(Serial) is not null) machine = machine.Without<SerialDevice>().With(ReadSerial(parsed));
+        return IsGiven(parsed, Published) ? WithPublished(machine, link => [.. link.Published.Union(Each(parsed, Published, PublishedPort.Parse))]) : machine;
+    }
+
     /// <summary>Says in a machine's definition what the words say; what they do not speak of stays.</summary>
     /// <exception cref="UsageException">A value or a device is none.</exception>
     public MachineDefinition Apply(ParseResult parsed, MachineDefinition machine)
     {
-        foreach (var (property, option) in _said)
-        {
-            if (option == Modules && IsGiven(parsed, option)) machine = machine with { Boot = machine.Boot with { Modules = [] } };
-            foreach (var text in Values(parsed, option)) machine = With(machine, property, text);
-        }
+        machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
         if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
@@ -187,11 +211,32 @@ internal sealed class RunOptions
     {
         if (IsGiven(parsed, Networks)) machine = machine.Without<NetworkDevice>().With(Each(parsed, Networks, NetworkDevice.Parse).OfType<NetworkDevice>());
         else if (!machine.DevicesOf<NetworkDevice>().Any() && machine.Image is null) machine = machine.With(new NetworkDevice());
-        if (!IsGiven(parsed, Published)) return machine;
-        var published = Each(parsed, Published, PublishedPort.Parse);
+        return IsGiven(parsed, Published) ? WithPublished(machine, _ => Each(parsed, Published, PublishedPort.Parse)) : machine;
+    }
+
+    private MachineDefinition WithProperties(ParseResult parsed, MachineDefinition machine)
+    {
+        foreach (var (property, option) in _said)
+        {
+            if (option == Modules && IsGiven(parsed, option)) machine = machine with { Boot = machine.Boot with { Modules = [] } };
+            foreach (var text in Values(parsed, option)) machine = With(machine, property, text);
+        }
+        return machine;
+    }
+
+    // One that is there already as it is said is not there twice.
+    private static MachineDefinition WithMore(MachineDefinition machine, IEnumerable<DeviceDefinition> devices) =>
+        machine.With(devices.Select(device => machine with { Devices = [device] }).SelectMany(alone => alone.MapPaths(Path.GetFullPath).Devices).Where(device => !machine.Devices.Any(known => IsSaid(known, device))));
+
+    // A disk's format was found out when it was added.
+    private static bool IsSaid(DeviceDefinition known, DeviceDefinition device) =>
+        DefinitionDifference.Same(known, device is DiskDevice { Format: null } disk && known is DiskDevice added ? disk with { Format = added.Format } : device);
+
+    private static MachineDefinition WithPublished(MachineDefinition machine, Func<NetworkLink.User, IReadOnlyList<PublishedPort>> published)
+    {
         var first = machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User) ?? throw new UsageException("--publish needs a network card of the kind user; add --net user");
         var link = (NetworkLink.User)first.Link;
-        return machine with { Devices = [.. machine.Devices.Select(device => ReferenceEquals(device, first) ? first with { Link = link with { Published = published } } : device)] };
+        return machine with { Devices = [.. machine.Devices.Select(device => ReferenceEquals(device, first) ? first with { Link = link with { Published = published(link) } } : device)] };
     }
 
     // Behind a comma a device's options follow.

@@ -1,7 +1,10 @@
 // What "lamina run" boots: a kernel of the user's, an image that lives in memory, or a machine of the store with a disk of its
 // own, made of an image. The words that only some of these take are refused for the others here.
 using System.CommandLine;
+using Lamina.Cli.Output;
+using Lamina.Folders;
 using Lamina.Images;
+using Lamina.Images.Root;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -12,6 +15,9 @@ internal sealed class RunSource : IDisposable
     private const string DefaultUser = "debian";
 
     private readonly StoredMachine? _machine;
+
+    // Says of a machine that a folder is its root, behind all that the words say.
+    private Func<MachineDefinition, MachineDefinition>? _root;
 
     private RunSource(MachineDefinition definition, StoredMachine? machine = null) => (Definition, _machine) = (definition, machine);
 
@@ -28,8 +34,9 @@ internal sealed class RunSource : IDisposable
         {
             if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
             RefuseDiskWords(parsed, options, "a --kernel of your own");
-            return new RunSource(new MachineDefinition());
+            return new RunSource(new MachineDefinition()) { _root = parsed.GetValue(options.Root) is { } root ? OnFolder(parsed, options, root) : null };
         }
+        if (RunOptions.AreGiven(parsed, options.Root).Any()) throw new UsageException("--root is for a kernel of your own; name it with --kernel");
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
         CheckInitrd(parsed, options);
         name ??= ImageVerb.DefaultImage;
@@ -46,6 +53,7 @@ internal sealed class RunSource : IDisposable
     /// <summary>Adds what is the machine's own: its disk, which the guest is to find first, and its settings, last. What was said at its making is kept for later runs.</summary>
     public MachineDefinition Complete(MachineDefinition definition)
     {
+        if (_root is { } root) return root(definition);
         if (_machine is null) return definition;
         if (_machine.IsNew) _machine.Keep(Kept(definition));
         return definition with { Devices = [_machine.Disk!, .. definition.Devices, .. _machine.SeedDisk is { } seed ? [seed] : Array.Empty<DiskDevice>()] };
@@ -64,6 +72,7 @@ internal sealed class RunSource : IDisposable
         return made with
         {
             MemoryBytes = definition.MemoryBytes,
+            MostMemoryBytes = definition.MostMemoryBytes,
             Cpus = definition.Cpus,
             Cpu = definition.Cpu,
             Type = definition.Type,
@@ -97,6 +106,30 @@ internal sealed class RunSource : IDisposable
             machine.Dispose();
             throw;
         }
+    }
+
+    // A kernel on a folder: it is told where its root is behind all that its command line says, and gets an initial RAM disk where it needs one.
+    private static Func<MachineDefinition, MachineDefinition> OnFolder(ParseResult parsed, RunOptions options, string text)
+    {
+        var words = Words.Split(text);
+        if (words.Count > 2 || (words.Count == 2 && words[1] != "ro") || words[0].Length == 0) throw new UsageException($"--root: '{text}' is no folder; write it like FOLDER or FOLDER,ro");
+        var folder = Path.GetFullPath(words[0]);
+        if (!Directory.Exists(folder)) throw new UsageException($"--root: the folder {words[0]} does not exist");
+        var kernel = parsed.GetValue(options.Kernel)!;
+        if (!File.Exists(kernel)) throw new UsageException($"the kernel {kernel} does not exist");
+        var initrd = parsed.GetValue(options.Initrd);
+        if (initrd is null)
+        {
+            var cache = UserFolders.Cache ?? throw new UsageException("there is no folder for what is kept for the next run: neither LAMINA_HOME nor HOME nor XDG_CACHE_HOME names one");
+            var boot = RootInitrd.Prepare(kernel, folder, Path.Combine(cache, "root"), () => ImageOf(ImageVerb.DefaultImage).InitrdPath!);
+            if (boot.Note is { } note) Stderr.Say(note);
+            initrd = boot.InitrdPath;
+        }
+        var isReadOnly = words.Count == 2;
+        return definition => (definition with
+        {
+            Boot = definition.Boot with { InitrdPath = initrd, CommandLine = $"{definition.Boot.CommandLine ?? BootSource.DefaultCommandLine}{TerminalWords.ForGuest()} root={RootInitrd.Tag} rootfstype=virtiofs {(isReadOnly ? "ro" : "rw")}" },
+        }).With(new ShareDevice { Path = folder, Tag = RootInitrd.Tag, ReadOnly = isReadOnly });
     }
 
     /// <summary>Refuses an initial RAM disk that there is not, before an image is built that it is for.</summary>

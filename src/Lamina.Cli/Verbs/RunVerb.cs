@@ -35,6 +35,7 @@ internal static class RunVerb
             ("lamina run --rm --copy-in src:/root tiny -- sh -c 'cd src && ./build'", ""),
             ("lamina run --disk work.qcow2 --disk base.img,ro", "two disks"),
             ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
+            ("lamina run --kernel bzImage --root / --cmdline \"console=ttyS0 init=/bin/sh\"", "your own files, as far as you may read and write them"),
             ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
         ]),
     ];

@@ -37,7 +37,14 @@ public sealed unsafe class HostLock : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        if (_file.IsClosed) return;
+        // Closing it is not enough: a process that is being started has copies of this one's open files until it is another program.
+        var whole = new Libc.Flock { l_type = Libc.F_UNLCK };
+        _ = Libc.fcntl((int)_file.DangerousGetHandle(), Libc.F_OFD_SETLK, &whole);
+        _file.Dispose();
+    }
 
     private static SafeFileHandle? Open(string path, int how)
     {

@@ -3,6 +3,7 @@
 using System.Formats.Tar;
 using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Hypervisor.Archives;
 
 namespace Lamina.Hypervisor.Agent;
 

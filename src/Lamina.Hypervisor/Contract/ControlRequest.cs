@@ -1,5 +1,6 @@
 // A request as it came over the socket: a verb, what the client calls the request by, and named values. Nothing in it is trusted; each
 // value is asked for by its type, and what is not as it must be ends in a sentence.
+using System.Text;
 using System.Text.Json;
 
 namespace Lamina.Hypervisor.Contract;
@@ -65,6 +66,16 @@ internal sealed class ControlRequest
         "0" => TimeSpan.Zero,
         var text when Duration.TryParse(text, out var time) => time,
         var text => throw new ControlRequestException($"\"{text}\" is no time; write it like 500ms, 90s or 5m"),
+    };
+
+    /// <summary>A definition (docs/definition.md); null where it is not given.</summary>
+    /// <exception cref="ControlRequestException">It is something else.</exception>
+    /// <exception cref="MachineException">It is none; the message says why.</exception>
+    internal MachineDefinition? Definition(string name) => Find(name) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.Object } value => DefinitionJson.Read(Encoding.UTF8.GetBytes(value.GetRawText())),
+        _ => throw new ControlRequestException($"\"{name}\" is a machine's definition, an object"),
     };
 
     /// <summary>To be called when every value was asked for: refuses those that nobody asked for.</summary>

@@ -23,6 +23,9 @@ public static class ControlSpec
     /// <summary>The names in an answer: what was answered, or which kind of thing was in the way and a sentence.</summary>
     public const string Ok = "ok", Error = "error", Message = "message";
 
+    /// <summary>The names in the answer to a change: what is in force now, and what is from the next start on.</summary>
+    public const string InForce = "in-force", AtNextStart = "at-next-start";
+
     /// <summary>The name of an event's kind.</summary>
     public const string Event = "event";
 }

@@ -164,6 +164,11 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 request.RefuseOthers();
                 var without = await Machine.DoAsync(new MachineAction.ResizeBalloon(bytes), cancellationToken).ConfigureAwait(false);
                 return line => line.WriteNumberValue(without);
+            case "set":
+                var wanted = request.Definition("definition") ?? throw new ControlRequestException("\"set\" needs a \"definition\", all that the machine is to be");
+                request.RefuseOthers();
+                var (inForce, later) = await served.Changes.SetAsync(wanted, cancellationToken).ConfigureAwait(false);
+                return line => WriteChanged(line, inForce, later);
             case "inspect":
                 var path = request.Text("path") ?? "";
                 request.RefuseOthers();
@@ -180,7 +185,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, set, inspect, counters, definition, watch, console and agent");
         }
     }
 
@@ -213,6 +218,18 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
             return (hub, history >= (ulong)(written - oldest) ? oldest : written - (long)history);
         }
         throw new MachineException(MachineError.Definition, device is null ? "the machine has no console that can be looked at" : $"the machine has no console {device} that can be looked at");
+    }
+
+    private static void WriteChanged(Utf8JsonWriter line, IReadOnlyList<string> inForce, IReadOnlyList<string> later)
+    {
+        line.WriteStartObject();
+        foreach (var (name, words) in ((string, IReadOnlyList<string>)[])[(ControlSpec.InForce, inForce), (ControlSpec.AtNextStart, later)])
+        {
+            line.WriteStartArray(name);
+            foreach (var word in words) line.WriteStringValue(word);
+            line.WriteEndArray();
+        }
+        line.WriteEndObject();
     }
 
     private static void WriteCounters(Utf8JsonWriter line, IReadOnlyList<Counter> counters)

@@ -9,10 +9,18 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="Name">The machine's name.</param>
 /// <param name="Machine">The machine.</param>
 /// <param name="Consoles">Its consoles that can be looked at, by the devices' names; the first is the one that is meant where none is named.</param>
-/// <param name="Definition">What it was made of.</param>
+/// <param name="Kept">The definition that it was started by, as it is kept.</param>
 /// <param name="Started">When its process began.</param>
-internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Definition, DateTimeOffset Started)
+internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Kept, DateTimeOffset Started) : IDisposable
 {
+    private LiveChange? _changes;
+
+    /// <summary>All that it is by now, with what its process adds.</summary>
+    internal required MachineDefinition Definition { get; set; }
+
+    /// <summary>What changes it while it runs.</summary>
+    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, change => Definition = change(Definition)));
+
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
 
@@ -32,4 +40,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         GdbPort = Machine.GdbPort,
         LockedBy = Locked.InForce,
     };
+
+    /// <inheritdoc/>
+    public void Dispose() => _changes?.Dispose();
 }

@@ -29,6 +29,27 @@ internal static class FatImage
         return file.ReadAtLeast(sector, Sector, throwOnEndOfStream: false) == Sector && sector[^2] == 0x55 && sector[^1] == 0xaa;
     }
 
+    /// <summary>The content of a file of a volume that was made here; null where it has none of that name, or was not.</summary>
+    public static byte[]? TryRead(ReadOnlySpan<byte> image, string name)
+    {
+        // A volume of ours has one FAT entry a cluster, and its files lie in one piece each.
+        if (image.Length < Sector || image[13] != 1 || image[16] != FatCount || BinaryPrimitives.ReadUInt16LittleEndian(image[17..]) != RootEntries) return null;
+        var rootAt = (1 + FatCount * BinaryPrimitives.ReadUInt16LittleEndian(image[22..])) * Sector;
+        var dataAt = rootAt + RootEntries * EntrySize;
+        if (dataAt > image.Length) return null;
+        for (var at = rootAt + EntrySize; at + 2 * EntrySize <= dataAt && image[at + 11] == LongNameAttribute; at += 2 * EntrySize)
+        {
+            var characters = new char[NamesInLongEntry];
+            for (var i = 0; i < characters.Length; i++) characters[i] = (char)BinaryPrimitives.ReadUInt16LittleEndian(image[(at + LongNamePlaces[i])..]);
+            if (new string(characters).TrimEnd('\uffff').TrimEnd('\0') != name) continue;
+            var entry = image[(at + EntrySize)..];
+            var (cluster, length) = (BinaryPrimitives.ReadUInt16LittleEndian(entry[26..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[28..]));
+            var start = dataAt + (cluster - FirstCluster) * Sector;
+            return length == 0 ? [] : cluster < FirstCluster || start + (long)length > image.Length ? null : image.Slice(start, (int)length).ToArray();
+        }
+        return null;
+    }
+
     /// <summary>Makes a volume.</summary>
     /// <param name="label">Its label, at most 11 characters of ASCII, lower case allowed.</param>
     /// <param name="files">Names of at most 13 characters of ASCII, and contents.</param>

@@ -22,9 +22,8 @@ internal static class MachineFile
         {
             var text = File.ReadAllBytes(path);
             var machine = ReadOld(text) ?? DefinitionJson.Read(text);
-            return machine.Image is null && machine.Boot.KernelPath is null
-                ? throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, or \"kernel\": \"bzImage\"")
-                : machine.MapPaths(relative => Path.GetFullPath(relative, home.Folder));
+            Require(machine);
+            return Placed(home, machine);
         }
         catch (MachineException wrong)
         {
@@ -39,8 +38,40 @@ internal static class MachineFile
     /// <summary>Writes it, whole or not at all.</summary>
     internal static void Write(MachineHome home, MachineDefinition machine)
     {
-        HostFiles.Replace(home.Definition, DefinitionJson.Write(machine), durable: true);
+        HostFiles.Replace(home.Definition, DefinitionJson.Write(Kept(home, machine)), durable: true);
     }
+
+    // What lies in the machine's folder is named from there, so that it is found when the folder has another name.
+    private static MachineDefinition Kept(MachineHome home, MachineDefinition machine) =>
+        machine.MapPaths(path => path.StartsWith(home.Folder + "/", StringComparison.Ordinal) ? path[(home.Folder.Length + 1)..] : path);
+
+    /// <summary>Changes it, whole or not at all: what a person wrote stays as it is where it need not be other.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="before">What it says now.</param>
+    /// <param name="after">What it is to say.</param>
+    internal static void Change(MachineHome home, MachineDefinition before, MachineDefinition after)
+    {
+        var text = File.ReadAllBytes(home.Definition);
+        if (ReadOld(text) is null)
+        {
+            var edited = DefinitionText.Change(text, Kept(home, before), Kept(home, after));
+            if (DefinitionDifference.Between(Placed(home, DefinitionJson.Read(edited)), after).IsNone)
+            {
+                HostFiles.Replace(home.Definition, edited, durable: true);
+                return;
+            }
+        }
+        Write(home, after);
+    }
+
+    /// <summary>Refuses a definition that no machine can be kept by.</summary>
+    /// <exception cref="MachineException">It does not say what is booted.</exception>
+    internal static void Require(MachineDefinition machine)
+    {
+        if (machine.Image is null && machine.Boot.KernelPath is null) throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, or \"kernel\": \"bzImage\"");
+    }
+
+    private static MachineDefinition Placed(MachineHome home, MachineDefinition machine) => machine.MapPaths(relative => Path.GetFullPath(relative, home.Folder));
 
     // Null where it is none of them. Those machines had a network card, which was not in the file.
     private static MachineDefinition? ReadOld(byte[] text)

@@ -1,5 +1,7 @@
 // The folder of a machine: what lies in it, by name, for whoever runs the machine and whoever asks. What the machine's process writes
 // beside its disk lies in a folder below: it reaches nothing else, least of all its own definition.
+using System.Globalization;
+
 namespace Lamina.Hypervisor.Stored;
 
 /// <summary>A machine's folder.</summary>
@@ -50,6 +52,17 @@ public sealed record MachineHome(string Folder)
 
     /// <summary>What that disk is based on.</summary>
     public string Base => In("base.qcow2");
+
+    /// <summary>What stood on its disk when it was copied: each based on the one before it, the first on <see cref="Base"/>. Machines that were copied from one another share them, and nobody writes them.</summary>
+    public IReadOnlyList<string> Layers => !Directory.Exists(Folder) ? [] : [.. Directory.EnumerateFiles(Folder, "layer-*.qcow2").Where(path => LayerNumber(path) > 0).OrderBy(LayerNumber)];
+
+    /// <summary>A layer.</summary>
+    internal string Layer(int number) => In($"layer-{number.ToString(CultureInfo.InvariantCulture)}.qcow2");
+
+    /// <summary>A layer's number; 0 for what is none.</summary>
+    internal static int LayerNumber(string path) =>
+        Path.GetFileName(path) is { } name && name.StartsWith("layer-", StringComparison.Ordinal) && name.EndsWith(".qcow2", StringComparison.Ordinal)
+        && int.TryParse(name.AsSpan(6, name.Length - 12), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && name == $"layer-{number.ToString(CultureInfo.InvariantCulture)}.qcow2" ? number : 0;
 
     /// <summary>The disk with its settings.</summary>
     public string Seed => In("seed.img");

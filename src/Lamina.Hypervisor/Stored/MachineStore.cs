@@ -70,8 +70,8 @@ public sealed class MachineStore(string folder)
         ArgumentNullException.ThrowIfNull(home);
         var (definition, problem) = TryRead(home);
         problem ??= definition?.Image is null ? null : WhyDamaged(home);
-        var disk = new FileInfo(home.Disk);
-        return new MachineListing(home.Name, definition, problem, home, disk.Exists ? disk.Length : 0, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End));
+        var length = ((IEnumerable<string>)[home.Disk, .. home.Layers]).Select(path => new FileInfo(path)).Sum(file => file.Exists ? file.Length : 0);
+        return new MachineListing(home.Name, definition, problem, home, length, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End));
     }
 
     /// <summary>Makes a machine. It is there when this returns, and not at all where it throws.</summary>
@@ -86,9 +86,7 @@ public sealed class MachineStore(string folder)
         ArgumentNullException.ThrowIfNull(definition);
         var home = HomeOf(name);
         using var order = LockStore();
-        if (File.Exists(home.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {name} already; choose another name, or remove that one with 'lamina rm {name}'");
-        CreateFolder(home.Folder);
-        using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process; choose another name");
+        using var gate = Begin(home);
         using var made = Make(home, gate, definition, image, prepare);
         made.SetStarted();
     }
@@ -165,18 +163,21 @@ public sealed class MachineStore(string folder)
         }
     }
 
-    /// <summary>Changes a machine's definition, which is in force from its next start on. It may be running.</summary>
-    /// <returns>The definition before and after.</returns>
-    /// <exception cref="MachineException">There is no such machine, or the change is refused.</exception>
-    public (MachineDefinition Before, MachineDefinition After) Change(string name, Func<MachineDefinition, MachineDefinition> change)
+    /// <summary>Begins to change a machine's definition; nobody else makes, changes or removes a machine until it is disposed of. The machine may be running.</summary>
+    /// <exception cref="MachineException">There is no such machine, or its definition cannot be used.</exception>
+    public MachineEdit Edit(string name)
     {
-        ArgumentNullException.ThrowIfNull(change);
-        using var order = LockStore();
-        var home = Find(name);
-        var before = MachineFile.Read(home)!;
-        var after = change(before);
-        MachineFile.Write(home, (after with { Name = null }).MapPaths(path => Path.GetFullPath(path)));
-        return (before, after);
+        var order = LockStore();
+        try
+        {
+            var home = Find(name);
+            return new MachineEdit(home, MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now"), order);
+        }
+        catch
+        {
+            order.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gives a machine another name.</summary>
@@ -194,6 +195,40 @@ public sealed class MachineStore(string folder)
             Directory.Delete(target.Folder, recursive: true);
         }
         Directory.Move(home.Folder, target.Folder);
+    }
+
+    /// <summary>Makes a machine that is as another one: with what stands on its disk, which both write for themselves from then on.</summary>
+    /// <param name="name">The other.</param>
+    /// <param name="to">The new one's name.</param>
+    /// <returns>Sentences about what they cannot both have.</returns>
+    /// <exception cref="MachineException">There is no such machine, it is running, or there is one of the new name.</exception>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public IReadOnlyList<string> Clone(string name, string to)
+    {
+        return WhileOff(name, "clone", (from, definition) =>
+        {
+            IReadOnlyList<string> notes = [];
+            Add(to, home =>
+            {
+                (var copied, notes) = MachineCopy.Make(from, home, definition);
+                return copied;
+            });
+            return notes;
+        });
+    }
+
+    /// <summary>Does something with the files of a machine, which nobody else can run, change or remove meanwhile.</summary>
+    /// <param name="name">The machine.</param>
+    /// <param name="verb">What is done, as the command line calls it.</param>
+    /// <param name="work">Does it.</param>
+    /// <exception cref="MachineException">There is no such machine, it runs, or it is damaged.</exception>
+    internal T WhileOff<T>(string name, string verb, Func<MachineHome, MachineDefinition, T> work)
+    {
+        var home = Find(name);
+        using var held = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running, and its disk changes meanwhile; stop it first ('lamina stop {name}'), then {verb} it");
+        var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
+        if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
+        return work(home, definition);
     }
 
     /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>
@@ -248,6 +283,44 @@ public sealed class MachineStore(string folder)
         };
     }
 
+    /// <summary>Makes a machine of files that are put into its folder; it is complete when its definition is written. That may take its time, and holds up nobody who wants another name.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="fill">Puts them there, and gives the definition.</param>
+    /// <exception cref="MachineException">There is one of that name.</exception>
+    internal void Add(string name, Func<MachineHome, MachineDefinition> fill)
+    {
+        var home = HomeOf(name);
+        HostLock gate;
+        using (LockStore()) gate = Begin(home);
+        using var held = gate;
+        Fill(home, () => MachineFile.Write(home, fill(home) with { Name = null }));
+    }
+
+    // The folder of a machine that there is not yet, held.
+    private static HostLock Begin(MachineHome home)
+    {
+        if (File.Exists(home.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {home.Name} already; choose another name, or remove that one with 'lamina rm {home.Name}'");
+        CreateFolder(home.Folder);
+        return TryLock(home) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process; choose another name");
+    }
+
+    // Nothing stays of a machine that could not be made.
+    private static void Fill(MachineHome home, Action fill)
+    {
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(home.Folder).Where(file => file != home.Lock)) File.Delete(file);
+            fill();
+        }
+        catch (Exception failure)
+        {
+            Directory.Delete(home.Folder, recursive: true);
+            if (failure is UnauthorizedAccessException or (IOException and not DiskImageException))
+                throw new IOException($"the machine {home.Name} could not be made in {home.Folder} ({failure.Message.TrimEnd('.')}); free some space, or name another folder in {UserFolders.RootVariable}", failure);
+            throw;
+        }
+    }
+
     // A name may be a whole book.
     private static string Shown(string name) => name.Length <= 40 ? name : $"{name[..40]}…";
 
@@ -256,31 +329,24 @@ public sealed class MachineStore(string folder)
     // The image's files get second names: they stay as long as the machine does, and take no space while the image has them too.
     private static StoredMachine Make(MachineHome home, HostLock gate, MachineDefinition definition, Image? image, Action<StoredMachine>? prepare)
     {
-        try
+        StoredMachine? made = null;
+        Fill(home, () =>
         {
-            foreach (var file in Directory.EnumerateFiles(home.Folder).Where(file => file != home.Lock)) File.Delete(file);
             if (image is not null)
             {
-                LinkOrCopy(image.KernelPath, home.Kernel);
-                if (image.InitrdPath is { } initrd) LinkOrCopy(initrd, home.Initrd);
+                MachineDisks.LinkOrCopy(image.KernelPath, home.Kernel);
+                if (image.InitrdPath is { } initrd) MachineDisks.LinkOrCopy(initrd, home.Initrd);
                 if (image.DiskPath is { } disk)
                 {
-                    LinkOrCopy(disk, home.Base);
+                    MachineDisks.LinkOrCopy(disk, home.Base);
                     DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = Path.GetFileName(home.Base) });
                 }
             }
-            var made = Stored(home, gate, definition, isNew: true);
+            made = Stored(home, gate, definition, isNew: true);
             prepare?.Invoke(made);
-            MachineFile.Write(home, definition with { Name = null });
-            return made;
-        }
-        catch (Exception failure)
-        {
-            Directory.Delete(home.Folder, recursive: true);
-            if (failure is IOException or UnauthorizedAccessException)
-                throw new IOException($"the machine {home.Name} could not be made in {home.Folder} ({failure.Message.TrimEnd('.')}); free some space, or name another folder in {UserFolders.RootVariable}", failure);
-            throw;
-        }
+            MachineFile.Write(home, definition with { Name = null, Devices = [.. definition.Devices.Select(device => device is DiskDevice disk && !File.Exists(disk.Path) ? device : StoredMachine.WithFormat(device))] });
+        });
+        return made!;
     }
 
     private static StoredMachine OpenMade(MachineHome home, HostLock gate, MachineDefinition definition)
@@ -289,22 +355,15 @@ public sealed class MachineStore(string folder)
         return Stored(home, gate, definition, isNew: false);
     }
 
-    // A machine's disk has a base and settings; one that was made without a disk has none of them.
     private static string? WhyDamaged(MachineHome home)
     {
-        string[] needed = [home.Kernel, .. ((string[])[home.Disk, home.Base, home.Seed]).Any(File.Exists) ? [home.Disk, home.Base] : Array.Empty<string>()];
-        foreach (var file in needed)
-        {
-            var found = new FileInfo(file);
-            if (found is { Exists: true, Length: > 0 }) continue;
-            return $"{file} of the machine {home.Name} is {(found.Exists ? "empty" : "gone")}; put it back, or remove the machine with 'lamina rm {home.Name}', and its next run makes it anew";
-        }
-        return null;
+        var file = new FileInfo(home.Kernel) is { Exists: true, Length: > 0 } ? MachineDisks.Missing(home) : home.Kernel;
+        return file is null ? null : $"{file} of the machine {home.Name} is {(File.Exists(file) ? "empty" : "gone")}; put it back, or remove the machine with 'lamina rm {home.Name}', and its next run makes it anew";
     }
 
     private static StoredMachine Stored(MachineHome home, HostLock gate, MachineDefinition definition, bool isNew) => new(home, gate)
     {
-        Disk = File.Exists(home.Disk) ? new DiskDevice { Name = RootName, Path = home.Disk, Backing = [home.Base] } : null,
+        Disk = MachineDisks.DiskOf(home),
         KernelPath = File.Exists(home.Kernel) ? home.Kernel : null,
         InitrdPath = File.Exists(home.Initrd) ? home.Initrd : null,
         Definition = definition with { Name = home.Name },
@@ -333,11 +392,6 @@ public sealed class MachineStore(string folder)
         {
             throw new IOException($"the machines' folder {home} cannot be made ({failure.Message.TrimEnd('.')}); make it writable, or name another one in {UserFolders.RootVariable}", failure);
         }
-    }
-
-    private static void LinkOrCopy(string source, string target)
-    {
-        if (!HostFiles.TryLink(source, target)) File.Copy(source, target);
     }
 
     private static HostLock? TryLock(MachineHome home) => HostLock.TryTake(home.Lock);

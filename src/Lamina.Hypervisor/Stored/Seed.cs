@@ -10,8 +10,10 @@ namespace Lamina.Hypervisor.Stored;
 /// <summary>The settings of a first start.</summary>
 public sealed record Seed
 {
-    private const string Label = "cidata";
+    private const string Label = "cidata", MetaData = "meta-data", InstanceId = "instance-id: ", Copy = "lamina-copy: ";
     private const int LongestUserData = 1 << 20;
+    private static ReadOnlySpan<byte> NoUserData => "#cloud-config\n{}\n"u8;
+
     private static readonly string[] KeyTypes = ["ssh-", "ecdsa-", "sk-"];
 
     /// <summary>The guest's host name.</summary>
@@ -74,15 +76,35 @@ public sealed record Seed
         }
     }
 
+    /// <summary>The settings of a machine that was copied: as its first one's, for a guest of another name, which is to have an identity of its own. What that one's script did is on the disk.</summary>
+    /// <param name="disk">The settings of the first.</param>
+    /// <param name="hostName">The copy's host name.</param>
+    /// <returns>Null where they are none that were made here.</returns>
+    internal static byte[]? OfCopy(ReadOnlySpan<byte> disk, string hostName)
+    {
+        const string name = "local-hostname: ";
+        if (FatImage.TryRead(disk, MetaData) is not { } text) return null;
+        var lines = Encoding.UTF8.GetString(text).Split('\n').ToList();
+        if (lines.FindIndex(line => line.StartsWith(name, StringComparison.Ordinal)) is var at && at < 0) return null;
+        lines[at] = name + hostName;
+        lines.RemoveAll(line => line.StartsWith(InstanceId, StringComparison.Ordinal) || line.StartsWith(Copy, StringComparison.Ordinal));
+        lines.Insert(0, $"{Copy}{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}");
+        return ToDisk(string.Join('\n', lines), NoUserData);
+    }
+
     /// <summary>The disk's bytes.</summary>
     public byte[] ToDisk()
     {
         var settings = new StringBuilder($"local-hostname: {HostName}\nlamina-user: {User}\n");
         if (Keys.Count > 0) settings.Append("public-keys:\n");
         foreach (var key in Keys) settings.Append($"  - \"{key}\"\n");
-        var text = Encoding.UTF8.GetBytes(settings.ToString());
-        var userData = UserData.Length > 0 ? UserData.ToArray() : "#cloud-config\n{}\n"u8.ToArray();
+        return ToDisk(settings.ToString(), UserData.Length > 0 ? UserData.Span : NoUserData);
+    }
+
+    private static byte[] ToDisk(string settings, ReadOnlySpan<byte> userData)
+    {
+        var text = Encoding.UTF8.GetBytes(settings);
         var digest = Convert.ToHexStringLower(SHA256.HashData([.. text, .. userData]))[..16];
-        return FatImage.Create(Label, [("meta-data", [.. Encoding.ASCII.GetBytes($"instance-id: lamina-{digest}\n"), .. text]), ("user-data", userData)]);
+        return FatImage.Create(Label, [(MetaData, [.. Encoding.ASCII.GetBytes($"{InstanceId}lamina-{digest}\n"), .. text]), ("user-data", userData.ToArray())]);
     }
 }

@@ -52,6 +52,7 @@ internal sealed class BoardMachine : IHardware
     private readonly FullDisks _full;
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
+    private MachineDefinition _definition;
     private bool _loaded;
 
     // The first load, which began when the memory was there; nobody asks it twice.
@@ -61,7 +62,7 @@ internal sealed class BoardMachine : IHardware
     /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
     {
-        (_options, _units) = (options, units);
+        (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
@@ -128,6 +129,20 @@ internal sealed class BoardMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public void Publish(string device, IReadOnlyList<PublishedPort> ports)
+    {
+        CardOf(device).Publish(ports);
+        Change(device, card => card with { Link = (NetworkLink.User)card.Link with { Published = ports } });
+    }
+
+    /// <inheritdoc/>
+    public void Plug(string device, bool plugged)
+    {
+        CardOf(device).Plug(plugged);
+        Change(device, card => card with { Plugged = plugged });
+    }
+
+    /// <inheritdoc/>
     public void SetClockRunning(bool running)
     {
         if (running) _clock.Resume();
@@ -172,7 +187,7 @@ internal sealed class BoardMachine : IHardware
         {
             new SavedMachine
             {
-                Definition = _options.Definition.MapPaths(Path.GetFullPath),
+                Definition = _definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
                 CpuIdentity = _engine.CpuIdentity,
                 Clock = _clock.Save(),
@@ -219,6 +234,12 @@ internal sealed class BoardMachine : IHardware
         ConsoleLoss.Tell("serial port", SerialLost, _options.Log.Of("chipset/serial"));
         foreach (var part in _options.Parts) part.Conclude(_options.Log);
     }
+
+    private NetworkPart CardOf(string device) => _options.Parts.OfType<NetworkPart>().FirstOrDefault(part => part.Name == device) ?? throw new MachineException($"the machine has no network card {device}");
+
+    // A saved machine goes on as it is, and not as it was made.
+    private void Change(string device, Func<NetworkDevice, NetworkDevice> change) =>
+        _definition = _definition with { Devices = [.. _definition.Devices.Select(known => known is NetworkDevice card && card.Name == device ? change(card) : known)] };
 
     private long SerialLost => _options.Serial.Lost + _board.SerialBytesLost;
 

@@ -83,6 +83,16 @@ public abstract record MachineAction
     /// <param name="Bytes">How much it is to do without, in bytes; whole pages of 4 KiB.</param>
     public sealed record ResizeBalloon(ulong Bytes) : MachineAction<ulong>;
 
+    /// <summary>Leads these ports of the host's to the guest, and no others: opens those that are missing, closes those that are over. Connections that there are go on.</summary>
+    /// <param name="Device">The network card.</param>
+    /// <param name="Ports">The ports.</param>
+    public sealed record Publish(string Device, IReadOnlyList<PublishedPort> Ports) : MachineAction;
+
+    /// <summary>Puts a network card's cable in, or pulls it: the guest sees its link come and go.</summary>
+    /// <param name="Device">The card.</param>
+    /// <param name="Plugged">Whether the cable is in.</param>
+    public sealed record Plug(string Device, bool Plugged) : MachineAction;
+
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>
     /// <param name="Result">What its run ended with.</param>
     public sealed record End(MachineResult Result) : MachineAction;
@@ -98,17 +108,19 @@ public abstract record MachineAction
         PowerButton => "asked to shut down",
         Inspect => "looked at",
         ResizeBalloon => "given more or less memory",
+        Publish => "given other published ports",
+        Plug => "plugged or unplugged",
         _ => "ended",
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or Publish or Plug ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Reset or ResizeBalloon => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Reset or ResizeBalloon or Publish or Plug => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

@@ -22,8 +22,8 @@ internal static class MachineAppetite
     /// <param name="machine">The machine, complete.</param>
     /// <param name="engine">What runs it.</param>
     internal static ulong Of(MachineDefinition machine, IEngine engine) =>
-        Program + machine.MemoryBytes + engine.MostBytes(machine.MemoryBytes, machine.Cpus)
-        + (ulong)machine.Devices.Sum(device => Of(device, machine.MemoryBytes));
+        Program + machine.RamBytes + engine.MostBytes(machine.RamBytes, machine.Cpus)
+        + (ulong)machine.Devices.Sum(device => Of(device, machine.RamBytes));
 
     /// <summary>A sentence where the host has less than a machine may take; null where it has enough, or does not tell.</summary>
     /// <param name="machine">The machine, complete.</param>
@@ -33,7 +33,7 @@ internal static class MachineAppetite
     {
         var most = Of(machine, engine);
         if (HostMemory.Free(read) is not { } free || free >= most) return null;
-        var less = engine.MostBytes(machine.MemoryBytes, machine.Cpus) == 0 ? "memory or fewer CPUs and devices" : "memory, a smaller code cache (--code-cache), or fewer CPUs and devices";
+        var less = engine.MostBytes(machine.RamBytes, machine.Cpus) == 0 ? "memory or fewer CPUs and devices" : "memory, a smaller code cache (--code-cache), or fewer CPUs and devices";
         return $"this machine may take {ByteSize.Format(most)} of the host's memory at most, and {ByteSize.Format(free)} are free; give it less {less}, or end something else";
     }
 

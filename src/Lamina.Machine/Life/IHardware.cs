@@ -56,6 +56,15 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">There is no balloon, or the guest has less memory.</exception>
     ulong ResizeBalloon(ulong bytes);
 
+    /// <summary>Leads these ports of the host's to the guest by a network card, and no others.</summary>
+    /// <exception cref="MachineException">There is no such card, or its network has no ports.</exception>
+    /// <exception cref="IOException">A port cannot be had; all is as it was before.</exception>
+    void Publish(string device, IReadOnlyList<PublishedPort> ports);
+
+    /// <summary>Puts a network card's cable in or pulls it.</summary>
+    /// <exception cref="MachineException">There is no such card.</exception>
+    void Plug(string device, bool plugged);
+
     /// <summary>Keeps what is to outlast the machine. Called when the vCPUs will not run again, before the counters are read for the last time.</summary>
     void Conclude();
 }

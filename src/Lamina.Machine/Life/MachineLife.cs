@@ -329,6 +329,12 @@ internal sealed class MachineLife : IHardwareEvents
                 return await InspectAsync(inspect.Path).ConfigureAwait(false);
             case MachineAction.ResizeBalloon resize:
                 return _hardware!.ResizeBalloon(resize.Bytes);
+            case MachineAction.Publish publish:
+                _hardware!.Publish(publish.Device, publish.Ports);
+                break;
+            case MachineAction.Plug plug:
+                _hardware!.Plug(plug.Device, plug.Plugged);
+                break;
             case MachineAction.End end:
                 await EndAsync(end.Result).ConfigureAwait(false);
                 break;

@@ -26,6 +26,9 @@ internal static class NetworkBackends
     internal static IReadOnlyList<Definition.PublishedPort> Published(IEnumerable<INetBackend> networks) =>
         [.. networks.OfType<UserNetBackend>().SelectMany(network => network.Published).Select(port => new Definition.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
 
+    /// <summary>Published ports as a network takes them.</summary>
+    internal static IReadOnlyList<Backends.Net.User.PublishedPort> Ports(IReadOnlyList<Definition.PublishedPort> ports) => [.. ports.Select(port => new Backends.Net.User.PublishedPort(port.Host, port.GuestPort, port.IsUdp))];
+
     /// <summary>Refuses a link that there cannot be on this host, before anything is opened or fetched. What may be different in a moment (a port that is in use) is found by who opens it.</summary>
     /// <exception cref="IOException">Why, as a sentence.</exception>
     internal static void Check(NetworkLink link)
@@ -74,7 +77,7 @@ internal static class NetworkBackends
             Dns = user.Dns,
             HostPorts = user.HostPorts,
             Allowed = user.Allowed is { } allowed ? [.. allowed.Select(destination => new Backends.Net.User.AllowedDestination(destination.Network, destination.Port))] : null,
-            Published = [.. user.Published.Select(port => new Backends.Net.User.PublishedPort(port.Host, port.GuestPort, port.IsUdp))],
+            Published = Ports(user.Published),
         };
     }
 

@@ -1,5 +1,6 @@
 // A network card and what it is plugged into.
 using Lamina.Backends.Net;
+using Lamina.Backends.Net.User;
 using Lamina.Backends.Work;
 using Lamina.Core.Net;
 using Lamina.Core.State;
@@ -14,6 +15,7 @@ internal sealed class NetworkPart : IPart
 {
     private readonly NetworkDevice _definition;
     private readonly int _index;
+    private VirtioNet? _card;
 
     internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
         (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
@@ -45,7 +47,19 @@ internal sealed class NetworkPart : IPart
         var name = $"networks/{_index}";
         if (Backend is ISavedUnit) context.Units.Add(name, Backend);
         else context.Units.AddAside(name, Backend);
-        return new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues));
+        return _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues)) { IsPlugged = _definition.Plugged };
+    }
+
+    /// <summary>Puts the cable in or pulls it.</summary>
+    internal void Plug(bool plugged) => _card!.IsPlugged = plugged;
+
+    /// <summary>Leads these ports of the host's to the guest, and no others.</summary>
+    /// <exception cref="MachineException">Its network has no ports.</exception>
+    /// <exception cref="IOException">One cannot be had; all is as it was before.</exception>
+    internal void Publish(IReadOnlyList<Definition.PublishedPort> ports)
+    {
+        if (Backend is not UserNetBackend network) throw new MachineException($"the card {Name} is on a network without ports of the host's; those are for a network of the kind user");
+        network.Publish(NetworkBackends.Ports(ports));
     }
 
     /// <inheritdoc/>

@@ -15,7 +15,7 @@ internal sealed class SharePart : IPart
     internal SharePart(ShareDevice share, OpenContext context)
     {
         _definition = share;
-        var limits = ShareLimits.For(context.Definition.DevicesOf<ShareDevice>().Count(), context.Definition.MemoryBytes);
+        var limits = ShareLimits.For(context.Definition.DevicesOf<ShareDevice>().Count(), context.Definition.RamBytes);
         _share = context.Units.AddAside($"backends/share {share.Tag}", new SharedFolder(share.Path, new ShareOptions { ReadOnly = share.ReadOnly, ExtendedAttributes = share.ExtendedAttributes, Limits = limits, Name = share.Tag, Log = context.Log.Of($"devices/{share.Name}") }));
     }
 

@@ -353,7 +353,7 @@ public sealed class TcpTests : IDisposable
     {
         using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30000 };
-        client.Connect(lab.Stack.Published.Single().Host);
+        client.Connect(lab.Stack.Published.Opened.Single().Host);
         client.Send("GET"u8);
 
         // Nobody knows the guest yet: it is asked for.
@@ -373,7 +373,7 @@ public sealed class TcpTests : IDisposable
         using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80)] });
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 30000 };
         LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
-        client.Connect(lab.Stack.Published.Single().Host);
+        client.Connect(lab.Stack.Published.Opened.Single().Host);
         var syn = lab.Take(frame => frame.IsTcp);
         var segment = TcpGuest.Read(syn);
 

@@ -163,7 +163,7 @@ public sealed class UdpTests : IDisposable
         using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 53, IsUdp: true)] });
         LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
         using var other = Bound();
-        var port = lab.Stack.Published.Single().Host;
+        var port = lab.Stack.Published.Opened.Single().Host;
 
         _host.SendTo("one"u8, port);
         other.SendTo("two"u8, port);
@@ -182,7 +182,7 @@ public sealed class UdpTests : IDisposable
         Assert.SkipUnless(Lamina.Host.Io.HostLimits.RaiseDescriptors() >= most + 500, "this process may not open a socket for each client");
         using var lab = new UserLab(new UserNetOptions { Published = [new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 53, IsUdp: true)] });
         LinkTests.SendArp(lab, 2, UserLab.Guest, UserLab.Gateway);
-        var port = lab.Stack.Published.Single().Host;
+        var port = lab.Stack.Published.Opened.Single().Host;
         lab.Card.Frames.Clear();
         var clients = Enumerable.Range(0, most + 1).Select(_ => Bound()).ToList();
         // Each is known to the guest by a port of the gateway's.

@@ -57,6 +57,51 @@ public sealed class UserNetBackendTests
     private static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
 
     [Fact]
+    public void Ports_come_and_go_while_the_network_works_and_connections_go_on()
+    {
+        using var taken = Bound();
+        var (first, second) = (new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 80), new PublishedPort(new IPEndPoint(IPAddress.Loopback, 0), 81));
+        var impossible = new PublishedPort((IPEndPoint)taken.LocalEndPoint!, 53, IsUdp: true);
+        var card = new Card();
+        using var network = new UserNetBackend(new UserNetOptions { HostPorts = [], Published = [first] });
+        network.Attach(card);
+        network.OffloadsChanged();
+        network.Start();
+        var before = Assert.Single(network.Published);
+        using var client = new TcpClient();
+        client.Connect(before.Host);
+
+        network.Publish([first, second, second]);
+
+        Assert.Equal([before, .. network.Published.Skip(1)], network.Published);
+        Assert.Equal([80, 81, 81], network.Published.Select(port => port.GuestPort));
+        foreach (var port in network.Published)
+        {
+            using var another = new TcpClient();
+            another.Connect(port.Host);
+        }
+        var all = network.Published;
+        Assert.Throws<Lamina.Host.HostException>(() => network.Publish([second, impossible]));
+        Assert.Equal(all.Order(Comparer<PublishedPort>.Create((a, b) => a.Host.Port - b.Host.Port)), network.Published.Order(Comparer<PublishedPort>.Create((a, b) => a.Host.Port - b.Host.Port)));
+
+        network.Publish([]);
+
+        Assert.Empty(network.Published);
+        using var late = new TcpClient();
+        Assert.Throws<SocketException>(() => late.Connect(before.Host));
+        Assert.True(client.Connected);
+        Assert.Equal(SocketError.WouldBlock, ErrorOf(client.Client));
+
+        // Nothing was said to it, neither data nor an end.
+        static SocketError ErrorOf(Socket socket)
+        {
+            socket.Blocking = false;
+            _ = socket.Receive(new byte[1], 0, 1, SocketFlags.None, out var error);
+            return error;
+        }
+    }
+
+    [Fact]
     public void Several_threads_may_send_while_answers_come()
     {
         using var host = Bound();

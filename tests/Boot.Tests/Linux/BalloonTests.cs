@@ -41,6 +41,24 @@ public sealed class BalloonTests
 
     [Theory]
     [MemberData(nameof(OneOfEach))]
+    public async Task A_guest_begins_with_its_memory_and_is_given_more_up_to_the_most(string configuration)
+    {
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec with { MemoryBytes = 160 * MiB, MostMemoryBytes = 256 * MiB });
+        var balloon = guest.Machine.Balloon;
+        for (var i = 0; i < 100 && balloon.Actual < 96 * MiB; i++) await guest.DoAsync("sleep 0.1");
+        Assert.Equal(96 * MiB, (long)balloon.Actual);
+        var before = await FreeAsync();
+
+        await guest.Machine.DoAsync(new Lamina.Control.MachineAction.ResizeBalloon(0), TestContext.Current.CancellationToken);
+
+        for (var i = 0; i < 100 && balloon.Actual > 0; i++) await guest.DoAsync("sleep 0.1");
+        Assert.InRange(await FreeAsync() - before, 64 * MiB, 128 * MiB);
+
+        async Task<long> FreeAsync() => KibibytesOf(await guest.DoAsync("grep MemFree: /proc/meminfo")) * 1024;
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
     public async Task Of_two_GiB_that_a_guest_used_and_freed_the_host_has_four_fifths_back_within_half_a_minute(string configuration)
     {
         AllTests.SkipUnlessAsked("it takes 3 GiB of the host's memory and a minute");
@@ -66,7 +84,8 @@ public sealed class BalloonTests
         var size = Array.FindIndex(lines, line => line.StartsWith("Size:", StringComparison.Ordinal) && KibibytesOf(line) == (long)length / 1024);
         Assert.True(size >= 0, "the guest's memory is no mapping of its own");
         return KibibytesOf(lines.Skip(size).First(line => line.StartsWith("Rss:", StringComparison.Ordinal))) * 1024;
-
-        static long KibibytesOf(string line) => long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
     }
+
+    // "Name:   1234 kB"
+    private static long KibibytesOf(string line) => long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 }

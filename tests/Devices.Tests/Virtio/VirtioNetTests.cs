@@ -155,6 +155,31 @@ public sealed class VirtioNetTests : IDisposable
         Assert.NotEqual(generation, _guest.Read(0xfc));
     }
 
+    [Fact]
+    public void While_the_cable_is_out_the_link_is_down_and_no_frame_passes()
+    {
+        Start(1ul << 16);
+        OfferBuffers(0, 4, 2048);
+        var card = (VirtioNet)_net.Receiver;
+
+        card.IsPlugged = false;
+
+        Assert.Equal(2u, _guest.Acknowledge());
+        Assert.Equal([0, 0], _guest.ReadConfig(6, 2));
+        Transmit(Header(), Frame(60));
+        Assert.Empty(_net.Sent);
+        Assert.True(Receive(Frame(60)));
+        Assert.Null(_rings[0].TakeUsed());
+
+        card.IsPlugged = true;
+
+        Assert.Equal([1, 0], _guest.ReadConfig(6, 2));
+        Transmit(Header(), Frame(60));
+        Assert.Single(_net.Sent);
+        Assert.True(Receive(Frame(60)));
+        Assert.NotNull(_rings[0].TakeUsed());
+    }
+
     [Theory]
     [InlineData(GuestTso4)]
     [InlineData(HostTso4)]

@@ -72,6 +72,27 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_machine_that_was_closed_can_be_opened_at_once_whatever_processes_are_being_started()
+    {
+        Start("web").Dispose();
+        using var done = new CancellationTokenSource();
+        var starts = Task.Run(async () =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                using var process = System.Diagnostics.Process.Start("true");
+                await process.WaitForExitAsync(CancellationToken.None);
+            }
+        }, TestContext.Current.CancellationToken);
+
+        // A process that is being started has copies of this one's files until it is the program that it is to be.
+        for (var i = 0; i < 2000; i++) Open("web").Dispose();
+
+        await done.CancelAsync();
+        await starts;
+    }
+
+    [Fact]
     public void A_name_belongs_to_one_image()
     {
         Start("web").Dispose();

@@ -69,6 +69,14 @@ internal sealed class NoHardware : IHardware
 
     public void Load(SavedStart saved) => Asked.Add("load");
 
+    public void Publish(string device, IReadOnlyList<PublishedPort> ports)
+    {
+    }
+
+    public void Plug(string device, bool plugged)
+    {
+    }
+
     public void Conclude() => Asked.Add("conclude");
 
     public void Dispose() => Asked.Add("dispose");

@@ -39,14 +39,27 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
             throw;
         }
         _stack.Events.Watch(Wake.Descriptor, this, edges: false);
-        Published = [.. _stack.Published];
     }
 
     /// <inheritdoc/>
     public override int Mtu { get; }
 
     /// <summary>The published ports, each with the address that it really has: TCP first, then UDP.</summary>
-    public IReadOnlyList<PublishedPort> Published { get; }
+    public IReadOnlyList<PublishedPort> Published
+    {
+        get
+        {
+            lock (_gate) return [.. _stack.Published.Opened];
+        }
+    }
+
+    /// <summary>Opens and closes ports until there are those that are wanted and no others. One that stays is not touched, and connections that came in by one that goes, go on.</summary>
+    /// <param name="wanted">They; port 0 picks one.</param>
+    /// <exception cref="Host.HostException">One cannot be had; all is as it was before.</exception>
+    public void Publish(IReadOnlyList<PublishedPort> wanted)
+    {
+        lock (_gate) _stack.Published.Set(wanted);
+    }
 
     /// <summary>TCP connections that exist now.</summary>
     public int Connections
@@ -82,7 +95,7 @@ public sealed class UserNetBackend : NetThread, IHostEvents, IPausable, ISavedUn
     public void Inspect(InspectNode node) => node.Locked(_gate, () =>
     {
         node.Say("stands still", _restsSince is not null);
-        node.Each("published", Published, static (of, port) => of.Say("port", $"{(port.IsUdp ? "UDP" : "TCP")} {port.Host} to {port.GuestPort}"));
+        node.Each("published", [.. _stack.Published.Opened], static (of, port) => of.Say("port", $"{(port.IsUdp ? "UDP" : "TCP")} {port.Host} to {port.GuestPort}"));
         _stack.Inspect(node);
     });
 

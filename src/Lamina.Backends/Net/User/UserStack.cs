@@ -22,6 +22,7 @@ internal sealed class UserStack : IDisposable
     private readonly TcpTable _tcp;
     private readonly UdpTable _udp;
     private readonly EchoTable _echo;
+    private readonly PublishedPorts _published;
     private long _advertiseAt;
 
     /// <summary>Opens the published ports.</summary>
@@ -43,11 +44,8 @@ internal sealed class UserStack : IDisposable
         _echo = new EchoTable(_context);
         try
         {
-            foreach (var port in options.Published)
-            {
-                if (port.IsUdp) _udp.Publish(port);
-                else _tcp.Publish(port);
-            }
+            _published = new PublishedPorts(_tcp, _udp);
+            _published.Set(options.Published);
         }
         catch
         {
@@ -69,8 +67,8 @@ internal sealed class UserStack : IDisposable
     /// <summary>When <see cref="RunTimers"/> has something to do, in monotonic milliseconds.</summary>
     internal long NextDeadline => Math.Min(Math.Min(_tcp.NextDeadline, Math.Min(_udp.NextDeadline, _echo.NextDeadline)), _neighbours is null ? long.MaxValue : _advertiseAt);
 
-    /// <summary>The published ports, each with the address that it really has.</summary>
-    internal IEnumerable<PublishedPort> Published => _tcp.Published.Concat(_udp.Published);
+    /// <summary>The ports of the host's that lead to the guest.</summary>
+    internal PublishedPorts Published => _published;
 
     /// <summary>Takes a frame of the guest's.</summary>
     internal void Input(ReadOnlySpan<byte> frame, in FrameOffload offload)

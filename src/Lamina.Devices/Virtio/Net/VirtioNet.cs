@@ -30,6 +30,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     private NetState _state = new();
     private uint _generation;
     private long _dropped;
+    private volatile bool _isPlugged = true;
     private IVirtioHost? _host;
 
     /// <summary>Makes a card that is plugged into a backend; the backend stays its creator's to start and dispose.</summary>
@@ -65,6 +66,20 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     /// <inheritdoc/>
     public uint ConfigGeneration => Volatile.Read(ref _generation);
 
+    /// <summary>Whether the cable is in the card. While it is not, the guest sees a link that is down, and no frame passes either way. Any thread.</summary>
+    public bool IsPlugged
+    {
+        get => _isPlugged;
+        set
+        {
+            if (_isPlugged == value) return;
+            _isPlugged = value;
+            if (_host is not null) TellLink();
+        }
+    }
+
+    private bool IsLinkUp => _isPlugged && _backend.IsLinkUp;
+
     /// <summary>Frames of either direction that were dropped since the machine was made: malformed, unwanted or too long.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 
@@ -80,7 +95,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     public void Inspect(InspectNode node)
     {
         node.SayHex("address", _mac);
-        node.Say("link is up", _backend.IsLinkUp);
+        node.Say("link is up", IsLinkUp);
         node.Say("mtu", _backend.Mtu);
         node.Locked(_lock, () =>
         {
@@ -101,11 +116,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     {
         _host = host;
         _backend.Attach(this);
-        _backend.LinkChanged += () =>
-        {
-            Interlocked.Increment(ref _generation);
-            host.ConfigurationChanged();
-        };
+        _backend.LinkChanged += TellLink;
     }
 
     // 5.1.3.1: what a feature requires.
@@ -131,7 +142,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         Span<byte> image = stackalloc byte[NetSpec.ConfigLength];
         BinaryPrimitives.WriteUInt16BigEndian(image[NetSpec.ConfigMac..], (ushort)(_mac >> 32));
         BinaryPrimitives.WriteUInt32BigEndian(image[(NetSpec.ConfigMac + 2)..], (uint)_mac);
-        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigStatus..], _backend.IsLinkUp ? NetSpec.StatusLinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigStatus..], IsLinkUp ? NetSpec.StatusLinkUp : (ushort)0);
         BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigPairs..], (ushort)_pairs);
         BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigMtu..], (ushort)_backend.Mtu);
         ConfigSpace.Read(image, offset, data);
@@ -192,7 +203,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     /// <remarks>Buffers that wait for frames are in the hands of their queue as well, which yields them again after a load.</remarks>
     public void Save(SavedFields fields)
     {
-        lock (_lock) Exchange(fields, ref _state, _backend.IsLinkUp);
+        lock (_lock) Exchange(fields, ref _state, IsLinkUp);
     }
 
     /// <inheritdoc/>
@@ -203,15 +214,20 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         {
             var features = _host!.ActiveFeatures;
             var state = new NetState { Active = features is not null, Features = features ?? 0 };
-            changed = Exchange(fields, ref state, _backend.IsLinkUp) != _backend.IsLinkUp;
+            changed = Exchange(fields, ref state, IsLinkUp) != IsLinkUp;
             SavedFields.Require(state.Pairs >= 1 && state.Pairs <= _pairs, $"{state.Pairs} pairs of queues in use");
             SavedFields.Require((state.GuestOffloads & ~(state.Features & NetSpec.GuestOffloads)) == 0, $"the offloads 0x{state.GuestOffloads:x}, of which not all were negotiated");
             _state = state;
         }
         _backend.OffloadsChanged();
-        if (!changed) return;
+        if (changed) TellLink();
+    }
+
+    // 5.1.4: "status" is a part of the configuration.
+    private void TellLink()
+    {
         Interlocked.Increment(ref _generation);
-        _host.ConfigurationChanged();
+        _host!.ConfigurationChanged();
     }
 
     // What the driver was told of the link.
@@ -259,12 +275,13 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             Interlocked.Increment(ref _dropped);
             return;
         }
-        _backend.Send(frame.AsSpan(0, (int)length), offload);
+        if (_isPlugged) _backend.Send(frame.AsSpan(0, (int)length), offload);
     }
 
     /// <inheritdoc/>
     public bool Receive(ReadOnlySpan<byte> frame, in FrameOffload offload)
     {
+        if (!_isPlugged) return true;
         NetState state;
         int pair;
         lock (_lock)

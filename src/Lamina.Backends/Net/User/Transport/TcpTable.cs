@@ -45,11 +45,24 @@ internal sealed class TcpTable : IDisposable
     /// <summary>The most bytes that so many connections keep, with buffers in both directions.</summary>
     internal static long MostBytes(int connections) => BufferBudget.Shared + connections * (2L * BufferBudget.Least + BytesPerConnection);
 
-    /// <summary>The published ports, each with the address that it really has.</summary>
-    internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);
-
     /// <summary>Opens a published port.</summary>
-    internal void Publish(PublishedPort port) => _published.Add(new PublishedTcp(this, port));
+    /// <returns>It, with the address that it really has.</returns>
+    /// <exception cref="Host.HostException">It cannot be had.</exception>
+    internal PublishedPort Publish(PublishedPort port)
+    {
+        var opened = new PublishedTcp(this, port);
+        _published.Add(opened);
+        return opened.Port;
+    }
+
+    /// <summary>Closes a published port. Connections that came in by it go on.</summary>
+    internal void Unpublish(PublishedPort port)
+    {
+        var index = _published.FindIndex(known => known.Port == port);
+        if (index < 0) return;
+        _published[index].Dispose();
+        _published.RemoveAt(index);
+    }
 
     /// <summary>Takes a segment of the guest's; its sum is right.</summary>
     internal void Receive(in IpPacket packet)

@@ -21,11 +21,24 @@ internal sealed class UdpTable(UserContext context) : IDisposable
 
     internal long NextDeadline => _flows.NextDeadline;
 
-    /// <summary>The published ports, each with the address that it really has.</summary>
-    internal IEnumerable<PublishedPort> Published => _published.Select(port => port.Port);
-
     /// <summary>Opens a published port.</summary>
-    internal void Publish(PublishedPort port) => _published.Add(new PublishedUdp(this, port));
+    /// <returns>It, with the address that it really has.</returns>
+    /// <exception cref="Host.HostException">It cannot be had.</exception>
+    internal PublishedPort Publish(PublishedPort port)
+    {
+        var opened = new PublishedUdp(this, port);
+        _published.Add(opened);
+        return opened.Port;
+    }
+
+    /// <summary>Closes a published port, and with it the way back to its clients.</summary>
+    internal void Unpublish(PublishedPort port)
+    {
+        var index = _published.FindIndex(known => known.Port == port);
+        if (index < 0) return;
+        _published[index].Dispose();
+        _published.RemoveAt(index);
+    }
 
     /// <summary>Takes a datagram of the guest's; its length and sum are right.</summary>
     internal void Receive(in IpPacket packet)

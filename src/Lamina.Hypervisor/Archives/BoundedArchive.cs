@@ -3,7 +3,7 @@
 // GNU tar's manual, "Basic Tar Format" for the types of long names and for sizes in base 256.
 using Lamina.Host.Io;
 
-namespace Lamina.Hypervisor.Agent;
+namespace Lamina.Hypervisor.Archives;
 
 /// <summary>Passes an archive on.</summary>
 /// <param name="inner">The archive.</param>

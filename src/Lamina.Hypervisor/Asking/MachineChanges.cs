@@ -1,0 +1,89 @@
+// Changes what a machine is: checks it, has a machine that runs take what it can, and keeps the whole for the next start. Where the running
+// machine refuses, or the definition cannot be written, all is as it was.
+using System.Text.Json;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Asking;
+
+/// <summary>What became of a change.</summary>
+/// <param name="InForce">What the running machine took at once, in words.</param>
+/// <param name="AtNextStart">What takes effect at its next start.</param>
+/// <param name="IsRunning">Whether it runs.</param>
+/// <param name="IsOnTerminal">Whether it runs on a terminal, where nothing can be changed.</param>
+public sealed record MachineChanged(IReadOnlyList<string> InForce, IReadOnlyList<string> AtNextStart, bool IsRunning = false, bool IsOnTerminal = false)
+{
+    /// <summary>Whether there was nothing to change.</summary>
+    public bool IsNothing => InForce.Count == 0 && AtNextStart.Count == 0;
+}
+
+/// <summary>Changes machines of a store.</summary>
+public static class MachineChanges
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Changes a machine.</summary>
+    /// <param name="store">Its store.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="change">Gives what it is to be; paths from the root on.</param>
+    /// <param name="cancellationToken">Ends the wait for a machine that runs.</param>
+    /// <exception cref="MachineException">It cannot be; the machine and its definition are as they were.</exception>
+    /// <exception cref="IOException">Likewise.</exception>
+    public static async Task<MachineChanged> ChangeAsync(MachineStore store, string name, Func<MachineDefinition, MachineDefinition> change, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(change);
+        using var edit = store.Edit(name);
+        var after = edit.Kept(change(edit.Before));
+        var difference = DefinitionDifference.Between(edit.Before, after);
+        if (difference.IsNone) return new MachineChanged([], []);
+        Machine.Check(after);
+        var isRunning = MachineStore.IsHeld(edit.Home);
+        var isOnTerminal = isRunning && !File.Exists(edit.Home.Socket);
+        var taken = isRunning && !isOnTerminal ? await AskAsync(edit.Home, after, cancellationToken).ConfigureAwait(false) : null;
+        if (taken is not { } answer)
+        {
+            edit.Write(after);
+            return new MachineChanged([], difference.Words, isOnTerminal, isOnTerminal);
+        }
+        try
+        {
+            edit.Write(after);
+        }
+        catch (IOException)
+        {
+            _ = await AskAsync(edit.Home, edit.Before, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+        // What waits for the next start since an earlier change is not told again.
+        return new MachineChanged(answer.InForce, [.. answer.Later.Intersect(difference.Words)], IsRunning: true);
+    }
+
+    // Null where it has ended just now.
+    private static async Task<(IReadOnlyList<string> InForce, IReadOnlyList<string> Later)?> AskAsync(MachineHome home, MachineDefinition wanted, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        try
+        {
+            var client = await MachineControl.TryConnectAsync(home, patience.Token).ConfigureAwait(false);
+            if (client is null) return null;
+            await using (client.ConfigureAwait(false))
+            {
+                var answer = await client.AskAsync("set", request =>
+                {
+                    request.WritePropertyName("definition");
+                    DefinitionJson.Write(request, wanted);
+                }, patience.Token).ConfigureAwait(false);
+                return (Words(answer, ControlSpec.InForce), Words(answer, ControlSpec.AtNextStart));
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MachineException(MachineError.Busy, $"the process of the machine {home.Name} has not answered for {Patience.TotalSeconds:0} s, and nothing was changed; 'lamina kill {home.Name}' ends it");
+        }
+    }
+
+    private static IReadOnlyList<string> Words(JsonElement answer, string name) =>
+        answer.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)] : [];
+}

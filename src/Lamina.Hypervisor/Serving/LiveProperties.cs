@@ -1,0 +1,58 @@
+// What of a machine's definition can be other while it runs, and how that is brought about: one table, a line a property. What is not in it
+// takes effect at the machine's next start.
+using Lamina.Control;
+
+namespace Lamina.Hypervisor.Serving;
+
+/// <summary>A property that a running machine takes.</summary>
+/// <param name="Name">What it is called in sentences and answers.</param>
+/// <param name="Plan">What there is to do where two definitions differ in it: the one that runs, and the one that is wanted.</param>
+internal sealed record LiveProperty(string Name, Func<LiveMachine, MachineDefinition, IEnumerable<LiveStep>> Plan);
+
+/// <summary>A machine whose definition changes.</summary>
+/// <param name="Definition">What it is by now, each device with its name.</param>
+/// <param name="Ram">Its RAM in bytes.</param>
+internal sealed record LiveMachine(MachineDefinition Definition, ulong Ram);
+
+/// <summary>One thing to do to it.</summary>
+/// <param name="Part">Which part of the machine that is, where it is not all of it.</param>
+/// <param name="Do">Does it.</param>
+/// <param name="Undo">Does the opposite.</param>
+/// <param name="Change">What the definition is then.</param>
+internal sealed record LiveStep(string Part, MachineAction Do, MachineAction Undo, Func<MachineDefinition, MachineDefinition> Change);
+
+/// <summary>The table.</summary>
+internal static class LiveProperties
+{
+    internal static IReadOnlyList<LiveProperty> All { get; } =
+    [
+        new("memory", Memory),
+        new("publish", (machine, wanted) => Cards(machine, wanted,
+            card => (card.Link as NetworkLink.User)?.Published, (one, other) => one.SequenceEqual(other),
+            (card, ports) => card with { Link = (NetworkLink.User)card.Link with { Published = ports } },
+            (name, ports) => new MachineAction.Publish(name, ports))),
+        new("plugged", (machine, wanted) => Cards<bool?>(machine, wanted,
+            card => card.Plugged, (one, other) => one == other,
+            (card, plugged) => card with { Plugged = plugged!.Value },
+            (name, plugged) => new MachineAction.Plug(name, plugged!.Value))),
+    ];
+
+    // The balloon holds what the guest is to do without. Without a balloon, or beyond the RAM, there is nothing that could be done.
+    private static IEnumerable<LiveStep> Memory(LiveMachine machine, MachineDefinition wanted)
+    {
+        var (now, bytes) = (machine.Definition.MemoryBytes, wanted.MemoryBytes);
+        if (now == bytes || bytes > machine.Ram || !machine.Definition.DevicesOf<BalloonDevice>().Any()) return [];
+        return [new LiveStep("", new MachineAction.ResizeBalloon(machine.Ram - bytes), new MachineAction.ResizeBalloon(machine.Ram - now), definition => definition with { MemoryBytes = bytes })];
+    }
+
+    // A value of network cards that have it in both definitions.
+    private static IEnumerable<LiveStep> Cards<T>(LiveMachine machine, MachineDefinition wanted, Func<NetworkDevice, T?> get, Func<T, T, bool> same, Func<NetworkDevice, T, NetworkDevice> set, Func<string, T, MachineAction> act)
+    {
+        foreach (var change in DefinitionDifference.Between(machine.Definition, wanted).Devices)
+        {
+            if (change is not { Before: NetworkDevice before, After: NetworkDevice after } || get(before) is not { } old || get(after) is not { } now || same(old, now)) continue;
+            yield return new LiveStep(before.Name, act(before.Name, now), act(before.Name, old),
+                definition => definition with { Devices = [.. definition.Devices.Select(device => device is NetworkDevice card && card.Name == before.Name ? set(card, now) : device)] });
+        }
+    }
+}
