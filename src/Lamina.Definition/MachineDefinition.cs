@@ -169,6 +169,20 @@ public sealed record MachineDefinition
     /// <summary>The same machine without the devices of a kind.</summary>
     public MachineDefinition Without<T>() where T : DeviceDefinition => this with { Devices = [.. Devices.Where(device => device is not T)] };
 
+    /// <summary>The same machine with another limit of a disk's or a network card's, which is called by its name.</summary>
+    /// <exception cref="MachineException">There is no such device, or what it moves cannot be limited.</exception>
+    public MachineDefinition WithRate(string device, RateLimit limit)
+    {
+        var found = false;
+        var devices = Devices.Select(other => other.Name != device ? other : (found = true, other) switch
+        {
+            (_, DiskDevice disk) => disk with { Limit = limit },
+            (_, NetworkDevice card) => card with { Limit = limit },
+            _ => throw new MachineException($"what the device {device} moves cannot be limited; disks and network cards have limits"),
+        }).ToList();
+        return found ? this with { Devices = devices } : throw new MachineException($"the machine has no device {device}; it has {Property.Enumerate([.. Devices.Select(other => other.Name)])}");
+    }
+
     /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
     public MachineDefinition Complete()
     {

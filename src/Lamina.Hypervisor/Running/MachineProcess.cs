@@ -61,7 +61,7 @@ public static class MachineProcess
         await using var machine = Machine.Create(definition, hooks);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
-        var served = new ServedMachine(home.Name, machine, consoles, definition, started) { Locked = locked };
+        var served = new ServedMachine(home.Name, machine, consoles, started) { Definition = definition, Locked = locked };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(definition, locked, home, log);

@@ -162,6 +162,8 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
                 request.RefuseOthers();
                 var without = await Machine.DoAsync(new MachineAction.ResizeBalloon(bytes), cancellationToken).ConfigureAwait(false);
                 return line => line.WriteNumberValue(without);
+            case "limits":
+                return await LimitRequests.CarryOutAsync(request, served, cancellationToken).ConfigureAwait(false);
             case "inspect":
                 var path = request.Text("path") ?? "";
                 request.RefuseOthers();
@@ -178,7 +180,7 @@ internal sealed class ControlSession(Stream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, limits, inspect, counters, definition, watch, console and agent");
         }
     }
 

@@ -9,10 +9,21 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="Name">The machine's name.</param>
 /// <param name="Machine">The machine.</param>
 /// <param name="Consoles">Its consoles that can be looked at, by the devices' names; the first is the one that is meant where none is named.</param>
-/// <param name="Definition">What it was made of.</param>
 /// <param name="Started">When its process began.</param>
-internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Definition, DateTimeOffset Started)
+internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, DateTimeOffset Started)
 {
+    private MachineDefinition? _definition;
+
+    /// <summary>What it runs by: what it was made of, with the limits that are in force. Whoever changes it waits for <see cref="Changing"/>.</summary>
+    internal required MachineDefinition Definition
+    {
+        get => Volatile.Read(ref _definition)!;
+        set => Volatile.Write(ref _definition, value);
+    }
+
+    /// <summary>Held by who changes the definition.</summary>
+    internal SemaphoreSlim Changing { get; } = new(1, 1);
+
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
 

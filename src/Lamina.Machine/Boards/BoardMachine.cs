@@ -54,6 +54,9 @@ internal sealed class BoardMachine : IHardware
     private readonly List<VcpuState> _atReset = [];
     private bool _loaded;
 
+    // Its limits are those that are in force.
+    private MachineDefinition _definition;
+
     // The first load, which began when the memory was there; nobody asks it twice.
     private EarlyLoad? _early;
 
@@ -61,7 +64,7 @@ internal sealed class BoardMachine : IHardware
     /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
     {
-        (_options, _units) = (options, units);
+        (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
@@ -91,7 +94,7 @@ internal sealed class BoardMachine : IHardware
             DebugExitPort = definition.DebugExitPort,
         });
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
-        var context = new PartContext(definition, log, units, _memory, workers, _full, events);
+        var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
     }
 
@@ -125,6 +128,14 @@ internal sealed class BoardMachine : IHardware
         if (bytes > _memory.Size) throw new MachineException($"the guest cannot do without {bytes} bytes: it has {_memory.Size}");
         balloon.Target = bytes;
         return balloon.Actual;
+    }
+
+    /// <inheritdoc/>
+    public void SetRate(string device, RateLimit limit)
+    {
+        var definition = _definition.WithRate(device, limit);
+        foreach (var gate in _options.Parts.Single(part => part.Name == device).Gates) gate.Limit = limit.ToFlow();
+        _definition = definition;
     }
 
     /// <inheritdoc/>
@@ -172,7 +183,7 @@ internal sealed class BoardMachine : IHardware
         {
             new SavedMachine
             {
-                Definition = _options.Definition.MapPaths(Path.GetFullPath),
+                Definition = _definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
                 CpuIdentity = _engine.CpuIdentity,
                 Clock = _clock.Save(),

@@ -329,6 +329,9 @@ internal sealed class MachineLife : IHardwareEvents
                 return await InspectAsync(inspect.Path).ConfigureAwait(false);
             case MachineAction.ResizeBalloon resize:
                 return _hardware!.ResizeBalloon(resize.Bytes);
+            case MachineAction.SetRate rate:
+                _hardware!.SetRate(rate.Device, rate.Limit);
+                break;
             case MachineAction.End end:
                 await EndAsync(end.Result).ConfigureAwait(false);
                 break;

@@ -1,6 +1,7 @@
 // A network card and what it is plugged into.
 using Lamina.Backends.Net;
 using Lamina.Backends.Work;
+using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio;
@@ -27,6 +28,9 @@ internal sealed class NetworkPart : IPart
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
+    /// <inheritdoc/>
+    public IReadOnlyList<FlowGate> Gates { get; private set; } = [];
+
     /// <summary>What it is plugged into.</summary>
     internal INetBackend Backend { get; }
 
@@ -45,7 +49,9 @@ internal sealed class NetworkPart : IPart
         var name = $"networks/{_index}";
         if (Backend is ISavedUnit) context.Units.Add(name, Backend);
         else context.Units.AddAside(name, Backend);
-        return new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues));
+        var (sending, receiving) = (context.Gate(_definition.Limit), context.Gate(_definition.Limit));
+        Gates = [sending, receiving];
+        return new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues) { Sending = sending, Receiving = receiving });
     }
 
     /// <inheritdoc/>
