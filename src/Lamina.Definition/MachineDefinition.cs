@@ -121,6 +121,9 @@ public sealed record MachineDefinition
     /// <summary>Virtual CPUs.</summary>
     public int Cpus { get; init; } = 1;
 
+    /// <summary>What it may take of the host's processors.</summary>
+    public CpuLimit CpuLimit { get; init; } = new();
+
     /// <summary>The CPU that the guest sees, in words; null for the host's.</summary>
     public string? Cpu { get; init; }
 

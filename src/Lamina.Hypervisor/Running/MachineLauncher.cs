@@ -3,13 +3,14 @@ using System.Diagnostics;
 using System.Text.Json;
 using Lamina.Host.Locks;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Running;
 
 /// <summary>Starts machines, each in a process of its own.</summary>
-/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name and a word on the lock that it is in.</param>
+/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name, a word on the lock that it is in and one on its control groups.</param>
 /// <param name="words">The words before these.</param>
 public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
 {
@@ -44,10 +45,11 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var mode = definition?.Lock ?? LockMode.On;
         var held = LockReport.OfLandlock(mode == LockMode.Off ? 0 : PathLock.Version);
         var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
-        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString()]) start.ArgumentList.Add(word);
         // Where it writes what is of no name: it reaches no other place.
         start.Environment["TMPDIR"] = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
-        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program)], MachineLock.UsesTcp(definition));
+        var groups = LimitGroups.Make(home, sentence => { using var log = new MachineLogFile(home.Log); log.Write(sentence); });
+        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString(), groups.ToString()]) start.ArgumentList.Add(word);
+        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program), .. groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write))], MachineLock.UsesTcp(definition));
         return process ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
     }
 

@@ -9,7 +9,7 @@ namespace Lamina.Hypervisor.Serving;
 /// <summary>Carries out "limits".</summary>
 internal static class LimitRequests
 {
-    private static readonly string[] OfDevices = ["rate", "iops", "packets", "burst"];
+    private static readonly string[] OfDevices = ["rate", "iops", "packets", "burst"], OfMachines = ["cpu-cap", "cpu-weight", "cpu-pin"];
 
     /// <summary>Changes what the request names, all of it or nothing, and gives what writes the limits that are in force then.</summary>
     /// <exception cref="ControlRequestException">It names what there is not.</exception>
@@ -20,7 +20,7 @@ internal static class LimitRequests
         try
         {
             if (request.Text("device") is { } name) await LimitDeviceAsync(request, name, served, cancellationToken).ConfigureAwait(false);
-            else request.RefuseOthers();
+            else await LimitMachineAsync(request, served, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -43,12 +43,23 @@ internal static class LimitRequests
         served.Definition = served.Definition.WithRate(name, limit);
     }
 
+    private static async Task LimitMachineAsync(ControlRequest request, ServedMachine served, CancellationToken cancellationToken)
+    {
+        var said = Said(request, OfMachines);
+        request.RefuseOthers();
+        if (said.Count == 0) return;
+        var definition = said.Aggregate(served.Definition, (machine, value) => MachineShape.Shape.With(machine, value.Name, value.Text));
+        await served.Machine.DoAsync(new MachineAction.SetCpuLimit(definition.CpuLimit), cancellationToken).ConfigureAwait(false);
+        served.Definition = definition;
+    }
+
     private static List<(string Name, string Text)> Said(ControlRequest request, IEnumerable<string> names) =>
         [.. names.Select(name => (name, request.Value(name))).Where(value => value.Item2 is not null).Select(value => (value.name, value.Item2!))];
 
     private static void Write(Utf8JsonWriter line, MachineDefinition definition)
     {
         line.WriteStartObject();
+        WriteProperties(line, MachineShape.Shape.Write(definition).Where(property => OfMachines.Contains(property.Name)));
         line.WriteStartObject("devices");
         foreach (var device in definition.Devices.Where(device => device is DiskDevice or NetworkDevice))
         {

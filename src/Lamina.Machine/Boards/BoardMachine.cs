@@ -54,9 +54,6 @@ internal sealed class BoardMachine : IHardware
     private readonly List<VcpuState> _atReset = [];
     private bool _loaded;
 
-    // Its limits are those that are in force.
-    private MachineDefinition _definition;
-
     // The first load, which began when the memory was there; nobody asks it twice.
     private EarlyLoad? _early;
 
@@ -64,7 +61,7 @@ internal sealed class BoardMachine : IHardware
     /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
     {
-        (_options, _units, _definition) = (options, units, options.Definition);
+        (_options, _units) = (options, units);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
@@ -133,9 +130,9 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public void SetRate(string device, RateLimit limit)
     {
-        var definition = _definition.WithRate(device, limit);
+        // Refuses what has no limits.
+        _ = _options.Definition.WithRate(device, limit);
         foreach (var gate in _options.Parts.Single(part => part.Name == device).Gates) gate.Limit = limit.ToFlow();
-        _definition = definition;
     }
 
     /// <inheritdoc/>
@@ -183,7 +180,7 @@ internal sealed class BoardMachine : IHardware
         {
             new SavedMachine
             {
-                Definition = _definition.MapPaths(Path.GetFullPath),
+                Definition = _options.Definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
                 CpuIdentity = _engine.CpuIdentity,
                 Clock = _clock.Save(),

@@ -83,10 +83,14 @@ public abstract record MachineAction
     /// <param name="Bytes">How much it is to do without, in bytes; whole pages of 4 KiB.</param>
     public sealed record ResizeBalloon(ulong Bytes) : MachineAction<ulong>;
 
-    /// <summary>Limits what a disk or a network card moves from now on, in place of what its definition says.</summary>
+    /// <summary>Limits what a disk or a network card moves from now on, in place of what its definition says. A machine that is saved has its definition's.</summary>
     /// <param name="Device">The device's name.</param>
     /// <param name="Limit">The limit.</param>
     public sealed record SetRate(string Device, RateLimit Limit) : MachineAction;
+
+    /// <summary>Gives the virtual CPUs another share of the host's processors from now on, likewise.</summary>
+    /// <param name="Limit">The share.</param>
+    public sealed record SetCpuLimit(CpuLimit Limit) : MachineAction;
 
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>
     /// <param name="Result">What its run ended with.</param>
@@ -103,18 +107,18 @@ public abstract record MachineAction
         PowerButton => "asked to shut down",
         Inspect => "looked at",
         ResizeBalloon => "given more or less memory",
-        SetRate => "limited",
+        SetRate or SetCpuLimit => "limited",
         _ => "ended",
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or SetRate ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Reset or ResizeBalloon or SetRate => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Reset or ResizeBalloon or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

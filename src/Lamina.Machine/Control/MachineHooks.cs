@@ -22,6 +22,9 @@ public sealed record MachineHooks
     /// <summary>The networks of cards that are plugged into <see cref="NetworkLink.Own"/>, by the device's name. The machine attaches to them, starts them and disposes them.</summary>
     public IReadOnlyDictionary<string, INetBackend> Networks { get; init; } = new Dictionary<string, INetBackend>();
 
+    /// <summary>The host's own means to keep the virtual CPUs to their share of processor time; null where there are none, and the machine does it by itself.</summary>
+    public IHostCpus? Cpus { get; init; }
+
     /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Counters"/> tells it.</summary>
     public bool MeasuresTime { get; init; }
 

@@ -21,10 +21,11 @@ internal static class HostMemory
     }
 
     /// <summary>The number behind a name at the beginning of a line.</summary>
-    internal static ulong? Field(string? text, string name) =>
-        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
-            ? Number(line[name.Length..].Replace("kB", "", StringComparison.Ordinal))
-            : null;
+    internal static ulong? Field(string? text, string name) => Number(Line(text, name)?.Replace("kB", "", StringComparison.Ordinal));
+
+    /// <summary>What stands behind a name at the beginning of a line.</summary>
+    internal static string? Line(string? text, string name) =>
+        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line ? line[name.Length..].Trim() : null;
 
     /// <summary>A text that is a number and nothing else.</summary>
     internal static ulong? Number(string? text) => ulong.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
