@@ -15,8 +15,6 @@ public sealed record CpuLimit
     /// <summary>The highest number of a processor.</summary>
     public const int MostProcessor = 1023;
 
-    private const string None = "none";
-
     /// <summary>The most processor time that its virtual CPUs take together, in percent of one processor; null for all there is.</summary>
     public int? Cap { get; init; }
 
@@ -28,25 +26,25 @@ public sealed record CpuLimit
 
     internal static IReadOnlyList<Property<MachineDefinition>> Properties { get; } =
     [
-        Percent("cpu-cap", "the most processor time that the virtual CPUs take together, of one processor of the host: 25%, 150%; none (the default): all there is; changes while the machine runs",
+        ShareProperty.Percent<MachineDefinition>("cpu-cap", "the most processor time that the virtual CPUs take together, of one processor of the host: 25%, 150%; none (the default): all there is; changes while the machine runs",
             machine => machine.CpuLimit.Cap, (machine, cap) => machine with { CpuLimit = machine.CpuLimit with { Cap = cap } }),
-        Property.Number<MachineDefinition>("cpu-weight", "the machine's part of what several machines want that there is not enough of, 1 to 10000; 100 by default; changes while the machine runs", (1, MostWeight),
-            machine => machine.CpuLimit.Weight == UsualWeight ? null : machine.CpuLimit.Weight, (machine, weight) => machine with { CpuLimit = machine.CpuLimit with { Weight = (int)weight } }),
+        ShareProperty.Weight<MachineDefinition>("the machine's part of what several machines want that there is not enough of, 1 to 10000; 100 by default; changes while the machine runs",
+            machine => machine.CpuLimit.Weight, (machine, weight) => machine with { CpuLimit = machine.CpuLimit with { Weight = weight } }),
         new("cpu-pin", ValueKind.Text, "LIST|none", "the processors of the host that the virtual CPUs run on: 0-1,3; none (the default): all; changes while the machine runs")
         {
-            Read = (machine, text) => machine with { CpuLimit = machine.CpuLimit with { Pin = Property.Needed("cpu-pin", text) == None ? null : ProcessorSet.Parse(text!) } },
+            Read = (machine, text) => machine with { CpuLimit = machine.CpuLimit with { Pin = Property.Needed("cpu-pin", text) == ShareProperty.None ? null : ProcessorSet.Parse(text!) } },
             Write = machine => machine.CpuLimit.Pin is { } pin ? [pin.ToString()] : [],
         },
+        ShareProperty.Percent<MachineDefinition>("cpu-reserve", "processor time of one processor of the host that is kept for the machine; it does not start where that cannot be had", machine => machine.CpuReserve, (machine, reserve) => machine with { CpuReserve = reserve }),
+        ShareProperty.Memory<MachineDefinition>("memory-reserve", "memory of the host that is kept for the machine; it does not start where that cannot be had", machine => machine.MemoryReserve, (machine, reserve) => machine with { MemoryReserve = reserve }),
+        ShareProperty.Memory<MachineDefinition>("memory-limit", "the most memory of the host that the machine's process takes, the guest's and its own; none (the default): all there is; changes while the machine runs", machine => machine.MemoryLimit, (machine, limit) => machine with { MemoryLimit = limit }),
+        new("pool", ValueKind.Text, "NAME|none", "the pool that the machine is in; its shares, limits and reservations hold for all of its machines together")
+        {
+            Read = (machine, text) => Property.Needed("pool", text) == ShareProperty.None ? machine with { Pool = null }
+                : DeviceDefinition.IsName(text!) ? machine with { Pool = text } : throw new MachineException($"pool: '{text}' cannot be a pool's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}"),
+            Write = machine => machine.Pool is { } pool ? [pool] : [],
+        },
     ];
-
-    /// <summary>A part of a processor, or several, in percent.</summary>
-    internal static Property<MachineDefinition> Percent(string name, string meaning, Func<MachineDefinition, int?> get, Func<MachineDefinition, int?, MachineDefinition> set) => new(name, ValueKind.Text, "N%|none", meaning)
-    {
-        Read = (machine, text) => set(machine, Property.Needed(name, text) == None ? null
-            : text![^1] == '%' && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var percent) && percent is >= 1 and <= MostPercent ? percent
-            : throw Property.Refuse(name, text, "a share of a processor", "25% or 150%, or none")),
-        Write = machine => get(machine) is { } percent ? [string.Create(CultureInfo.InvariantCulture, $"{percent}%")] : [],
-    };
 }
 
 /// <summary>Some processors of a host, by number.</summary>

@@ -124,6 +124,21 @@ public sealed record MachineDefinition
     /// <summary>What it may take of the host's processors.</summary>
     public CpuLimit CpuLimit { get; init; } = new();
 
+    /// <summary>Processor time that is kept for it, in percent of one processor; or null.</summary>
+    public int? CpuReserve { get; init; }
+
+    /// <summary>Memory of the host that is kept for it, in bytes; or null.</summary>
+    public ulong? MemoryReserve { get; init; }
+
+    /// <summary>The most memory of the host that its process takes, in bytes; or null.</summary>
+    public ulong? MemoryLimit { get; init; }
+
+    /// <summary>What a process needs beside its guest's memory at least, in bytes, so that <see cref="MemoryLimit"/> ends no machine: the program, code that is translated, what devices keep.</summary>
+    public const ulong LeastBesideMemory = 192ul << 20;
+
+    /// <summary>The pool that it is in, or null.</summary>
+    public string? Pool { get; init; }
+
     /// <summary>The CPU that the guest sees, in words; null for the host's.</summary>
     public string? Cpu { get; init; }
 

@@ -25,6 +25,7 @@ internal sealed class RunOptions
         Boot = [Kernel, Initrd, CommandLine, Modules];
         MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin")];
+        KeptLimits = [Said("cpu-reserve"), Said("memory-reserve"), Said("memory-limit"), Said("pool")];
         Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
@@ -124,6 +125,9 @@ internal sealed class RunOptions
     // Its share of the host.
     private Option[] Limits { get; }
 
+    // That of one that has a process of its own.
+    private Option[] KeptLimits { get; }
+
     // For machines with a process of their own.
     private Option<string?> Lock { get; }
 
@@ -147,7 +151,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Boot);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);

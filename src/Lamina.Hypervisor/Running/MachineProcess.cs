@@ -4,6 +4,7 @@
 using System.Runtime.InteropServices;
 using Lamina.Control;
 using Lamina.Host;
+using Lamina.Host.Groups;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
@@ -57,6 +58,9 @@ public static class MachineProcess
         using var log = new MachineLogFile(home.Log);
         groups = Enter(groups, log);
         var definition = stored.ToRun();
+        MachineCheck.CheckShares(definition);
+        if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
+        else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
         definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
         // The guest's agent is reached by it.
         if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
@@ -65,7 +69,7 @@ public static class MachineProcess
         await using var machine = Machine.Create(definition, hooks);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
-        var served = new ServedMachine(home.Name, machine, consoles, started) { Definition = definition, Locked = locked };
+        var served = new ServedMachine(home.Name, machine, consoles, started) { Definition = definition, Locked = locked, Groups = groups };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(definition, locked, home, log);

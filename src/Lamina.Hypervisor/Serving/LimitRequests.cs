@@ -2,14 +2,16 @@
 // definitions (docs/definition.md); what is changed holds for this run, and the definition in the machine's folder stays as it is.
 using System.Text.Json;
 using Lamina.Control;
+using Lamina.Host.Groups;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 
 namespace Lamina.Hypervisor.Serving;
 
 /// <summary>Carries out "limits".</summary>
 internal static class LimitRequests
 {
-    private static readonly string[] OfDevices = ["rate", "iops", "packets", "burst"], OfMachines = ["cpu-cap", "cpu-weight", "cpu-pin"];
+    private static readonly string[] OfDevices = ["rate", "iops", "packets", "burst"], OfMachines = ["cpu-cap", "cpu-weight", "cpu-pin", "memory-limit"], Told = [.. OfMachines, "cpu-reserve", "memory-reserve", "pool"];
 
     /// <summary>Changes what the request names, all of it or nothing, and gives what writes the limits that are in force then.</summary>
     /// <exception cref="ControlRequestException">It names what there is not.</exception>
@@ -27,7 +29,7 @@ internal static class LimitRequests
             served.Changing.Release();
         }
         var definition = served.Definition;
-        return line => Write(line, definition);
+        return line => Write(line, definition, served.Groups);
     }
 
     private static async Task LimitDeviceAsync(ControlRequest request, string name, ServedMachine served, CancellationToken cancellationToken)
@@ -49,6 +51,9 @@ internal static class LimitRequests
         request.RefuseOthers();
         if (said.Count == 0) return;
         var definition = said.Aggregate(served.Definition, (machine, value) => MachineShape.Shape.With(machine, value.Name, value.Text));
+        MachineCheck.CheckShares(definition);
+        if (definition.MemoryLimit != served.Definition.MemoryLimit)
+            (served.Groups.Memory ?? throw new MachineException(MachineError.Host, "the memory limit cannot be kept: there are no control groups for memory here that this user may use")).SetMemory(definition.MemoryLimit);
         await served.Machine.DoAsync(new MachineAction.SetCpuLimit(definition.CpuLimit), cancellationToken).ConfigureAwait(false);
         served.Definition = definition;
     }
@@ -56,10 +61,14 @@ internal static class LimitRequests
     private static List<(string Name, string Text)> Said(ControlRequest request, IEnumerable<string> names) =>
         [.. names.Select(name => (name, request.Value(name))).Where(value => value.Item2 is not null).Select(value => (value.name, value.Item2!))];
 
-    private static void Write(Utf8JsonWriter line, MachineDefinition definition)
+    private static void Write(Utf8JsonWriter line, MachineDefinition definition, LimitGroups groups)
     {
         line.WriteStartObject();
-        WriteProperties(line, MachineShape.Shape.Write(definition).Where(property => OfMachines.Contains(property.Name)));
+        WriteProperties(line, MachineShape.Shape.Write(definition).Where(property => Told.Contains(property.Name)));
+        line.WriteStartObject("kept-by");
+        line.WriteString("cpu", LimitGroups.MeansOf(groups.Cpu) ?? "the machine's own metering");
+        if (LimitGroups.MeansOf(groups.Memory) is { } means) line.WriteString("memory", means);
+        line.WriteEndObject();
         line.WriteStartObject("devices");
         foreach (var device in definition.Devices.Where(device => device is DiskDevice or NetworkDevice))
         {

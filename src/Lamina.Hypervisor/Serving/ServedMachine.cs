@@ -1,6 +1,7 @@
 // A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Hypervisor.Serving;
@@ -26,6 +27,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
 
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
+
+    /// <summary>The control groups that it is in.</summary>
+    internal required LimitGroups Groups { get; init; }
 
     /// <summary>The machine in a few words.</summary>
     internal MachineStatus Status => new()

@@ -13,6 +13,7 @@ public interface IHostCpus
 
     /// <summary>Puts a cap and a weight in force.</summary>
     /// <param name="limit">The share; where the threads run is not its affair.</param>
+    /// <param name="reserve">What is kept for the machine, in percent of one processor; or null.</param>
     /// <exception cref="IOException">The host refuses.</exception>
-    void Set(CpuLimit limit);
+    void Set(CpuLimit limit, int? reserve);
 }

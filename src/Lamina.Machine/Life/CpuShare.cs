@@ -35,23 +35,24 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
     private readonly Lock _gate = new();
     private readonly List<(HostThread Host, ISharedThread Thread)> _threads = [];
     private readonly CpuMeter _meter = new();
+    private readonly int? _reserve;
     private CpuLimit _limit;
 
     // What was changed once is put back.
     private bool _isPinned, _isNice, _niceRefused;
 
     /// <summary>Puts a share in force, before there are any threads.</summary>
-    /// <param name="limit">The share.</param>
+    /// <param name="machine">The machine.</param>
     /// <param name="host">The host's means, or null.</param>
     /// <param name="log">Gets what is not as it was asked for.</param>
     /// <param name="read">The text of a file of the host's, or null.</param>
     /// <exception cref="MachineException">It cannot be had.</exception>
-    internal CpuShare(CpuLimit limit, IHostCpus? host, ILog? log, Func<string, string?> read)
+    internal CpuShare(MachineDefinition machine, IHostCpus? host, ILog? log, Func<string, string?> read)
     {
-        (_limit, _host, _log) = (limit, host, log);
+        (_limit, _reserve, _host, _log) = (machine.CpuLimit, machine.CpuReserve, host, log);
         _allowed = HostMemory.Line(read("/proc/self/status"), "Cpus_allowed_list:") is { } list ? ProcessorSet.Parse(list) : null;
-        Check(limit);
-        Apply(limit);
+        Check(_limit);
+        Apply(_limit);
     }
 
     /// <summary>By what the cap is kept, or would be.</summary>
@@ -138,7 +139,7 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
 
     private void Apply(CpuLimit limit)
     {
-        if (_host is not null) _host.Set(limit);
+        if (_host is not null) _host.Set(limit, _reserve);
         else _meter.Cap = limit.Cap;
     }
 

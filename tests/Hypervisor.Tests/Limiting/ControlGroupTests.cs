@@ -78,11 +78,11 @@ public sealed class ControlGroupTests : IDisposable
     [Fact]
     public void A_process_is_told_of_its_groups_by_a_word()
     {
-        var groups = new LimitGroups(new ControlGroup(1, "/sys/fs/cgroup/cpu/lamina/a:b"));
+        var groups = new LimitGroups(new ControlGroup(1, "/sys/fs/cgroup/cpu/lamina/a:b"), null);
 
         Assert.Equal(groups, LimitGroups.Parse(groups.ToString()));
         Assert.Equal(LimitGroups.None, LimitGroups.Parse(LimitGroups.None.ToString()));
-        Assert.Throws<MachineException>(() => LimitGroups.Parse("3:/x"));
+        Assert.Throws<MachineException>(() => LimitGroups.Parse("3:/x\n-"));
         Assert.Throws<MachineException>(() => LimitGroups.Parse(""));
     }
 
