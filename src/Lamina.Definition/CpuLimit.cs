@@ -37,6 +37,9 @@ public sealed record CpuLimit
         },
         ShareProperty.Percent<MachineDefinition>("cpu-reserve", "processor time of one processor of the host that is kept for the machine; it does not start where that cannot be had", machine => machine.CpuReserve, (machine, reserve) => machine with { CpuReserve = reserve }),
         ShareProperty.Memory<MachineDefinition>("memory-reserve", "memory of the host that is kept for the machine; it does not start where that cannot be had", machine => machine.MemoryReserve, (machine, reserve) => machine with { MemoryReserve = reserve }),
+        ShareProperty.Memory<MachineDefinition>("memory-least", "what the guest has of its memory at least while the host runs short; it does without the rest then, and gets it back; none (the default): it keeps all", machine => machine.MemoryLeast, (machine, least) => machine with { MemoryLeast = least }),
+        Property.Switch<MachineDefinition>("huge-pages", "whether the guest's memory is in the host's huge pages, as far as it has them; on by default", usual: true, machine => machine.HugePages, (machine, on) => machine with { HugePages = on }),
+        Property.Switch<MachineDefinition>("share-pages", "whether the host may keep pages once that are the same in several machines (KSM); off by default: a guest can find out by the time of a write what others have", usual: false, machine => machine.SharesPages, (machine, on) => machine with { SharesPages = on }),
         ShareProperty.Memory<MachineDefinition>("memory-limit", "the most memory of the host that the machine's process takes, the guest's and its own; none (the default): all there is; changes while the machine runs", machine => machine.MemoryLimit, (machine, limit) => machine with { MemoryLimit = limit }),
         new("pool", ValueKind.Text, "NAME|none", "the pool that the machine is in; its shares, limits and reservations hold for all of its machines together")
         {

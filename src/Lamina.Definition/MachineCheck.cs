@@ -91,6 +91,7 @@ public static class MachineCheck
         ArgumentNullException.ThrowIfNull(machine);
         if (machine.MemoryLimit is { } limit && (limit < MachineDefinition.LeastBesideMemory || limit - MachineDefinition.LeastBesideMemory < machine.MemoryBytes))
             throw new MachineException($"a memory limit of {ByteSize.Format(limit)} (memory-limit) is too little for a guest with {ByteSize.Format(machine.MemoryBytes)} and what its process needs beside; let it be {ByteSize.Exact(machine.MemoryBytes + MachineDefinition.LeastBesideMemory)} at least, or give the guest less memory");
+        if (machine.MemoryLeast > machine.MemoryBytes) throw new MachineException($"the guest is to have {ByteSize.Format(machine.MemoryLeast.Value)} at least (memory-least), and it has {ByteSize.Format(machine.MemoryBytes)} in all; let it have less at least, or more memory");
         if (machine.CpuReserve > machine.CpuLimit.Cap) throw new MachineException($"{machine.CpuReserve}% of a processor are reserved for the machine (cpu-reserve), and it may take {machine.CpuLimit.Cap}% (cpu-cap); reserve less, or let it take more");
         if (machine.CpuReserve > 100 * machine.Cpus) throw new MachineException($"{machine.CpuReserve}% of a processor are reserved for the machine (cpu-reserve), and its CPUs can take {100 * machine.Cpus}%; reserve less, or give it more CPUs");
     }

@@ -118,6 +118,15 @@ public sealed record MachineDefinition
     /// <summary>RAM in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;
 
+    /// <summary>What the guest is to have of it at least while the host runs short, in bytes: it does without the rest then. Null: it keeps all.</summary>
+    public ulong? MemoryLeast { get; init; }
+
+    /// <summary>Whether the guest's memory is in the host's huge pages, as far as it has them.</summary>
+    public bool HugePages { get; init; } = true;
+
+    /// <summary>Whether the host may keep pages once that are the same as another machine's.</summary>
+    public bool SharesPages { get; init; }
+
     /// <summary>Virtual CPUs.</summary>
     public int Cpus { get; init; } = 1;
 
@@ -201,13 +210,14 @@ public sealed record MachineDefinition
         return found ? this with { Devices = devices } : throw new MachineException($"the machine has no device {device}; it has {Property.Enumerate([.. Devices.Select(other => other.Name)])}");
     }
 
-    /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
+    /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy; a balloon, where <see cref="MemoryLeast"/> is said) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
     public MachineDefinition Complete()
     {
         var devices = Devices.ToList();
         if (!devices.OfType<SerialDevice>().Any()) devices.Add(new SerialDevice());
         if (!devices.OfType<ConsoleDevice>().Any()) devices.Add(new ConsoleDevice());
         if (!devices.OfType<RngDevice>().Any()) devices.Add(new RngDevice());
+        if (MemoryLeast is not null && !devices.OfType<BalloonDevice>().Any()) devices.Add(new BalloonDevice());
         var taken = devices.Select(device => device.Name).ToHashSet();
         for (var i = 0; i < devices.Count; i++)
         {

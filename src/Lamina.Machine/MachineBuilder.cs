@@ -92,6 +92,7 @@ internal static class MachineBuilder
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
             {
+                Read = services.Read,
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);
             life.Own(hardware);

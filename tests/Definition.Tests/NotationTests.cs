@@ -31,6 +31,7 @@ public sealed class NotationTests
           "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"],
           "memory": "512M", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386",
+          "cpu-cap": "150%", "cpu-weight": 300, "cpu-pin": "0-1,3", "cpu-reserve": "50%", "memory-reserve": "256M", "memory-least": "64M", "huge-pages": false, "share-pages": true, "memory-limit": "1G", "pool": "build",
           "devices": [
             { "kind": "serial", "capacity": 9, "name": "s", "to": "memory" }, { "kind": "console", "to": "memory", "capacity": 100, "name": "c" },
             { "kind": "serial", "to": "stdio", "when-full": "drop", "at-end": "eot" }, { "kind": "console", "to": "stdio", "when-full": "drop", "at-end": "eot" },

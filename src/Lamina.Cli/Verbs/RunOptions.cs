@@ -24,7 +24,7 @@ internal sealed class RunOptions
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
         MachineOptions = [Said("memory", "-m"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
-        Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin")];
+        Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];
         KeptLimits = [Said("cpu-reserve"), Said("memory-reserve"), Said("memory-limit"), Said("pool")];
         Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
