@@ -74,6 +74,60 @@ public sealed class LimitCommandTests : IAsyncLifetime
         Assert.StartsWith("cpu-pin: the host's processor 1023 is not there", await _machines.RefusedAsync("other", new { @do = "limits", cpu_pin = "1023" }), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Reservations_that_cannot_be_had_are_refused_with_the_figures_and_had_when_there_is_room()
+    {
+        var all = Environment.ProcessorCount * 100;
+        await _machines.StartAsync("a", "--cpu-reserve", "60%");
+        await _machines.RunAsync("pool", "create", "rest", "--cpu-reserve", $"{all - 100}%");
+        await _machines.CreateAsync("b", "--cpu-reserve", "50%");
+
+        if (all > 100)
+        {
+            Refused(await _machines.RunAsync("start", "b"), $"lamina: cpu-reserve: 50% of processors cannot be reserved: the host has {all}%, of which pools and running machines reserve {all - 40}%; reserve less, or end something that reserves");
+            await _machines.RunAsync("pool", "rm", "rest");
+        }
+        Assert.Equal(0, (await _machines.RunAsync("kill", "a")).ExitCode);
+        Assert.Equal(0, (await _machines.RunAsync("start", "b")).ExitCode);
+        await _machines.CreateAsync("c", "--memory-reserve", "1024T");
+        Assert.StartsWith("lamina: memory-reserve: 1 PiB of memory cannot be reserved: the host has ", Assert.Single((await _machines.RunAsync("start", "c")).ErrorLines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Pools_are_made_changed_shown_and_removed_and_machines_lie_in_them()
+    {
+        Assert.Equal(0, (await _machines.RunAsync("pool", "create", "outer", "--cpu-cap", "300%")).ExitCode);
+        Assert.Equal(0, (await _machines.RunAsync("pool", "create", "inner", "--parent", "outer", "--memory-limit", "8G")).ExitCode);
+        await _machines.StartAsync("web", "--pool", "inner");
+
+        Assert.Equal("inner", (await _machines.AskAsync("web", new { @do = "limits" })).GetProperty("pool").GetString());
+        Assert.Equal("inner  1 of 1 running  parent=outer memory-limit=8G\nouter  0 of 0 running  cpu-cap=300%\n", (await _machines.RunAsync("pool", "list")).Output);
+        Assert.Equal(0, (await _machines.RunAsync("pool", "set", "outer", "--cpu-cap", "none", "--cpu-weight", "50")).ExitCode);
+        Assert.Equal("{\n  \"cpu-weight\": 50\n}\n", (await _machines.RunAsync("pool", "show", "outer")).Output);
+        Refused(await _machines.RunAsync("pool", "set", "outer", "--parent", "inner"), "lamina: the pool outer would be a part of itself; give outer another parent");
+        Assert.StartsWith("lamina: the machine web is in the pool inner; take it out first", Assert.Single((await _machines.RunAsync("pool", "rm", "inner")).ErrorLines), StringComparison.Ordinal);
+        await _machines.CreateAsync("lost", "--pool", "iner");
+        Refused(await _machines.RunAsync("start", "lost"), "lamina: there is no pool iner; did you mean inner?");
+    }
+
+    [Fact]
+    public async Task A_memory_limit_is_in_force_and_changes_and_one_that_would_end_the_machine_is_refused()
+    {
+        await _machines.StartAsync("web", "--memory", "64M", "--memory-limit", "512M");
+        var limits = await _machines.AskAsync("web", new { @do = "limits" });
+        Assert.Equal("512M", limits.GetProperty("memory-limit").GetString());
+        Assert.SkipUnless(limits.GetProperty("kept-by").TryGetProperty("memory", out _), "there are no control groups for memory here");
+
+        Assert.Equal("400M", (await _machines.AskAsync("web", new { @do = "limits", memory_limit = "400M" })).GetProperty("memory-limit").GetString());
+        Assert.StartsWith("a memory limit of 100 MiB (memory-limit) is too little for a guest with 64 MiB", await _machines.RefusedAsync("web", new { @do = "limits", memory_limit = "100M" }), StringComparison.Ordinal);
+    }
+
+    private static void Refused(Outcome outcome, string sentence)
+    {
+        Assert.NotEqual(0, outcome.ExitCode);
+        Assert.Equal(sentence, Assert.Single(outcome.ErrorLines));
+    }
+
     // Until the virtual CPUs took so much more than before.
     private async Task<TimeSpan> TakeAsync(TimeSpan processorTime)
     {

@@ -45,6 +45,19 @@ public sealed class LimitFigureTests : IAsyncLifetime
         Within(1 / 3.0, await RatioAsync(), 0.10);
     }
 
+    [Fact]
+    public async Task A_reservation_is_kept_while_others_push()
+    {
+        await _machines.StartAsync("kept", "--cpu-pin", "0", "--cpu-reserve", "60%");
+        Assert.SkipUnless((await _machines.AskAsync("kept", new { @do = "limits" })).GetProperty("kept-by").GetProperty("cpu").GetString()!.StartsWith("cgroup", StringComparison.Ordinal), "there are no control groups here, and a reservation is an admission alone");
+        foreach (var name in (string[])["a", "b", "c"]) await _machines.StartAsync(name, "--cpu-pin", "0");
+
+        var share = await ShareAsync("kept");
+
+        TestContext.Current.SendDiagnosticMessage(string.Create(CultureInfo.InvariantCulture, $"60 % were reserved, {share:0.0} % found beside three that push"));
+        Assert.InRange(share, 57, double.MaxValue);
+    }
+
     private async Task<double> RatioAsync()
     {
         await Task.Delay(Settled, TestContext.Current.CancellationToken);

@@ -9,7 +9,7 @@ namespace Lamina.Host.Groups;
 public sealed record GroupTree(int Version, string Controller, string Path)
 {
     /// <summary>Finds the place for a controller; null where this user has none.</summary>
-    public static GroupTree? Find(string controller) => Find(controller, Read, MayWrite);
+    public static GroupTree? Find(string controller) => Find(controller, Read, HostFiles.MayWrite);
 
     /// <summary>The same on a host that a test describes.</summary>
     /// <param name="controller">What is to be controlled.</param>
@@ -72,6 +72,4 @@ public sealed record GroupTree(int Version, string Controller, string Path)
             return null;
         }
     }
-
-    private static bool MayWrite(string path) => Interop.Libc.access(path, Interop.Libc.W_OK) == 0;
 }

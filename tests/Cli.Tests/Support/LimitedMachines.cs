@@ -15,9 +15,24 @@ internal sealed class LimitedMachines : IAsyncDisposable
 
     public async Task CreateAsync(string name, params string[] words)
     {
-        _made.Add(name);
-        var outcome = await RunAsync(["create", name, "--kernel", Guest.In(_folder, Guest.Loops), "--engine", "translator", .. words]);
+        var outcome = await CreateAsync(name, (IEnumerable<string>)["--kernel", Guest.In(_folder, Guest.Loops), .. words]);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
+    }
+
+    /// <summary>Makes a machine with a guest of its own.</summary>
+    public Task<Outcome> CreateAsync(string name, IEnumerable<string> words)
+    {
+        _made.Add(name);
+        return RunAsync(["create", name, "--engine", "translator", .. words]);
+    }
+
+    /// <summary>An empty disk.</summary>
+    public string Disk(string name, long length)
+    {
+        var path = _folder.File($"{name}.raw");
+        using var file = File.Create(path);
+        file.SetLength(length);
+        return path;
     }
 
     public async Task StartAsync(string name, params string[] words)
@@ -53,7 +68,7 @@ internal sealed class LimitedMachines : IAsyncDisposable
         await using var stream = new NetworkStream(socket);
         using var reader = new StreamReader(stream);
         await reader.ReadLineAsync(TestContext.Current.CancellationToken);
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request).Replace("cpu_", "cpu-", StringComparison.Ordinal) + "\n"), TestContext.Current.CancellationToken);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request).Replace("cpu_", "cpu-", StringComparison.Ordinal).Replace("memory_", "memory-", StringComparison.Ordinal) + "\n"), TestContext.Current.CancellationToken);
         using var answer = JsonDocument.Parse((await reader.ReadLineAsync(TestContext.Current.CancellationToken))!);
         return answer.RootElement.Clone();
     }
