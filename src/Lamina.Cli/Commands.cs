@@ -53,6 +53,7 @@ internal static class Commands
         (["console"], _ => [ConsoleVerb.Create()]),
         (["disk"], _ => [DiskVerb.Create()]),
         (["image"], _ => [ImageVerb.Create()]),
+        (["pool"], _ => [PoolVerb.Create()]),
         (["doctor"], _ => [DoctorVerb.Create()]),
         (["completion"], _ => [CompletionVerb.Create()]),
         (["install", "uninstall", "enable", "disable"], _ => InstallVerbs.CreateAll()),

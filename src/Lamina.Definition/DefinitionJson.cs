@@ -100,6 +100,42 @@ public static class DefinitionJson
 
     private static string Quoted(string? text) => $"\"{JsonEncodedText.Encode(text ?? "", JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 
+    /// <summary>A pool as UTF-8 text, a line a property.</summary>
+    public static byte[] Write(PoolDefinition pool)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, Indented)) Write(writer, pool);
+        buffer.Write("\n"u8);
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    /// <summary>Writes a pool as one value.</summary>
+    public static void Write(Utf8JsonWriter writer, PoolDefinition pool)
+    {
+        ArgumentNullException.ThrowIfNull(writer);
+        ArgumentNullException.ThrowIfNull(pool);
+        writer.WriteStartObject();
+        foreach (var property in PoolDefinition.Shape.Write(pool)) Write(writer, property);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Reads what a person or <see cref="Write(PoolDefinition)"/> wrote.</summary>
+    /// <exception cref="MachineException">It is no pool; the message says on which line, and what to write instead.</exception>
+    public static PoolDefinition ReadPool(ReadOnlySpan<byte> text)
+    {
+        var whole = JsonPart.Read(text);
+        if (whole.Token != JsonTokenType.StartObject) throw Wrong(whole, "a pool is an object: { \"cpu-cap\": \"200%\", … }");
+        var pool = new PoolDefinition();
+        var names = PoolDefinition.Shape.Properties.Select(property => property.Name).ToList();
+        foreach (var (name, value) in whole.Properties)
+        {
+            var kind = PoolDefinition.Shape.Find(pool, name)?.Kind ?? throw Wrong(value, $"a pool has no property \"{name}\"{Meant(name, names)}");
+            foreach (var word in Values(name, kind, value)) pool = Guarded(value, () => PoolDefinition.Shape.With(pool, name, word));
+        }
+        return pool;
+    }
+
     private static DeviceDefinition ReadDevice(JsonPart part)
     {
         var kinds = DeviceKind.All.Select(known => known.Name).ToList();

@@ -97,11 +97,15 @@ public sealed record DiskDevice : DeviceDefinition
     /// <summary>Files that the image may use as backing files; "any" for whatever it names. An image cannot choose by itself which files of the host are read.</summary>
     public IReadOnlyList<string> Backing { get; init; } = [];
 
+    /// <summary>How much it may move.</summary>
+    public RateLimit Limit { get; init; } = new();
+
     /// <summary>Whether the image may use whatever backing file it names.</summary>
     public bool TrustsBacking => Backing.Contains(AnyBacking);
 
     /// <summary>What there is to say.</summary>
     public static Shape<DiskDevice> Shape { get; } = new("a disk",
+    [
         NameProperty<DiskDevice>(),
         Property.Path<DiskDevice>("path", "the image", disk => disk.Path, (disk, path) => disk with { Path = path }),
         Property.Flag<DiskDevice>("ro", "read only", disk => disk.ReadOnly, (disk, on) => disk with { ReadOnly = on }),
@@ -123,7 +127,9 @@ public sealed record DiskDevice : DeviceDefinition
             [("error", FullMode.Error), ("pause", FullMode.Pause)], disk => disk.OnFull == default ? null : disk.OnFull, (disk, mode) => disk with { OnFull = mode }),
         Property.Flag<DiskDevice>("temporary", "forget all writes at the end", disk => disk.Temporary, (disk, on) => disk with { Temporary = on }),
         Property.List<DiskDevice>("backing", "PATH", "a file that the image may use as its backing file; repeatable; \"any\" trusts the image", disk => disk.Backing,
-            (disk, path) => disk with { Backing = [.. disk.Backing, Property.Needed("backing", path)] }));
+            (disk, path) => disk with { Backing = [.. disk.Backing, Property.Needed("backing", path)] }),
+        .. RateLimit.Properties<DiskDevice>("iops", "requests", ", both ways together", disk => disk.Limit, (disk, limit) => disk with { Limit = limit }),
+    ]);
 
     /// <summary>Reads <c>PATH[,option…]</c>; a comma in a path is written twice.</summary>
     /// <exception cref="MachineException">The text is no disk.</exception>

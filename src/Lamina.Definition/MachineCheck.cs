@@ -88,6 +88,19 @@ public static class MachineCheck
         Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
         CheckDisks(machine);
         CheckPorts(machine);
+        CheckShares(machine);
+    }
+
+    /// <summary>Refuses shares and limits that contradict one another.</summary>
+    /// <exception cref="MachineException">They do.</exception>
+    public static void CheckShares(MachineDefinition machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (machine.MemoryLimit is { } limit && (limit < MachineDefinition.LeastBesideMemory || limit - MachineDefinition.LeastBesideMemory < machine.MemoryBytes))
+            throw new MachineException($"a memory limit of {ByteSize.Format(limit)} (memory-limit) is too little for a guest with {ByteSize.Format(machine.MemoryBytes)} and what its process needs beside; let it be {ByteSize.Exact(machine.MemoryBytes + MachineDefinition.LeastBesideMemory)} at least, or give the guest less memory");
+        if (machine.MemoryLeast > machine.MemoryBytes) throw new MachineException($"the guest is to have {ByteSize.Format(machine.MemoryLeast.Value)} at least (memory-least), and it has {ByteSize.Format(machine.MemoryBytes)} in all; let it have less at least, or more memory");
+        if (machine.CpuReserve > machine.CpuLimit.Cap) throw new MachineException($"{machine.CpuReserve}% of a processor are reserved for the machine (cpu-reserve), and it may take {machine.CpuLimit.Cap}% (cpu-cap); reserve less, or let it take more");
+        if (machine.CpuReserve > 100 * machine.Cpus) throw new MachineException($"{machine.CpuReserve}% of a processor are reserved for the machine (cpu-reserve), and its CPUs can take {100 * machine.Cpus}%; reserve less, or give it more CPUs");
     }
 
     // Files and sockets that a device makes for itself. A switch's socket may be used by several cards.

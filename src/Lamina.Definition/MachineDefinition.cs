@@ -124,8 +124,35 @@ public sealed record MachineDefinition
     /// <summary>The machine's RAM in bytes: all that its guest can have. What is over <see cref="MemoryBytes"/> its balloon holds.</summary>
     public ulong RamBytes => MostMemoryBytes ?? MemoryBytes;
 
+    /// <summary>What the guest is to have of it at least while the host runs short, in bytes: it does without the rest then. Null: it keeps all.</summary>
+    public ulong? MemoryLeast { get; init; }
+
+    /// <summary>Whether the guest's memory is in the host's huge pages, as far as it has them.</summary>
+    public bool HugePages { get; init; } = true;
+
+    /// <summary>Whether the host may keep pages once that are the same as another machine's.</summary>
+    public bool SharesPages { get; init; }
+
     /// <summary>Virtual CPUs.</summary>
     public int Cpus { get; init; } = 1;
+
+    /// <summary>What it may take of the host's processors.</summary>
+    public CpuLimit CpuLimit { get; init; } = new();
+
+    /// <summary>Processor time that is kept for it, in percent of one processor; or null.</summary>
+    public int? CpuReserve { get; init; }
+
+    /// <summary>Memory of the host that is kept for it, in bytes; or null.</summary>
+    public ulong? MemoryReserve { get; init; }
+
+    /// <summary>The most memory of the host that its process takes, in bytes; or null.</summary>
+    public ulong? MemoryLimit { get; init; }
+
+    /// <summary>What a process needs beside its guest's memory at least, in bytes, so that <see cref="MemoryLimit"/> ends no machine: the program, code that is translated, what devices keep.</summary>
+    public const ulong LeastBesideMemory = 192ul << 20;
+
+    /// <summary>The pool that it is in, or null.</summary>
+    public string? Pool { get; init; }
 
     /// <summary>The CPU that the guest sees, in words; null for the host's.</summary>
     public string? Cpu { get; init; }
@@ -175,6 +202,20 @@ public sealed record MachineDefinition
     /// <summary>The same machine without the devices of a kind.</summary>
     public MachineDefinition Without<T>() where T : DeviceDefinition => this with { Devices = [.. Devices.Where(device => device is not T)] };
 
+    /// <summary>The same machine with another limit of a disk's or a network card's, which is called by its name.</summary>
+    /// <exception cref="MachineException">There is no such device, or what it moves cannot be limited.</exception>
+    public MachineDefinition WithRate(string device, RateLimit limit)
+    {
+        var found = false;
+        var devices = Devices.Select(other => other.Name != device ? other : (found = true, other) switch
+        {
+            (_, DiskDevice disk) => disk with { Limit = limit },
+            (_, NetworkDevice card) => card with { Limit = limit },
+            _ => throw new MachineException($"what the device {device} moves cannot be limited; disks and network cards have limits"),
+        }).ToList();
+        return found ? this with { Devices = devices } : throw new MachineException($"the machine has no device {device}; it has {Property.Enumerate([.. Devices.Select(other => other.Name)])}");
+    }
+
     /// <summary>The same machine with what every machine has (a serial port, a console, a source of entropy; a balloon where its memory can change) in its list, and with a name for each device: disk0, disk1, network0 …</summary>
     public MachineDefinition Complete()
     {
@@ -182,7 +223,7 @@ public sealed record MachineDefinition
         if (!devices.OfType<SerialDevice>().Any()) devices.Add(new SerialDevice());
         if (!devices.OfType<ConsoleDevice>().Any()) devices.Add(new ConsoleDevice());
         if (!devices.OfType<RngDevice>().Any()) devices.Add(new RngDevice());
-        if (MostMemoryBytes is not null && !devices.OfType<BalloonDevice>().Any()) devices.Add(new BalloonDevice());
+        if ((MostMemoryBytes ?? MemoryLeast) is not null && !devices.OfType<BalloonDevice>().Any()) devices.Add(new BalloonDevice());
         var taken = devices.Select(device => device.Name).ToHashSet();
         for (var i = 0; i < devices.Count; i++)
         {

@@ -38,6 +38,7 @@ public static class MachineShape
 
     /// <summary>The table.</summary>
     public static Shape<MachineDefinition> Shape { get; } = new("a machine",
+    [
         Name("name", "the machine's name", machine => machine.Name, (machine, name) => machine with { Name = name }),
         Name("image", "the image that it was made of", machine => machine.Image, (machine, name) => machine with { Image = name }),
         Property.Text<MachineDefinition>("image-version", "TEXT", "that image's version", machine => machine.ImageVersion, (machine, version) => machine with { ImageVersion = version }),
@@ -94,7 +95,9 @@ public static class MachineShape
         {
             Read = (machine, text) => Words.Read(Gdb, "port", machine with { GdbPort = null, GdbArchitecture = default }, text ?? ""),
             Write = machine => machine.GdbPort is null ? [] : [Words.Write(Gdb, "port", machine)],
-        });
+        },
+        .. CpuLimit.Properties,
+    ]);
 
     private static Property<MachineDefinition> Name(string name, string meaning, Func<MachineDefinition, string?> get, Func<MachineDefinition, string, MachineDefinition> set) => new(name, ValueKind.Text, "NAME", meaning)
     {

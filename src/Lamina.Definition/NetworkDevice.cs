@@ -95,6 +95,9 @@ public sealed record NetworkDevice : DeviceDefinition
     /// <summary>How many pairs of queues it has, 1 to 8.</summary>
     public int Queues { get; init; } = 1;
 
+    /// <summary>How much it may move in each direction.</summary>
+    public RateLimit Limit { get; init; } = new();
+
     /// <summary>What there is to say.</summary>
     public static Shape<NetworkDevice> Shape { get; } = new("a network of this kind",
     [
@@ -124,6 +127,7 @@ public sealed record NetworkDevice : DeviceDefinition
         On<NetworkLink.Switch>(Mtu<NetworkLink.Switch>(link => link.Mtu, (link, mtu) => link with { Mtu = mtu })),
         On<NetworkLink.Socket>(Mtu<NetworkLink.Socket>(link => link.Mtu, (link, mtu) => link with { Mtu = mtu })),
         .. UserProperties().Select(On),
+        .. RateLimit.Properties<NetworkDevice>("packets", "frames", " in each direction", card => card.Limit, (card, limit) => card with { Limit = limit }),
     ]);
 
     /// <summary>Reads a card: <c>user</c>, <c>tap[=NAME]</c>, <c>switch=PATH</c> or <c>socket=PATH</c>, with options behind commas; or <c>none</c>.</summary>

@@ -26,6 +26,9 @@ public static class HostFiles
         }
     }
 
+    /// <summary>Whether a file or folder is there and this user may write it. access(2).</summary>
+    public static bool MayWrite(string path) => Libc.access(path, Libc.W_OK) == 0;
+
     /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
     public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
 

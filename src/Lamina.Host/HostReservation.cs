@@ -111,6 +111,18 @@ public sealed unsafe class HostReservation : IDisposable
         return Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_COLLAPSE) == 0;
     }
 
+    /// <summary>Tells the host how to keep a part's pages. A hint. madvise(2): MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE.</summary>
+    /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
+    /// <param name="length">Length in bytes.</param>
+    /// <param name="hugePages">Whether in huge pages.</param>
+    /// <param name="mergeable">Whether pages that are the same may be kept once.</param>
+    public void Advise(ulong offset, ulong length, bool hugePages, bool mergeable)
+    {
+        CheckRange(offset, length);
+        _ = Libc.madvise(Address + (nint)offset, (nuint)length, hugePages ? Libc.MADV_HUGEPAGE : Libc.MADV_NOHUGEPAGE);
+        if (mergeable) _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_MERGEABLE);
+    }
+
     /// <summary>Returns a part's pages to the host, of a shared memory object too, wherever they are mapped; they read as zeros afterwards.</summary>
     public void DiscardShared(ulong offset, ulong length)
     {

@@ -93,9 +93,11 @@ internal static class MachineBuilder
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
             {
+                Read = services.Read,
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);
             life.Own(hardware);
+            life.Share = units.AddAside("cpu share", new CpuShare(spec, hooks.Cpus, log.Of("cpu share"), services.Read));
             // Goes first at the end: sockets do, too.
             var sockets = units.AddAside("socket files", new SocketWatch(hooks.Time));
             if (serial.Listener is { } socket) sockets.Add(socket, log.Of($"devices/{port1.Name}"));

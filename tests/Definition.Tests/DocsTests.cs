@@ -13,6 +13,7 @@ public sealed class DocsTests
         var page = File.ReadAllText(Path.GetFullPath("../../../../../docs/definition.md", AppContext.BaseDirectory));
 
         Assert.Contains(Table(MachineShape.Shape.Properties.Select(property => (property.Name, property.Kind, property.Syntax, property.Meaning))), page, StringComparison.Ordinal);
+        Assert.Contains(Table(PoolDefinition.Shape.Properties.Select(property => (property.Name, property.Kind, property.Syntax, property.Meaning))), page, StringComparison.Ordinal);
         Assert.All(DeviceKind.All, kind => Assert.Contains($"## {kind.Name}\n\n{Table(kind.Properties)}", page, StringComparison.Ordinal));
     }
 

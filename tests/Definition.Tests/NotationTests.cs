@@ -12,8 +12,8 @@ public sealed class NotationTests
     // A device of each kind and link, with each of its properties said. A property that is missing here fails the test below.
     private static readonly (string Kind, string Words)[] Devices =
     [
-        ("disk", "a,,b.img,name=root,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any"),
-        ("network", "user,name=net,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp"),
+        ("disk", "a,,b.img,name=root,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
+        ("network", "user,name=net,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp,rate=1000,packets=10,burst=500ms"),
         ("network", "user,host,isolated"),
         ("network", "tap=tap0,bridge=br0"),
         ("network", "tap"),
@@ -31,6 +31,7 @@ public sealed class NotationTests
           "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"],
           "memory": "512M", "memory-most": "1G", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386",
+          "cpu-cap": "150%", "cpu-weight": 300, "cpu-pin": "0-1,3", "cpu-reserve": "50%", "memory-reserve": "256M", "memory-least": "64M", "huge-pages": false, "share-pages": true, "memory-limit": "1G", "pool": "build",
           "devices": [
             { "kind": "serial", "capacity": 9, "name": "s", "to": "memory" }, { "kind": "console", "to": "memory", "capacity": 100, "name": "c" },
             { "kind": "serial", "to": "stdio", "when-full": "drop", "at-end": "eot" }, { "kind": "console", "to": "stdio", "when-full": "drop", "at-end": "eot" },

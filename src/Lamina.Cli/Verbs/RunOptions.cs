@@ -24,6 +24,8 @@ internal sealed class RunOptions
         Modules = Many("module");
         Boot = [Kernel, Initrd, CommandLine, Modules];
         MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
+        Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];
+        KeptLimits = [Said("cpu-reserve"), Said("memory-reserve"), Said("memory-limit"), Said("pool")];
         Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
@@ -123,6 +125,12 @@ internal sealed class RunOptions
 
     private Option[] MachineOptions { get; }
 
+    // Its share of the host.
+    private Option[] Limits { get; }
+
+    // That of one that has a process of its own.
+    private Option[] KeptLimits { get; }
+
     // For machines with a process of their own.
     private Option<string?> Lock { get; }
 
@@ -134,7 +142,7 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut);
-        verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
@@ -146,7 +154,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Boot);
-        verb.AddGroup("The machine", [.. MachineOptions, Disks, Shares, Vsock, Balloon, Serial, Lock]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);

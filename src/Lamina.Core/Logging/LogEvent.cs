@@ -31,6 +31,9 @@ public enum LogEvent
     /// <summary>The host has less memory than the machine may take.</summary>
     HostMemory = 108,
 
+    /// <summary>The virtual CPUs have another share of the host's processors than was asked for.</summary>
+    CpuShare = 109,
+
     /// <summary>A vCPU left the guest for a port or for memory that is a device's.</summary>
     Access = 200,
 

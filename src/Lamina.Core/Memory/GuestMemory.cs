@@ -88,6 +88,14 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         }
     }
 
+    /// <summary>Tells the host how to keep the RAM that there is now. A hint.</summary>
+    /// <param name="hugePages">Whether in huge pages.</param>
+    /// <param name="mergeable">Whether pages that are the same as others' may be kept once.</param>
+    public void Advise(bool hugePages, bool mergeable)
+    {
+        foreach (var ram in Ranges) _reservation.Advise(ram.Start, ram.Length, hugePages, mergeable);
+    }
+
     /// <summary>Which pages CPUs and devices write, for who wants to know.</summary>
     public WriteLog Writes { get; }
 

@@ -19,7 +19,7 @@ public sealed class Virtqueue
     private readonly Action<string> _fail;
     private readonly Stack<DescriptorChain> _free = [];
     private volatile IRing? _ring;
-    private volatile bool _paused;
+    private volatile bool _paused, _heldBack;
     private int _epoch;
     private int _inFlight;
 
@@ -52,6 +52,16 @@ public sealed class Virtqueue
 
     internal Lock Gate { get; } = new();
 
+    /// <summary>
+    /// Whether a limit keeps its buffers back. It yields none then and is not looked at; nor is the driver asked to notify, since who
+    /// ends it wakes the worker. Buffers that were taken are given back as always.
+    /// </summary>
+    internal bool IsHeldBack
+    {
+        get => _heldBack;
+        set => _heldBack = value;
+    }
+
     /// <summary>Whether a worker looks for buffers by itself and says when it ceases to (<see cref="Rest"/>). Set before the queue is live.</summary>
     internal bool IsPolled { get; set; }
 
@@ -60,7 +70,7 @@ public sealed class Virtqueue
     {
         get
         {
-            lock (Gate) return !_paused && _ring is { } ring && (_again is not null || ring.HasAvailable);
+            lock (Gate) return !_paused && !_heldBack && _ring is { } ring && (_again is not null || ring.HasAvailable);
         }
     }
 
@@ -70,7 +80,7 @@ public sealed class Virtqueue
     {
         lock (Gate)
         {
-            if (_paused || _ring is not { } ring) return true;
+            if (_paused || _heldBack || _ring is not { } ring) return true;
             if (_again is not null) return false;
             ring.AskForNotification();
             return !ring.HasAvailable;
@@ -84,7 +94,7 @@ public sealed class Virtqueue
         lock (Gate)
         {
             chain = null;
-            if (_paused || _ring is not { } ring) return false;
+            if (_paused || _heldBack || _ring is not { } ring) return false;
             if (_again is not null)
             {
                 (chain, _again) = (_again, _again.Later);

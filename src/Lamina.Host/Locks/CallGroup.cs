@@ -32,7 +32,7 @@ internal static class CallGroups
         // The runtime: memory, threads and signals of its own.
         SystemCall.munmap, SystemCall.mremap, SystemCall.madvise, SystemCall.mincore, SystemCall.msync, SystemCall.brk, SystemCall.mlock, SystemCall.munlock,
         SystemCall.membarrier, SystemCall.memfd_create, SystemCall.get_mempolicy, SystemCall.futex, SystemCall.futex_waitv, SystemCall.set_robust_list, SystemCall.get_robust_list, SystemCall.rseq,
-        SystemCall.set_tid_address, SystemCall.gettid, SystemCall.getpid, SystemCall.getppid, SystemCall.sched_yield, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity, SystemCall.sched_setparam, SystemCall.sched_getparam, SystemCall.sched_setscheduler, SystemCall.sched_getscheduler, SystemCall.sched_get_priority_max, SystemCall.sched_get_priority_min, SystemCall.getcpu, SystemCall.exit, SystemCall.exit_group,
+        SystemCall.set_tid_address, SystemCall.gettid, SystemCall.getpid, SystemCall.getppid, SystemCall.sched_yield, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity, SystemCall.sched_setparam, SystemCall.sched_getparam, SystemCall.sched_setscheduler, SystemCall.setpriority, SystemCall.sched_getscheduler, SystemCall.sched_get_priority_max, SystemCall.sched_get_priority_min, SystemCall.getcpu, SystemCall.exit, SystemCall.exit_group,
         SystemCall.rt_sigaction, SystemCall.rt_sigprocmask, SystemCall.rt_sigreturn, SystemCall.sigaltstack, SystemCall.restart_syscall, SystemCall.prctl, SystemCall.arch_prctl, SystemCall.seccomp,
         SystemCall.getuid, SystemCall.geteuid, SystemCall.getgid, SystemCall.getegid, SystemCall.getresuid, SystemCall.getresgid, SystemCall.uname, SystemCall.sysinfo, SystemCall.getrusage, SystemCall.prlimit64, SystemCall.getrandom,
         // Waiting.

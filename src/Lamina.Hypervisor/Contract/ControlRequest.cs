@@ -49,6 +49,16 @@ internal sealed class ControlRequest
         _ => throw new ControlRequestException($"\"{name}\" is a text"),
     };
 
+    /// <summary>A value as definitions have it, where a number does as well as the text of it; null where it is not given.</summary>
+    /// <exception cref="ControlRequestException">It is something else.</exception>
+    internal string? Value(string name) => Find(name) switch
+    {
+        { ValueKind: JsonValueKind.Number } value => value.GetRawText(),
+        { ValueKind: JsonValueKind.True } => "on",
+        { ValueKind: JsonValueKind.False } => "off",
+        _ => Text(name),
+    };
+
     /// <summary>A number of bytes or things; null where it is not given.</summary>
     /// <exception cref="ControlRequestException">It is something else.</exception>
     internal ulong? Number(string name) => Find(name) switch

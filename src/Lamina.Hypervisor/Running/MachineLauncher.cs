@@ -3,13 +3,15 @@ using System.Diagnostics;
 using System.Text.Json;
 using Lamina.Host.Locks;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
+using Lamina.Hypervisor.Pools;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Running;
 
 /// <summary>Starts machines, each in a process of its own.</summary>
-/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name and a word on the lock that it is in.</param>
+/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name, a word on the lock that it is in and one on its control groups.</param>
 /// <param name="words">The words before these.</param>
 public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
 {
@@ -21,7 +23,11 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     public async Task StartAsync(MachineStore store, string name, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
-        using var process = Start(store.Find(name), store.Folder);
+        var home = store.Find(name);
+        var definition = MachineStore.Look(home).Definition;
+        var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
+        using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
+        using var process = Start(home, definition, pools, store.Folder);
         process.StandardInput.Close();
         var said = await process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);
         if (said is null)
@@ -38,17 +44,23 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var code) ? code.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
     }
 
-    private Process Start(MachineHome home, string folder)
+    private Process Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder)
     {
-        var definition = MachineStore.Look(home).Definition;
         var mode = definition?.Lock ?? LockMode.On;
         var held = LockReport.OfLandlock(mode == LockMode.Off ? 0 : PathLock.Version);
         var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
-        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString()]) start.ArgumentList.Add(word);
         // Where it writes what is of no name: it reaches no other place.
         start.Environment["TMPDIR"] = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
-        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program)], MachineLock.UsesTcp(definition));
+        var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));
+        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString(), groups.ToString()]) start.ArgumentList.Add(word);
+        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program), .. groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write))], MachineLock.UsesTcp(definition));
         return process ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
+    }
+
+    private static void Say(MachineHome home, string sentence)
+    {
+        using var log = new MachineLogFile(home.Log);
+        log.Write(sentence);
     }
 
     private static JsonDocument? Parse(string said)

@@ -5,9 +5,11 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Host;
+using Lamina.Host.Groups;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
 using Lamina.Hypervisor.Serving;
 using Lamina.Hypervisor.Stored;
@@ -21,19 +23,21 @@ public static class MachineProcess
     /// <param name="store">The store.</param>
     /// <param name="name">The machine.</param>
     /// <param name="lockedBy">What <see cref="MachineLauncher"/> locked this process by, in its word.</param>
+    /// <param name="limitedBy">The control groups that it made for this process, in its word.</param>
     /// <param name="ready">Where it is said, in one line (<see cref="MachineLauncher"/> reads it), that the machine runs, or why it cannot; closed then.</param>
     /// <param name="cancellationToken">Pulls the plug.</param>
     /// <returns>The machine's end; null where it could not be started, and that was said.</returns>
-    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, string lockedBy, Stream ready, CancellationToken cancellationToken = default)
+    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, string lockedBy, string limitedBy, Stream ready, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(lockedBy);
+        ArgumentNullException.ThrowIfNull(limitedBy);
         ArgumentNullException.ThrowIfNull(ready);
         HostProcess.Detach();
         try
         {
             using var stored = store.OpenToRun(name);
-            return await RunAsync(stored, LockReport.Parse(lockedBy), ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(stored, LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -46,24 +50,28 @@ public static class MachineProcess
         }
     }
 
-    private static async Task<MachineResult?> RunAsync(StoredMachine stored, LockReport locked, Stream ready, CancellationToken cancellationToken)
+    private static async Task<MachineResult?> RunAsync(StoredMachine stored, LockReport locked, LimitGroups groups, Stream ready, CancellationToken cancellationToken)
     {
         var started = DateTimeOffset.UtcNow;
         var home = stored.Home;
         // What a killed process left; its number may be another's by now.
         File.Delete(home.Run);
         using var log = new MachineLogFile(home.Log);
+        groups = Enter(groups, log);
         var definition = stored.ToRun();
+        MachineCheck.CheckShares(definition);
+        if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
+        else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
         definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
         // The guest's agent is reached by it.
         if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
         var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
         var consoles = OpenConsoles(ref definition, home, log);
-        var hooks = new MachineHooks { Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub), AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, cancellation) };
+        var hooks = new MachineHooks { Cpus = groups.Cpu is null ? null : groups, Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub), AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, cancellation) };
         await using var machine = Machine.Create(definition, hooks);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(definition, locked, home, log);
@@ -86,6 +94,21 @@ public static class MachineProcess
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
         }
         return result;
+    }
+
+    // Before there are threads that would have to follow.
+    private static LimitGroups Enter(LimitGroups groups, MachineLogFile log)
+    {
+        try
+        {
+            groups.EnterProcess();
+            return groups;
+        }
+        catch (HostException refused)
+        {
+            log.Write($"no control groups are used: {refused.Message}");
+            return LimitGroups.None;
+        }
     }
 
     // All is open that the machine needs; what it does from here on is by these calls.

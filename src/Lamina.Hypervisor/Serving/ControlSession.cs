@@ -169,6 +169,8 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 request.RefuseOthers();
                 var (inForce, later) = await served.Changes.SetAsync(wanted, cancellationToken).ConfigureAwait(false);
                 return line => WriteChanged(line, inForce, later);
+            case "limits":
+                return await LimitRequests.CarryOutAsync(request, served, cancellationToken).ConfigureAwait(false);
             case "inspect":
                 var path = request.Text("path") ?? "";
                 request.RefuseOthers();
@@ -185,7 +187,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, set, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, set, limits, inspect, counters, definition, watch, console and agent");
         }
     }
 

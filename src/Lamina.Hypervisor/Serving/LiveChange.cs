@@ -5,10 +5,10 @@ namespace Lamina.Hypervisor.Serving;
 /// <summary>Changes a machine that runs.</summary>
 /// <param name="machine">Which.</param>
 /// <param name="kept">The definition that it was started by, as it is kept.</param>
+/// <param name="turn">Held by who changes the machine.</param>
 /// <param name="changed">Told how its definition changes.</param>
-internal sealed class LiveChange(Machine machine, MachineDefinition kept, Action<Func<MachineDefinition, MachineDefinition>> changed) : IDisposable
+internal sealed class LiveChange(Machine machine, MachineDefinition kept, SemaphoreSlim turn, Action<Func<MachineDefinition, MachineDefinition>> changed)
 {
-    private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ulong _ram = kept.RamBytes;
     private MachineDefinition _now = kept.Complete();
 
@@ -20,7 +20,7 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Action
     internal async Task<(IReadOnlyList<string> InForce, IReadOnlyList<string> Later)> SetAsync(MachineDefinition wanted, CancellationToken cancellationToken)
     {
         MachineCheck.Check(wanted);
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             // Its name is its folder's, and what is always there is there.
@@ -48,10 +48,7 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Action
         }
         finally
         {
-            _turn.Release();
+            turn.Release();
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _turn.Dispose();
 }

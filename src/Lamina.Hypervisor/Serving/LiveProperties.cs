@@ -35,6 +35,8 @@ internal static class LiveProperties
             card => card.Plugged, (one, other) => one == other,
             (card, plugged) => card with { Plugged = plugged!.Value },
             (name, plugged) => new MachineAction.Plug(name, plugged!.Value))),
+        new("cpu-cap, cpu-weight, cpu-pin", Processors),
+        new("rate, iops, packets, burst", Rates),
     ];
 
     // The balloon holds what the guest is to do without. Without a balloon, or beyond the RAM, there is nothing that could be done.
@@ -43,6 +45,25 @@ internal static class LiveProperties
         var (now, bytes) = (machine.Definition.MemoryBytes, wanted.MemoryBytes);
         if (now == bytes || bytes > machine.Ram || !machine.Definition.DevicesOf<BalloonDevice>().Any()) return [];
         return [new LiveStep("", new MachineAction.ResizeBalloon(machine.Ram - bytes), new MachineAction.ResizeBalloon(machine.Ram - now), definition => definition with { MemoryBytes = bytes })];
+    }
+
+    private static IEnumerable<LiveStep> Processors(LiveMachine machine, MachineDefinition wanted)
+    {
+        var (now, limit) = (machine.Definition.CpuLimit, wanted.CpuLimit);
+        if (now != limit) yield return new LiveStep("", new MachineAction.SetCpuLimit(limit), new MachineAction.SetCpuLimit(now), definition => definition with { CpuLimit = limit });
+    }
+
+    // What disks and cards move that both definitions have.
+    private static IEnumerable<LiveStep> Rates(LiveMachine machine, MachineDefinition wanted)
+    {
+        foreach (var change in DefinitionDifference.Between(machine.Definition, wanted).Devices)
+        {
+            if (LimitOf(change.Before) is not { } old || LimitOf(change.After) is not { } now || old == now) continue;
+            var name = change.Before!.Name;
+            yield return new LiveStep(name, new MachineAction.SetRate(name, now), new MachineAction.SetRate(name, old), definition => definition.WithRate(name, now));
+        }
+
+        static RateLimit? LimitOf(DeviceDefinition? device) => device switch { DiskDevice disk => disk.Limit, NetworkDevice card => card.Limit, _ => null };
     }
 
     // A value of network cards that have it in both definitions.

@@ -1,6 +1,7 @@
 // A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Hypervisor.Serving;
@@ -14,15 +15,26 @@ namespace Lamina.Hypervisor.Serving;
 internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Kept, DateTimeOffset Started) : IDisposable
 {
     private LiveChange? _changes;
+    private MachineDefinition? _definition;
 
-    /// <summary>All that it is by now, with what its process adds.</summary>
-    internal required MachineDefinition Definition { get; set; }
+    /// <summary>All that it is by now, with what its process adds and the limits that are in force. Whoever changes it waits for <see cref="Changing"/>.</summary>
+    internal required MachineDefinition Definition
+    {
+        get => Volatile.Read(ref _definition)!;
+        set => Volatile.Write(ref _definition, value);
+    }
+
+    /// <summary>Held by who changes the definition.</summary>
+    internal SemaphoreSlim Changing { get; } = new(1, 1);
 
     /// <summary>What changes it while it runs.</summary>
-    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, change => Definition = change(Definition)));
+    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Changing, change => Definition = change(Definition)));
 
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
+
+    /// <summary>The control groups that it is in.</summary>
+    internal required LimitGroups Groups { get; init; }
 
     /// <summary>The machine in a few words.</summary>
     internal MachineStatus Status => new()
@@ -42,5 +54,5 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     };
 
     /// <inheritdoc/>
-    public void Dispose() => _changes?.Dispose();
+    public void Dispose() => Changing.Dispose();
 }

@@ -35,6 +35,9 @@ namespace Lamina.Boards;
 /// <param name="Saved">Where it goes on; null for a machine that starts.</param>
 internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved)
 {
+    /// <summary>The text of a file of the host's kernel, or null.</summary>
+    internal required Func<string, string?> Read { get; init; }
+
     /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
     internal TscRateMemory? TscRate { get; init; }
 }
@@ -53,6 +56,7 @@ internal sealed class BoardMachine : IHardware
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
     private MachineDefinition _definition;
+    private readonly BalloonKeeper? _keeper;
     private bool _loaded;
 
     // The first load, which began when the memory was there; nobody asks it twice.
@@ -65,6 +69,7 @@ internal sealed class BoardMachine : IHardware
         (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram));
+        if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate));
         _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
@@ -92,8 +97,9 @@ internal sealed class BoardMachine : IHardware
             DebugExitPort = definition.DebugExitPort,
         });
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
-        var context = new PartContext(definition, log, units, _memory, workers, _full, events);
+        var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
+        if (definition.MemoryLeast is { } least && Balloon is { } balloon) _keeper = units.AddAside("balloon keeper", new BalloonKeeper(balloon, _memory.Size, least, options.Hooks.Time, options.Read));
     }
 
     /// <inheritdoc/>
@@ -124,7 +130,8 @@ internal sealed class BoardMachine : IHardware
     {
         if (Balloon is not { } balloon) throw new MachineException("the machine has no memory balloon; add a BalloonDevice");
         if (bytes > _memory.Size) throw new MachineException($"the guest cannot do without {bytes} bytes: it has {_memory.Size}");
-        balloon.Target = bytes;
+        if (_keeper is not null) _keeper.Asked = bytes;
+        else balloon.Target = bytes;
         return balloon.Actual;
     }
 
@@ -140,6 +147,14 @@ internal sealed class BoardMachine : IHardware
     {
         CardOf(device).Plug(plugged);
         Change(device, card => card with { Plugged = plugged });
+    }
+
+    /// <inheritdoc/>
+    public void SetRate(string device, RateLimit limit)
+    {
+        // Refuses what has no limits.
+        _ = _options.Definition.WithRate(device, limit);
+        foreach (var gate in _options.Parts.Single(part => part.Name == device).Gates) gate.Limit = limit.ToFlow();
     }
 
     /// <inheritdoc/>

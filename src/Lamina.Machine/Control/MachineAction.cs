@@ -93,6 +93,15 @@ public abstract record MachineAction
     /// <param name="Plugged">Whether the cable is in.</param>
     public sealed record Plug(string Device, bool Plugged) : MachineAction;
 
+    /// <summary>Limits what a disk or a network card moves from now on, in place of what its definition says. A machine that is saved has its definition's.</summary>
+    /// <param name="Device">The device's name.</param>
+    /// <param name="Limit">The limit.</param>
+    public sealed record SetRate(string Device, RateLimit Limit) : MachineAction;
+
+    /// <summary>Gives the virtual CPUs another share of the host's processors from now on, likewise.</summary>
+    /// <param name="Limit">The share.</param>
+    public sealed record SetCpuLimit(CpuLimit Limit) : MachineAction;
+
     /// <summary>Ends the machine. Nothing is asked of the guest.</summary>
     /// <param name="Result">What its run ended with.</param>
     public sealed record End(MachineResult Result) : MachineAction;
@@ -110,17 +119,18 @@ public abstract record MachineAction
         ResizeBalloon => "given more or less memory",
         Publish => "given other published ports",
         Plug => "plugged or unplugged",
+        SetRate or SetCpuLimit => "limited",
         _ => "ended",
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or Publish or Plug ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Reset or ResizeBalloon or Publish or Plug => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

@@ -28,6 +28,9 @@ public sealed record MachineHooks
     /// </summary>
     public Func<CancellationToken, Task<bool>>? AsksToPowerOff { get; init; }
 
+    /// <summary>The host's own means to keep the virtual CPUs to their share of processor time; null where there are none, and the machine does it by itself.</summary>
+    public IHostCpus? Cpus { get; init; }
+
     /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Counters"/> tells it.</summary>
     public bool MeasuresTime { get; init; }
 

@@ -14,6 +14,9 @@ internal sealed record HostFacts
     /// <summary>The text of a file; null where it is not there or may not be read.</summary>
     internal Func<string, string?> Read { get; init; } = ReadFile;
 
+    /// <summary>Whether a file or folder may be written.</summary>
+    internal Func<string, bool> MayWrite { get; init; } = HostFiles.MayWrite;
+
     /// <summary>Opens a device for reading and writing; the error number where it cannot be opened, else 0.</summary>
     internal Func<string, int> OpenDevice { get; init; } = OpenAndClose;
 

@@ -20,30 +20,46 @@ internal static class HostMemory
         return free;
     }
 
+    /// <summary>Bytes that there are in all; null where the kernel does not tell.</summary>
+    /// <param name="read">The text of a file, or null.</param>
+    internal static ulong? Total(Func<string, string?> read)
+    {
+        if (Field(read("/proc/meminfo"), "MemTotal:") is not { } kibiBytes) return null;
+        var total = kibiBytes << 10;
+        foreach (var (group, isSecond) in Groups(read))
+            if (Number(read($"{group}/{(isSecond ? "memory.max" : "memory.limit_in_bytes")}")) is { } limit) total = Math.Min(total, limit);
+        return total;
+    }
+
     /// <summary>The number behind a name at the beginning of a line.</summary>
-    internal static ulong? Field(string? text, string name) =>
-        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
-            ? Number(line[name.Length..].Replace("kB", "", StringComparison.Ordinal))
-            : null;
+    internal static ulong? Field(string? text, string name) => Number(Line(text, name)?.Replace("kB", "", StringComparison.Ordinal));
+
+    /// <summary>What stands behind a name at the beginning of a line.</summary>
+    internal static string? Line(string? text, string name) =>
+        text?.Split('\n').FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line ? line[name.Length..].Trim() : null;
 
     /// <summary>A text that is a number and nothing else.</summary>
     internal static ulong? Number(string? text) => ulong.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    // Lines of /proc/self/cgroup are ID:CONTROLLERS:PATH; version 2 is "0::PATH".
     private static IEnumerable<ulong> LeftInGroups(Func<string, string?> read)
+    {
+        foreach (var (group, isSecond) in Groups(read))
+            if ((isSecond ? Left(read, group, "memory.max", "memory.current", "inactive_file ") : Left(read, group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")) is { } left) yield return left;
+    }
+
+    // The groups that this process is in, its own and those above. Lines of /proc/self/cgroup are ID:CONTROLLERS:PATH; version 2 is "0::PATH".
+    private static IEnumerable<(string Group, bool IsSecond)> Groups(Func<string, string?> read)
     {
         foreach (var line in read("/proc/self/cgroup")?.Split('\n') ?? [])
         {
             if (line.Split(':', 3) is not [var number, var controllers, var path] || !path.StartsWith('/')) continue;
             if (number == "0" && controllers.Length == 0)
             {
-                foreach (var group in WithParents(path))
-                    if (Left(read, Tree + group, "memory.max", "memory.current", "inactive_file ") is { } left) yield return left;
+                foreach (var group in WithParents(path)) yield return (Tree + group, true);
             }
             else if (controllers.Split(',').Contains("memory"))
             {
-                foreach (var group in WithParents(path))
-                    if (Left(read, MemoryTree + group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ") is { } left) yield return left;
+                foreach (var group in WithParents(path)) yield return (MemoryTree + group, false);
             }
         }
     }

@@ -53,6 +53,8 @@ public sealed record HostReport(string? AutoEngine, IReadOnlyList<HostCheck> Che
             ResourceChecks.Tap(facts),
             ResourceChecks.UserNamespaces(facts),
             ResourceChecks.ControlGroups(facts),
+            ResourceChecks.HugePages(facts),
+            ResourceChecks.PageSharing(facts),
         ]);
     }
 }

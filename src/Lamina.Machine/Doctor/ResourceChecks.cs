@@ -2,6 +2,7 @@
 // keeping machines apart.
 using System.Globalization;
 using Lamina.Host;
+using Lamina.Host.Groups;
 
 namespace Lamina.Doctor;
 
@@ -93,10 +94,38 @@ internal static class ResourceChecks
     internal static HostCheck ControlGroups(HostFacts facts)
     {
         const string name = "cgroups";
-        if (facts.Read("/sys/fs/cgroup/cgroup.controllers") is { } controllers) return new HostCheck(name, HostCheckStatus.Good, $"version 2 ({controllers.Trim()})");
+        const string otherwise = "machines meter their processor time by themselves, weights are approximate, memory has no limit";
+        var found = ((string[])["cpu", "memory"]).Select(controller => GroupTree.Find(controller, facts.Read, facts.MayWrite)).OfType<GroupTree>().ToList();
+        if (found.Count == 2) return new HostCheck(name, HostCheckStatus.Good, $"version {found[0].Version}, from {found[0].Path} on: shares and limits of processors and memory are kept by them");
+        if (found.Count == 1) return new HostCheck(name, HostCheckStatus.Limited, $"version {found[0].Version} for {found[0].Controller} alone, from {found[0].Path} on");
+        if (facts.Read("/sys/fs/cgroup/cgroup.controllers") is not null)
+            return new HostCheck(name, HostCheckStatus.Limited, $"version 2, and nothing of it is this user's: {otherwise}", "start machines from a shell that systemd delegates groups to: systemd-run --user --scope -p Delegate=yes bash");
         return facts.Read("/proc/cgroups") is not null
-            ? new HostCheck(name, HostCheckStatus.Limited, "version 1 only, or not mounted at /sys/fs/cgroup", "boot the host with systemd.unified_cgroup_hierarchy=1")
-            : new HostCheck(name, HostCheckStatus.Missing, "the kernel has none");
+            ? new HostCheck(name, HostCheckStatus.Limited, $"version 1 or none mounted, which root alone may use: {otherwise}", "boot the host with systemd.unified_cgroup_hierarchy=1")
+            : new HostCheck(name, HostCheckStatus.Missing, $"the kernel has none: {otherwise}");
+    }
+
+    // Linux Documentation/admin-guide/mm/ksm.rst.
+    internal static HostCheck PageSharing(HostFacts facts)
+    {
+        const string name = "page-sharing";
+        return HostMemory.Number(facts.Read("/sys/kernel/mm/ksm/run")) switch
+        {
+            1 => new HostCheck(name, HostCheckStatus.Good, "pages of machines with share-pages are kept once"),
+            null => new HostCheck(name, HostCheckStatus.Missing, "the kernel has no KSM; share-pages does nothing"),
+            _ => new HostCheck(name, HostCheckStatus.Limited, "KSM does not run; share-pages does nothing", "echo 1 | sudo tee /sys/kernel/mm/ksm/run"),
+        };
+    }
+
+    // Linux Documentation/admin-guide/mm/transhuge.rst: the mode in force stands in brackets.
+    internal static HostCheck HugePages(HostFacts facts)
+    {
+        const string name = "huge-pages";
+        var modes = facts.Read("/sys/kernel/mm/transparent_hugepage/enabled");
+        if (modes is null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none to memory of programs");
+        return modes.Contains("[never]", StringComparison.Ordinal)
+            ? new HostCheck(name, HostCheckStatus.Limited, "switched off: guests' memory is in small pages, and slower", "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
+            : new HostCheck(name, HostCheckStatus.Good, "guests' memory is in them");
     }
 
     private static bool HasCapability(HostFacts facts, int capability) =>

@@ -65,6 +65,10 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">There is no such card.</exception>
     void Plug(string device, bool plugged);
 
+    /// <summary>Limits what a disk or a network card moves from now on.</summary>
+    /// <exception cref="MachineException">There is no such device, or it has no limits.</exception>
+    void SetRate(string device, RateLimit limit);
+
     /// <summary>Keeps what is to outlast the machine. Called when the vCPUs will not run again, before the counters are read for the last time.</summary>
     void Conclude();
 }

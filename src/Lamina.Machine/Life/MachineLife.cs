@@ -80,6 +80,9 @@ internal sealed class MachineLife : IHardwareEvents
     /// <summary>Who is told of debug exits; set before the start.</summary>
     internal IDebugExits? Debugger { get; set; }
 
+    /// <summary>What keeps the vCPUs to their share of the host's processors; set before the start, or null.</summary>
+    internal CpuShare? Share { get; set; }
+
     /// <summary>What the hardware counts and how often the guest was started again; the last values after the end.</summary>
     internal IReadOnlyList<Counter> Counters
     {
@@ -335,6 +338,12 @@ internal sealed class MachineLife : IHardwareEvents
             case MachineAction.Plug plug:
                 _hardware!.Plug(plug.Device, plug.Plugged);
                 break;
+            case MachineAction.SetRate rate:
+                _hardware!.SetRate(rate.Device, rate.Limit);
+                break;
+            case MachineAction.SetCpuLimit share:
+                Share?.Set(share.Limit);
+                break;
             case MachineAction.End end:
                 await EndAsync(end.Result).ConfigureAwait(false);
                 break;
@@ -397,7 +406,7 @@ internal sealed class MachineLife : IHardwareEvents
             _hardware!.Reset();
         }
         _hardware.Start();
-        Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited))]);
+        Volatile.Write(ref _threads, [.. _hardware.Vcpus.Select(v => new VcpuThread(v, VcpuExited, Share))]);
         _state = MachineState.Running;
         Tell(new MachineEvent.Started());
     }

@@ -6,7 +6,7 @@ using Lamina.Core.Engine;
 namespace Lamina.Life;
 
 /// <summary>Runs one vCPU on a thread of its own.</summary>
-internal sealed class VcpuThread
+internal sealed class VcpuThread : ISharedThread
 {
     private static readonly TimeSpan KickInterval = TimeSpan.FromMilliseconds(5);
 
@@ -14,15 +14,22 @@ internal sealed class VcpuThread
     private readonly Action<VcpuThread, VcpuExit, string?> _report;
     private readonly Thread _thread;
     private TaskCompletionSource _parked = Completed();
-    private bool _held = true, _quit;
+    private bool _held = true, _quit, _suspended;
+    private volatile bool _stands;
 
     /// <summary>Starts the thread; the vCPU is held.</summary>
     /// <param name="vcpu">The vCPU.</param>
     /// <param name="report">Is told of every exit but kicks, on this thread, which is held from then on.</param>
-    internal VcpuThread(IVcpu vcpu, Action<VcpuThread, VcpuExit, string?> report)
+    /// <param name="share">Takes the thread in before it runs; or null.</param>
+    internal VcpuThread(IVcpu vcpu, Action<VcpuThread, VcpuExit, string?> report, CpuShare? share = null)
     {
         (Vcpu, _report) = (vcpu, report);
-        _thread = new Thread(Loop) { IsBackground = true, Name = $"vcpu {vcpu.Index}" };
+        _thread = new Thread(() =>
+        {
+            share?.Enter(this);
+            Loop();
+            share?.Leave(this);
+        }) { IsBackground = true, Name = $"vcpu {vcpu.Index}" };
         _thread.Start();
     }
 
@@ -37,8 +44,31 @@ internal sealed class VcpuThread
             if (_held) return;
             _held = true;
             _parked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            // One that has used its share up stands already.
+            Monitor.PulseAll(_gate);
         }
         Vcpu.Kick();
+    }
+
+    /// <inheritdoc/>
+    public bool Stands => _stands;
+
+    /// <inheritdoc/>
+    public void Suspend()
+    {
+        lock (_gate) _suspended = true;
+        if (!_stands) Vcpu.Kick();
+    }
+
+    /// <inheritdoc/>
+    public void GoOn()
+    {
+        lock (_gate)
+        {
+            if (!_suspended) return;
+            _suspended = false;
+            Monitor.PulseAll(_gate);
+        }
     }
 
     /// <summary>Lets the vCPU run.</summary>
@@ -100,16 +130,19 @@ internal sealed class VcpuThread
         }
     }
 
-    // Announces that the vCPU is parked whenever it is held; false where the thread is to end.
+    // Announces that the vCPU is parked whenever it is held; one that stands since its share is used up is not parked, and may be held
+    // meanwhile. False where the thread is to end.
     private bool WaitForRelease()
     {
         lock (_gate)
         {
-            while (_held && !_quit)
+            while ((_held || _suspended) && !_quit)
             {
-                _parked.TrySetResult();
+                if (_held) _parked.TrySetResult();
+                _stands = true;
                 Monitor.Wait(_gate);
             }
+            _stands = false;
             return !_quit;
         }
     }

@@ -1,6 +1,7 @@
 // A disk: an image on the host as a virtio block device.
 using Lamina.Backends.Work;
 using Lamina.Core.Block;
+using Lamina.Core.Limits;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Disks;
@@ -24,12 +25,17 @@ internal sealed class DiskPart : IPart
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
+    /// <inheritdoc/>
+    public IReadOnlyList<FlowGate> Gates { get; private set; } = [];
+
     /// <summary>Refuses images that a machine would share with itself.</summary>
     internal static void Check(MachineDefinition machine) => DiskBackends.Check([.. machine.DevicesOf<DiskDevice>()]);
 
     /// <inheritdoc/>
     public IVirtioDevice CreateDevice(PartContext context)
     {
+        var gate = context.Gate(_definition.Limit);
+        Gates = [gate];
         var (full, fail) = (context.Full, (Action<string>)context.Events.Fail);
         return _device = new VirtioBlock(_backend, new VirtioBlockOptions
         {
@@ -42,6 +48,7 @@ internal sealed class DiskPart : IPart
             WritesWait = _definition.Direct,
             WaitsForSpace = _definition.OnFull == FullMode.Pause ? waits => full.Change(_definition.Path, waits, Guard.Around("full disks", () => _device!.Retry(), fail)) : null,
             Log = context.Log.Of($"devices/{Name}"),
+            Gate = gate,
         }, context.Workers);
     }
 }

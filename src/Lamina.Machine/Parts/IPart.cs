@@ -3,7 +3,9 @@
 using Lamina.Backends.Work;
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Core.Limits;
 using Lamina.Core.Memory;
+using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Core.Work;
 using Lamina.Devices.Virtio;
@@ -27,13 +29,30 @@ internal sealed record OpenContext(MachineDefinition Definition, MachineHooks Ho
 /// <param name="Workers">Makes threads that work for devices.</param>
 /// <param name="Full">Watches over disks that wait for space.</param>
 /// <param name="Events">Who is told what the machine cannot go on for.</param>
-internal sealed record PartContext(MachineDefinition Definition, MachineLog Log, UnitTree Units, GuestMemory Memory, IWorkerFactory Workers, FullDisks Full, IHardwareEvents Events);
+internal sealed record PartContext(MachineDefinition Definition, MachineLog Log, UnitTree Units, GuestMemory Memory, IWorkerFactory Workers, FullDisks Full, IHardwareEvents Events)
+{
+    /// <summary>The machine's clock.</summary>
+    internal required IMachineClock Clock { get; init; }
+
+    /// <summary>A gate in front of a device's backend.</summary>
+    internal FlowGate Gate(RateLimit limit) => new(Clock, limit.ToFlow());
+}
+
+/// <summary>Limits as gates have them.</summary>
+internal static class RateLimits
+{
+    /// <summary>The limit of a definition.</summary>
+    internal static FlowLimit ToFlow(this RateLimit limit) => new(limit.BytesPerSecond, limit.OperationsPerSecond, (long)limit.Burst.TotalNanoseconds);
+}
 
 /// <summary>A device and what it is connected to, which is open.</summary>
 internal interface IPart
 {
     /// <summary>The device's name in the definition.</summary>
     string Name { get; }
+
+    /// <summary>What limits what it moves, once its device is made; none where nothing does.</summary>
+    IReadOnlyList<FlowGate> Gates => [];
 
     /// <summary>What listens for programs of the host, where it does.</summary>
     IListener? Listener => null;

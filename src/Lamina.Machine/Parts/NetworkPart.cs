@@ -2,6 +2,7 @@
 using Lamina.Backends.Net;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Work;
+using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio;
@@ -29,6 +30,9 @@ internal sealed class NetworkPart : IPart
     /// <inheritdoc/>
     public string Name => _definition.Name;
 
+    /// <inheritdoc/>
+    public IReadOnlyList<FlowGate> Gates { get; private set; } = [];
+
     /// <summary>What it is plugged into.</summary>
     internal INetBackend Backend { get; }
 
@@ -47,7 +51,9 @@ internal sealed class NetworkPart : IPart
         var name = $"networks/{_index}";
         if (Backend is ISavedUnit) context.Units.Add(name, Backend);
         else context.Units.AddAside(name, Backend);
-        return _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues)) { IsPlugged = _definition.Plugged };
+        var (sending, receiving) = (context.Gate(_definition.Limit), context.Gate(_definition.Limit));
+        Gates = [sending, receiving];
+        return _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged };
     }
 
     /// <summary>Puts the cable in or pulls it.</summary>

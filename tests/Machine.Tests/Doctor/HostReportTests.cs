@@ -17,6 +17,9 @@ public sealed class HostReportTests
         ["/proc/self/status"] = "Name:\tlamina\nCapEff:\t000001ffffffffff\n",
         ["/sys/fs/cgroup/cgroup.controllers"] = "cpu memory io\n",
         ["/proc/cgroups"] = "#subsys_name\n",
+        ["/proc/self/mounts"] = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+        ["/sys/kernel/mm/ksm/run"] = "1\n",
+        ["/sys/kernel/mm/transparent_hugepage/enabled"] = "always [madvise] never\n",
     };
 
     [Fact]
@@ -85,6 +88,9 @@ public sealed class HostReportTests
     [InlineData("/proc/meminfo", "MemAvailable: 200000 kB\n", "memory", HostCheckStatus.Limited, "--memory 64M")]
     [InlineData("/proc/self/status", "CapEff:\t0000000000000000\n", "tap", HostCheckStatus.Limited, "ip tuntap add")]
     [InlineData("/sys/fs/cgroup/cgroup.controllers", null, "cgroups", HostCheckStatus.Limited, "unified_cgroup_hierarchy")]
+    [InlineData("/proc/self/mounts", null, "cgroups", HostCheckStatus.Limited, "systemd-run --user --scope -p Delegate=yes")]
+    [InlineData("/sys/kernel/mm/ksm/run", "0\n", "page-sharing", HostCheckStatus.Limited, "/sys/kernel/mm/ksm/run")]
+    [InlineData("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n", "huge-pages", HostCheckStatus.Limited, "echo madvise")]
     public void A_limit_is_told_with_its_remedy(string file, string? content, string name, HostCheckStatus status, string remedy)
     {
         var check = Check(Report(files: new() { [file] = content }), name);
@@ -156,6 +162,7 @@ public sealed class HostReportTests
     private static HostFacts Facts(double speed, Dictionary<string, string?> files, Dictionary<string, int> errors, string? whyNoTranslator) => new()
     {
         Read = path => files.TryGetValue(path, out var content) ? content : s_files.GetValueOrDefault(path),
+        MayWrite = _ => true,
         OpenDevice = path => errors.GetValueOrDefault(path),
         Kvm = new KvmHost
         {

@@ -20,6 +20,8 @@ internal sealed class NoHardware : IHardware
         return bytes / 2;
     }
 
+    public void SetRate(string device, RateLimit limit) => Asked.Add($"rate of {device}");
+
     /// <summary>What was asked, in order.</summary>
     internal List<string> Asked { get; } = [];
 

@@ -6,6 +6,7 @@ using System.Numerics;
 using System.Text;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
+using Lamina.Core.Limits;
 using Lamina.Core.Logging;
 using Lamina.Core.State;
 using Lamina.Core.Work;
@@ -51,6 +52,9 @@ public sealed record VirtioBlockOptions
 
     /// <summary>Told of errors of the disk, a few times; any thread.</summary>
     public ILog? Log { get; init; }
+
+    /// <summary>Lets through as many requests and bytes as the disk may move; null for all. The device's own from then on.</summary>
+    public FlowGate? Gate { get; init; }
 }
 
 /// <summary>The block device.</summary>
@@ -70,6 +74,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     private int _reports;
     private bool _disposed;
     private IVirtioHost? _host;
+    private LimitedQueue[] _limited = [];
 
     /// <summary>Makes a device of a disk, which stays its creator's to dispose.</summary>
     /// <param name="disk">The disk.</param>
@@ -127,7 +132,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     public long BytesWritten => Volatile.Read(ref _state.BytesWritten);
 
     /// <inheritdoc/>
-    public void Attach(IVirtioHost host) => _host = host;
+    public void Attach(IVirtioHost host) => (_host, _limited) = (host, [.. Queues.Select((_, index) => new LimitedQueue(host, index))]);
 
     /// <inheritdoc/>
     public bool Accepts(ulong features) => true;
@@ -187,16 +192,19 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
         var underWay = _underWay[index];
         var taken = 0;
         ulong bytes = 0;
-        while (taken < BlockSpec.RequestsAtOnce && bytes < BlockSpec.BytesAtOnce && queue.TryTake(out var chain))
+        var (gate, open) = (_options.Gate, true);
+        while (taken < BlockSpec.RequestsAtOnce && bytes < BlockSpec.BytesAtOnce && (open = gate?.TryPass(_limited[index]) != false) && queue.TryTake(out var chain))
         {
-            bytes += (ulong)chain.ReadableLength + chain.WritableLength;
+            var length = (ulong)chain.ReadableLength + chain.WritableLength;
+            bytes += length;
+            gate?.Charge(length - Math.Min(length, BlockSpec.HeaderLength + BlockSpec.StatusLength));
             // One request alone is done here, where no time is lost for handing it over. A worker with others under way
             // must not wait, since it is they that it might wait for.
             CarryOut(queue, chain, _buffers[index], mayHandOver: _helpers is not null && (taken > 0 || underWay is { Any: true } || queue.HasBuffers));
             taken++;
         }
         underWay?.Submit();
-        return taken == BlockSpec.RequestsAtOnce || bytes >= BlockSpec.BytesAtOnce;
+        return open && (taken == BlockSpec.RequestsAtOnce || bytes >= BlockSpec.BytesAtOnce);
     }
 
     /// <inheritdoc/>
@@ -258,6 +266,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
     {
         if (_disposed) return;
         _disposed = true;
+        _options.Gate?.Dispose();
         _helpers?.Dispose();
         foreach (var requests in _underWay) requests?.Dispose();
     }
@@ -270,6 +279,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
         node.Say("serial", _options.Serial);
         node.Say("writes wait for a flush", Volatile.Read(ref _state.Writeback));
         node.Say("io_uring", _underWay.Any(ring => ring is not null));
+        if (_options.Gate is { } gate) gate.Inspect(node.Below("limit"));
     }
 
     /// <inheritdoc/>
@@ -279,6 +289,7 @@ public sealed class VirtioBlock : IVirtioDevice, ISavedUnit, IInspected, ICounte
         counters.Total("disk_written_bytes", BytesWritten, "bytes that the guest wrote since its start", CounterUnit.Bytes);
         counters.Total("disk_requests", Requests, "requests since the guest's start");
         counters.Total("disk_failed_requests", Failures, "requests that ended with an error");
+        if (_options.Gate is { } gate) counters.Total("disk_limit_waits", gate.Waits, "how often requests were kept waiting by the disk's limit");
     }
 
     private void Exchange(SavedFields fields)

@@ -4,6 +4,7 @@
 // worker; a frame for the guest is written to its buffers on the backend's thread.
 using System.Buffers.Binary;
 using Lamina.Core.Inspection;
+using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
 using Lamina.Devices.Virtio.Rings;
@@ -13,12 +14,21 @@ namespace Lamina.Devices.Virtio.Net;
 /// <summary>What a network card is to be.</summary>
 /// <param name="Mac">Its address: six bytes, not a group's.</param>
 /// <param name="Pairs">How many pairs of queues it has, 1 to 8.</param>
-public sealed record VirtioNetOptions(ReadOnlyMemory<byte> Mac, int Pairs = 1);
+public sealed record VirtioNetOptions(ReadOnlyMemory<byte> Mac, int Pairs = 1)
+{
+    /// <summary>Let through as many frames and bytes as the guest may send and may be sent; null for all. The device's own from then on.</summary>
+    public FlowGate? Sending { get; init; }
+
+    /// <inheritdoc cref="Sending"/>
+    public FlowGate? Receiving { get; init; }
+}
 
 /// <summary>The network card.</summary>
-public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspected, ICounted
+public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspected, ICounted, IDisposable
 {
     private readonly INetBackend _backend;
+    private readonly VirtioNetOptions _options;
+    private readonly LimitedBackend _arriving;
     private readonly ulong _mac;
     private readonly int _pairs;
     private readonly Lock _lock = new();
@@ -32,6 +42,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     private long _dropped;
     private volatile bool _isPlugged = true;
     private IVirtioHost? _host;
+    private LimitedQueue[] _limited = [];
 
     /// <summary>Makes a card that is plugged into a backend; the backend stays its creator's to start and dispose.</summary>
     /// <exception cref="ArgumentException">An option cannot be.</exception>
@@ -40,6 +51,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         if (options.Mac.Length != NetSpec.MacLength || (options.Mac.Span[0] & 1) != 0) throw new ArgumentException("a network card's address has six bytes and is not a group's", nameof(options));
         if (options.Pairs is < 1 or > NetSpec.MostPairs) throw new ArgumentException($"a network card has 1 to {NetSpec.MostPairs} pairs of queues, not {options.Pairs}", nameof(options));
         if (backend.Mtu is < NetSpec.LeastMtu or > NetSpec.MostMtu) throw new ArgumentException($"a network's MTU is {NetSpec.LeastMtu} to {NetSpec.MostMtu}, not {backend.Mtu}", nameof(backend));
+        (_options, _arriving) = (options, new LimitedBackend(backend));
         (_backend, _mac, _pairs) = (backend, NetControl.ToNumber(options.Mac.Span), options.Pairs);
         _frames = [.. Enumerable.Range(0, _pairs).Select(_ => new byte[NetSpec.LongestFrame])];
         _held = [.. Enumerable.Range(0, _pairs).Select(_ => new List<DescriptorChain>())];
@@ -106,15 +118,22 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             node.Say("unicast addresses", _state.Filter.Unicast?.Count ?? -1);
             node.Say("multicast addresses", _state.Filter.Multicast?.Count ?? -1);
         });
+        _options.Sending?.Inspect(node.Below("limit of sending"));
+        _options.Receiving?.Inspect(node.Below("limit of receiving"));
     }
 
     /// <inheritdoc/>
-    public void Count(CounterList counters) => counters.Total("network_dropped_frames", Dropped, "frames of either direction that were malformed, unwanted or too long");
+    public void Count(CounterList counters)
+    {
+        counters.Total("network_dropped_frames", Dropped, "frames of either direction that were malformed, unwanted or too long");
+        if (_options.Sending is { } sending) counters.Total("network_limit_waits", sending.Waits, "how often frames were kept waiting by the card's limit", of: "sending");
+        if (_options.Receiving is { } receiving) counters.Total("network_limit_waits", receiving.Waits, "how often frames were kept waiting by the card's limit", of: "receiving");
+    }
 
     /// <inheritdoc/>
     public void Attach(IVirtioHost host)
     {
-        _host = host;
+        (_host, _limited) = (host, [.. Queues.Select((_, index) => new LimitedQueue(host, index))]);
         _backend.Attach(this);
         _backend.LinkChanged += TellLink;
     }
@@ -248,10 +267,13 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         var queue = _host!.Queues[index];
         var frame = _frames[index / 2];
         var more = true;
+        var gate = _options.Sending;
         for (var i = 0; i < NetSpec.FramesAtOnce && more; i++)
         {
-            more = queue.TryTake(out var chain);
+            DescriptorChain? chain = null;
+            more = gate?.TryPass(_limited[index]) != false && queue.TryTake(out chain);
             if (chain is null) break;
+            gate?.Charge(FrameLength(chain.ReadableLength));
             if (chain.WritableLength != 0)
             {
                 _host.Fail("a buffer with a frame to be sent has a device-writable part");
@@ -263,6 +285,8 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         _backend.Flush();
         return more;
     }
+
+    private static ulong FrameLength(ulong length) => length - Math.Min(length, NetSpec.HeaderLength);
 
     private void Send(DescriptorChain chain, byte[] frame)
     {
@@ -306,7 +330,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         lock (queue.Gate)
         {
             if (!queue.IsLive) return true;
-            if (queue.IsPaused) return false;
+            if (queue.IsPaused || _options.Receiving?.TryPass(_arriving) == false) return false;
             var merge = (state.Features & NetSpec.FeatureMergeableBuffers) != 0;
             var wanted = NetSpec.HeaderLength + frame.Length;
             if (TakeBuffers(queue, _held[pair], merge ? wanted : 1) is not { } room) return !queue.IsLive;
@@ -317,6 +341,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
                 return true;
             }
             Fill(queue, pair, frame, offload, (state.GuestOffloads & NetSpec.FeatureGuestChecksum) != 0);
+            _options.Receiving?.Charge((ulong)frame.Length);
             queue.Signal();
             return true;
         }
@@ -385,5 +410,22 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             queue.Complete(chain, 1);
         }
         return true;
+    }
+
+    /// <summary>No limit keeps anything waiting any more.</summary>
+    public void Dispose()
+    {
+        _options.Sending?.Dispose();
+        _options.Receiving?.Dispose();
+    }
+
+    // What comes for the guest waits in its backend, as where the guest has no room.
+    private sealed class LimitedBackend(INetBackend backend) : IHeldBack
+    {
+        public void HoldBack()
+        {
+        }
+
+        public void GoOn() => backend.ReadyToReceive();
     }
 }
