@@ -132,10 +132,10 @@ internal sealed unsafe class JumpCache : IDisposable
         && (large ? _codeLargePages.TryGetValue(linear >> 21, out var distance) : _codePages.TryGetValue(linear >> 12, out distance))
         && distance == (physicalPage >> 12) - (linear >> 12);
 
-    /// <summary>Whether code was run from a page.</summary>
+    /// <summary>Whether code may have been run from a page.</summary>
     /// <param name="linear">Any address in it.</param>
     /// <param name="large">It is the 2 MiB around it.</param>
-    public bool HasCode(ulong linear, bool large) => large ? _codeLargePages.ContainsKey(linear >> 21) : _codePages.ContainsKey(linear >> 12);
+    public bool HasCode(ulong linear, bool large) => _sizesForgotten || (large ? _codeLargePages.ContainsKey(linear >> 21) : _codePages.ContainsKey(linear >> 12));
 
     /// <summary>A page's translation is void.</summary>
     /// <param name="linear">Any address in it.</param>
