@@ -65,14 +65,4 @@ public sealed class CopyMachineTests : KeptMachines
         Assert.Empty(Directory.EnumerateFiles(Folder.Path, "*.part"));
         Assert.Equal(["three", "two", "web"], (await ListAsync()).EnumerateArray().Select(machine => machine.GetProperty("name").GetString()));
     }
-
-    // As a machine of an image with a disk has it.
-    private async Task CreateWithDiskAsync(string name)
-    {
-        await CreateAsync(name, Guest.Halts);
-        File.Copy(Folder.File("guest"), Home(name, "kernel"));
-        Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
-        Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));
-        await File.WriteAllTextAsync(Home(name, "machine.json"), "{ \"image\": \"some\", \"engine\": \"translator\" }", TestContext.Current.CancellationToken);
-    }
 }

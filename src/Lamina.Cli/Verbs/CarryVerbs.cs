@@ -33,7 +33,14 @@ internal static class CarryVerbs
             {
                 if (!Console.IsOutputRedirected) throw new UsageException("an archive on a terminal is of no use; name a file, or lead the output elsewhere");
                 using var output = Console.OpenStandardOutput();
-                notes = MachineExport.Write(store, machine, output, Path.GetTempPath(), cancellation);
+                try
+                {
+                    notes = MachineExport.Write(store, machine, output, Path.GetTempPath(), cancellation);
+                }
+                catch (IOException failure) when (failure.GetType() == typeof(IOException))
+                {
+                    throw new IOException($"the archive cannot be written ({HostFiles.Reason(failure, "")}); lead it elsewhere", failure);
+                }
             }
             else
             {

@@ -41,7 +41,9 @@ public static class MachineProcess
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
-            await SayAsync(ready, ControlLines.Refusal(null, failure)).ConfigureAwait(false);
+            // What the host refuses of its own files is told by .NET without a word of what to do.
+            var refusal = failure is MachineException or HostException ? failure : new MachineException(MachineError.Host, $"the machine {name} cannot be started: {failure.Message.TrimEnd('.')}; its folder must be writable and have space", failure);
+            await SayAsync(ready, ControlLines.Refusal(null, refusal)).ConfigureAwait(false);
             return null;
         }
         finally

@@ -8,6 +8,7 @@ using Lamina.Backends.Disk;
 using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Hypervisor.Contract;
 using Lamina.Images;
 
 namespace Lamina.Hypervisor.Stored;
@@ -53,12 +54,14 @@ public sealed class MachineStore(string folder)
     {
         var home = HomeOf(name);
         if (File.Exists(home.Definition)) return home;
+        CheckAccess(home.Definition, $"the machine {name} in {Folder}");
         var meant = Spelling.Nearest(name, Names);
         throw new MachineException($"there is no machine {name}{(meant is null ? "; 'lamina ps -a' shows those that there are" : $"; did you mean {meant}?")}");
     }
 
     /// <summary>The names of the machines there are, in order; none of them is looked at.</summary>
-    public IReadOnlyList<string> Names => !Directory.Exists(Folder) ? [] :
+    /// <exception cref="MachineException">The folder belongs to another user.</exception>
+    public IReadOnlyList<string> Names => !IsThere ? [] :
         [.. Directory.EnumerateDirectories(Folder).Where(path => IsHostName(Path.GetFileName(path)) && File.Exists(new MachineHome(path).Definition)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     /// <summary>The machines there are, by name. One that is damaged does not hide the others.</summary>
@@ -125,6 +128,7 @@ public sealed class MachineStore(string folder)
     public StoredMachine OpenToRun(string name)
     {
         var home = Find(name);
+        ControlPath.Check(home.Socket);
         var gate = TryLock(home) ?? throw Runs(name);
         try
         {
@@ -186,6 +190,7 @@ public sealed class MachineStore(string folder)
     {
         using var order = LockStore();
         var (home, target) = (Find(name), HomeOf(to));
+        ControlPath.Check(target.Socket);
         using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; stop it first, then rename it");
         if (File.Exists(target.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {to} already; choose another name");
         if (Directory.Exists(target.Folder))
@@ -236,7 +241,7 @@ public sealed class MachineStore(string folder)
     public string? Remove(string name)
     {
         var home = HomeOf(name);
-        if (!Directory.Exists(home.Folder)) return null;
+        if (!IsThere || !Directory.Exists(home.Folder)) return null;
         using var order = LockStore();
         using var gate = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running; stop it first ('lamina stop {name}')");
         File.Delete(home.Definition);
@@ -249,7 +254,7 @@ public sealed class MachineStore(string folder)
     /// <returns>The folders.</returns>
     public IReadOnlyList<string> Prune(bool onlySay)
     {
-        if (!Directory.Exists(Folder)) return [];
+        if (!IsThere) return [];
         using var order = LockStore();
         var found = new List<string>();
         foreach (var folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal).ToList())
@@ -300,6 +305,7 @@ public sealed class MachineStore(string folder)
     private static HostLock Begin(MachineHome home)
     {
         if (File.Exists(home.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {home.Name} already; choose another name, or remove that one with 'lamina rm {home.Name}'");
+        ControlPath.Check(home.Socket);
         CreateFolder(home.Folder);
         return TryLock(home) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process; choose another name");
     }
@@ -323,6 +329,32 @@ public sealed class MachineStore(string folder)
 
     // A name may be a whole book.
     private static string Shown(string name) => name.Length <= 40 ? name : $"{name[..40]}…";
+
+    // One of another user's is neither there nor not.
+    private bool IsThere
+    {
+        get
+        {
+            CheckAccess(Path.Combine(Folder, StoreLock), $"the machines' folder {Folder}");
+            return Directory.Exists(Folder);
+        }
+    }
+
+    private static void CheckAccess(string path, string what)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+        }
+        catch (UnauthorizedAccessException denied)
+        {
+            throw new MachineException(MachineError.Host, $"{what} belongs to another user; ask that user, or name a folder of your own in {UserFolders.RootVariable}", denied);
+        }
+        catch (IOException)
+        {
+            // It is not there.
+        }
+    }
 
     private static MachineException Runs(string name) => new(MachineError.Busy, $"the machine {name} is running already; end it first, give this one a --name of its own, or use --ephemeral");
 
@@ -399,7 +431,7 @@ public sealed class MachineStore(string folder)
     // Held for as long as it takes to change names of files; whoever is killed lets go of it.
     private HostLock LockStore()
     {
-        CreateFolder(Folder);
+        if (!IsThere) CreateFolder(Folder);
         var begin = Stopwatch.GetTimestamp();
         while (true)
         {

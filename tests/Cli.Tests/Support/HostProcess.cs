@@ -63,6 +63,12 @@ internal sealed class HostProcess : IDisposable
         await _process.StandardInput.FlushAsync();
     }
 
+    /// <summary>Ends it as kill -9 does, and nothing that it started.</summary>
+    public void Kill() => _process.Kill();
+
+    /// <summary>Waits for its end, for so long.</summary>
+    public bool HasEndedWithin(TimeSpan time) => _process.WaitForExit(time);
+
     public void Signal(PosixSignal signal)
     {
         var number = signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, PosixSignal.SIGTERM => 15, _ => (int)signal };

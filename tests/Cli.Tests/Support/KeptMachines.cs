@@ -31,6 +31,16 @@ public abstract class KeptMachines : IAsyncLifetime
         Assert.Equal((0, $"{name}\n", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
     }
 
+    // As a machine of an image with a disk has it.
+    private protected async Task CreateWithDiskAsync(string name)
+    {
+        await CreateAsync(name, Guest.Halts);
+        File.Copy(Folder.File("guest"), Home(name, "kernel"));
+        Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
+        Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));
+        await File.WriteAllTextAsync(Home(name, "machine.json"), "{ \"image\": \"some\", \"engine\": \"translator\" }", TestContext.Current.CancellationToken);
+    }
+
     private protected async Task<JsonElement> ListAsync()
     {
         var outcome = await RunAsync("ps", "--all", "--json");
