@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
+using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Asking;
@@ -121,7 +122,8 @@ public static class MachineControl
         if (machine.WasKilled)
         {
             var process = $"its process ({machine.Run!.ProcessId.ToString(CultureInfo.InvariantCulture)})";
-            return CallFilter.ReadReport(machine.Home.Blocked) is { } call ? $"{process} was ended by its lock: it made the system call {call}" : $"{process} was killed";
+            if (CallFilter.ReadReport(machine.Home.Blocked) is { } call) return $"{process} was ended by its lock: it made the system call {call}";
+            return PoolLimits.WasEndedForMemory(machine) ? $"{process} was ended by the host's kernel: the machine, or a pool that it is in, had reached its memory limit" : $"{process} was killed";
         }
         if (machine.LastEnd is not { } last) return "it has not run yet";
         return last.Result.Message ?? last.Result.End switch

@@ -69,6 +69,10 @@ internal sealed record LimitGroups(ControlGroup? Cpu, ControlGroup? Memory) : IH
         }
     }
 
+    /// <summary>Whether the host's kernel ended a machine's process in its last run since the machine, or a pool that it is in, had reached its memory limit.</summary>
+    internal static bool WasEndedForMemory(MachineHome home, IReadOnlyList<Pool> pools) =>
+        Root(MemoryController) is { } root && Place(root, Path.GetDirectoryName(home.Folder)!, home.Name, pools)[^1].KilledForMemory() != 0;
+
     /// <summary>What a process is told of them by whoever starts it, as a word.</summary>
     public override string ToString() => string.Join(Between, ((ControlGroup?[])[Cpu, Memory]).Select(group => group is null ? Nothing : $"{group.Version}:{group.Path}"));
 
@@ -106,21 +110,32 @@ internal sealed record LimitGroups(ControlGroup? Cpu, ControlGroup? Memory) : IH
         {
             group.Make(controller);
             RemoveEmpty(group);
-            foreach (var pool in pools.Reverse())
+            var place = Place(group, store, machine, pools);
+            for (var i = 0; i < pools.Count; i++)
             {
-                group = group.Below(NameOf("pool", pool.Name, store));
-                group.Make(controller);
-                Set(group, controller, pool.Definition);
+                place[i].Make(controller);
+                Set(place[i], controller, pools[pools.Count - 1 - i].Definition);
             }
-            group = group.Below(NameOf("machine", machine, store));
-            group.Make(controller);
-            return group;
+            // A fresh one, which knows of no earlier run.
+            place[^1].Below(Cpus).TryRemove();
+            place[^1].TryRemove();
+            place[^1].Make(controller);
+            return place[^1];
         }
         catch (HostException refused)
         {
             say($"no control groups are used for {controller}: {refused.Message}");
             return null;
         }
+    }
+
+    // The groups of the pools from the outermost on, and then the machine's.
+    private static List<ControlGroup> Place(ControlGroup root, string store, string machine, IReadOnlyList<Pool> pools)
+    {
+        var place = new List<ControlGroup>();
+        foreach (var pool in pools.Reverse()) place.Add(root = root.Below(NameOf("pool", pool.Name, store)));
+        place.Add(root.Below(NameOf("machine", machine, store)));
+        return place;
     }
 
     private static ControlGroup? TryMakeCpus(ControlGroup machine, Action<string> say)

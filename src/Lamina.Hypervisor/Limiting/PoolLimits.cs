@@ -17,4 +17,19 @@ public static class PoolLimits
         ArgumentNullException.ThrowIfNull(chain);
         LimitGroups.Apply(machines, chain);
     }
+
+    /// <summary>Whether the host's kernel ended a machine's process for a memory limit.</summary>
+    internal static bool WasEndedForMemory(MachineListing machine)
+    {
+        try
+        {
+            var pools = machine.Definition?.Pool is { } pool ? new PoolStore(new MachineStore(Path.GetDirectoryName(machine.Home.Folder)!)).WithParents(pool) : [];
+            return LimitGroups.WasEndedForMemory(machine.Home, pools);
+        }
+        catch (MachineException)
+        {
+            // A pool that is not there any more tells nothing.
+            return false;
+        }
+    }
 }

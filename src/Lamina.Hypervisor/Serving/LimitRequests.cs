@@ -2,6 +2,7 @@
 // definitions (docs/definition.md); what is changed holds for this run, and the definition in the machine's folder stays as it is.
 using System.Text.Json;
 using Lamina.Control;
+using Lamina.Host;
 using Lamina.Host.Groups;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
@@ -52,9 +53,20 @@ internal static class LimitRequests
         if (said.Count == 0) return;
         var definition = said.Aggregate(served.Definition, (machine, value) => MachineShape.Shape.With(machine, value.Name, value.Text));
         MachineCheck.CheckShares(definition);
-        if (definition.MemoryLimit != served.Definition.MemoryLimit)
-            (served.Groups.Memory ?? throw new MachineException(MachineError.Host, "the memory limit cannot be kept: there are no control groups for memory here that this user may use")).SetMemory(definition.MemoryLimit);
+        var before = served.Definition;
+        var isMemory = definition.MemoryLimit != before.MemoryLimit;
+        if (isMemory && served.Groups.Memory is null) throw new MachineException(MachineError.Host, "the memory limit cannot be kept: there are no control groups for memory here that this user may use");
         await served.Machine.DoAsync(new MachineAction.SetCpuLimit(definition.CpuLimit), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (isMemory) served.Groups.Memory!.SetMemory(definition.MemoryLimit);
+        }
+        catch (HostException refused)
+        {
+            // All or nothing.
+            await served.Machine.DoAsync(new MachineAction.SetCpuLimit(before.CpuLimit), CancellationToken.None).ConfigureAwait(false);
+            throw new MachineException(MachineError.Host, $"the host refuses this memory limit, which the machine may be over already: {refused.Message}", refused);
+        }
         served.Definition = definition;
     }
 

@@ -15,12 +15,12 @@ internal sealed class LimitedMachines : IAsyncDisposable
 
     public async Task CreateAsync(string name, params string[] words)
     {
-        var outcome = await CreateAsync(name, (IEnumerable<string>)["--kernel", Guest.In(_folder, Guest.Loops), .. words]);
+        var outcome = await MakeAsync(name, ["--kernel", Guest.In(_folder, Guest.Loops), .. words]);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
     }
 
     /// <summary>Makes a machine with a guest of its own.</summary>
-    public Task<Outcome> CreateAsync(string name, IEnumerable<string> words)
+    public Task<Outcome> MakeAsync(string name, IEnumerable<string> words)
     {
         _made.Add(name);
         return RunAsync(["create", name, "--engine", "translator", .. words]);
