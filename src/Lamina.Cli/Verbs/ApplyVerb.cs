@@ -72,7 +72,8 @@ internal static class ApplyVerb
             Made = before.Made,
             MemoryBytes = before.MemoryBytes,
             Boot = new BootSource { CommandLine = before.Boot.CommandLine },
-        }) with { Name = null };
+        }) with
+        { Name = null };
     }
 
     // A file, read once; paths in it count from where it lies.

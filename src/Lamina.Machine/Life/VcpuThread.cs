@@ -29,7 +29,8 @@ internal sealed class VcpuThread : ISharedThread
             share?.Enter(this);
             Loop();
             share?.Leave(this);
-        }) { IsBackground = true, Name = $"vcpu {vcpu.Index}" };
+        })
+        { IsBackground = true, Name = $"vcpu {vcpu.Index}" };
         _thread.Start();
     }
 
