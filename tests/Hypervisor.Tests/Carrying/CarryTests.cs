@@ -128,7 +128,7 @@ public sealed class CarryTests : IDisposable
         { """{ "image": "some", "devices": [ { "kind": "share", "path": "/", "tag": "all" } ] }""", "a share leads to /" },
         { """{ "image": "some", "devices": [ { "kind": "vsock", "cid": 3, "path": "/tmp/x" } ] }""", "a vsock leads to /tmp/x" },
         { """{ "image": "some", "devices": [ { "kind": "network", "link": "tap", "interface": "eth0" } ] }""", "a network leads to tap=eth0" },
-        { """{ "image": "some", "devices": [ { "kind": "serial", "to": "file:/home/me/.profile" } ] }""", "a serial leads to file:/home/me/.profile" },
+        { """{ "image": "some", "devices": [ { "kind": "serial", "to": "file:/srv/me/.profile" } ] }""", "a serial leads to file:/srv/me/.profile" },
         { """{ "image": "some", "devices": [ { "kind": "console", "to": "unix:/run/x" } ] }""", "a console leads to unix:/run/x" },
         { """{ "image": "some", "cpus": 0 }""", "a machine cannot have 0 CPUs" },
         { "{ \"image\": \"some\",\n \"memroy\": 1 }", "machine.json, line 2: a machine has no property \"memroy\"" },

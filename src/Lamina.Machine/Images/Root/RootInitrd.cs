@@ -25,7 +25,7 @@ public static class RootInitrd
     // What a root without programs that load modules could not have otherwise.
     private static readonly string[] OptionalModules = ["virtio_rng", "virtio_console", "virtio_net", "virtio_blk", "virtio_balloon", "vmw_vsock_virtio_transport", "pvpanic_mmio", "button", "evdev"];
 
-    private static readonly string[] Folders = ["bin", "dev", "modules", "proc", "root"];
+    private static readonly string[] Folders = ["bin", "dev", "modules", "new", "proc"];
 
     // Linux, Documentation/arch/x86/boot.rst: "header", "kernel_version".
     private const int MagicAt = 0x202, VersionAt = 0x20e, VersionBase = 0x200, HeadLength = 0x10000;
