@@ -8,6 +8,7 @@ using Xunit;
 namespace Lamina.Tests.Cli;
 
 [Trait("Category", "Long")]
+[Collection("Figures")]
 public sealed class MemoryPressureTests : IAsyncDisposable
 {
     private static readonly string[] Names = ["m1", "m2", "m3", "m4"];

@@ -20,7 +20,7 @@ internal sealed record LimitGroups(ControlGroup? Cpu, ControlGroup? Memory) : IH
     private const string Ours = "lamina", Cpus = "cpus", CpuController = "cpu", MemoryController = "memory";
 
     // What stands for "there is none" in a word, and what is between the two.
-    private const string Nothing = "-", Between = "\n";
+    private const string Nothing = "-", Between = "|";
 
     // What is reserved is kept by a weight that those who reserve nothing have no chance against: a hundred for each percent of a processor.
     private const int WeightOfPercent = 100;

@@ -82,7 +82,7 @@ public sealed class ControlGroupTests : IDisposable
 
         Assert.Equal(groups, LimitGroups.Parse(groups.ToString()));
         Assert.Equal(LimitGroups.None, LimitGroups.Parse(LimitGroups.None.ToString()));
-        Assert.Throws<MachineException>(() => LimitGroups.Parse("3:/x\n-"));
+        Assert.Throws<MachineException>(() => LimitGroups.Parse("3:/x|-"));
         Assert.Throws<MachineException>(() => LimitGroups.Parse(""));
     }
 
