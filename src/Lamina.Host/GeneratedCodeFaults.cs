@@ -1,12 +1,20 @@
 // Faults of generated code (a division by zero, a non-canonical address, an unmasked floating-point exception) arrive as
 // signals. The handler is machine code that touches only the saved context: it claims the signal if RIP lies in a
 // registered range, notes RIP and the signal in the faulting thread's GS-based state, and sends the thread to a stub.
-// Everything else goes on to the handler that was there before (the runtime's own). Signal handlers belong to the
+// Everything else goes on to the handler that was there before (the runtime's own). Where a thread has lost its GS base to the kernel,
+// it gets it back and tries again. Signal handlers belong to the
 // process, so this is the one piece of process-wide state; it is written under a lock and read by the handler only.
 using System.Runtime.CompilerServices;
 using Lamina.Host.Interop;
 
 namespace Lamina.Host;
+
+/// <summary>Displacements from GS, in the state of whichever thread runs generated code.</summary>
+/// <param name="Address">Takes the faulting RIP.</param>
+/// <param name="Signal">Takes the signal number in bits 0 to 7 and the processor's exception vector above; the next eight bytes take the address of a page fault.</param>
+/// <param name="LostBase">What the GS base is where the kernel has set it back to what it keeps; 0: the kernel does no such thing.</param>
+/// <param name="Base">What it should be then.</param>
+public readonly record struct FaultSlots(int Address, int Signal, int LostBase, int Base);
 
 /// <summary>A range of generated code whose faults are claimed. Dispose when no thread runs there any more.</summary>
 public sealed unsafe class GeneratedCodeFaults : IDisposable
@@ -28,13 +36,12 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
     /// <param name="start">First executable address.</param>
     /// <param name="end">The address behind the last.</param>
     /// <param name="stub">Where to send the thread.</param>
-    /// <param name="addressSlot">Displacement from GS that takes the faulting RIP; the same for all ranges of the process.</param>
-    /// <param name="signalSlot">Displacement from GS that takes the signal number in bits 0 to 7 and the processor's exception vector above; the next eight bytes take the address of a page fault.</param>
-    public static GeneratedCodeFaults Claim(ulong start, ulong end, ulong stub, int addressSlot, int signalSlot)
+    /// <param name="slots">Where the handler notes what it sees; the same for all ranges of the process.</param>
+    public static GeneratedCodeFaults Claim(ulong start, ulong end, ulong stub, in FaultSlots slots)
     {
         lock (Gate)
         {
-            if (_code == null) Install(addressSlot, signalSlot);
+            if (_code == null) Install(slots);
             var entry = (ulong*)_data!.Address;
             for (var i = 0; i < MaxRanges; i++, entry += 3)
             {
@@ -59,14 +66,14 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         }
     }
 
-    private static void Install(int addressSlot, int signalSlot)
+    private static void Install(in FaultSlots slots)
     {
         var data = HostReservation.Reserve(4096);
         data.MapAnonymous(0, 4096);
         using var memory = SharedMemory.Create("lamina-signal", 4096);
         var writable = HostReservation.Reserve(4096);
         writable.MapShared(0, 4096, memory, 0, MappingAccess.ReadWrite);
-        Emit(writable.Slice(0, 4096), (ulong)data.Address, addressSlot, signalSlot);
+        Emit(writable.Slice(0, 4096), (ulong)data.Address, slots);
         writable.Dispose();
         var code = HostReservation.Reserve(4096);
         code.MapShared(0, 4096, memory, 0, MappingAccess.ReadExecute);
@@ -82,7 +89,7 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         (_data, _code) = (data, code);
     }
 
-    private static void Emit(Span<byte> code, ulong data, int addressSlot, int signalSlot)
+    private static void Emit(Span<byte> code, ulong data, in FaultSlots slots)
     {
         var at = 0;
         Put(code, ref at, [0x48, 0x8b, 0x82, 0xa8, 0, 0, 0]);                 // mov rax, [rdx + 0xa8]: RIP in the ucontext
@@ -96,15 +103,23 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         var next1 = at;
         Put(code, ref at, [0x49, 0x3b, 0x40, 0x08, 0x73, 0]);                 // cmp rax, [r8 + 8]; jae next
         var next2 = at;
-        Put(code, ref at, [0x65, 0x48, 0x89, 0x04, 0x25]);                    // mov gs:[addressSlot], rax
-        PutInt32(code, ref at, addressSlot);
+        Put(code, ref at, [0x65, 0x48, 0x8b, 0x0c, 0x25]);                    // mov rcx, gs:[LostBase]
+        PutInt32(code, ref at, slots.LostBase);
+        Put(code, ref at, [0x48, 0x85, 0xc9, 0x74, 25]);                      // test rcx, rcx; jz claim
+        Put(code, ref at, [0xf3, 0x49, 0x0f, 0xae, 0xc9]);                    // rdgsbase r9
+        Put(code, ref at, [0x4c, 0x39, 0xc9, 0x75, 15]);                      // cmp rcx, r9; jne claim
+        Put(code, ref at, [0x65, 0x48, 0x8b, 0x0c, 0x25]);                    // mov rcx, gs:[Base]
+        PutInt32(code, ref at, slots.Base);
+        Put(code, ref at, [0xf3, 0x48, 0x0f, 0xae, 0xd9, 0xc3]);              // wrgsbase rcx; ret: tries again
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x04, 0x25]);                    // claim: mov gs:[Address], rax
+        PutInt32(code, ref at, slots.Address);
         Put(code, ref at, [0x48, 0x8b, 0x8a, 0xc8, 0, 0, 0]);                 // mov rcx, [rdx + 0xc8]: the trap's number
         Put(code, ref at, [0x48, 0xc1, 0xe1, 0x08, 0x48, 0x09, 0xcf]);        // shl rcx, 8; or rdi, rcx
-        Put(code, ref at, [0x65, 0x48, 0x89, 0x3c, 0x25]);                    // mov gs:[signalSlot], rdi
-        PutInt32(code, ref at, signalSlot);
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x3c, 0x25]);                    // mov gs:[Signal], rdi
+        PutInt32(code, ref at, slots.Signal);
         Put(code, ref at, [0x48, 0x8b, 0x8a, 0xd8, 0, 0, 0]);                 // mov rcx, [rdx + 0xd8]: CR2
-        Put(code, ref at, [0x65, 0x48, 0x89, 0x0c, 0x25]);                    // mov gs:[signalSlot + 8], rcx
-        PutInt32(code, ref at, signalSlot + 8);
+        Put(code, ref at, [0x65, 0x48, 0x89, 0x0c, 0x25]);                    // mov gs:[Signal + 8], rcx
+        PutInt32(code, ref at, slots.Signal + 8);
         Put(code, ref at, [0x49, 0x8b, 0x48, 0x10]);                          // mov rcx, [r8 + 16]
         Put(code, ref at, [0x48, 0x89, 0x8a, 0xa8, 0, 0, 0, 0xc3]);           // mov [rdx + 0xa8], rcx; ret
         code[next1 - 1] = (byte)(at - next1);

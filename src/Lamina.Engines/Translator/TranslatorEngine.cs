@@ -65,6 +65,9 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
 {
     private const ulong MaximumMemoryEnd = 1ul << 40;
 
+    // Each then has four regions of a TiB, and a process 128 TiB of addresses.
+    private const int MaximumCpusWithLostRegions = 30;
+
     private readonly EngineMachineOptions _options;
     private readonly TranslatorSettings _settings;
     private readonly TranslationStore _store;
@@ -76,6 +79,8 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
         HostRequirements.Check();
         // The page table of PhysicalPages costs a byte of the host for each page of the guest's.
         if (options.Memory.End > MaximumMemoryEnd) throw new HostException($"the translator runs guests with less than {MaximumMemoryEnd >> 40} TiB of memory; give the machine less");
+        if (HostGsBase.Of(settings) == GsBaseChange.Lost && options.VcpuCount > MaximumCpusWithLostRegions)
+            throw new HostException($"the translator runs machines of at most {MaximumCpusWithLostRegions} CPUs on a host whose kernel does not know FSGSBASE; give the machine fewer");
         _options = options;
         _settings = settings;
         _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel), Saved = options.CpuIdentity });

@@ -19,6 +19,10 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "syscall")]
     internal static partial long gettid(long number);
 
+    /// <summary>arch_prctl(2).</summary>
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    internal static partial long arch_prctl(long number, int operation, ulong address);
+
     /// <summary>tgkill(2), which the C library does not wrap everywhere.</summary>
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     internal static partial long tgkill(long number, long tgid, long tid, long sig);

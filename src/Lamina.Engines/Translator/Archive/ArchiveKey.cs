@@ -22,6 +22,7 @@ internal static class ArchiveKey
         _ = key.Append(typeof(ArchiveKey).Module.ModuleVersionId).Append(' ').Append(Environment.Version);
         if (settings.Precise) _ = key.Append(" precise");
         if (settings.SingleInstructionBlocks) _ = key.Append(" single");
+        if (settings.GsBase is { } change) _ = key.Append(' ').Append(change);
         _ = key.Append($" {(ulong)set.Offered:x}{(set.IgnoresUnused ? " ignores" : "")}");
         foreach (var (leaf, subleaf) in ((int, int)[])[(0, 0), (1, 0), (7, 0), (7, 1), (0xd, 0), (0xd, 1), (unchecked((int)0x8000_0001), 0)])
         {

@@ -187,6 +187,10 @@ internal sealed class StubAddresses
     /// <summary>Brings the x87 and vector state into registers. Clobbers the host's flags alone.</summary>
     public ulong LoadVectors;
 
+    /// <summary>How the GS base is changed; by a system call: what makes that.</summary>
+    public required GsBaseChange GsBase;
+    public ulong SetGsBase;
+
     /// <summary>Privilege changes by machine code; <see cref="Jump"/> enters at the linear address in scratch 0, flags being parked.</summary>
     public ulong Syscall, Sysret, Iret, Jump;
 

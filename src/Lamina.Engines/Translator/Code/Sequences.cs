@@ -33,6 +33,14 @@ internal static unsafe class Sequences
         asm.Byte(0x9e);                             // sahf
     }
 
+    /// <summary>Goes to the region whose GS base is in a register. Changes no flag, and no register.</summary>
+    public static void EnterRegion(this ref Assembler asm, int gs, StubAddresses stubs)
+    {
+        if (stubs.GsBase != GsBaseChange.Kept) asm.Gs(Op.MovStore, gs, Slot.CurrentGs);
+        if (stubs.GsBase == GsBaseChange.Asked) asm.Call(stubs.SetGsBase);
+        else asm.WriteGsBase(gs);
+    }
+
     /// <summary>Jumps to the linear address in S0, flags being parked. Clobbers S1 and the host's flags.</summary>
     public static void JumpThroughCache(this ref Assembler asm)
     {

@@ -8,6 +8,7 @@
 //                                                                               GS
 using System.Runtime.InteropServices;
 using Lamina.Engines.X86;
+using Lamina.Host;
 
 namespace Lamina.Engines.Translator.Code;
 
@@ -50,6 +51,9 @@ internal unsafe struct VcpuArea
     /// page plus one; 0: something else does.
     /// </summary>
     public ulong JumpFrom;
+
+    /// <summary>The GS base to be had, and the one that a switch between threads sets it back to (0: none does). See <see cref="GsBaseChange"/>.</summary>
+    public ulong CurrentGs, LostGs;
 
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;
@@ -250,6 +254,9 @@ internal static unsafe class Slot
     /// <summary>Bits of a page number.</summary>
     public const int PageNumberBits = 36;
 
+    /// <summary>Where faults of generated code are noted.</summary>
+    public static FaultSlots Faults => new(FaultAddress, FaultSignal, LostGs, CurrentGs);
+
     // Offsets are taken from an instance that is never used otherwise.
     private static readonly VcpuArea* Model = (VcpuArea*)NativeMemory.AllocZeroed((nuint)sizeof(VcpuArea));
 
@@ -286,6 +293,8 @@ internal static unsafe class Slot
         FaultAddress = At(&Model->FaultAddress),
         FaultSignal = At(&Model->FaultSignal),
         JumpFrom = At(&Model->JumpFrom),
+        CurrentGs = At(&Model->CurrentGs),
+        LostGs = At(&Model->LostGs),
         XsaveMask = At(&Model->XsaveMask),
         VectorsLoaded = At(&Model->VectorsLoaded),
         HostMxcsr = At(&Model->HostMxcsr),

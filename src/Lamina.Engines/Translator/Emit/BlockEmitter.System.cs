@@ -42,7 +42,7 @@ internal sealed unsafe partial class BlockEmitter
     {
         EmitSystemFlag(Rflags.AC, set);
         _asm.Gs(Op.MovLoad, S0, set ? Slot.OpenGs : Slot.ClosedGs);
-        _asm.WriteGsBase(S0);
+        _asm.EnterRegion(S0, stubs);
     }
 
     /// <summary>SYSCALL, SYSRET, IRETQ by a stub, which leaves to the executor what is not plain. S0: what follows in memory.</summary>

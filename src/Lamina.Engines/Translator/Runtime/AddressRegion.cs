@@ -20,7 +20,9 @@ internal enum RegionKind
 
 internal sealed unsafe class AddressRegion : IDisposable
 {
-    private const ulong TableBytes = 8ul << Slot.PageNumberBits;
+    /// <summary>Bytes of addresses that each of a region's two tables takes.</summary>
+    public const ulong TableBytes = 8ul << Slot.PageNumberBits;
+
     private const ulong PageNumberMask = (1ul << Slot.PageNumberBits) - 1;
 
     // After so many entries it is counted what they take. Machine code fills in no more by itself.

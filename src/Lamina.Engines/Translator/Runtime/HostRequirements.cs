@@ -6,10 +6,7 @@ namespace Lamina.Engines.Translator.Runtime;
 
 internal static class HostRequirements
 {
-    private const uint CpuidXsave = 1 << 26, CpuidOsxsave = 1 << 27, CpuidFsGsBase = 1, CpuidLahf = 1;
-
-    /// <summary>The auxiliary-vector bit by which the kernel says that WRGSBASE may be used (HWCAP2_FSGSBASE).</summary>
-    private const ulong HwcapFsGsBase = 2;
+    private const uint CpuidXsave = 1 << 26, CpuidOsxsave = 1 << 27, CpuidLahf = 1;
 
     /// <exception cref="HostException">Something is missing.</exception>
     public static void Check()
@@ -17,10 +14,7 @@ internal static class HostRequirements
         if (!X86Base.X64.IsSupported) throw new HostException("the translator needs an x86-64 host");
         var (_, _, ecx, _) = X86Base.CpuId(1, 0);
         if (((uint)ecx & (CpuidXsave | CpuidOsxsave)) != (CpuidXsave | CpuidOsxsave)) throw new HostException("the translator needs a host CPU with XSAVE (any since 2011)");
-        var (_, ebx, _, _) = X86Base.CpuId(7, 0);
         var (_, _, extended, _) = X86Base.CpuId(unchecked((int)0x80000001), 0);
-        if (((uint)ebx & CpuidFsGsBase) == 0 || (ProcessAuxiliary.Hwcap2 & HwcapFsGsBase) == 0)
-            throw new HostException("the translator needs FSGSBASE: a CPU since 2012 and a host kernel since 5.9");
         if (((uint)extended & CpuidLahf) == 0) throw new HostException("the translator needs a host CPU with LAHF in 64-bit mode");
     }
 }

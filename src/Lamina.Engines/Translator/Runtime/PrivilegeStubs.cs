@@ -20,9 +20,9 @@ internal static unsafe class PrivilegeStubs
     private const ulong UserCode = 0x00af_fb00_0000_ffff, UserStack = 0x00cf_f300_0000_ffff;
 
     /// <summary>SYSCALL from CPL 3 (SDM vol. 2, SYSCALL). S0: the address behind it.</summary>
-    public static ulong EmitSyscall(ref Assembler asm, ulong exit)
+    public static ulong EmitSyscall(ref Assembler asm, StubAddresses stubs)
     {
-        var start = asm.Here;
+        var (start, exit) = (asm.Here, stubs.System);
         asm.GsCompare8(Slot.EntryReady, 0);
         asm.Jcc(Cond.E, exit);
         asm.Mov(HostReg.Rcx, S0);
@@ -35,7 +35,7 @@ internal static unsafe class PrivilegeStubs
         EmitSplitFlags(ref asm);
         EmitSegments(ref asm, Slot.KernelCode, Slot.KernelStack, level: 0);
         asm.Gs(Op.MovLoad, S0, Slot.ClosedGs);
-        asm.WriteGsBase(S0);
+        asm.EnterRegion(S0, stubs);
         asm.Gs(Op.MovLoad, S0, Slot.Lstar);
         EmitGo(ref asm);
         return start;
@@ -54,7 +54,7 @@ internal static unsafe class PrivilegeStubs
         EmitSplitFlags(ref asm);
         EmitSegments(ref asm, Slot.UserCode, Slot.UserStack, level: 3);
         asm.Gs(Op.MovLoad, S0, Slot.UserGs);
-        asm.WriteGsBase(S0);
+        asm.EnterRegion(S0, stubs);
         EmitUserVectors(ref asm, stubs.LoadVectors);
         asm.Mov(S0, HostReg.Rcx);
         EmitGo(ref asm);
@@ -99,7 +99,7 @@ internal static unsafe class PrivilegeStubs
         EmitDescriptorCheck(ref asm, Slot.UserCode, UserCode, walk, fails, ref failCount);
         EmitDescriptorCheck(ref asm, Slot.UserStack, UserStack, walk, fails, ref failCount);
         EmitUserVectors(ref asm, stubs.LoadVectors);
-        EmitLeave(ref asm, Slot.UserCode, Slot.UserStack, 3, Slot.UserGs);
+        EmitLeave(ref asm, stubs, Slot.UserCode, Slot.UserStack, 3, Slot.UserGs);
 
         asm.Bind(kernel);
         EmitSelectorCheck(ref asm, frame, 8, Slot.KernelCode, temporary);
@@ -108,7 +108,7 @@ internal static unsafe class PrivilegeStubs
         EmitSelectorCheck(ref asm, frame, 32, Slot.KernelStack, temporary);
         var noStack = asm.JccForward(Cond.NE);
         EmitDescriptorCheck(ref asm, Slot.KernelStack, KernelStack, walk, fails, ref failCount);
-        EmitLeave(ref asm, Slot.KernelCode, Slot.KernelStack, 0, Slot.ClosedGs);
+        EmitLeave(ref asm, stubs, Slot.KernelCode, Slot.KernelStack, 0, Slot.ClosedGs);
 
         // A null stack segment, as Linux has it until it first comes back from a user: it was loaded at level 0 already.
         asm.Bind(noStack);
@@ -116,14 +116,14 @@ internal static unsafe class PrivilegeStubs
         fails[failCount++] = asm.JccForward(Cond.NE);
         asm.Rr(Op.Test, temporary, temporary, wide: false);
         fails[failCount++] = asm.JccForward(Cond.NE);
-        EmitLeave(ref asm, Slot.KernelCode, Slot.Ss, 0, Slot.ClosedGs);
+        EmitLeave(ref asm, stubs, Slot.KernelCode, Slot.Ss, 0, Slot.ClosedGs);
 
         for (var i = 0; i < failCount; i++) asm.Bind(fails[i]);
         EmitRestore(ref asm);
         asm.Jmp(exit);
         return start;
 
-        static void EmitLeave(ref Assembler asm, int code, int stack, int level, int gs)
+        static void EmitLeave(ref Assembler asm, StubAddresses stubs, int code, int stack, int level, int gs)
         {
             asm.Rm(Op.MovLoad, S1, frame, 16);
             EmitSplitFlags(ref asm);
@@ -132,7 +132,7 @@ internal static unsafe class PrivilegeStubs
             asm.Rm(Op.MovLoad, S0, frame, 0);
             EmitRestore(ref asm);
             asm.Gs(Op.MovLoad, S1, gs);
-            asm.WriteGsBase(S1);
+            asm.EnterRegion(S1, stubs);
             EmitGo(ref asm);
         }
 

@@ -2,6 +2,7 @@
 using System.Numerics;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86.Memory;
+using Lamina.Host.Threads;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 using HostReg = Lamina.Engines.Translator.Code.HostRegister;
 
@@ -11,19 +12,23 @@ internal sealed unsafe class Stubs
 {
     private readonly List<(ulong Start, string Name)> _names = [];
 
-    public Stubs(CodeBuffer buffer)
+    /// <summary>Emits them.</summary>
+    /// <param name="buffer">Where.</param>
+    /// <param name="gsBase">How the GS base is to be changed.</param>
+    public Stubs(CodeBuffer buffer, GsBaseChange gsBase)
     {
         var asm = buffer.Begin();
         Name("exit", asm.Here);
         var common = EmitCommonExit(ref asm);
         Name("entry", asm.Here);
-        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: false);
-        EnterAgain = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: true);
+        Enter = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: false, gsBase);
+        EnterAgain = (delegate* unmanaged<ulong, uint>)EmitEnter(ref asm, again: true, gsBase);
         Name("vector state", asm.Here);
         var loadVectors = EmitLoadVectors(ref asm);
         Name("exit of a site", asm.Here);
         Addresses = new StubAddresses
         {
+            GsBase = gsBase,
             Commit = CrossingStubs.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
             Segment = EmitExit(ref asm, SiteKind.Segment, common),
             System = EmitExit(ref asm, SiteKind.System, common),
@@ -36,6 +41,9 @@ internal sealed unsafe class Stubs
             Undecodable = EmitExit(ref asm, SiteKind.Undecodable, common),
             LoadVectors = loadVectors,
         };
+        Name("GS base", asm.Here);
+        if (gsBase == GsBaseChange.Asked) Addresses.SetGsBase = EmitSetGsBase(ref asm);
+        Name("exit of an access", asm.Here);
         var readExit = EmitExit(ref asm, SiteKind.Read, common);
         var writeExit = EmitExit(ref asm, SiteKind.Write, common);
         Name("page walk", asm.Here);
@@ -58,7 +66,7 @@ internal sealed unsafe class Stubs
         Addresses.Jump = asm.Here;
         asm.JumpThroughCache();
         Name("change of privilege", asm.Here);
-        Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses.System);
+        Addresses.Syscall = PrivilegeStubs.EmitSyscall(ref asm, Addresses);
         Addresses.Sysret = PrivilegeStubs.EmitSysret(ref asm, Addresses);
         Addresses.Iret = PrivilegeStubs.EmitIret(ref asm, Addresses);
         Name("system instruction", asm.Here);
@@ -96,13 +104,13 @@ internal sealed unsafe class Stubs
 
     private void Name(string name, ulong start) => _names.Add((start, name));
 
-    private static ulong EmitEnter(ref Assembler asm, bool again)
+    private static ulong EmitEnter(ref Assembler asm, bool again, GsBaseChange gsBase)
     {
         var start = asm.Here;
         asm.Push(HostReg.Rbx);
         asm.Push(HostReg.Rbp);
         for (var r = HostReg.R12; r <= HostReg.R15; r++) asm.Push(r);
-        if (!again) asm.WriteGsBase(HostReg.Rdi);
+        if (!again) EmitFirstRegion(ref asm, gsBase);
         asm.Rm(Op.Lea, HostReg.Rsp, HostReg.Rsp, -Frame.Size);
         asm.Gs(Op.MovStore, HostReg.Rsp, Slot.HostStack);
         foreach (var (offset, slot) in Frame.Slots)
@@ -126,6 +134,42 @@ internal sealed unsafe class Stubs
         asm.Byte(0xff);
         asm.GsAddress(4, Slot.EnterAddress);
         return start;
+    }
+
+    // Goes to the region in RDI from anywhere.
+    private static void EmitFirstRegion(ref Assembler asm, GsBaseChange gsBase)
+    {
+        if (gsBase == GsBaseChange.Asked)
+        {
+            asm.Mov(HostReg.Rsi, HostReg.Rdi);
+            EmitAskForGsBase(ref asm);
+            return;
+        }
+        asm.WriteGsBase(HostReg.Rdi);
+        if (gsBase == GsBaseChange.Lost) asm.Gs(Op.MovStore, HostReg.Rdi, Slot.CurrentGs);
+    }
+
+    // To the region in CurrentGs. Clobbers nothing.
+    private static ulong EmitSetGsBase(ref Assembler asm)
+    {
+        // What the system call takes, and what it clobbers.
+        ReadOnlySpan<int> used = [HostReg.Rax, HostReg.Rcx, HostReg.Rsi, HostReg.Rdi, HostReg.R11];
+        var start = asm.Here;
+        foreach (var register in used) asm.Push(register);
+        asm.Gs(Op.MovLoad, HostReg.Rsi, Slot.CurrentGs);
+        EmitAskForGsBase(ref asm);
+        for (var i = used.Length - 1; i >= 0; i--) asm.Pop(used[i]);
+        asm.Ret();
+        return start;
+    }
+
+    // The kernel refuses no address of the process's own.
+    private static void EmitAskForGsBase(ref Assembler asm)
+    {
+        asm.MovImmediate(HostReg.Rdi, ThreadGsBase.SetGs);
+        asm.MovImmediate(HostReg.Rax, ThreadGsBase.SystemCall);
+        asm.Byte(0x0f);                                     // syscall
+        asm.Byte(0x05);
     }
 
     // Clobbers RAX and RDX.

@@ -36,13 +36,14 @@ internal sealed unsafe class TranslationStore : IDisposable
 
     public TranslationStore(GuestMemory memory, TranslatorSettings settings, CpuModel model)
     {
+        var gsBase = HostGsBase.Of(settings);
         _guest = new GuestBlock(model.InstructionSet);
-        var archive = settings.ArchiveFolder is { } folder ? TranslationArchive.Open(folder, settings.ArchiveBytes, ArchiveKey.Of(settings, model.InstructionSet)) : null;
+        var archive = settings.ArchiveFolder is { } folder ? TranslationArchive.Open(folder, settings.ArchiveBytes, ArchiveKey.Of(settings with { GsBase = gsBase }, model.InstructionSet)) : null;
         _memory = memory;
         _precise = settings.Precise;
         Buffer = new CodeBuffer(settings.CodeBufferBytes, movable: archive != null);
         _index = new BlockIndex(Buffer);
-        Stubs = new Stubs(Buffer);
+        Stubs = new Stubs(Buffer, gsBase);
         Pages = new PhysicalPages(memory.End);
         Rights = new PageRights(this, memory.Writes);
         memory.Follow(Rights);

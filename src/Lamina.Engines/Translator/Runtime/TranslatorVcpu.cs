@@ -38,6 +38,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly Processor _processor;
     private readonly WriteHints _writeHints;
     private readonly AddressRegion _closed, _open;
+    private readonly LostRegion? _lost;
     private readonly AddressRegion?[] _users;
     private readonly TableBudget _tables;
     private readonly GeneratedCodeFaults _faults;
@@ -94,6 +95,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
         _users = new AddressRegion[UserRegionsOf(machine.VcpuCount, settings)];
         _user = _region = NewUserRegion(0);
+        if (HostGsBase.Of(settings) == GsBaseChange.Lost) _area->LostGs = (_lost = new LostRegion(_shared)).Gs;
         _nextPhysical = NextPhysical;
         _area->HostMxcsr = DefaultMxcsr;
         _area->RamBase = (ulong)_memory.HostBase;
@@ -118,7 +120,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         });
         *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
         var buffer = store.Buffer;
-        _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.FaultAddress, Slot.FaultSignal);
+        _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.Faults);
     }
 
     /// <summary>The most bytes of the host that a vCPU takes: tables with the map of large pages, jump caches and logs of its regions, hints of writes.</summary>
@@ -143,7 +145,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     public VcpuPlace Place => (VcpuPlace)_place;
 
     // Addresses of the host are what many vCPUs are short of.
-    private static int UserRegionsOf(int vcpus, TranslatorSettings settings) => Math.Clamp(MaximumRegions / vcpus - 2, 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2));
+    private static int UserRegionsOf(int vcpus, TranslatorSettings settings) => Math.Clamp(MaximumRegions / vcpus - (HostGsBase.Of(settings) == GsBaseChange.Lost ? 3 : 2), 1, Math.Min(settings.UserRegions, WriteHints.MostRegions - 2));
 
     /// <summary>Says where the thread is now, before anything that it does there.</summary>
     public void MoveTo(VcpuPlace place)
@@ -162,6 +164,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         {
             MoveTo(VcpuPlace.Handling);
             _time?.DoOther();
+            if (_lost != null) ThreadGsBase.Set(_lost.Gs);
             // The local APIC may have become another one meanwhile.
             Answers.Clear();
             _processor.NoteTaskPriority();
@@ -419,6 +422,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _closed.Jumps.Dispose();
         _closed.Dispose();
         _open.Dispose();
+        _lost?.Dispose();
         _writeHints.Dispose();
         LargePages.Dispose();
         _window.Dispose();

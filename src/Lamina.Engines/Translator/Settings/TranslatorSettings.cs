@@ -1,4 +1,6 @@
 // Options of the translator that a user or a test may set.
+using Lamina.Engines.Translator.Code;
+
 namespace Lamina.Engines.Translator.Settings;
 
 /// <summary>How the translator works.</summary>
@@ -38,4 +40,7 @@ public sealed record TranslatorSettings
 
     /// <summary>One instruction a block. For conformance tests.</summary>
     public bool SingleInstructionBlocks { get; init; }
+
+    /// <summary>How generated code changes the GS base; null: as the host has it. For tests.</summary>
+    internal GsBaseChange? GsBase { get; init; }
 }
