@@ -44,8 +44,16 @@ internal static unsafe class Sequences
     /// <summary>Jumps to the linear address in S0, flags being parked. Clobbers S1 and the host's flags.</summary>
     public static void JumpThroughCache(this ref Assembler asm)
     {
-        asm.Mov(S1, S0, wide: false);
-        asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
+        // Bits that come in at the top are none of the index's.
+        if (HostFeatures.HasBmi2)
+        {
+            asm.RotateRight(S1, S0, Slot.JumpCacheShift);
+        }
+        else
+        {
+            asm.Mov(S1, S0, wide: false);
+            asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
+        }
         asm.Rr(Op.Xor, S0, S1, wide: false);
         asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
         asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);

@@ -100,40 +100,37 @@ internal sealed unsafe partial class BlockEmitter
 
     private void EmitCallIndirect(in Instruction instruction)
     {
-        if (instruction.HasMemory)
-        {
-            EmitLoadTemporary(instruction);
-        }
-        else
-        {
-            var register = LoadGuest(instruction.Rm, S0);
-            _asm.Frame(Op.MovStore, register, Frame.Temporary0, _long);
-        }
-        if (_long) EmitCalledCheck();
+        // A register of the host's that the push leaves alone has the target to the end.
+        var stays = !instruction.HasMemory && !IsDisplaced(instruction.Rm) && HostOf(instruction.Rm) != StackPointer;
+        var target = S0;
+        if (instruction.HasMemory) EmitLoadTemporary(instruction);
+        else target = LoadGuest(instruction.Rm, S0);
+        if (!instruction.HasMemory && !stays) _asm.Frame(Op.MovStore, target, Frame.Temporary0, _long);
+        if (_long) EmitCalledCheck(target);
         EmitPushReturnAddress();
         var landing = NoteReturn();
-        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
+        if (stays) _asm.Mov(S0, target, _long);
+        else _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
         EmitIndirectEnd();
         EmitLanding(landing);
     }
 
     /// <summary>
-    /// A call whose target, in <see cref="Frame.Temporary0"/>, is not canonical pushes nothing: looked at is whether it is in the half of the
-    /// addresses where such code mostly calls, and apart from the block whether it is in the other one. Clobbers both scratch registers.
+    /// A call whose target is not canonical pushes nothing: looked at is whether it is in the half of the addresses where such code mostly
+    /// calls, and apart from the block whether it is in the other one. Clobbers S1.
     /// </summary>
-    private void EmitCalledCheck()
+    private void EmitCalledCheck(int target)
     {
         ParkFlags(LiveBefore);
-        _asm.Frame(Op.MovLoad, S1, Frame.Temporary0);
+        _asm.Mov(S1, target);
         _asm.Shift(7, S1, CanonicalBits);
         if (!PositionIndependent) _asm.RegImmediate(0, S1, 1);
-        _cold[_coldCount++] = new Cold { Kind = ColdKind.CallTarget, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked };
+        _cold[_coldCount++] = new Cold { Kind = ColdKind.CallTarget, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked, AddressRegister = target };
     }
 
     private void EmitColdCallTarget(in Cold cold)
     {
-        _asm.Frame(Op.MovLoad, S0, Frame.Temporary0);
-        _asm.TestCanonical(S0, S1);
+        _asm.TestCanonical(cold.AddressRegister, S1);
         _asm.Jcc(Cond.BE, buffer.Executable(buffer.OffsetOf(cold.Resume)));
         LeaveInline(SiteKind.BadTarget, stubs.BadTarget, cold.GuestOffset, cold.Parked);
     }
