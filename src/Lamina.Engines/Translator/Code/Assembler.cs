@@ -279,17 +279,6 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta, CodeDistances?
         Byte(0xc0 | (reg & 7) << 3 | from & 7);
     }
 
-    /// <summary>rorx reg, from, count: rotates right, and changes no flag.</summary>
-    public void RotateRight(int reg, int from, int count)
-    {
-        Byte(0xc4);
-        Byte((reg >> 3 ^ 1) << 7 | 0x40 | (from >> 3 ^ 1) << 5 | 3);
-        Byte(0xfb);
-        Byte(0xf0);
-        Byte(0xc0 | (reg & 7) << 3 | from & 7);
-        Byte(count);
-    }
-
     /// <summary>F7 /n on a register: not 2, neg 3.</summary>
     public void Unary(int extension, int reg, bool wide = true)
     {

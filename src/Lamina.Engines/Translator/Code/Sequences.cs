@@ -44,19 +44,27 @@ internal static unsafe class Sequences
     /// <summary>Jumps to the linear address in S0, flags being parked. Clobbers S1 and the host's flags.</summary>
     public static void JumpThroughCache(this ref Assembler asm)
     {
-        // Bits that come in at the top are none of the index's.
-        if (HostFeatures.HasBmi2)
-        {
-            asm.RotateRight(S1, S0, Slot.JumpCacheShift);
-        }
-        else
-        {
-            asm.Mov(S1, S0, wide: false);
-            asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
-        }
+        asm.Mov(S1, S0, wide: false);
+        asm.Shift(5, S1, Slot.JumpCacheShift, wide: false);
         asm.Rr(Op.Xor, S0, S1, wide: false);
         asm.RegImmediate(4, S1, Slot.JumpCacheMask, wide: false);
         asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+    }
+
+    /// <summary>
+    /// The same, by 64-bit code and to an address that may not be canonical: then the jump itself faults. Of a canonical address bits 63 to 47
+    /// are all equal, and those of the address xor'ed with itself shifted by 12, the sign coming in, are zero; of any other they are not, and
+    /// as they stay in the index it leads to no canonical address, either. Returns the place of the jump.
+    /// </summary>
+    public static byte* JumpThroughCacheIfCanonical(this ref Assembler asm)
+    {
+        asm.Mov(S1, S0);
+        asm.Shift(7, S1, Slot.JumpCacheShift);
+        asm.Rr(Op.Xor, S0, S1);
+        asm.Gs(Op.AndLoad, S1, Slot.IndexMask);
+        var jump = asm.Cursor;
+        asm.GsIndex(0xff, 4, S1, 1, Slot.JumpCache, wide: false);
+        return jump;
     }
 
     /// <summary>Sets "above" unless the address in a register is canonical; leaves another register clobbered.</summary>

@@ -46,11 +46,8 @@ internal unsafe struct VcpuArea
     /// <summary>RIP of a host fault in generated code, what it was (signal, exception vector), and what address it was about.</summary>
     public ulong FaultAddress, FaultSignal, FaultLinear;
 
-    /// <summary>
-    /// Which indirect jump of 64-bit code looks into the jump cache: its address plus one, of position-independent code the offset in its
-    /// page plus one; 0: something else does.
-    /// </summary>
-    public ulong JumpFrom;
+    /// <summary>Which bits of a hashed code address the jump cache is indexed by, and those that tell whether it is canonical: see <see cref="Sequences.JumpThroughCacheIfCanonical"/>.</summary>
+    public ulong IndexMask;
 
     /// <summary>The GS base to be had, and the one that a switch between threads sets it back to (0: none does). See <see cref="GsBaseChange"/>.</summary>
     public ulong CurrentGs, LostGs;
@@ -176,6 +173,9 @@ internal static unsafe class Slot
     /// <summary>See <see cref="JumpCacheShift"/>.</summary>
     public const int JumpCacheMask = (JumpCacheEntries - 1) << 2;
 
+    /// <summary>Of a hashed code address, the bits that are zero where it is canonical.</summary>
+    public const ulong CanonicalBits = ~0ul << 47;
+
     /// <summary>The index of a code address in the jump cache, times four.</summary>
     public static int JumpCacheHash(ulong linear) => (int)((linear ^ linear >> JumpCacheShift) & JumpCacheMask);
 
@@ -292,7 +292,7 @@ internal static unsafe class Slot
         ExitAddress = At(&Model->ExitAddress),
         FaultAddress = At(&Model->FaultAddress),
         FaultSignal = At(&Model->FaultSignal),
-        JumpFrom = At(&Model->JumpFrom),
+        IndexMask = At(&Model->IndexMask),
         CurrentGs = At(&Model->CurrentGs),
         LostGs = At(&Model->LostGs),
         XsaveMask = At(&Model->XsaveMask),

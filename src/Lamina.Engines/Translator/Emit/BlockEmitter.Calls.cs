@@ -11,9 +11,6 @@ namespace Lamina.Engines.Translator.Emit;
 
 internal sealed unsafe partial class BlockEmitter
 {
-    // In a canonical address all bits from this one on are equal.
-    private const int CanonicalBits = 47;
-
     private void EmitPushReturnAddress()
     {
         var operand = BeginPush();
@@ -106,33 +103,12 @@ internal sealed unsafe partial class BlockEmitter
         if (instruction.HasMemory) EmitLoadTemporary(instruction);
         else target = LoadGuest(instruction.Rm, S0);
         if (!instruction.HasMemory && !stays) _asm.Frame(Op.MovStore, target, Frame.Temporary0, _long);
-        if (_long) EmitCalledCheck(target);
         EmitPushReturnAddress();
         var landing = NoteReturn();
         if (stays) _asm.Mov(S0, target, _long);
         else _asm.Frame(Op.MovLoad, S0, Frame.Temporary0, _long);
-        EmitIndirectEnd();
+        EmitIndirectEnd(StackWidth);
         EmitLanding(landing);
-    }
-
-    /// <summary>
-    /// A call whose target is not canonical pushes nothing: looked at is whether it is in the half of the addresses where such code mostly
-    /// calls, and apart from the block whether it is in the other one. Clobbers S1.
-    /// </summary>
-    private void EmitCalledCheck(int target)
-    {
-        ParkFlags(LiveBefore);
-        _asm.Mov(S1, target);
-        _asm.Shift(7, S1, CanonicalBits);
-        if (!PositionIndependent) _asm.RegImmediate(0, S1, 1);
-        _cold[_coldCount++] = new Cold { Kind = ColdKind.CallTarget, Jump0 = _asm.JccForward(Cond.NE), Resume = _asm.Cursor, GuestOffset = GuestOffset, Parked = _flags == FlagPlace.Parked, AddressRegister = target };
-    }
-
-    private void EmitColdCallTarget(in Cold cold)
-    {
-        _asm.TestCanonical(cold.AddressRegister, S1);
-        _asm.Jcc(Cond.BE, buffer.Executable(buffer.OffsetOf(cold.Resume)));
-        LeaveInline(SiteKind.BadTarget, stubs.BadTarget, cold.GuestOffset, cold.Parked);
     }
 
     // Where a return goes whose note says something else. What is not canonical is refused with the stack as it was.

@@ -74,7 +74,6 @@ internal sealed unsafe partial class BlockEmitter
         var rare = _asm.JccShort(Cond.NE);
         LeaveInline(SiteKind.FarLink, stubs.FarLink, cold.GuestOffset, cold.Parked, cold.Target, buffer.OffsetOf(cold.Jump0));
         _asm.BindShort(rare);
-        if (_long) _asm.GsImmediate(0xc7, 0, Slot.JumpFrom, 0, wide: true);
         EmitCodeAddress(S0, cold.Target);
         if (PositionIndependent)
         {
@@ -128,26 +127,19 @@ internal sealed unsafe partial class BlockEmitter
         {
             _asm.Mov(S0, LoadGuest(instruction.Rm, S0), _long);
         }
-        if (_long) NoteJump();
         EmitIndirectEnd();
     }
 
-    // Where a jump is that may lead to no canonical address: found out is that where the jump cache misses, for which nothing is done here.
-    private void NoteJump()
-    {
-        var place = (PositionIndependent ? (ulong)_pageOffset : _linear) + (ulong)GuestOffset + 1;
-        if ((long)place == (int)place)
-        {
-            _asm.GsImmediate(0xc7, 0, Slot.JumpFrom, (int)place, wide: true);
-            return;
-        }
-        _asm.MovImmediate(S1, place);
-        _asm.Gs(Op.MovStore, S1, Slot.JumpFrom);
-    }
-
-    private void EmitIndirectEnd()
+    /// <summary>Goes to the address in S0.</summary>
+    /// <param name="pushed">What was pushed: a branch that faults leaves the stack pointer as it was.</param>
+    private void EmitIndirectEnd(int pushed = 0)
     {
         CopyFlags(LiveAfter);
-        _asm.JumpThroughCache();
+        if (!_long)
+        {
+            _asm.JumpThroughCache();
+            return;
+        }
+        AddFaultSite(SiteKind.BadTarget, buffer.OffsetOf(_asm.JumpThroughCacheIfCanonical()), -pushed);
     }
 }

@@ -263,9 +263,6 @@ internal sealed unsafe partial class BlockEmitter
                     _asm.Call(stubs.LoadVectors);
                     _asm.JmpBack(cold.Resume);
                     break;
-                case ColdKind.CallTarget:
-                    EmitColdCallTarget(cold);
-                    break;
                 case ColdKind.Return:
                     EmitColdReturn(cold);
                     break;

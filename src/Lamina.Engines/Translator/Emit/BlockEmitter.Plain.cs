@@ -84,7 +84,7 @@ internal sealed unsafe partial class BlockEmitter
             fields.Reg = Borrow(lowOnly: true);
             _asm.Mov(fields.Reg, standIn);
         }
-        if (instruction.Id == InstructionId.Divide) AddHostFaultSite();
+        if (instruction.Id == InstructionId.Divide) AddFaultSite(SiteKind.HostFault, buffer.OffsetOf(_asm.Cursor));
         Encode(instruction, fields, NotPresent, NotPresent);
         if (standIn != NotPresent) _asm.Mov(standIn, fields.Reg);
         ReturnLoans();
@@ -109,19 +109,21 @@ internal sealed unsafe partial class BlockEmitter
             address = low;
         }
         MapFields(instruction, ref fields);
-        if (instruction.Id == InstructionId.Divide) AddHostFaultSite();
+        if (instruction.Id == InstructionId.Divide) AddFaultSite(SiteKind.HostFault, buffer.OffsetOf(_asm.Cursor));
         Encode(instruction, fields, address, operand.Folded ? NotPresent : S1, operand.Displacement);
         ReturnLoans();
         EndAccess(operand);
     }
 
-    // One behind its start: a call that ends just before it has the start itself as its return address.
-    private void AddHostFaultSite() => buffer.Sites.Add(new Site
+    /// <summary>Notes that what is emitted at a place may fault in the host.</summary>
+    private void AddFaultSite(SiteKind kind, int at, int target = 0) => buffer.Sites.Add(new Site
     {
-        Return = buffer.OffsetOf(_asm.Cursor) + 1,
-        Kind = SiteKind.HostFault,
+        // One behind its start: a call that ends just before it has the start itself as its return address.
+        Return = at + 1,
+        Kind = kind,
         GuestOffset = (ushort)GuestOffset,
-        Parked = _flags == FlagPlace.Parked,
+        Parked = _flags != FlagPlace.Host,
+        Target = target,
     });
 
     private static bool HasHighByteRegister(in Instruction instruction) =>

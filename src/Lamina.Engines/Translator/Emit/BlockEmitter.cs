@@ -33,7 +33,6 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
         FarLink,
         System,
         Vectors,
-        CallTarget,
         Return,
     }
 

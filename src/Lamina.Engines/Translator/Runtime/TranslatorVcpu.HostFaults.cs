@@ -21,6 +21,13 @@ internal sealed unsafe partial class TranslatorVcpu
         var block = buffer.FindBlock(offset) ?? throw new InvalidOperationException(
             $"the stub '{_store.Stubs.NameAt(_area->FaultAddress)}' faulted at +{offset:x}: exception {_area->FaultSignal >> 8} (signal {(byte)_area->FaultSignal}) about {_area->FaultLinear:x}");
         var faulting = buffer.FindSite(block, offset + 1);
+        if (faulting >= 0 && buffer.Sites[faulting] is { Kind: SiteKind.BadTarget } branch)
+        {
+            _cpu->Rip = RipOf(block, branch.GuestOffset);
+            _cpu->ArithmeticFlags = Unpark(_area->ParkedFlags);
+            RaiseBadTarget(branch);
+            return;
+        }
         var index = FindFaulting(block, offset);
         if (index < 0) throw new InvalidOperationException($"signal {_area->FaultSignal} outside any instruction at +{offset:x}");
         foreach (var (register, slot) in buffer.BorrowedBy(index))

@@ -120,7 +120,6 @@ internal sealed unsafe partial class TranslatorVcpu
         _trapFlagAtEntry = false;
         _area->EnterAddress = _store.Stubs.Addresses.Jump;
         _area->Scratch0 = LinearRip;
-        _area->JumpFrom = 0;
         _area->ParkedFlags = Park(_cpu->ArithmeticFlags);
         _generation = _store.Generation;
     }

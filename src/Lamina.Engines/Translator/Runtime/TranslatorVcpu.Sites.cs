@@ -43,8 +43,8 @@ internal sealed unsafe partial class TranslatorVcpu
             case SiteKind.Link or SiteKind.FarLink: return HandleLink(block, site);
             case SiteKind.Step: return HandleStep();
             case SiteKind.BadTarget:
-                _cpu->Gpr[GprIndex.Rsp] -= (ulong)site.Target;
-                return RefuseBranch();
+                RaiseBadTarget(site);
+                return DeliverFault();
             case SiteKind.Undecodable:
                 _processor.RaiseUndecodable(site.Target == (int)DecodeResult.TooLong);
                 return DeliverFault();
@@ -410,7 +410,6 @@ internal sealed unsafe partial class TranslatorVcpu
         var linear = _area->Scratch0;
         _cpu->Rip = _processor.Is64Bit ? linear : (uint)(linear - _cpu->Cs.Base);
         _resume = 0;
-        if (_area->JumpFrom != 0 && _processor.Is64Bit && !Canonical(linear)) return HandleBadJump();
         if (_cpu->ExitRequest != 0 || IsArmed(linear)) return true;
         if (ShouldStopForDebugger())
         {
@@ -424,20 +423,12 @@ internal sealed unsafe partial class TranslatorVcpu
         return true;
     }
 
-    // A jump to no canonical address faults where it stands. Calls and returns are BadTarget sites.
-    private bool HandleBadJump()
+    // SDM vol. 2, JMP, CALL, RET: #GP(0) of the branch, the stack pointer as it was.
+    private void RaiseBadTarget(in Site branch)
     {
-        _cpu->Rip = ((_key & ModeKey.PositionIndependent) != 0 ? _area->CodePage : 0) + _area->JumpFrom - 1;
-        _area->JumpFrom = 0;
-        return RefuseBranch();
-    }
-
-    // SDM vol. 2, JMP, CALL, RET: #GP(0) of the branch.
-    private bool RefuseBranch()
-    {
+        _cpu->Gpr[GprIndex.Rsp] -= (ulong)branch.Target;
         _resume = 0;
         _processor.RaiseNonCanonical(SegmentIndex.Cs);
-        return DeliverFault();
     }
 
     private bool HandleStale(Block block)

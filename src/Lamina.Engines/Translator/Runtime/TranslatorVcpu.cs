@@ -97,6 +97,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _user = _region = NewUserRegion(0);
         if (HostGsBase.Of(settings) == GsBaseChange.Lost) _area->LostGs = (_lost = new LostRegion(_shared)).Gs;
         _nextPhysical = NextPhysical;
+        _area->IndexMask = Slot.CanonicalBits | Slot.JumpCacheMask;
         _area->HostMxcsr = DefaultMxcsr;
         _area->RamBase = (ulong)_memory.HostBase;
         _area->PageInfo = store.Pages.Table;
