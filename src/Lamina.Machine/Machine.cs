@@ -54,11 +54,15 @@ public sealed class Machine : IAsyncDisposable
     public static Machine Restore(string folder, MachineHooks? hooks = null, Func<MachineDefinition, MachineDefinition>? change = null) =>
         Restore(folder, hooks ?? new MachineHooks(), change, new MachineServices());
 
+    /// <summary>What a saved machine is.</summary>
+    /// <exception cref="MachineException">The folder holds no saved machine.</exception>
+    public static MachineDefinition DefinitionOf(string folder) => SavedMachine.Read(folder).Definition;
+
     internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
     {
         var saved = SavedMachine.Read(folder);
         var definition = change?.Invoke(saved.Definition) ?? saved.Definition;
-        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, new SavedStart(folder, saved)));
+        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, new SavedStart(folder, saved, hooks.TakenUp)));
     }
 
     internal static Machine Create(MachineDefinition definition, MachineHooks hooks, MachineServices services)
@@ -224,6 +228,17 @@ public sealed class Machine : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         return _life.DoAsync(new MachineAction.Save(folder), cancellationToken);
+    }
+
+    /// <summary>Writes the machine down as <see cref="SaveAsync"/> does, and ends it there as <see cref="MachineEnd.Suspended"/>: nothing of it runs between.</summary>
+    /// <param name="folder">A folder that is not there yet.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Where it was saved, and for how long it stood still for that.</returns>
+    /// <exception cref="MachineException">The machine is not running or paused, or something keeps it from being saved; it goes on.</exception>
+    public Task<MachineSaved> SuspendAsync(string folder, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        return _life.DoAsync(new MachineAction.Suspend(folder), cancellationToken);
     }
 
     /// <summary>Ends the machine, if it has not ended, and gives back all it holds.</summary>

@@ -23,6 +23,7 @@ internal static class LifeVerbs
         Start(), Stop(),
         Kill(),
         Restart(),
+        Simple("suspend", "Writes machines down in the middle of what they do, and ends them; their next start goes on there.", "lamina suspend web", (store, name, cancellation) => MachineControl.SuspendAsync(store.Find(name), cancellation)),
         Simple("pause", "Lets a machine stand still, its clocks with it.", "lamina pause web", (store, name, cancellation) => AskAsync(store, name, "pause", cancellation)),
         Simple("resume", "Lets a paused machine go on.", "lamina resume web", (store, name, cancellation) => AskAsync(store, name, "resume", cancellation)),
         Wait(), Process(),
@@ -33,20 +34,28 @@ internal static class LifeVerbs
         var names = MachineNames.Many();
         var attach = new Option<bool>("--attach", "-a") { Description = "Look at the machine's console (Ctrl-A D leaves it); for one machine." };
         var verb = new Verb("start", "Starts machines, each in a process of its own, and returns when they run.") { Sections = () => [new("Examples", [("lamina start web db", ""), ("lamina start --attach web", "")])] };
+        var cold = new Option<bool>("--cold") { Description = "Let a machine that was suspended begin anew, as after a pulled plug." };
         verb.Arguments.Add(names);
-        verb.AddGroup("Options", attach);
+        verb.AddGroup("Options", attach, cold);
         verb.SetAction(parsed =>
         {
             var given = parsed.GetRequiredValue(names);
-            if (!parsed.GetValue(attach)) return MachineNames.ForEach(given, (store, name, cancellation) => Launcher.StartAsync(store, store.Find(name).Name, cancellation));
+            if (!parsed.GetValue(attach)) return MachineNames.ForEach(given, (store, name, cancellation) => BeginAsync(store, name, parsed.GetValue(cold), cancellation));
             if (given is not [var one]) throw new UsageException("--attach is for one machine; leave it out, or name one");
             return MachineNames.Run(async (store, cancellation) =>
             {
-                await Launcher.StartAsync(store, store.Find(one).Name, cancellation).ConfigureAwait(false);
+                await BeginAsync(store, one, parsed.GetValue(cold), cancellation).ConfigureAwait(false);
                 return await ConsoleVerb.AttachAsync(store.Find(one), null, long.MaxValue, cancellation).ConfigureAwait(false);
             });
         });
         return verb;
+    }
+
+    private static Task BeginAsync(MachineStore store, string name, bool cold, CancellationToken cancellation)
+    {
+        _ = store.Find(name);
+        if (cold) store.DropSuspended(name);
+        return Launcher.StartAsync(store, name, cancellation);
     }
 
     private static Verb Stop()

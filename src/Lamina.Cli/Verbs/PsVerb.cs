@@ -58,6 +58,7 @@ internal static class PsVerb
             _ => "running",
         },
         { Problem: not null } => "damaged",
+        { Suspended: not null } => "suspended",
         { WasKilled: true } => "killed",
         { LastEnd.Result.End: MachineEnd.GuestPanic } => "panicked",
         { LastEnd.Result.End: MachineEnd.Failed } => "failed",

@@ -51,6 +51,17 @@ public static class MachineControl
         _ = await WaitAsync(home, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Writes a machine down and ends it; it goes on there at its next start. Done when the process is gone.</summary>
+    /// <exception cref="MachineException">It does not run, or cannot be written down; then it goes on.</exception>
+    public static async Task SuspendAsync(MachineHome home, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        var client = await ConnectAsync(home, cancellationToken).ConfigureAwait(false);
+        await using (client.ConfigureAwait(false)) _ = await client.AskAsync("suspend", null, cancellationToken).ConfigureAwait(false);
+        var ended = await WaitAsync(home, cancellationToken).ConfigureAwait(false);
+        if (ended.Suspended is null) throw new MachineException(MachineError.Host, $"the machine {home.Name} ended, and its state could not be kept; {home.Log} says why");
+    }
+
     /// <summary>Pulls the plug; where the machine's process does not do it in time, ends the process.</summary>
     /// <exception cref="MachineException">It does not run.</exception>
     public static async Task KillAsync(MachineHome home, CancellationToken cancellationToken = default)
@@ -134,6 +145,7 @@ public static class MachineControl
             Control.MachineEnd.TripleFault => "the guest's CPU triple-faulted",
             Control.MachineEnd.TimedOut => "its time was over",
             Control.MachineEnd.Stopped => "the plug was pulled",
+            Control.MachineEnd.Suspended => machine.Suspended is { } kept ? $"it was suspended at {kept.Taken.ToLocalTime():yyyy-MM-dd HH:mm:ss} and goes on from there" : "it was suspended, and what was kept of it is gone",
             Control.MachineEnd.DebugExit => "the guest ended it by the port of its definition",
             _ => "it failed",
         };

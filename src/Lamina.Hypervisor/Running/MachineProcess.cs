@@ -60,7 +60,10 @@ public static class MachineProcess
         File.Delete(home.Run);
         using var log = new MachineLogFile(home.Log);
         groups = Enter(groups, log);
-        var definition = stored.ToRun();
+        var suspended = SuspendRecord.Read(home);
+        if (suspended is null) SuspendRecord.Drop(home);
+        else suspended.CheckDisks(home);
+        var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(home.Suspended), home);
         MachineCheck.CheckShares(definition);
         if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
         else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
@@ -70,10 +73,19 @@ public static class MachineProcess
         var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
         var consoles = OpenConsoles(ref definition, home, log);
         var hooks = new MachineHooks { Cpus = groups.Cpu is null ? null : groups, Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub), AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, cancellation) };
-        await using var machine = Machine.Create(definition, hooks);
+        var takenUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        hooks = hooks with
+        {
+            TakenUp = () =>
+            {
+                SuspendRecord.Use(home);
+                takenUp.SetResult();
+            },
+        };
+        await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(home.Suspended, hooks, _ => definition);
         log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(definition, locked, home, log);
@@ -84,6 +96,14 @@ public static class MachineProcess
                 _ = machine.ShutDownAsync();
             });
             var run = machine.RunAsync(cancellationToken);
+            if (suspended is not null)
+            {
+                // What cannot be taken up is still there, for another try or another program.
+                if (await Task.WhenAny(run, takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.File, $"the machine {home.Name} cannot go on where it was suspended: {(await run.ConfigureAwait(false)).Message}; 'lamina start --cold {home.Name}' lets it begin anew");
+                log.Write($"goes on where it was suspended at {suspended.Taken:u}");
+                SuspendRecord.Drop(home);
+                _ = AgentRelay.TrySetClockAsync(served);
+            }
             new RunRecord(Environment.ProcessId, started).Write(home.Run);
             await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
@@ -91,6 +111,7 @@ public static class MachineProcess
             result = await run.ConfigureAwait(false);
             // All is given back and written down before the lock is, which is what those look at who wait for the end.
             await machine.DisposeAsync().ConfigureAwait(false);
+            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, definition);
             new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
             File.Delete(home.Run);
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
@@ -154,7 +175,8 @@ public static class MachineProcess
         var devices = definition.Devices.ToList();
         for (var i = 0; i < devices.Count; i++)
         {
-            if (devices[i] is not SerialDevice { To: ConsoleTarget.Stdio } serial) continue;
+            // Of a machine that was suspended they are this process's already.
+            if (devices[i] is not SerialDevice { To: ConsoleTarget.Stdio or ConsoleTarget.Own } serial) continue;
             devices[i] = serial with { To = new ConsoleTarget.Own() };
             consoles.Add((serial.Name, new ConsoleHub(new ConsoleLog(home.ConsoleOutputOf(consoles.Count == 0 ? null : serial.Name), log.Write))));
         }

@@ -159,6 +159,10 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!Path.IsPathFullyQualified(folder)) throw new ControlRequestException($"the folder \"{folder}\" counts from nowhere; write it from the root on");
                 var saved = await Machine.SaveAsync(folder, cancellationToken).ConfigureAwait(false);
                 return line => line.WriteNumberValue(saved.StoodStill.TotalMilliseconds);
+            case "suspend":
+                request.RefuseOthers();
+                var suspended = await Machine.SuspendAsync(served.SuspendTo, CancellationToken.None).ConfigureAwait(false);
+                return line => line.WriteNumberValue(suspended.StoodStill.TotalMilliseconds);
             case "balloon":
                 var bytes = request.Number("bytes") ?? throw new ControlRequestException("\"balloon\" needs \"bytes\", the memory that the guest is to do without");
                 request.RefuseOthers();
@@ -187,7 +191,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, balloon, set, limits, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, limits, inspect, counters, definition, watch, console and agent");
         }
     }
 

@@ -30,6 +30,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>What changes it while it runs.</summary>
     internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Changing, change => Definition = change(Definition)));
 
+    /// <summary>Where its state is written when it is suspended: a folder that is not there.</summary>
+    internal required string SuspendTo { get; init; }
+
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
 

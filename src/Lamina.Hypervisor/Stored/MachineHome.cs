@@ -35,6 +35,12 @@ public sealed record MachineHome(string Folder)
     /// <summary>How its last run ended.</summary>
     public string End => InWork("end.json");
 
+    /// <summary>The state of a machine that was suspended.</summary>
+    public string Suspended => InWork("suspended");
+
+    /// <summary>What is said of that state; where there is none, there is no state.</summary>
+    public string SuspendedRecord => InWork("suspended.json");
+
     /// <summary>Which system call ended its process, where its lock did.</summary>
     public string Blocked => InWork("blocked");
 

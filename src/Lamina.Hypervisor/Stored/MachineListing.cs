@@ -12,6 +12,9 @@ namespace Lamina.Hypervisor.Stored;
 /// <param name="LastEnd">How its last run ended; null where none has.</param>
 public sealed record MachineListing(string Name, MachineDefinition? Definition, string? Problem, MachineHome Home, long Size, bool IsRunning, RunRecord? Run, EndRecord? LastEnd)
 {
+    /// <summary>What is kept of it where it was suspended; else null.</summary>
+    public SuspendRecord? Suspended { get; init; }
+
     /// <summary>Whether its process ended without a word.</summary>
     public bool WasKilled => !IsRunning && Run is not null;
 }

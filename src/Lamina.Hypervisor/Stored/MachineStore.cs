@@ -74,7 +74,7 @@ public sealed class MachineStore(string folder)
         var (definition, problem) = TryRead(home);
         problem ??= definition?.Image is null ? null : WhyDamaged(home);
         var length = ((IEnumerable<string>)[home.Disk, .. home.Layers]).Select(path => new FileInfo(path)).Sum(file => file.Exists ? file.Length : 0);
-        return new MachineListing(home.Name, definition, problem, home, length, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End));
+        return new MachineListing(home.Name, definition, problem, home, length, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End)) { Suspended = SuspendRecord.Read(home) };
     }
 
     /// <summary>Makes a machine. It is there when this returns, and not at all where it throws.</summary>
@@ -233,7 +233,19 @@ public sealed class MachineStore(string folder)
         using var held = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running, and its disk changes meanwhile; stop it first ('lamina stop {name}'), then {verb} it");
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
         if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
+        if (SuspendRecord.Read(home) is not null)
+            throw new MachineException(MachineError.State, $"the machine {name} is suspended in the middle of what it does, and its disk is as at a pulled plug; let it go on and stop it first ('lamina start {name}', 'lamina stop {name}'), then {verb} it");
         return work(home, definition);
+    }
+
+    /// <summary>Has a machine that was suspended begin anew at its next start: what it had in memory is gone then, as when the plug is pulled. One that was not is left as it is.</summary>
+    /// <exception cref="MachineException">There is no such machine, or it runs.</exception>
+    /// <exception cref="IOException">It cannot be removed.</exception>
+    public void DropSuspended(string name)
+    {
+        var home = Find(name);
+        using var held = TryLock(home) ?? throw Runs(name);
+        SuspendRecord.Drop(home);
     }
 
     /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>

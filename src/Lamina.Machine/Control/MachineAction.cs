@@ -72,6 +72,10 @@ public abstract record MachineAction
     /// <param name="Folder">A folder that is not there yet.</param>
     public sealed record Save(string Folder) : MachineAction<MachineSaved>;
 
+    /// <summary>Writes the machine down likewise, and ends it there: nothing of it runs between. Where it cannot be written it goes on.</summary>
+    /// <param name="Folder">A folder that is not there yet.</param>
+    public sealed record Suspend(string Folder) : MachineAction<MachineSaved>;
+
     /// <summary>Presses the power button: the guest is asked to shut down. Answers whether the guest listens to it.</summary>
     public sealed record PowerButton : MachineAction<bool>;
 
@@ -114,6 +118,7 @@ public abstract record MachineAction
         Resume => "resumed",
         Reset => "reset",
         Save => "saved",
+        Suspend => "suspended",
         PowerButton => "asked to shut down",
         Inspect => "looked at",
         ResizeBalloon => "given more or less memory",
@@ -124,13 +129,13 @@ public abstract record MachineAction
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

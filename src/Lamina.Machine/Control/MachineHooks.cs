@@ -28,6 +28,12 @@ public sealed record MachineHooks
     /// </summary>
     public Func<CancellationToken, Task<bool>>? AsksToPowerOff { get; init; }
 
+    /// <summary>
+    /// Called when every part of a machine that was saved has taken its state up, before the guest runs: from here on it writes to its disks, to
+    /// which the saved state does not fit any more. What this throws ends the machine.
+    /// </summary>
+    public Action? TakenUp { get; init; }
+
     /// <summary>The host's own means to keep the virtual CPUs to their share of processor time; null where there are none, and the machine does it by itself.</summary>
     public IHostCpus? Cpus { get; init; }
 

@@ -25,6 +25,9 @@ public enum MachineEnd
     /// <summary>The guest wrote to <see cref="MachineDefinition.DebugExitPort"/>.</summary>
     DebugExit,
 
+    /// <summary>It was written down, to go on from there (<see cref="Lamina.Machine.SuspendAsync"/>).</summary>
+    Suspended,
+
     /// <summary>The engine or the host failed; <see cref="MachineResult.Message"/> says why.</summary>
     Failed,
 }

@@ -324,6 +324,10 @@ internal sealed class MachineLife : IHardwareEvents
                 break;
             case MachineAction.Save save:
                 return await SaveAsync(save.Folder).ConfigureAwait(false);
+            case MachineAction.Suspend suspend:
+                var kept = await SaveAsync(suspend.Folder).ConfigureAwait(false);
+                await EndAsync(new MachineResult(MachineEnd.Suspended)).ConfigureAwait(false);
+                return kept;
             case MachineAction.PowerButton:
                 var listens = _hardware!.PressPowerButton();
                 Tell(new MachineEvent.PowerButtonPressed(listens));
@@ -400,6 +404,7 @@ internal sealed class MachineLife : IHardwareEvents
         {
             SetStill(true);
             _hardware!.Load(saved);
+            saved.TakenUp?.Invoke();
         }
         else
         {

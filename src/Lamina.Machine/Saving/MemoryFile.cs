@@ -2,11 +2,10 @@
 // that the file takes the room of what the guest has touched; nothing is compressed, so that it can be mapped.
 using Lamina.Core.Memory;
 using Lamina.Host;
-using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Saving;
 
-/// <summary>Reads and writes the content of guest memory.</summary>
+/// <summary>Writes the content of guest memory.</summary>
 internal static class MemoryFile
 {
     private const int Page = 4096, Chunk = 1 << 20;
@@ -30,38 +29,6 @@ internal static class MemoryFile
             }
         });
         file.Flush(flushToDisk: true);
-    }
-
-    /// <summary>Reads it into memory that is zero throughout.</summary>
-    /// <exception cref="IOException">The file cannot be read, or is not as long as the memory.</exception>
-    internal static void Read(string path, GuestMemory memory)
-    {
-        using var file = File.OpenHandle(path);
-        if (RandomAccess.GetLength(file) is var length && length != (long)memory.Size) throw new IOException($"it has {length} bytes, and the machine's memory {memory.Size}");
-        var buffer = new byte[Chunk];
-        ForEachChunk(memory, (address, size, offset) =>
-        {
-            var bytes = buffer.AsSpan(0, size);
-            Fill(file, bytes, offset);
-            for (var at = 0; at < size;)
-            {
-                var first = at;
-                while (at < size && bytes.Slice(at, Page).ContainsAnyExcept((byte)0)) at += Page;
-                if (at > first) memory.TryWrite(address + (ulong)first, bytes[first..at]);
-                else at += Page;
-            }
-        });
-    }
-
-    private static void Fill(SafeFileHandle file, Span<byte> bytes, long offset)
-    {
-        while (!bytes.IsEmpty)
-        {
-            var read = RandomAccess.Read(file, bytes, offset);
-            if (read == 0) throw new IOException("it became shorter while it was read");
-            bytes = bytes[read..];
-            offset += read;
-        }
     }
 
     private static void ForEachChunk(GuestMemory memory, Action<ulong, int, long> act)

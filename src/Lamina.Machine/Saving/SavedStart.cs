@@ -4,4 +4,5 @@ namespace Lamina.Saving;
 /// <summary>A saved machine that was read.</summary>
 /// <param name="Folder">The folder that it lies in.</param>
 /// <param name="State">What it says.</param>
-internal sealed record SavedStart(string Folder, SavedMachine State);
+/// <param name="TakenUp">Called when every part has taken its state up, before anything runs; or null.</param>
+internal sealed record SavedStart(string Folder, SavedMachine State, Action? TakenUp = null);
