@@ -61,6 +61,9 @@ internal sealed class RunOptions
     /// <summary>--ephemeral.</summary>
     public Option<bool> Ephemeral { get; } = new("--ephemeral") { Description = "Start from the image as it is, and forget everything at the end." };
 
+    /// <summary>--cold.</summary>
+    public Option<bool> Cold { get; } = new("--cold") { Description = "Boot the machine, and do not go on from a template of it." };
+
     /// <summary>--root.</summary>
     public Option<string?> Root { get; } = new("--root") { HelpName = "FOLDER[,ro]", Description = "Boot the --kernel on a folder of this host as its root (virtio-fs), which the guest may write, or with ro only read." };
 
@@ -141,7 +144,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
-        verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut);
+        verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut, Cold);
         verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);

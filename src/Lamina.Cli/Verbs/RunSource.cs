@@ -46,7 +46,7 @@ internal sealed class RunSource : IDisposable
         return new RunSource(new MachineDefinition
         {
             MemoryBytes = image.Memory,
-            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = WithTerminal(image.CommandLine) },
+            Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = parsed.GetValue(options.Rm) ? image.CommandLine : WithTerminal(image.CommandLine) },
         });
     }
 

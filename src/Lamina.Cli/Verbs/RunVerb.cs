@@ -83,9 +83,12 @@ internal static class RunVerb
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, ThrowAwayRun throwAway)
     {
-        await using var machine = Machine.Create(definition, hooks);
-        source.SetStarted();
-        return await throwAway.RunAsync(machine).ConfigureAwait(false);
+        while (true)
+        {
+            await using var machine = throwAway.Create(definition, hooks);
+            source.SetStarted();
+            if (await throwAway.RunAsync(machine).ConfigureAwait(false) is { } code) return code;
+        }
     }
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection)

@@ -7,7 +7,7 @@ namespace Lamina.Host.Io;
 public static unsafe class HostPath
 {
     // struct statx: stx_mode lies at 28; the whole is 256 bytes.
-    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxDevice = 136;
+    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxBlocks = 48, StatxDevice = 136, SpaceUnit = 512;
 
     /// <summary>Whether a socket lies at a path (links are not followed).</summary>
     public static bool IsSocket(string path) => IsOf(path, Libc.S_IFSOCK);
@@ -27,6 +27,13 @@ public static unsafe class HostPath
     {
         var buffer = stackalloc byte[StatxLength];
         return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_TYPE | Libc.STATX_INO, buffer) == 0 ? Identity(buffer) : null;
+    }
+
+    /// <summary>How many bytes of its file system a file takes; 0 where there is none.</summary>
+    public static ulong SpaceOf(string path)
+    {
+        var statx = stackalloc byte[StatxLength];
+        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit : 0;
     }
 
     internal static string Identity(byte* statx) => $"{*(uint*)(statx + StatxDevice)}:{*(uint*)(statx + StatxDevice + 4)}:{*(ulong*)(statx + StatxInode)}";

@@ -16,6 +16,9 @@ internal static class AgentRelay
     // A guest may be starting.
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(10);
 
+    // Nobody waits, and a host may be busy.
+    private static readonly TimeSpan Patient = TimeSpan.FromMinutes(2);
+
     // One that is there answers at once, and a guest without one is not to be waited for.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
 
@@ -43,10 +46,10 @@ internal static class AgentRelay
     /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
     internal static async Task TrySetClockAsync(ServedMachine served)
     {
-        using var patience = new CancellationTokenSource(Usual);
+        using var patience = new CancellationTokenSource(Patient);
         try
         {
-            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Usual, static () => false, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Patient, static () => false, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
             await using var owned = agent.ConfigureAwait(false);
             await agent.SetClockAsync(DateTimeOffset.UtcNow, patience.Token).ConfigureAwait(false);
         }

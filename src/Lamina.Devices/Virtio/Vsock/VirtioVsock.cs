@@ -29,6 +29,13 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
     private uint _nextHostPort = VsockSpec.FirstHostPort;
     private int _turn;
     private bool _active, _owesTransportReset;
+
+    // The driver's buffers for events. All are taken, so that a further one tells that it has seen an event.
+    private readonly Queue<DescriptorChain> _eventBuffers = [];
+
+    // The driver has not seen yet that the transport was reset. It ends every connection then, those too that were made just before, and
+    // tells nobody: none is begun until it has.
+    private bool _awaitsDriver;
     private IVirtioHost? _host;
 
     /// <summary>Makes a device.</summary>
@@ -61,6 +68,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
         node.Locked(_lock, () =>
         {
             node.Say("driver is ready", _active);
+            node.Say("driver is to see a reset", _awaitsDriver);
             node.Say("connections", _turns.Count);
             node.Say("resets owed", _resets.Count);
             node.Each("connection", _turns, static (connection, of) =>
@@ -132,7 +140,9 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
     /// <inheritdoc/>
     public void StopQueue(int index)
     {
-        // Buffers are worked on under the queue's gate only, and none is kept.
+        // Buffers for packets are worked on under the queue's gate only, and none is kept.
+        if (index != VsockSpec.EventQueue) return;
+        lock (_lock) _eventBuffers.Clear();
     }
 
     /// <inheritdoc/>
@@ -144,7 +154,8 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
             _turns.Clear();
             _connections.Clear();
             _resets.Clear();
-            (_active, _owesTransportReset) = (false, false);
+            _eventBuffers.Clear();
+            (_active, _owesTransportReset, _awaitsDriver) = (false, false, false);
         }
     }
 
@@ -174,7 +185,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
             IReadOnlyList<(uint Guest, uint Host)> over = [];
             Exchange(fields, ref over);
             foreach (var ports in over) _resets.Enqueue(ports);
-            _active = _owesTransportReset = _host!.ActiveFeatures is not null;
+            _active = _owesTransportReset = _awaitsDriver = _host!.ActiveFeatures is not null;
         }
     }
 
@@ -193,13 +204,22 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
     {
         lock (_lock)
         {
-            if (!_owesTransportReset || !queue.TryTake(out var chain)) return false;
-            Span<byte> raw = stackalloc byte[VsockSpec.EventLength];
-            BinaryPrimitives.WriteUInt32LittleEndian(raw, VsockSpec.EventTransportReset);
-            queue.Complete(chain, (uint)chain.Write(0, raw));
-            _owesTransportReset = false;
-            return false;
+            var known = _eventBuffers.Count;
+            while (queue.TryTake(out var buffer)) _eventBuffers.Enqueue(buffer);
+            if (_owesTransportReset && _eventBuffers.TryDequeue(out var chain))
+            {
+                Span<byte> raw = stackalloc byte[VsockSpec.EventLength];
+                BinaryPrimitives.WriteUInt32LittleEndian(raw, VsockSpec.EventTransportReset);
+                queue.Complete(chain, (uint)chain.Write(0, raw));
+                (_owesTransportReset, _awaitsDriver) = (false, true);
+                return false;
+            }
+            // One that has given no buffers for events is told by the resets of its connections.
+            if (!_awaitsDriver || (_eventBuffers.Count == known && !_owesTransportReset)) return false;
+            _awaitsDriver = false;
         }
+        Ready();
+        return false;
     }
 
     private bool Take(Virtqueue queue)
@@ -240,7 +260,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
             case VsockOperation.Reset:
                 if (connection is not null) Remove(connection);
                 return;
-            case VsockOperation.Request when isGood && connection is null && _connections.Count < VsockSpec.MostConnections:
+            case VsockOperation.Request when isGood && connection is null && !_awaitsDriver && _connections.Count < VsockSpec.MostConnections:
                 if (_sockets.Connect(header.DestinationPort) is not { } stream) break;
                 connection = new VsockConnection(header.SourcePort, header.DestinationPort, stream, isAsked: false);
                 connection.NoteCredit(header);
@@ -295,7 +315,7 @@ public sealed class VirtioVsock : IVirtioDevice, ISocketGuest, ISavedUnit, IInsp
 
     private bool TryFindNext(out VsockConnection? connection, out VsockOperation operation, out uint flags)
     {
-        for (var i = 0; i < _turns.Count; i++)
+        for (var i = 0; i < _turns.Count && !_awaitsDriver; i++)
         {
             _turn = (_turn + 1) % _turns.Count;
             connection = _turns[_turn];
