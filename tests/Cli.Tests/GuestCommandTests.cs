@@ -278,6 +278,48 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
 
     private Task<Outcome> RunAsync(params string[] words) => LaminaProgram.RunAsync(words, _machine.Environment);
 
+    [Fact]
+    public async Task What_runs_in_the_guest_goes_on_after_a_suspension_and_its_clock_is_right()
+    {
+        Assert.Equal(0, (await ExecAsync("sh", "-c", "(i=0; while :; do i=$((i + 1)); echo $i >/tmp/count; sleep 0.1; done) >/dev/null 2>&1 & echo $! >/tmp/counts")).ExitCode);
+        var before = await CountAsync();
+
+        Assert.Equal((0, ""), Told(await RunAsync("suspend", TinyMachine.Name)));
+        await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), Told(await RunAsync("start", TinyMachine.Name)));
+
+        while (await CountAsync() <= before) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+        while (long.Parse((await ExecAsync("date", "+%s")).Output) is var seconds && Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - seconds) > 1) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+        Assert.Equal(0, (await ExecAsync("sh", "-c", "kill $(cat /tmp/counts)")).ExitCode);
+
+        static (int, string) Told(Outcome outcome) => (outcome.ExitCode, outcome.Errors);
+        async Task<int> CountAsync() => int.TryParse((await ExecAsync("cat", "/tmp/count")).Output, out var count) ? count : 0;
+    }
+
+    [Fact]
+    public async Task Throw_away_machines_go_on_from_one_template_with_randomness_and_a_clock_of_their_own()
+    {
+        // A cache of the test's own, with the user's images.
+        var cache = Path.Combine(_folder.Path, "lamina");
+        Directory.CreateDirectory(cache);
+        Directory.CreateSymbolicLink(Path.Combine(cache, "images"), Path.Combine(Folders.UserFolders.Cache!, "images"));
+        var templates = Path.Combine(cache, "templates");
+        string[] words = ["run", "--rm", "--engine", "translator", "tiny", "--", "sh", "-c", "head -c 16 /dev/urandom | od -An -tx1; date +%s; exit 7"];
+
+        var said = new List<string[]>();
+        for (var i = 0; i < 4; i++)
+        {
+            var outcome = await LaminaProgram.RunAsync(words, new Dictionary<string, string?> { ["XDG_CACHE_HOME"] = _folder.Path, ["LAMINA_HOME"] = null });
+            Assert.Equal((7, ""), (outcome.ExitCode, outcome.Errors));
+            said.Add(outcome.Output.Split('\n'));
+            Assert.InRange(long.Parse(said[i][1]), DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
+            var template = Assert.Single(Directory.EnumerateDirectories(templates));
+            // One that is damaged is made anew.
+            if (i == 2) await File.WriteAllTextAsync(Path.Combine(template, "state"), "nonsense", TestContext.Current.CancellationToken);
+        }
+        Assert.Equal(4, said.Select(lines => lines[0]).Distinct().Count());
+    }
+
     private static Task<Outcome> ThrowAwayAsync(string[] words) => LaminaProgram.RunAsync(["run", "--rm", "--engine", "translator", .. words]);
 
     private HostProcess Start(params string[] words) => LaminaProgram.Start(words, _machine.Environment);

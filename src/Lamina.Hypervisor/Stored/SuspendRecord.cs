@@ -19,7 +19,8 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     public sealed record Disk(string Path, long Length, DateTime Written);
 
     /// <summary>The definition of a suspended machine as it was, with its files where they are now.</summary>
-    internal MachineDefinition Moved(MachineDefinition saved, MachineHome home) => saved.MapPaths(path => Moved(path, home));
+    internal MachineDefinition Moved(MachineDefinition saved, MachineHome home) =>
+        saved.MapPaths(path => Moved(path, home)) with { CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null };
 
     /// <summary>Refuses to go on where a disk is not the one of that moment.</summary>
     /// <exception cref="MachineException">One was written since, or is gone.</exception>

@@ -106,8 +106,8 @@ public sealed class TemplateStore(string folder)
         }
     }
 
-    // For one more.
-    private void MakeRoom()
+    /// <summary>Removes what was used longest ago until there is room for one more, and what killed programs left.</summary>
+    internal void MakeRoom()
     {
         var now = DateTime.UtcNow;
         var (count, bytes) = (0, 0L);

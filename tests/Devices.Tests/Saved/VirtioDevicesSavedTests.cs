@@ -501,6 +501,34 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
         Assert.True(((Sockets)bench.Host).Guest.Connect(23, new Silence()));
     }
 
+    [Fact]
+    public void No_connection_is_begun_before_the_driver_has_seen_that_the_transport_was_reset()
+    {
+        var bench = Loaded(_ => { }, bench => bench.Rings[2].Offer(new Part(Data + 0x800, 8, true)));
+
+        GoOn(bench);
+        bench.Run();
+        Assert.NotNull(bench.Rings[2].TakeUsed());
+        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new Silence()));
+        bench.Run();
+        Assert.DoesNotContain(VsockOperation.Request, Given());
+        Request(bench, 2000, 80);
+        Assert.DoesNotContain(VsockOperation.Response, Given());
+
+        // With the buffer that it was told by, given back, it says so.
+        bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
+        bench.Guest.Notify(2);
+        bench.Run();
+        Assert.Contains(VsockOperation.Request, Given());
+
+        IEnumerable<VsockOperation> Given() => Enumerable.Range(0, 6).Select(i =>
+        {
+            var raw = new byte[VsockSpec.HeaderLength];
+            Assert.True(bench.Guest.Memory.TryRead(Input + (ulong)i * 64, raw));
+            return VsockHeader.Read(raw).Operation;
+        });
+    }
+
     private static void Request(Bench bench, uint from, uint to)
     {
         var raw = new byte[VsockSpec.HeaderLength];
