@@ -69,9 +69,8 @@ internal sealed class BoardMachine : IHardware
         (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         // Of a machine that was saved, pages are read as they are touched.
-        var file = options.Saved is { } from ? units.AddAside("memory file", from.State.OpenMemory(from.Folder)) : null;
+        var file = options.Saved is { } from ? units.AddAside("memory file", from.OpenMemory(options.Map.Ram)) : null;
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
-        if (options.Saved is { } where && !where.State.Ranges.SequenceEqual(_memory.Ranges)) throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's");
         if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate));

@@ -160,6 +160,28 @@ public sealed class RestoredMachineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_suspended_machine_ends_and_who_goes_on_with_it_is_told_when_its_state_was_taken_up()
+    {
+        File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
+        await using var machine = Machine.Create(Definition(EngineChoice.Translator, IrqchipChoice.Auto));
+        var run = machine.RunAsync(Token);
+        await machine.Serial.ReadUntilAsync("# ", Token);
+
+        await Assert.ThrowsAsync<MachineException>(() => machine.SuspendAsync(Path.Combine(_folder.Kernel, "machine"), Token));
+        await AnswersAsync(machine, "still here");
+        await machine.SuspendAsync(_folder.In("suspended"), Token);
+
+        Assert.Equal(MachineEnd.Suspended, (await run).End);
+        Assert.Equal(DefinitionJson.Write(Machine.DefinitionOf(_folder.In("suspended"))), DefinitionJson.Write(SavedMachine.Read(_folder.In("suspended")).Definition));
+        var takenUp = 0;
+        await using var again = Machine.Restore(_folder.In("suspended"), new MachineHooks { TakenUp = () => takenUp++ });
+        Assert.Equal(0, takenUp);
+        _ = again.RunAsync(Token);
+        await AnswersAsync(again, "after");
+        Assert.Equal(1, takenUp);
+    }
+
+    [Fact]
     public async Task A_machine_that_cannot_be_saved_there_goes_on()
     {
         File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
@@ -185,9 +207,16 @@ public sealed class RestoredMachineTests : IDisposable
 
     private static async Task<string?> EndOfAsync(string folder, Func<MachineDefinition, MachineDefinition> change)
     {
-        await using var machine = Machine.Restore(folder, change: change);
-        var result = await machine.RunAsync(Token);
-        Assert.Equal(MachineEnd.Failed, result.End);
-        return result.Message;
+        try
+        {
+            await using var machine = Machine.Restore(folder, change: change);
+            var result = await machine.RunAsync(Token);
+            Assert.Equal(MachineEnd.Failed, result.End);
+            return result.Message;
+        }
+        catch (MachineException refused)
+        {
+            return refused.Message;
+        }
     }
 }

@@ -60,8 +60,8 @@ public sealed class SavedMachineTests : IDisposable
         Example().Write(Target, memory);
 
         var read = SavedMachine.Read(Target);
-        using var fresh = new GuestMemory(s_ranges);
-        SavedMachine.ReadMemory(Target, fresh);
+        using var file = read.OpenMemory(Target);
+        using var fresh = new GuestMemory(s_ranges, MemoryBacking.PrivateCopy(file));
 
         var example = Example();
         Assert.Equal(DefinitionJson.Write(example.Definition), DefinitionJson.Write(read.Definition));
@@ -71,6 +71,11 @@ public sealed class SavedMachineTests : IDisposable
         Assert.Equal(s_ranges, read.Ranges);
         Assert.Equal(example.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))), read.Units.Select(unit => (unit.Name, unit.Kind, Convert.ToHexString(unit.Fields.Span))));
         Assert.Equal(Content(memory), Content(fresh));
+
+        // What is written afterwards is no matter of the file's.
+        Assert.True(fresh.TryWrite(s_ranges[0].Start, ~0ul));
+        using var again = new GuestMemory(s_ranges, MemoryBacking.PrivateCopy(file));
+        Assert.Equal(Content(memory), Content(again));
     }
 
     [Fact]
@@ -200,10 +205,9 @@ public sealed class SavedMachineTests : IDisposable
         using var memory = Filled(7);
         Example().Write(Target, memory);
         using (var file = File.OpenWrite(Path.Combine(Target, "memory"))) file.SetLength(file.Length - 1);
-        using var fresh = new GuestMemory(s_ranges);
 
-        var refused = Assert.Throws<MachineException>(() => SavedMachine.ReadMemory(Target, fresh));
+        var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target).OpenMemory(Target));
 
-        Assert.Contains($"it has {4 * MiB + 8191} bytes, and the machine's memory {4 * MiB + 8192}", refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"memory has {4 * MiB + 8191} bytes, and the machine's memory {4 * MiB + 8192}", refused.Message, StringComparison.Ordinal);
     }
 }

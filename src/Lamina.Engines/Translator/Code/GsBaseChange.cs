@@ -1,3 +1,4 @@
+// What a host allows generated code to do with the GS base (Runtime/HostGsBase finds it out).
 namespace Lamina.Engines.Translator.Code;
 
 /// <summary>How generated code changes the GS base, which is how it goes from one address-translation region to another.</summary>
