@@ -90,6 +90,8 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("--help", "run", "image", "completion")]
+    [InlineData("help", "run", "image", "completion")]
+    [InlineData("help run", "--kernel", "Exit codes:", "Ctrl-A X")]
     [InlineData("run --help", "--kernel", "Exit codes:", "Ctrl-A X")]
     [InlineData("run --memory --frob --help", "--kernel", "--memory", "--debug-exit")]
     [InlineData("image --help", "list", "build", "rm")]
@@ -113,8 +115,11 @@ public sealed class CommandLineTests
             code => Assert.Contains($"\n  {code}", outcome.Output, StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task The_version_is_printed_alone() => Assert.Matches(@"^\d+\.\d+\.\d+\n$", (await LaminaProgram.RunAsync(["--version"])).Output);
+    [Theory]
+    [InlineData("--version")]
+    [InlineData("-V")]
+    [InlineData("version")]
+    public async Task The_version_is_printed_alone(string word) => Assert.Matches(@"^\d+\.\d+\.\d+\n$", (await LaminaProgram.RunAsync([word])).Output);
 
     [Theory]
     [InlineData("lamina run --eng", "--engine")]

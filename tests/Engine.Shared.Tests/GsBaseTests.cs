@@ -3,7 +3,9 @@
 // the processor away from each of them some times. A way that this host has not is skipped.
 using System.Globalization;
 using Iced.Intel;
+using Lamina.Backends.Time;
 using Lamina.Core.Engine;
+using Lamina.Core.Memory;
 using Lamina.Engines.Translator;
 using GsBaseChange = Lamina.Engines.Translator.Code.GsBaseChange;
 using Lamina.Engines.Translator.Runtime;
@@ -58,9 +60,12 @@ public sealed class GsBaseTests
     {
         EngineKind.SkipWhereOnlyKvmIsAsked();
         var engine = Engine(GsBaseChange.Lost);
+        using var memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
+        using var clock = new MachineClock();
 
-        new SmallMachine(engine, cpus: 30).Dispose();
-        var refused = Assert.Throws<HostException>(() => new SmallMachine(engine, cpus: 31));
+        // Without the CPUs themselves: others test in this process, too.
+        engine.CreateMachine(new EngineMachineOptions(memory, clock, 30)).Dispose();
+        var refused = Assert.Throws<HostException>(() => engine.CreateMachine(new EngineMachineOptions(memory, clock, 31)));
 
         Assert.Contains("at most 30 CPUs on a host whose kernel does not know FSGSBASE", refused.Message, StringComparison.Ordinal);
     }

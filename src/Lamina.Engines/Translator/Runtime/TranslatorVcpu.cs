@@ -155,7 +155,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         if (place != VcpuPlace.Guest) _store.World.Arrived();
     }
 
-    // Out of generated code, at each exit: a plain store, which whoever waits for it makes sure to see (see World).
+    // Out of generated code, at each exit: a plain store, which whoever waits for it makes sure to see (see World). No barrier stands between
+    // what the guest stored and what a device is asked for: those whose answers depend on what others do take locks.
     private void LeaveGuest()
     {
         _place = (int)VcpuPlace.Handling;

@@ -49,6 +49,8 @@ internal sealed unsafe partial class Processor
 
     private void WritePort(ushort port, int size, ulong value)
     {
+        // What was stored before it is seen by whoever the device has look for it. SDM vol. 1, 19.6.
+        Interlocked.MemoryBarrier();
         _bus.WritePort(port, new ReadOnlySpan<byte>(&value, size));
         NotePortAccess(port, size);
     }
