@@ -26,6 +26,9 @@ public sealed class CommandLineTests
     [InlineData("completion", "SHELL is missing")]
     [InlineData("completion tcsh", "there is no completion for 'tcsh'")]
     [InlineData("run huge", "there is no image 'huge'")]
+    [InlineData("run ubuntu", "there is no image 'ubuntu'; there is tiny, debian; 'lamina image import FILE --name ubuntu' makes one of a cloud image")]
+    [InlineData("run ./x.qcow2", "to run the file, say 'lamina image import ./x.qcow2' first, or give it to a machine as a disk: --disk ./x.qcow2")]
+    [InlineData("run docker.io/library/debian", "images of containers cannot be run, images of clouds can: 'lamina image import FILE'")]
     [InlineData("run tiny huge", "'huge' is one word too many")]
     [InlineData("run tiny --kernel k", "either an image to boot or a --kernel")]
     [InlineData("run --memry 1G", "did you mean '--memory'?")]
@@ -87,6 +90,8 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("--help", "run", "image", "completion")]
+    [InlineData("help", "run", "image", "completion")]
+    [InlineData("help run", "--kernel", "Exit codes:", "Ctrl-A X")]
     [InlineData("run --help", "--kernel", "Exit codes:", "Ctrl-A X")]
     [InlineData("run --memory --frob --help", "--kernel", "--memory", "--debug-exit")]
     [InlineData("image --help", "list", "build", "rm")]
@@ -110,8 +115,11 @@ public sealed class CommandLineTests
             code => Assert.Contains($"\n  {code}", outcome.Output, StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task The_version_is_printed_alone() => Assert.Matches(@"^\d+\.\d+\.\d+\n$", (await LaminaProgram.RunAsync(["--version"])).Output);
+    [Theory]
+    [InlineData("--version")]
+    [InlineData("-V")]
+    [InlineData("version")]
+    public async Task The_version_is_printed_alone(string word) => Assert.Matches(@"^\d+\.\d+\.\d+\n$", (await LaminaProgram.RunAsync([word])).Output);
 
     [Theory]
     [InlineData("lamina run --eng", "--engine")]
@@ -120,6 +128,10 @@ public sealed class CommandLineTests
     [InlineData("lamina image ", "build\nimport\ninfo\nlist\nrm")]
     [InlineData("lamina run ti", "tiny")]
     [InlineData("lamina completion ", "bash\nfish\nzsh")]
+    [InlineData("lamina run --net ", "none\nsocket=\nswitch=\ntap\nuser")]
+    [InlineData("lamina run --net user,ip", "user,ipv6=off\nuser,ipv6=on")]
+    [InlineData("lamina run --serial ", "file:\nnull\nstdio\nunix:")]
+    [InlineData("lamina run --disk x,block", "x,block-size=4096\nx,block-size=512")]
     public async Task Words_are_completed(string typed, string completions)
     {
         var outcome = await LaminaProgram.RunAsync([$"[suggest:{typed.Length}]", typed]);

@@ -41,6 +41,25 @@ public sealed class DiskCommandTests : IDisposable
         Assert.True(new FileInfo(Image).Length < 1 << 20);
     }
 
+    /// <summary>As on a disk that is full: an error, and no signal that ends the program.</summary>
+    [Theory]
+    [InlineData("convert {}/disk.raw {}/disk.qcow2")]
+    [InlineData("create {}/disk.qcow2 1M --format raw")]
+    public async Task A_file_that_may_not_become_so_long_is_one_sentence_and_nothing_is_left(string words)
+    {
+        var content = new byte[1 << 20];
+        new Random(1).NextBytes(content);
+        File.WriteAllBytes(_folder.File("disk.raw"), content);
+
+        var outcome = await HostProcess.RunAsync("sh",
+            ["-c", "ulimit -f 100 && exec \"$@\"", "sh", LaminaProgram.File, "disk", .. words.Replace("{}", _folder.Path, StringComparison.Ordinal).Split(' ')],
+            HostProcess.WithSmallFiles);
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Contains("File too large", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        Assert.False(File.Exists(Image));
+    }
+
     [Fact]
     public async Task Snapshots_are_taken_listed_restored_and_deleted()
     {

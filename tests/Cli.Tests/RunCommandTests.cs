@@ -7,6 +7,8 @@ namespace Lamina.Tests.Cli;
 
 public sealed class RunCommandTests : IDisposable
 {
+    private const UnixFileMode OwnersAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -47,6 +49,17 @@ public sealed class RunCommandTests : IDisposable
 
     [Fact]
     public async Task A_limit_of_open_files_that_may_be_raised_is_raised() => Assert.Equal(33, (await WithFilesAsync("-S 100")).ExitCode);
+
+    /// <summary>The signal that comes with it (SIGXFSZ) would end the program.</summary>
+    [Fact]
+    public async Task A_limit_of_files_that_is_less_than_the_memory_is_one_sentence()
+    {
+        var outcome = await HostProcess.RunAsync("sh",
+            ["-c", "ulimit -f 100 && exec \"$@\"", "sh", LaminaProgram.File, "run", "--engine", "translator", "--kernel", Guest.In(_folder, Guest.Halts)], HostProcess.WithSmallFiles);
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Contains("File too large", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task The_debug_exit_port_is_off_by_default() =>
@@ -184,6 +197,7 @@ public sealed class RunCommandTests : IDisposable
         var outcome = await run.EndAsync();
 
         Assert.Equal(143, outcome.ExitCode);
+        Assert.Equal(OwnersAlone, File.GetUnixFileMode(file));
         using var seen = System.Text.Json.JsonDocument.Parse(File.ReadAllText(file));
         Assert.Equal("running", seen.RootElement.GetProperty("life").GetProperty("state").GetString());
         Assert.StartsWith("0x", seen.RootElement.GetProperty("vcpus").GetProperty("0").GetProperty("state").GetProperty("rip").GetString(), StringComparison.Ordinal);
@@ -202,6 +216,8 @@ public sealed class RunCommandTests : IDisposable
         var lines = File.ReadAllLines(_folder.File("trace"));
         Assert.NotEmpty(lines);
         Assert.DoesNotContain(lines, line => line.Contains('{', StringComparison.Ordinal));
+        // Registers and command lines are in it.
+        Assert.Equal(OwnersAlone, File.GetUnixFileMode(_folder.File("trace")));
         Assert.Equal(2, outcome.ErrorLines.Length);
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
 using Lamina.Engines.Translator;
+using GsBaseChange = Lamina.Engines.Translator.Code.GsBaseChange;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Tests.Engine.Shared.Guest;
@@ -103,15 +104,16 @@ public sealed class TableBoundTests
     }
 
     [Theory]
-    [InlineData(1, 14, 16)]
-    [InlineData(8, 14, 12)]
-    [InlineData(8, 8, 10)]
-    [InlineData(32, 14, 3)]
-    public void Address_spaces_beyond_the_bound_share_regions(int cpus, int wanted, int regions)
+    [InlineData(1, 14, 16, 16)]
+    [InlineData(8, 14, 12, 11)]
+    [InlineData(8, 8, 10, 10)]
+    [InlineData(24, 14, 4, 3)]
+    public void Address_spaces_beyond_the_bound_share_regions(int cpus, int wanted, int regions, int regionsBesideALostOne)
     {
         EngineKind.SkipWhereOnlyKvmIsAsked();
         const uint spaces = 40, firstSpace = 0x10_0000;
-        using var machine = new SmallMachine(new TranslatorEngine(new TranslatorSettings { UserRegions = wanted }), cpus);
+        var settings = new TranslatorSettings { UserRegions = wanted };
+        using var machine = new SmallMachine(new TranslatorEngine(settings), cpus);
         var program = new GuestProgram(GuestMode.Long, c =>
         {
             var again = c.CreateLabel();
@@ -135,7 +137,7 @@ public sealed class TableBoundTests
 
         var counters = new CounterList();
         machine.Vcpu.Count(counters);
-        Assert.Equal(regions, counters.All.Single(counter => counter.Name == "vcpu_regions").Value);
+        Assert.Equal(HostGsBase.Of(settings) == GsBaseChange.Lost ? regionsBesideALostOne : regions, counters.All.Single(counter => counter.Name == "vcpu_regions").Value);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // The ACPI fixed hardware: power button, sleep control, power management timer, reset register, and the block of general-purpose
 // events by which the machine tells the guest of what came or went. It asks the machine to
 // power off or to reset; it does neither. Each register is a row of bytes, so that any width of access means the same.
+using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
@@ -166,7 +167,8 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
         // highest bit has changed is seen by whoever asks for that.
         if (offset >= TimerOffset && offset + (ulong)data.Length <= TimerOffset + TimerLength)
         {
-            Read((int)offset, (uint)Ticks, data);
+            if (data.Length == TimerLength) BinaryPrimitives.WriteUInt32LittleEndian(data, (uint)Ticks);
+            else Read((int)offset, (uint)Ticks, data);
             return AccessResult.Ok;
         }
         lock (_gate)

@@ -43,6 +43,15 @@ internal sealed unsafe partial class Processor
         return outcome;
     }
 
+    /// <summary>An instruction was executed otherwise, and control goes on behind it: does what surrounds each.</summary>
+    /// <param name="rip">RIP there.</param>
+    public void GoOnAt(ulong rip)
+    {
+        Context->Rip = rip;
+        Context->InterruptShadow = 0;
+        Context->SystemFlags &= ~Rflags.RF;
+    }
+
     private Outcome Dispatch(in Instruction i)
     {
         switch (i.Id)

@@ -8,7 +8,11 @@ using Lamina.Host.Interop;
 namespace Lamina.Host.Threads;
 
 /// <summary>Tells threads that wait that something changed.</summary>
-public sealed unsafe class ThreadSignal
+/// <param name="plainChanges">
+/// What is looked at may be changed by a plain store before <see cref="Signal"/>, without a barrier: whoever waits pays instead, by having all
+/// processors of the process finish their stores before it sleeps (membarrier(2)).
+/// </param>
+public sealed unsafe class ThreadSignal(bool plainChanges = false)
 {
     // About three microseconds, and how often no look is taken after one in vain.
     private const int Looks = 32, PausesPerLook = 8, MostDoubt = 64;
@@ -31,6 +35,8 @@ public sealed unsafe class ThreadSignal
     {
         if (holds(of) || LookFor(holds, of)) return;
         Interlocked.Increment(ref _words[1]);
+        // Whoever changes it from here on sees that somebody waits; what was changed before is seen here.
+        if (plainChanges) Interlocked.MemoryBarrierProcessWide();
         while (true)
         {
             var seen = Volatile.Read(ref _words[0]);
@@ -45,7 +51,7 @@ public sealed unsafe class ThreadSignal
 
     /// <summary>
     /// Lets all that wait look again, after what they look at was changed: by an interlocked operation, or with a full barrier behind it, so
-    /// that whoever is not counted yet sees it. Any thread; a system call only where one sleeps.
+    /// that whoever is not counted yet sees it; with plain changes by any volatile store. Any thread; a system call only where one sleeps.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Signal()

@@ -22,6 +22,20 @@ public class FileCharBackendTests : IDisposable
         Assert.Equal(expected, File.ReadAllText(_folder["log"]));
     }
 
+    /// <summary>What a guest prints may hold its secrets.</summary>
+    [Fact]
+    public void A_new_file_is_its_owners_alone_and_one_that_is_there_stays_as_it_is()
+    {
+        const UnixFileMode all = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+        File.WriteAllText(_folder["there"], "");
+        File.SetUnixFileMode(_folder["there"], all);
+
+        foreach (var name in (string[])["new", "there"]) new FileCharBackend(_folder[name]).Dispose();
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder["new"]));
+        Assert.Equal(all, File.GetUnixFileMode(_folder["there"]));
+    }
+
     [Fact]
     public void Output_is_seen_before_the_end()
     {

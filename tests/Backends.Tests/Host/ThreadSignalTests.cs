@@ -16,17 +16,20 @@ public class ThreadSignalTests
         new ThreadSignal().WaitUntil(static of => of, true);
     }
 
-    [Fact]
-    public void Many_threads_that_wait_for_their_turn_get_it_in_order()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Many_threads_that_wait_for_their_turn_get_it_in_order(bool plainChanges)
     {
         const int threads = 4, rounds = 5_000;
-        var (signal, ball) = (new ThreadSignal(), new Ball());
+        var (signal, ball) = (new ThreadSignal(plainChanges), new Ball());
         var all = Enumerable.Range(0, threads).Select(number => new Thread(() =>
         {
             for (var turn = number; turn < threads * rounds; turn += threads)
             {
                 signal.WaitUntil(static of => Volatile.Read(ref of.ball.Place) == of.turn, (ball, turn));
-                Interlocked.Increment(ref ball.Place);
+                if (plainChanges) Volatile.Write(ref ball.Place, turn + 1);
+                else Interlocked.Increment(ref ball.Place);
                 signal.Signal();
             }
         })).ToList();

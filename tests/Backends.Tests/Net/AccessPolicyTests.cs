@@ -47,6 +47,40 @@ public class AccessPolicyTests
         Assert.Null(Find(new UserNetOptions { Allowed = [new(IPNetwork.Parse("0.0.0.0/0")), new(IPNetwork.Parse("::/0"))] }, destination).Host);
     }
 
+    /// <summary>Where clouds have what they trust the host with, and ways there by translators and tunnels.</summary>
+    [Theory]
+    [InlineData("169.254.169.254")]
+    [InlineData("168.63.129.16")]
+    [InlineData("100.100.100.200")]
+    [InlineData("192.0.0.192")]
+    [InlineData("fd00:ec2::254")]
+    [InlineData("fd00:ec2::123")]
+    [InlineData("fd20:ce::254")]
+    [InlineData("64:ff9b::169.254.169.254")]
+    [InlineData("64:ff9b::168.63.129.16")]
+    [InlineData("64:ff9b::127.0.0.1")]
+    [InlineData("64:ff9b:1::808:808")]
+    [InlineData("2002:a9fe:a9fe::1")]
+    [InlineData("::ffff:169.254.169.254")]
+    public void Instance_data_of_clouds_are_closed_unless_they_are_listed(string destination)
+    {
+        Assert.Null(Find(new UserNetOptions(), destination).Host);
+
+        // An address of this host's is none of another's, whatever way leads there.
+        var isLoopback = destination.EndsWith("127.0.0.1", StringComparison.Ordinal);
+        var address = IPAddress.Parse(destination);
+        if (!isLoopback && !address.IsIPv4MappedToIPv6)
+            Assert.NotNull(Find(new UserNetOptions { Allowed = [new(new IPNetwork(address, address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 32 : 128))] }, destination).Host);
+    }
+
+    [Theory]
+    [InlineData("168.63.129.15")]
+    [InlineData("100.100.100.201")]
+    [InlineData("fd00:ec3::254")]
+    [InlineData("64:ff9b::8.8.8.8")]
+    [InlineData("2002:808:808::1")]
+    public void What_lies_beside_them_is_open(string destination) => Assert.NotNull(Find(new UserNetOptions(), destination).Host);
+
     [Fact]
     public void The_hosts_loopback_is_the_gateway_where_it_was_asked_for()
     {

@@ -14,6 +14,9 @@ internal sealed class HostProcess : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    /// <summary>For a program that may not make large files: the runtime's files in memory, which the native program has not, are such.</summary>
+    public static readonly IReadOnlyDictionary<string, string?> WithSmallFiles = new Dictionary<string, string?> { ["DOTNET_EnableWriteXorExecute"] = "0" };
+
     private readonly Process _process;
     private readonly StringBuilder _output = new(), _errors = new();
     private readonly Task _readers;

@@ -43,6 +43,8 @@ internal sealed class CaseRun : IDisposable
         };
         for (var i = 0L; i < count; i++) generate(_runner.Next(), CaseRandom.SeedOf(RunLength.Seed ^ salt, i), i);
         _runner.Flush();
+        Assert.SkipWhen(_runner.NotBegun > 0 && Compared == 0, "this host does not load the segments of a program's own table (modify_ldt), by which it would run 32- and 16-bit code");
+        Assert.Equal(0, _runner.NotBegun);
         Assert.True(found == 0, $"{found} of {Compared} cases differ (seed {RunLength.Seed}):\n{report}");
     }
 

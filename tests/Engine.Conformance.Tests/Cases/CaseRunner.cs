@@ -50,6 +50,9 @@ internal sealed unsafe class CaseRunner : IDisposable
     /// <summary>Cases compared; those that the oracle must not judge (endless loops, system calls) are not counted.</summary>
     public long Compared { get; private set; }
 
+    /// <summary>Cases of 32- and 16-bit code that the host did not begin: it does not load the segments of a program's own table.</summary>
+    public long NotBegun { get; private set; }
+
     /// <summary>The object of the next case, to be filled; <see cref="Flush"/> runs what is left at the end.</summary>
     public TestCase Next()
     {
@@ -115,6 +118,11 @@ internal sealed unsafe class CaseRunner : IDisposable
         const int sigsys = 31, virtualAlarm = 26;
         if (record.Signal is sigsys or virtualAlarm) return;
         Read(ref record);
+        if (test.Bits != 64 && _host.Rip > uint.MaxValue)
+        {
+            NotBegun++;
+            return;
+        }
         // Users fault where supervisors do not: privileged instructions, alignment.
         if (_guest.Profile.Mode == GuestMode.Supervisor && _host.Vector is 13 or 17) return;
         if (_guest.Profile.Mode == GuestMode.Real && !RealTables.Align(test, _host, guest)) return;

@@ -33,14 +33,19 @@ internal static class EngineKind
     }
 
     /// <summary>Whether what is made pending comes at the very first instruction that lets it in: not where software plays the host's processor.</summary>
-    internal static bool IsExact(string name) => !IsKvm(name) || (s_kvmSpeed.Value >= KvmSupport.SlowestHardware && !InQemu);
+    internal static bool IsExact(string name) => !IsKvm(name) || (KvmSupport.WhyNot() is null && s_kvmSpeed.Value >= KvmSupport.SlowestHardware && !InQemu);
 
     /// <summary>Whether CPUID tells a guest the features of its own CPU: a software-assisted KVM tells it the host's.</summary>
-    internal static bool TellsFeatures(string name) => !IsKvm(name) || s_kvmSpeed.Value >= KvmSupport.SlowestHardware;
+    internal static bool TellsFeatures(string name) => !IsKvm(name) || (KvmSupport.WhyNot() is null && s_kvmSpeed.Value >= KvmSupport.SlowestHardware);
 
     /// <summary>Skips a test whose guest needs the exactness of hardware.</summary>
-    internal static void SkipWhereSoftwareAssisted() => Assert.SkipUnless(s_kvmSpeed.Value >= KvmSupport.SlowestHardware,
-        $"this host's {KvmSupport.DefaultPath} is software-assisted ({s_kvmSpeed.Value / 1e6:0.0} million instructions a second) and does not carry this guest's exceptions; the nested test runs it");
+    internal static void SkipWhereSoftwareAssisted()
+    {
+        var missing = KvmSupport.WhyNot();
+        Assert.SkipWhen(missing is not null, missing ?? "");
+        Assert.SkipUnless(s_kvmSpeed.Value >= KvmSupport.SlowestHardware,
+            $"this host's {KvmSupport.DefaultPath} is software-assisted ({s_kvmSpeed.Value / 1e6:0.0} million instructions a second) and does not carry this guest's exceptions; the nested test runs it");
+    }
 
     /// <summary>Skips a test that needs what QEMU 7.2 does not do where it emulates the host's CPU.</summary>
     internal static void SkipInQemu(string why)

@@ -1,4 +1,5 @@
 // Instructions without a twin in 64-bit mode, the stack instructions, and near branches, against results worked out here.
+using Lamina.Core.Engine;
 using Lamina.Engines.X86;
 using Xunit;
 
@@ -144,6 +145,22 @@ public sealed unsafe class LegacyInstructionTests
         Assert.Equal((uint)machine.Rbp, machine.Read<uint>(TestMachine.StackTop - 16));
         Assert.Equal(Outcome.Next, machine.Run(0xc9));
         Assert.Equal((TestMachine.Data, TestMachine.StackTop), (machine.Rbp, machine.Rsp));
+    }
+
+    /// <summary>The frame's address is that of all of ESP, where only SP counts on the stack. SDM vol. 2, ENTER (FrameTemp).</summary>
+    [Fact]
+    public void EnterOnAStackOf16BitsKeepsTheUpperHalfOfTheStackPointer()
+    {
+        using var machine = new TestMachine();
+        machine.EnterProtected();
+        machine.Write(TestMachine.Gdt + TestMachine.Free, TestMachine.Descriptor(0, 0xffff, 3));
+        machine.LoadSegment(SegmentIndex.Ss, TestMachine.Free);
+        (machine.Rsp, machine.Rbp) = (0x1_0000, 0x1234_5678);
+
+        Assert.Equal(Outcome.Next, machine.Run(0xc8, 8, 0, 0));
+
+        Assert.Equal((0x1_fffcul, 0x1_fff4ul), (machine.Rbp, machine.Rsp));
+        Assert.Equal(0x1234_5678u, machine.Read<uint>(0xfffc));
     }
 
     [Fact]

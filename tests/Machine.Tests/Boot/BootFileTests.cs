@@ -48,6 +48,20 @@ public sealed class BootFileTests : IDisposable
     public void A_device_without_an_end_is_refused() =>
         Assert.Throws<MachineException>(() => BootFile.Open("kernel", "/dev/zero", 1 << 20));
 
+    /// <summary>A pipe that nobody writes to would be waited for without an end.</summary>
+    [Fact]
+    public void A_pipe_a_socket_and_a_link_that_leads_nowhere_are_refused_at_once()
+    {
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [$"{_folder}/pipe"])) mkfifo.WaitForExit();
+        using var listener = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        listener.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint($"{_folder}/socket"));
+        File.CreateSymbolicLink($"{_folder}/link", "nowhere");
+
+        Assert.Contains($"{_folder}/pipe is a pipe", Refusal($"{_folder}/pipe"), StringComparison.Ordinal);
+        Assert.Contains($"{_folder}/socket cannot", Refusal($"{_folder}/socket"), StringComparison.Ordinal);
+        Assert.Contains("does not exist", Refusal($"{_folder}/link"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Reads_beyond_the_end_are_values()
     {

@@ -23,6 +23,9 @@ internal enum SiteKind : byte
     /// <summary>An instruction for the C# executor.</summary>
     System,
 
+    /// <summary>IN (Reads) or OUT of whoever may use all ports. Target: the port, or -1 where DX says it; Copy: the instruction's end, from the block's start.</summary>
+    Port,
+
     /// <summary>An exit request was seen before an instruction.</summary>
     Poll,
 
@@ -179,7 +182,7 @@ internal delegate Block? NeighbourLookup(in BlockIdentity identity, ulong linear
 /// <summary>Addresses of the stubs that generated code calls, executable view.</summary>
 internal sealed class StubAddresses
 {
-    public ulong Read, Write, Commit, Segment, System, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, BadTarget, Undecodable;
+    public ulong Read, Write, Commit, Segment, System, Port, Poll, Link, FarLink, Stale, Step, JumpMiss, JumpEmpty, JumpSecond, BadTarget, Undecodable;
 
     /// <summary>System instructions in machine code, as far as they go; what is left leaves as <see cref="System"/>.</summary>
     public ulong Cpuid, ReadMsr, WriteMsr, InvalidatePage, WriteTaskPriority;

@@ -68,6 +68,15 @@ internal sealed unsafe partial class BlockEmitter
         EmitSystemStub(stubs.InvalidatePage);
     }
 
+    /// <summary>IN, OUT at CPL 0, which may use all ports (SDM vol. 1, 19.5.1). Flags stay where they are.</summary>
+    private void EmitPort(in Instruction instruction)
+    {
+        LeaveInline(SiteKind.Port, stubs.Port, GuestOffset, parked: _flags == FlagPlace.Parked, target: instruction.ImmediateSize != 0 ? (byte)instruction.Immediate : -1, copy: NextOffset);
+        ref var site = ref buffer.Sites[buffer.Sites.Count - 1];
+        site.Size = instruction.OperandSize;
+        site.Reads = instruction.Id == InstructionId.In;
+    }
+
     /// <summary>A stub does the instruction, and control goes on behind it; or the stub leaves it to the executor.</summary>
     private void EmitSystemStub(ulong stub)
     {
@@ -118,7 +127,12 @@ internal sealed unsafe partial class BlockEmitter
         _asm.Mov(HostRegister.Rax, HostRegister.Rax, wide: false);
     }
 
-    private bool Supervisor64 => _long && (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
+    private bool Supervisor64 => IsSupervisor64(_key);
+
+    private static bool IsSupervisor64(ModeKey key) => key.IsLong() && (key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
+
+    /// <summary>Whether an INVLPG is done by the stub, or left by it with the linear address in scratch 0.</summary>
+    public static bool InvalidatesByStub(ModeKey key, in Instruction instruction) => IsSupervisor64(key) && instruction.HasMemory;
 
     /// <summary>CLI, CLD, STD: a bit of the flags that are kept in memory.</summary>
     private void EmitSystemFlag(ulong bit, bool set)

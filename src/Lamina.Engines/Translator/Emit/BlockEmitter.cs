@@ -286,8 +286,11 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Rdmsr or InstructionId.Wrmsr when Supervisor64:
                 EmitSystemStub(instruction.Id == InstructionId.Rdmsr ? stubs.ReadMsr : stubs.WriteMsr);
                 break;
-            case InstructionId.Invlpg when Supervisor64 && instruction.HasMemory:
+            case InstructionId.Invlpg when InvalidatesByStub(_key, instruction):
                 EmitInvalidatePage(instruction);
+                break;
+            case InstructionId.In or InstructionId.Out when (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0:
+                EmitPort(instruction);
                 break;
             case InstructionId.Rdtsc when (_key & ModeKey.NativeTsc) != 0:
                 EmitRdtsc();

@@ -138,7 +138,7 @@ internal sealed unsafe class AddressRegion : IDisposable
             return;
         }
         Count();
-        if (!_pieces.Contains(page >> PieceShift)) return;
+        if (Head->LocalCount + Head->GlobalCount == 0 || !_pieces.Contains(page >> PieceShift)) return;
         if (Head->LocalCount + Head->GlobalCount <= FewEntries)
         {
             DropPiece(page >> PieceShift);

@@ -32,6 +32,7 @@ internal sealed unsafe class Stubs
             Commit = CrossingStubs.EmitCommit(ref asm, EmitExit(ref asm, SiteKind.Commit, common)),
             Segment = EmitExit(ref asm, SiteKind.Segment, common),
             System = EmitExit(ref asm, SiteKind.System, common),
+            Port = EmitExit(ref asm, SiteKind.Port, common),
             Poll = EmitExit(ref asm, SiteKind.Poll, common),
             Link = EmitExit(ref asm, SiteKind.Link, common),
             FarLink = EmitExit(ref asm, SiteKind.FarLink, common),

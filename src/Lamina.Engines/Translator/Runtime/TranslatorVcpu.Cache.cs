@@ -28,7 +28,10 @@ internal sealed unsafe partial class TranslatorVcpu
     private long _releasedReplaced, _releasedClears;
 
     /// <inheritdoc/>
-    public void PageInvalidated(ulong linear)
+    public void PageInvalidated(ulong linear) => _ = Invalidate(linear);
+
+    // True: every way to code is as it was.
+    private bool Invalidate(ulong linear)
     {
         _flushes++;
         _devicePages.Forget();
@@ -38,24 +41,24 @@ internal sealed unsafe partial class TranslatorVcpu
             _closed.FlushAll();
             _open.FlushAll();
             _user.FlushAll();
-            return;
+            return false;
         }
         var large = mark != LargePages.None;
         _closed.Invalidate(linear, large);
         _open.Invalidate(linear, large);
-        InvalidateCode(_closed, linear, large);
         _user.Invalidate(linear, large);
-        InvalidateCode(_user, linear, large);
+        return InvalidateCode(_closed, linear, large) & InvalidateCode(_user, linear, large);
     }
 
     // Mostly code stays where it is, and what leads there is dear. A processor may fetch the translation again at once (SDM vol. 3, 4.10.2.3),
-    // so that what is found as it was found before may stay.
-    private void InvalidateCode(AddressRegion region, ulong linear, bool large)
+    // so that what is found as it was found before may stay. False: it was not.
+    private bool InvalidateCode(AddressRegion region, ulong linear, bool large)
     {
-        if (!region.Jumps.HasCode(linear, large)) return;
+        if (!region.Jumps.HasCode(linear, large)) return true;
         if (_processor.TryTranslateUnseen(linear, region.IsUser, out var page) && page.PageSize > PageSize == large
-            && region.Jumps.IsRightFor(linear, large, page.PhysicalPage, page.Global)) return;
+            && region.Jumps.IsRightFor(linear, large, page.PhysicalPage, page.Global)) return true;
         region.Jumps.Invalidate(linear, large);
+        return false;
     }
 
     /// <inheritdoc/>

@@ -37,6 +37,7 @@ internal sealed unsafe partial class TranslatorVcpu
             case SiteKind.Commit: return HandleCommit(site);
             case SiteKind.Segment: return HandleSegment(site);
             case SiteKind.System: return HandleSystem(block, site);
+            case SiteKind.Port: return HandlePort(block, site);
             case SiteKind.Poll:
                 _resume = _area->ExitAddress;
                 return true;

@@ -3,6 +3,7 @@ using Lamina.Core.Engine;
 using Lamina.Core.Logging;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
+using Lamina.Engines.Translator.Emit;
 using Lamina.Engines.X86;
 using Lamina.Engines.X86.Decode;
 using Lamina.Engines.X86.Memory;
@@ -17,7 +18,7 @@ internal sealed unsafe partial class TranslatorVcpu
         // Its entry was there before the block was, and stays where it is until all is dropped, which this vCPU is parked for.
         ref readonly var instruction = ref _store.Buffer.SystemInstructions[site.Target];
         _systemCounts[(int)instruction.Id]++;
-        if (instruction.Id is InstructionId.In or InstructionId.Out) return HandlePort(block, instruction);
+        if (instruction.Id == InstructionId.Invlpg && BlockEmitter.InvalidatesByStub(_key, instruction)) return HandleInvalidation(block, site, instruction);
         if (!_processor.TryCheckState(instruction.State)) return DeliverFault();
         if (instruction.Id is InstructionId.Movs or InstructionId.Stos && TryFillForString(instruction))
         {
@@ -61,18 +62,38 @@ internal sealed unsafe partial class TranslatorVcpu
         return !(stepped || _processor.HasPendingTraps) || FinishStep();
     }
 
-    /// <summary>IN and OUT, which change no flags and end no block: what generated code left with it goes on with.</summary>
-    private bool HandlePort(Block block, in Instruction instruction)
+    /// <summary>IN and OUT that need no leave: generated code goes on with them where it left, with its flags as they were.</summary>
+    private bool HandlePort(Block block, in Site site)
     {
-        if (!_processor.TryExecutePort(instruction)) return DeliverFault();
-        var steps = (_key & ModeKey.SingleStep) != 0;
-        _area->HostFlags = Park(_cpu->ArithmeticFlags);
-        if (!_modeStale && !steps && _generation == _store.Generation && block.Valid)
-        {
-            _resume = _area->ExitAddress;
-            _goesOn = true;
-        }
-        return !(steps || _processor.HasPendingTraps) || FinishStep();
+        _systemCounts[(int)(site.Reads ? InstructionId.In : InstructionId.Out)]++;
+        var port = site.Target >= 0 ? site.Target : (ushort)_cpu->Gpr[GprIndex.Rdx];
+        if (site.Reads) _processor.Input((ushort)port, site.Size);
+        else _processor.Output((ushort)port, site.Size);
+        _processor.GoOnAt(RipOf(block, site.Copy));
+        GoOnBehind(block);
+        return !_processor.HasPendingTraps || FinishStep();
+    }
+
+    /// <summary>
+    /// INVLPG that the stub left, with its linear address in scratch 0 and flags parked. Where no way to code was forgotten, generated code
+    /// goes on with it; else what lies behind it may be elsewhere now.
+    /// </summary>
+    private bool HandleInvalidation(Block block, in Site site, in Instruction instruction)
+    {
+        var linear = _area->Scratch0;
+        // An address that is not canonical invalidates nothing. SDM vol. 2, INVLPG.
+        var codeStays = !Canonical(linear) || Invalidate(linear);
+        _processor.GoOnAt(RipOf(block, site.GuestOffset + instruction.Length));
+        if (codeStays) GoOnBehind(block);
+        return !_processor.HasPendingTraps || FinishStep();
+    }
+
+    // In generated code, behind the instruction that left.
+    private void GoOnBehind(Block block)
+    {
+        if (_modeStale || _generation != _store.Generation || !block.Valid) return;
+        _resume = _area->ExitAddress;
+        _goesOn = true;
     }
 
     // Where stubs have looked into the tables by themselves before they left it to the executor.

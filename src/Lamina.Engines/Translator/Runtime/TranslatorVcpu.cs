@@ -155,6 +155,14 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         if (place != VcpuPlace.Guest) _store.World.Arrived();
     }
 
+    // Out of generated code, at each exit: a plain store, which whoever waits for it makes sure to see (see World). No barrier stands between
+    // what the guest stored and what a device is asked for: those whose answers depend on what others do take locks.
+    private void LeaveGuest()
+    {
+        _place = (int)VcpuPlace.Handling;
+        _store.World.Arrived();
+    }
+
     /// <summary>Makes generated code leave soon.</summary>
     public void AskOut() => Volatile.Write(ref _cpu->ExitRequest, 1);
 
@@ -254,7 +262,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _time?.Enter();
         var kind = (SiteKind)enter(_region.Gs);
         _time?.Leave(kind);
-        MoveTo(VcpuPlace.Handling);
+        LeaveGuest();
         _resume = 0;
         SyncRegion();
         var held = _holdsWorld;

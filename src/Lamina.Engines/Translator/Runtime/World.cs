@@ -24,8 +24,9 @@ internal sealed class World
     private readonly List<TranslatorVcpu> _vcpus = [];
     private readonly Lock _parking = new();
 
-    // Who waits for a vCPU to arrive somewhere, and the vCPUs that wait to go on.
-    private readonly ThreadSignal _arrivals = new(), _goes = new();
+    // Who waits for a vCPU to arrive somewhere, and the vCPUs that wait to go on. A vCPU leaves generated code far more often than anybody
+    // waits for that, and does it by a plain store.
+    private readonly ThreadSignal _arrivals = new(plainChanges: true), _goes = new();
     private volatile int _stopper, _stops;
     private volatile bool _parks, _ended;
     private int _depth;
@@ -44,14 +45,20 @@ internal sealed class World
     /// <summary>A vCPU is about to enter generated code: waits as long as another thread has stopped it.</summary>
     public void Enter(TranslatorVcpu vcpu)
     {
+        vcpu.MoveTo(VcpuPlace.Guest);
+        if (_parks || _stopper != 0) EnterWhereAsked(vcpu);
+    }
+
+    private void EnterWhereAsked(TranslatorVcpu vcpu)
+    {
         while (true)
         {
-            vcpu.MoveTo(VcpuPlace.Guest);
             // Whoever wants it parked may have asked it out before it took notice of what it had been asked until then.
             if (_parks) vcpu.AskOut();
             if (!IsStopped) return;
             vcpu.MoveTo(VcpuPlace.Handling);
             _goes.WaitUntil(static world => !world.IsStopped, this);
+            vcpu.MoveTo(VcpuPlace.Guest);
         }
     }
 

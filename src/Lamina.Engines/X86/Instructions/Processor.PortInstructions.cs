@@ -9,23 +9,18 @@ internal sealed unsafe partial class Processor
 {
     private Outcome PortInstruction(in Instruction i) => FaultOutcome(TryPort(i));
 
-    /// <summary>Executes IN or OUT, RIP being at it, as <see cref="Execute"/> does. False: <see cref="Fault"/> is set.</summary>
-    public bool TryExecutePort(in Instruction i)
-    {
-        if (!TryPort(i)) return false;
-        var next = Context->Rip + i.Length;
-        Context->Rip = Is64Bit ? next : (uint)next;
-        Context->InterruptShadow = 0;
-        Context->SystemFlags &= ~Rflags.RF;
-        return true;
-    }
+    /// <summary>What IN does beyond asking whether it may, and RIP.</summary>
+    public void Input(ushort port, int size) => WriteGpr(GprIndex.Rax, size, ReadPort(port, size));
+
+    /// <summary>What OUT does beyond asking whether it may, and RIP.</summary>
+    public void Output(ushort port, int size) => WritePort(port, size, ReadGpr(GprIndex.Rax, size));
 
     private bool TryPort(in Instruction i)
     {
         var port = i.ImmediateSize != 0 ? (byte)i.Immediate : (ushort)Context->Gpr[GprIndex.Rdx];
         if (!TryCheckPort(port, i.OperandSize)) return false;
-        if (i.Id == InstructionId.In) WriteGpr(GprIndex.Rax, i.OperandSize, ReadPort(port, i.OperandSize));
-        else WritePort(port, i.OperandSize, ReadGpr(GprIndex.Rax, i.OperandSize));
+        if (i.Id == InstructionId.In) Input(port, i.OperandSize);
+        else Output(port, i.OperandSize);
         return true;
     }
 
@@ -54,6 +49,8 @@ internal sealed unsafe partial class Processor
 
     private void WritePort(ushort port, int size, ulong value)
     {
+        // What was stored before it is seen by whoever the device has look for it. SDM vol. 1, 19.6.
+        Interlocked.MemoryBarrier();
         _bus.WritePort(port, new ReadOnlySpan<byte>(&value, size));
         NotePortAccess(port, size);
     }
