@@ -30,6 +30,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>What changes it while it runs.</summary>
     internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Changing, change => Definition = change(Definition)));
 
+    /// <summary>The number of its process, as others know it.</summary>
+    internal required int ProcessId { get; init; }
+
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
 
@@ -41,7 +44,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     {
         State = Machine.State,
         Holds = Machine.Holds,
-        ProcessId = Environment.ProcessId,
+        ProcessId = ProcessId,
         Started = Started,
         Engine = Machine.EngineDescription,
         Boot = Machine.BootDescription,
@@ -51,6 +54,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Consoles = [.. Consoles.Select(console => console.Device)],
         GdbPort = Machine.GdbPort,
         LockedBy = Locked.InForce,
+        NotLockedBy = [.. Locked.Gaps.Select(gap => gap.ToString())],
     };
 
     /// <inheritdoc/>

@@ -14,8 +14,9 @@ internal static class LockProbe
 
     internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
 
-    internal static int Run(string report, string groups, string attempt, string thread, string argument)
+    internal static int Run(string report, string groups, string parts, string attempt, string thread, string argument)
     {
+        if (Enum.Parse<ConfinementParts>(parts).HasFlag(ConfinementParts.Root)) ConfinedProcess.Empty();
         using var locked = new ManualResetEventSlim();
         // A thread that was there before the lock, as the runtime's are.
         var older = Task.Factory.StartNew(() =>
@@ -68,6 +69,9 @@ internal static class LockProbe
                 "write" => Do(() => File.WriteAllText(argument, "x")),
                 "remove" => Do(() => File.Delete(argument)),
                 "connect" => Do(() => new TcpClient().Connect("127.0.0.1", int.Parse(argument))),
+                "processes" => string.Join(' ', Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => char.IsDigit(name![0]))),
+                "list" => string.Join(' ', Directory.EnumerateFileSystemEntries(argument).Select(Path.GetFileName)),
+                "map" => Map(argument),
                 // socket(AF_PACKET, SOCK_RAW)
                 "raw" => Call(41, 17, 3),
                 _ => Call(int.Parse(attempt), 0, 0),
@@ -77,6 +81,13 @@ internal static class LockProbe
         {
             Console.WriteLine($"refused: {refused.Message}");
         }
+    }
+
+    private static string Map(string path)
+    {
+        const int readExecute = 5, isPrivate = 2;
+        using var file = File.OpenHandle(path);
+        return mmap(0, 4096, readExecute, isPrivate, (int)file.DangerousGetHandle(), 0) == -1 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : "done";
     }
 
     private static string Do(Action action)
