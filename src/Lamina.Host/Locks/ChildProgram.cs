@@ -168,6 +168,10 @@ internal sealed unsafe class ChildProgram : IDisposable
 /// <param name="Errno">The error.</param>
 internal readonly record struct ChildFailure(ConfinementParts For, SystemCall? Call, int Errno)
 {
+    private const int NoSpace = 28;
+
     /// <inheritdoc/>
-    public override string ToString() => $"{Call ?? SystemCall.clone}: {new Win32Exception(Errno).Message}";
+    public override string ToString() => Call is { } call ? $"{call}: {new Win32Exception(Errno).Message}"
+        : Errno == NoSpace ? "the host gives no more namespaces (sysctl user.max_user_namespaces)"
+        : $"the host makes no process in namespaces: {new Win32Exception(Errno).Message}";
 }

@@ -61,6 +61,6 @@ internal static class MachineUser
     /// <summary>Takes back what the machine's last process was given.</summary>
     internal static void TakeBack(MachineHome home)
     {
-        if (HostProcess.IsRoot) ConfinedProcess.Give(home.Work, 0);
+        if (HostProcess.IsRoot && Directory.Exists(home.Work)) ConfinedProcess.Give(home.Work, 0);
     }
 }

@@ -57,6 +57,8 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder)
     {
         var plan = LockPlan.Of(home, definition, HostProcess.IsRoot);
+        // In a user namespace the process could not.
+        if (!MachineStore.IsHeld(home)) MachineUser.TakeBack(home);
         // Where it writes what is of no name: it reaches no other place.
         var scratch = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
         var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));

@@ -10,6 +10,9 @@ internal static class LockProbe
 {
     internal const string Word = "lock-probe";
 
+    // In place of a file for the call that ends it.
+    internal const string Nowhere = "-";
+
     internal const string MapExecutable = "map executable", ProtectExecutable = "protect executable";
 
     internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
@@ -32,7 +35,7 @@ internal static class LockProbe
             Console.WriteLine(TryExecutable(attempt, argument));
             Environment.Exit(0);
         }
-        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report);
+        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
         locked.Set();
         switch (thread)
         {
@@ -72,6 +75,8 @@ internal static class LockProbe
                 "processes" => string.Join(' ', Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => char.IsDigit(name![0]))),
                 "list" => string.Join(' ', Directory.EnumerateFileSystemEntries(argument).Select(Path.GetFileName)),
                 "map" => Map(argument),
+                // kill(2) with no signal
+                "signal" => Call(62, argument == "self" ? Environment.ProcessId : getppid(), 0),
                 // socket(AF_PACKET, SOCK_RAW)
                 "raw" => Call(41, 17, 3),
                 _ => Call(int.Parse(attempt), 0, 0),
@@ -101,6 +106,9 @@ internal static class LockProbe
         var result = syscall(number, first, second, 0, 0);
         return result < 0 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : $"{result}";
     }
+
+    [DllImport("libc")]
+    private static extern int getppid();
 
     [DllImport("libc", SetLastError = true)]
     private static extern nint mmap(nint at, nint length, int protection, int flags, int descriptor, nint offset);

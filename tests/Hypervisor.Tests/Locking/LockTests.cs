@@ -1,6 +1,7 @@
 // A process that is locked as a machine's is reaches nothing that is not its machine's, from whichever of its threads: what it tries is
 // refused, or ends it, and then it is written down which call it was.
 using System.Collections;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Lamina.Host;
@@ -42,6 +43,40 @@ public sealed class LockTests : IDisposable
             var (code, _) = Run(new MachineDefinition(), call, thread);
 
             Assert.Equal((CallFilter.ExitCode, name), (code, CallFilter.ReadReport(_home.Blocked)));
+        }
+    }
+
+    [Theory]
+    [InlineData("101", "101")]
+    [InlineData("999", "999")]
+    [InlineData("3000", "3000")]
+    public void On_a_terminal_it_is_said_which_call_ended_the_process(string call, string number)
+    {
+        foreach (var thread in Threads)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{CallGroup.Terminal | CallGroup.Compiler}", "None", call, thread, "-"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            var said = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+
+            Assert.Equal(CallFilter.ExitCode, process.ExitCode);
+            Assert.EndsWith($"made the system call number {number}\n", said, StringComparison.Ordinal);
+            Assert.Equal(1, said.Count(letter => letter == '\n'));
+        }
+    }
+
+    [Fact]
+    public void Only_a_process_on_a_terminal_sends_itself_signals_and_no_other()
+    {
+        Assert.Equal(0, Kill(CallGroup.Terminal, "self"));
+        Assert.Equal(CallFilter.ExitCode, Kill(CallGroup.Terminal, "parent"));
+        Assert.Equal(CallFilter.ExitCode, Kill(CallGroup.Machine, "self"));
+
+        static int Kill(CallGroup groups, string whom)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{groups | CallGroup.Compiler}", "None", "signal", LockProbe.Own, whom]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode;
         }
     }
 
