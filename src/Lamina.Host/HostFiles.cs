@@ -1,6 +1,7 @@
 // What .NET's file API leaves out: making a folder's entries durable, second names for files, files that only their owner may
 // read, and reasons in words of its failures.
 using System.ComponentModel;
+using System.Runtime.InteropServices;
 using Lamina.Host.Interop;
 
 namespace Lamina.Host;
@@ -31,6 +32,16 @@ public static class HostFiles
 
     /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
     public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
+
+    /// <summary>Where a path leads when every link on the way is followed; null where it leads nowhere. realpath(3).</summary>
+    public static unsafe string? RealPath(string path)
+    {
+        var real = Libc.realpath(path, null);
+        if (real is null) return null;
+        var text = Marshal.PtrToStringUTF8((nint)real);
+        NativeMemory.Free(real);
+        return text;
+    }
 
     /// <summary>Makes a file that only its owner may read, for what may hold a guest's secrets or a user's words. One that is there keeps its permissions.</summary>
     /// <param name="path">Its name.</param>

@@ -2,4 +2,4 @@
 using Lamina.Tests.Hypervisor.Locking;
 using Xunit.Runner.InProc.SystemConsole;
 
-return args is [LockProbe.Word, var report, var groups, var attempt, var thread, var argument] ? LockProbe.Run(report, groups, attempt, thread, argument) : await ConsoleRunner.Run(args);
+return args is [LockProbe.Word, var report, var groups, var parts, var attempt, var thread, var argument] ? LockProbe.Run(report, groups, parts, attempt, thread, argument) : await ConsoleRunner.Run(args);

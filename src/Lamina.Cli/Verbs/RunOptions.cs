@@ -134,7 +134,6 @@ internal sealed class RunOptions
     // That of one that has a process of its own.
     private Option[] KeptLimits { get; }
 
-    // For machines with a process of their own.
     private Option<string?> Lock { get; }
 
     private Option[] Ends { get; }
@@ -145,7 +144,7 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut, Cold);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);

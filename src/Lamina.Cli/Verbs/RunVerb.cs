@@ -4,6 +4,7 @@ using System.CommandLine;
 using Lamina.Choice;
 using Lamina.Cli.Output;
 using Lamina.Control;
+using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Cli.Verbs;
 
@@ -67,7 +68,9 @@ internal static class RunVerb
     {
         // All that the words say is checked before anything is fetched, opened or made.
         using var throwAway = ThrowAwayRun.Read(parsed, options);
-        Machine.Check(WithRun(parsed, options, options.Apply(parsed, new MachineDefinition())));
+        var said = WithRun(parsed, options, options.Apply(parsed, new MachineDefinition()));
+        Machine.Check(said);
+        TerminalLock.Check(said);
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
         using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         using var source = RunSource.Open(parsed, options);
@@ -83,10 +86,11 @@ internal static class RunVerb
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, ThrowAwayRun throwAway)
     {
-        while (true)
+        for (var isLocked = false; ; isLocked = true)
         {
             await using var machine = throwAway.Create(definition, hooks);
             source.SetStarted();
+            if (!isLocked) Lock(definition, throwAway.Copies);
             if (await throwAway.RunAsync(machine).ConfigureAwait(false) is { } code) return code;
         }
     }
@@ -99,6 +103,7 @@ internal static class RunVerb
         Stderr.Say(machine.EngineDescription);
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
+        Lock(definition, copies: false);
         // Who wants the end before the guest has begun gets it at once.
         var run = machine.RunAsync(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
         await using var asks = signals.Token.UnsafeRegister(_ => _ = machine.ShutDownAsync(() => Stderr.Say("asked the guest to power off; a second signal pulls the plug")), null).ConfigureAwait(false);
@@ -106,6 +111,12 @@ internal static class RunVerb
         var result = await run.ConfigureAwait(false);
         if (hooks.MeasuresTime) CounterTable.Write([.. machine.Counters, .. ProcessCounters.Read()]);
         return Conclude(result, signals.ExitCode);
+    }
+
+    // From here on nothing is opened that is not the machine's.
+    private static void Lock(MachineDefinition definition, bool copies)
+    {
+        if (TerminalLock.TryEnter(definition, copies) is { } refused) Stderr.Say($"the process is not locked: {refused}");
     }
 
     // Only what the user cannot know is told.

@@ -50,6 +50,9 @@ internal sealed class ThrowAwayRun : IDisposable
         return new ThrowAwayRun(new AgentCommand { Words = words }, ins, outs, parsed.GetValue(options.Cold) ? null : TemplateStore.OfUser());
     }
 
+    /// <summary>Whether files are copied, in or out.</summary>
+    public bool Copies => _ins.Length + _outs.Length > 0;
+
     /// <summary>What this run does with whatever machine it is: a console that nobody sees, and the way to the agent.</summary>
     public MachineDefinition Complete(MachineDefinition definition, bool saysSerial)
     {

@@ -25,12 +25,12 @@ public static unsafe class CallFilter
 
     /// <summary>Filters the calls of this process from now on.</summary>
     /// <param name="groups">What it needs calls for.</param>
-    /// <param name="report">A file to append to when it ends for a call; <see cref="ReadReport"/> reads it.</param>
+    /// <param name="report">A file to append to when it ends for a call; <see cref="ReadReport"/> reads it. Null: it is said on standard error.</param>
     /// <exception cref="HostException">The kernel refuses.</exception>
-    public static void Enter(CallGroup groups, string report)
+    public static void Enter(CallGroup groups, string? report)
     {
         PathLock.NoNewPrivileges();
-        Handle(report);
+        Handle(report is null ? SayingHandler : WritingHandler(report));
         var instructions = Build(groups);
         fixed (Libc.FilterInstruction* first = instructions)
         {
@@ -71,6 +71,7 @@ public static unsafe class CallFilter
         // A thread may be made, a process not.
         OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));
+        if (groups.HasFlag(CallGroup.Terminal)) OnCall(SystemCall.kill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         var families = groups.HasFlag(CallGroup.Sockets) ? Families : groups.HasFlag(CallGroup.LocalSockets) ? LocalFamilies : [];
         OnCall(SystemCall.socket, [new(Load, 0, 0, FirstArgumentAt), .. families.SelectMany(family => (Libc.FilterInstruction[])[new(JumpEqual, 0, 1, family), new(Return, 0, 0, Allow)]), new(Return, 0, 0, Error | NotPermitted)]);
         program.Add(new Libc.FilterInstruction(Return, 0, 0, Trap));
@@ -83,12 +84,31 @@ public static unsafe class CallFilter
         }
     }
 
-    // The handler is machine code that the process keeps to its end: no code of the runtime's may run in whatever state the thread is.
-    private static void Handle(string report)
+    // Says the number of the call that ends the process; rsi is the siginfo_t.
+    private static byte[] SayingHandler =>
+    [
+        0x49, 0x89, 0xf0, 0xbf, 2, 0, 0, 0,                                  // mov r8, rsi; mov edi, 2
+        0x48, 0x8d, 0x35, 0x4d, 0, 0, 0,                                     // lea rsi, [rip+Forbidden], which is behind
+        0xba, .. BitConverter.GetBytes(Forbidden.Length),                    // mov edx, Forbidden.Length
+        0xb8, 1, 0, 0, 0, 0x0f, 5,                                           // mov eax, 1; syscall: write
+        0x41, 0x8b, 0x40, ReportedCallAt, 0x48, 0x8d, 0x74, 0x24, 0xf8,      // mov eax, [r8+ReportedCallAt]; lea rsi, [rsp-8]
+        0xc6, 0x06, (byte)'\n', 0xb9, 10, 0, 0, 0,                           // mov byte [rsi], '\n'; mov ecx, 10
+        0x31, 0xd2, 0xf7, 0xf1, 0x80, 0xc2, (byte)'0',                       // again: xor edx, edx; div ecx; add dl, '0'
+        0x48, 0xff, 0xce, 0x88, 0x16, 0x85, 0xc0, 0x75, 0xf0,                // dec rsi; mov [rsi], dl; test eax, eax; jnz again
+        0x48, 0x8d, 0x54, 0x24, 0xf9, 0x48, 0x29, 0xf2,                      // lea rdx, [rsp-7]; sub rdx, rsi
+        0xbf, 2, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0x0f, 5,                         // mov edi, 2; mov eax, 1; syscall: write
+        0xbf, .. BitConverter.GetBytes(ExitCode),                            // mov edi, ExitCode
+        0xb8, .. BitConverter.GetBytes((int)SystemCall.exit_group), 0x0f, 5, // mov eax, exit_group; syscall
+        .. Forbidden,
+    ];
+
+    private static ReadOnlySpan<byte> Forbidden => "lamina: ended by its lock, which no machine comes upon that keeps to its devices: the process made the system call number "u8;
+
+    private static byte[] WritingHandler(string report)
     {
         var descriptor = Libc.open(report, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND | Libc.O_CLOEXEC, Convert.ToInt32("600", 8));
         if (descriptor < 0) throw HostException.FromErrno($"cannot write {report}");
-        byte[] code =
+        return
         [
             0xbf, .. BitConverter.GetBytes(descriptor),                      // mov edi, descriptor; rsi is the siginfo_t
             0xba, .. BitConverter.GetBytes(ReportLength),                    // mov edx, ReportLength
@@ -96,6 +116,11 @@ public static unsafe class CallFilter
             0xbf, .. BitConverter.GetBytes(ExitCode),                        // mov edi, ExitCode
             0xb8, .. BitConverter.GetBytes((int)SystemCall.exit_group), 0x0f, 5,
         ];
+    }
+
+    // The handler is machine code that the process keeps to its end: no code of the runtime's may run in whatever state the thread is.
+    private static void Handle(byte[] code)
+    {
         var page = HostReservation.Reserve(HostReservation.PageSize);
         using var memory = SharedMemory.Create("lamina-sigsys", HostReservation.PageSize);
         page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);

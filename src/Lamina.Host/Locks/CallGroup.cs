@@ -23,6 +23,9 @@ public enum CallGroup
 
     /// <summary>A runtime that compiles the program as it runs: memory becomes executable.</summary>
     Compiler = 16,
+
+    /// <summary>A terminal, whose keys stop and end the process that it belongs to: signals to itself.</summary>
+    Terminal = 32,
 }
 
 internal static class CallGroups

@@ -1,8 +1,8 @@
 // Landlock: a thread, and every process that it starts, can reach the files below some paths and no others, and no TCP port at all where
-// that is said. It takes no privilege and cannot be undone. It holds for one thread: a process that is to be locked as a whole is started
-// by a thread that is. Source: landlock(7); the numbers are those of include/uapi/linux/landlock.h.
-using System.Runtime.InteropServices;
+// that is said. It takes no privilege and cannot be undone. It holds for one thread and what that starts: a process is locked as a whole
+// before its program begins (ConfinedProcess). Source: landlock(7); the numbers are those of include/uapi/linux/landlock.h.
 using Lamina.Host.Interop;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Host.Locks;
 
@@ -47,29 +47,30 @@ public static unsafe class PathLock
     /// <summary>The kernel's version of Landlock; 0 where it has none.</summary>
     public static int Version => (int)Math.Max(0, Libc.syscall(Libc.SYS_landlock_create_ruleset, 0, 0, Libc.LANDLOCK_CREATE_RULESET_VERSION, 0));
 
-    /// <summary>Locks the calling thread and what it starts from now on. Paths that are not there give no right.</summary>
+    /// <summary>Makes a set of rules, for whoever is to be locked by it. Paths that are not there give no right.</summary>
     /// <param name="rules">What may be reached.</param>
     /// <param name="mayUseTcp">Whether TCP ports may be used.</param>
+    /// <returns>Its descriptor.</returns>
     /// <exception cref="HostException">The kernel has no Landlock, or refuses.</exception>
-    public static void EnterThread(IEnumerable<PathRule> rules, bool mayUseTcp)
+    internal static SafeFileHandle MakeRules(IEnumerable<PathRule> rules, bool mayUseTcp)
     {
         var version = Version;
         if (version == 0) throw new HostException("the kernel has no Landlock");
-        var handled = ExecuteFile | WriteFile | ReadFile | ReadFolder | Remove | MakeDevices | Make
-            | (version >= 2 ? Refer : 0) | (version >= 3 ? Truncate : 0) | (version >= 5 ? ControlDevice : 0);
+        var handled = Handled(version);
         var ruleset = new Libc.LandlockRuleset { HandledFiles = handled, HandledNet = version >= 4 && !mayUseTcp ? TcpBind | TcpConnect : 0, Scoped = version >= 6 ? AbstractSockets | Signals : 0 };
         var size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
         var descriptor = (int)Libc.syscall(Libc.SYS_landlock_create_ruleset, (nint)(&ruleset), size, 0, 0);
         if (descriptor < 0) throw HostException.FromErrno("cannot make a set of rules for Landlock");
+        var made = new SafeFileHandle(descriptor, ownsHandle: true);
         try
         {
             foreach (var rule in rules) Add(descriptor, rule, handled);
-            NoNewPrivileges();
-            if (Libc.syscall(Libc.SYS_landlock_restrict_self, descriptor, 0, 0, 0) != 0) throw HostException.FromErrno("cannot lock a thread by Landlock");
+            return made;
         }
-        finally
+        catch
         {
-            _ = Libc.close(descriptor);
+            made.Dispose();
+            throw;
         }
     }
 
@@ -95,6 +96,12 @@ public static unsafe class PathLock
             _ = Libc.close(path);
         }
     }
+
+    /// <summary>A rule's bits below a folder, for landlock_add_rule.</summary>
+    internal static ulong OfFolder(PathRights rights) => Bits(rights) & Handled(Version);
+
+    private static ulong Handled(int version) => ExecuteFile | WriteFile | ReadFile | ReadFolder | Remove | MakeDevices | Make
+        | (version >= 2 ? Refer : 0) | (version >= 3 ? Truncate : 0) | (version >= 5 ? ControlDevice : 0);
 
     private static ulong Bits(PathRights rights) =>
         (rights.HasFlag(PathRights.Read) ? ReadFile | ReadFolder : 0) | (rights.HasFlag(PathRights.Execute) ? ExecuteFile : 0) | (rights.HasFlag(PathRights.Write) ? WriteFile | Truncate : 0)

@@ -31,5 +31,5 @@ internal enum SystemCall
     copy_file_range = 326, preadv2 = 327, pwritev2 = 328, statx = 332, rseq = 334, pidfd_send_signal = 424, io_uring_setup = 425,
     io_uring_enter = 426, io_uring_register = 427, open_tree = 428, move_mount = 429, fsopen = 430, pidfd_open = 434, clone3 = 435,
     close_range = 436, openat2 = 437, pidfd_getfd = 438, faccessat2 = 439, process_madvise = 440, epoll_pwait2 = 441, futex_waitv = 449,
-    fchmodat2 = 452,
+    mount_setattr = 442, landlock_add_rule = 445, landlock_restrict_self = 446, fchmodat2 = 452,
 }

@@ -8,6 +8,9 @@ public static class HostProcess
 {
     private const int SigKill = 9;
 
+    /// <summary>Whether it is root's.</summary>
+    public static bool IsRoot => Libc.geteuid() == 0;
+
     /// <summary>Leaves the terminal and the session of whoever started it: no key and no closed terminal reaches it any more. setsid(2).</summary>
     public static void Detach() => _ = Libc.setsid();
 

@@ -43,6 +43,9 @@ public sealed record MachineStatus
     /// <summary>What its process is kept from: <c>files</c> that are not the machine's, TCP <c>ports</c> where it uses none, system <c>calls</c> that it does not need.</summary>
     public IReadOnlyList<string> LockedBy { get; init; } = [];
 
+    /// <summary>What its process is not locked by, each with the reason.</summary>
+    public IReadOnlyList<string> NotLockedBy { get; init; } = [];
+
     /// <summary>Writes it as one value.</summary>
     public void Write(Utf8JsonWriter line)
     {
@@ -59,6 +62,7 @@ public sealed record MachineStatus
         WriteList(line, "published", Published);
         WriteList(line, "consoles", Consoles);
         WriteList(line, "locked-by", LockedBy);
+        WriteList(line, "not-locked-by", NotLockedBy);
         if (GdbPort is { } port) line.WriteNumber("gdb", port);
         line.WriteEndObject();
     }
@@ -81,6 +85,7 @@ public sealed record MachineStatus
             Published = [.. Items(value, "published")],
             Consoles = [.. Items(value, "consoles")],
             LockedBy = [.. Items(value, "locked-by")],
+            NotLockedBy = [.. Items(value, "not-locked-by")],
             GdbPort = value.TryGetProperty("gdb", out _) ? (int)Number(value, "gdb") : null,
         };
     }

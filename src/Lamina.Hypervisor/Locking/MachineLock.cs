@@ -1,5 +1,5 @@
 // What a machine's process may do, by its definition: which files and folders it reaches, whether it uses TCP ports, which system calls it
-// makes. The first two are laid upon the process before it begins (MachineLauncher), the third by itself before the guest's first
+// makes. The first two are laid upon the process before it begins (MachineLauncher, by LockPlan), the third by itself before the guest's first
 // instruction (MachineProcess). docs/security.md says what protects whom from what.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -50,8 +50,54 @@ internal static class MachineLock
         foreach (var rule in definition.Devices.SelectMany(Of)) yield return rule;
     }
 
+    /// <summary>What of these paths it reaches when all is open that it needs to begin, with those of its control groups.</summary>
+    /// <param name="home">Its folder.</param>
+    /// <param name="definition">What it is; null where that cannot be read, which its process will say.</param>
+    /// <param name="program">The program that its process executes.</param>
+    internal static IEnumerable<PathRule> Later(MachineHome home, MachineDefinition? definition, string program)
+    {
+        // Code that is compiled as it runs is read from files as it is needed.
+        if (RuntimeFeature.IsDynamicCodeSupported) return Paths(home, definition, program);
+        IEnumerable<PathRule> always = [new(home.Work, Folder), new("/proc", PathRights.Read), new("/sys/fs/cgroup", PathRights.Read), new("/dev/null", ReadWrite)];
+        if (definition is null) return always;
+        // Which name servers there are changes when the host's network does.
+        IEnumerable<PathRule> names = definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User) ? [new("/etc", PathRights.Read), new("/run/systemd/resolve", PathRights.Read)] : [];
+        return [.. always, .. names, .. Written(definition).Select(folder => new PathRule(folder, Folder))];
+    }
+
+    /// <summary>Folders beside its own in which it makes sockets and files while it runs.</summary>
+    internal static IEnumerable<string> Written(MachineDefinition definition)
+    {
+        if (definition.CodeArchive is { } archive and not "off") yield return Path.GetFullPath(archive);
+        foreach (var device in definition.Devices)
+        {
+            var path = device switch
+            {
+                VsockDevice vsock => vsock.Path,
+                SerialDevice { To: ConsoleTarget.Unix unix } => unix.Path,
+                ConsoleDevice { To: ConsoleTarget.Unix unix } => unix.Path,
+                NetworkDevice { Link: NetworkLink.Switch link } => link.Path,
+                _ => null,
+            };
+            if (path is not null) yield return Above(path);
+        }
+    }
+
+    /// <summary>What of a machine is on the host's network, in words; null where nothing is.</summary>
+    internal static string? UsesNetwork(MachineDefinition definition) =>
+        definition.GdbPort is not null ? "the debugger's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd() : null;
+
     /// <summary>Whether a machine's process uses TCP ports.</summary>
     internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User);
+
+    /// <summary>What of root's rights a machine's process keeps, where root starts it and it stays root; and until it does not.</summary>
+    internal static HostCapabilities Keeps(MachineDefinition? definition)
+    {
+        var keeps = HostCapabilities.Files | HostCapabilities.Users | HostCapabilities.LockedMemory | HostCapabilities.Scheduling;
+        if (definition is null || definition.DevicesOf<ShareDevice>().Any()) keeps |= HostCapabilities.Nodes;
+        if (definition is null || definition.DevicesOf<NetworkDevice>().Any()) keeps |= HostCapabilities.LowPorts | HostCapabilities.Interfaces;
+        return keeps;
+    }
 
     /// <summary>What a machine's process needs system calls for.</summary>
     internal static CallGroup Calls(MachineDefinition definition)

@@ -1,7 +1,8 @@
-// Starts a machine's process, locked, and waits until the machine runs, or until it is said why it cannot.
-using System.Diagnostics;
+// Starts a machine's process, locked before its first instruction, and waits until the machine runs, or until it is said why it cannot.
+using System.Collections;
 using System.Text.Json;
 using Lamina.Host.Locks;
+using Lamina.Host.Processes;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
@@ -11,10 +12,15 @@ using Lamina.Hypervisor.Stored;
 namespace Lamina.Hypervisor.Running;
 
 /// <summary>Starts machines, each in a process of its own.</summary>
-/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name, a word on the lock that it is in and one on its control groups.</param>
+/// <param name="program">The program to start: one that hands its words after <paramref name="words"/> to <see cref="MachineProcess"/>, the store's folder, the machine's name, a word on the lock that it is in, one on its control groups, and its number.</param>
 /// <param name="words">The words before these.</param>
 public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
 {
+    private const string Scratch = "TMPDIR";
+
+    // Of a thread that does one thing.
+    private const int SmallStack = 1 << 16;
+
     /// <summary>Starts a machine's process.</summary>
     /// <param name="store">Its store.</param>
     /// <param name="name">Its name.</param>
@@ -30,33 +36,45 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
         using var process = Start(home, definition, pools, store.Folder);
-        process.StandardInput.Close();
-        var said = await process.StandardOutput.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        // A process that has ended keeps its number until somebody has asked for its end.
+        var ended = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() => ended.SetResult(process.Wait()), SmallStack) { IsBackground = true, Name = $"waits for {name}" }.Start();
+        using var output = new StreamReader(process.Output);
+        var said = await output.ReadLineAsync(cancellationToken).ConfigureAwait(false);
         if (said is null)
         {
             // It died before it could say anything in the agreed form.
-            var errors = await process.StandardError.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
-            await process.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+            using var reader = new StreamReader(process.Errors);
+            var errors = await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
+            var code = await ended.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             var last = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault();
-            throw new MachineException(MachineError.Host, $"the process of the machine {name} ended at once with exit code {process.ExitCode}{(last is null ? "" : $": {last}")}");
+            throw new MachineException(MachineError.Host, $"the process of the machine {name} ended at once with exit code {code}{(last is null ? "" : $": {last}")}");
         }
         using var answer = Parse(said) ?? throw new MachineException(MachineError.Host, $"the process of the machine {name} says what is not understood: {said}");
         var root = answer.RootElement;
         if (root.TryGetProperty(ControlSpec.Ok, out _)) return;
-        throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var code) ? code.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
+        throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var refusal) ? refusal.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
     }
 
-    private Process Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder)
+    private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder)
     {
-        var mode = definition?.Lock ?? LockMode.On;
-        var held = LockReport.OfLandlock(mode == LockMode.Off ? 0 : PathLock.Version);
-        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        var plan = LockPlan.Of(home, definition, HostProcess.IsRoot);
+        // In a user namespace the process could not.
+        if (!MachineStore.IsHeld(home)) MachineUser.TakeBack(home);
         // Where it writes what is of no name: it reaches no other place.
-        start.Environment["TMPDIR"] = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
+        var scratch = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
         var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));
-        foreach (var word in (IEnumerable<string>)[.. words, folder, home.Name, held.ToString(), groups.ToString()]) start.ArgumentList.Add(word);
-        var process = held.InForce.Count == 0 ? Process.Start(start) : LockedStart.Start(start, [.. MachineLock.Paths(home, definition, program), .. groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write))], MachineLock.UsesTcp(definition));
-        return process ?? throw new MachineException(MachineError.Host, $"cannot start {program}");
+        var ofGroups = groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write)).ToList();
+        var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(variable => KeyValuePair.Create((string)variable.Key, (string)variable.Value!)).Where(variable => variable.Key != Scratch).Append(KeyValuePair.Create(Scratch, scratch));
+        return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber], environment, new Confinement
+        {
+            Wanted = plan.Parts,
+            Paths = [.. MachineLock.Paths(home, definition, program), .. ofGroups],
+            Later = [.. MachineLock.Later(home, definition, program), .. ofGroups],
+            Place = plan.Parts.HasFlag(ConfinementParts.Root) ? Directory.CreateDirectory(home.Root, MachineStore.Private).FullName : "",
+            UsesTcp = MachineLock.UsesTcp(definition),
+            Keeps = MachineLock.Keeps(definition),
+        });
     }
 
     private static void Say(MachineHome home, string sentence)

@@ -1,11 +1,13 @@
 // What the process of a machine does: takes the machine's folder, builds the machine, gives up the system calls that it does not need,
 // says to whoever started it that it runs or why it cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
 // other process; SIGTERM asks the guest to power off, as a host does that shuts down.
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Host;
 using Lamina.Host.Groups;
+using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
@@ -24,20 +26,22 @@ public static class MachineProcess
     /// <param name="name">The machine.</param>
     /// <param name="lockedBy">What <see cref="MachineLauncher"/> locked this process by, in its word.</param>
     /// <param name="limitedBy">The control groups that it made for this process, in its word.</param>
+    /// <param name="number">This process's number as its launcher knows it, in its word; it may see another one itself.</param>
     /// <param name="ready">Where it is said, in one line (<see cref="MachineLauncher"/> reads it), that the machine runs, or why it cannot; closed then.</param>
     /// <param name="cancellationToken">Pulls the plug.</param>
     /// <returns>The machine's end; null where it could not be started, and that was said.</returns>
-    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, string lockedBy, string limitedBy, Stream ready, CancellationToken cancellationToken = default)
+    public static async Task<MachineResult?> RunAsync(MachineStore store, string name, string lockedBy, string limitedBy, string number, Stream ready, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(lockedBy);
         ArgumentNullException.ThrowIfNull(limitedBy);
         ArgumentNullException.ThrowIfNull(ready);
         HostProcess.Detach();
+        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var process)) process = Environment.ProcessId;
         try
         {
             using var stored = store.OpenToRun(name);
-            return await RunAsync(stored, LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(stored, LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process, ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -52,18 +56,19 @@ public static class MachineProcess
         }
     }
 
-    private static async Task<MachineResult?> RunAsync(StoredMachine stored, LockReport locked, LimitGroups groups, Stream ready, CancellationToken cancellationToken)
+    private static async Task<MachineResult?> RunAsync(StoredMachine stored, LockReport locked, LimitGroups groups, int process, Stream ready, CancellationToken cancellationToken)
     {
         var started = DateTimeOffset.UtcNow;
         var home = stored.Home;
+        MachineUser.TakeBack(home);
         // What a killed process left; its number may be another's by now.
         File.Delete(home.Run);
         using var log = new MachineLogFile(home.Log);
         groups = Enter(groups, log);
         var suspended = SuspendRecord.Read(home);
         if (suspended is null) SuspendRecord.Drop(home);
-        else suspended.CheckDisks(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(home.Suspended), home);
+        suspended?.CheckDisks(home, definition);
         MachineCheck.CheckShares(definition);
         if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
         else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
@@ -83,12 +88,12 @@ public static class MachineProcess
             },
         };
         await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(home.Suspended, hooks, _ => definition);
-        log.Write($"process {Environment.ProcessId}: {machine.EngineDescription}");
+        log.Write($"process {process}: {machine.EngineDescription}");
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, ProcessId = process };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
-            served.Locked = Lock(definition, locked, home, log);
+            served.Locked = Lock(suspended is null ? stored.Definition : definition, definition, locked, groups, home, log);
             using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
             {
                 signal.Cancel = true;
@@ -104,14 +109,14 @@ public static class MachineProcess
                 SuspendRecord.Drop(home);
                 _ = AgentRelay.TrySetClockAsync(served);
             }
-            new RunRecord(Environment.ProcessId, started).Write(home.Run);
+            new RunRecord(process, started).Write(home.Run);
             await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
             result = await run.ConfigureAwait(false);
             // All is given back and written down before the lock is, which is what those look at who wait for the end.
             await machine.DisposeAsync().ConfigureAwait(false);
-            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, definition);
+            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home);
             new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
             File.Delete(home.Run);
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
@@ -134,23 +139,25 @@ public static class MachineProcess
         }
     }
 
-    // All is open that the machine needs; what it does from here on is by these calls.
-    private static LockReport Lock(MachineDefinition definition, LockReport locked, MachineHome home, MachineLogFile log)
+    // All is open that the machine needs; what it does from here on is within an empty root, as a user of its own, and by these calls.
+    private static LockReport Lock(MachineDefinition kept, MachineDefinition definition, LockReport locked, LimitGroups groups, MachineHome home, MachineLogFile log)
     {
         if (definition.Lock == LockMode.Off) return locked;
         // The digest of a machine that is saved comes of a library, which could not be loaded any more.
         _ = SHA256.HashData(default(ReadOnlySpan<byte>));
+        locked = MachineUser.Enter(locked, LockPlan.Of(home, kept, HostProcess.IsRoot), groups, home);
         try
         {
-            locked = locked.WithCalls(MachineLock.Calls(definition), home.Blocked);
+            CallFilter.Enter(MachineLock.Calls(definition), home.Blocked);
+            locked = locked.With(LockReport.Calls);
         }
         catch (HostException refused)
         {
-            log.Write($"not all of the lock is in force: {refused.Message}");
+            locked = locked.Without(LockReport.Calls, refused.Message);
         }
         if (locked.Missing is not { } missing) return locked;
-        if (definition.Lock == LockMode.Strict) throw new MachineException(MachineError.Host, $"this host cannot lock the machine's process wholly (it cannot for: {missing}); let it run with less by \"lock\": \"on\" in {home.Definition}");
-        log.Write($"not all of the lock is in force; without it: {missing}");
+        if (definition.Lock == LockMode.Strict) throw new MachineException(MachineError.Host, $"this host cannot lock the machine's process wholly (without {missing}); let it run with less by \"lock\": \"on\" in {home.Definition}");
+        log.Write($"not all of the lock is in force; without {missing}");
         return locked;
     }
 

@@ -33,6 +33,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>Where its state is written when it is suspended: a folder that is not there.</summary>
     internal required string SuspendTo { get; init; }
 
+    /// <summary>The number of its process, as others know it.</summary>
+    internal required int ProcessId { get; init; }
+
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
 
@@ -44,7 +47,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     {
         State = Machine.State,
         Holds = Machine.Holds,
-        ProcessId = Environment.ProcessId,
+        ProcessId = ProcessId,
         Started = Started,
         Engine = Machine.EngineDescription,
         Boot = Machine.BootDescription,
@@ -54,6 +57,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Consoles = [.. Consoles.Select(console => console.Device)],
         GdbPort = Machine.GdbPort,
         LockedBy = Locked.InForce,
+        NotLockedBy = [.. Locked.Gaps.Select(gap => gap.ToString())],
     };
 
     /// <inheritdoc/>

@@ -47,6 +47,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>The translator's code of earlier runs: its own, since who writes it has other machines run it.</summary>
     public string Code => InWork("code");
 
+    /// <summary>An empty folder, upon which its process has a root folder of its own mounted; nobody else sees that.</summary>
+    public string Root => InWork("root");
+
     /// <summary>What its process had to say.</summary>
     public string Log => InWork("log");
 

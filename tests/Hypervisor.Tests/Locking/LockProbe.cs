@@ -10,12 +10,16 @@ internal static class LockProbe
 {
     internal const string Word = "lock-probe";
 
+    // In place of a file for the call that ends it.
+    internal const string Nowhere = "-";
+
     internal const string MapExecutable = "map executable", ProtectExecutable = "protect executable";
 
     internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
 
-    internal static int Run(string report, string groups, string attempt, string thread, string argument)
+    internal static int Run(string report, string groups, string parts, string attempt, string thread, string argument)
     {
+        if (Enum.Parse<ConfinementParts>(parts).HasFlag(ConfinementParts.Root)) ConfinedProcess.Empty();
         using var locked = new ManualResetEventSlim();
         // A thread that was there before the lock, as the runtime's are.
         var older = Task.Factory.StartNew(() =>
@@ -31,7 +35,7 @@ internal static class LockProbe
             Console.WriteLine(TryExecutable(attempt, argument));
             Environment.Exit(0);
         }
-        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report);
+        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
         locked.Set();
         switch (thread)
         {
@@ -68,6 +72,11 @@ internal static class LockProbe
                 "write" => Do(() => File.WriteAllText(argument, "x")),
                 "remove" => Do(() => File.Delete(argument)),
                 "connect" => Do(() => new TcpClient().Connect("127.0.0.1", int.Parse(argument))),
+                "processes" => string.Join(' ', Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => char.IsDigit(name![0]))),
+                "list" => string.Join(' ', Directory.EnumerateFileSystemEntries(argument).Select(Path.GetFileName)),
+                "map" => Map(argument),
+                // kill(2) with no signal
+                "signal" => Call(62, argument == "self" ? Environment.ProcessId : getppid(), 0),
                 // socket(AF_PACKET, SOCK_RAW)
                 "raw" => Call(41, 17, 3),
                 _ => Call(int.Parse(attempt), 0, 0),
@@ -77,6 +86,13 @@ internal static class LockProbe
         {
             Console.WriteLine($"refused: {refused.Message}");
         }
+    }
+
+    private static string Map(string path)
+    {
+        const int readExecute = 5, isPrivate = 2;
+        using var file = File.OpenHandle(path);
+        return mmap(0, 4096, readExecute, isPrivate, (int)file.DangerousGetHandle(), 0) == -1 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : "done";
     }
 
     private static string Do(Action action)
@@ -90,6 +106,9 @@ internal static class LockProbe
         var result = syscall(number, first, second, 0, 0);
         return result < 0 ? throw new IOException($"errno {Marshal.GetLastPInvokeError()}") : $"{result}";
     }
+
+    [DllImport("libc")]
+    private static extern int getppid();
 
     [DllImport("libc", SetLastError = true)]
     private static extern nint mmap(nint at, nint length, int protection, int flags, int descriptor, nint offset);

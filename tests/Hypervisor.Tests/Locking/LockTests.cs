@@ -1,9 +1,12 @@
 // A process that is locked as a machine's is reaches nothing that is not its machine's, from whichever of its threads: what it tries is
 // refused, or ends it, and then it is written down which call it was.
+using System.Collections;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Lamina.Host;
 using Lamina.Host.Locks;
+using Lamina.Host.Processes;
 using Lamina.Hypervisor.Locking;
 using Lamina.Hypervisor.Stored;
 using Xunit;
@@ -27,9 +30,9 @@ public sealed class LockTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    // ptrace, execve, fork, setuid, mount, kill, process_vm_readv, unshare, bpf, perf_event_open, init_module, reboot, keyctl, pidfd_open; a call that no kernel has.
+    // ptrace, execve, fork, setuid, mount, kill, process_vm_readv, unshare, bpf, perf_event_open, init_module, reboot, keyctl, pidfd_open, chroot; a call that no kernel has.
     public static TheoryData<string, string> Ending => Each(("101", "ptrace"), ("59", "execve"), ("57", "fork"), ("105", "setuid"), ("165", "mount"), ("62", "kill"), ("310", "process_vm_readv"), ("272", "unshare"),
-        ("321", "bpf"), ("298", "perf_event_open"), ("175", "init_module"), ("169", "reboot"), ("250", "keyctl"), ("434", "pidfd_open"), ("999", "number 999"));
+        ("321", "bpf"), ("298", "perf_event_open"), ("175", "init_module"), ("169", "reboot"), ("250", "keyctl"), ("434", "pidfd_open"), ("161", "chroot"), ("999", "number 999"));
 
     [Theory]
     [MemberData(nameof(Ending))]
@@ -40,6 +43,40 @@ public sealed class LockTests : IDisposable
             var (code, _) = Run(new MachineDefinition(), call, thread);
 
             Assert.Equal((CallFilter.ExitCode, name), (code, CallFilter.ReadReport(_home.Blocked)));
+        }
+    }
+
+    [Theory]
+    [InlineData("101", "101")]
+    [InlineData("999", "999")]
+    [InlineData("3000", "3000")]
+    public void On_a_terminal_it_is_said_which_call_ended_the_process(string call, string number)
+    {
+        foreach (var thread in Threads)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{CallGroup.Terminal | CallGroup.Compiler}", "None", call, thread, "-"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            var said = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+
+            Assert.Equal(CallFilter.ExitCode, process.ExitCode);
+            Assert.EndsWith($"made the system call number {number}\n", said, StringComparison.Ordinal);
+            Assert.Equal(1, said.Count(letter => letter == '\n'));
+        }
+    }
+
+    [Fact]
+    public void Only_a_process_on_a_terminal_sends_itself_signals_and_no_other()
+    {
+        Assert.Equal(0, Kill(CallGroup.Terminal, "self"));
+        Assert.Equal(CallFilter.ExitCode, Kill(CallGroup.Terminal, "parent"));
+        Assert.Equal(CallFilter.ExitCode, Kill(CallGroup.Machine, "self"));
+
+        static int Kill(CallGroup groups, string whom)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{groups | CallGroup.Compiler}", "None", "signal", LockProbe.Own, whom]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode;
         }
     }
 
@@ -54,7 +91,7 @@ public sealed class LockTests : IDisposable
     [InlineData(LockProbe.MapExecutable)]
     [InlineData(LockProbe.ProtectExecutable)]
     public void Nothing_becomes_executable_in_a_process_of_native_code(string attempt) =>
-        Assert.Equal((0, "done\nerrno 1"), Run(new MachineDefinition(), attempt, LockProbe.Main, _home.Definition));
+        Assert.Equal((0, "done\nerrno 1"), Run(new MachineDefinition(), attempt, LockProbe.Main, Environment.ProcessPath!));
 
     [Fact]
     public void Files_that_are_not_the_machines_are_refused_and_its_own_are_not()
@@ -110,6 +147,125 @@ public sealed class LockTests : IDisposable
         Assert.StartsWith("refused", Run(new MachineDefinition { Devices = [new NetworkDevice { Link = new NetworkLink.Switch(Path.Combine(_folder, "s")) }] }, "connect", LockProbe.Own, $"{((IPEndPoint)listener.LocalEndpoint).Port}").Output, StringComparison.Ordinal);
     }
 
+    // A user's process, or root's as far as root has the right to make namespaces.
+    [Fact]
+    public void Other_processes_are_not_to_be_seen_from_any_thread()
+    {
+        foreach (var thread in Threads)
+        {
+            var (code, output) = Run(new MachineDefinition(), "processes", thread, "-", out var held);
+            Assert.SkipUnless(held.InForce.HasFlag(ConfinementParts.Processes | ConfinementParts.Root), $"this host gives no namespaces: {string.Join(", ", held.Refused.Values)}");
+
+            Assert.Equal((0, "1"), (code, output));
+        }
+    }
+
+    [Fact]
+    public void The_number_that_a_process_is_told_is_the_one_that_others_know_it_by()
+    {
+        using var process = Own("/bin/sh", ["-c", "echo $0 $$; read nothing", ConfinedProcess.OwnNumber], ConfinementParts.Namespaces, out var held);
+        using var reader = new StreamReader(process.Output);
+        var words = reader.ReadLine()!.Split(' ');
+        Assert.Equal(0, process.Wait() & ~1);
+
+        Assert.Equal([$"{process.Id}", held.InForce.HasFlag(ConfinementParts.Processes) ? "1" : $"{process.Id}"], words);
+    }
+
+    [Fact]
+    public void A_file_that_the_process_may_write_is_not_mapped_executable_from_any_thread()
+    {
+        var own = Path.Combine(_home.Work, "code");
+        File.WriteAllBytes(own, new byte[4096]);
+        foreach (var thread in Threads)
+        {
+            var (code, output) = Run(new MachineDefinition(), "map", thread, own, out var held);
+            Assert.SkipUnless(held.InForce.HasFlag(ConfinementParts.Root), "this host gives no mount namespace");
+
+            Assert.Equal((0, "refused: errno 1"), (code, output));
+        }
+    }
+
+    [Fact]
+    public void The_root_holds_what_a_machine_reaches_and_nothing_beside_it()
+    {
+        var (code, output) = Run(new MachineDefinition(), "list", LockProbe.Own, _folder, out var held);
+        Assert.SkipUnless(held.InForce.HasFlag(ConfinementParts.Root), "this host gives no mount namespace");
+        Assert.Equal(0, code);
+        // The folder above the machine's is one that was made for the way there: "other" is not in it.
+        if (held.InForce.HasFlag(ConfinementParts.Files)) Assert.StartsWith("refused", output, StringComparison.Ordinal);
+        else Assert.Equal("web", output);
+    }
+
+    [Fact]
+    public void Nothing_of_it_is_left_on_the_host()
+    {
+        var before = File.ReadAllText("/proc/self/mountinfo");
+        Run(new MachineDefinition(), "nothing", LockProbe.Main);
+
+        Assert.Equal(before, File.ReadAllText("/proc/self/mountinfo"));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_home.Root));
+    }
+
+    [Fact]
+    public void A_part_that_the_host_refuses_is_left_out_and_told()
+    {
+        // There is nothing to mount the root upon.
+        using var process = Own("/bin/sh", ["-c", "echo $0", "begun"], ConfinementParts.Namespaces, out var held, Path.Combine(_folder, "missing"));
+        using var reader = new StreamReader(process.Output);
+        Assert.Equal(("begun", 0), (reader.ReadToEnd().Trim(), process.Wait()));
+
+        Assert.False(held.InForce.HasFlag(ConfinementParts.Root));
+        Assert.NotEmpty(held.Refused[ConfinementParts.Root]);
+    }
+
+    [Fact]
+    public void A_program_that_is_not_there_is_a_sentence()
+    {
+        var refused = Assert.Throws<HostException>(() => Own(Path.Combine(_folder, "no-program"), [], ConfinementParts.Namespaces, out _));
+        Assert.Contains("no-program", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_machine_needs_of_the_host_is_a_reason_and_not_a_refusal_of_the_host()
+    {
+        var share = new MachineDefinition { Devices = [new ShareDevice { Path = _folder, Tag = "s" }] };
+        var network = new MachineDefinition { Devices = [new NetworkDevice()] };
+
+        Assert.Contains("share s", Reason(LockPlan.Of(_home, share, isRoot: true), "user"), StringComparison.Ordinal);
+        Assert.Equal(ConfinementParts.None, LockPlan.Of(_home, share, isRoot: false).Parts & ConfinementParts.Namespaces);
+        Assert.Equal(ConfinementParts.Namespaces & ~ConfinementParts.User, LockPlan.Of(_home, share, isRoot: true).Parts & ConfinementParts.Namespaces);
+        Assert.Contains("network", Reason(LockPlan.Of(_home, network, isRoot: false), "network"), StringComparison.Ordinal);
+        Assert.Equal(LockPlan.None, LockPlan.Of(_home, network with { Lock = LockMode.Off }, isRoot: true));
+
+        static string Reason(LockPlan plan, string part) => Assert.Single(plan.Gaps, gap => gap.Part == part && gap.IsOfMachine).Reason;
+    }
+
+    [Fact]
+    public void A_report_is_the_same_when_it_was_a_word()
+    {
+        var report = new LockReport(["files", "calls"], [new LockGap("user", "clone: not: permitted", IsOfMachine: false), new LockGap("network", "a card", IsOfMachine: true)]);
+        var read = LockReport.Parse(report.Word);
+
+        Assert.Equal(report.InForce, read.InForce);
+        Assert.Equal(report.Gaps, read.Gaps);
+        Assert.Equal("user: clone: not: permitted", read.Missing);
+        Assert.Null(LockReport.Parse(LockReport.None.Word).Missing);
+        Assert.Empty(LockReport.Parse("").InForce);
+    }
+
+    private ConfinedProcess Own(string program, string[] words, ConfinementParts wanted, out Confined held, string? place = null)
+    {
+        Confined? told = null;
+        PathRule[] paths = [new("/usr", PathRights.Read | PathRights.Execute), new("/lib", PathRights.Read | PathRights.Execute), new("/lib64", PathRights.Read | PathRights.Execute), new("/bin", PathRights.Read | PathRights.Execute), new("/proc", PathRights.Read), new("/dev/null", PathRights.Read | PathRights.Write)];
+        var process = ConfinedProcess.Start(program, confined =>
+        {
+            told = confined;
+            return words;
+        }, [], new Confinement { Wanted = wanted, Paths = paths, Later = paths, Place = place ?? Directory.CreateDirectory(_home.Root).FullName });
+        held = told!;
+        return process;
+    }
+
     private static TheoryData<string, string> Each(params (string, string)[] rows)
     {
         var data = new TheoryData<string, string>();
@@ -126,14 +282,30 @@ public sealed class LockTests : IDisposable
         Assert.StartsWith("refused", output, StringComparison.Ordinal);
     }
 
-    private (int Code, string Output) Run(MachineDefinition definition, string attempt, string thread, string argument = "-")
+    private (int Code, string Output) Run(MachineDefinition definition, string attempt, string thread, string argument = "-") => Run(definition, attempt, thread, argument, out _);
+
+    // As a machine's process is started, with as much of the lock as this host gives.
+    private (int Code, string Output) Run(MachineDefinition definition, string attempt, string thread, string argument, out Confined held)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, _home.Blocked, $"{MachineLock.Calls(definition)}", attempt, thread, argument]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = PathLock.Version == 0
-            ? Process.Start(start)!
-            : LockedStart.Start(start, [.. MachineLock.Paths(_home, definition, Environment.ProcessPath!)], MachineLock.UsesTcp(definition))!;
-        var output = process.StandardOutput.ReadToEnd().Trim();
-        process.WaitForExit();
-        return (process.ExitCode, output);
+        var program = Environment.ProcessPath!;
+        var plan = LockPlan.Of(_home, definition, HostProcess.IsRoot);
+        Confined? told = null;
+        using var process = ConfinedProcess.Start(program, confined =>
+        {
+            told = confined;
+            return [LockProbe.Word, _home.Blocked, $"{MachineLock.Calls(definition)}", $"{confined.InForce}", attempt, thread, argument];
+        }, Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(variable => KeyValuePair.Create((string)variable.Key, (string)variable.Value!)), new Confinement
+        {
+            Wanted = plan.Parts,
+            Paths = [.. MachineLock.Paths(_home, definition, program)],
+            Later = [.. MachineLock.Later(_home, definition, program)],
+            Place = Directory.CreateDirectory(_home.Root).FullName,
+            UsesTcp = MachineLock.UsesTcp(definition),
+            Keeps = MachineLock.Keeps(definition),
+        });
+        using var reader = new StreamReader(process.Output);
+        var output = reader.ReadToEnd().Trim();
+        held = told!;
+        return (process.Wait(), output);
     }
 }
