@@ -107,6 +107,22 @@ public sealed class DebianRootTests
         Assert.Equal(("old\n", "old"), (await ReadAsync(folder, "etc/machine-id"), await ReadAsync(folder, "etc/ssh/ssh_host_rsa_key")));
     }
 
+    [Fact]
+    public async Task The_name_is_there_from_the_first_moment_and_the_guests_to_change_later()
+    {
+        using var folder = new TemporaryFolder();
+        Prepare(folder, "local-hostname: web\n");
+
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.Equal("web\n", await ReadAsync(folder, "etc/hostname"));
+
+        Directory.CreateDirectory(folder.File("root/var/lib/lamina"));
+        await File.WriteAllTextAsync(folder.File("root/var/lib/lamina/instance"), "lamina-1\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(folder.File("root/etc/hostname"), "other\n", TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.Equal("other\n", await ReadAsync(folder, "etc/hostname"));
+    }
+
     // A guest's root as the script finds it, programs that stand in for the guest's, and a seed disk: a sector of zeros, then its text.
     private void Prepare(TemporaryFolder folder, string settings)
     {
