@@ -63,16 +63,23 @@ public static class MachineChanges
     /// <param name="client">Its process; nothing else is asked meanwhile.</param>
     /// <param name="definition">Its definition, as it is kept.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>None where its definition cannot be used as it is, or where it was started by a Lamina that does not tell.</returns>
     /// <exception cref="MachineException">It has ended.</exception>
     public static async Task<IReadOnlyList<string>> WaitingAsync(MachineClient client, MachineDefinition definition, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(client);
-        var answer = await client.AskAsync("waiting", request =>
+        try
         {
-            request.WritePropertyName("definition");
-            DefinitionJson.Write(request, definition);
-        }, cancellationToken).ConfigureAwait(false);
-        return Words(answer);
+            return Words(await client.AskAsync("waiting", request =>
+            {
+                request.WritePropertyName("definition");
+                DefinitionJson.Write(request, definition);
+            }, cancellationToken).ConfigureAwait(false));
+        }
+        catch (MachineException refused) when (refused.Error == MachineError.Definition)
+        {
+            return [];
+        }
     }
 
     // Null where it has ended just now.

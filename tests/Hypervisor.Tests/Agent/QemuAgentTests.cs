@@ -122,6 +122,25 @@ public sealed class QemuAgentTests : IDisposable
     }
 
     [Fact]
+    public async Task A_user_without_a_folder_begins_at_the_root()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root runs commands as another user");
+
+        var (end, output, errors) = await RunAsync(new AgentCommand { Words = ["sh", "-c", "id -un; pwd"], User = "nobody" });
+
+        Assert.Equal((0, "nobody\n/\n", ""), (end.ExitCode, Encoding.UTF8.GetString(output), errors));
+    }
+
+    [Fact]
+    public async Task A_folder_that_there_is_not_is_told_of()
+    {
+        var (end, _, errors) = await RunAsync(new AgentCommand { Words = ["true"], Folder = "/nope" });
+
+        Assert.Equal(126, end.ExitCode);
+        Assert.Contains("/nope", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Nothing_of_a_command_stays()
     {
         var (_, output, _) = await RunAsync(new AgentCommand { Words = ["readlink", "/proc/self/fd/0"], Folder = "/" });

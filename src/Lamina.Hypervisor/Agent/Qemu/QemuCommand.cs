@@ -27,7 +27,7 @@ internal sealed partial class QemuCommand
         home=$(getent passwd "$u" | cut -d: -f6)
         [ -n "$home" ] || { echo "lamina: the guest has no user $u" >&2; exit 126; }
         export HOME="$home" USER="$u" LOGNAME="$u" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-        cd -- "${w:-$HOME}" || exit 126
+        if [ -n "$w" ]; then cd -- "$w" || exit 126; else cd -- "$HOME" 2>/dev/null || cd /; fi
         [ "$u" = root ] || set -- runuser -u "$u" -- "$@"
         exec "$@"
         """;
