@@ -27,6 +27,7 @@ public sealed class DeviceKind
         Make("share", new ShareDevice(), ShareDevice.Shape),
         Make("serial", new SerialDevice(), SerialDevice.Shape),
         Make("console", new ConsoleDevice(), ConsoleDevice.Shape),
+        Make("channel", new ChannelDevice(), ChannelDevice.Shape),
         Make("vsock", new VsockDevice(), VsockDevice.Shape),
         Make("balloon", new BalloonDevice(), BalloonDevice.Shape),
         Make("rng", new RngDevice(), RngDevice.Shape),

@@ -66,6 +66,8 @@ public static class MachineCheck
                 throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
             case ConsoleDevice { To: ConsoleTarget.Memory { Capacity: < 1 and var capacity } }:
                 throw new MachineException($"a console that keeps {capacity} bytes keeps nothing; give it a capacity");
+            case ChannelDevice { Port: "" }:
+                throw new MachineException($"a channel needs a name by which the guest finds it (port), like {ChannelDevice.QemuAgent}");
             default:
                 break;
         }
@@ -82,6 +84,7 @@ public static class MachineCheck
             throw new MachineException("the serial port and the virtio console cannot both use the standard input and output; send one of them elsewhere");
         Once(machine.Devices.Select(device => device.Name).Where(name => name.Length > 0), name => $"two devices have the name {name}; give each its own");
         Once(machine.DevicesOf<ShareDevice>().Select(share => share.Tag), tag => $"two shared folders have the same tag, {tag}; give each its own");
+        Once(machine.DevicesOf<ChannelDevice>().Select(channel => channel.Port), port => $"two channels have the name {port}; give each its own");
         Once(machine.DevicesOf<DiskDevice>().Select(disk => disk.Serial).Where(serial => serial.Length > 0), serial => $"two disks have the same serial number, {serial}; give each its own");
         Once(machine.DevicesOf<NetworkDevice>().Select(card => card.Mac).OfType<string>(), mac => $"two network cards have the address {mac}; give each its own");
         Once(machine.DevicesOf<NetworkDevice>().Select(card => (card.Link as NetworkLink.Tap)?.Interface).OfType<string>(), name => $"two network cards use the interface {name}; give each its own");
@@ -110,6 +113,7 @@ public static class MachineCheck
         SerialDevice { To: ConsoleTarget.File file } => file.Path,
         ConsoleDevice { To: ConsoleTarget.Unix unix } => unix.Path,
         ConsoleDevice { To: ConsoleTarget.File file } => file.Path,
+        ChannelDevice channel => channel.Path,
         VsockDevice vsock => vsock.Path,
         _ => null,
     }).OfType<string>().Where(path => path.Length > 0 && path != "/dev/null");

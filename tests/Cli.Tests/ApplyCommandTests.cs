@@ -33,6 +33,8 @@ public sealed class ApplyCommandTests : KeptMachines
         Expect(0, await RunAsync("start", "web"));
 
         Assert.Equal("two: made\n", (await RunAsync("apply", "--name", "two", Folder.File("web.json"))).Output);
+        Assert.Equal("""{"name":"three","made":true,"running":false,"inForce":[],"atNextStart":[]}""", Compact(await RunAsync("apply", "--json", "--name", "three", Folder.File("web.json"))));
+        Assert.Equal("""{"name":"three","made":false,"running":false,"inForce":[],"atNextStart":[]}""", Compact(await RunAsync("apply", "--json", "--name", "three", Folder.File("web.json"))));
         Expect(0, await RunAsync("start", "two"));
     }
 
@@ -94,4 +96,6 @@ public sealed class ApplyCommandTests : KeptMachines
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
         return outcome.Output;
     }
+
+    private static string Compact(Outcome outcome) => outcome.Output.Replace("\n", "", StringComparison.Ordinal).Replace(" ", "", StringComparison.Ordinal);
 }

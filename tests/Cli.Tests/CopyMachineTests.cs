@@ -62,7 +62,7 @@ public sealed class CopyMachineTests : KeptMachines
         Expect(2, await RunAsync("export", "web", Folder.File("web.tar.gz")), $"lamina: {Folder.File("web.tar.gz")} exists already; remove it, or choose another name");
         Expect(2, await RunAsync("export", "web", Folder.File("no/web.tar.gz")), $"lamina: the folder {Folder.File("no")} does not exist; make it, or choose another name");
         Expect(1, await RunAsync("export", "two", Folder.File("two.tar.gz")), "lamina: the machine two is running, and its disk changes meanwhile; stop it first ('lamina stop two'), then export it");
-        Assert.Empty(Directory.EnumerateFiles(Folder.Path, "*.part"));
+        Assert.Empty(Directory.EnumerateDirectories(Folder.Path, ".lamina-export-*"));
         Assert.Equal(["three", "two", "web"], (await ListAsync()).EnumerateArray().Select(machine => machine.GetProperty("name").GetString()));
     }
 }

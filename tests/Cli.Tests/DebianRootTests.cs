@@ -1,6 +1,7 @@
 // What a Debian guest gets beside its packages.
 using System.Formats.Tar;
 using Lamina.Images.Debian;
+using Lamina.Tests.Cli.Support;
 using Xunit;
 
 namespace Lamina.Tests.Cli;
@@ -65,4 +66,86 @@ public sealed class DebianRootTests
 
         Assert.All((string[])["virtio_mmio", "virtio_blk", "ext4"], module => Assert.Contains(module, modules));
     }
+
+    [Fact]
+    public async Task A_copied_machine_gets_an_identity_of_its_own_once()
+    {
+        using var folder = new TemporaryFolder();
+        Prepare(folder, "lamina-copy: 0123456789abcdef\nlocal-hostname: two\n");
+
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+
+        var id = await ReadAsync(folder, "etc/machine-id");
+        Assert.Matches("^[0-9a-f]{32}\n$", id);
+        Assert.Equal("two\n", await ReadAsync(folder, "etc/hostname"));
+        Assert.Equal(["sshd_config"], Directory.EnumerateFiles(folder.File("root/etc/ssh")).Select(path => Path.GetFileName(path)));
+        Assert.False(File.Exists(folder.File("root/var/lib/systemd/random-seed")));
+
+        await File.WriteAllTextAsync(folder.File("root/etc/ssh/ssh_host_rsa_key"), "new", TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.Equal((id, "new"), (await ReadAsync(folder, "etc/machine-id"), await ReadAsync(folder, "etc/ssh/ssh_host_rsa_key")));
+
+        // A copy of the copy is another machine again.
+        Prepare(folder, "lamina-copy: fedcba9876543210\nlocal-hostname: three\n");
+        await File.WriteAllTextAsync(folder.File("root/etc/machine-id"), id, TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.NotEqual(id, await ReadAsync(folder, "etc/machine-id"));
+    }
+
+    [Theory]
+    [InlineData("local-hostname: web\n")]
+    [InlineData("lamina-copy: 0123\nlocal-hostname: web\n")]
+    [InlineData("public-keys:\n  - \"ssh-rsa A lamina-copy: 0123456789abcdef\"\n")]
+    [InlineData("")]
+    public async Task A_machine_that_is_no_copy_keeps_its_identity(string settings)
+    {
+        using var folder = new TemporaryFolder();
+        Prepare(folder, settings);
+
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+
+        Assert.Equal(("old\n", "old"), (await ReadAsync(folder, "etc/machine-id"), await ReadAsync(folder, "etc/ssh/ssh_host_rsa_key")));
+    }
+
+    [Fact]
+    public async Task The_name_is_there_from_the_first_moment_and_the_guests_to_change_later()
+    {
+        using var folder = new TemporaryFolder();
+        Prepare(folder, "local-hostname: web\n");
+
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.Equal("web\n", await ReadAsync(folder, "etc/hostname"));
+
+        Directory.CreateDirectory(folder.File("root/var/lib/lamina"));
+        await File.WriteAllTextAsync(folder.File("root/var/lib/lamina/instance"), "lamina-1\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(folder.File("root/etc/hostname"), "other\n", TestContext.Current.CancellationToken);
+        Assert.Equal((0, ""), await RunIdentityAsync(folder));
+        Assert.Equal("other\n", await ReadAsync(folder, "etc/hostname"));
+    }
+
+    // A guest's root as the script finds it, programs that stand in for the guest's, and a seed disk: a sector of zeros, then its text.
+    private void Prepare(TemporaryFolder folder, string settings)
+    {
+        foreach (var inner in (string[])["bin", "root/etc/ssh", "root/var/lib/systemd"]) Directory.CreateDirectory(folder.File(inner));
+        File.WriteAllText(folder.File("identity"), _entries["usr/lib/lamina/identity"].Text);
+        File.WriteAllText(folder.File("seed"), new string('\0', 512) + "instance-id: lamina-1\n" + settings + new string('\0', 512));
+        File.WriteAllText(folder.File("root/etc/machine-id"), "old\n");
+        File.WriteAllText(folder.File("root/etc/ssh/ssh_host_rsa_key"), "old");
+        File.WriteAllText(folder.File("root/etc/ssh/sshd_config"), "");
+        File.WriteAllText(folder.File("root/var/lib/systemd/random-seed"), "old");
+        foreach (var (name, script) in ((string, string)[])[("blkid", $"#!/bin/sh\necho '{folder.File("seed")}'\n"), ("hostname", "#!/bin/sh\n")])
+        {
+            File.WriteAllText(folder.File($"bin/{name}"), script);
+            File.SetUnixFileMode(folder.File($"bin/{name}"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
+    private static async Task<(int, string)> RunIdentityAsync(TemporaryFolder folder)
+    {
+        var path = $"{folder.File("bin")}:{Environment.GetEnvironmentVariable("PATH")}";
+        var outcome = await HostProcess.RunAsync("/bin/sh", [folder.File("identity"), folder.File("root")], new Dictionary<string, string?> { ["PATH"] = path });
+        return (outcome.ExitCode, outcome.Errors);
+    }
+
+    private static Task<string> ReadAsync(TemporaryFolder folder, string file) => File.ReadAllTextAsync(folder.File($"root/{file}"), TestContext.Current.CancellationToken);
 }

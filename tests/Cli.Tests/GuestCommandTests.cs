@@ -272,6 +272,28 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", TinyMachine.Name, "--", "true")).ExitCode);
     }
 
+    // An agent that stands still takes connections, by its kernel, and says nothing; the answer is waited for ten seconds.
+    [Fact]
+    public async Task An_agent_that_does_not_answer_is_one_sentence()
+    {
+        await CreateSilentAsync("silent");
+        Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", "silent", "--", "sh", "-c", "{ sleep 0.3; kill -STOP $(pidof lamina-agent); } >/dev/null 2>&1 &")).ExitCode);
+
+        Outcome outcome;
+        do outcome = await RunAsync("exec", "silent", "--", "true");
+        while (outcome.ExitCode == 0);
+
+        Assert.Equal((1, "lamina: the guest's agent has not answered for 10s; the guest hangs or is very busy ('lamina console' shows it)\n"), (outcome.ExitCode, outcome.Errors));
+        Assert.Equal(0, (await RunAsync("kill", "silent")).ExitCode);
+    }
+
+    private async Task CreateSilentAsync(string name)
+    {
+        var image = ImageStore.OfUser().Find("tiny")!;
+        Assert.Equal(0, (await RunAsync("create", name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator")).ExitCode);
+        Assert.Equal(0, (await RunAsync("start", name)).ExitCode);
+    }
+
     private static async Task<(int, string)> EndAsync(Task<Outcome> running) => (await running) is var outcome ? (outcome.ExitCode, outcome.Errors) : default;
 
     private Task<Outcome> ExecAsync(params string[] words) => RunAsync(["exec", TinyMachine.Name, "--", .. words]);

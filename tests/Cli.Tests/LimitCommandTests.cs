@@ -120,6 +120,13 @@ public sealed class LimitCommandTests : IAsyncLifetime
 
         Assert.Equal("400M", (await _machines.AskAsync("web", new { @do = "limits", memory_limit = "400M" })).GetProperty("memory-limit").GetString());
         Assert.StartsWith("a memory limit of 100 MiB (memory-limit) is too little for a guest with 64 MiB", await _machines.RefusedAsync("web", new { @do = "limits", memory_limit = "100M" }), StringComparison.Ordinal);
+
+        // Kept as well, by "set".
+        Assert.Equal("web: in force now: memory-limit\n", (await _machines.RunAsync("set", "web", "--memory-limit", "600M")).Output);
+        Assert.Equal("600M", (await _machines.AskAsync("web", new { @do = "limits" })).GetProperty("memory-limit").GetString());
+        Refused(await _machines.RunAsync("set", "web", "--memory-limit", "100M"), "lamina: a memory limit of 100 MiB (memory-limit) is too little for a guest with 64 MiB and what its process needs beside; let it be 256M at least, or give the guest less memory");
+        Assert.Equal("web: in force now: memory-limit\n", (await _machines.RunAsync("set", "web", "--unset", "memory-limit")).Output);
+        Assert.False((await _machines.AskAsync("web", new { @do = "limits" })).TryGetProperty("memory-limit", out _));
     }
 
     private static void Refused(Outcome outcome, string sentence)

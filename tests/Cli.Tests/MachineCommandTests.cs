@@ -169,6 +169,40 @@ public sealed class MachineCommandTests : KeptMachines
         Assert.Equal("running", await StateAsync("web"));
     }
 
+    [Fact]
+    public async Task As_many_programs_may_be_connected_as_it_says_and_one_more_is_hung_up_on()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        var connected = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < 64; i++) Assert.NotEqual(0, await GreetedAsync());
+
+            Assert.Equal(0, await GreetedAsync());
+        }
+        finally
+        {
+            foreach (var socket in connected) socket.Dispose();
+        }
+        while (await StateAsync("web") != "running") TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+
+        async Task<int> GreetedAsync()
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            connected.Add(socket);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Home("web", "run", "control.sock")), TestContext.Current.CancellationToken);
+            try
+            {
+                return await socket.ReceiveAsync(new byte[256], TestContext.Current.CancellationToken);
+            }
+            catch (SocketException reset) when (reset.SocketErrorCode == SocketError.ConnectionReset)
+            {
+                return 0;
+            }
+        }
+    }
+
     [Fact(Timeout = 300_000)]
     public async Task Who_hangs_up_while_waiting_for_an_agent_leaves_the_place_to_others()
     {

@@ -60,6 +60,35 @@ public sealed class SetCommandTests : KeptMachines
     }
 
     [Fact]
+    public async Task What_waits_for_the_next_start_is_seen_until_then_and_what_became_of_a_change_is_told_as_JSON()
+    {
+        await CreateAsync("web", Guest.Halts, "--memory", "64M", "--memory-most", "128M");
+        Expect(0, await RunAsync("start", "web"));
+        var before = await RunAsync("ps");
+        Assert.Equal((0, ""), (before.ExitCode, before.Errors));
+
+        using (var told = JsonDocument.Parse((await RunAsync("set", "web", "--json", "--memory", "96M", "--cpus", "2")).Output))
+        {
+            Assert.Equal(("web", true, false), (told.RootElement.GetProperty("name").GetString(), told.RootElement.GetProperty("running").GetBoolean(), told.RootElement.GetProperty("made").GetBoolean()));
+            Assert.Equal(("memory", "cpus"), (Texts(told.RootElement, "inForce"), Texts(told.RootElement, "atNextStart")));
+        }
+        Assert.Equal("lamina: web takes at its next start: cpus\n", (await RunAsync("ps")).Errors);
+        Assert.Equal("cpus", Texts((await ListAsync()).EnumerateArray().Single(), "atNextStart"));
+        using (var inspected = await InspectAsync("web")) Assert.Equal("cpus", Texts(inspected.RootElement, "atNextStart"));
+        // What somebody wrote into the file waits as well.
+        var definition = await File.ReadAllTextAsync(Home("web", "machine.json"), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Home("web", "machine.json"), definition.Replace("\"96M\"", "\"80M\"", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+        Assert.Equal("memory,cpus", Texts((await ListAsync()).EnumerateArray().Single(), "atNextStart"));
+
+        Expect(0, await RunAsync("restart", "--timeout", "0", "web"));
+
+        Assert.Equal("", (await RunAsync("ps")).Errors);
+        Assert.False((await ListAsync()).EnumerateArray().Single().TryGetProperty("atNextStart", out _));
+
+        static string Texts(JsonElement of, string name) => string.Join(',', of.GetProperty(name).EnumerateArray().Select(text => text.GetString()));
+    }
+
+    [Fact]
     public async Task Memory_is_given_and_taken_at_once_between_the_least_and_the_most()
     {
         await CreateAsync("web", Guest.Halts, "--memory", "64M", "--memory-most", "128M");

@@ -22,6 +22,8 @@ public sealed class NotationTests
         ("network", "socket=/run/passt,mtu=65520"),
         ("network", "own"),
         ("share", "/srv/a,,b,name=data,tag=data,ro,xattr"),
+        ("channel", "org.qemu.guest_agent.0,name=qga"),
+        ("channel", "a_b-c.0,path=/tmp/a,,b"),
         ("vsock", "5,name=sockets,path=/tmp/s"),
     ];
 
@@ -211,6 +213,7 @@ public sealed class NotationTests
         "disk" => DiskDevice.Parse(words),
         "network" => NetworkDevice.Parse(words)!,
         "share" => ShareDevice.Parse(words),
+        "channel" => ChannelDevice.Parse(words),
         _ => VsockDevice.Parse(words),
     };
 

@@ -33,7 +33,7 @@ public sealed class UnixSocketHost : ISocketHost, IInspected, IListener, IDispos
     private readonly string _path;
     private readonly Action<string>? _failed;
     private readonly UnixSocketPath _socketPath;
-    private readonly FileStream _lock;
+    private readonly HostLock _lock;
     private readonly Socket _listener;
     private readonly CancellationTokenSource _end = new();
     private readonly SemaphoreSlim _greetings = new(MostGreetings);

@@ -24,17 +24,18 @@ internal static class ApplyVerb
             Sections = () => [new("Examples", [("lamina apply web.json", "{ \"name\": \"web\", \"image\": \"debian\", \"memory\": \"2G\", \"devices\": [ { \"kind\": \"network\" } ] }"), ("lamina apply --name web-2 web.json", "")])],
         };
         verb.Arguments.Add(file);
-        verb.AddGroup("Options", name);
+        var json = SetVerb.JsonOption();
+        verb.AddGroup("Options", name, json);
         var options = new RunOptions();
         options.AddSettings(verb);
-        verb.SetAction(parsed => MachineNames.Run((store, cancellation) => ApplyAsync(parsed, options, new Definition(parsed.GetRequiredValue(file)), parsed.GetValue(name), store, cancellation)));
+        verb.SetAction(parsed => MachineNames.Run((store, cancellation) => ApplyAsync(parsed, options, new Definition(parsed.GetRequiredValue(file)), (parsed.GetValue(name), parsed.GetValue(json)), store, cancellation)));
         return verb;
     }
 
-    private static async Task<int> ApplyAsync(ParseResult parsed, RunOptions options, Definition file, string? given, MachineStore store, CancellationToken cancellation)
+    private static async Task<int> ApplyAsync(ParseResult parsed, RunOptions options, Definition file, (string? Name, bool IsJson) given, MachineStore store, CancellationToken cancellation)
     {
         var said = file.Read(new MachineDefinition());
-        var name = given ?? said.Name ?? throw new UsageException($"{file.Path} does not say which machine it is; write \"name\": \"web\", or give it a --name");
+        var name = given.Name ?? said.Name ?? throw new UsageException($"{file.Path} does not say which machine it is; write \"name\": \"web\", or give it a --name");
         var output = parsed.InvocationConfiguration.Output;
         if (said is { Image: { } image, Boot.KernelPath: { } kernel }) throw new UsageException($"{file.Path}: there is either an \"image\" to boot or a \"kernel\"; leave out {image} or {kernel}");
         file.Guard(() => Machine.Check(said));
@@ -42,8 +43,8 @@ internal static class ApplyVerb
         {
             if (RunOptions.AreGiven(parsed, options.DiskSize, options.HostName, options.User, options.SshKeys, options.UserData).FirstOrDefault() is { } setting) throw new UsageException($"{setting} is for a machine that is made, and {name} is there already");
             var changed = await MachineChanges.ChangeAsync(store, name, before => Over(before, said, file, name), cancellation).ConfigureAwait(false);
-            if (changed.IsNothing) output.WriteLine($"{name}: nothing to do");
-            else SetVerb.Tell(output, name, changed);
+            if (changed.IsNothing && !given.IsJson) output.WriteLine($"{name}: nothing to do");
+            else SetVerb.Tell(output, name, changed, given.IsJson);
             return ExitCode.Success;
         }
         if (said is { Image: null, Boot.KernelPath: null }) throw new UsageException($"{file.Path} does not say what the machine boots; write \"image\": \"debian\" or \"kernel\": \"bzImage\"");
@@ -57,7 +58,8 @@ internal static class ApplyVerb
             var made = NewMachine.OfImage(parsed, options, name, said.Image);
             store.Create(name, file.Read(MachineStore.Of(made.Image!)) with { Name = null }, made.Image, made.Prepare);
         }
-        output.WriteLine($"{name}: made");
+        if (given.IsJson) SetVerb.Tell(output, name, new MachineChanged([], []), isJson: true, wasMade: true);
+        else output.WriteLine($"{name}: made");
         return ExitCode.Success;
     }
 

@@ -10,7 +10,7 @@ namespace Lamina.Cli.Verbs;
 /// <summary>Verbs that carry machines.</summary>
 internal static class CarryVerbs
 {
-    private const string Pipe = "-", Unfinished = ".part";
+    private const string Pipe = "-";
 
     /// <summary>Builds the commands.</summary>
     public static IEnumerable<Command> Create() => [Export(), Import()];
@@ -33,9 +33,10 @@ internal static class CarryVerbs
             {
                 if (!Console.IsOutputRedirected) throw new UsageException("an archive on a terminal is of no use; name a file, or lead the output elsewhere");
                 using var output = Console.OpenStandardOutput();
+                using var scratch = ExportScratch.Make(Path.GetTempPath());
                 try
                 {
-                    notes = MachineExport.Write(store, machine, output, Path.GetTempPath(), cancellation);
+                    notes = MachineExport.Write(store, machine, output, scratch, cancellation);
                 }
                 catch (IOException failure) when (failure.GetType() == typeof(IOException))
                 {
@@ -60,23 +61,21 @@ internal static class CarryVerbs
         var folder = Path.GetDirectoryName(path) ?? "/";
         if (!Directory.Exists(folder)) throw new UsageException($"the folder {folder} does not exist; make it, or choose another name");
         _ = store.Find(machine);
-        var unfinished = path + Unfinished;
         try
         {
+            using var scratch = ExportScratch.Make(folder);
             IReadOnlyList<string> notes;
-            using (var output = HostFiles.CreatePrivate(unfinished, FileMode.Create))
+            using (var output = HostFiles.CreatePrivate(scratch.Unfinished, FileMode.Create))
             {
-                notes = MachineExport.Write(store, machine, output, folder, cancellation);
+                notes = MachineExport.Write(store, machine, output, scratch, cancellation);
                 output.Flush(flushToDisk: true);
             }
-            File.Move(unfinished, path);
+            File.Move(scratch.Unfinished, path);
             return notes;
         }
-        catch (Exception failure)
+        catch (Exception failure) when (failure is UnauthorizedAccessException or IOException { HResult: > 0 })
         {
-            File.Delete(unfinished);
-            if (failure is UnauthorizedAccessException or IOException { HResult: > 0 }) throw new IOException($"{path} cannot be written ({HostFiles.Reason(failure, path)}); choose another place", failure);
-            throw;
+            throw new IOException($"{path} cannot be written ({HostFiles.Reason(failure, path)}); choose another place", failure);
         }
     }
 

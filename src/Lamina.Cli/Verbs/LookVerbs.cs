@@ -40,7 +40,7 @@ internal static class LookVerbs
             using (var json = new Utf8JsonWriter(stream, Indented))
             {
                 if (path is not null) state!.Value.WriteTo(json);
-                else Write(json, MachineStore.Look(home), client is null ? null : await client.AskAsync("status", null, cancellation).ConfigureAwait(false), state);
+                else await WriteAsync(json, MachineStore.Look(home), client, state, cancellation).ConfigureAwait(false);
             }
             parsed.InvocationConfiguration.Output.WriteLine(Encoding.UTF8.GetString(stream.ToArray()));
             return ExitCode.Success;
@@ -48,7 +48,7 @@ internal static class LookVerbs
         return verb;
     }
 
-    private static void Write(Utf8JsonWriter json, MachineListing machine, JsonElement? status, JsonElement? state)
+    private static async Task WriteAsync(Utf8JsonWriter json, MachineListing machine, MachineClient? client, JsonElement? state, CancellationToken cancellation)
     {
         json.WriteStartObject();
         json.WriteString("name", machine.Name);
@@ -60,10 +60,11 @@ internal static class LookVerbs
             DefinitionJson.Write(json, definition);
         }
         if (!machine.IsRunning) json.WriteString("lastEnd", MachineControl.Describe(machine));
-        if (status is { } said)
+        if (client is not null)
         {
             json.WritePropertyName("status");
-            said.WriteTo(json);
+            (await client.AskAsync("status", null, cancellation).ConfigureAwait(false)).WriteTo(json);
+            if (machine.Definition is { } kept && await MachineChanges.WaitingAsync(client, kept, cancellation).ConfigureAwait(false) is { Count: > 0 } waiting) PsVerb.WriteWords(json, "atNextStart", waiting);
         }
         if (state is { } parts)
         {

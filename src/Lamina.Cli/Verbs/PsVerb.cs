@@ -16,7 +16,7 @@ internal static class PsVerb
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2), Turn = TimeSpan.FromSeconds(1);
 
     // A machine as the list shows it; what its process says is null where it has none, or does not answer.
-    private sealed record Row(MachineListing Machine, MachineStatus? Status, ProcessUse? Use);
+    private sealed record Row(MachineListing Machine, MachineStatus? Status, ProcessUse? Use, IReadOnlyList<string> Waiting);
 
     /// <summary>Builds the command.</summary>
     public static Command Create()
@@ -37,7 +37,7 @@ internal static class PsVerb
             {
                 var rows = await LookAsync(store, parsed.GetValue(all), cancellation).ConfigureAwait(false);
                 if (parsed.GetValue(watch) && !parsed.GetValue(json) && Columns.TerminalWidth() is not null) output.Write("\e[H\e[J");
-                output.Write(parsed.GetValue(json) ? Json(rows, indented: !parsed.GetValue(watch)) : Table(rows, before));
+                output.Write(parsed.GetValue(json) ? Json(rows, indented: !parsed.GetValue(watch)) : Table(rows, before, parsed.GetValue(watch)));
                 if (!parsed.GetValue(watch)) break;
                 output.Flush();
                 before = rows.Where(row => row.Use is not null).ToDictionary(row => row.Machine.Name, row => row.Use!);
@@ -74,22 +74,23 @@ internal static class PsVerb
 
     private static async Task<Row> LookAsync(MachineListing machine, CancellationToken cancellation)
     {
-        if (!machine.IsRunning) return new Row(machine, null, null);
+        if (!machine.IsRunning) return new Row(machine, null, null, []);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         patience.CancelAfter(Patience);
         try
         {
             await using var client = await MachineClient.TryConnectAsync(machine.Home.Socket, patience.Token).ConfigureAwait(false);
             var status = client is null ? null : await client.StatusAsync(patience.Token).ConfigureAwait(false);
-            return new Row(machine, status, status is null ? null : ProcessUse.Of(status.ProcessId));
+            var waiting = client is null || machine.Definition is not { } definition ? [] : await MachineChanges.WaitingAsync(client, definition, patience.Token).ConfigureAwait(false);
+            return new Row(machine, status, status is null ? null : ProcessUse.Of(status.ProcessId), waiting);
         }
         catch (Exception silent) when (silent is MachineException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
-            return new Row(machine, null, null);
+            return new Row(machine, null, null, []);
         }
     }
 
-    private static string Table(IReadOnlyList<Row> rows, Dictionary<string, ProcessUse> before)
+    private static string Table(IReadOnlyList<Row> rows, Dictionary<string, ProcessUse> before, bool isWatched)
     {
         var text = new StringWriter();
         string[][] table =
@@ -112,6 +113,7 @@ internal static class PsVerb
         Columns.Write(text, table, Columns.TerminalWidth(), 3, 4, 5, 6, 7);
         foreach (var row in rows)
             if (row.Machine.Problem is { } problem) Stderr.Say(problem);
+            else if (row.Waiting.Count > 0 && !isWatched) Stderr.Say($"{row.Machine.Name} takes at its next start: {string.Join(", ", row.Waiting)}");
         return text.ToString();
     }
 
@@ -153,11 +155,20 @@ internal static class PsVerb
                     json.WriteNumber("residentBytes", use.ResidentBytes);
                     json.WriteNumber("cpuSeconds", use.CpuTime.TotalSeconds);
                 }
+                if (row.Waiting.Count > 0) WriteWords(json, "atNextStart", row.Waiting);
                 if (!row.Machine.IsRunning) json.WriteString("lastEnd", MachineControl.Describe(row.Machine));
                 json.WriteEndObject();
             }
             json.WriteEndArray();
         }
         return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
+    }
+
+    /// <summary>Writes a list of texts.</summary>
+    internal static void WriteWords(Utf8JsonWriter json, string name, IReadOnlyList<string> words)
+    {
+        json.WriteStartArray(name);
+        foreach (var word in words) json.WriteStringValue(word);
+        json.WriteEndArray();
     }
 }

@@ -1,6 +1,9 @@
 // "lamina set": changes what a machine is. Its words are those of "create", which say properties and add devices, and a few more that
 // take away. What the running machine can take it takes at once; all is kept for its next start.
 using System.CommandLine;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 
@@ -17,6 +20,7 @@ internal static class SetVerb
         var remove = new Option<string[]>("--remove") { HelpName = "DEVICE", Description = "Take a device away: disk0, network1, or the name that it was given. Repeatable." };
         var unpublish = new Option<string[]>("--unpublish") { HelpName = "[ADDRESS:]HOST[/udp]", Description = "Publish a port of the host no more. Repeatable." };
         var unset = new Option<string[]>("--unset") { HelpName = "PROPERTY", Description = "Let a property of the machine be as it is by default. Repeatable." };
+        var json = JsonOption();
         var verb = new Verb("set", "Changes what a machine is: at once what it can take while it runs, the rest at its next start.")
         {
             Sections = () =>
@@ -35,13 +39,13 @@ internal static class SetVerb
         verb.Arguments.Add(name);
         var options = new RunOptions();
         options.AddChanging(verb);
-        verb.AddGroup("Changing and taking away", device, remove, unpublish, unset);
+        verb.AddGroup("Changing and taking away", device, remove, unpublish, unset, json);
         remove.CompletionSources.Add(context => Devices(context.ParseResult.GetValue(name)));
         device.CompletionSources.Add(context => Devices(context.ParseResult.GetValue(name)).Select(known => $"{known},"));
         unset.CompletionSources.Add([.. MachineShape.Shape.Properties.Select(property => property.Name)]);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
-            if (parsed.Tokens.Count < 3) throw new UsageException("there is nothing to set; name what is to be other, like --memory 2G");
+            if (parsed.Tokens.Count < (parsed.GetValue(json) ? 4 : 3)) throw new UsageException("there is nothing to set; name what is to be other, like --memory 2G");
             var changed = await MachineChanges.ChangeAsync(store, parsed.GetRequiredValue(name), machine =>
             {
                 foreach (var gone in parsed.GetValue(remove) ?? []) machine = Without(machine, gone);
@@ -50,18 +54,47 @@ internal static class SetVerb
                 foreach (var text in parsed.GetValue(unpublish) ?? []) machine = Unpublish(machine, text);
                 return options.Change(parsed, machine);
             }, cancellation).ConfigureAwait(false);
-            Tell(parsed.InvocationConfiguration.Output, parsed.GetRequiredValue(name), changed);
+            Tell(parsed.InvocationConfiguration.Output, parsed.GetRequiredValue(name), changed, parsed.GetValue(json));
             return ExitCode.Success;
         }));
         return verb;
     }
 
+    /// <summary>--json of verbs that change machines.</summary>
+    internal static Option<bool> JsonOption() => new("--json") { Description = "Say what became of it as JSON." };
+
     /// <summary>Says what became of a change.</summary>
-    internal static void Tell(TextWriter output, string name, MachineChanged changed)
+    /// <param name="output">Where.</param>
+    /// <param name="name">The machine.</param>
+    /// <param name="changed">What became of it.</param>
+    /// <param name="isJson">Whether as JSON.</param>
+    /// <param name="wasMade">Whether the machine was made by it.</param>
+    internal static void Tell(TextWriter output, string name, MachineChanged changed, bool isJson, bool wasMade = false)
     {
+        if (isJson)
+        {
+            output.WriteLine(Json(name, changed, wasMade));
+            return;
+        }
         if (changed.IsNothing) output.WriteLine($"{name}: nothing is other than it was");
         if (changed.InForce.Count > 0) output.WriteLine($"{name}: in force now: {string.Join(", ", changed.InForce)}");
         if (changed.AtNextStart.Count > 0) output.WriteLine($"{name}: {(changed.IsOnTerminal ? "it runs on a terminal; " : "")}takes effect at the next start: {string.Join(", ", changed.AtNextStart)}");
+    }
+
+    private static string Json(string name, MachineChanged changed, bool wasMade)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteString("name", name);
+            json.WriteBoolean("made", wasMade);
+            json.WriteBoolean("running", changed.IsRunning);
+            PsVerb.WriteWords(json, "inForce", changed.InForce);
+            PsVerb.WriteWords(json, "atNextStart", changed.AtNextStart);
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray());
     }
 
     // The devices of a machine that can be had, by the names that they have or get.

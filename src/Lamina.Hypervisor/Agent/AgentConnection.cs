@@ -23,6 +23,9 @@ public sealed class AgentConnection : IAsyncDisposable
     /// <exception cref="AgentException">It does not greet, or is of another version.</exception>
     public static Task<AgentConnection> OpenAsync(Stream stream, CancellationToken cancellationToken = default) => OpenAsync(stream, Patience, cancellationToken);
 
+    /// <summary>The agent's own end of a connection, on which nothing was said yet.</summary>
+    internal static AgentConnection Serve(Stream stream) => new(stream);
+
     internal static async Task<AgentConnection> OpenAsync(Stream stream, TimeSpan timeout, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(stream);

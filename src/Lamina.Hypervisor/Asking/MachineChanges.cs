@@ -59,6 +59,29 @@ public static class MachineChanges
         return new MachineChanged(answer.InForce, [.. answer.Later.Intersect(difference.Words)], IsRunning: true);
     }
 
+    /// <summary>What of a machine's definition a machine that runs has not taken, and takes at its next start, in words.</summary>
+    /// <param name="client">Its process; nothing else is asked meanwhile.</param>
+    /// <param name="definition">Its definition, as it is kept.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>None where its definition cannot be used as it is, or where it was started by a Lamina that does not tell.</returns>
+    /// <exception cref="MachineException">It has ended.</exception>
+    public static async Task<IReadOnlyList<string>> WaitingAsync(MachineClient client, MachineDefinition definition, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        try
+        {
+            return Words(await client.AskAsync("waiting", request =>
+            {
+                request.WritePropertyName("definition");
+                DefinitionJson.Write(request, definition);
+            }, cancellationToken).ConfigureAwait(false));
+        }
+        catch (MachineException refused) when (refused.Error == MachineError.Definition)
+        {
+            return [];
+        }
+    }
+
     // Null where it has ended just now.
     private static async Task<(IReadOnlyList<string> InForce, IReadOnlyList<string> Later)?> AskAsync(MachineHome home, MachineDefinition wanted, CancellationToken cancellationToken)
     {
@@ -84,6 +107,8 @@ public static class MachineChanges
         }
     }
 
-    private static IReadOnlyList<string> Words(JsonElement answer, string name) =>
-        answer.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)] : [];
+    private static IReadOnlyList<string> Words(JsonElement answer, string name) => answer.TryGetProperty(name, out var list) ? Words(list) : [];
+
+    private static IReadOnlyList<string> Words(JsonElement list) =>
+        list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)] : [];
 }

@@ -74,6 +74,7 @@ internal static class CarriedCheck
         SerialDevice serial => $"{serial.To}",
         ConsoleDevice { To: ConsoleTarget.Null } => null,
         ConsoleDevice console => $"{console.To}",
+        ChannelDevice channel => channel.Path.Length == 0 ? null : channel.Path,
         _ => null,
     };
 

@@ -16,29 +16,22 @@ public static class MachineExport
     /// <param name="store">Its store.</param>
     /// <param name="name">Its name; it must not run.</param>
     /// <param name="output">Takes the archive.</param>
-    /// <param name="scratch">A folder for disks that lie elsewhere, while they are copied; what is put there is removed.</param>
+    /// <param name="scratch">For disks that lie elsewhere, while they are copied.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>Sentences about what is left out.</returns>
     /// <exception cref="MachineException">There is no such machine, or it runs.</exception>
     /// <exception cref="IOException">Something cannot be read or written.</exception>
-    public static IReadOnlyList<string> Write(MachineStore store, string name, Stream output, string scratch, CancellationToken cancellationToken = default)
+    public static IReadOnlyList<string> Write(MachineStore store, string name, Stream output, ExportScratch scratch, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(scratch);
         return store.WhileOff(name, "export", (home, definition) =>
         {
-            var folder = Directory.CreateDirectory(Path.Combine(scratch, $".lamina-export-{Guid.NewGuid():n}")).FullName;
-            try
-            {
-                var plan = new Plan(home, definition, folder, cancellationToken);
-                using var packed = new GZipStream(output, CompressionLevel.Fastest, leaveOpen: true);
-                using var archive = new TarWriter(packed, TarEntryFormat.Gnu, leaveOpen: true);
-                Write(archive, plan, home.Name, cancellationToken);
-                return plan.Notes;
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
-            }
+            var plan = new Plan(home, definition, scratch.Path, cancellationToken);
+            using var packed = new GZipStream(output, CompressionLevel.Fastest, leaveOpen: true);
+            using var archive = new TarWriter(packed, TarEntryFormat.Gnu, leaveOpen: true);
+            Write(archive, plan, home.Name, cancellationToken);
+            return plan.Notes;
         });
     }
 
@@ -126,6 +119,9 @@ public static class MachineExport
                 case ConsoleDevice { To: not ConsoleTarget.Null }:
                     _notes.Add($"the console {name} leads nowhere, instead of this host's files");
                     return null;
+                case ChannelDevice { Path.Length: > 0 } channel:
+                    _notes.Add($"the channel {channel.Port} has no socket of this host's any more");
+                    return channel with { Path = "" };
                 default:
                     return device;
             }

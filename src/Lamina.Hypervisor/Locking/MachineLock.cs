@@ -117,6 +117,7 @@ internal static class MachineLock
         VsockDevice vsock => [new(Above(vsock.Path), Folder)],
         SerialDevice serial => Of(serial.To),
         ConsoleDevice console => Of(console.To),
+        ChannelDevice { Path.Length: > 0 } channel => [new(Above(channel.Path), Folder)],
         NetworkDevice { Link: NetworkLink.Switch link } => [new(Above(link.Path), Folder)],
         NetworkDevice { Link: NetworkLink.Tap } => [new("/dev/net/tun", ReadWrite | PathRights.Control)],
         _ => [],

@@ -9,6 +9,7 @@ using Lamina.Host;
 using Lamina.Host.Groups;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
+using Lamina.Hypervisor.Agent.Qemu;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
@@ -77,7 +78,9 @@ public static class MachineProcess
         if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
         var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
         var consoles = OpenConsoles(ref definition, home, log);
-        var hooks = new MachineHooks { Cpus = groups.Cpu is null ? null : groups, Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub), AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, cancellation) };
+        var channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub);
+        using var qemu = OpenQemuAgent(definition, channels);
+        var hooks = new MachineHooks { Cpus = groups.Cpu is null ? null : groups, Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = channels, AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, qemu, cancellation) };
         var takenUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         hooks = hooks with
         {
@@ -90,7 +93,7 @@ public static class MachineProcess
         await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(home.Suspended, hooks, _ => definition);
         log.Write($"process {process}: {machine.EngineDescription}");
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, ProcessId = process };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, Qemu = qemu, ProcessId = process };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(suspended is null ? stored.Definition : definition, definition, locked, groups, home, log);
@@ -171,6 +174,15 @@ public static class MachineProcess
         catch (IOException)
         {
         }
+    }
+
+    // The channel by which QEMU's agent is reached leads to this process, unless its definition leads it elsewhere.
+    private static QemuAgent? OpenQemuAgent(MachineDefinition definition, Dictionary<string, Core.Char.ICharBackend> channels)
+    {
+        if (definition.DevicesOf<ChannelDevice>().FirstOrDefault(channel => channel is { Port: ChannelDevice.QemuAgent, Path: "" }) is not { } device) return null;
+        var hub = new ConsoleHub(null);
+        channels.Add(device.Name, hub);
+        return new QemuAgent(hub);
     }
 
     // What would lead to this process's terminal can be looked at by the control socket.

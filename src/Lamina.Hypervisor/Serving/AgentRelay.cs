@@ -1,10 +1,11 @@
-// The way from a machine's process to its guest's agent: a client's connection that becomes one to the agent, bytes both ways, whose
+// The way from a machine's process to its guest's agent, Lamina's or QEMU's: a client's connection that becomes one to the agent, bytes both ways, whose
 // meaning is theirs; and the clock, which the process sets by itself when a guest goes on.
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using Lamina.Control;
 using Lamina.Hypervisor.Agent;
+using Lamina.Hypervisor.Agent.Qemu;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -25,22 +26,45 @@ internal static class AgentRelay
     // An agent that hears that its client has gone ends at once what it does for it.
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(5);
 
-    /// <summary>Connects to the agent.</summary>
+    /// <summary>Finds the guest's agent: Lamina's, or QEMU's where the machine has a channel for that one.</summary>
     /// <param name="served">The machine.</param>
     /// <param name="timeout">How long the agent may take to be there; null: as long as is usual.</param>
     /// <param name="hasGone">Whether the client has gone meanwhile.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>A connection to Lamina's; null where QEMU's is there.</returns>
     /// <exception cref="MachineException">There is none.</exception>
     /// <exception cref="IOException">The client has gone.</exception>
-    internal static async Task<NetworkStream> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken)
+    internal static async Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken)
     {
         if (served.Machine.State == MachineState.Paused) throw new MachineException(MachineError.State, $"the machine {served.Name} is paused, and its agent with it; let it go on with 'lamina resume {served.Name}'");
         var path = served.Definition.DevicesOf<VsockDevice>().Single().Path;
         var wait = timeout ?? Usual;
-        return await AgentSocket.TryConnectAsync(path, wait, () => served.Machine.State == MachineState.Ended || hasGone(), cancellationToken).ConfigureAwait(false)
-            ?? throw (served.Machine.State == MachineState.Ended ? new MachineException(MachineError.State, "the machine has ended")
-                : hasGone() ? new IOException("the client has gone")
-                : new MachineException(MachineError.State, $"no agent has answered in the guest of {served.Name} for {Duration.Exact(wait)}: it is still starting (--wait gives it longer), or has none; the images tiny and debian have one, and docs/agent.md says how another guest gets it"));
+        bool HasEnded() => served.Machine.State == MachineState.Ended || hasGone();
+        var (stream, isQemu) = await FindAsync(path, served.Qemu, wait, HasEnded, cancellationToken).ConfigureAwait(false);
+        if (stream is not null || isQemu) return stream;
+        throw served.Machine.State == MachineState.Ended ? new MachineException(MachineError.State, "the machine has ended")
+            : hasGone() ? new IOException("the client has gone")
+            : new MachineException(MachineError.State, $"no agent has answered in the guest of {served.Name} for {Duration.Exact(wait)}: it is still starting (--wait gives it longer), or has none; "
+                + (served.Qemu is null ? "the images tiny and debian have one, and docs/agent.md says how another guest gets it" : "install qemu-guest-agent in it by its own package manager ('lamina console' leads to it), or Lamina's as docs/agent.md says"));
+    }
+
+    // The first that is there. A guest may have both, and Lamina's can do more: it has the lead that it takes to connect.
+    private static async Task<(NetworkStream? Stream, bool IsQemu)> FindAsync(string path, QemuAgent? qemu, TimeSpan wait, Func<bool> hasEnded, CancellationToken cancellationToken)
+    {
+        if (qemu is null) return (await AgentSocket.TryConnectAsync(path, wait, hasEnded, cancellationToken).ConfigureAwait(false), false);
+        using var found = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var answers = qemu.AnswersAsync(wait, found.Token);
+        var isQemu = false;
+        var stream = await AgentSocket.TryConnectAsync(path, wait, () => hasEnded() || (isQemu = answers.IsCompletedSuccessfully && answers.Result), cancellationToken).ConfigureAwait(false);
+        await found.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            isQemu |= await answers.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+        }
+        return (stream, stream is null && isQemu);
     }
 
     /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
@@ -49,7 +73,13 @@ internal static class AgentRelay
         using var patience = new CancellationTokenSource(Patient);
         try
         {
-            var agent = await AgentConnection.OpenAsync(await ConnectAsync(served, Patient, static () => false, patience.Token).ConfigureAwait(false), patience.Token).ConfigureAwait(false);
+            if (await ConnectAsync(served, Patient, static () => false, patience.Token).ConfigureAwait(false) is not { } stream)
+            {
+                var since = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+                _ = await served.Qemu!.AskAsync("guest-set-time", arguments => arguments.WriteNumber("time", since), Patient, patience.Token).ConfigureAwait(false);
+                return;
+            }
+            var agent = await AgentConnection.OpenAsync(stream, patience.Token).ConfigureAwait(false);
             await using var owned = agent.ConfigureAwait(false);
             await agent.SetClockAsync(DateTimeOffset.UtcNow, patience.Token).ConfigureAwait(false);
         }
@@ -61,13 +91,16 @@ internal static class AgentRelay
 
     /// <summary>Has the agent power the guest off, where there is one that answers soon.</summary>
     /// <param name="path">The Unix socket of the machine's socket device.</param>
+    /// <param name="qemu">QEMU's agent; null where the machine has no channel for it.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Whether it does.</returns>
-    internal static async Task<bool> TryPowerOffAsync(string path, CancellationToken cancellationToken)
+    internal static async Task<bool> TryPowerOffAsync(string path, QemuAgent? qemu, CancellationToken cancellationToken)
     {
         try
         {
-            if (await AgentSocket.TryConnectAsync(path, Soon, static () => false, cancellationToken).ConfigureAwait(false) is not { } stream) return false;
+            var (stream, isQemu) = await FindAsync(path, qemu, Soon, static () => false, cancellationToken).ConfigureAwait(false);
+            if (isQemu) await qemu!.TellAsync("guest-shutdown", null, cancellationToken).ConfigureAwait(false);
+            if (stream is null) return isQemu;
             var agent = await AgentConnection.OpenAsync(stream, Soon, cancellationToken).ConfigureAwait(false);
             await using var owned = agent.ConfigureAwait(false);
             await agent.PowerAsync(reboots: false, cancellationToken).ConfigureAwait(false);
@@ -77,6 +110,15 @@ internal static class AgentRelay
         {
             return false;
         }
+    }
+
+    /// <summary>Answers a client in the place of Lamina's agent, by QEMU's.</summary>
+    internal static async Task ServeAsync(QemuAgent agent, Stream client, PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
+    {
+        reader.AdvanceTo(early.Start);
+        var connection = AgentConnection.Serve(new DuplexStream(reader.AsStream(leaveOpen: true), client));
+        await using var owned = connection.ConfigureAwait(false);
+        await QemuSession.RunAsync(connection, agent, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Carries bytes until the agent ends. One whose client has gone, or will say no more, is told, and has a while for what it still says.</summary>

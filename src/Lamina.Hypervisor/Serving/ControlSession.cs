@@ -173,6 +173,10 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 request.RefuseOthers();
                 var (inForce, later) = await served.Changes.SetAsync(wanted, cancellationToken).ConfigureAwait(false);
                 return line => WriteChanged(line, inForce, later);
+            case "waiting":
+                var next = request.Definition("definition") ?? throw new ControlRequestException("\"waiting\" needs a \"definition\", all that the machine is to be");
+                request.RefuseOthers();
+                return line => WriteWords(line, served.Changes.Waiting(next));
             case "limits":
                 return await LimitRequests.CarryOutAsync(request, served, cancellationToken).ConfigureAwait(false);
             case "inspect":
@@ -191,7 +195,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, limits, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console and agent");
         }
     }
 
@@ -203,7 +207,8 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         var timeout = request.Time("timeout");
         request.RefuseOthers();
         var agent = await AgentRelay.ConnectAsync(served, timeout, HasGone, cancellationToken).ConfigureAwait(false);
-        return (reader, early, ends) => AgentRelay.CarryAsync(agent, stream, reader, early, ends);
+        return agent is null ? (reader, early, ends) => AgentRelay.ServeAsync(served.Qemu!, stream, reader, early, ends)
+            : (reader, early, ends) => AgentRelay.CarryAsync(agent, stream, reader, early, ends);
     }
 
     private Attachment ToConsole(ControlRequest request)
@@ -231,11 +236,17 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         line.WriteStartObject();
         foreach (var (name, words) in ((string, IReadOnlyList<string>)[])[(ControlSpec.InForce, inForce), (ControlSpec.AtNextStart, later)])
         {
-            line.WriteStartArray(name);
-            foreach (var word in words) line.WriteStringValue(word);
-            line.WriteEndArray();
+            line.WritePropertyName(name);
+            WriteWords(line, words);
         }
         line.WriteEndObject();
+    }
+
+    private static void WriteWords(Utf8JsonWriter line, IReadOnlyList<string> words)
+    {
+        line.WriteStartArray();
+        foreach (var word in words) line.WriteStringValue(word);
+        line.WriteEndArray();
     }
 
     private static void WriteCounters(Utf8JsonWriter line, IReadOnlyList<Counter> counters)

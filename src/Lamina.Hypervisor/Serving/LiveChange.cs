@@ -1,16 +1,27 @@
 // Brings a running machine as near to another definition as it can be without a start, all of it or nothing, and says what is left for the
 // next start.
+using Lamina.Host.Groups;
+
 namespace Lamina.Hypervisor.Serving;
 
 /// <summary>Changes a machine that runs.</summary>
 /// <param name="machine">Which.</param>
 /// <param name="kept">The definition that it was started by, as it is kept.</param>
+/// <param name="memoryGroup">The control group that keeps its memory limit; null where none does.</param>
 /// <param name="turn">Held by who changes the machine.</param>
 /// <param name="changed">Told how its definition changes.</param>
-internal sealed class LiveChange(Machine machine, MachineDefinition kept, SemaphoreSlim turn, Action<Func<MachineDefinition, MachineDefinition>> changed)
+internal sealed class LiveChange(Machine machine, MachineDefinition kept, ControlGroup? memoryGroup, SemaphoreSlim turn, Action<Func<MachineDefinition, MachineDefinition>> changed)
 {
     private readonly ulong _ram = kept.RamBytes;
     private MachineDefinition _now = kept.Complete();
+
+    /// <summary>What of a definition is not in force, in words.</summary>
+    /// <param name="wanted">What it is to be at its next start.</param>
+    internal IReadOnlyList<string> Waiting(MachineDefinition wanted)
+    {
+        var now = Volatile.Read(ref _now);
+        return DefinitionDifference.Between(now, wanted.Complete() with { Name = now.Name }).Words;
+    }
 
     /// <summary>Changes it.</summary>
     /// <param name="wanted">What it is to be at its next start.</param>
@@ -30,9 +41,9 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Semaph
             try
             {
                 foreach (var property in LiveProperties.All)
-                    foreach (var step in property.Plan(new LiveMachine(_now, _ram), wanted).ToList())
+                    foreach (var step in property.Plan(new LiveMachine(_now, _ram, memoryGroup), wanted).ToList())
                     {
-                        await machine.DoAsync(step.Do, CancellationToken.None).ConfigureAwait(false);
+                        await step.Do(machine).ConfigureAwait(false);
                         done.Push(step);
                         _now = step.Change(_now);
                     }
@@ -40,7 +51,7 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Semaph
             catch (MachineException)
             {
                 _now = before;
-                while (done.TryPop(out var step)) await machine.DoAsync(step.Undo, CancellationToken.None).ConfigureAwait(false);
+                while (done.TryPop(out var step)) await step.Undo(machine).ConfigureAwait(false);
                 throw;
             }
             foreach (var step in done) changed(step.Change);

@@ -1,6 +1,8 @@
 // What of a machine's definition can be other while it runs, and how that is brought about: one table, a line a property. What is not in it
 // takes effect at the machine's next start.
 using Lamina.Control;
+using Lamina.Host;
+using Lamina.Host.Groups;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -12,14 +14,21 @@ internal sealed record LiveProperty(string Name, Func<LiveMachine, MachineDefini
 /// <summary>A machine whose definition changes.</summary>
 /// <param name="Definition">What it is by now, each device with its name.</param>
 /// <param name="Ram">Its RAM in bytes.</param>
-internal sealed record LiveMachine(MachineDefinition Definition, ulong Ram);
+/// <param name="MemoryGroup">The control group that keeps its memory limit; null where none does.</param>
+internal sealed record LiveMachine(MachineDefinition Definition, ulong Ram, ControlGroup? MemoryGroup);
 
 /// <summary>One thing to do to it.</summary>
 /// <param name="Part">Which part of the machine that is, where it is not all of it.</param>
 /// <param name="Do">Does it.</param>
 /// <param name="Undo">Does the opposite.</param>
 /// <param name="Change">What the definition is then.</param>
-internal sealed record LiveStep(string Part, MachineAction Do, MachineAction Undo, Func<MachineDefinition, MachineDefinition> Change);
+internal sealed record LiveStep(string Part, Func<Machine, Task> Do, Func<Machine, Task> Undo, Func<MachineDefinition, MachineDefinition> Change)
+{
+    internal LiveStep(string part, MachineAction doing, MachineAction undoing, Func<MachineDefinition, MachineDefinition> change)
+        : this(part, machine => machine.DoAsync(doing, CancellationToken.None), machine => machine.DoAsync(undoing, CancellationToken.None), change)
+    {
+    }
+}
 
 /// <summary>The table.</summary>
 internal static class LiveProperties
@@ -36,6 +45,7 @@ internal static class LiveProperties
             (card, plugged) => card with { Plugged = plugged!.Value },
             (name, plugged) => new MachineAction.Plug(name, plugged!.Value))),
         new("cpu-cap, cpu-weight, cpu-pin", Processors),
+        new("memory-limit", MemoryLimit),
         new("rate, iops, packets, burst", Rates),
     ];
 
@@ -51,6 +61,27 @@ internal static class LiveProperties
     {
         var (now, limit) = (machine.Definition.CpuLimit, wanted.CpuLimit);
         if (now != limit) yield return new LiveStep("", new MachineAction.SetCpuLimit(limit), new MachineAction.SetCpuLimit(now), definition => definition with { CpuLimit = limit });
+    }
+
+    // Where no control group keeps it, the next start says so.
+    private static IEnumerable<LiveStep> MemoryLimit(LiveMachine machine, MachineDefinition wanted)
+    {
+        var (now, limit) = (machine.Definition.MemoryLimit, wanted.MemoryLimit);
+        if (now == limit || machine.MemoryGroup is not { } group) yield break;
+        yield return new LiveStep("", _ => SetAsync(limit), _ => SetAsync(now), definition => definition with { MemoryLimit = limit });
+
+        Task SetAsync(ulong? bytes)
+        {
+            try
+            {
+                group.SetMemory(bytes);
+                return Task.CompletedTask;
+            }
+            catch (HostException refused)
+            {
+                throw new MachineException(MachineError.Host, $"the host refuses this memory limit, which the machine may be over already: {refused.Message}", refused);
+            }
+        }
     }
 
     // What disks and cards move that both definitions have.

@@ -1,4 +1,5 @@
 // A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
+using Lamina.Hypervisor.Agent.Qemu;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
@@ -28,7 +29,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     internal SemaphoreSlim Changing { get; } = new(1, 1);
 
     /// <summary>What changes it while it runs.</summary>
-    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Changing, change => Definition = change(Definition)));
+    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Groups.Memory, Changing, change => Definition = change(Definition)));
 
     /// <summary>Where its state is written when it is suspended: a folder that is not there.</summary>
     internal required string SuspendTo { get; init; }
@@ -38,6 +39,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
 
     /// <summary>What its process is locked by.</summary>
     internal required LockReport Locked { get; set; }
+
+    /// <summary>QEMU's agent in the guest, where the machine has the channel that would lead to one.</summary>
+    internal QemuAgent? Qemu { get; init; }
 
     /// <summary>The control groups that it is in.</summary>
     internal required LimitGroups Groups { get; init; }

@@ -30,6 +30,7 @@ internal static class MachineCopy
         VsockDevice vsock => vsock with { Path = to.Sockets },
         DiskDevice { ReadOnly: false, Temporary: false } disk => Copied(disk, Path.Combine(to.Folder, $"{name}.qcow2")),
         SerialDevice { To: ConsoleTarget.File or ConsoleTarget.Unix } serial => serial with { To = new ConsoleTarget.Stdio() },
+        ChannelDevice channel => channel with { Path = "" },
         ConsoleDevice { To: ConsoleTarget.File or ConsoleTarget.Unix } console => console with { To = new ConsoleTarget.Null() },
         _ => device,
     };

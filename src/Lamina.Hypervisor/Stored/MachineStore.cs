@@ -297,6 +297,8 @@ public sealed class MachineStore(string folder)
             Made = DateTimeOffset.UtcNow,
             MemoryBytes = image.Memory,
             Boot = new BootSource { CommandLine = image.CommandLine },
+            // Such a guest may have QEMU's agent, which cloud images often bring.
+            Devices = image.IsImported ? [new ChannelDevice { Port = ChannelDevice.QemuAgent }] : [],
         };
     }
 

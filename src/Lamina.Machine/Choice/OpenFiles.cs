@@ -36,7 +36,7 @@ internal static class OpenFiles
         NetworkDevice => 4,
         ShareDevice => 2 + 2 * ShareLimits.Least,
         VsockDevice => 3 + Connections,
-        SerialDevice or ConsoleDevice => 3,
+        SerialDevice or ConsoleDevice or ChannelDevice => 3,
         _ => 0,
     };
 }

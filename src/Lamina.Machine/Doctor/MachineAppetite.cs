@@ -46,6 +46,7 @@ internal static class MachineAppetite
         VsockDevice => VirtioVsock.MostConnections * (VirtioVsock.BytesPerConnection + UnixSocketHost.BytesPerConnection),
         SerialDevice serial => Of(serial.To),
         ConsoleDevice console => Of(console.To),
+        ChannelDevice { Path.Length: > 0 } => new StdioOptions().MostBytes,
         _ => 0,
     };
 

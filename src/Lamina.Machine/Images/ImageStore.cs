@@ -20,6 +20,9 @@ public sealed record Image(string Name, string Version, string Folder, string Ke
     /// <summary>The guest's disk, a qcow2 image that nobody writes; null where the guest lives in memory.</summary>
     public string? DiskPath { get; init; }
 
+    /// <summary>Whether it was imported: nothing of its guest is Lamina's.</summary>
+    public bool IsImported { get; init; }
+
     /// <summary>Bytes of memory that the guest is given where nobody says how much.</summary>
     public ulong Memory { get; init; }
 
@@ -136,7 +139,7 @@ public sealed class ImageStore
         var initrd = recipe.Initrd is null ? null : Path.Combine(folder, recipe.Initrd);
         var disk = recipe.Disk is null ? null : Path.Combine(folder, recipe.Disk);
         return IsWhole(folder, [kernel, initrd, disk])
-            ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine) { DiskPath = disk, Memory = recipe.Memory }
+            ? new Image(recipe.Name, version, folder, kernel, initrd, recipe.CommandLine) { DiskPath = disk, Memory = recipe.Memory, IsImported = recipe is ImportedImage }
             : null;
     }
 

@@ -10,6 +10,7 @@ internal static class PartCatalog
     [
         Kind<RngDevice>((rng, _, _) => new RngPart(rng)),
         Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context), ConsolePart.Check),
+        Kind<ChannelDevice>((channel, _, context) => new ChannelPart(channel, context), ChannelPart.Check),
         Kind<DiskDevice>((disk, index, context) => new DiskPart(disk, index, context), DiskPart.Check),
         Kind<ShareDevice>((share, _, context) => new SharePart(share, context), SharePart.Check),
         Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context), NetworkPart.Check),

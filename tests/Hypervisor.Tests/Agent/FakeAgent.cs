@@ -15,6 +15,9 @@ internal sealed class FakeAgent : IDisposable
     /// <summary>The host's end.</summary>
     internal Stream Host { get; }
 
+    /// <summary>The guest's end, as a stream.</summary>
+    internal Stream Guest => new NetworkStream(_guest);
+
     internal static FakeAgent Create()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());

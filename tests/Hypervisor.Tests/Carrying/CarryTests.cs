@@ -24,6 +24,28 @@ public sealed class CarryTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    public void What_a_killed_export_left_goes_with_the_next_one_and_not_what_another_is_at()
+    {
+        var left = Directory.CreateDirectory(Path.Combine(_folder, ".lamina-export-1")).FullName;
+        File.WriteAllText(Path.Combine(left, "lock"), "");
+        File.WriteAllText(Path.Combine(left, "archive"), "half");
+        var other = Directory.CreateDirectory(Path.Combine(_folder, "other.lamina-export-2")).FullName;
+        // One that is being made has no lock yet.
+        var fresh = Directory.CreateDirectory(Path.Combine(_folder, ".lamina-export-3")).FullName;
+        var underWay = ExportScratch.Make(_folder);
+
+        using (var next = ExportScratch.Make(_folder))
+        {
+            Assert.False(Directory.Exists(left));
+            Assert.All((string[])[other, fresh, underWay.Path, next.Path], path => Assert.True(Directory.Exists(path)));
+        }
+
+        Directory.Delete(fresh);
+        underWay.Dispose();
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder, ".lamina-export-*"));
+    }
+
+    [Fact]
     public void A_machine_is_the_same_where_it_is_imported()
     {
         MakeWithDisk(new NetworkDevice { Link = new NetworkLink.User { Published = [PublishedPort.Parse("8080:80")] } });
@@ -284,7 +306,8 @@ public sealed class CarryTests : IDisposable
     private (byte[] Archive, IReadOnlyList<string> Notes) Export(string name)
     {
         using var output = new MemoryStream();
-        var notes = MachineExport.Write(Here, name, output, _folder, TestContext.Current.CancellationToken);
+        using var scratch = ExportScratch.Make(_folder);
+        var notes = MachineExport.Write(Here, name, output, scratch, TestContext.Current.CancellationToken);
         return (output.ToArray(), notes);
     }
 

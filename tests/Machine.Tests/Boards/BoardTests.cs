@@ -40,8 +40,8 @@ public sealed class BoardTests : IDisposable
         Assert.Equal(expected, machine.Parts.Where(name => name.StartsWith("devices/", StringComparison.Ordinal)));
         var seen = await machine.InspectAsync("devices", Token);
         Assert.All(expected, name => Assert.Contains("DriverOk", (string)seen.Find(name["devices/".Length..])!["status"]!, StringComparison.Ordinal));
-        // virtio 1.2, 5: the types in the order of the catalogue: entropy, consoles, disks, shares, cards, balloon, sockets.
-        Assert.Equal([4, 3, 2, 2, 26, 1, 1, BalloonId, 19], ids);
+        // virtio 1.2, 5: the types in the order of the catalogue: entropy, consoles, channels, disks, shares, cards, balloon, sockets.
+        Assert.Equal([4, 3, 3, 2, 2, 26, 1, 1, BalloonId, 19], ids);
         await machine.StopAsync(Token);
         await run;
     }
@@ -163,6 +163,7 @@ public sealed class BoardTests : IDisposable
             .With(new NetworkDevice())
             .With(new NetworkDevice { Link = new NetworkLink.Switch(_folder.In("switch")) })
             .With(new BalloonDevice())
+            .With(new ChannelDevice { Port = "org.lamina.0", Path = _folder.In("channel") })
             .With(new VsockDevice { Cid = 3, Path = _folder.In("vsock") });
     }
 }

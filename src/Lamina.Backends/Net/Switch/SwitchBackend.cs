@@ -31,7 +31,7 @@ public sealed class SwitchBackend : NetThread, IInspected, IListener
     private readonly Dictionary<ulong, RemotePort> _ports = [];
     private readonly LocalPort _local;
     private INetReceiver? _receiver;
-    private FileStream? _lock;
+    private HostLock? _lock;
     private Socket? _listener;
     private DescriptorPoll? _poll;
 

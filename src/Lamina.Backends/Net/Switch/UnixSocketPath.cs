@@ -1,4 +1,4 @@
-// A Unix socket that whoever comes first listens on, and others connect to. A lock on a file beside it (flock(2)) decides
+// A Unix socket that whoever comes first listens on, and others connect to. A lock on a file beside it (HostLock) decides
 // who may listen and ends with its process, so that a socket that was left behind is known as such.
 using System.Net.Sockets;
 using Lamina.Backends.Work;
@@ -10,9 +10,6 @@ namespace Lamina.Backends.Net.Switch;
 /// <summary>A path for a socket.</summary>
 internal sealed class UnixSocketPath
 {
-
-    private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
-
     private readonly string _path;
 
     /// <exception cref="HostException">There can be no socket at the path.</exception>
@@ -49,32 +46,7 @@ internal sealed class UnixSocketPath
 
     /// <summary>Takes the right to listen; null where somebody has it.</summary>
     /// <exception cref="HostException">The lock's file cannot be made.</exception>
-    internal FileStream? TryLock()
-    {
-        try
-        {
-            return new FileStream($"{_path}.lock", new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
-        }
-        catch (UnauthorizedAccessException refused)
-        {
-            throw new HostException($"cannot make the file {_path}.lock; choose a folder that you may write", refused);
-        }
-        catch (IOException busy) when (busy.HResult == WouldBlock)
-        {
-            return null;
-        }
-        catch (IOException failure)
-        {
-            SocketFile.Check(_path);
-            throw new HostException($"cannot make the file {_path}.lock: {HostFiles.Reason(failure, $"{_path}.lock")}", failure);
-        }
-    }
+    internal HostLock? TryLock() => HostLock.TryTake($"{_path}.lock");
 
     /// <summary>Listens, for the owner alone; the lock must be held.</summary>
     /// <exception cref="HostException">The host refuses it.</exception>

@@ -61,7 +61,7 @@ internal sealed class DebianImage : IImageRecipe
     public string Description => "Debian 12 with systemd, apt and an ssh server, on a disk";
 
     /// <inheritdoc/>
-    public int Recipe => 4;
+    public int Recipe => 5;
 
     /// <inheritdoc/>
     public string CommandLine => $"console=ttyS0 root=/dev/vda ro quiet systemd.show_status=yes {ImageCommandLine.NoCipherTests}";

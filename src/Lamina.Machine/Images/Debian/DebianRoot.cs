@@ -37,6 +37,10 @@ internal static class DebianRoot
         Add("lamina-agent.service", $"{Units}/lamina-agent.service");
         AddLink($"{Units}/sysinit.target.wants/lamina-agent.service", "../lamina-agent.service");
 
+        Add("identity", "usr/lib/lamina/identity", Executable);
+        Add("lamina-identity.service", $"{Units}/lamina-identity.service");
+        AddLink($"{Units}/sysinit.target.wants/lamina-identity.service", "../lamina-identity.service");
+
         Add("seed", "usr/lib/lamina/seed", Executable);
         Add("lamina-seed.service", $"{Units}/lamina-seed.service");
         Add("lamina-script.service", $"{Units}/lamina-script.service");
