@@ -1,4 +1,5 @@
 // Runs cases on both sides and compares: batches go to the oracle's process while the guest runs the same ones here.
+using Lamina.Host;
 using Lamina.Tests.Engine.Conformance.Guest;
 using Lamina.Tests.Engine.Conformance.Oracle;
 
@@ -13,6 +14,11 @@ internal sealed record Mismatch(string Profile, string Case, string Text);
 /// <summary>The two sides together.</summary>
 internal sealed unsafe class CaseRunner : IDisposable
 {
+    // A kernel that does not know FSGSBASE sets the bases of FS and GS back when it switches between threads, now and then in the middle of a
+    // case: what differs is done once more on the host. Linux, asm/hwcap2.h: HWCAP2_FSGSBASE.
+    private const int MostRepeats = 5;
+    private static readonly bool LosesBases = (ProcessAuxiliary.Hwcap2 & 2) == 0;
+
     private readonly NativeOracle _oracle = new();
     private GuestMachine _guest;
     private readonly TestCase[] _cases = new TestCase[OracleRange.BatchCapacity];
@@ -87,7 +93,7 @@ internal sealed unsafe class CaseRunner : IDisposable
         }
         _oracle.End();
         for (var i = 0; i < _count; i++)
-            if (!_skipped[i]) Compare(_cases[i], ref _oracle[i], _guestResults[i]);
+            if (!_skipped[i]) Judge(_cases[i], ref _oracle[i], _guestResults[i]);
         Array.Clear(_skipped);
         _count = 0;
     }
@@ -113,26 +119,44 @@ internal sealed unsafe class CaseRunner : IDisposable
         fixed (byte* memory = record.Memory) test.Memory.CopyTo(new Span<byte>(memory, CaseLayout.ImageSize));
     }
 
-    private void Compare(TestCase test, ref CaseRecord record, CaseResult guest)
+    private void Judge(TestCase test, ref CaseRecord record, CaseResult guest)
+    {
+        var differences = Compare(test, ref record, guest, first: true);
+        for (var n = 0; n < MostRepeats && LosesBases && differences.Length != 0; n++)
+        {
+            // In the place of the first one of the batch, which was judged before any other.
+            ref var again = ref _oracle[0];
+            Write(test, ref again);
+            _oracle.Begin(1);
+            _oracle.End();
+            differences = Compare(test, ref again, guest, first: false);
+        }
+        if (differences.Length != 0) Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(test), CaseReport.Describe(test) + differences));
+    }
+
+    private string Compare(TestCase test, ref CaseRecord record, CaseResult guest, bool first)
     {
         const int sigsys = 31, virtualAlarm = 26;
-        if (record.Signal is sigsys or virtualAlarm) return;
+        if (record.Signal is sigsys or virtualAlarm) return "";
         Read(ref record);
         if (test.Bits != 64 && _host.Rip > uint.MaxValue)
         {
             NotBegun++;
-            return;
+            return "";
         }
         // Users fault where supervisors do not: privileged instructions, alignment.
-        if (_guest.Profile.Mode == GuestMode.Supervisor && _host.Vector is 13 or 17) return;
-        if (_guest.Profile.Mode == GuestMode.Real && !RealTables.Align(test, _host, guest)) return;
-        Compared++;
-        Seen?.Invoke(test, _host);
-        CaseComparer.Normalize(guest.Xsave);
+        if (_guest.Profile.Mode == GuestMode.Supervisor && _host.Vector is 13 or 17) return "";
+        if (_guest.Profile.Mode == GuestMode.Real && !RealTables.Align(test, _host, guest)) return "";
         test.Image?.Normalize(_host.Memory, test.Bits);
-        test.Image?.Normalize(guest.Memory, test.Bits);
-        var differences = CaseComparer.Differences(test, _host, guest, _options);
-        if (differences.Length != 0) Found?.Invoke(new Mismatch(_guest.Profile.Name, Corpus.Write(test), CaseReport.Describe(test) + differences));
+        if (first)
+        {
+            Compared++;
+            Seen?.Invoke(test, _host);
+            // Once: what it makes comparable says no more which components it has.
+            CaseComparer.Normalize(guest.Xsave);
+            test.Image?.Normalize(guest.Memory, test.Bits);
+        }
+        return CaseComparer.Differences(test, _host, guest, _options);
     }
 
     private void Read(ref CaseRecord record)

@@ -1,4 +1,4 @@
-// What a host allows generated code to do with the GS base (Runtime/HostGsBase finds it out).
+// The ways to change the GS base that hosts have: which one there is decides what generated code and the fault handler do.
 namespace Lamina.Engines.Translator.Code;
 
 /// <summary>How generated code changes the GS base, which is how it goes from one address-translation region to another.</summary>
