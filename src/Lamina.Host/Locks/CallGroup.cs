@@ -62,11 +62,14 @@ internal static class CallGroups
         SystemCall.removexattr, SystemCall.lremovexattr, SystemCall.fremovexattr, SystemCall.name_to_handle_at, SystemCall.setfsuid, SystemCall.setfsgid,
     ];
 
+    // Whose the terminal is, and what becomes of children that the process no longer can have: the runtime asks on signals.
+    private static readonly SystemCall[] Terminal = [SystemCall.getpgrp, SystemCall.getpgid, SystemCall.getsid, SystemCall.waitid, SystemCall.wait4];
+
     private static readonly SystemCall[] Ring = [SystemCall.io_uring_enter, SystemCall.io_uring_register, SystemCall.io_uring_setup];
 
     /// <summary>The calls that are let through, whatever they are called with.</summary>
     internal static IReadOnlyList<SystemCall> Of(CallGroup groups) =>
-        [.. Machine, .. (groups & (CallGroup.Sockets | CallGroup.LocalSockets)) != 0 ? Sockets : [], .. groups.HasFlag(CallGroup.Folders) ? Folders : [], .. groups.HasFlag(CallGroup.Ring) ? Ring : []];
+        [.. Machine, .. (groups & (CallGroup.Sockets | CallGroup.LocalSockets)) != 0 ? Sockets : [], .. groups.HasFlag(CallGroup.Folders) ? Folders : [], .. groups.HasFlag(CallGroup.Ring) ? Ring : [], .. groups.HasFlag(CallGroup.Terminal) ? Terminal : []];
 
     /// <summary>Calls that are not there, as on an older kernel, so that the C library takes those that are.</summary>
     internal static IReadOnlyList<SystemCall> Unknown => [SystemCall.clone3, SystemCall.openat2, SystemCall.faccessat2];
