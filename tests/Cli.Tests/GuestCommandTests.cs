@@ -277,7 +277,7 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
     public async Task An_agent_that_does_not_answer_is_one_sentence()
     {
         await CreateSilentAsync("silent");
-        Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", "silent", "--", "sh", "-c", "{ sleep 0.3; kill -STOP $(pidof lamina-agent); } >/dev/null 2>&1 &")).ExitCode);
+        Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", "silent", "--", "sh", "-c", "{ sleep 0.3; kill -STOP $(pidof lamina-agent | tr ' ' '\\n' | sort -n | head -n 1); } >/dev/null 2>&1 &")).ExitCode);
 
         Outcome outcome;
         do outcome = await RunAsync("exec", "silent", "--", "true");

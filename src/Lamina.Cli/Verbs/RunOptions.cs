@@ -166,7 +166,7 @@ internal sealed class RunOptions
     /// <summary>Adds those to a verb that change what a machine is.</summary>
     public void AddChanging(Verb verb)
     {
-        verb.AddGroup("The machine", [.. MachineOptions, .. Boot, Lock, .. Ends, Gdb]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, .. Boot, Lock, .. KeptLimits, .. Ends, Gdb]);
         verb.AddGroup("More devices", Disks, Shares, Networks, Published, Balloon, Vsock, Serial);
     }
 

@@ -10,6 +10,9 @@ public sealed class AgentProcess : IAsyncDisposable
 {
     private const int Piece = 32 * 1024;
 
+    // A guest that has to read the program from a slow disk first may take a while.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly AgentConnection _connection;
     private readonly Output[] _outputs = [new(0), new(1)];
     private readonly Lock _gate = new();
@@ -28,7 +31,7 @@ public sealed class AgentProcess : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(connection);
         ArgumentNullException.ThrowIfNull(command);
         await connection.SendAsync(AgentFrame.Run, command.ToPayload(), cancellationToken).ConfigureAwait(false);
-        var (kind, payload) = await connection.ReceiveAsync(cancellationToken).ConfigureAwait(false);
+        var (kind, payload) = await StartedAsync(connection, cancellationToken).ConfigureAwait(false);
         return kind switch
         {
             AgentFrame.Started => new AgentProcess(connection),
@@ -86,6 +89,20 @@ public sealed class AgentProcess : IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _connection.DisposeAsync();
+
+    private static async Task<(AgentFrame Kind, ReadOnlyMemory<byte> Payload)> StartedAsync(AgentConnection connection, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        try
+        {
+            return await connection.ReceiveAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new AgentException($"the guest's agent has not started the command for {Duration.Exact(Patience)}; the guest hangs or is very busy ('lamina console' shows it)");
+        }
+    }
 
     private async Task<AgentEnd> ReceiveAsync(CancellationToken cancellationToken)
     {

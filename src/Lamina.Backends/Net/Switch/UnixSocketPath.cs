@@ -46,7 +46,19 @@ internal sealed class UnixSocketPath
 
     /// <summary>Takes the right to listen; null where somebody has it.</summary>
     /// <exception cref="HostException">The lock's file cannot be made.</exception>
-    internal HostLock? TryLock() => HostLock.TryTake($"{_path}.lock");
+    internal HostLock? TryLock()
+    {
+        try
+        {
+            return HostLock.TryTake($"{_path}.lock");
+        }
+        catch (HostException)
+        {
+            // A folder that is gone is what is wrong, and not the lock.
+            SocketFile.Check(_path);
+            throw;
+        }
+    }
 
     /// <summary>Listens, for the owner alone; the lock must be held.</summary>
     /// <exception cref="HostException">The host refuses it.</exception>
