@@ -101,7 +101,7 @@ public sealed unsafe class PageRoundTripTests : IDisposable
         using var after = new Side(_folder.FullName, Second, _page);
         Assert.NotNull(after.Translate(Second));
         var adopter = new PageAdopter(after.Buffer, new ByteFingerprint());
-        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings, after.InstructionSet));
+        using var archive = TranslationArchive.Open(_folder.FullName, 1 << 30, ArchiveKey.Of(after.Settings with { GsBase = HostGsBase.Of(after.Settings) }, after.InstructionSet));
         var bytes = Array.Empty<byte>();
         bytes = archive.Read(PageHash.Of(_page), ref bytes).ToArray();
         Assert.True(PageImage.TryRead(bytes, out var sound));
