@@ -80,10 +80,13 @@ public static class MachineProcess
         var consoles = OpenConsoles(ref definition, home, log);
         var channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub);
         using var qemu = OpenQemuAgent(definition, channels);
-        var hooks = new MachineHooks { Cpus = groups.Cpu is null ? null : groups, Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning), Channels = channels, AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, qemu, cancellation) };
         var takenUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        hooks = hooks with
+        var hooks = new MachineHooks
         {
+            Cpus = groups.Cpu is null ? null : groups,
+            Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning),
+            Channels = channels,
+            AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, qemu, cancellation),
             TakenUp = () =>
             {
                 SuspendRecord.Use(home);

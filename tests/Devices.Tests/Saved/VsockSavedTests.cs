@@ -1,20 +1,8 @@
 // The socket device as a machine is saved and loaded: what becomes of connections, and what its driver is told.
-using System.Text;
-using Lamina.Core.Bus;
-using Lamina.Core.Entropy;
 using Lamina.Core.Memory;
-using Lamina.Core.Share;
 using Lamina.Core.Sockets;
-using Lamina.Core.State;
 using Lamina.Devices.Virtio;
-using Lamina.Devices.Virtio.Balloon;
-using Lamina.Devices.Virtio.Block;
-using Lamina.Devices.Virtio.Console;
-using Lamina.Devices.Virtio.FileSystem;
-using Lamina.Devices.Virtio.Net;
-using Lamina.Devices.Virtio.Rng;
 using Lamina.Devices.Virtio.Vsock;
-using Lamina.Host;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;
 
@@ -32,36 +20,7 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
 
         public void Attach(ISocketGuest guest) => Guest = guest;
 
-        public IHostStream? Connect(uint port) => port == 80 ? new Silence() : null;
-    }
-
-    private sealed class Silence : IHostStream
-    {
-        public int Available => 0;
-
-        public bool IsAtEnd => false;
-
-        public bool IsBroken => false;
-
-        public int Unsent => 0;
-
-        public void Accept(uint port)
-        {
-        }
-
-        public int Read(Span<byte> into) => 0;
-
-        public void Write(ReadOnlySpan<byte> data)
-        {
-        }
-
-        public void EndWrite()
-        {
-        }
-
-        public void Dispose()
-        {
-        }
+        public IHostStream? Connect(uint port) => port == 80 ? new SilentStream() : null;
     }
 
     private protected override IVirtioDevice Make(GuestMemory memory, TestWorkers helpers, out object host)
@@ -99,7 +58,7 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
         {
             if (!later) bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
             Request(bench, 2000, 80);
-            Assert.True(((Sockets)bench.Host).Guest.Connect(22, new Silence()));
+            Assert.True(((Sockets)bench.Host).Guest.Connect(22, new SilentStream()));
         });
 
         GoOn(bench);
@@ -120,7 +79,7 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
         bench.Rings[2].Offer(new Part(Data + 0x800, 8, true));
         bench.Guest.Notify(2);
         Assert.Null(bench.Rings[2].TakeUsed());
-        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new Silence()));
+        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new SilentStream()));
     }
 
     [Fact]
@@ -131,7 +90,7 @@ public abstract class VsockSavedTests(bool packed) : VirtioSavedTests(packed, 3,
         GoOn(bench);
         bench.Run();
         Assert.NotNull(bench.Rings[2].TakeUsed());
-        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new Silence()));
+        Assert.True(((Sockets)bench.Host).Guest.Connect(23, new SilentStream()));
         bench.Run();
         Assert.DoesNotContain(VsockOperation.Request, Given());
         Request(bench, 2000, 80);

@@ -350,7 +350,7 @@ public sealed class StillnessTests
             Late = [0, 1],
             Arrive = () =>
             {
-                isKept = sockets.Guest.Connect(22, new Silence());
+                isKept = sockets.Guest.Connect(22, new SilentStream());
                 sockets.Guest.Ready();
             },
             AssertHeld = () => Assert.Equal((true, 0), (isKept, sockets.Requests)),
@@ -442,36 +442,7 @@ public sealed class StillnessTests
         public IHostStream? Connect(uint port)
         {
             Requests++;
-            return new Silence();
-        }
-    }
-
-    private sealed class Silence : IHostStream
-    {
-        public int Available => 0;
-
-        public bool IsAtEnd => false;
-
-        public bool IsBroken => false;
-
-        public int Unsent => 0;
-
-        public void Accept(uint port)
-        {
-        }
-
-        public int Read(Span<byte> into) => 0;
-
-        public void Write(ReadOnlySpan<byte> data)
-        {
-        }
-
-        public void EndWrite()
-        {
-        }
-
-        public void Dispose()
-        {
+            return new SilentStream();
         }
     }
 }
