@@ -6,12 +6,14 @@ using Lamina.Engines.Translator;
 using GsBaseChange = Lamina.Engines.Translator.Code.GsBaseChange;
 using Lamina.Engines.Translator.Runtime;
 using Lamina.Engines.Translator.Settings;
+using Lamina.Host;
 using Lamina.Tests.Engine.Shared.Guest;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Lamina.Tests.Engine.Shared;
 
+[Collection(Alone.Name)]
 public sealed class TableBoundTests
 {
     private const ulong TopTable = 0x4_0000, GibTable = 0x4_1000, LargeTable = 0x4_2000, UsedEntry = 0x67, UsedGib = 0xe7, UsedLarge = 0xe7;
@@ -19,6 +21,7 @@ public sealed class TableBoundTests
     // So many times 8 GiB are all 48-bit addresses.
     private const uint Parts = 1 << 15;
     private const byte Return = 0xC3;
+    private const long Piece = 1L << 40;
 
     // 64 MiB and a 128th of the guest's memory; what goes beyond it is given back at once.
     private const long Bound = (64 << 20) + (long)Layout.RamSize / 128 + (64 << 10);
@@ -140,6 +143,32 @@ public sealed class TableBoundTests
         Assert.Equal(HostGsBase.Of(settings) == GsBaseChange.Lost ? regionsBesideALostOne : regions, counters.All.Single(counter => counter.Name == "vcpu_regions").Value);
     }
 
+    /// <summary>A vCPU takes TiBs of addresses, of which a process has 128.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void A_CPU_that_there_are_no_addresses_for_is_refused_and_leaves_none_taken(int enough)
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        var taken = new Stack<HostReservation>();
+        try
+        {
+            while (TryTake() is { } piece) taken.Push(piece);
+            // A region takes a little more than a piece.
+            for (var i = 0; i < 2 * enough; i++) taken.Pop().Dispose();
+            var before = Addresses();
+
+            var refused = Assert.Throws<HostException>(() => new SmallMachine(EngineKind.Translator));
+
+            Assert.Contains("lift the limit on virtual memory", refused.Message, StringComparison.Ordinal);
+            Assert.InRange(Addresses() - before, -Piece / 2, Piece / 2);
+        }
+        finally
+        {
+            foreach (var piece in taken) piece.Dispose();
+        }
+    }
+
     [Fact]
     public void A_large_page_of_code_is_dropped_whole_even_where_its_size_was_forgotten_with_the_tables()
     {
@@ -187,6 +216,22 @@ public sealed class TableBoundTests
     }
 
     // What the host's page tables of this process take. Man page proc_pid_status(5).
-    private static long PageTables() =>
-        long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmPTE:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2].Trim(), CultureInfo.InvariantCulture) << 10;
+    private static HostReservation? TryTake()
+    {
+        try
+        {
+            return HostReservation.Reserve(Piece);
+        }
+        catch (HostException)
+        {
+            return null;
+        }
+    }
+
+    private static long PageTables() => Status("VmPTE:");
+
+    private static long Addresses() => Status("VmSize:");
+
+    private static long Status(string name) =>
+        long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture) << 10;
 }

@@ -122,7 +122,7 @@ public sealed class TransferTests
         using var reference = new SmallMachine(from);
         var expected = program.Run(reference);
 
-        SmallMachine[] machines = [new(from), new(to)];
+        var machines = SmallMachine.Each([from, to]);
         try
         {
             var state = program.Load(machines[0]);
@@ -225,7 +225,7 @@ public sealed class TransferTests
     {
         VcpuState expected;
         using (var reference = new SmallMachine(from, cpuModel: cpuModel)) expected = program.Run(reference);
-        SmallMachine[] machines = [new(from, cpuModel: cpuModel), new(to, cpuModel: cpuModel)];
+        var machines = SmallMachine.Each([from, to], cpuModel);
         try
         {
             var state = program.Load(machines[0]);

@@ -18,7 +18,7 @@ internal sealed class EventRun : IDisposable
         _program = program;
         Model = new EventModel(program);
         _exact = EngineKind.IsExact(from) && EngineKind.IsExact(to);
-        _machines = from == to ? [new(from)] : [new(from), new(to)];
+        _machines = SmallMachine.Each(from == to ? [from] : [from, to]);
         foreach (var machine in _machines)
         {
             machine.Ended = () => { _ended = true; machine.Vcpu.Kick(); };

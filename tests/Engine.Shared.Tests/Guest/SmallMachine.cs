@@ -33,19 +33,35 @@ internal sealed class SmallMachine : IDisposable
     {
         EngineName = engine.Name;
         Memory = new GuestMemory([new MemoryRange(0, Layout.RamSize)]);
-        _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel, CpuIdentity = cpu });
-        Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels, cpus) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
-        Controllers.Map(_ports, _mmio);
-        _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
-        _pit.MapPorts(_ports);
-        _ports.Map(Layout.EndPort, 1, new PortDevice(this, isEnd: true));
-        _ports.Map(Layout.LogPort, 8, new PortDevice(this, isEnd: false));
-        _mmio.Map(Layout.EndDevice, 1, new PortDevice(this, isEnd: true));
-        _mmio.Map(Layout.Device, RegisterDevice.Length, Device);
-        Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics.ElementAtOrDefault(index))))];
-        foreach (var apic in Controllers.LocalApics) apic.Attach(Vcpus[apic.ApicId]);
-        Layout.Write(Memory);
+        try
+        {
+            _machine = engine.CreateMachine(new EngineMachineOptions(Memory, _clock, cpus) { CpuModel = cpuModel, CpuIdentity = cpu });
+            Controllers = _machine.Irqchip is { } kernels ? new InterruptControllers(kernels, cpus) : new InterruptControllers(_clock, cpus, physicalAddressBits: 40);
+            Controllers.Map(_ports, _mmio);
+            _pit = new Pit8254(_clock, Controllers.Router.CreateIsaLine(0));
+            _pit.MapPorts(_ports);
+            _ports.Map(Layout.EndPort, 1, new PortDevice(this, isEnd: true));
+            _ports.Map(Layout.LogPort, 8, new PortDevice(this, isEnd: false));
+            _mmio.Map(Layout.EndDevice, 1, new PortDevice(this, isEnd: true));
+            _mmio.Map(Layout.Device, RegisterDevice.Length, Device);
+            Vcpus = [.. Enumerable.Range(0, cpus).Select(index => _machine.CreateVcpu(new VcpuOptions(index, new VcpuBus(_ports, _mmio), Controllers.LocalApics.ElementAtOrDefault(index))))];
+            foreach (var apic in Controllers.LocalApics) apic.Attach(Vcpus[apic.ApicId]);
+            Layout.Write(Memory);
+        }
+        catch
+        {
+            // Others test in this process, too.
+            Dispose();
+            throw;
+        }
         Ended = () => Vcpu.Kick();
+    }
+
+    /// <summary>A machine on each of some engines, and none where one of them cannot be had.</summary>
+    internal static SmallMachine[] Each(IEnumerable<string> engines, string cpuModel = "host")
+    {
+        IEngine[] all = [.. engines.Select(EngineKind.Create)];
+        return [.. all.Select(engine => new SmallMachine(engine, cpuModel: cpuModel))];
     }
 
     internal string EngineName { get; }
@@ -189,10 +205,10 @@ internal sealed class SmallMachine : IDisposable
     public void Dispose()
     {
         _clock.Pause();
-        _pit.Dispose();
-        _machine.Conclude();
-        _machine.Dispose();
-        Controllers.Dispose();
+        _pit?.Dispose();
+        _machine?.Conclude();
+        _machine?.Dispose();
+        Controllers?.Dispose();
         Memory.Dispose();
         _clock.Dispose();
     }

@@ -65,10 +65,18 @@ internal sealed unsafe class AddressRegion : IDisposable
         Number = number;
         IsUser = kind == RegionKind.User;
         _range = HostReservation.Reserve(2 * TableBytes + Slot.Middle);
-        _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
-        _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
         _gs = (byte*)_range.Address + TableBytes + Slot.Middle;
-        _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpBytes, jumps.Memory, 0, MappingAccess.ReadWrite);
+        try
+        {
+            _range.MapAnonymous(0, 2 * TableBytes + Slot.Middle);
+            _range.MapShared(TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
+            _range.MapShared((ulong)(_gs + Slot.JumpCache - (byte*)_range.Address), Slot.JumpBytes, jumps.Memory, 0, MappingAccess.ReadWrite);
+        }
+        catch
+        {
+            _range.Dispose();
+            throw;
+        }
         var user = kind == RegionKind.User ? EntryUser : 0;
         *Head = new RegionHead
         {

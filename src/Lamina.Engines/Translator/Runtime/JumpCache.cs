@@ -52,8 +52,17 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         _miss = miss;
         Memory = SharedMemory.Create("lamina-jumps", Slot.JumpBytes);
-        _view = HostReservation.Reserve(Slot.JumpBytes);
-        _view.MapShared(0, Slot.JumpBytes, Memory, 0, MappingAccess.ReadWrite);
+        try
+        {
+            _view = HostReservation.Reserve(Slot.JumpBytes);
+            _view.MapShared(0, Slot.JumpBytes, Memory, 0, MappingAccess.ReadWrite);
+        }
+        catch
+        {
+            _view?.Dispose();
+            Memory.Dispose();
+            throw;
+        }
         _entries = (ulong*)_view.Address;
         _second = (Second*)(_entries + Slot.JumpCacheEntries);
         _linears = (ulong*)(_second + Slot.SecondEntries);

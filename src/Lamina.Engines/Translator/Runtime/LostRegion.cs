@@ -11,7 +11,18 @@ internal sealed class LostRegion : IDisposable
 {
     private readonly HostReservation _range = HostReservation.Reserve(2 * AddressRegion.TableBytes + Slot.Middle);
 
-    public LostRegion(SharedMemory shared) => _range.MapShared(AddressRegion.TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
+    public LostRegion(SharedMemory shared)
+    {
+        try
+        {
+            _range.MapShared(AddressRegion.TableBytes, Slot.SharedSize, shared, 0, MappingAccess.ReadWrite);
+        }
+        catch
+        {
+            _range.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>The value for the GS base.</summary>
     public ulong Gs => (ulong)_range.Address + AddressRegion.TableBytes + Slot.Middle;

@@ -283,9 +283,16 @@ internal sealed unsafe partial class TranslatorVcpu
 
     private AddressRegion NewUserRegion(int index)
     {
-        var region = new AddressRegion(_shared, new JumpCache(_store.Stubs.Addresses.JumpEmpty), RegionKind.User, index + 2, _tables, LargePages);
-        _users[index] = region;
-        return region;
+        var jumps = new JumpCache(_store.Stubs.Addresses.JumpEmpty);
+        try
+        {
+            return _users[index] = new AddressRegion(_shared, jumps, RegionKind.User, index + 2, _tables, LargePages);
+        }
+        catch
+        {
+            jumps.Dispose();
+            throw;
+        }
     }
 
     // Null where the host gives no more (open files, mappings): then those that are there have to do.

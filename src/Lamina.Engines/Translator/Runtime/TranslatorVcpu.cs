@@ -37,6 +37,7 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
     private readonly CpuContext* _cpu;
     private readonly Processor _processor;
     private readonly WriteHints _writeHints;
+    private readonly JumpCache _supervisorJumps;
     private readonly AddressRegion _closed, _open;
     private readonly LostRegion? _lost;
     private readonly AddressRegion?[] _users;
@@ -81,47 +82,55 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
         _hostTsc = machine.Clock as IHostTscClock;
         _time = settings.MeasureTime ? new TimeLedger() : null;
         if (sizeof(VcpuArea) > Slot.XsaveOffset) throw new InvalidOperationException("the vCPU's state outgrew its place");
-        _shared = SharedMemory.Create("lamina-vcpu", Slot.SharedSize);
-        _view = HostReservation.Reserve(Slot.SharedSize);
-        _view.MapShared(0, Slot.SharedSize, _shared, 0, MappingAccess.ReadWrite);
-        _area = (VcpuArea*)_view.Address;
-        _cpu = &_area->Cpu;
-        _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
-        _writeHints = new WriteHints(store.Pages.Count);
-        var supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
-        _tables = new TableBudget(_memory.Size, GiveTablesBack);
-        LargePages = new LargePages(_tables);
-        _closed = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorClosed, 0, _tables, LargePages);
-        _open = new AddressRegion(_shared, supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
-        _users = new AddressRegion[UserRegionsOf(machine.VcpuCount, settings)];
-        _user = _region = NewUserRegion(0);
-        if (HostGsBase.Of(settings) == GsBaseChange.Lost) _area->LostGs = (_lost = new LostRegion(_shared)).Gs;
-        _nextPhysical = NextPhysical;
-        _area->IndexMask = Slot.CanonicalBits | Slot.JumpCacheMask;
-        _area->HostMxcsr = DefaultMxcsr;
-        _area->RamBase = (ulong)_memory.HostBase;
-        _area->PageInfo = store.Pages.Table;
-        _area->BounceStart = ((ulong)&_area->Bounce[0] + VcpuArea.BounceAlignment - 1) & ~(VcpuArea.BounceAlignment - 1ul);
-        _area->PageCount = store.Pages.Count;
-        _area->LargeMap = LargePages.Table;
-        _area->WriteHints = _writeHints.Table;
-        _area->SharedPads = store.SharedPads.Table;
-        _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
-        _processor = new Processor(new ProcessorOptions
+        try
         {
-            Index = options.Index,
-            Context = _cpu,
-            Memory = machine.Memory,
-            Bus = options.Bus,
-            Apic = _apic,
-            Clock = machine.Clock,
-            Model = model,
-            Cache = this,
-            Log = options.Log,
-        });
-        *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
-        var buffer = store.Buffer;
-        _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.Faults);
+            _shared = SharedMemory.Create("lamina-vcpu", Slot.SharedSize);
+            _view = HostReservation.Reserve(Slot.SharedSize);
+            _view.MapShared(0, Slot.SharedSize, _shared, 0, MappingAccess.ReadWrite);
+            _area = (VcpuArea*)_view.Address;
+            _cpu = &_area->Cpu;
+            _cpu->XsaveArea = (byte*)_area + Slot.XsaveOffset;
+            _writeHints = new WriteHints(store.Pages.Count);
+            _supervisorJumps = new JumpCache(store.Stubs.Addresses.JumpEmpty);
+            _tables = new TableBudget(_memory.Size, GiveTablesBack);
+            LargePages = new LargePages(_tables);
+            _closed = new AddressRegion(_shared, _supervisorJumps, RegionKind.SupervisorClosed, 0, _tables, LargePages);
+            _open = new AddressRegion(_shared, _supervisorJumps, RegionKind.SupervisorOpen, 1, _tables, LargePages);
+            _users = new AddressRegion[UserRegionsOf(machine.VcpuCount, settings)];
+            _user = _region = NewUserRegion(0);
+            if (HostGsBase.Of(settings) == GsBaseChange.Lost) _area->LostGs = (_lost = new LostRegion(_shared)).Gs;
+            _nextPhysical = NextPhysical;
+            _area->IndexMask = Slot.CanonicalBits | Slot.JumpCacheMask;
+            _area->HostMxcsr = DefaultMxcsr;
+            _area->RamBase = (ulong)_memory.HostBase;
+            _area->PageInfo = store.Pages.Table;
+            _area->BounceStart = ((ulong)&_area->Bounce[0] + VcpuArea.BounceAlignment - 1) & ~(VcpuArea.BounceAlignment - 1ul);
+            _area->PageCount = store.Pages.Count;
+            _area->LargeMap = LargePages.Table;
+            _area->WriteHints = _writeHints.Table;
+            _area->SharedPads = store.SharedPads.Table;
+            _area->XsaveMask = model.XcrMask | XsaveImage.LegacyComponents;
+            _processor = new Processor(new ProcessorOptions
+            {
+                Index = options.Index,
+                Context = _cpu,
+                Memory = machine.Memory,
+                Bus = options.Bus,
+                Apic = _apic,
+                Clock = machine.Clock,
+                Model = model,
+                Cache = this,
+                Log = options.Log,
+            });
+            *(uint*)(_cpu->XsaveArea + 24) = DefaultMxcsr;
+            var buffer = store.Buffer;
+            _faults = GeneratedCodeFaults.Claim(buffer.ExecutableBase, buffer.ExecutableBase + (ulong)buffer.Capacity, store.Stubs.HostFault, Slot.Faults);
+        }
+        catch
+        {
+            GiveBack();
+            throw;
+        }
     }
 
     /// <summary>The most bytes of the host that a vCPU takes: tables with the map of large pages, jump caches and logs of its regions, hints of writes.</summary>
@@ -424,18 +433,24 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             _disposed = true;
         }
         _store.World.End();
-        _faults.Dispose();
-        _processor.Dispose();
-        foreach (var region in _users)
+        GiveBack();
+    }
+
+    // What the host has given for it; of one that could not be made, as much as it had by then.
+    private void GiveBack()
+    {
+        _faults?.Dispose();
+        _processor?.Dispose();
+        foreach (var region in _users ?? [])
             if (region != null) Release(region);
-        _closed.Jumps.Dispose();
-        _closed.Dispose();
-        _open.Dispose();
+        _supervisorJumps?.Dispose();
+        _closed?.Dispose();
+        _open?.Dispose();
         _lost?.Dispose();
-        _writeHints.Dispose();
-        LargePages.Dispose();
+        _writeHints?.Dispose();
+        LargePages?.Dispose();
         _window.Dispose();
-        _view.Dispose();
-        _shared.Dispose();
+        _view?.Dispose();
+        _shared?.Dispose();
     }
 }
