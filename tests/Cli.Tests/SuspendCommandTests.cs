@@ -54,8 +54,12 @@ public sealed class SuspendCommandTests : KeptMachines
         Expect(2, await RunAsync("export", "web", Folder.File("web.lamina")), "lamina: the machine web is suspended*then export it");
         var disk = Home("web", "disk.qcow2");
         var written = File.GetLastWriteTimeUtc(disk);
-        File.SetLastWriteTimeUtc(disk, written + TimeSpan.FromSeconds(1));
-        Expect(2, await RunAsync("start", "web"), $"lamina: the disk {disk} was written since the machine web was suspended*'lamina start --cold web'*");
+        // Later, and as a copy from before would be.
+        foreach (var seconds in (int[])[1, -1])
+        {
+            File.SetLastWriteTimeUtc(disk, written + TimeSpan.FromSeconds(seconds));
+            Expect(2, await RunAsync("start", "web"), $"lamina: the disk {disk} was written since the machine web was suspended*'lamina start --cold web'*");
+        }
         File.SetLastWriteTimeUtc(disk, written);
         var state = Home("web", "run", "suspended", "state");
         var whole = await File.ReadAllBytesAsync(state, TestContext.Current.CancellationToken);

@@ -122,7 +122,7 @@ public static class MachineProcess
             result = await run.ConfigureAwait(false);
             // All is given back and written down before the lock is, which is what those look at who wait for the end.
             await machine.DisposeAsync().ConfigureAwait(false);
-            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home);
+            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, definition);
             new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
             File.Delete(home.Run);
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");

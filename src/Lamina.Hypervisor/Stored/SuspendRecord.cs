@@ -1,6 +1,6 @@
 // What is kept of a machine that was suspended: the folder with its saved state (run/suspended), and beside it this small file, which is
-// written last, when the disks are closed. So what a killed process left of a suspension that did not come about is no machine's state,
-// and a disk that was written later than this file is not the one that the state fits.
+// written last, when the disks are closed, and says how those were left. So what a killed process left of a suspension that did not come
+// about is no machine's state, and a disk that was written since, or is an older copy, is not the one that the state fits.
 using Lamina.Host;
 
 namespace Lamina.Hypervisor.Stored;
@@ -8,7 +8,8 @@ namespace Lamina.Hypervisor.Stored;
 /// <summary>A suspended machine.</summary>
 /// <param name="Taken">When it was.</param>
 /// <param name="Folder">The machine's folder then: it may have another name now.</param>
-public sealed record SuspendRecord(DateTimeOffset Taken, string Folder)
+/// <param name="Disks">How the disks that it writes were left, by their paths then.</param>
+public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnlyDictionary<string, DiskStamp> Disks)
 {
     /// <summary>The definition of a suspended machine as it was, with its files where they are now.</summary>
     internal MachineDefinition Moved(MachineDefinition saved, MachineHome home) =>
@@ -18,24 +19,44 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder)
     /// <exception cref="MachineException">One was written since, or is gone.</exception>
     internal void CheckDisks(MachineHome home, MachineDefinition definition)
     {
-        var closed = File.GetLastWriteTimeUtc(home.SuspendedRecord);
-        foreach (var disk in definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary))
+        var left = Disks.ToDictionary(disk => Moved(disk.Key, home), disk => disk.Value, StringComparer.Ordinal);
+        foreach (var disk in Written(definition))
         {
-            if (!File.Exists(disk.Path)) throw new MachineException(MachineError.File, $"the machine {home.Name} was suspended with the disk {disk.Path}, which is gone; put it back, or let the machine begin anew with 'lamina start --cold {home.Name}'");
-            if (File.GetLastWriteTimeUtc(disk.Path) > closed)
-                throw new MachineException(MachineError.File, $"the disk {disk.Path} was written since the machine {home.Name} was suspended, and what the machine remembers of it is wrong; 'lamina start --cold {home.Name}' drops that and lets the machine begin anew");
+            if (DiskStamp.Of(disk.Path) is not { } now) throw new MachineException(MachineError.File, $"the machine {home.Name} was suspended with the disk {disk.Path}, which is gone; put it back, or let the machine begin anew with 'lamina start --cold {home.Name}'");
+            if (left.GetValueOrDefault(disk.Path) != now)
+                throw new MachineException(MachineError.File, $"the disk {disk.Path} was written since the machine {home.Name} was suspended, or is another one, and what the machine remembers of it is wrong; 'lamina start --cold {home.Name}' drops that and lets the machine begin anew");
         }
     }
 
     /// <summary>What is kept of a machine; null where it is not suspended.</summary>
     internal static SuspendRecord? Read(MachineHome home) => !Directory.Exists(home.Suspended) ? null : RecordFile.Read(home.SuspendedRecord, root =>
-        root.TryGetProperty("taken", out var at) && at.TryGetDateTimeOffset(out var taken) && root.TryGetProperty("folder", out var folder) && folder.GetString() is { } from ? new SuspendRecord(taken, from) : null);
+    {
+        if (!root.TryGetProperty("taken", out var at) || !at.TryGetDateTimeOffset(out var taken) || !root.TryGetProperty("folder", out var folder) || folder.GetString() is not { } from) return null;
+        if (!root.TryGetProperty("disks", out var list)) return null;
+        var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
+        foreach (var disk in list.EnumerateObject())
+        {
+            if (!disk.Value.TryGetProperty("bytes", out var bytes) || !bytes.TryGetInt64(out var length) || !disk.Value.TryGetProperty("written", out var written) || !written.TryGetDateTimeOffset(out var time)) return null;
+            disks[disk.Name] = new DiskStamp(length, time.UtcDateTime);
+        }
+        return new SuspendRecord(taken, from, disks);
+    });
 
     /// <summary>Says that a machine is suspended whose state lies in its folder and whose disks are closed.</summary>
-    internal static void Write(MachineHome home) => RecordFile.Write(home.SuspendedRecord, json =>
+    internal static void Write(MachineHome home, MachineDefinition definition) => RecordFile.Write(home.SuspendedRecord, json =>
     {
         json.WriteString("taken", DateTimeOffset.UtcNow);
         json.WriteString("folder", home.Folder);
+        json.WriteStartObject("disks");
+        foreach (var path in Written(definition).Select(disk => disk.Path).Distinct(StringComparer.Ordinal))
+        {
+            if (DiskStamp.Of(path) is not { } stamp) continue;
+            json.WriteStartObject(path);
+            json.WriteNumber("bytes", stamp.Bytes);
+            json.WriteString("written", stamp.Written);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
     });
 
     /// <summary>The state is of no more use from here on: the guest goes on, and writes to its disks. What was opened of it stays open.</summary>
@@ -54,5 +75,20 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder)
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
+    private static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
+
     private string Moved(string path, MachineHome home) => path.StartsWith(Folder + "/", StringComparison.Ordinal) ? home.Folder + path[Folder.Length..] : path;
+}
+
+/// <summary>What tells a disk's file that was written from one that was not.</summary>
+/// <param name="Bytes">Its length.</param>
+/// <param name="Written">When it was last written (UTC).</param>
+public readonly record struct DiskStamp(long Bytes, DateTime Written)
+{
+    /// <summary>A file's; null where there is none.</summary>
+    internal static DiskStamp? Of(string path)
+    {
+        var file = new FileInfo(path);
+        return file.Exists ? new DiskStamp(file.Length, file.LastWriteTimeUtc) : null;
+    }
 }
