@@ -16,9 +16,10 @@ public sealed unsafe class HostReservation : IDisposable
     /// <summary>The size of a huge page in bytes.</summary>
     public const int HugePageSize = 2 << 20;
 
+    private readonly bool _isInTwins;
     private bool _disposed;
 
-    private HostReservation(nint address, nuint length) => (Address, Length) = (address, length);
+    private HostReservation(nint address, nuint length, bool isInTwins) => (Address, Length, _isInTwins) = (address, length, isInTwins);
 
     /// <summary>The first address of the range.</summary>
     public nint Address { get; }
@@ -29,8 +30,9 @@ public sealed unsafe class HostReservation : IDisposable
     /// <summary>Reserves <paramref name="length"/> bytes that cannot be accessed until a part is mapped.</summary>
     /// <param name="length">Bytes.</param>
     /// <param name="alignment">What the first address is a multiple of: a power of two.</param>
+    /// <param name="isInTwins">Whether its memory is in copies of the process (<see cref="Processes.MemoryTwin"/>), too.</param>
     /// <exception cref="HostException">The host refuses the reservation.</exception>
-    public static HostReservation Reserve(ulong length, int alignment = PageSize)
+    public static HostReservation Reserve(ulong length, int alignment = PageSize, bool isInTwins = false)
     {
         var size = (nuint)((length + PageSize - 1) & ~(ulong)(PageSize - 1));
         var slack = alignment - PageSize;
@@ -39,7 +41,7 @@ public sealed unsafe class HostReservation : IDisposable
         var before = (int)(-address & (alignment - 1));
         if (before != 0) _ = Libc.munmap(address, (nuint)before);
         if (slack != before) _ = Libc.munmap(address + before + (nint)size, (nuint)(slack - before));
-        return new HostReservation(address + before, size);
+        return new HostReservation(address + before, size, isInTwins);
     }
 
     /// <summary>Makes a part of the range readable and writable, zero-filled, populated as it is touched.</summary>
@@ -60,6 +62,7 @@ public sealed unsafe class HostReservation : IDisposable
         if (Libc.mmap(at, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE,
                 Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE | Libc.MAP_FIXED, -1, 0) == Libc.MAP_FAILED) return false;
         _ = Libc.madvise(at, (nuint)length, hugePages ? Libc.MADV_HUGEPAGE : Libc.MADV_NOHUGEPAGE);
+        LeaveOutOfTwins(offset, length);
         return true;
     }
 
@@ -77,6 +80,7 @@ public sealed unsafe class HostReservation : IDisposable
             throw HostException.FromErrno(access == MappingAccess.ReadExecute
                 ? "cannot map executable memory; the host forbids generated code (SELinux execmem, seccomp or noexec policy)"
                 : $"cannot map {length >> 10} KiB of shared memory");
+        LeaveOutOfTwins(offset, length);
     }
 
     /// <summary>
@@ -89,6 +93,7 @@ public sealed unsafe class HostReservation : IDisposable
         if (Libc.mmap(Address + (nint)offset, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE,
                 Libc.MAP_PRIVATE | Libc.MAP_NORESERVE | Libc.MAP_FIXED, memory.Descriptor, (long)memoryOffset) == Libc.MAP_FAILED)
             throw HostException.FromErrno($"cannot map {length >> 10} KiB of a file");
+        LeaveOutOfTwins(offset, length);
     }
 
     /// <summary>Asks the host for transparent huge pages in a part, if it has them for this kind of memory.</summary>
@@ -183,6 +188,12 @@ public sealed unsafe class HostReservation : IDisposable
         if (_disposed) return;
         _disposed = true;
         _ = Libc.munmap(Address, Length);
+    }
+
+    // madvise(2), MADV_DONTFORK: its page tables are not copied, and its pages stay this process's alone.
+    private void LeaveOutOfTwins(ulong offset, ulong length)
+    {
+        if (!_isInTwins) _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_DONTFORK);
     }
 
     private void CheckRange(ulong offset, ulong length)

@@ -74,6 +74,16 @@ public sealed class SharedMemory : IDisposable
         throw new HostException($"{path} is {NamedFile.Describe(kind)}; memory is mapped from an ordinary file");
     }
 
+    /// <summary>Whether a part holds anything but a hole, which reads as zeros. lseek(2), SEEK_DATA.</summary>
+    /// <param name="offset">Offset in bytes.</param>
+    /// <param name="length">Length in bytes.</param>
+    public bool HasData(ulong offset, ulong length)
+    {
+        var data = Libc.lseek(Descriptor, (long)offset, Libc.SEEK_DATA);
+        // Behind the last data there is an error of its own; what a file system does not know may be anything.
+        return data < 0 ? System.Runtime.InteropServices.Marshal.GetLastPInvokeError() != Libc.ENXIO : (ulong)data < offset + length;
+    }
+
     /// <summary>Returns a part's pages to the host, wherever they are mapped, if the host takes them; what the part holds is void afterwards.</summary>
     /// <param name="offset">Offset in bytes, a multiple of the page size.</param>
     /// <param name="length">Length in bytes.</param>

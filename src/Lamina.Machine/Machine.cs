@@ -217,17 +217,19 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>
     /// Writes the machine down, from which <see cref="Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/> makes one that
-    /// goes on there. The guest stands still meanwhile and goes on afterwards, unless it is paused. Its disks and shared folders are
+    /// goes on there. The guest stands still for a moment and goes on while its memory is written, unless it is paused. Its disks and shared folders are
     /// not copied: whoever goes on with the saved machine gives it those of that moment.
     /// </summary>
     /// <param name="folder">A folder that is not there yet.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Where it was saved, and for how long it stood still.</returns>
     /// <exception cref="MachineException">The machine is not running or paused, or something keeps it from being saved; it goes on.</exception>
-    public Task<MachineSaved> SaveAsync(string folder, CancellationToken cancellationToken = default)
+    public async Task<MachineSaved> SaveAsync(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        return _life.DoAsync(new MachineAction.Save(folder), cancellationToken);
+        var saved = await _life.DoAsync(new MachineAction.Save(folder), cancellationToken).ConfigureAwait(false);
+        await saved.Written.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return saved;
     }
 
     /// <summary>Writes the machine down as <see cref="SaveAsync"/> does, and ends it there as <see cref="MachineEnd.Suspended"/>: nothing of it runs between.</summary>

@@ -34,6 +34,9 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
     public int SectorSize => file.SectorSize;
 
     /// <inheritdoc/>
+    public void EndWriting() => file.EndWriting();
+
+    /// <inheritdoc/>
     public void Read(ulong offset, Span<byte> into)
     {
         lock (_gate)

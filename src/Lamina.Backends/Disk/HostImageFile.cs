@@ -67,6 +67,13 @@ internal sealed class HostImageFile(DiskFile file, bool syncs = true, DiskAio ai
         Grow(end);
     }
 
+    /// <summary>Takes the locks of a writer.</summary>
+    /// <exception cref="HostException">Somebody uses the image, or the file system has no locks.</exception>
+    internal void TakeLock() => ImageLock.Take(file, write: true);
+
+    /// <inheritdoc/>
+    public void EndWriting() => ImageLock.Share(file);
+
     /// <inheritdoc/>
     public void Sync()
     {

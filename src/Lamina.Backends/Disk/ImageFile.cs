@@ -50,6 +50,11 @@ internal interface IImageFile : IDisposable
     /// <summary>Whether a place below the length lies in a hole, and where what is there ends.</summary>
     (bool IsHole, ulong End) Extent(ulong offset);
 
+    /// <summary>It is only read from now on: others may read it, too.</summary>
+    void EndWriting()
+    {
+    }
+
     /// <summary>Makes a ring for requests under way; null where there is none. Disposed before this.</summary>
     IBlockRing? OpenRing() => null;
 }

@@ -34,6 +34,13 @@ internal static class ImageLock
             : $"{file.Path} is being written by another machine or program; end that one first");
     }
 
+    /// <summary>A writer is a reader from now on.</summary>
+    /// <exception cref="HostException">The file system has no locks.</exception>
+    internal static void Share(DiskFile file)
+    {
+        foreach (var permission in (int[])[Write, Resize]) file.UnlockByte(Held + permission);
+    }
+
     private static bool TryTake(DiskFile file, bool write)
     {
         int[] own = write ? [Read, Write, Resize] : [Read];

@@ -8,6 +8,7 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Inspection;
 using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Host.Processes;
 
 namespace Lamina.Core.Memory;
 
@@ -24,6 +25,10 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     private const ulong FourGib = 1ul << 32;
 
     private readonly HostReservation _reservation;
+    private readonly PageMap? _pages;
+
+    // How many want pages that are given back to stay known: see FrozenMemory.
+    private int _frozen;
     private ImmutableArray<IGuestMemoryWatcher> _watchers = [];
 
     /// <summary>Makes RAM at the given ranges (page aligned, sorted, not overlapping). Pages cost host memory as they are touched.</summary>
@@ -41,7 +46,8 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         }
         End = Math.Max(Math.Max(end, FourGib), ram[^1].End);
         Writes = new WriteLog(_gate, End);
-        _reservation = HostReservation.Reserve(End);
+        _reservation = HostReservation.Reserve(End, isInTwins: true);
+        _pages = PageMap.TryOpen();
         View = new MemoryView([]);
         try
         {
@@ -210,8 +216,30 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         }
     }
 
+    /// <summary>
+    /// The RAM as it is now, while the guest goes on and writes to it: pages are copied when one of the two writes. Nobody may be writing at this
+    /// moment.
+    /// </summary>
+    /// <returns>It; null where others may write to the memory, too.</returns>
+    /// <exception cref="HostException">The host makes no copy of the process, or promises no memory for one.</exception>
+    public FrozenMemory? Freeze()
+    {
+        lock (_gate)
+        {
+            var ram = View.Regions.Where(region => region.Kind == MemoryKind.Ram).ToImmutableArray();
+            if (ram.Any(region => region.Backing.IsShared)) return null;
+            var twin = MemoryTwin.Make();
+            _ = Interlocked.Increment(ref _frozen);
+            return new FrozenMemory(HostBase, Ranges, [.. ram.Select(region => (region.Range, region.Backing))], _pages, twin, () => Interlocked.Decrement(ref _frozen));
+        }
+    }
+
     /// <inheritdoc/>
-    public void Dispose() => _reservation.Dispose();
+    public void Dispose()
+    {
+        _reservation.Dispose();
+        _pages?.Dispose();
+    }
 
     // With the gate: RAM, of as many regions as it may be.
     private void Zero(MemoryRange range)
@@ -220,8 +248,17 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         {
             if (region.Kind != MemoryKind.Ram || !region.Range.Overlaps(range)) continue;
             var start = Math.Max(region.Range.Start, range.Start);
-            region.Backing.Zero(_reservation, start, Math.Min(region.Range.End, range.End) - start);
+            var length = Math.Min(region.Range.End, range.End) - start;
+            if (Volatile.Read(ref _frozen) == 0) region.Backing.Zero(_reservation, start, length);
+            else Clear(start, length);
         }
         NotifyWritten(range.Start, range.Length);
+    }
+
+    // The pages stay where they are.
+    private void Clear(ulong start, ulong length)
+    {
+        const ulong LongestSpan = 1 << 30;
+        for (ulong done = 0; done < length; done += LongestSpan) _reservation.Slice(start + done, (int)Math.Min(length - done, LongestSpan)).Clear();
     }
 }

@@ -52,6 +52,14 @@ public abstract class MemoryBacking
     /// <exception cref="HostException">The host refuses.</exception>
     internal abstract void Map(HostReservation place, ulong start, ulong length);
 
+    /// <summary>Whether others may write to it, so that a copy of the process is none of it.</summary>
+    internal virtual bool IsShared => false;
+
+    /// <summary>Whether pages that nobody has touched may hold something.</summary>
+    /// <param name="offset">Where in the region, in bytes.</param>
+    /// <param name="length">Bytes.</param>
+    internal virtual bool HoldsUntouched(ulong offset, ulong length) => false;
+
     /// <summary>Makes whole pages of a mapping zero, and gives the host back what it can.</summary>
     internal abstract void Zero(HostReservation place, ulong start, ulong length);
 
@@ -79,6 +87,8 @@ public abstract class MemoryBacking
 
         internal override ulong Length => Behind(memory, offset);
 
+        internal override bool IsShared => true;
+
         public override MemoryBacking At(ulong more) => new SharedPart(memory, offset + Checked(more));
 
         internal override void Map(HostReservation place, ulong start, ulong length)
@@ -95,6 +105,8 @@ public abstract class MemoryBacking
         public override string Description => "a private copy of a file or of shared memory";
 
         internal override ulong Length => Behind(memory, offset);
+
+        internal override bool HoldsUntouched(ulong at, ulong length) => memory.HasData(offset + at, length);
 
         public override MemoryBacking At(ulong more) => new CopyOfPart(memory, offset + Checked(more));
 

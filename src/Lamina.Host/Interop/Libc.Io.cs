@@ -12,6 +12,7 @@ internal static unsafe partial class Libc
     internal const int TCSANOW = 0;
     internal const nuint TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414;
     internal const int SIGSTOP = 19;
+    internal const int F_DUPFD_CLOEXEC = 1030, F_SETPIPE_SZ = 1031;
     internal const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100;
     internal const uint STATX_TYPE = 1;
     internal const int S_IFMT = 0xf000, S_IFSOCK = 0xc000;

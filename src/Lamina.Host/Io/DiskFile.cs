@@ -280,6 +280,14 @@ public sealed unsafe class DiskFile : IDisposable
         return Marshal.GetLastPInvokeError() is Libc.EAGAIN or Libc.EACCES ? false : throw HostException.FromErrno($"cannot lock {Path}");
     }
 
+    /// <summary>Gives a byte's lock up.</summary>
+    public void UnlockByte(long at)
+    {
+        var request = new Libc.Flock { l_type = Libc.F_UNLCK, l_whence = Libc.SEEK_SET, l_start = at, l_len = 1 };
+        using var use = new Use(_descriptor);
+        if (Libc.fcntl(use.Descriptor, Libc.F_OFD_SETLK, &request) != 0) throw HostException.FromErrno($"cannot unlock {Path}");
+    }
+
     /// <summary>Whether another open file holds any lock on a byte.</summary>
     /// <exception cref="HostException">The file system has no locks.</exception>
     public bool IsByteLocked(long at)

@@ -68,8 +68,8 @@ public static unsafe class CallFilter
             if (groups.HasFlag(CallGroup.Compiler)) OnCall(call, new Libc.FilterInstruction(Return, 0, 0, Allow));
             else OnCall(call, new(Load, 0, 0, ThirdArgumentAt), new(JumpAnySet, 0, 1, ProtectionExecute), new(Return, 0, 0, Error | NotPermitted), new(Return, 0, 0, Allow));
         }
-        // A thread may be made, a process not.
-        OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
+        // A thread may be made, and a copy of the process that nobody is told of (MemoryTwin), which is locked as it is.
+        OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 1, 0, 0), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));
         if (groups.HasFlag(CallGroup.Terminal)) OnCall(SystemCall.kill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         var families = groups.HasFlag(CallGroup.Sockets) ? Families : groups.HasFlag(CallGroup.LocalSockets) ? LocalFamilies : [];

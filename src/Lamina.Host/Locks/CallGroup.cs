@@ -51,6 +51,8 @@ internal static class CallGroups
         // The control socket.
         SystemCall.accept, SystemCall.accept4, SystemCall.listen, SystemCall.bind, SystemCall.getsockname, SystemCall.getpeername, SystemCall.getsockopt, SystemCall.setsockopt, SystemCall.recvfrom, SystemCall.recvmsg,
         SystemCall.sendto, SystemCall.sendmsg, SystemCall.shutdown, SystemCall.socketpair,
+        // The end of a copy of its own (MemoryTwin).
+        SystemCall.wait4,
     ];
 
     private static readonly SystemCall[] Sockets = [SystemCall.connect, SystemCall.recvmmsg, SystemCall.sendmmsg];
@@ -63,7 +65,7 @@ internal static class CallGroups
     ];
 
     // Whose the terminal is, and what becomes of children that the process no longer can have: the runtime asks on signals.
-    private static readonly SystemCall[] Terminal = [SystemCall.getpgrp, SystemCall.getpgid, SystemCall.getsid, SystemCall.waitid, SystemCall.wait4];
+    private static readonly SystemCall[] Terminal = [SystemCall.getpgrp, SystemCall.getpgid, SystemCall.getsid, SystemCall.waitid];
 
     private static readonly SystemCall[] Ring = [SystemCall.io_uring_enter, SystemCall.io_uring_register, SystemCall.io_uring_setup];
 

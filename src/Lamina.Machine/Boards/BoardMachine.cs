@@ -1,5 +1,6 @@
 // The hardware of one machine of any kind: memory, clock, engine, interrupt controllers and vCPUs, a board and the parts in its places.
 // It holds them and their order; each one's behaviour is its own. MachineLife drives it.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
 using Lamina.Boot;
@@ -15,6 +16,7 @@ using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Engines;
+using Lamina.Host;
 using Lamina.Host.Time;
 using Lamina.Life;
 using Lamina.Parts;
@@ -198,11 +200,11 @@ internal sealed class BoardMachine : IHardware
     }
 
     /// <inheritdoc/>
-    public void Save(string folder)
+    public IUnwritten? Save(string folder, bool goesOn)
     {
         try
         {
-            new SavedMachine
+            var state = new SavedMachine
             {
                 Definition = _definition.MapPaths(Path.GetFullPath),
                 CpuModel = _engine.CpuModel,
@@ -210,11 +212,34 @@ internal sealed class BoardMachine : IHardware
                 Clock = _clock.Save(),
                 Ranges = _memory.Ranges,
                 Units = _units.Save(),
-            }.Write(folder, _memory);
+            };
+            if (goesOn && Frozen() is { } memory) return new UnwrittenMachine(state, memory, folder);
+            state.Write(folder, file => MemoryFile.Write(file, _memory));
+            return null;
         }
         catch (StateException impossible)
         {
             throw new MachineException(MachineError.State, $"the machine cannot be saved: {impossible.Message}", impossible);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers)
+    {
+        var made = new List<DiskLayer>();
+        try
+        {
+            foreach (var layer in layers)
+            {
+                var part = _options.Parts.OfType<DiskPart>().FirstOrDefault(part => part.Name == layer.Device) ?? throw new MachineException($"the machine has no disk {layer.Device}");
+                made.Add(part.AddLayer(layer.Image, layer.Below));
+            }
+            return made;
+        }
+        catch
+        {
+            foreach (var layer in made) layer.Dispose();
+            throw;
         }
     }
 
@@ -251,6 +276,20 @@ internal sealed class BoardMachine : IHardware
     }
 
     private NetworkPart CardOf(string device) => _options.Parts.OfType<NetworkPart>().FirstOrDefault(part => part.Name == device) ?? throw new MachineException($"the machine has no network card {device}");
+
+    // Where the host makes no copy of the process, it stands still for as long as it takes to write its memory.
+    private FrozenMemory? Frozen()
+    {
+        try
+        {
+            return _memory.Freeze();
+        }
+        catch (HostException refused)
+        {
+            _options.Log.Of("memory").Warn(LogEvent.HostMemory, $"the guest stands still until its memory is written: {refused.Message}");
+            return null;
+        }
+    }
 
     // A saved machine goes on as it is, and not as it was made.
     private void Change(string device, Func<NetworkDevice, NetworkDevice> change) =>

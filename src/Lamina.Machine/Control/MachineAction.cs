@@ -46,7 +46,23 @@ public enum FailurePolicy
 /// <summary>Where a machine was written down.</summary>
 /// <param name="Folder">The folder, as it was named.</param>
 /// <param name="StoodStill">For how long the guest stood still for it.</param>
-public sealed record MachineSaved(string Folder, TimeSpan StoodStill);
+public sealed record MachineSaved(string Folder, TimeSpan StoodStill)
+{
+    /// <summary>Done when all of it is on the disk: the guest may go on while its memory is written. Fails where the host refuses it; nothing is left of it then.</summary>
+    public Task Written { get; init; } = Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public bool Equals(MachineSaved? other) => other is not null && (Folder, StoodStill) == (other.Folder, other.StoodStill);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Folder, StoodStill);
+}
+
+/// <summary>A disk of which what stands on it stays as it is, since what is written from then on goes to another image.</summary>
+/// <param name="Device">The disk's name.</param>
+/// <param name="Image">The new image: a file that is not there yet.</param>
+/// <param name="Below">What the present image will be called, as seen from the folder in which the new one will lie.</param>
+public sealed record LayeredImage(string Device, string Image, string Below);
 
 /// <summary>Something that can be done to a machine.</summary>
 public abstract record MachineAction
@@ -68,9 +84,18 @@ public abstract record MachineAction
     /// <param name="Cause">Who wants it.</param>
     public sealed record Reset(ResetCause Cause) : MachineAction;
 
-    /// <summary>Writes the machine down, with its memory and all that its devices are doing; it goes on afterwards, or stays paused. Where it cannot be written it goes on as well.</summary>
+    /// <summary>Writes the machine down, with its memory and all that its devices are doing; it goes on afterwards, or stays paused, while its memory is written (<see cref="MachineSaved.Written"/>). Where it cannot be written it goes on as well.</summary>
     /// <param name="Folder">A folder that is not there yet.</param>
     public sealed record Save(string Folder) : MachineAction<MachineSaved>;
+
+    /// <summary>
+    /// Writes the machine down likewise, and what stands on its disks at that moment stays as it is: what is written from then on goes to new images.
+    /// Where it fails all is as if nothing had been asked, but that <paramref name="Commit"/> may have been called.
+    /// </summary>
+    /// <param name="Folder">A folder that is not there yet; null: disks alone.</param>
+    /// <param name="Layers">The disks.</param>
+    /// <param name="Commit">Called while the machine stands still and all is ready but for the memory's content: puts the new images in their places and the former into theirs, or says that this did not come about.</param>
+    public sealed record Snapshot(string? Folder, IReadOnlyList<LayeredImage> Layers, Func<Task<bool>> Commit) : MachineAction<MachineSaved>;
 
     /// <summary>Writes the machine down likewise, and ends it there: nothing of it runs between. Where it cannot be written it goes on.</summary>
     /// <param name="Folder">A folder that is not there yet.</param>
@@ -117,7 +142,7 @@ public abstract record MachineAction
         Pause => "paused",
         Resume => "resumed",
         Reset => "reset",
-        Save => "saved",
+        Save or Snapshot => "saved",
         Suspend => "suspended",
         PowerButton => "asked to shut down",
         Inspect => "looked at",
@@ -129,13 +154,13 @@ public abstract record MachineAction
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or Snapshot or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Snapshot or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

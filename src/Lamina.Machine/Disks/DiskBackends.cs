@@ -70,7 +70,7 @@ internal static class DiskBackends
             TrustsBacking = disk.TrustsBacking,
             Log = log,
         };
-        var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : DiskImages.Open(options);
+        var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : LayeredDisk.Open(options);
         if (WhyUnfit(disk, backend.Length) is not { } reason) return backend;
         backend.Dispose();
         throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");

@@ -1,4 +1,6 @@
 // What a machine's life asks of its hardware, whatever the machine type; and what hardware tells the life.
+using Lamina.Backends.Disk;
+using Lamina.Control;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
 using Lamina.Core.Units;
@@ -37,8 +39,15 @@ internal interface IHardware : IDisposable
 
     /// <summary>Writes the whole machine down, which stands still.</summary>
     /// <param name="folder">A folder that is not there yet.</param>
+    /// <param name="goesOn">Whether it goes on afterwards, so that as much as can be is written later.</param>
+    /// <returns>What is yet to be written; null where all is.</returns>
     /// <exception cref="MachineException">It cannot be; nothing is left of it, and the machine is as it was.</exception>
-    void Save(string folder);
+    IUnwritten? Save(string folder, bool goesOn);
+
+    /// <summary>Makes images for what is written to disks from some moment on, while the machine stands still.</summary>
+    /// <exception cref="MachineException">There is no such disk, or it can have no layers.</exception>
+    /// <exception cref="IOException">One cannot be made; nothing is left of them.</exception>
+    IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers);
 
     /// <summary>Puts memory, devices and vCPUs to where a saved machine stood. Called once, on a fresh machine that stands still.</summary>
     /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
@@ -71,6 +80,17 @@ internal interface IHardware : IDisposable
 
     /// <summary>Keeps what is to outlast the machine. Called when the vCPUs will not run again, before the counters are read for the last time.</summary>
     void Conclude();
+}
+
+/// <summary>A machine of one moment that is yet to be written down. Disposed before, nothing is left of it.</summary>
+internal interface IUnwritten : IDisposable
+{
+    /// <summary>Sees to it that it can be written even when the machine is gone. Called once, soon after the machine goes on.</summary>
+    void Look();
+
+    /// <summary>Writes it.</summary>
+    /// <exception cref="MachineException">The host refuses it; nothing is left of it.</exception>
+    void Write();
 }
 
 /// <summary>What devices tell the machine. Any thread, with no lock held; returns at once.</summary>

@@ -27,7 +27,7 @@ internal interface IDebugExits
 internal sealed record DebugRun(IReadOnlySet<int> Vcpus, bool Clock);
 
 /// <summary>Carries out the actions on one machine.</summary>
-internal sealed class MachineLife : IHardwareEvents
+internal sealed partial class MachineLife : IHardwareEvents
 {
     private readonly record struct Work(Func<Task<object?>> Run, TaskCompletionSource<object?> Done, CancellationToken Cancelled);
 
@@ -156,6 +156,7 @@ internal sealed class MachineLife : IHardwareEvents
         _ = DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped)));
         _queue.Writer.TryComplete();
         await _loop.ConfigureAwait(false);
+        await AllWrittenAsync().ConfigureAwait(false);
     }
 
     void IHardwareEvents.PowerOff() => Raise(new MachineAction.End(new MachineResult(MachineEnd.PoweredOff)));
@@ -323,9 +324,11 @@ internal sealed class MachineLife : IHardwareEvents
                 await ResetAsync(reset.Cause).ConfigureAwait(false);
                 break;
             case MachineAction.Save save:
-                return await SaveAsync(save.Folder).ConfigureAwait(false);
+                return await SaveAsync(save.Folder, goesOn: true, [], null).ConfigureAwait(false);
+            case MachineAction.Snapshot snapshot:
+                return await SaveAsync(snapshot.Folder, goesOn: true, snapshot.Layers, snapshot.Commit).ConfigureAwait(false);
             case MachineAction.Suspend suspend:
-                var kept = await SaveAsync(suspend.Folder).ConfigureAwait(false);
+                var kept = await SaveAsync(suspend.Folder, goesOn: false, [], null).ConfigureAwait(false);
                 await EndAsync(new MachineResult(MachineEnd.Suspended)).ConfigureAwait(false);
                 return kept;
             case MachineAction.PowerButton:
@@ -353,25 +356,6 @@ internal sealed class MachineLife : IHardwareEvents
                 break;
         }
         return null;
-    }
-
-    private async Task<MachineSaved> SaveAsync(string folder)
-    {
-        var begin = Stopwatch.GetTimestamp();
-        Hold(Holds.Saving);
-        try
-        {
-            await ApplyAsync().ConfigureAwait(false);
-            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
-            _hardware!.Save(folder);
-        }
-        finally
-        {
-            Release(Holds.Saving);
-        }
-        var saved = new MachineSaved(folder, Stopwatch.GetElapsedTime(begin));
-        Tell(new MachineEvent.Saved(saved));
-        return saved;
     }
 
     // vCPUs stand for as long as it takes to read their registers, and time goes on; what else there is to see is looked at while they run.

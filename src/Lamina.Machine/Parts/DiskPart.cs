@@ -1,4 +1,5 @@
 // A disk: an image on the host as a virtio block device.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Work;
 using Lamina.Core.Block;
 using Lamina.Core.Limits;
@@ -27,6 +28,13 @@ internal sealed class DiskPart : IPart
 
     /// <inheritdoc/>
     public IReadOnlyList<FlowGate> Gates { get; private set; } = [];
+
+    /// <summary>Makes an image for what is written to the disk from some moment on.</summary>
+    /// <exception cref="MachineException">The disk can have none.</exception>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    internal DiskLayer AddLayer(string image, string below) => _backend is LayeredDisk disk
+        ? disk.Add(image, below)
+        : throw new MachineException($"the disk {Name} can have no layers: it is no qcow2 image that the machine writes");
 
     /// <summary>Refuses images that a machine would share with itself.</summary>
     internal static void Check(MachineDefinition machine) => DiskBackends.Check([.. machine.DevicesOf<DiskDevice>()]);

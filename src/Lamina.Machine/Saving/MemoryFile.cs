@@ -2,6 +2,7 @@
 // that the file takes the room of what the guest has touched; nothing is compressed, so that it can be mapped.
 using Lamina.Core.Memory;
 using Lamina.Host;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Saving;
 
@@ -11,36 +12,56 @@ internal static class MemoryFile
     private const int Page = 4096, Chunk = 1 << 20;
 
     /// <summary>Writes a file that is not there yet, and waits until it is on the disk.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="memory">What it is to hold; nobody writes to it.</param>
     /// <exception cref="IOException">The host refuses it.</exception>
-    internal static void Write(string path, GuestMemory memory)
+    internal static void Write(string path, GuestMemory memory) => Write(path, memory.Ranges, memory.Size, (address, length) =>
+        memory.TrySlice(address, length, out var bytes) ? bytes : throw new InvalidOperationException("a range of RAM is none"));
+
+    /// <summary>The same of a moment that is over.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="memory">What it is to hold.</param>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    internal static void Write(string path, FrozenMemory memory)
     {
-        using var file = HostFiles.CreatePrivate(path, FileMode.CreateNew);
-        file.SetLength((long)memory.Size);
-        ForEachChunk(memory, (address, length, offset) =>
+        var piece = new byte[Chunk];
+        Write(path, memory.Ranges, memory.Size, (address, length) =>
         {
-            if (!memory.TrySlice(address, length, out var bytes)) throw new InvalidOperationException("a range of RAM is none");
-            // Runs of pages that are not all zero, in as few writes as can be.
-            for (var at = 0; at < length;)
-            {
-                var first = at;
-                while (at < length && bytes.Slice(at, Page).ContainsAnyExcept((byte)0)) at += Page;
-                if (at > first) RandomAccess.Write(file.SafeFileHandle, bytes[first..at], offset + first);
-                else at += Page;
-            }
+            if (!memory.MayHold(address, (ulong)length)) return [];
+            var bytes = piece.AsSpan(0, length);
+            memory.Read(address, bytes);
+            return bytes;
         });
-        file.Flush(flushToDisk: true);
     }
 
-    private static void ForEachChunk(GuestMemory memory, Action<ulong, int, long> act)
+    // A piece that is empty is all zeros.
+    private static void Write(string path, IReadOnlyList<MemoryRange> ranges, ulong size, Reader read)
     {
+        using var file = HostFiles.CreatePrivate(path, FileMode.CreateNew);
+        file.SetLength((long)size);
         long offset = 0;
-        foreach (var range in memory.Ranges)
+        foreach (var range in ranges)
             for (ulong done = 0; done < range.Length;)
             {
                 var length = (int)Math.Min(Chunk, range.Length - done);
-                act(range.Start + done, length, offset);
+                WritePages(file.SafeFileHandle, read(range.Start + done, length), offset);
                 done += (ulong)length;
                 offset += length;
             }
+        file.Flush(flushToDisk: true);
     }
+
+    // Runs of pages that are not all zero, in as few writes as can be.
+    private static void WritePages(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    {
+        for (var at = 0; at < bytes.Length;)
+        {
+            var first = at;
+            while (at < bytes.Length && bytes.Slice(at, Page).ContainsAnyExcept((byte)0)) at += Page;
+            if (at > first) RandomAccess.Write(file, bytes[first..at], offset + first);
+            else at += Page;
+        }
+    }
+
+    private delegate ReadOnlySpan<byte> Reader(ulong address, int length);
 }

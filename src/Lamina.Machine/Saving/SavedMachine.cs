@@ -47,11 +47,11 @@ internal sealed record SavedMachine
     /// <summary>Its parts.</summary>
     internal required IReadOnlyList<SavedUnit> Units { get; init; }
 
-    /// <summary>Writes a machine that stands still.</summary>
+    /// <summary>Writes a machine.</summary>
     /// <param name="folder">A folder that is not there yet.</param>
-    /// <param name="memory">The content of its memory.</param>
+    /// <param name="memory">Writes the content of its memory to a file of this name.</param>
     /// <exception cref="MachineException">The host refuses it; nothing is left of it.</exception>
-    internal void Write(string folder, GuestMemory memory)
+    internal void Write(string folder, Action<string> memory)
     {
         var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         var under = target + ".new";
@@ -60,7 +60,7 @@ internal sealed record SavedMachine
         {
             if (Directory.Exists(under)) Directory.Delete(under, recursive: true);
             Directory.CreateDirectory(under, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            MemoryFile.Write(Path.Combine(under, MemoryName), memory);
+            memory(Path.Combine(under, MemoryName));
             using (var file = HostFiles.CreatePrivate(Path.Combine(under, StateName), FileMode.CreateNew))
             {
                 file.Write(Encode());
@@ -72,15 +72,20 @@ internal sealed record SavedMachine
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            try
-            {
-                if (Directory.Exists(under)) Directory.Delete(under, recursive: true);
-            }
-            catch (Exception further) when (further is IOException or UnauthorizedAccessException)
-            {
-                // The first failure is the one to tell of.
-            }
+            Clear(under);
             throw new MachineException(failure is HostException ? MachineError.Host : MachineError.File, $"the machine cannot be saved to {folder}: {HostFiles.Reason(failure, folder)}", failure);
+        }
+    }
+
+    private static void Clear(string under)
+    {
+        try
+        {
+            if (Directory.Exists(under)) Directory.Delete(under, recursive: true);
+        }
+        catch (Exception further) when (further is IOException or UnauthorizedAccessException)
+        {
+            // The first failure is the one to tell of.
         }
     }
 

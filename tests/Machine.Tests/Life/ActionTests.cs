@@ -48,7 +48,7 @@ public sealed class ActionTests : IAsyncDisposable
         await _life.DisposeAsync();
         var told = new List<string>();
         await foreach (var one in watch) told.Add(one.GetType().Name);
-        Assert.Equal(["Paused", "Resumed", "Paused", "Saved", "Resumed", "Ended"], told);
+        Assert.Equal(["Paused", "Resumed", "Paused", "Resumed", "Saved", "Ended"], told);
     }
 
     [Fact]

@@ -1,4 +1,6 @@
 // Hardware without anything in it that remembers what a machine's life asked of it.
+using Lamina.Backends.Disk;
+using Lamina.Control;
 using Lamina.Core.Inspection;
 using Lamina.Core.Units;
 using Lamina.Life;
@@ -63,11 +65,14 @@ internal sealed class NoHardware : IHardware
     /// <summary>What happens as it is saved.</summary>
     internal Action Saving { get; set; } = () => { };
 
-    public void Save(string folder)
+    public IUnwritten? Save(string folder, bool goesOn)
     {
         Asked.Add($"save {folder}");
         Saving();
+        return null;
     }
+
+    public IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers) => [];
 
     public void Load(SavedStart saved) => Asked.Add("load");
 

@@ -57,7 +57,7 @@ public sealed class SavedMachineTests : IDisposable
     public void What_was_written_is_read()
     {
         using var memory = Filled(1);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
 
         var read = SavedMachine.Read(Target);
         using var file = read.OpenMemory(Target);
@@ -82,7 +82,7 @@ public sealed class SavedMachineTests : IDisposable
     public void The_files_are_their_owners_and_take_the_room_of_what_was_touched()
     {
         using var memory = Filled(2);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
 
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Target));
         foreach (var file in Directory.GetFiles(Target)) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
@@ -96,7 +96,7 @@ public sealed class SavedMachineTests : IDisposable
         using var memory = Filled(3);
         Directory.CreateDirectory(Target);
 
-        var refused = Assert.Throws<MachineException>(() => Example().Write(Target, memory));
+        var refused = Assert.Throws<MachineException>(() => Example().Write(Target, file => MemoryFile.Write(file, memory)));
 
         Assert.Contains("is there already; choose another place", refused.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(Target));
@@ -109,7 +109,7 @@ public sealed class SavedMachineTests : IDisposable
         var nowhere = Path.Combine(_folder, "file", "machine");
         File.WriteAllText(Path.Combine(_folder, "file"), "");
 
-        var refused = Assert.Throws<MachineException>(() => Example().Write(nowhere, memory));
+        var refused = Assert.Throws<MachineException>(() => Example().Write(nowhere, file => MemoryFile.Write(file, memory)));
 
         Assert.StartsWith($"the machine cannot be saved to {nowhere}: ", refused.Message, StringComparison.Ordinal);
         Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
@@ -136,7 +136,7 @@ public sealed class SavedMachineTests : IDisposable
         File.WriteAllText(Path.Combine(Target + ".new", "memory"), "half");
 
         Assert.Contains("is no saved machine", Assert.Throws<MachineException>(() => SavedMachine.Read(Target)).Message, StringComparison.Ordinal);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
 
         Assert.Equal(["machine"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
     }
@@ -162,7 +162,7 @@ public sealed class SavedMachineTests : IDisposable
     public void What_is_wrong_is_said(int at, string why)
     {
         using var memory = Filled(6);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
         var path = Path.Combine(Target, "state");
         var content = File.ReadAllBytes(path);
         content[at] ^= 0x10;
@@ -177,7 +177,7 @@ public sealed class SavedMachineTests : IDisposable
     public void A_file_that_is_too_long_for_a_state_is_not_read()
     {
         using var memory = Filled(1);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
         // A hole: its length is all that there is of it.
         using (var file = File.OpenWrite(Path.Combine(Target, "state"))) file.SetLength((256 << 20) + 1);
         var before = GC.GetTotalAllocatedBytes();
@@ -203,7 +203,7 @@ public sealed class SavedMachineTests : IDisposable
     public void Memory_of_another_size_is_refused()
     {
         using var memory = Filled(7);
-        Example().Write(Target, memory);
+        Example().Write(Target, file => MemoryFile.Write(file, memory));
         using (var file = File.OpenWrite(Path.Combine(Target, "memory"))) file.SetLength(file.Length - 1);
 
         var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target).OpenMemory(Target));

@@ -64,7 +64,7 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
     public BlockLimits Limits { get; }
 
     /// <inheritdoc/>
-    public bool IsReadOnly { get; }
+    public bool IsReadOnly { get; private set; }
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node)
@@ -134,6 +134,23 @@ internal sealed partial class Qcow2Disk : IBlockBackend, IInspected
         {
             _lock.ExitReadLock();
         }
+    }
+
+    /// <summary>Writes all down, as at its end, so that who opens the file sees a closed image. No request may be under way.</summary>
+    /// <exception cref="IOException">The host or the image fails.</exception>
+    internal void Settle()
+    {
+        if (IsReadOnly) return;
+        RefuseAfterFailedSync();
+        Close();
+    }
+
+    /// <summary>It is only read from now on, by others too; it was settled before.</summary>
+    /// <exception cref="IOException">The host fails.</exception>
+    internal void Freeze()
+    {
+        IsReadOnly = true;
+        _file.EndWriting();
     }
 
     /// <inheritdoc/>
