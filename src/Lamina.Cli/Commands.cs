@@ -42,7 +42,8 @@ internal static class Commands
     [
         (["run"], guests => [RunVerb.Create(guests)]),
         (["create", "clone", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
-        (["start", "stop", "kill", "restart", "pause", "resume", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["start", "stop", "kill", "restart", "pause", "resume", "suspend", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
+        (["snapshot"], _ => [SnapshotVerb.Create()]),
         (["export", "import"], _ => CarryVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
         (["apply"], _ => [ApplyVerb.Create()]),

@@ -30,6 +30,10 @@ public static class HostFiles
     /// <summary>Whether a file or folder is there and this user may write it. access(2).</summary>
     public static bool MayWrite(string path) => Libc.access(path, Libc.W_OK) == 0;
 
+    /// <summary>Takes a file's name away; false where there is none. Of two that do so, or that give it another name, one succeeds.</summary>
+    /// <exception cref="HostException">It may not be.</exception>
+    public static bool TryUnlink(string path) => Libc.unlink(path) == 0 || (Marshal.GetLastPInvokeError() == Libc.ENOENT ? false : throw HostException.FromErrno($"cannot remove {path}"));
+
     /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
     public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
 

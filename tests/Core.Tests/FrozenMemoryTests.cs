@@ -132,7 +132,8 @@ public sealed class FrozenMemoryTests
     [Fact]
     public void An_address_that_is_not_in_a_twin_ends_it_with_a_sentence()
     {
-        using var twin = MemoryTwin.Make();
+        using var maker = new TwinMaker();
+        using var twin = maker.Make();
 
         var gone = Assert.Throws<HostException>(() => twin.Read(0, new byte[16]));
 
@@ -147,7 +148,8 @@ public sealed class FrozenMemoryTests
         try
         {
             MemoryTwin twin;
-            using (File.Open(path, FileMode.Open, FileAccess.Write, FileShare.None)) twin = MemoryTwin.Make();
+            using var maker = new TwinMaker();
+            using (File.Open(path, FileMode.Open, FileAccess.Write, FileShare.None)) twin = maker.Make();
             // It closes them on its own.
             var open = new DirectoryInfo($"/proc/{twin.ProcessId}/fd");
             while (open.EnumerateFileSystemInfos().Count() > 2) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();

@@ -25,6 +25,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     private const ulong FourGib = 1ul << 32;
 
     private readonly HostReservation _reservation;
+    private readonly TwinMaker _twins;
     private readonly PageMap? _pages;
 
     // How many want pages that are given back to stay known: see FrozenMemory.
@@ -47,7 +48,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         End = Math.Max(Math.Max(end, FourGib), ram[^1].End);
         Writes = new WriteLog(_gate, End);
         _reservation = HostReservation.Reserve(End, isInTwins: true);
-        _pages = PageMap.TryOpen();
+        (_twins, _pages) = (new TwinMaker(), PageMap.TryOpen());
         View = new MemoryView([]);
         try
         {
@@ -228,7 +229,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         {
             var ram = View.Regions.Where(region => region.Kind == MemoryKind.Ram).ToImmutableArray();
             if (ram.Any(region => region.Backing.IsShared)) return null;
-            var twin = MemoryTwin.Make();
+            var twin = _twins.Make();
             _ = Interlocked.Increment(ref _frozen);
             return new FrozenMemory(HostBase, Ranges, [.. ram.Select(region => (region.Range, region.Backing))], _pages, twin, () => Interlocked.Decrement(ref _frozen));
         }
@@ -238,6 +239,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public void Dispose()
     {
         _reservation.Dispose();
+        _twins.Dispose();
         _pages?.Dispose();
     }
 

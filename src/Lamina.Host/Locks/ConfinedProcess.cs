@@ -75,11 +75,12 @@ public sealed unsafe class ConfinedProcess : IDisposable
         if (Libc.setgroups(0, null) != 0 || Libc.setresgid(user, user, user) != 0 || Libc.setresuid(user, user, user) != 0) throw HostException.FromErrno($"cannot become the user {user}");
     }
 
-    /// <summary>Gives a folder and all in it to another user; links are not followed.</summary>
+    /// <summary>Gives a file, or a folder and all in it, to another user; links are not followed.</summary>
     /// <exception cref="HostException">The kernel refuses.</exception>
     public static void Give(string folder, uint user)
     {
-        foreach (var path in Directory.EnumerateFileSystemEntries(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false }).Append(folder))
+        var below = File.Exists(folder) ? [] : Directory.EnumerateFileSystemEntries(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false });
+        foreach (var path in below.Append(folder))
         {
             if (Libc.lchown(path, user, user) != 0) throw HostException.FromErrno($"cannot give {path} to the user {user}");
         }

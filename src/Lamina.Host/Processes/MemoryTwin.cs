@@ -9,7 +9,54 @@ using Microsoft.Win32.SafeHandles;
 namespace Lamina.Host.Processes;
 
 /// <summary>A copy of this process's memory as it was when it was made.</summary>
-public sealed unsafe class MemoryTwin : IDisposable
+public sealed class MemoryTwin : IDisposable
+{
+    private const string Gone = "the process that holds a copy of the machine's memory is gone";
+
+    private readonly FileStream _orders, _answers;
+
+    internal MemoryTwin(int child, SafeFileHandle orders, SafeFileHandle answers) =>
+        (ProcessId, _orders, _answers) = (child, new FileStream(orders, FileAccess.Write, bufferSize: 0), new FileStream(answers, FileAccess.Read, bufferSize: 0));
+
+    /// <summary>Its process.</summary>
+    public int ProcessId { get; }
+
+    /// <summary>Reads what was at an address. Calls do not overlap.</summary>
+    /// <param name="address">An address of this process's, in a part that is in the twin.</param>
+    /// <param name="into">Where to.</param>
+    /// <exception cref="HostException">The twin is gone.</exception>
+    public void Read(nint address, Span<byte> into)
+    {
+        if (into.IsEmpty) return;
+        Span<ulong> order = [(ulong)address, (ulong)into.Length];
+        try
+        {
+            _orders.Write(MemoryMarshal.AsBytes(order));
+            while (!into.IsEmpty)
+            {
+                var count = _answers.Read(into);
+                if (count == 0) throw new HostException(Gone);
+                into = into[count..];
+            }
+        }
+        catch (IOException gone) when (gone is not HostException)
+        {
+            throw new HostException(Gone, gone);
+        }
+    }
+
+    /// <summary>Ends it.</summary>
+    public unsafe void Dispose()
+    {
+        if (!_orders.CanWrite) return;
+        _orders.Dispose();
+        _answers.Dispose();
+        _ = Libc.waitpid(ProcessId, null, Libc.__WALL);
+    }
+}
+
+/// <summary>Makes copies of this process's memory. It has the code for that, since a process that is locked by then gets no more of any.</summary>
+public sealed unsafe class TwinMaker : IDisposable
 {
     // What a pipe holds at once, where the host lets it.
     private const int PipeBytes = 1 << 20;
@@ -55,13 +102,26 @@ public sealed unsafe class MemoryTwin : IDisposable
         0x31, 0xff, 0xb8, 231, 0, 0, 0, 0x0f, 5,                     // end: xor edi, edi; mov eax, 231; syscall (exit_group)
     ];
 
-    private readonly FileStream _orders, _answers;
+    private readonly HostReservation _page;
 
-    private MemoryTwin(int child, SafeFileHandle orders, SafeFileHandle answers) =>
-        (ProcessId, _orders, _answers) = (child, new FileStream(orders, FileAccess.Write, bufferSize: 0), new FileStream(answers, FileAccess.Read, bufferSize: 0));
-
-    /// <summary>Its process.</summary>
-    public int ProcessId { get; }
+    /// <summary>Makes the code.</summary>
+    /// <exception cref="HostException">The host refuses.</exception>
+    public TwinMaker()
+    {
+        using var memory = SharedMemory.Create("lamina-twin", HostReservation.PageSize);
+        _page = HostReservation.Reserve(HostReservation.PageSize, isInTwins: true);
+        try
+        {
+            _page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
+            Code.CopyTo(_page.Slice(0, Code.Length));
+            _page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
+        }
+        catch
+        {
+            _page.Dispose();
+            throw;
+        }
+    }
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Orders
@@ -72,7 +132,7 @@ public sealed unsafe class MemoryTwin : IDisposable
 
     /// <summary>Makes one, of this moment. The host's memory that it takes is what this process writes to from then on.</summary>
     /// <exception cref="HostException">The host makes no process, or promises no memory for one.</exception>
-    public static MemoryTwin Make()
+    public MemoryTwin Make()
     {
         var (itsOrders, orders) = Pipe();
         using (itsOrders)
@@ -101,49 +161,14 @@ public sealed unsafe class MemoryTwin : IDisposable
         }
     }
 
-    /// <summary>Reads what was at an address. Calls do not overlap.</summary>
-    /// <param name="address">An address of this process's, in a part that is in the twin.</param>
-    /// <param name="into">Where to.</param>
-    /// <exception cref="HostException">The twin is gone.</exception>
-    public void Read(nint address, Span<byte> into)
-    {
-        if (into.IsEmpty) return;
-        Span<ulong> order = [(ulong)address, (ulong)into.Length];
-        try
-        {
-            _orders.Write(MemoryMarshal.AsBytes(order));
-            while (!into.IsEmpty)
-            {
-                var count = _answers.Read(into);
-                if (count == 0) throw new HostException("the process that holds a copy of the machine's memory is gone");
-                into = into[count..];
-            }
-        }
-        catch (IOException gone) when (gone is not HostException)
-        {
-            throw new HostException("the process that holds a copy of the machine's memory is gone", gone);
-        }
-    }
+    /// <inheritdoc/>
+    public void Dispose() => _page.Dispose();
 
-    /// <summary>Ends it.</summary>
-    public void Dispose()
+    private int Run(int orders, int answers)
     {
-        if (!_orders.CanWrite) return;
-        _orders.Dispose();
-        _answers.Dispose();
-        _ = Libc.waitpid(ProcessId, null, Libc.__WALL);
-    }
-
-    private static int Run(int orders, int answers)
-    {
-        using var memory = SharedMemory.Create("lamina-twin", HostReservation.PageSize);
-        using var page = HostReservation.Reserve(HostReservation.PageSize, isInTwins: true);
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
-        Code.CopyTo(page.Slice(0, Code.Length));
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
         var given = (Orders*)NativeMemory.AllocZeroed((nuint)sizeof(Orders));
         (given->In, given->Out) = (orders, answers);
-        var child = (int)((delegate* unmanaged<Orders*, nint>)page.Address)(given);
+        var child = (int)((delegate* unmanaged<Orders*, nint>)_page.Address)(given);
         NativeMemory.Free(given);
         return child;
     }

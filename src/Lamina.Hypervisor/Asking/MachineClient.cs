@@ -5,6 +5,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Lamina.Host;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Contract;
 
@@ -135,6 +136,35 @@ public sealed class MachineClient : IAsyncDisposable
             if (timeout is { } time) request.WriteString("timeout", time == TimeSpan.Zero ? "0" : Duration.Exact(time));
         }, cancellationToken).ConfigureAwait(false);
         return await AgentConnection.OpenAsync(new DuplexStream(_reader.AsStream(), _stream), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has the machine written down, and what is written to its disk from then on go to another image. Nothing else can be asked on this connection any more.</summary>
+    /// <param name="memory">Whether its memory and its devices are written, into <see cref="Stored.MachineHome.SnapshotState"/>.</param>
+    /// <param name="layer">The name of the file that its disk becomes; null for a machine without one.</param>
+    /// <param name="exchange">Called while it stands still: gives the disk that name, and its own to the new image (<see cref="Stored.MachineHome.SnapshotDisk"/>).</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>For how long the guest stood still.</returns>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    internal async Task<TimeSpan> SnapshotAsync(bool memory, string? layer, Action exchange, CancellationToken cancellationToken)
+    {
+        _ = await AskAsync("snapshot", request =>
+        {
+            request.WriteBoolean("memory", memory);
+            if (layer is not null) request.WriteString("layer", layer);
+        }, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // It stands still, and all is ready.
+            using (var ready = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone()) _ = Read(ready.RootElement);
+            exchange();
+            await _stream.WriteAsync(ControlSpec.Commit, cancellationToken).ConfigureAwait(false);
+            using var written = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            return TimeSpan.FromMilliseconds(Read(written.RootElement).GetDouble());
+        }
+        catch (IOException failure) when (failure is not HostException && failure.InnerException is SocketException)
+        {
+            throw Gone(failure);
+        }
     }
 
     /// <inheritdoc/>

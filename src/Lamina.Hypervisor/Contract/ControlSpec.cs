@@ -28,4 +28,7 @@ public static class ControlSpec
 
     /// <summary>The name of an event's kind.</summary>
     public const string Event = "event";
+
+    /// <summary>What whoever takes a snapshot says when the images are in their places; a line.</summary>
+    internal static readonly byte[] Commit = [.. "{\"do\":\"commit\"}\n"u8];
 }

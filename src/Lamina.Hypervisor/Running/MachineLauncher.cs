@@ -32,7 +32,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var home = store.Find(name);
         var known = MachineStore.Look(home);
         // One that was suspended goes on as it was, whatever its definition says by now.
-        var definition = known.Suspended is { } suspended ? suspended.Moved(Machine.DefinitionOf(home.Suspended), home) : known.Definition;
+        var definition = known.Suspended is { } suspended ? suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home) : known.Definition;
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
         using var process = Start(home, definition, pools, store.Folder);

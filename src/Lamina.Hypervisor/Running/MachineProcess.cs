@@ -68,7 +68,7 @@ public static class MachineProcess
         groups = Enter(groups, log);
         var suspended = SuspendRecord.Read(home);
         if (suspended is null) SuspendRecord.Drop(home);
-        var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(home.Suspended), home);
+        var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
         suspended?.CheckDisks(home, definition);
         MachineCheck.CheckShares(definition);
         if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
@@ -93,10 +93,10 @@ public static class MachineProcess
                 takenUp.SetResult();
             },
         };
-        await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(home.Suspended, hooks, _ => definition);
+        await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(suspended.StateOf(home), hooks, _ => definition);
         log.Write($"process {process}: {machine.EngineDescription}");
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, Qemu = qemu, ProcessId = process };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, SnapshotTo = (home.SnapshotState, home.SnapshotDisk), Qemu = qemu, ProcessId = process };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(suspended is null ? stored.Definition : definition, definition, locked, groups, home, log);

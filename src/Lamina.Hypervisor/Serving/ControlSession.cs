@@ -10,6 +10,7 @@ using Lamina.Core.Inspection;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -99,9 +100,14 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb is "console" or "agent")
+            if (request.Verb is "console" or "agent" or "snapshot")
             {
-                var attachment = request.Verb == "console" ? ToConsole(request) : await ToAgentAsync(request, cancellationToken).ConfigureAwait(false);
+                var attachment = request.Verb switch
+                {
+                    "console" => ToConsole(request),
+                    "snapshot" => ToSnapshot(request),
+                    _ => await ToAgentAsync(request, cancellationToken).ConfigureAwait(false),
+                };
                 _isAttached = true;
                 await SendAsync(ControlLines.Answer(id, null), cancellationToken).ConfigureAwait(false);
                 return attachment;
@@ -195,7 +201,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console and agent");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console, agent and snapshot");
         }
     }
 
@@ -209,6 +215,15 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         var agent = await AgentRelay.ConnectAsync(served, timeout, HasGone, cancellationToken).ConfigureAwait(false);
         return agent is null ? (reader, early, ends) => AgentRelay.ServeAsync(served.Qemu!, stream, reader, early, ends)
             : (reader, early, ends) => AgentRelay.CarryAsync(agent, stream, reader, early, ends);
+    }
+
+    private Attachment ToSnapshot(ControlRequest request)
+    {
+        var (memory, layer) = (request.Value("memory") ?? "on", request.Text("layer"));
+        request.RefuseOthers();
+        if (memory is not ("on" or "off")) throw new ControlRequestException("\"memory\" is true or false");
+        if (layer is not null && MachineHome.LayerNumber(layer) == 0) throw new ControlRequestException("a \"layer\" is a file's name like \"layer-1.qcow2\"");
+        return new SnapshotSession(stream, served, memory == "on", layer).RunAsync;
     }
 
     private Attachment ToConsole(ControlRequest request)

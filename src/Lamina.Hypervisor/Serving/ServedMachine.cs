@@ -34,6 +34,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>Where its state is written when it is suspended: a folder that is not there.</summary>
     internal required string SuspendTo { get; init; }
 
+    /// <summary>Where its state and the new image of its disk are put for a snapshot.</summary>
+    internal required (string State, string Disk) SnapshotTo { get; init; }
+
     /// <summary>The number of its process, as others know it.</summary>
     internal required int ProcessId { get; init; }
 

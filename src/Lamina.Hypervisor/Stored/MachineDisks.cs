@@ -3,6 +3,7 @@
 // the file system has them; whoever is removed takes only its names away. The machine must not run.
 using Lamina.Backends.Disk;
 using Lamina.Host;
+using Lamina.Hypervisor.Snapshots;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -10,7 +11,7 @@ namespace Lamina.Hypervisor.Stored;
 internal static class MachineDisks
 {
     // Each layer is one more file to look through at every read of what is old.
-    private const int MostLayers = 16;
+    internal const int MostLayers = 48;
 
     private const UnixFileMode OwnerReads = UnixFileMode.UserRead;
 
@@ -45,17 +46,82 @@ internal static class MachineDisks
         var options = new DiskOptions { Path = disk.Path, Backing = disk.Backing };
         // One that a crash left open is made right first.
         if (DiskTools.Inspect(disk.Path).Properties.Contains(("state", "not closed"))) _ = DiskTools.Check(disk.Path, repair: true);
-        if (DiskTools.Snapshots(disk.Path).Count > 0 || from.Layers.Count >= MostLayers)
+        if (DiskTools.Snapshots(disk.Path).Count > 0 || Chain(from, from.Disk).Count > MostLayers)
         {
             // Its snapshots stay its own, and a chain does not become longer without end.
             DiskTools.Convert(options, new DiskCreation { Path = to.Base }, null, CancellationToken.None);
             DiskTools.Create(new DiskCreation { Path = to.Disk, Backing = Path.GetFileName(to.Base) });
             return;
         }
-        RemoveUnused(from);
-        if (!IsUnwritten(from, to.Disk)) Freeze(from);
-        foreach (var file in (IEnumerable<string>)[from.Base, .. from.Layers]) LinkOrCopy(file, Path.Combine(to.Folder, Path.GetFileName(file)));
+        RemoveUnused(from, []);
+        _ = FrozenLayer(from);
+        foreach (var file in Chain(from, from.Disk)) LinkOrCopy(file, Path.Combine(to.Folder, Path.GetFileName(file)));
         CreateOver(to, to.Disk, DiskTools.Inspect(from.Disk));
+    }
+
+    /// <summary>Has what stands on a machine's disk stay as it is: in a file below it, to which nobody writes. The machine is off.</summary>
+    /// <returns>The file's name.</returns>
+    /// <exception cref="IOException">It cannot be done; all is as it was.</exception>
+    internal static string FrozenLayer(MachineHome home)
+    {
+        if (DiskTools.Inspect(home.Disk).Properties.Contains(("state", "not closed"))) _ = DiskTools.Check(home.Disk, repair: true);
+        File.Delete(Fresh(home));
+        if (!IsUnwritten(home, Fresh(home))) Freeze(home);
+        return Path.GetFileName(DiskTools.Inspect(home.Disk).BackingFile ?? throw new DiskImageException($"{home.Disk} is based on nothing"));
+    }
+
+    /// <summary>The name of the next layer of a machine.</summary>
+    /// <exception cref="MachineException">Its disk has as many as there can be.</exception>
+    internal static string NextLayer(MachineHome home)
+    {
+        if (Chain(home, home.Disk).Count > MostLayers) throw new MachineException(MachineError.State, $"the disk of {home.Name} consists of {MostLayers} layers, which is as many as there can be; 'lamina clone' makes a machine of it whose disk is one, once its snapshots are removed");
+        return Path.GetFileName(home.Layer(home.Layers.Select(MachineHome.LayerNumber).DefaultIfEmpty(0).Max() + 1));
+    }
+
+    /// <summary>Puts the disk of a machine that stands still below the image that takes what is written from now on: by one rename, before which nothing has changed.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="layer">The name that its disk gets.</param>
+    /// <param name="next">The new image.</param>
+    /// <exception cref="IOException">It cannot be done; all is as it was.</exception>
+    internal static void Exchange(MachineHome home, string layer, string next)
+    {
+        var place = Path.Combine(home.Folder, layer);
+        if (!HostFiles.TryLink(home.Disk, place)) throw new IOException($"the file system of {home.Folder} gives no second names to files; stop the machine first, then take the snapshot");
+        try
+        {
+            File.Move(next, home.Disk, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(place);
+            throw;
+        }
+        HostFiles.SyncDirectory(home.Folder);
+        File.SetUnixFileMode(place, OwnerReads);
+    }
+
+    /// <summary>Has a machine, which is off, have on its disk what stands in a layer. What stood on it and is in no layer is gone.</summary>
+    /// <exception cref="IOException">It cannot be done; all is as it was.</exception>
+    internal static void PutBack(MachineHome home, string layer)
+    {
+        var below = Path.Combine(home.Folder, layer);
+        if (!File.Exists(below)) throw new MachineException(MachineError.File, $"{below} is gone, and with it what stood on the disk of {home.Name} then");
+        File.Delete(Fresh(home));
+        CreateOver(home, Fresh(home), DiskTools.Inspect(below), below);
+        File.Move(Fresh(home), home.Disk, overwrite: true);
+        HostFiles.SyncDirectory(home.Folder);
+    }
+
+    /// <summary>Removes the layers that neither a machine's disk nor one of the files that are named is based on.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="kept">Names of layers that are wanted, with all below them.</param>
+    internal static void RemoveUnused(MachineHome home, IEnumerable<string> kept)
+    {
+        if (!File.Exists(home.Disk)) return;
+        var used = Chain(home, home.Disk).ToHashSet(StringComparer.Ordinal);
+        foreach (var layer in kept.Concat(SnapshotStore.LayersOf(home)).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
+        foreach (var layer in home.Layers.Where(layer => !used.Contains(layer))) File.Delete(layer);
+        File.Delete(Fresh(home));
     }
 
     /// <summary>Gives a file a second name, or copies it where that cannot be.</summary>
@@ -64,20 +130,20 @@ internal static class MachineDisks
         if (!HostFiles.TryLink(source, target)) File.Copy(source, target);
     }
 
-    // What the disk is based on, from the top down.
-    private static List<string> Chain(MachineHome home)
+    /// <summary>A layer and what it is based on, by their files' names; none where there is no layer.</summary>
+    internal static IReadOnlyList<string> LayersOf(MachineHome home, string? layer)
     {
-        var chain = new List<string>();
-        for (var at = home.Disk; chain.Count <= MostLayers + 1 && DiskTools.Inspect(at).BackingFile is { } name; chain.Add(at)) at = Path.Combine(home.Folder, Path.GetFileName(name));
-        return chain;
+        if (layer is null) return [];
+        var top = Path.Combine(home.Folder, layer);
+        return File.Exists(top) ? [layer, .. Chain(home, top).Select(path => Path.GetFileName(path))] : throw new MachineException(MachineError.File, $"{top} is gone");
     }
 
-    // What a killed program left of a layer that never came to be.
-    private static void RemoveUnused(MachineHome home)
+    // What an image is based on, from the top down.
+    private static List<string> Chain(MachineHome home, string image)
     {
-        var used = Chain(home);
-        foreach (var layer in home.Layers.Except(used)) File.Delete(layer);
-        File.Delete(Fresh(home));
+        var chain = new List<string>();
+        for (var at = image; chain.Count <= MostLayers + 1 && DiskTools.Inspect(at).BackingFile is { } name; chain.Add(at)) at = Path.Combine(home.Folder, Path.GetFileName(name));
+        return chain;
     }
 
     // A disk that was just made over what it is based on is as long as this one: nothing was written to it since.

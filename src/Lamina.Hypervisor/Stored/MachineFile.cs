@@ -14,9 +14,13 @@ internal static class MachineFile
 
     /// <summary>Reads a machine's definition; null where there is no machine in the folder, or it is not complete.</summary>
     /// <exception cref="MachineException">The file cannot be read, or is no machine of this store; the message says where it is wrong.</exception>
-    internal static MachineDefinition? Read(MachineHome home)
+    internal static MachineDefinition? Read(MachineHome home) => Read(home, home.Definition);
+
+    /// <summary>Reads a definition that a machine has had, or has.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="path">The file.</param>
+    internal static MachineDefinition? Read(MachineHome home, string path)
     {
-        var path = home.Definition;
         if (!File.Exists(path)) return null;
         try
         {

@@ -41,6 +41,15 @@ public sealed record MachineHome(string Folder)
     /// <summary>What is said of that state; where there is none, there is no state.</summary>
     public string SuspendedRecord => InWork("suspended.json");
 
+    /// <summary>What its process writes of itself while somebody takes a snapshot of it.</summary>
+    internal string SnapshotState => InWork("snapshot");
+
+    /// <summary>The image that is to take what is written to its disk from a snapshot on, until it has its place.</summary>
+    internal string SnapshotDisk => InWork("snapshot.qcow2");
+
+    /// <summary>The folder of its snapshots.</summary>
+    public string Snapshots => In("snapshots");
+
     /// <summary>Which system call ended its process, where its lock did.</summary>
     public string Blocked => InWork("blocked");
 

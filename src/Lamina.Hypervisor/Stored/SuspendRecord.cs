@@ -11,6 +11,12 @@ namespace Lamina.Hypervisor.Stored;
 /// <param name="Disks">How the disks that it writes were left, by their paths then.</param>
 public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnlyDictionary<string, DiskStamp> Disks)
 {
+    /// <summary>The snapshot whose state it is, which stays there; null for its own, which is used up.</summary>
+    public string? Snapshot { get; init; }
+
+    /// <summary>The folder of the state.</summary>
+    internal string StateOf(MachineHome home) => Snapshot is null ? home.Suspended : Path.Combine(home.Snapshots, Snapshot);
+
     /// <summary>The definition of a suspended machine as it was, with its files where they are now.</summary>
     internal MachineDefinition Moved(MachineDefinition saved, MachineHome home) =>
         saved.MapPaths(path => Moved(path, home)) with { CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null };
@@ -29,7 +35,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     }
 
     /// <summary>What is kept of a machine; null where it is not suspended.</summary>
-    internal static SuspendRecord? Read(MachineHome home) => !Directory.Exists(home.Suspended) ? null : RecordFile.Read(home.SuspendedRecord, root =>
+    internal static SuspendRecord? Read(MachineHome home) => RecordFile.Read(home.SuspendedRecord, root =>
     {
         if (!root.TryGetProperty("taken", out var at) || !at.TryGetDateTimeOffset(out var taken) || !root.TryGetProperty("folder", out var folder) || folder.GetString() is not { } from) return null;
         if (!root.TryGetProperty("disks", out var list)) return null;
@@ -39,25 +45,40 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (!disk.Value.TryGetProperty("bytes", out var bytes) || !bytes.TryGetInt64(out var length) || !disk.Value.TryGetProperty("written", out var written) || !written.TryGetDateTimeOffset(out var time)) return null;
             disks[disk.Name] = new DiskStamp(length, time.UtcDateTime);
         }
-        return new SuspendRecord(taken, from, disks);
+        var record = new SuspendRecord(taken, from, disks) { Snapshot = root.TryGetProperty("snapshot", out var snapshot) ? snapshot.GetString() : null };
+        if (record.Snapshot is { } name && !MachineStore.IsHostName(name)) return null;
+        return Directory.Exists(record.StateOf(home)) ? record : null;
     });
 
     /// <summary>Says that a machine is suspended whose state lies in its folder and whose disks are closed.</summary>
-    internal static void Write(MachineHome home, MachineDefinition definition) => RecordFile.Write(home.SuspendedRecord, json =>
+    internal static void Write(MachineHome home, MachineDefinition definition)
     {
-        json.WriteString("taken", DateTimeOffset.UtcNow);
-        json.WriteString("folder", home.Folder);
-        json.WriteStartObject("disks");
-        foreach (var path in Written(definition).Select(disk => disk.Path).Distinct(StringComparer.Ordinal))
+        var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
+        foreach (var disk in Written(definition))
+            if (DiskStamp.Of(disk.Path) is { } stamp) disks[disk.Path] = stamp;
+        new SuspendRecord(DateTimeOffset.UtcNow, home.Folder, disks).Write(home);
+    }
+
+    /// <summary>Says that a machine is suspended whose state lies where this says, and whose disks are closed.</summary>
+    internal void Write(MachineHome home)
+    {
+        Directory.CreateDirectory(home.Work, MachineStore.Private);
+        RecordFile.Write(home.SuspendedRecord, json =>
         {
-            if (DiskStamp.Of(path) is not { } stamp) continue;
-            json.WriteStartObject(path);
-            json.WriteNumber("bytes", stamp.Bytes);
-            json.WriteString("written", stamp.Written);
+            json.WriteString("taken", Taken);
+            json.WriteString("folder", Folder);
+            if (Snapshot is not null) json.WriteString("snapshot", Snapshot);
+            json.WriteStartObject("disks");
+            foreach (var (path, stamp) in Disks)
+            {
+                json.WriteStartObject(path);
+                json.WriteNumber("bytes", stamp.Bytes);
+                json.WriteString("written", stamp.Written);
+                json.WriteEndObject();
+            }
             json.WriteEndObject();
-        }
-        json.WriteEndObject();
-    });
+        });
+    }
 
     /// <summary>The state is of no more use from here on: the guest goes on, and writes to its disks. What was opened of it stays open.</summary>
     /// <exception cref="IOException">The host refuses.</exception>

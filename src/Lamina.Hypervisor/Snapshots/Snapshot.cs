@@ -1,0 +1,82 @@
+// What is kept of a machine at one moment. A folder of that name below the machine's snapshots/: snapshot.json, which is this, the machine's
+// definition as it was (machine.json), and for a machine that ran its state and its memory, as a saved machine has them. What stood on its disk
+// is a layer in the machine's folder (MachineDisks), which this names. The folder is there whole or not at all.
+using System.Text.Json;
+using Lamina.Host.Io;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Snapshots;
+
+/// <summary>A snapshot of a machine.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Taken">When it was taken.</param>
+/// <param name="Parent">The snapshot that the machine went on from, or that was taken before it; null for the first, and where that was removed.</param>
+/// <param name="Machine">The machine's folder then.</param>
+/// <param name="Layer">The file below its disk that holds what stood on that; null for a machine without a disk of its own.</param>
+/// <param name="HasMemory">Whether the machine goes on in the middle of what it did; else it boots with the disk as it was.</param>
+/// <param name="Program">The version of the program that took it.</param>
+public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent, string Machine, string? Layer, bool HasMemory, string Program)
+{
+    private const int Format = 1;
+    private const string FileName = "snapshot.json";
+
+    /// <summary>What is said of it by whoever took it; empty for nothing.</summary>
+    public string Description { get; init; } = "";
+
+    /// <summary>Whether the guest's file systems stood still for it, so that they are whole without its memory.</summary>
+    public bool IsStilled { get; init; }
+
+    /// <summary>For how long the guest stood still for it.</summary>
+    public TimeSpan StoodStill { get; init; }
+
+    /// <summary>The definition that lies in a snapshot's folder.</summary>
+    internal static string DefinitionIn(string folder) => Path.Combine(folder, "machine.json");
+
+    /// <summary>Bytes of the host's disk that its folder takes.</summary>
+    internal static long SpaceOf(string folder) => Directory.EnumerateFiles(folder).Sum(file => (long)HostPath.SpaceOf(file));
+
+    /// <summary>Reads the one in a folder.</summary>
+    /// <exception cref="MachineException">It is damaged, or of a later version.</exception>
+    internal static Snapshot Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        var later = 0;
+        var found = RecordFile.Read(path, root =>
+        {
+            if (!root.TryGetProperty("format", out var format) || !format.TryGetInt32(out var number) || number < 1) return null;
+            if (number > Format)
+            {
+                later = number;
+                return null;
+            }
+            if (!root.TryGetProperty("taken", out var at) || !at.TryGetDateTimeOffset(out var taken) || Text(root, "machine") is not { } machine || !root.TryGetProperty("memory", out var memory)) return null;
+            return new Snapshot(Path.GetFileName(folder), taken, Text(root, "parent"), machine, Text(root, "layer"), memory.GetBoolean(), Text(root, "program") ?? "")
+            {
+                Description = Text(root, "description") ?? "",
+                IsStilled = root.TryGetProperty("stilled", out var stilled) && stilled.ValueKind == JsonValueKind.True,
+                StoodStill = root.TryGetProperty("stood-still-ms", out var still) && still.TryGetDouble(out var milliseconds) && milliseconds is >= 0 and < int.MaxValue ? TimeSpan.FromMilliseconds(milliseconds) : default,
+            };
+        });
+        if (later > 0) throw new MachineException(MachineError.File, $"{path} is of format {later}, and this program knows up to {Format}; use the program that took the snapshot, or a newer one");
+        // A layer is a file of the machine's own.
+        if (found is null || found.Layer is { } layer && layer != Path.GetFileName(layer)) throw new MachineException(MachineError.File, $"{path} is damaged; the snapshot cannot be used, and 'lamina snapshot rm' removes it");
+        return found;
+    }
+
+    /// <summary>Writes it into a folder.</summary>
+    internal void Write(string folder) => RecordFile.Write(Path.Combine(folder, FileName), json =>
+    {
+        json.WriteNumber("format", Format);
+        json.WriteString("taken", Taken);
+        if (Parent is not null) json.WriteString("parent", Parent);
+        json.WriteString("machine", Machine);
+        if (Layer is not null) json.WriteString("layer", Layer);
+        json.WriteBoolean("memory", HasMemory);
+        json.WriteString("program", Program);
+        if (Description.Length > 0) json.WriteString("description", Description);
+        if (IsStilled) json.WriteBoolean("stilled", true);
+        if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
+    });
+
+    private static string? Text(JsonElement root, string name) => root.TryGetProperty(name, out var value) ? value.GetString() : null;
+}

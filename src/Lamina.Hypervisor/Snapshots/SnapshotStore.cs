@@ -1,0 +1,292 @@
+// The snapshots of a machine: what is kept of it at some moments, each the child of the one before it. A snapshot comes about by one rename of its
+// folder, and goes by one; layers of the disk that nothing is based on any more are removed afterwards, by whoever looks next where a program
+// was killed between. Whoever makes or removes snapshots of a machine holds the lock of their folder.
+using System.Diagnostics;
+using Lamina.Host;
+using Lamina.Host.Io;
+using Lamina.Host.Locks;
+using Lamina.Host.Processes;
+using Lamina.Hypervisor.Agent;
+using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Snapshots;
+
+/// <summary>Takes snapshots of machines, and puts machines back to them.</summary>
+public static class SnapshotStore
+{
+    /// <summary>The most snapshots that a machine has.</summary>
+    public const int Most = 256;
+
+    /// <summary>The longest description.</summary>
+    public const int LongestDescription = 1024;
+
+    // What the machine went on from, or was last taken: the parent of the next one. A file of that name, which no snapshot can have.
+    private const string CurrentName = ".current", LockName = ".lock", Unfinished = ".new-";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>The snapshots of a machine, the oldest first.</summary>
+    /// <exception cref="MachineException">One is damaged.</exception>
+    public static IReadOnlyList<Snapshot> List(MachineHome home)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        return [.. Folders(home).Select(Snapshot.Read).OrderBy(snapshot => snapshot.Taken)];
+    }
+
+    /// <summary>A snapshot of a machine.</summary>
+    /// <exception cref="MachineException">There is none of that name, or it is damaged.</exception>
+    public static Snapshot Find(MachineHome home, string name)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        CheckName(name);
+        var folder = FolderOf(home, name);
+        if (Directory.Exists(folder)) return Snapshot.Read(folder);
+        var meant = Spelling.Nearest(name, Folders(home).Select(place => Path.GetFileName(place)));
+        throw new MachineException($"the machine {home.Name} has no snapshot {name}{(meant is null ? $"; 'lamina snapshot list {home.Name}' shows those that there are" : $"; did you mean {meant}?")}");
+    }
+
+    /// <summary>The name of the snapshot that a machine went on from, or that was taken of it last; null for none.</summary>
+    public static string? CurrentOf(MachineHome home)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        try
+        {
+            return File.ReadAllText(Path.Combine(home.Snapshots, CurrentName)).Trim() is { Length: > 0 } name && Directory.Exists(FolderOf(home, name)) ? name : null;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Bytes of the host's disk that a snapshot's folder takes; what stood on the machine's disk lies in layers beside.</summary>
+    public static long SpaceOf(MachineHome home, Snapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        ArgumentNullException.ThrowIfNull(snapshot);
+        return Snapshot.SpaceOf(FolderOf(home, snapshot.Name));
+    }
+
+    /// <summary>The file with a snapshot's memory.</summary>
+    internal static string MemoryOf(MachineHome home, Snapshot snapshot) => Path.Combine(FolderOf(home, snapshot.Name), "memory");
+
+    /// <summary>The definition that a machine had when a snapshot was taken.</summary>
+    /// <exception cref="MachineException">It is damaged.</exception>
+    public static MachineDefinition DefinitionOf(MachineHome home, Snapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        ArgumentNullException.ThrowIfNull(snapshot);
+        return MachineFile.Read(home, Snapshot.DefinitionIn(FolderOf(home, snapshot.Name))) ?? throw new MachineException(MachineError.File, $"the definition of the snapshot {snapshot.Name} is gone");
+    }
+
+    /// <summary>Takes a snapshot. A machine that runs goes on after a moment, while its memory is written.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="name">The snapshot's name.</param>
+    /// <param name="description">What there is to say of it; empty for nothing.</param>
+    /// <param name="diskOnly">Whether its disk alone is kept, of a machine that runs, too.</param>
+    /// <param name="cancellationToken">Ends the wait, and with it the snapshot.</param>
+    /// <exception cref="MachineException">There is one of that name, or the machine cannot have one.</exception>
+    /// <exception cref="IOException">The host refuses it; the machine goes on.</exception>
+    public static async Task<Snapshot> CreateAsync(MachineHome home, string name, string description = "", bool diskOnly = false, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        ArgumentNullException.ThrowIfNull(description);
+        CheckName(name);
+        if (description.Length > LongestDescription || description.Any(char.IsControl)) throw new MachineException($"a description is one line of at most {LongestDescription} characters");
+        var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {home.Name} was removed just now");
+        var hasDisk = File.Exists(home.Disk);
+        if (diskOnly && !hasDisk) throw new MachineException($"the machine {home.Name} has no disk of its own; leave out --disk-only");
+        if (definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => !disk.ReadOnly) is { } foreign)
+            throw new MachineException($"the machine {home.Name} writes to the disk {foreign.Path}, which is not its own, and a snapshot would not have what stands there; make it read-only, or take it out of the machine");
+        using var order = Lock(home);
+        if (Directory.Exists(FolderOf(home, name))) throw new MachineException(MachineError.Busy, $"the machine {home.Name} has a snapshot {name} already; choose another name, or remove that one with 'lamina snapshot rm {home.Name} {name}'");
+        if (Folders(home).Count() >= Most) throw new MachineException(MachineError.State, $"the machine {home.Name} has {Most} snapshots, which is as many as there can be; remove some with 'lamina snapshot rm'");
+        Clear(home);
+        var folder = Path.Combine(home.Snapshots, Unfinished + name);
+        var taken = new Snapshot(name, DateTimeOffset.UtcNow, CurrentOf(home), home.Folder, null, false, typeof(Machine).Assembly.GetName().Version?.ToString(3) ?? "") { Description = description };
+        try
+        {
+            var client = await MachineControl.TryConnectAsync(home, cancellationToken).ConfigureAwait(false);
+            if (client is null) taken = TakeOff(home, folder, taken, hasDisk, diskOnly);
+            else
+            {
+                await using (client.ConfigureAwait(false)) taken = await TakeRunningAsync(client, home, folder, taken, hasDisk, diskOnly, cancellationToken).ConfigureAwait(false);
+            }
+            File.Copy(home.Definition, Snapshot.DefinitionIn(folder));
+            taken.Write(folder);
+            HostFiles.SyncDirectory(folder);
+            Directory.Move(folder, FolderOf(home, name));
+            SetCurrent(home, name);
+            HostFiles.SyncDirectory(home.Snapshots);
+            return taken;
+        }
+        catch
+        {
+            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>Puts a machine back to a snapshot: its disk and its definition are what they were, and its next start goes on there. What it did since and is in no snapshot is gone.</summary>
+    /// <exception cref="MachineException">There is none of that name, it cannot be used, or the machine runs.</exception>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    public static void Restore(MachineHome home, string name)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"the machine {home.Name} is running, and what it does would be lost; stop it first ('lamina stop {home.Name}'), or take a snapshot of that too");
+        using var order = Lock(home);
+        var snapshot = Find(home, name);
+        var folder = FolderOf(home, name);
+        // What cannot be read is found out before anything changes.
+        if (snapshot.HasMemory) _ = Machine.DefinitionOf(folder);
+        _ = DefinitionOf(home, snapshot);
+        var definition = File.ReadAllBytes(Snapshot.DefinitionIn(folder));
+        SuspendRecord.Drop(home);
+        if (snapshot.Layer is { } layer) MachineDisks.PutBack(home, layer);
+        HostFiles.Replace(home.Definition, definition, durable: true);
+        if (snapshot.HasMemory)
+        {
+            var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
+            if (snapshot.Layer is not null && DiskStamp.Of(home.Disk) is { } stamp) disks[Path.Combine(snapshot.Machine, Path.GetFileName(home.Disk))] = stamp;
+            new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name }.Write(home);
+        }
+        SetCurrent(home, name);
+        MachineDisks.RemoveUnused(home, []);
+    }
+
+    /// <summary>Removes a snapshot. Those that were taken after it are its parent's from then on.</summary>
+    /// <exception cref="MachineException">There is none of that name, or the machine is to go on from it.</exception>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    public static void Remove(MachineHome home, string name)
+    {
+        ArgumentNullException.ThrowIfNull(home);
+        CheckName(name);
+        using var order = Lock(home);
+        var folder = FolderOf(home, name);
+        if (!Directory.Exists(folder)) _ = Find(home, name);
+        if (SuspendRecord.Read(home)?.Snapshot == name) throw new MachineException(MachineError.State, $"the machine {home.Name} was put back to {name} and goes on there at its next start; start it first, or have it begin anew with 'lamina start --cold {home.Name}'");
+        var parent = TryRead(folder)?.Parent;
+        foreach (var child in Folders(home).Select(TryRead).OfType<Snapshot>().Where(child => child.Parent == name)) (child with { Parent = parent }).Write(FolderOf(home, child.Name));
+        if (CurrentOf(home) == name) SetCurrent(home, parent);
+        var gone = Path.Combine(home.Snapshots, Unfinished + name);
+        if (Directory.Exists(gone)) Directory.Delete(gone, recursive: true);
+        Directory.Move(folder, gone);
+        HostFiles.SyncDirectory(home.Snapshots);
+        Directory.Delete(gone, recursive: true);
+        MachineDisks.RemoveUnused(home, []);
+    }
+
+    /// <summary>The layers that a machine's snapshots need, by their files' names.</summary>
+    internal static IEnumerable<string> LayersOf(MachineHome home) => Folders(home).Select(TryRead).Select(snapshot => snapshot?.Layer).OfType<string>();
+
+    private static IEnumerable<string> Folders(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
+
+    private static string FolderOf(MachineHome home, string name) => Path.Combine(home.Snapshots, name);
+
+    private static void CheckName(string name)
+    {
+        if (!MachineStore.IsHostName(name)) throw new MachineException($"'{(name.Length <= 40 ? name : $"{name[..40]}…")}' cannot be a snapshot's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}");
+    }
+
+    private static Snapshot? TryRead(string folder)
+    {
+        try
+        {
+            return Snapshot.Read(folder);
+        }
+        catch (MachineException)
+        {
+            return null;
+        }
+    }
+
+    // What killed programs left.
+    private static void Clear(MachineHome home)
+    {
+        foreach (var place in Directory.EnumerateDirectories(home.Snapshots, Unfinished + "*").ToList()) Directory.Delete(place, recursive: true);
+    }
+
+    private static void SetCurrent(MachineHome home, string? name) => HostFiles.Replace(Path.Combine(home.Snapshots, CurrentName), System.Text.Encoding.UTF8.GetBytes(name ?? ""));
+
+    private static HostLock Lock(MachineHome home)
+    {
+        Directory.CreateDirectory(home.Snapshots, MachineStore.Private);
+        var begin = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            if (HostLock.TryTake(Path.Combine(home.Snapshots, LockName)) is { } order) return order;
+            if (Stopwatch.GetElapsedTime(begin) > Patience) throw new MachineException(MachineError.Busy, $"another program has been taking or removing a snapshot of {home.Name} for {Patience.TotalSeconds:0} s; try again when it is done");
+            Thread.Sleep(LookAgain);
+        }
+    }
+
+    private static Snapshot TakeOff(MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly)
+    {
+        using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"the machine {home.Name} is being started or changed; try again when that is done");
+        Directory.CreateDirectory(folder, MachineStore.Private);
+        var suspended = diskOnly ? null : SuspendRecord.Read(home);
+        suspended?.CheckDisks(home, suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home));
+        if (suspended is not null)
+        {
+            // Nobody writes to these files.
+            foreach (var file in Directory.EnumerateFiles(suspended.StateOf(home)).Where(file => Path.GetFileName(file) is "state" or "memory")) MachineDisks.LinkOrCopy(file, Path.Combine(folder, Path.GetFileName(file)));
+        }
+        var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
+        // Its disk is another file now, with the same on it.
+        if (suspended is not null && hasDisk && DiskStamp.Of(home.Disk) is { } stamp)
+        {
+            var disk = Path.Combine(suspended.Folder, Path.GetFileName(home.Disk));
+            (suspended with { Disks = suspended.Disks.ToDictionary(known => known.Key, known => known.Key == disk ? stamp : known.Value, StringComparer.Ordinal) }).Write(home);
+        }
+        return taken with { Layer = layer, HasMemory = suspended is not null, Machine = suspended?.Folder ?? taken.Machine };
+    }
+
+    private static async Task<Snapshot> TakeRunningAsync(MachineClient client, MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly, CancellationToken cancellationToken)
+    {
+        var layer = hasDisk ? MachineDisks.NextLayer(home) : null;
+        // What the guest has yet to write to its disk is in its memory, else.
+        var still = diskOnly ? await TryStillAsync(home, cancellationToken).ConfigureAwait(false) : null;
+        TimeSpan stood;
+        try
+        {
+            stood = await client.SnapshotAsync(!diskOnly, layer, () =>
+            {
+                if (layer is not null) MachineDisks.Exchange(home, layer, home.SnapshotDisk);
+            }, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (still is not null) await still.DisposeAsync().ConfigureAwait(false);
+        }
+        if (diskOnly) Directory.CreateDirectory(folder, MachineStore.Private);
+        else Directory.Move(home.SnapshotState, folder);
+        if (HostProcess.IsRoot)
+        {
+            // They were written by the user that the machine's process is.
+            ConfinedProcess.Give(folder, 0);
+            if (hasDisk) ConfinedProcess.Give(home.Disk, 0);
+        }
+        return taken with { Layer = layer, HasMemory = !diskOnly, StoodStill = stood, IsStilled = still is not null };
+    }
+
+    // The guest's file systems stand still until it is disposed of; null for a guest that has no agent, or does not still them.
+    private static async Task<AgentConnection?> TryStillAsync(MachineHome home, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        AgentConnection? agent = null;
+        try
+        {
+            var client = await MachineControl.ConnectAsync(home, patience.Token).ConfigureAwait(false);
+            agent = await client.ReachAgentAsync(AgentPatience, patience.Token).ConfigureAwait(false);
+            _ = await agent.FreezeAsync(patience.Token).ConfigureAwait(false);
+            return agent;
+        }
+        catch (Exception none) when (none is MachineException or IOException || none is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            if (agent is not null) await agent.DisposeAsync().ConfigureAwait(false);
+            return null;
+        }
+    }
+}
