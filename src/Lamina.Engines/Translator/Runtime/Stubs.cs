@@ -362,7 +362,9 @@ internal sealed unsafe class Stubs
         for (var r = HostReg.R15; r >= HostReg.R12; r--) asm.Pop(r);
         asm.Pop(HostReg.Rbp);
         asm.Pop(HostReg.Rbx);
-        asm.Ret();
+        // Not RET: the call that processors would pair it with is the one from the site that leaves, and they would go there first.
+        asm.Pop(HostReg.Rcx);
+        asm.Rr(0xff, 4, HostReg.Rcx, wide: false);          // jmp rcx
         return start;
     }
 }
