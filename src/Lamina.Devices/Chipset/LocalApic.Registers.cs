@@ -335,9 +335,9 @@ public sealed partial class LocalApic
                     if (!apic.TryReadRegister(register, out value)) apic.RaiseError(IllegalRegister);
                 }
             }
-            Span<byte> bytes = stackalloc byte[sizeof(uint)];
-            BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
-            bytes.Slice(at, data.Length).CopyTo(data);
+            if (data.Length == sizeof(uint)) BinaryPrimitives.WriteUInt32LittleEndian(data, value);
+            else
+                for (var i = 0; i < data.Length; i++) data[i] = (byte)(value >> 8 * (at + i));
             return AccessResult.Ok;
         }
 

@@ -136,6 +136,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var size = site.Size;
         _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: false)) return StepOver();
+        var bounce = BounceFor(linear);
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
             if (!_devicePages.TryFind(_region, linear, write: false, out var device) || _store.Pages.IsMemory(device))
@@ -150,10 +151,10 @@ internal sealed unsafe partial class TranslatorVcpu
                 device = page.PhysicalPage;
                 NoteDevice(linear, page, write: false);
             }
-            _processor.ReadDevicePage(device, linear, new Span<byte>(BounceFor(linear), size));
+            _processor.ReadDevicePage(device, linear, new Span<byte>(bounce, size));
         }
-        else if (!_processor.TryReadLinear(linear, new Span<byte>(BounceFor(linear), size))) return HandleReadFault(site, linear);
-        _area->Scratch1 = (ulong)BounceFor(linear) - linear;
+        else if (!_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)bounce - linear;
         _goesOn = true;
         ResumeAt(site.Resume);
         return true;
