@@ -280,6 +280,9 @@ public sealed class LocalApicTests
     {
         Apic.Set(0xd0, 0x1200_0000);
         Assert.Equal(0x12, Apic.Mmio.In(0xd3));
+        var half = new byte[2];
+        Assert.Equal(AccessResult.Ok, Apic.Mmio.Read(0xd2, half));
+        Assert.Equal(new byte[] { 0x00, 0x12 }, half);
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd3, [1]));
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd0, new byte[8]));
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd4, new byte[4]));
