@@ -146,6 +146,37 @@ public sealed class MemoryTests
         Assert.Equal(0u, machine.Read<uint>(Other));
     }
 
+    // FISTP of what is no number stores nothing where that is an exception. Across two pages it is not done in place, the first time as
+    // little as the others.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_store_that_does_not_come_about_leaves_what_was_stored_there_before_each_time(string engine)
+    {
+        const uint control = Layout.Data, number = control + 8, across = Layout.Data + 0xffe, rounds = 5;
+        using var machine = new SmallMachine(engine);
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(__word_ptr[control], 0x37e);          // all but the invalid operation masked
+            c.mov(__dword_ptr[number], 0x7fc0_0000);    // a quiet NaN
+            c.mov(ebx, rounds);
+            c.xor(r8d, r8d);
+            c.Label(ref again);
+            c.mov(__dword_ptr[across], ebx);
+            c.fninit();
+            c.fldcw(__word_ptr[control]);
+            c.fld(__dword_ptr[number]);
+            c.fistp(__dword_ptr[across]);
+            c.fnclex();
+            c.mov(eax, __dword_ptr[across]);
+            c.add(r8, rax);
+            c.dec(ebx);
+            c.jne(again);
+        }, (_, state) => Assert.Equal(rounds * (rounds + 1ul) / 2, state.Gpr[8]));
+
+        program.Check(machine, program.Run(machine));
+    }
+
     [Theory]
     [MemberData(nameof(Engines))]
     public void A_flash_chip_is_memory_a_device_and_memory_with_other_code(string engine)
