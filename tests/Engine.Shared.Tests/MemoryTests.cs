@@ -162,7 +162,8 @@ public sealed class MemoryTests
             c.mov(ebx, rounds);
             c.xor(r8d, r8d);
             c.Label(ref again);
-            c.mov(__dword_ptr[across], ebx);
+            c.mov(__word_ptr[across], bx);              // in place
+            c.mov(__word_ptr[across + 2], 0);
             c.fninit();
             c.fldcw(__word_ptr[control]);
             c.fld(__dword_ptr[number]);
