@@ -14,7 +14,8 @@ namespace Lamina.Host;
 /// <param name="Signal">Takes the signal number in bits 0 to 7 and the processor's exception vector above; the next eight bytes take the address of a page fault.</param>
 /// <param name="LostBase">What the GS base is where the kernel has set it back to what it keeps; 0: the kernel does no such thing.</param>
 /// <param name="Base">What it should be then.</param>
-public readonly record struct FaultSlots(int Address, int Signal, int LostBase, int Base);
+/// <param name="Losses">Counts how often it was brought back.</param>
+public readonly record struct FaultSlots(int Address, int Signal, int LostBase, int Base, int Losses);
 
 /// <summary>A range of generated code whose faults are claimed. Dispose when no thread runs there any more.</summary>
 public sealed unsafe class GeneratedCodeFaults : IDisposable
@@ -97,7 +98,8 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         PutInt64(code, ref at, data);
         var loop = at;
         Put(code, ref at, [0x49, 0x8b, 0x08, 0x48, 0x85, 0xc9]);              // mov rcx, [r8]; test rcx, rcx
-        Put(code, ref at, [0x74, 0]);                                         // jz chain
+        Put(code, ref at, [0x0f, 0x84]);                                      // jz chain
+        PutInt32(code, ref at, 0);
         var chainJump = at;
         Put(code, ref at, [0x48, 0x39, 0xc8, 0x72, 0]);                       // cmp rax, rcx; jb next
         var next1 = at;
@@ -105,9 +107,11 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         var next2 = at;
         Put(code, ref at, [0x65, 0x48, 0x8b, 0x0c, 0x25]);                    // mov rcx, gs:[LostBase]
         PutInt32(code, ref at, slots.LostBase);
-        Put(code, ref at, [0x48, 0x85, 0xc9, 0x74, 25]);                      // test rcx, rcx; jz claim
+        Put(code, ref at, [0x48, 0x85, 0xc9, 0x74, 34]);                      // test rcx, rcx; jz claim
         Put(code, ref at, [0xf3, 0x49, 0x0f, 0xae, 0xc9]);                    // rdgsbase r9
-        Put(code, ref at, [0x4c, 0x39, 0xc9, 0x75, 15]);                      // cmp rcx, r9; jne claim
+        Put(code, ref at, [0x4c, 0x39, 0xc9, 0x75, 24]);                      // cmp rcx, r9; jne claim
+        Put(code, ref at, [0x65, 0x48, 0xff, 0x04, 0x25]);                    // inc qword gs:[Losses]
+        PutInt32(code, ref at, slots.Losses);
         Put(code, ref at, [0x65, 0x48, 0x8b, 0x0c, 0x25]);                    // mov rcx, gs:[Base]
         PutInt32(code, ref at, slots.Base);
         Put(code, ref at, [0xf3, 0x48, 0x0f, 0xae, 0xd9, 0xc3]);              // wrgsbase rcx; ret: tries again
@@ -122,11 +126,11 @@ public sealed unsafe class GeneratedCodeFaults : IDisposable
         PutInt32(code, ref at, slots.Signal + 8);
         Put(code, ref at, [0x49, 0x8b, 0x48, 0x10]);                          // mov rcx, [r8 + 16]
         Put(code, ref at, [0x48, 0x89, 0x8a, 0xa8, 0, 0, 0, 0xc3]);           // mov [rdx + 0xa8], rcx; ret
-        code[next1 - 1] = (byte)(at - next1);
-        code[next2 - 1] = (byte)(at - next2);
-        Put(code, ref at, [0x49, 0x83, 0xc0, 24, 0xeb, 0]);                   // add r8, 24; jmp loop
-        code[at - 1] = (byte)(loop - at);
-        code[chainJump - 1] = (byte)(at - chainJump);
+        code[next1 - 1] = (byte)checked((sbyte)(at - next1));
+        code[next2 - 1] = (byte)checked((sbyte)(at - next2));
+        Put(code, ref at, [0x49, 0x83, 0xc0, 24, 0xe9]);                      // add r8, 24; jmp loop
+        PutInt32(code, ref at, loop - (at + 4));
+        Unsafe.WriteUnaligned(ref code[chainJump - sizeof(int)], at - chainJump);
         Put(code, ref at, [0x49, 0xb8]);                                      // mov r8, old handlers
         PutInt64(code, ref at, data + OldHandlers);
         Put(code, ref at, [0x48, 0x63, 0xcf, 0x49, 0x8b, 0x04, 0xc8]);        // movsxd rcx, edi; mov rax, [r8 + rcx * 8]

@@ -146,6 +146,41 @@ public sealed class MemoryTests
         Assert.Equal(0u, machine.Read<uint>(Other));
     }
 
+    // FISTP of what is no number stores nothing where that is an exception; KVM has the processor do no such store to a device.
+    [Fact]
+    public void A_store_to_a_device_that_does_not_come_about_is_none_each_time()
+    {
+        EngineKind.SkipWhereOnlyKvmIsAsked();
+        const uint control = Layout.Data, number = control + 8, register = Layout.Device + 0x10;
+        using var machine = new SmallMachine("translator");
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            c.mov(__word_ptr[control], 0x37e);          // all but the invalid operation masked
+            c.mov(__dword_ptr[number], 0x7fc0_0000);    // a quiet NaN, and then a number
+            c.mov(ebx, 4);
+            c.mov(ebp, register);
+            c.Label(ref again);
+            c.fninit();
+            c.fldcw(__word_ptr[control]);
+            c.fld(__dword_ptr[number]);
+            c.fistp(__dword_ptr[rbp]);
+            c.fnclex();
+            c.dec(ebx);
+            c.jne(again);
+            c.fninit();
+            c.mov(__dword_ptr[number], 0x40a0_0000);
+            c.fld(__dword_ptr[number]);
+            c.fistp(__dword_ptr[rbp]);
+        }, (after, _) =>
+        {
+            Assert.Equal(0x10ul, Assert.Single(after.Device.Accesses, access => access.Write).Offset);
+            Assert.Equal(5, after.Device.Bytes[0x10]);
+        });
+
+        program.Check(machine, program.Run(machine));
+    }
+
     [Theory]
     [MemberData(nameof(Engines))]
     public void A_flash_chip_is_memory_a_device_and_memory_with_other_code(string engine)

@@ -1,4 +1,4 @@
-// The clock of a machine on this host. Monotonic time is CLOCK_MONOTONIC and the guest's time-stamp counter is the host's,
+// The clock of a machine on this host. Monotonic time is CLOCK_MONOTONIC, read by the host's counter where it may be (CounterTime), and the guest's time-stamp counter is the host's,
 // each less what passed while the machine was paused: both begin at 0, or where a saved machine's stood, and stand still together, at one
 // moment, so that pauses do not set them apart. Timers are served by one
 // thread of the clock's own (TimerQueue).
@@ -17,6 +17,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
     private const double RateTolerance = 250e-6;
 
     private readonly TimeStampCounter _tsc;
+    private readonly CounterTime<HostClocks> _time;
     private readonly TimerQueue _timers;
     private readonly Lock _gate = new();
     private readonly ulong? _savedHertz;
@@ -27,25 +28,19 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
     /// <param name="failed">Told in a sentence of an expiry that threw; without it such an exception ends the process.</param>
     /// <param name="saved">What it goes on from; null for 0.</param>
     /// <param name="rate">Where the rate of the host's counter is kept; null for nowhere.</param>
+    /// <param name="read">The text of a file of the host's kernel, or null: whether time may be read by the counter. Without it, it is not.</param>
     /// <exception cref="Host.HostException">
     /// The host forbids generated code, which reading the counter needs; or its counter ticks at another rate than the saved one, to which
     /// the guest's own cannot be brought, because the guest reads the host's.
     /// </exception>
-    public MachineClock(bool paused = false, Action<string>? failed = null, SavedClock? saved = null, TscRateMemory? rate = null)
+    public MachineClock(bool paused = false, Action<string>? failed = null, SavedClock? saved = null, TscRateMemory? rate = null, Func<string, string?>? read = null)
     {
         _tsc = new TimeStampCounter(rate);
+        _time = new CounterTime<HostClocks>(new HostClocks(_tsc), read is not null && CounterTrust.Holds(_tsc, read));
         _savedHertz = saved?.TscHz;
         _pace = new Pace(Running: false, saved?.Nanoseconds ?? 0, saved?.Tsc ?? 0);
-        try
-        {
-            if (saved is not null) CheckRate(saved.TscHz, _tsc.Hertz);
-            _timers = new TimerQueue(() => NowNanoseconds, failed);
-        }
-        catch
-        {
-            _tsc.Dispose();
-            throw;
-        }
+        if (saved is not null) CheckRate(saved.TscHz, _tsc.Hertz);
+        _timers = new TimerQueue(() => NowNanoseconds, failed);
         if (!paused) Resume();
     }
 
@@ -68,7 +63,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         get
         {
             var pace = _pace;
-            return pace.Running ? HostTime.MonotonicNanoseconds - pace.Nanoseconds : pace.Nanoseconds;
+            return pace.Running ? _time.Nanoseconds - pace.Nanoseconds : pace.Nanoseconds;
         }
     }
 
@@ -109,6 +104,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         node.Say("nanoseconds", NowNanoseconds);
         node.Say("tsc", ReadTsc());
         node.Say("tsc hertz", TscHz);
+        node.Say("read by the host's counter", !_time.IsByClock);
     }
 
     /// <summary>Stops time. When this returns no timer's expiry runs, unless it is the caller. Does nothing where it is paused.</summary>
@@ -117,7 +113,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         lock (_gate)
         {
             if (!_pace.Running) return;
-            var (tsc, nanoseconds) = _tsc.Sample();
+            var (tsc, nanoseconds) = _tsc.Sample(() => _time.Nanoseconds);
             _pace = new Pace(Running: false, nanoseconds - _pace.Nanoseconds, tsc - _pace.Tsc);
             _timers.Pause();
         }
@@ -129,7 +125,7 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         lock (_gate)
         {
             if (_pace.Running) return;
-            var (tsc, nanoseconds) = _tsc.Sample();
+            var (tsc, nanoseconds) = _tsc.Sample(() => _time.Nanoseconds);
             _pace = new Pace(Running: true, nanoseconds - _pace.Nanoseconds, tsc - _pace.Tsc);
             _timers.Resume(_pace.Nanoseconds);
         }
@@ -148,6 +144,5 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
     {
         _timers.Dispose();
         lock (_gate) _pace = new Pace(Running: false, NowNanoseconds, ReadTsc());
-        _tsc.Dispose();
     }
 }

@@ -320,17 +320,32 @@ public sealed partial class LocalApic
             // Bytes and words of a register can be read; nothing may reach across it.
             var at = (int)(offset & 0xf);
             if (at + data.Length > sizeof(uint)) return AccessResult.InvalidSize;
+            var register = (int)(offset >> 4);
             uint value;
-            lock (apic._gate)
+            if (IsOwn(register))
             {
                 if (!apic.AnswersPage) return AccessResult.Unclaimed;
-                if (!apic.TryReadRegister((int)(offset >> 4), out value)) apic.RaiseError(IllegalRegister);
+                apic.TryReadRegister(register, out value);
             }
-            Span<byte> bytes = stackalloc byte[sizeof(uint)];
-            BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
-            bytes.Slice(at, data.Length).CopyTo(data);
+            else
+            {
+                lock (apic._gate)
+                {
+                    if (!apic.AnswersPage) return AccessResult.Unclaimed;
+                    if (!apic.TryReadRegister(register, out value)) apic.RaiseError(IllegalRegister);
+                }
+            }
+            if (data.Length == sizeof(uint)) BinaryPrimitives.WriteUInt32LittleEndian(data, value);
+            else
+                for (var i = 0; i < data.Length; i++) data[i] = (byte)(value >> 8 * (at + i));
             return AccessResult.Ok;
         }
+
+        // What nobody but this page's CPU changes, a word each: it reads what it wrote last, and needs no lock for that. Kernels read
+        // the command's state with each message, and some the task priority with each change.
+        private static bool IsOwn(int register) =>
+            register is Register.Id or Register.Version or Register.TaskPriority or Register.LogicalDestination or Register.DestinationFormat
+                or Register.SpuriousVector or Register.CommandLow or Register.CommandHigh;
 
         public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
         {

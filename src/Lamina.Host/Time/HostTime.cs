@@ -20,3 +20,14 @@ public static unsafe class HostTime
     /// <summary>Has the calling thread's sleeps end as exactly as the host can, rather than up to 50 µs late. prctl(2), PR_SET_TIMERSLACK.</summary>
     public static void SleepExactly() => _ = Libc.prctl(Libc.PR_SET_TIMERSLACK, 1, 0, 0, 0);
 }
+
+/// <summary>This host's counter and CLOCK_MONOTONIC.</summary>
+/// <param name="counter">The counter.</param>
+public readonly struct HostClocks(TimeStampCounter counter) : IHostClocks
+{
+    /// <inheritdoc/>
+    public ulong Counter => counter.ReadInOrder();
+
+    /// <inheritdoc/>
+    public long Nanoseconds => HostTime.MonotonicNanoseconds;
+}

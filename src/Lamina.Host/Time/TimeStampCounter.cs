@@ -1,4 +1,4 @@
-// The host's time-stamp counter: a reading, and its frequency. .NET has no RDTSC, so six bytes of machine code read it.
+// The host's time-stamp counter: a reading, and its frequency. .NET has no RDTSC, so a few bytes of machine code read it.
 // The frequency is what the processor or hypervisor tells, or what somebody remembers of an earlier measurement, where a short look
 // agrees; else it is measured against CLOCK_MONOTONIC from the creation of the object until somebody asks, which is the more exact the
 // later it is.
@@ -12,7 +12,7 @@ namespace Lamina.Host.Time;
 public sealed record TscRateMemory(Func<ulong?> Recall, Action<ulong> Keep);
 
 /// <summary>The host's time-stamp counter.</summary>
-public sealed unsafe class TimeStampCounter : IDisposable
+public sealed unsafe class TimeStampCounter
 {
     // Shorter measurements than this are not trusted: some tens of nanoseconds of doubt at both ends must be few ppm.
     private const long ShortestMeasurement = 20_000_000;
@@ -23,8 +23,13 @@ public sealed unsafe class TimeStampCounter : IDisposable
     // What the processor tells or somebody remembers is believed where a measurement differs by no more than this.
     private const double Tolerance = 500e-6;
 
-    private readonly HostReservation _code;
-    private readonly delegate* unmanaged[SuppressGCTransition]<ulong> _read;
+    // lfence; rdtsc; shl rdx, 32; or rax, rdx; ret
+    private const int UnorderedAt = 3;
+
+    // Never changed and never given back: a machine that has ended may still be asked for its time.
+    private static readonly Lazy<HostReservation> Code = new(MakeCode);
+
+    private readonly delegate* unmanaged[SuppressGCTransition]<ulong> _read, _readInOrder;
     private readonly (ulong Tsc, long Nanoseconds) _start;
     private readonly TscRateMemory? _memory;
     private readonly Lock _gate = new();
@@ -36,15 +41,9 @@ public sealed unsafe class TimeStampCounter : IDisposable
     public TimeStampCounter(TscRateMemory? kept = null)
     {
         _memory = kept;
-        // rdtsc; shl rdx, 32; or rax, rdx; ret
-        ReadOnlySpan<byte> code = [0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0xc3];
-        _code = HostReservation.Reserve(HostReservation.PageSize);
-        using var memory = SharedMemory.Create("lamina-rdtsc", HostReservation.PageSize);
-        _code.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
-        code.CopyTo(_code.Slice(0, code.Length));
-        _code.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
-        // Holds: the page keeps this code until Dispose, and the function neither blocks nor touches memory.
-        _read = (delegate* unmanaged[SuppressGCTransition]<ulong>)_code.Address;
+        // Holds: the page keeps this code, and the function neither blocks nor touches memory.
+        _readInOrder = (delegate* unmanaged[SuppressGCTransition]<ulong>)Code.Value.Address;
+        _read = (delegate* unmanaged[SuppressGCTransition]<ulong>)((Code.Value.Address + UnorderedAt));
         _start = Sample();
     }
 
@@ -65,8 +64,19 @@ public sealed unsafe class TimeStampCounter : IDisposable
     /// <summary>Reads the counter; not ordered with surrounding loads.</summary>
     public ulong Read() => _read();
 
-    /// <inheritdoc/>
-    public void Dispose() => _code.Dispose();
+    /// <summary>Reads the counter when all that was loaded before is there: not before what another thread has told of its own reading. SDM vol. 2, RDTSC.</summary>
+    public ulong ReadInOrder() => _readInOrder();
+
+    private static HostReservation MakeCode()
+    {
+        ReadOnlySpan<byte> code = [0x0f, 0xae, 0xe8, 0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0xc3];
+        var page = HostReservation.Reserve(HostReservation.PageSize);
+        using var memory = SharedMemory.Create("lamina-rdtsc", HostReservation.PageSize);
+        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
+        code.CopyTo(page.Slice(0, code.Length));
+        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
+        return page;
+    }
 
     private ulong Determine()
     {
@@ -94,19 +104,21 @@ public sealed unsafe class TimeStampCounter : IDisposable
         return (now.Tsc - _start.Tsc) * 1e9 / (now.Nanoseconds - _start.Nanoseconds);
     }
 
+    private (ulong Tsc, long Nanoseconds) Sample() => Sample(static () => HostTime.MonotonicNanoseconds);
+
     /// <summary>
-    /// One moment by the counter and by <see cref="HostTime.MonotonicNanoseconds"/>. Of several tries the one with the least time around it
-    /// counts: no interrupt came between.
+    /// One moment by the counter and by a clock. Of several tries the one with the least time around it counts: no interrupt came between.
     /// </summary>
-    public (ulong Tsc, long Nanoseconds) Sample()
+    /// <param name="nanoseconds">The clock.</param>
+    public (ulong Tsc, long Nanoseconds) Sample(Func<long> nanoseconds)
     {
         (ulong Tsc, long Nanoseconds) best = default;
         var narrowest = long.MaxValue;
         for (var i = 0; i < 32; i++)
         {
-            var before = HostTime.MonotonicNanoseconds;
+            var before = nanoseconds();
             var tsc = Read();
-            var after = HostTime.MonotonicNanoseconds;
+            var after = nanoseconds();
             if (after - before >= narrowest) continue;
             narrowest = after - before;
             best = (tsc, before + narrowest / 2);

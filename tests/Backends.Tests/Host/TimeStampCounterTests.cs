@@ -8,7 +8,7 @@ public class TimeStampCounterTests
     [Fact]
     public void It_counts_up_at_a_rate_that_stays_the_same()
     {
-        using var counter = new TimeStampCounter();
+        var counter = new TimeStampCounter();
 
         var first = counter.Read();
         var hertz = counter.Hertz;
@@ -22,8 +22,8 @@ public class TimeStampCounterTests
     [Fact]
     public void Two_counters_agree_on_the_rate_within_a_hundred_ppm()
     {
-        using var first = new TimeStampCounter();
-        using var second = new TimeStampCounter();
+        var first = new TimeStampCounter();
+        var second = new TimeStampCounter();
 
         Assert.InRange((double)first.Hertz / second.Hertz, 1 - 1e-4, 1 + 1e-4);
     }
@@ -32,9 +32,9 @@ public class TimeStampCounterTests
     public void What_was_measured_is_kept_and_believed_where_a_look_agrees()
     {
         ulong? kept = null;
-        using var first = new TimeStampCounter(new TscRateMemory(() => null, hertz => kept = hertz));
+        var first = new TimeStampCounter(new TscRateMemory(() => null, hertz => kept = hertz));
         var measured = first.Hertz;
-        using var second = new TimeStampCounter(new TscRateMemory(() => measured + 1, _ => Assert.Fail("measured again")));
+        var second = new TimeStampCounter(new TscRateMemory(() => measured + 1, _ => Assert.Fail("measured again")));
 
         // A processor that tells its rate needs no memory.
         if (kept is null) return;
@@ -49,10 +49,10 @@ public class TimeStampCounterTests
     [InlineData(1e9)]
     public void What_is_kept_and_not_true_is_measured_again(double factor)
     {
-        using var reference = new TimeStampCounter();
+        var reference = new TimeStampCounter();
         var right = reference.Hertz;
         ulong? kept = null;
-        using var counter = new TimeStampCounter(new TscRateMemory(() => (ulong)Math.Min(right * factor, ulong.MaxValue), hertz => kept = hertz));
+        var counter = new TimeStampCounter(new TscRateMemory(() => (ulong)Math.Min(right * factor, ulong.MaxValue), hertz => kept = hertz));
 
         Assert.InRange((double)counter.Hertz / right, 1 - 1e-4, 1 + 1e-4);
         if (kept is not null) Assert.Equal(counter.Hertz, kept);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Lamina.Backends.Time;
+using Lamina.Core.Inspection;
 using Lamina.Core.Time;
 using Lamina.Host;
 using Xunit;
@@ -10,6 +11,45 @@ public class MachineClockTests
 {
     private const long Never = long.MaxValue;
     private const long Hour = 3_600_000_000_000;
+
+    // A host that lets its time be read by its counter, or does not.
+    private static MachineClock Clock(bool byCounter, bool paused = false) => new(paused, read: byCounter ? _ => "tsc" : null);
+
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void It_goes_by_the_counter_where_the_host_does(bool byCounter)
+    {
+        using var clock = Clock(byCounter);
+        var root = new InspectNode("");
+
+        clock.Inspect(root);
+
+        Assert.Equal(byCounter && Lamina.Host.Time.TimeStampCounter.IsInvariant, root["read by the host's counter"]);
+    }
+
+    [Fact]
+    public void A_clock_may_be_read_while_it_is_disposed_and_afterwards()
+    {
+        var clock = Clock(byCounter: true);
+        using var begun = new ManualResetEventSlim();
+        var (stop, last) = (false, 0L);
+        var reader = Waiting.Run(() =>
+        {
+            while (!Volatile.Read(ref stop))
+            {
+                last = Math.Max(last, clock.NowNanoseconds);
+                _ = clock.ReadTsc();
+                begun.Set();
+            }
+        });
+        Waiting.Wait(begun);
+
+        clock.Dispose();
+
+        Volatile.Write(ref stop, true);
+        Assert.True(reader.Join(Waiting.Limit));
+        Assert.Equal(clock.NowNanoseconds, clock.NowNanoseconds);
+    }
 
     [Fact]
     public void A_paused_clock_stands_at_zero_until_it_is_resumed()
@@ -24,10 +64,11 @@ public class MachineClockTests
         Waiting.Until(() => clock.NowNanoseconds > 0 && clock.ReadTsc() > 0);
     }
 
-    [Fact]
-    public void Time_and_time_stamps_never_go_backwards_across_pauses_and_stand_still_in_them()
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void Time_and_time_stamps_never_go_backwards_across_pauses_and_stand_still_in_them(bool byCounter)
     {
-        using var clock = new MachineClock();
+        using var clock = Clock(byCounter);
         long time = 0;
         ulong tsc = 0;
         for (var i = 0; i < 100; i++)
@@ -112,7 +153,7 @@ public class MachineClockTests
     public void The_guests_time_stamp_is_the_hosts_plus_the_offset()
     {
         using var clock = new MachineClock();
-        using var host = new Lamina.Host.Time.TimeStampCounter();
+        var host = new Lamina.Host.Time.TimeStampCounter();
         clock.Pause();
         clock.Resume();
 
@@ -124,10 +165,11 @@ public class MachineClockTests
         Assert.InRange(guest, before - 10_000, after + 10_000);
     }
 
-    [Fact]
-    public void Time_and_time_stamps_agree_by_the_frequency()
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void Time_and_time_stamps_agree_by_the_frequency(bool byCounter)
     {
-        using var clock = new MachineClock();
+        using var clock = Clock(byCounter);
         Waiting.Until(() => clock.NowNanoseconds > 50_000_000);
 
         var first = clock.ReadTsc();
@@ -169,10 +211,13 @@ public class MachineClockTests
         Assert.Equal(Enumerable.Range(0, 10), order);
     }
 
-    [Fact]
-    public void A_timer_expires_not_before_its_deadline_and_once()
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void A_timer_expires_not_before_its_deadline_and_once(bool byCounter)
     {
-        using var clock = new MachineClock();
+        using var clock = Clock(byCounter);
+        // Until the counter's rate is known.
+        Waiting.Until(() => clock.NowNanoseconds > 50_000_000);
         using var done = new ManualResetEventSlim();
         var deadline = clock.NowNanoseconds + 3_000_000;
         var (expiries, at) = (0, 0L);

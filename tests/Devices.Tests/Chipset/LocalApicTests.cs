@@ -29,6 +29,50 @@ public sealed class LocalApicTests
         Assert.False(second.HasInterrupt);
     }
 
+    // What its CPU alone changes. A vCPU is told of an NMI with the lock held.
+    [Theory]
+    [InlineData(0x20, 0u)]
+    [InlineData(0x30, 0x0105_0014u)]
+    [InlineData(0x80, 0x53u)]
+    [InlineData(0xd0, 0x0400_0000u)]
+    [InlineData(0xe0, 0x0fff_ffffu)]
+    [InlineData(0xf0, 0x1ffu)]
+    [InlineData(0x300, 0x0000_00c1u)]
+    [InlineData(0x310, 0x0900_0000u)]
+    public void A_register_that_only_its_CPU_changes_is_read_while_another_thread_changes_others(ulong register, uint value)
+    {
+        _machine.Enabled();
+        if (register is 0x80 or 0xd0 or 0xe0 or 0x300 or 0x310) Apic.Set(register, value);
+        uint? seen = null;
+        Apic.Attach(new ReadingSignal(() =>
+        {
+            var reader = new Thread(() => seen = Apic.Get(register)) { IsBackground = true };
+            reader.Start();
+            Assert.True(reader.Join(TimeSpan.FromSeconds(30)), "it waits for the lock");
+        }));
+
+        _machine.Send(InterruptDeliveryMode.Nmi, 0);
+
+        Assert.Equal(value, seen);
+    }
+
+    private sealed class ReadingSignal(Action read) : IVcpuSignal
+    {
+        public void InterruptPending()
+        {
+        }
+
+        public void NonMaskableInterrupt() => read();
+
+        public void Init()
+        {
+        }
+
+        public void StartUp(byte vector)
+        {
+        }
+    }
+
     [Fact]
     public void The_bootstrap_processor_starts_with_the_8259_pair_on_lint0()
     {
@@ -236,6 +280,9 @@ public sealed class LocalApicTests
     {
         Apic.Set(0xd0, 0x1200_0000);
         Assert.Equal(0x12, Apic.Mmio.In(0xd3));
+        var half = new byte[2];
+        Assert.Equal(AccessResult.Ok, Apic.Mmio.Read(0xd2, half));
+        Assert.Equal(new byte[] { 0x00, 0x12 }, half);
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd3, [1]));
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd0, new byte[8]));
         Assert.Equal(AccessResult.InvalidSize, Apic.Mmio.Write(0xd4, new byte[4]));

@@ -177,14 +177,19 @@ internal unsafe struct Assembler(byte* cursor, long executeDelta, CodeDistances?
         GsAddress(reg, disp);
     }
 
+    /// <summary>rdgsbase reg.</summary>
+    public void ReadGsBase(int reg) => BaseOfGs(1, reg);
+
     /// <summary>wrgsbase reg.</summary>
-    public void WriteGsBase(int reg)
+    public void WriteGsBase(int reg) => BaseOfGs(3, reg);
+
+    private void BaseOfGs(int operation, int reg)
     {
         Byte(0xf3);
         Rex(true, 0, 0, reg);
         Byte(0x0f);
         Byte(0xae);
-        Byte(0xd8 | (reg & 7));
+        Byte(0xc0 | operation << 3 | (reg & 7));
     }
 
     /// <summary>dec byte gs:[disp].</summary>

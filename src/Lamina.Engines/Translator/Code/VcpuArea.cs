@@ -52,6 +52,9 @@ internal unsafe struct VcpuArea
     /// <summary>The GS base to be had, and the one that a switch between threads sets it back to (0: none does). See <see cref="GsBaseChange"/>.</summary>
     public ulong CurrentGs, LostGs;
 
+    /// <summary>How often the handler of faults had to bring the former back.</summary>
+    public ulong GsLosses;
+
     /// <summary>XSAVE component mask.</summary>
     public ulong XsaveMask;
 
@@ -255,7 +258,7 @@ internal static unsafe class Slot
     public const int PageNumberBits = 36;
 
     /// <summary>Where faults of generated code are noted.</summary>
-    public static FaultSlots Faults => new(FaultAddress, FaultSignal, LostGs, CurrentGs);
+    public static FaultSlots Faults => new(FaultAddress, FaultSignal, LostGs, CurrentGs, GsLosses);
 
     // Offsets are taken from an instance that is never used otherwise.
     private static readonly VcpuArea* Model = (VcpuArea*)NativeMemory.AllocZeroed((nuint)sizeof(VcpuArea));
@@ -295,6 +298,7 @@ internal static unsafe class Slot
         IndexMask = At(&Model->IndexMask),
         CurrentGs = At(&Model->CurrentGs),
         LostGs = At(&Model->LostGs),
+        GsLosses = At(&Model->GsLosses),
         XsaveMask = At(&Model->XsaveMask),
         VectorsLoaded = At(&Model->VectorsLoaded),
         HostMxcsr = At(&Model->HostMxcsr),

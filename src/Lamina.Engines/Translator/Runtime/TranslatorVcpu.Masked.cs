@@ -85,11 +85,17 @@ internal sealed unsafe partial class TranslatorVcpu
     }
 
     /// <summary>
-    /// Where a store that is bounced may store less than all, the bounce holds what is in memory now.
+    /// Where a store that is bounced may store less than all, the bounce holds what is in memory now. The instruction is looked at once: stores
+    /// to devices come by here each time.
     /// </summary>
-    private void PreparePartialStore(ulong linear, int size)
+    private void PreparePartialStore(ref RecentSite left, ulong linear)
     {
-        if (TryDecodeCurrent(out var instruction) && instruction.MayStoreLess) PrepareMasked(linear, BounceFor(linear), 0, size);
+        if (!left.IsDecoded)
+        {
+            if (!TryDecodeCurrent(out var instruction)) return;
+            (left.IsDecoded, left.MayStoreLess) = (true, instruction.MayStoreLess);
+        }
+        if (left.MayStoreLess) PrepareMasked(linear, BounceFor(linear), 0, left.Site.Size);
     }
 
     private void PrepareMasked(ulong linear, byte* at, int from, int to)

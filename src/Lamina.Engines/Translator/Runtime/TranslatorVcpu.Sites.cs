@@ -23,7 +23,7 @@ internal sealed unsafe partial class TranslatorVcpu
         _exits[(int)kind]++;
         if (kind == SiteKind.JumpMiss) return HandleJumpMiss();
         if (kind == SiteKind.HostFault) return HandleHostFault();
-        ref readonly var left = ref FindSite(kind);
+        ref var left = ref FindSite(kind);
         ref readonly var site = ref left.Site;
         var block = left.Block;
         if (kind == SiteKind.Stale) return HandleStale(block);
@@ -33,7 +33,7 @@ internal sealed unsafe partial class TranslatorVcpu
         switch (site.Kind)
         {
             case SiteKind.Read: return HandleRead(site);
-            case SiteKind.Write: return HandleWrite(block, site);
+            case SiteKind.Write: return HandleWrite(block, ref left);
             case SiteKind.Commit: return HandleCommit(site);
             case SiteKind.Segment: return HandleSegment(site);
             case SiteKind.System: return HandleSystem(block, site);
@@ -59,6 +59,9 @@ internal sealed unsafe partial class TranslatorVcpu
         public int Generation;
         public Block Block;
         public Site Site;
+
+        // Of a store that was bounced: whether its instruction may store less than all, and whether that is known.
+        public bool MayStoreLess, IsDecoded;
     }
 
     // The places that generated code left from last, by a hash of the address; one more for what is not kept.
@@ -66,7 +69,7 @@ internal sealed unsafe partial class TranslatorVcpu
     private const int RecentSites = 1024;
 
     /// <summary>The site and block that generated code left from; no site for <see cref="SiteKind.Stale"/>. It holds until the next exit.</summary>
-    private ref readonly RecentSite FindSite(SiteKind kind)
+    private ref RecentSite FindSite(SiteKind kind)
     {
         var address = _area->ExitAddress;
         // A jump that is linked does not leave again.
@@ -136,6 +139,7 @@ internal sealed unsafe partial class TranslatorVcpu
         var size = site.Size;
         _region.NoteLook(linear);
         if (MustStopBehind(linear, size, write: false)) return StepOver();
+        var bounce = BounceFor(linear);
         if (InOnePage(linear, size) && !_processor.WatchesDataPage(linear))
         {
             if (!_devicePages.TryFind(_region, linear, write: false, out var device) || _store.Pages.IsMemory(device))
@@ -150,10 +154,10 @@ internal sealed unsafe partial class TranslatorVcpu
                 device = page.PhysicalPage;
                 NoteDevice(linear, page, write: false);
             }
-            _processor.ReadDevicePage(device, linear, new Span<byte>(BounceFor(linear), size));
+            _processor.ReadDevicePage(device, linear, new Span<byte>(bounce, size));
         }
-        else if (!_processor.TryReadLinear(linear, new Span<byte>(BounceFor(linear), size))) return HandleReadFault(site, linear);
-        _area->Scratch1 = (ulong)BounceFor(linear) - linear;
+        else if (!_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return HandleReadFault(site, linear);
+        _area->Scratch1 = (ulong)bounce - linear;
         _goesOn = true;
         ResumeAt(site.Resume);
         return true;
@@ -191,8 +195,9 @@ internal sealed unsafe partial class TranslatorVcpu
     /// <summary>Whether an access hits a breakpoint, which is reported behind its instruction: that has to be alone.</summary>
     private bool MustStopBehind(ulong linear, int size, bool write) => (_key & ModeKey.SingleStep) == 0 && _processor.IsWatched(linear, size, write);
 
-    private bool HandleWrite(Block block, in Site site)
+    private bool HandleWrite(Block block, ref RecentSite left)
     {
+        ref readonly var site = ref left.Site;
         var linear = _area->Scratch0;
         // What machine code may have prepared did not come about if its copy faulted.
         _area->BounceFirstBytes = 0;
@@ -236,7 +241,7 @@ internal sealed unsafe partial class TranslatorVcpu
         if (site.Reads && !_processor.TryReadLinear(linear, new Span<byte>(bounce, size))) return DeliverFault();
         _storeLinear = linear;
         _masked = null;
-        if (!site.Reads) PreparePartialStore(linear, size);
+        if (!site.Reads) PreparePartialStore(ref left, linear);
         _area->Scratch1 = (ulong)bounce - linear;
         _goesOn = true;
         ResumeAt(site.Copy);

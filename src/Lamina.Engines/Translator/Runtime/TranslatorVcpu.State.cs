@@ -99,6 +99,7 @@ internal sealed unsafe partial class TranslatorVcpu
         counters.Total("vcpu_jumps_cleared", _releasedClears + _users.Sum(region => region?.Jumps.Clears ?? 0), "how often jump caches were emptied, by mode", of: "user");
         counters.Total("vcpu_interrupts", _interrupts, "interrupts taken");
         counters.Total("vcpu_faults", _faultCount, "exceptions raised");
+        if (_lost != null) counters.Total("vcpu_gs_base_losses", (long)_area->GsLosses, "faults because the host took the processor away in the middle of generated code, and the GS base with it");
         _time?.Count(counters);
     }
 }

@@ -256,33 +256,43 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
                 Volatile.Write(ref _cpu->ExitRequest, 1);
             }
             if (_hostTsc != null) _area->HostTscOffset = (ulong)_hostTsc.TscOffset + _cpu->TscOffset;
-            if (EnterGuest(_store.Stubs.Enter) is { } left) return left;
-            while (GoesOn())
-                if (EnterGuest(_store.Stubs.EnterAgain) is { } last) return last;
+            if (RunGuest() is { } left) return left;
         }
     }
 
-    /// <summary>Runs generated code until it leaves, and sees to why.</summary>
-    private VcpuExit? EnterGuest(delegate* unmanaged<ulong, uint> enter)
+    /// <summary>
+    /// Runs generated code until it leaves, and sees to why: again and again while that was an access alone. All by one call from a method
+    /// that does not return meanwhile: generated code leaves by another way than it came, and what processors predict of returns is wrong
+    /// for each method that returns after it.
+    /// </summary>
+    private VcpuExit? RunGuest()
     {
-        _midInstruction = _goesOn = false;
-        if (!EnterWorld()) return null;
-        _vectorsRaw = false;
-        _time?.Enter();
-        var kind = (SiteKind)enter(_region.Gs);
-        _time?.Leave(kind);
-        LeaveGuest();
-        _resume = 0;
-        SyncRegion();
-        var held = _holdsWorld;
-        var alive = HandleExit(kind);
-        // The locked instruction that the others were held out for is over, or did not come about.
-        if (held || _resume == 0) ReleaseWorld();
-        if (!alive) return VcpuExit.TripleFault;
-        if (Failure != null) return VcpuExit.Failed;
-        if (!_debugStop) return null;
-        _debugStop = false;
-        return VcpuExit.Debug;
+        var enter = _store.Stubs.Enter;
+        while (true)
+        {
+            _midInstruction = _goesOn = false;
+            if (!EnterWorld()) return null;
+            _vectorsRaw = false;
+            _time?.Enter();
+            var kind = (SiteKind)enter(_region.Gs);
+            _time?.Leave(kind);
+            LeaveGuest();
+            _resume = 0;
+            SyncRegion();
+            var held = _holdsWorld;
+            var alive = HandleExit(kind);
+            // The locked instruction that the others were held out for is over, or did not come about.
+            if (held || _resume == 0) ReleaseWorld();
+            if (!alive) return VcpuExit.TripleFault;
+            if (Failure != null) return VcpuExit.Failed;
+            if (_debugStop)
+            {
+                _debugStop = false;
+                return VcpuExit.Debug;
+            }
+            if (!GoesOn()) return null;
+            enter = _store.Stubs.EnterAgain;
+        }
     }
 
     /// <summary>
