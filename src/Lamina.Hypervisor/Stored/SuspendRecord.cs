@@ -17,9 +17,16 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     /// <summary>The folder of the state.</summary>
     internal string StateOf(MachineHome home) => Snapshot is null ? home.Suspended : Path.Combine(home.Snapshots, Snapshot);
 
-    /// <summary>The definition of a suspended machine as it was, with its files where they are now.</summary>
-    internal MachineDefinition Moved(MachineDefinition saved, MachineHome home) =>
-        saved.MapPaths(path => Moved(path, home)) with { CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null };
+    /// <summary>The definition of a suspended machine as it was, with its files where they are now, and its disk based on the layers that there are by now.</summary>
+    internal MachineDefinition Moved(MachineDefinition saved, MachineHome home)
+    {
+        var moved = saved.MapPaths(path => Moved(path, home));
+        return moved with
+        {
+            CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null,
+            Devices = [.. moved.Devices.Select(device => device is DiskDevice disk && disk.Path == home.Disk ? disk with { Backing = MachineDisks.DiskOf(home)?.Backing ?? disk.Backing } : device)],
+        };
+    }
 
     /// <summary>Refuses to go on where a disk that the machine writes is not the one of that moment.</summary>
     /// <exception cref="MachineException">One was written since, or is gone.</exception>
@@ -91,6 +98,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     /// <summary>Removes a machine's state, and what there is of one that never was.</summary>
     internal static void Drop(MachineHome home)
     {
+        if (!Directory.Exists(home.Work)) return;
         File.Delete(home.SuspendedRecord);
         foreach (var folder in (string[])[home.Suspended, home.Suspended + ".new"])
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
