@@ -114,6 +114,7 @@ public static class MachineProcess
                 log.Write($"goes on where it was suspended at {suspended.Taken:u}");
                 SuspendRecord.Drop(home);
                 _ = AgentRelay.TrySetClockAsync(served);
+                if (suspended.Snapshot is not null) _ = AgentRelay.TryReseedAsync(served);
             }
             new RunRecord(process, started).Write(home.Run);
             await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);

@@ -3,6 +3,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Agent.Qemu;
@@ -19,6 +20,7 @@ internal static class AgentRelay
 
     // Nobody waits, and a host may be busy.
     private static readonly TimeSpan Patient = TimeSpan.FromMinutes(2);
+    private const int SeedBytes = 64;
 
     // One that is there answers at once, and a guest without one is not to be waited for.
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
@@ -86,6 +88,23 @@ internal static class AgentRelay
         catch (Exception none) when (none is MachineException or IOException or OperationCanceledException)
         {
             // A guest without an agent keeps its clock by its own means.
+        }
+    }
+
+    /// <summary>Gives the kernel of a guest that goes on where it has been before randomness of its own, where there is Lamina's agent: what it draws is not what it drew then.</summary>
+    internal static async Task TryReseedAsync(ServedMachine served)
+    {
+        using var patience = new CancellationTokenSource(Patient);
+        try
+        {
+            if (await ConnectAsync(served, Patient, static () => false, patience.Token).ConfigureAwait(false) is not { } stream) return;
+            var agent = await AgentConnection.OpenAsync(stream, patience.Token).ConfigureAwait(false);
+            await using var owned = agent.ConfigureAwait(false);
+            await agent.ReseedAsync(RandomNumberGenerator.GetBytes(SeedBytes), patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception none) when (none is MachineException or IOException or OperationCanceledException)
+        {
+            // A guest without an agent has what the entropy device gives it.
         }
     }
 

@@ -31,7 +31,7 @@ public static class SnapshotStore
     public static IReadOnlyList<Snapshot> List(MachineHome home)
     {
         ArgumentNullException.ThrowIfNull(home);
-        return [.. Folders(home).Select(Snapshot.Read).OrderBy(snapshot => snapshot.Taken)];
+        return [.. Snapshot.FoldersOf(home).Select(Snapshot.Read).OrderBy(snapshot => snapshot.Taken)];
     }
 
     /// <summary>A snapshot of a machine.</summary>
@@ -42,7 +42,7 @@ public static class SnapshotStore
         CheckName(name);
         var folder = FolderOf(home, name);
         if (Directory.Exists(folder)) return Snapshot.Read(folder);
-        var meant = Spelling.Nearest(name, Folders(home).Select(place => Path.GetFileName(place)));
+        var meant = Spelling.Nearest(name, Snapshot.FoldersOf(home).Select(place => Path.GetFileName(place)));
         throw new MachineException($"the machine {home.Name} has no snapshot {name}{(meant is null ? $"; 'lamina snapshot list {home.Name}' shows those that there are" : $"; did you mean {meant}?")}");
     }
 
@@ -101,7 +101,7 @@ public static class SnapshotStore
             throw new MachineException($"the machine {home.Name} writes to the disk {foreign.Path}, which is not its own, and a snapshot would not have what stands there; make it read-only, or take it out of the machine");
         using var order = Lock(home);
         if (Directory.Exists(FolderOf(home, name))) throw new MachineException(MachineError.Busy, $"the machine {home.Name} has a snapshot {name} already; choose another name, or remove that one with 'lamina snapshot rm {home.Name} {name}'");
-        if (Folders(home).Count() >= Most) throw new MachineException(MachineError.State, $"the machine {home.Name} has {Most} snapshots, which is as many as there can be; remove some with 'lamina snapshot rm'");
+        if (Snapshot.FoldersOf(home).Count() >= Most) throw new MachineException(MachineError.State, $"the machine {home.Name} has {Most} snapshots, which is as many as there can be; remove some with 'lamina snapshot rm'");
         Clear(home);
         var folder = Path.Combine(home.Snapshots, Unfinished + name);
         var taken = new Snapshot(name, DateTimeOffset.UtcNow, CurrentOf(home), home.Folder, null, false, typeof(Machine).Assembly.GetName().Version?.ToString(3) ?? "") { Description = description };
@@ -166,8 +166,8 @@ public static class SnapshotStore
         var folder = FolderOf(home, name);
         if (!Directory.Exists(folder)) _ = Find(home, name);
         if (SuspendRecord.Read(home)?.Snapshot == name) throw new MachineException(MachineError.State, $"the machine {home.Name} was put back to {name} and goes on there at its next start; start it first, or have it begin anew with 'lamina start --cold {home.Name}'");
-        var parent = TryRead(folder)?.Parent;
-        foreach (var child in Folders(home).Select(TryRead).OfType<Snapshot>().Where(child => child.Parent == name)) (child with { Parent = parent }).Write(FolderOf(home, child.Name));
+        var parent = Snapshot.TryRead(folder)?.Parent;
+        foreach (var child in Snapshot.FoldersOf(home).Select(Snapshot.TryRead).OfType<Snapshot>().Where(child => child.Parent == name)) (child with { Parent = parent }).Write(FolderOf(home, child.Name));
         if (CurrentOf(home) == name) SetCurrent(home, parent);
         var gone = Path.Combine(home.Snapshots, Unfinished + name);
         if (Directory.Exists(gone)) Directory.Delete(gone, recursive: true);
@@ -177,28 +177,11 @@ public static class SnapshotStore
         MachineDisks.RemoveUnused(home, []);
     }
 
-    /// <summary>The layers that a machine's snapshots need, by their files' names.</summary>
-    internal static IEnumerable<string> LayersOf(MachineHome home) => Folders(home).Select(TryRead).Select(snapshot => snapshot?.Layer).OfType<string>();
-
-    private static IEnumerable<string> Folders(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
-
     private static string FolderOf(MachineHome home, string name) => Path.Combine(home.Snapshots, name);
 
     private static void CheckName(string name)
     {
         if (!MachineStore.IsHostName(name)) throw new MachineException($"'{(name.Length <= 40 ? name : $"{name[..40]}…")}' cannot be a snapshot's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}");
-    }
-
-    private static Snapshot? TryRead(string folder)
-    {
-        try
-        {
-            return Snapshot.Read(folder);
-        }
-        catch (MachineException)
-        {
-            return null;
-        }
     }
 
     // What killed programs left.

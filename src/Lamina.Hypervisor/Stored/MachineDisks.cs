@@ -3,7 +3,6 @@
 // the file system has them; whoever is removed takes only its names away. The machine must not run.
 using Lamina.Backends.Disk;
 using Lamina.Host;
-using Lamina.Hypervisor.Snapshots;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -119,7 +118,7 @@ internal static class MachineDisks
     {
         if (!File.Exists(home.Disk)) return;
         var used = Chain(home, home.Disk).ToHashSet(StringComparer.Ordinal);
-        foreach (var layer in kept.Concat(SnapshotStore.LayersOf(home)).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
+        foreach (var layer in kept.Concat(Snapshot.LayersOf(home)).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
         foreach (var layer in home.Layers.Where(layer => !used.Contains(layer))) File.Delete(layer);
         File.Delete(Fresh(home));
     }

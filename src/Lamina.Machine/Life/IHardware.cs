@@ -82,17 +82,6 @@ internal interface IHardware : IDisposable
     void Conclude();
 }
 
-/// <summary>A machine of one moment that is yet to be written down. Disposed before, nothing is left of it.</summary>
-internal interface IUnwritten : IDisposable
-{
-    /// <summary>Sees to it that it can be written even when the machine is gone. Called once, soon after the machine goes on.</summary>
-    void Look();
-
-    /// <summary>Writes it.</summary>
-    /// <exception cref="MachineException">The host refuses it; nothing is left of it.</exception>
-    void Write();
-}
-
 /// <summary>What devices tell the machine. Any thread, with no lock held; returns at once.</summary>
 internal interface IHardwareEvents
 {

@@ -2,6 +2,7 @@
 // and its memory is kept from changing; what takes long is written when it runs again.
 using System.Diagnostics;
 using Lamina.Control;
+using Lamina.Saving;
 
 namespace Lamina.Life;
 

@@ -1,8 +1,18 @@
 // A machine of one moment whose memory is yet to be written, while it goes on.
 using Lamina.Core.Memory;
-using Lamina.Life;
 
 namespace Lamina.Saving;
+
+/// <summary>A machine of one moment that is yet to be written down. Disposed before, nothing is left of it.</summary>
+internal interface IUnwritten : IDisposable
+{
+    /// <summary>Sees to it that it can be written even when the machine is gone. Called once, soon after the machine goes on.</summary>
+    void Look();
+
+    /// <summary>Writes it.</summary>
+    /// <exception cref="MachineException">The host refuses it; nothing is left of it.</exception>
+    void Write();
+}
 
 /// <summary>What is to be written of a machine.</summary>
 /// <param name="state">All but its memory's content.</param>

@@ -3,9 +3,8 @@
 // is a layer in the machine's folder (MachineDisks), which this names. The folder is there whole or not at all.
 using System.Text.Json;
 using Lamina.Host.Io;
-using Lamina.Hypervisor.Stored;
 
-namespace Lamina.Hypervisor.Snapshots;
+namespace Lamina.Hypervisor.Stored;
 
 /// <summary>A snapshot of a machine.</summary>
 /// <param name="Name">Its name.</param>
@@ -31,6 +30,25 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
 
     /// <summary>The definition that lies in a snapshot's folder.</summary>
     internal static string DefinitionIn(string folder) => Path.Combine(folder, "machine.json");
+
+    /// <summary>The folders of a machine's snapshots.</summary>
+    internal static IEnumerable<string> FoldersOf(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
+
+    /// <summary>The layers that a machine's snapshots need, by their files' names.</summary>
+    internal static IEnumerable<string> LayersOf(MachineHome home) => FoldersOf(home).Select(TryRead).Select(snapshot => snapshot?.Layer).OfType<string>();
+
+    /// <summary>Reads the one in a folder; null for one that is damaged.</summary>
+    internal static Snapshot? TryRead(string folder)
+    {
+        try
+        {
+            return Read(folder);
+        }
+        catch (MachineException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Bytes of the host's disk that its folder takes.</summary>
     internal static long SpaceOf(string folder) => Directory.EnumerateFiles(folder).Sum(file => (long)HostPath.SpaceOf(file));
