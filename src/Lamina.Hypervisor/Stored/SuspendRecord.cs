@@ -43,14 +43,13 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     });
 
     /// <summary>Says that a machine is suspended whose state lies in its folder and whose disks are closed.</summary>
-    internal static void Write(MachineHome home, MachineDefinition definition) => RecordFile.Write(home.SuspendedRecord, json =>
+    internal static void Write(MachineHome home, HeldDisks disks) => RecordFile.Write(home.SuspendedRecord, json =>
     {
         json.WriteString("taken", DateTimeOffset.UtcNow);
         json.WriteString("folder", home.Folder);
         json.WriteStartObject("disks");
-        foreach (var path in Written(definition).Select(disk => disk.Path).Distinct(StringComparer.Ordinal))
+        foreach (var (path, stamp) in disks.Stamps)
         {
-            if (DiskStamp.Of(path) is not { } stamp) continue;
             json.WriteStartObject(path);
             json.WriteNumber("bytes", stamp.Bytes);
             json.WriteString("written", stamp.Written);
@@ -75,7 +74,8 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    private static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
+    /// <summary>The disks whose files a machine writes.</summary>
+    internal static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
 
     private string Moved(string path, MachineHome home) => path.StartsWith(Folder + "/", StringComparison.Ordinal) ? home.Folder + path[Folder.Length..] : path;
 }
