@@ -48,6 +48,32 @@ public sealed class FileRingTests : IDisposable
         Assert.Equal(expected, disk.Read(0, Length));
     }
 
+    // OPENAT, CONNECT, SOCKET, UNLINKAT, URING_CMD: whoever had the ring could do past a filter of system calls what that forbids.
+    [Theory]
+    [InlineData(18)]
+    [InlineData(16)]
+    [InlineData(45)]
+    [InlineData(36)]
+    [InlineData(46)]
+    public unsafe void A_ring_does_nothing_but_what_disks_need(byte operation)
+    {
+        const int refused = -13;
+        Assert.SkipUnless(DiskRing.WhyNot() is null, DiskRing.WhyNot() ?? "");
+        using var ring = new IoUring(4);
+
+        Assert.Equal(0, End(0));
+        Assert.Equal(refused, End(operation));
+
+        int End(byte asked)
+        {
+            ring.Next()->opcode = asked;
+            ring.Submit();
+            int result;
+            while (!ring.TryTake(out _, out result)) Thread.Yield();
+            return result;
+        }
+    }
+
     [Fact]
     public void What_lies_behind_the_end_reads_as_zeros()
     {
