@@ -127,11 +127,12 @@ public sealed partial class LockedMachineTests : KeptMachines
     private async Task TryEachThreadAsync(string[] kinds, string[] alsoAllowed)
     {
         var (process, inForce) = (await ProcessAsync(), await LockedByAsync());
-        // Code that is compiled as it runs becomes executable.
-        if (!LaminaProgram.IsNative) alsoAllowed = [.. alsoAllowed, "makes memory executable", "maps a file without a name executable"];
+        // Code that is compiled as it runs becomes executable, and is read as it is needed.
+        if (!LaminaProgram.IsNative) alsoAllowed = [.. alsoAllowed, "reads a program", "makes memory executable", "maps a file without a name executable"];
         if (!inForce.Contains("processes")) alsoAllowed = [.. alsoAllowed, "sees other processes"];
         if (!inForce.Contains("root")) alsoAllowed = [.. alsoAllowed, "maps its own file executable"];
         if (PathLock.Version < 6 && !inForce.Contains("network")) alsoAllowed = [.. alsoAllowed, "connects to a socket without a file"];
+        CheckWhoItIs(process, inForce);
         Assert.SkipUnless(inForce.Contains("files") || inForce.Contains("root"), "this host has neither Landlock nor mount namespaces for this user");
         using var port = new TcpListener(IPAddress.Loopback, 0);
         port.Start();
@@ -165,6 +166,20 @@ public sealed partial class LockedMachineTests : KeptMachines
         if (LaminaProgram.IsNative) Assert.Empty(kinds.Except(seen));
         else Assert.Contains(".NET Finalizer", seen);
         Assert.True(File.Exists(around.Secret) && !File.Exists(around.Absent));
+    }
+
+    // What is said to be in force, where the kernel tells it of a process.
+    private static void CheckWhoItIs(int process, string[] inForce)
+    {
+        foreach (var (part, file) in ((string, string)[])[("processes", "pid"), ("root", "mnt"), ("ipc", "ipc"), ("host-name", "uts"), ("network", "net")])
+            if (inForce.Contains(part)) Assert.NotEqual(File.ResolveLinkTarget($"/proc/self/ns/{file}", false)!.Name, File.ResolveLinkTarget($"/proc/{process}/ns/{file}", false)!.Name);
+        var status = File.ReadAllLines($"/proc/{process}/status").Select(line => line.Split(':', 2)).ToDictionary(line => line[0], line => line[1].Trim());
+        Assert.Equal(("1", "2"), (status["NoNewPrivs"], status["Seccomp"]));
+        if (!inForce.Contains("user")) return;
+        // A user namespace, or a user whom nothing belongs to: real, effective, saved and of files.
+        if (File.ResolveLinkTarget("/proc/self/ns/user", false)!.Name != File.ResolveLinkTarget($"/proc/{process}/ns/user", false)!.Name) return;
+        Assert.DoesNotContain("0", status["Uid"].Split('\t'));
+        Assert.Equal("0000000000000000", status["CapEff"]);
     }
 
     // Every kind that needs nothing of the host's administrator.

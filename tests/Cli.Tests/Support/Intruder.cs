@@ -80,6 +80,7 @@ internal sealed class Intruder
         var tried = new List<Attempt>();
         Open("reads its own file", around.Own, 0);
         Open("reads a file of others", around.Secret, 0);
+        Open("reads a program", "/usr/bin/env", 0);
         Open("makes a file", around.Absent, WriteOnly | Create);
         Open("writes its definition", around.Definition, WriteOnly);
         Open("opens a disk of the host's", "/dev/mem", 0);
