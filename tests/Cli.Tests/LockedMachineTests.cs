@@ -149,7 +149,7 @@ public sealed partial class LockedMachineTests : KeptMachines
         await File.WriteAllTextAsync(around.Secret, "secret", _cancellation);
         using var socket = Listen(around.Socket);
         using var nameless = Listen("\0" + around.Abstract);
-        var (seen, wrong) = (new HashSet<string>(), new List<string>());
+        var (seen, wrong) = (new HashSet<string>(), new List<(string Thread, string What)>());
         await OnOneThreadAsync(() =>
         {
             var intruder = new Intruder(process);
@@ -157,11 +157,11 @@ public sealed partial class LockedMachineTests : KeptMachines
             {
                 if (intruder.Try(thread, around) is not { } tried) continue;
                 seen.Add(Number().Replace(name, ""));
-                wrong.AddRange(tried.Where(attempt => attempt.What == Allowed ? !attempt.IsReached : attempt.IsReached && !alsoAllowed.Contains(attempt.What)).Select(attempt => $"{name} {attempt}"));
+                wrong.AddRange(tried.Where(attempt => attempt.What == Allowed ? !attempt.IsReached : attempt.IsReached && !alsoAllowed.Contains(attempt.What)).Select(attempt => (name, $"{attempt}")));
             }
         });
 
-        Assert.Empty(wrong);
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong.GroupBy(one => one.What, one => one.Thread).Select(same => $"{same.Key}, from {same.Count()} threads: {string.Join(", ", same)}")));
         // A runtime that compiles as it runs names its own threads only.
         if (LaminaProgram.IsNative) Assert.Empty(kinds.Except(seen));
         else Assert.Contains(".NET Finalizer", seen);

@@ -9,7 +9,7 @@ using System.Runtime.InteropServices;
 namespace Lamina.Tests.Cli.Support;
 
 /// <summary>A thread that is stopped.</summary>
-internal sealed unsafe class TracedThread : IDisposable
+internal sealed class TracedThread : IDisposable
 {
     private const int Continue = 7, SingleStep = 9, GetRegisters = 12, SetRegisters = 13, Detach = 17, Seize = 0x4206, Interrupt = 0x4207, SetSignalMask = 0x420b;
     private const int Trap = 5, BadCall = 31, NoSuchProcess = 3, AnyThread = 0x4000_0000;
@@ -27,12 +27,10 @@ internal sealed unsafe class TracedThread : IDisposable
     private TracedThread(int process, int thread, ulong instruction)
     {
         (_process, _thread, _instruction) = (process, thread, instruction);
-        Registers registers;
-        Must(GetRegisters, 0, (nint)(&registers));
-        _registers = registers;
+        Must(ptrace(GetRegisters, _thread, 0, ref _registers));
         _mask = StatusOf("SigBlk");
         var blocked = ~Unblocked;
-        Must(SetSignalMask, sizeof(ulong), (nint)(&blocked));
+        Must(ptrace(SetSignalMask, _thread, sizeof(ulong), ref blocked));
     }
 
     /// <summary>user_regs_struct, sys/user.h.</summary>
@@ -103,28 +101,28 @@ internal sealed unsafe class TracedThread : IDisposable
     /// <returns>What it returned, an error negative; null where a filter would have ended the process.</returns>
     internal long? Call(long number, params ReadOnlySpan<ulong> arguments)
     {
-        Span<ulong> all = stackalloc ulong[6];
+        var all = new ulong[6];
         arguments.CopyTo(all);
         var registers = Before(number, all);
-        Must(SetRegisters, 0, (nint)(&registers));
+        Must(ptrace(SetRegisters, _thread, 0, ref registers));
         var isForbidden = false;
         // The step ends by one signal, and the filter's is another: both are taken before it goes on.
         do
         {
-            Must(SingleStep, 0, 0);
+            Must(ptrace(SingleStep, _thread, 0, 0));
             var status = Await(_thread) ?? throw new InvalidOperationException($"the thread {_thread} ended in the system call {number}");
             if (((status >> 8) & 0xff) == BadCall) isForbidden = true;
         }
         while ((StatusOf("SigPnd") & Unblocked) != 0);
-        Must(GetRegisters, 0, (nint)(&registers));
+        Must(ptrace(GetRegisters, _thread, 0, ref registers));
         return isForbidden ? null : (long)registers.Rax;
     }
 
     /// <summary>Lets it go on with a system call in place of what it did, and with whatever stands behind that call.</summary>
     internal void GoOnWith(long number)
     {
-        var registers = Before(number, stackalloc ulong[6]);
-        Must(SetRegisters, 0, (nint)(&registers));
+        var registers = Before(number, new ulong[6]);
+        Must(ptrace(SetRegisters, _thread, 0, ref registers));
         _isElsewhere = true;
     }
 
@@ -150,12 +148,12 @@ internal sealed unsafe class TracedThread : IDisposable
     public void Dispose()
     {
         var (registers, mask) = (_registers, _mask);
-        if (!_isElsewhere) _ = ptrace(SetRegisters, _thread, 0, (nint)(&registers));
-        _ = ptrace(SetSignalMask, _thread, sizeof(ulong), (nint)(&mask));
+        if (!_isElsewhere) _ = ptrace(SetRegisters, _thread, 0, ref registers);
+        _ = ptrace(SetSignalMask, _thread, sizeof(ulong), ref mask);
         _ = ptrace(Detach, _thread, 0, 0);
     }
 
-    private Registers Before(long number, ReadOnlySpan<ulong> all)
+    private Registers Before(long number, ulong[] all)
     {
         var registers = _registers;
         (registers.Rip, registers.Rax, registers.CallNumber) = (_instruction, (ulong)number, ulong.MaxValue);
@@ -163,22 +161,24 @@ internal sealed unsafe class TracedThread : IDisposable
         return registers;
     }
 
-    private static int? Await(int thread)
-    {
-        int status;
-        return waitpid(thread, &status, AnyThread) == thread && (status & 0xff) == 0x7f ? status : null;
-    }
+    private static int? Await(int thread) => waitpid(thread, out var status, AnyThread) == thread && (status & 0xff) == 0x7f ? status : null;
 
     private ulong StatusOf(string word) => ulong.Parse(File.ReadLines($"/proc/{_process}/task/{_thread}/status").Single(line => line.StartsWith(word + ":", StringComparison.Ordinal)).AsSpan(word.Length + 1).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
-    private void Must(long request, nint address, nint data, [CallerLineNumber] int line = 0)
+    private void Must(long result, [CallerArgumentExpression(nameof(result))] string call = "")
     {
-        if (ptrace(request, _thread, address, data) != 0) throw new InvalidOperationException($"ptrace {request} of the thread {_thread} (line {line}): {Marshal.GetLastPInvokeErrorMessage()}");
+        if (result != 0) throw new InvalidOperationException($"{call} of the thread {_thread}: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
     [DllImport("libc", SetLastError = true)]
     private static extern long ptrace(long request, int thread, nint address, nint data);
 
     [DllImport("libc", SetLastError = true)]
-    private static extern int waitpid(int process, int* status, int options);
+    private static extern long ptrace(long request, int thread, nint address, ref Registers registers);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern long ptrace(long request, int thread, nint address, ref ulong mask);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int waitpid(int process, out int status, int options);
 }

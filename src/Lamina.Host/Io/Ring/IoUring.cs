@@ -60,6 +60,18 @@ internal sealed unsafe class IoUring : IDisposable
         }
     }
 
+    /// <summary>What an operation without arguments ends with, on a ring of its own: as its system call would, an error negative.</summary>
+    /// <exception cref="HostException">The host has no ring, or gives none, or lets it not be used.</exception>
+    internal static int Ask(byte operation)
+    {
+        using var ring = new IoUring(1);
+        ring.Next()->opcode = operation;
+        ring.Submit();
+        int result;
+        while (!ring.TryTake(out _, out result)) Thread.Yield();
+        return result;
+    }
+
     /// <summary>The rings' descriptor, readable while there are completions; poll(2).</summary>
     internal int Descriptor { get; private set; } = -1;
 
