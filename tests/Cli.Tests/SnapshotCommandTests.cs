@@ -58,6 +58,9 @@ public sealed class SnapshotCommandTests : KeptMachines
         Expect(0, await RunAsync("start", "web"));
         Expect(0, await RunAsync("snapshot", "create", "web", "third"));
         Assert.Equal(["first", "  second", "  third *"], await LinesAsync("web"));
+        // With the image that it has got meanwhile.
+        Expect(0, await RunAsync("suspend", "web"));
+        Expect(0, await RunAsync("start", "web"));
 
         // What nothing is based on any more goes with the last that needed it.
         Expect(0, await RunAsync("snapshot", "rm", "web", "second"));

@@ -5,11 +5,13 @@ namespace Lamina.Host.Interop;
 
 internal static unsafe partial class Libc
 {
-    internal const nint SYS_io_uring_setup = 425, SYS_io_uring_enter = 426;
+    internal const nint SYS_io_uring_setup = 425, SYS_io_uring_enter = 426, SYS_io_uring_register = 427;
     internal const int MAP_POPULATE = 0x8000;
     internal const uint IORING_FEAT_SINGLE_MMAP = 1 << 0, IORING_FEAT_NODROP = 1 << 1, IORING_FEAT_SUBMIT_STABLE = 1 << 2, IORING_FEAT_NATIVE_WORKERS = 1 << 9;
     internal const uint IORING_ENTER_GETEVENTS = 1;
     internal const long IORING_OFF_SQ_RING = 0, IORING_OFF_SQES = 0x10000000;
+    internal const uint IORING_SETUP_R_DISABLED = 1 << 6, IORING_REGISTER_RESTRICTIONS = 11, IORING_REGISTER_ENABLE_RINGS = 12;
+    internal const ushort IORING_RESTRICTION_SQE_OP = 1;
     internal const byte IORING_OP_NOP = 0, IORING_OP_READV = 1, IORING_OP_WRITEV = 2;
 
     /// <summary>struct io_sqring_offsets.</summary>
@@ -61,6 +63,17 @@ internal static unsafe partial class Libc
         internal int res;
         internal uint flags;
     }
+
+    /// <summary>struct io_uring_restriction.</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 16)]
+    internal struct IoUringRestriction
+    {
+        internal ushort kind;
+        internal byte operation;
+    }
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    internal static partial nint io_uring_register(nint number, uint fd, uint operation, void* argument, uint count);
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     internal static partial nint io_uring_setup(nint number, uint entries, IoUringParams* p);

@@ -15,7 +15,7 @@ public enum CallGroup
     /// <summary>Folders that are shared with the guest: owners, modes, attributes, links and nodes.</summary>
     Folders = 2,
 
-    /// <summary>Disks by io_uring.</summary>
+    /// <summary>Disks by io_uring, whose rings have been made: what is done by one no filter sees.</summary>
     Ring = 4,
 
     /// <summary>Sockets of this host's programs: switches, sockets of the guest.</summary>
@@ -67,7 +67,7 @@ internal static class CallGroups
     // Whose the terminal is, and what becomes of children that the process no longer can have: the runtime asks on signals.
     private static readonly SystemCall[] Terminal = [SystemCall.getpgrp, SystemCall.getpgid, SystemCall.getsid, SystemCall.waitid];
 
-    private static readonly SystemCall[] Ring = [SystemCall.io_uring_enter, SystemCall.io_uring_register, SystemCall.io_uring_setup];
+    private static readonly SystemCall[] Ring = [SystemCall.io_uring_enter];
 
     /// <summary>The calls that are let through, whatever they are called with.</summary>
     internal static IReadOnlyList<SystemCall> Of(CallGroup groups) =>

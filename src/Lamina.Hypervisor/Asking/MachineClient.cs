@@ -14,6 +14,9 @@ namespace Lamina.Hypervisor.Asking;
 /// <summary>A connection to a machine's process.</summary>
 public sealed class MachineClient : IAsyncDisposable
 {
+    // What is read at a time: a long answer is a few reads.
+    private const int ReadLength = 1 << 16;
+
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
     private readonly SemaphoreSlim _asking = new(1, 1);
@@ -21,7 +24,7 @@ public sealed class MachineClient : IAsyncDisposable
     private MachineClient(Socket socket)
     {
         _stream = new NetworkStream(socket, ownsSocket: true);
-        _reader = PipeReader.Create(_stream, new StreamPipeReaderOptions(leaveOpen: true));
+        _reader = PipeReader.Create(_stream, new StreamPipeReaderOptions(bufferSize: ReadLength, leaveOpen: true));
     }
 
     /// <summary>Connects; null where nobody listens.</summary>
@@ -202,10 +205,11 @@ public sealed class MachineClient : IAsyncDisposable
     // Null where the other side hung up.
     private async Task<JsonDocument?> ReadLineAsync(CancellationToken cancellationToken)
     {
+        var searched = 0L;
         while (true)
         {
             var read = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (read.Buffer.PositionOf((byte)'\n') is { } end)
+            if (read.Buffer.Slice(searched).PositionOf((byte)'\n') is { } end)
             {
                 var line = read.Buffer.Slice(0, end).ToArray();
                 _reader.AdvanceTo(read.Buffer.GetPosition(1, end));
@@ -219,6 +223,7 @@ public sealed class MachineClient : IAsyncDisposable
                 }
             }
             if (read.Buffer.Length > ControlSpec.LongestAnswer) throw new MachineException(MachineError.Host, "the machine's process says more than any answer has");
+            searched = read.Buffer.Length;
             _reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
             if (read.IsCompleted) return null;
         }

@@ -95,8 +95,9 @@ public static class MachineProcess
         };
         await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(suspended.StateOf(home), hooks, _ => definition);
         log.Write($"process {process}: {machine.EngineDescription}");
+        using var disks = new HeldDisks(definition);
         MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, SnapshotTo = (home.SnapshotState, home.SnapshotDisk), Qemu = qemu, ProcessId = process };
+        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, SnapshotTo = (home.SnapshotState, home.SnapshotDisk), Disks = disks, Qemu = qemu, ProcessId = process };
         await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
         {
             served.Locked = Lock(suspended is null ? stored.Definition : definition, definition, locked, groups, home, log);
@@ -123,7 +124,7 @@ public static class MachineProcess
             result = await run.ConfigureAwait(false);
             // All is given back and written down before the lock is, which is what those look at who wait for the end.
             await machine.DisposeAsync().ConfigureAwait(false);
-            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, definition);
+            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, disks);
             new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
             File.Delete(home.Run);
             log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");

@@ -4,6 +4,7 @@ using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
+using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -36,6 +37,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
 
     /// <summary>Where its state and the new image of its disk are put for a snapshot.</summary>
     internal required (string State, string Disk) SnapshotTo { get; init; }
+
+    /// <summary>The disks that it writes.</summary>
+    internal required HeldDisks Disks { get; init; }
 
     /// <summary>The number of its process, as others know it.</summary>
     internal required int ProcessId { get; init; }

@@ -53,6 +53,7 @@ internal sealed class SnapshotSession(NetworkStream stream, ServedMachine served
     private async Task<bool> CommitAsync(PipeReader reader, string disk, CancellationToken cancellationToken)
     {
         var said = false;
+        var next = layer is null ? null : HeldDisks.Hold(disk);
         try
         {
             await stream.WriteAsync(ControlLines.Answer(null, null), cancellationToken).ConfigureAwait(false);
@@ -64,7 +65,14 @@ internal sealed class SnapshotSession(NetworkStream stream, ServedMachine served
         {
             // The file says what became of it.
         }
-        return layer is null ? said : !HostFiles.TryUnlink(disk);
+        if (layer is null) return said;
+        if (HostFiles.TryUnlink(disk))
+        {
+            next?.Dispose();
+            return false;
+        }
+        if (next is not null) served.Disks.Exchange(served.Definition.DevicesOf<DiskDevice>().Single(device => device.Name == MachineStore.RootName).Path, next);
+        return true;
     }
 
     private static async Task<bool> SaidAsync(PipeReader reader, CancellationToken cancellationToken)

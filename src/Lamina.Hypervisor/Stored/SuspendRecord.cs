@@ -58,13 +58,8 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     });
 
     /// <summary>Says that a machine is suspended whose state lies in its folder and whose disks are closed.</summary>
-    internal static void Write(MachineHome home, MachineDefinition definition)
-    {
-        var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
-        foreach (var disk in Written(definition))
-            if (DiskStamp.Of(disk.Path) is { } stamp) disks[disk.Path] = stamp;
-        new SuspendRecord(DateTimeOffset.UtcNow, home.Folder, disks).Write(home);
-    }
+    internal static void Write(MachineHome home, HeldDisks disks) =>
+        new SuspendRecord(DateTimeOffset.UtcNow, home.Folder, disks.Stamps.ToDictionary(disk => disk.Path, disk => disk.Stamp, StringComparer.Ordinal)).Write(home);
 
     /// <summary>Says that a machine is suspended whose state lies where this says, and whose disks are closed.</summary>
     internal void Write(MachineHome home)
@@ -104,7 +99,8 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    private static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
+    /// <summary>The disks whose files a machine writes.</summary>
+    internal static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
 
     private string Moved(string path, MachineHome home) => path.StartsWith(Folder + "/", StringComparison.Ordinal) ? home.Folder + path[Folder.Length..] : path;
 }

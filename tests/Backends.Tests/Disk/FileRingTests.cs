@@ -48,6 +48,22 @@ public sealed class FileRingTests : IDisposable
         Assert.Equal(expected, disk.Read(0, Length));
     }
 
+    // OPENAT, CONNECT, SOCKET, UNLINKAT, URING_CMD: whoever had the ring could do past a filter of system calls what that forbids.
+    [Theory]
+    [InlineData(18)]
+    [InlineData(16)]
+    [InlineData(45)]
+    [InlineData(36)]
+    [InlineData(46)]
+    public void A_ring_does_nothing_but_what_disks_need(byte operation)
+    {
+        const int refused = -13;
+        Assert.SkipUnless(DiskRing.WhyNot() is null, DiskRing.WhyNot() ?? "");
+
+        Assert.Equal(0, IoUring.Ask(0));
+        Assert.Equal(refused, IoUring.Ask(operation));
+    }
+
     [Fact]
     public void What_lies_behind_the_end_reads_as_zeros()
     {

@@ -210,6 +210,22 @@ public sealed class QemuAgentTests : IDisposable
         Assert.Equal(["guest-set-time", "guest-ping", "guest-shutdown", "guest-network-get-interfaces", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw"], _guest.Commands);
     }
 
+    [Fact]
+    public async Task Of_interfaces_and_their_addresses_so_many_are_told_and_what_no_frame_holds_is_refused()
+    {
+        const int most = 256;
+        Say(Enumerable.Range(0, most + 1).Select(number => Interface($"e{number}", 1)));
+        await AskedAsync(async connection => Assert.Equal(most, Lines(await connection.AddressesAsync(Cancellation))));
+        Say([Interface("e", most + 1)]);
+        await AskedAsync(async connection => Assert.Equal(most, Lines(await connection.AddressesAsync(Cancellation))));
+        Say(Enumerable.Range(0, most).Select(_ => Interface(new string('e', 100), 1)));
+        await AskedAsync(async connection => Assert.Contains("too many addresses", (await Assert.ThrowsAsync<AgentException>(() => connection.AddressesAsync(Cancellation))).Message, StringComparison.Ordinal));
+
+        void Say(IEnumerable<string> interfaces) => _guest.Answers = command => command == "guest-network-get-interfaces" ? $"{{\"return\": [{string.Join(',', interfaces)}]}}\n" : null;
+        static string Interface(string name, int addresses) => $"{{\"name\": \"{name}\", \"ip-addresses\": [{string.Join(',', Enumerable.Repeat("{\"ip-address\": \"10.0.2.15\"}", addresses))}]}}";
+        static int Lines(string text) => text.Count(letter => letter == '\n');
+    }
+
     private Task<JsonElement> AskAsync(string command) => _guest.Agent.AskAsync(command, null, QemuAgent.Patience, Cancellation);
 
     private async Task AskedAsync(Func<AgentConnection, Task> ask)

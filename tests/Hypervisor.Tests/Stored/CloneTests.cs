@@ -110,6 +110,21 @@ public sealed class CloneTests : IDisposable
     }
 
     [Fact]
+    public void A_disk_has_so_many_layers_and_the_next_clone_is_a_copy()
+    {
+        const int most = 48;
+        Make("web");
+        for (var i = 1; i <= most + 1; i++)
+        {
+            Write("web", (ulong)i << 16, (byte)i);
+            Store.Clone("web", $"c{i}");
+        }
+
+        Assert.Equal((most, most, 0), (Store.HomeOf("web").Layers.Count, Store.HomeOf($"c{most}").Layers.Count, Store.HomeOf($"c{most + 1}").Layers.Count));
+        for (var block = 1; block <= most + 1; block++) Assert.Equal(block, Read($"c{most + 1}", (ulong)block << 16));
+    }
+
+    [Fact]
     public void A_disk_with_snapshots_keeps_them_and_the_clone_has_what_stands_on_it()
     {
         Make("web");

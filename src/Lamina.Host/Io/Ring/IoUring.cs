@@ -1,6 +1,6 @@
 // The two rings of io_uring (io_uring(7)) in memory that is shared with the kernel: entries go in at the tail of one, and
-// what became of them comes out at the head of the other. What an entry asks for is not known here. One thread submits and
-// takes completions.
+// what became of them comes out at the head of the other. One thread submits and takes completions. The kernel opens files and makes sockets
+// for a ring, past every filter of system calls: so each ring is bound to what disks need before it can be used, and that cannot be undone.
 using System.Runtime.InteropServices;
 using Lamina.Host.Interop;
 
@@ -11,6 +11,9 @@ internal sealed unsafe class IoUring : IDisposable
 {
     // NATIVE_WORKERS (Linux 5.12) brings all before it: what waits in the kernel is then a thread of this process's own.
     private const uint Needed = Libc.IORING_FEAT_SINGLE_MMAP | Libc.IORING_FEAT_NODROP | Libc.IORING_FEAT_SUBMIT_STABLE | Libc.IORING_FEAT_NATIVE_WORKERS;
+
+    // All that an entry may ask for.
+    private static readonly byte[] Operations = [Libc.IORING_OP_NOP, Libc.IORING_OP_READV, Libc.IORING_OP_WRITEV];
 
     private readonly nuint _ringsLength, _entriesLength;
     private readonly uint* _submissionHead, _submissionTail, _completionHead, _completionTail;
@@ -24,7 +27,7 @@ internal sealed unsafe class IoUring : IDisposable
     /// <exception cref="HostException">The host has none, or gives none; the message is half a sentence that says why.</exception>
     internal IoUring(uint entries)
     {
-        var parameters = new Libc.IoUringParams();
+        var parameters = new Libc.IoUringParams { flags = Libc.IORING_SETUP_R_DISABLED };
         Descriptor = (int)Libc.io_uring_setup(Libc.SYS_io_uring_setup, entries, &parameters);
         if (Descriptor < 0) throw Refused();
         try
@@ -48,12 +51,25 @@ internal sealed unsafe class IoUring : IDisposable
             var array = (uint*)(rings + parameters.sq_off.array);
             for (var i = 0u; i < parameters.sq_entries; i++) array[i] = i;
             _tail = _submitted = *_submissionTail;
+            Restrict();
         }
         catch
         {
             Dispose();
             throw;
         }
+    }
+
+    /// <summary>What an operation without arguments ends with, on a ring of its own: as its system call would, an error negative.</summary>
+    /// <exception cref="HostException">The host has no ring, or gives none, or lets it not be used.</exception>
+    internal static int Ask(byte operation)
+    {
+        using var ring = new IoUring(1);
+        ring.Next()->opcode = operation;
+        ring.Submit();
+        int result;
+        while (!ring.TryTake(out _, out result)) Thread.Yield();
+        return result;
     }
 
     /// <summary>The rings' descriptor, readable while there are completions; poll(2).</summary>
@@ -107,6 +123,15 @@ internal sealed unsafe class IoUring : IDisposable
         if (_entries != Libc.MAP_FAILED) _ = Libc.munmap(_entries, _entriesLength);
         if (Descriptor >= 0) _ = Libc.close(Descriptor);
         (_rings, _entries, Descriptor) = (Libc.MAP_FAILED, Libc.MAP_FAILED, -1);
+    }
+
+    // Nothing can be registered with the ring from then on, either: that is not among what is allowed.
+    private void Restrict()
+    {
+        var restrictions = stackalloc Libc.IoUringRestriction[Operations.Length];
+        for (var i = 0; i < Operations.Length; i++) restrictions[i] = new Libc.IoUringRestriction { kind = Libc.IORING_RESTRICTION_SQE_OP, operation = Operations[i] };
+        if (Libc.io_uring_register(Libc.SYS_io_uring_register, (uint)Descriptor, Libc.IORING_REGISTER_RESTRICTIONS, restrictions, (uint)Operations.Length) != 0
+            || Libc.io_uring_register(Libc.SYS_io_uring_register, (uint)Descriptor, Libc.IORING_REGISTER_ENABLE_RINGS, null, 0) != 0) throw Refused();
     }
 
     private nint Map(nuint length, long offset)
