@@ -111,8 +111,11 @@ public sealed class EndTests
     [Fact]
     public async Task An_exception_on_a_devices_thread_ends_the_machine_with_a_sentence_and_not_the_process()
     {
+        var network = new BreakingNetwork();
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), spec => spec.With(new NetworkDevice { Name = "broken", Link = new NetworkLink.Own() }),
-            new MachineHooks { Networks = new Dictionary<string, INetBackend> { ["broken"] = new BrokenNetwork() } });
+            new MachineHooks { Networks = new Dictionary<string, INetBackend> { ["broken"] = network } });
+        // The guest sends before it is at its prompt, too.
+        network.IsBroken = true;
 
         await guest.TypeAsync("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2");
 
@@ -121,8 +124,15 @@ public sealed class EndTests
         Assert.EndsWith("stopped: the network is broken", result.Message, StringComparison.Ordinal);
     }
 
-    private sealed class BrokenNetwork : INetBackend
+    private sealed class BreakingNetwork : INetBackend
     {
+        private volatile bool _isBroken;
+
+        internal bool IsBroken
+        {
+            set => _isBroken = value;
+        }
+
         public event Action? LinkChanged
         {
             add { }
@@ -143,7 +153,10 @@ public sealed class EndTests
         {
         }
 
-        public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload) => throw new InvalidOperationException("the network is broken");
+        public void Send(ReadOnlySpan<byte> frame, in FrameOffload offload)
+        {
+            if (_isBroken) throw new InvalidOperationException("the network is broken");
+        }
 
         public void Flush()
         {

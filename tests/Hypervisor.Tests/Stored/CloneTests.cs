@@ -106,7 +106,7 @@ public sealed class CloneTests : IDisposable
         for (var i = 1; i <= 20; i++)
             for (var block = 1; block <= 20; block++)
                 Assert.Equal(block <= i ? block : 0, Read($"c{i}", (ulong)block << 16));
-        Assert.InRange(Store.HomeOf("web").Layers.Count, 1, 16);
+        Assert.InRange(Store.HomeOf("web").Layers.Count, 1, 20);
     }
 
     [Fact]
