@@ -25,8 +25,8 @@ internal sealed unsafe partial class NativeOracle : IDisposable
         XsaveSize = SizeOf(XsaveMask);
         if (XsaveSize > CaseLayout.XsaveRoom) throw new InvalidOperationException("the host's XSAVE image outgrew its place in a case");
         _memory = SharedMemory.Create("lamina-oracle", OracleRange.Length);
-        _range = HostReservation.Reserve(OracleRange.Length);
-        _view = HostReservation.Reserve(OracleRange.Length);
+        _range = HostReservation.Reserve(OracleRange.Length, isInTwins: true);
+        _view = HostReservation.Reserve(OracleRange.Length, isInTwins: true);
         _view.MapShared(0, OracleRange.Length, _memory, 0, MappingAccess.ReadWrite);
         _range.MapShared(0, OracleRange.Length, _memory, 0, MappingAccess.ReadWrite);
         _range.MapShared(0, OracleRange.CodeBytes, _memory, 0, MappingAccess.ReadExecute);
