@@ -44,6 +44,7 @@ internal static class Commands
         (["create", "clone", "rename", "rm", "prune"], _ => KeepVerbs.CreateAll()),
         (["start", "stop", "kill", "restart", "pause", "resume", "suspend", "wait", LifeVerbs.ProcessVerb], _ => LifeVerbs.Create()),
         (["snapshot"], _ => [SnapshotVerb.Create()]),
+        (["fork"], _ => [ForkVerb.Create()]),
         (["export", "import"], _ => CarryVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
         (["apply"], _ => [ApplyVerb.Create()]),

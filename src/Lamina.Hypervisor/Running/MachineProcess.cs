@@ -68,6 +68,7 @@ public static class MachineProcess
         groups = Enter(groups, log);
         var suspended = SuspendRecord.Read(home);
         if (suspended is null) SuspendRecord.Drop(home);
+        if (suspended is not { IsFork: true }) SuspendRecord.DropForked(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
         suspended?.CheckDisks(home, definition);
         MachineCheck.CheckShares(definition);
@@ -115,7 +116,7 @@ public static class MachineProcess
                 log.Write($"goes on where it was suspended at {suspended.Taken:u}");
                 SuspendRecord.Drop(home);
                 _ = AgentRelay.TrySetClockAsync(served);
-                if (suspended.Snapshot is not null) _ = AgentRelay.TryReseedAsync(served);
+                if (suspended.Snapshot is not null || suspended.IsFork) _ = AgentRelay.TryReseedAsync(served);
             }
             new RunRecord(process, started).Write(home.Run);
             await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);

@@ -22,7 +22,10 @@ public static class SnapshotStore
     public const int LongestDescription = 1024;
 
     // What the machine went on from, or was last taken: the parent of the next one. A file of that name, which no snapshot can have.
-    private const string CurrentName = ".current", LockName = ".lock", Unfinished = ".new-";
+    private const string CurrentName = ".current", LockName = ".lock";
+
+    /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
+    internal const string Unfinished = ".new-";
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
 
@@ -97,8 +100,7 @@ public static class SnapshotStore
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {home.Name} was removed just now");
         var hasDisk = File.Exists(home.Disk);
         if (diskOnly && !hasDisk) throw new MachineException($"the machine {home.Name} has no disk of its own; leave out --disk-only");
-        if (definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => !disk.ReadOnly) is { } foreign)
-            throw new MachineException($"the machine {home.Name} writes to the disk {foreign.Path}, which is not its own, and a snapshot would not have what stands there; make it read-only, or take it out of the machine");
+        RequireOwnDisks(home, definition);
         using var order = Lock(home);
         if (Directory.Exists(FolderOf(home, name))) throw new MachineException(MachineError.Busy, $"the machine {home.Name} has a snapshot {name} already; choose another name, or remove that one with 'lamina snapshot rm {home.Name} {name}'");
         if (Snapshot.FoldersOf(home).Count() >= Most) throw new MachineException(MachineError.State, $"the machine {home.Name} has {Most} snapshots, which is as many as there can be; remove some with 'lamina snapshot rm'");
@@ -177,6 +179,13 @@ public static class SnapshotStore
         MachineDisks.RemoveUnused(home, []);
     }
 
+    /// <summary>Refuses a machine of which a copy would not have all that stands on its disks.</summary>
+    internal static void RequireOwnDisks(MachineHome home, MachineDefinition definition)
+    {
+        if (definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => !disk.ReadOnly) is { } foreign)
+            throw new MachineException($"the machine {home.Name} writes to the disk {foreign.Path}, which is not its own, and a copy of the machine would not have what stands there; make it read-only, or take it out of the machine");
+    }
+
     private static string FolderOf(MachineHome home, string name) => Path.Combine(home.Snapshots, name);
 
     private static void CheckName(string name)
@@ -184,15 +193,16 @@ public static class SnapshotStore
         if (!MachineStore.IsHostName(name)) throw new MachineException($"'{(name.Length <= 40 ? name : $"{name[..40]}…")}' cannot be a snapshot's name; use lower-case letters, digits and hyphens, up to {DeviceDefinition.LongestName}");
     }
 
-    // What killed programs left.
-    private static void Clear(MachineHome home)
+    /// <summary>Removes what killed programs left.</summary>
+    internal static void Clear(MachineHome home)
     {
         foreach (var place in Directory.EnumerateDirectories(home.Snapshots, Unfinished + "*").ToList()) Directory.Delete(place, recursive: true);
     }
 
     private static void SetCurrent(MachineHome home, string? name) => HostFiles.Replace(Path.Combine(home.Snapshots, CurrentName), System.Text.Encoding.UTF8.GetBytes(name ?? ""));
 
-    private static HostLock Lock(MachineHome home)
+    /// <summary>Keeps others from taking and removing snapshots of a machine.</summary>
+    internal static HostLock Lock(MachineHome home)
     {
         Directory.CreateDirectory(home.Snapshots, MachineStore.Private);
         var begin = Stopwatch.GetTimestamp();
@@ -204,7 +214,8 @@ public static class SnapshotStore
         }
     }
 
-    private static Snapshot TakeOff(MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly)
+    /// <summary>Writes a machine that does not run into a folder.</summary>
+    internal static Snapshot TakeOff(MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly)
     {
         using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"the machine {home.Name} is being started or changed; try again when that is done");
         Directory.CreateDirectory(folder, MachineStore.Private);
@@ -225,7 +236,8 @@ public static class SnapshotStore
         return taken with { Layer = layer, HasMemory = suspended is not null, Machine = suspended?.Folder ?? taken.Machine };
     }
 
-    private static async Task<Snapshot> TakeRunningAsync(MachineClient client, MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly, CancellationToken cancellationToken)
+    /// <summary>Writes a machine that runs into a folder.</summary>
+    internal static async Task<Snapshot> TakeRunningAsync(MachineClient client, MachineHome home, string folder, Snapshot taken, bool hasDisk, bool diskOnly, CancellationToken cancellationToken)
     {
         var layer = hasDisk ? MachineDisks.NextLayer(home) : null;
         // What the guest has yet to write to its disk is in its memory, else.

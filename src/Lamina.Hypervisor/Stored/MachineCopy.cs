@@ -35,6 +35,16 @@ internal static class MachineCopy
         _ => device,
     };
 
+    /// <summary>A device of a machine that goes on as a copy of another one, which the guest sees as it was: what it leads to on the host is its own.</summary>
+    internal static DeviceDefinition Forked(DeviceDefinition device) => device switch
+    {
+        NetworkDevice { Link: NetworkLink.User user } card => card with { Link = user with { Published = [.. user.Published.Select(port => port with { Host = new System.Net.IPEndPoint(port.Host.Address, 0) })] } },
+        SerialDevice { To: ConsoleTarget.File or ConsoleTarget.Unix } serial => serial with { To = new ConsoleTarget.Stdio() },
+        ConsoleDevice { To: ConsoleTarget.File or ConsoleTarget.Unix } console => console with { To = new ConsoleTarget.Null() },
+        ChannelDevice channel => channel with { Path = "" },
+        _ => device,
+    };
+
     private static DiskDevice Copied(DiskDevice disk, string path)
     {
         DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = path }, null, CancellationToken.None);

@@ -111,6 +111,15 @@ internal static class MachineDisks
         HostFiles.SyncDirectory(home.Folder);
     }
 
+    /// <summary>Gives a new machine a disk of its own on a layer of another one's, which both have from then on.</summary>
+    /// <exception cref="IOException">It cannot be done.</exception>
+    internal static void LayOver(MachineHome from, string layer, MachineHome to)
+    {
+        foreach (var file in LayersOf(from, layer)) LinkOrCopy(Path.Combine(from.Folder, file), Path.Combine(to.Folder, file));
+        var below = Path.Combine(to.Folder, layer);
+        CreateOver(to, to.Disk, DiskTools.Inspect(below), below);
+    }
+
     /// <summary>Removes the layers that neither a machine's disk nor one of the files that are named is based on.</summary>
     /// <param name="home">The machine.</param>
     /// <param name="kept">Names of layers that are wanted, with all below them.</param>

@@ -47,6 +47,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>The image that is to take what is written to its disk from a snapshot on, until it has its place.</summary>
     internal string SnapshotDisk => InWork("snapshot.qcow2");
 
+    /// <summary>Where a machine that was forked from another one goes on at its first start: that one's state, which it shares with others.</summary>
+    internal string Forked => In("forked");
+
     /// <summary>The folder of its snapshots.</summary>
     public string Snapshots => In("snapshots");
 

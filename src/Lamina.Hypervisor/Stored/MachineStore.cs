@@ -246,6 +246,7 @@ public sealed class MachineStore(string folder)
         var home = Find(name);
         using var held = TryLock(home) ?? throw Runs(name);
         SuspendRecord.Drop(home);
+        SuspendRecord.DropForked(home);
     }
 
     /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>

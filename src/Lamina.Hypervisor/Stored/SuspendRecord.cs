@@ -14,8 +14,11 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     /// <summary>The snapshot whose state it is, which stays there; null for its own, which is used up.</summary>
     public string? Snapshot { get; init; }
 
+    /// <summary>Whether it is a copy of another machine, which goes on as well.</summary>
+    public bool IsFork { get; init; }
+
     /// <summary>The folder of the state.</summary>
-    internal string StateOf(MachineHome home) => Snapshot is null ? home.Suspended : Path.Combine(home.Snapshots, Snapshot);
+    internal string StateOf(MachineHome home) => IsFork ? home.Forked : Snapshot is null ? home.Suspended : Path.Combine(home.Snapshots, Snapshot);
 
     /// <summary>The definition of a suspended machine as it was, with its files where they are now, and its disk based on the layers that there are by now.</summary>
     internal MachineDefinition Moved(MachineDefinition saved, MachineHome home)
@@ -24,7 +27,15 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
         return moved with
         {
             CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null,
-            Devices = [.. moved.Devices.Select(device => device is DiskDevice disk && disk.Path == home.Disk ? disk with { Backing = MachineDisks.DiskOf(home)?.Backing ?? disk.Backing } : device)],
+            Devices =
+            [
+                .. moved.Devices.Select(device => device switch
+                {
+                    DiskDevice disk when disk.Path == home.Disk => disk with { Backing = MachineDisks.DiskOf(home)?.Backing ?? disk.Backing },
+                    _ when IsFork => MachineCopy.Forked(device),
+                    _ => device,
+                }),
+            ],
         };
     }
 
@@ -52,7 +63,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (!disk.Value.TryGetProperty("bytes", out var bytes) || !bytes.TryGetInt64(out var length) || !disk.Value.TryGetProperty("written", out var written) || !written.TryGetDateTimeOffset(out var time)) return null;
             disks[disk.Name] = new DiskStamp(length, time.UtcDateTime);
         }
-        var record = new SuspendRecord(taken, from, disks) { Snapshot = root.TryGetProperty("snapshot", out var snapshot) ? snapshot.GetString() : null };
+        var record = new SuspendRecord(taken, from, disks) { Snapshot = root.TryGetProperty("snapshot", out var snapshot) ? snapshot.GetString() : null, IsFork = root.TryGetProperty("fork", out var fork) && fork.GetBoolean() };
         if (record.Snapshot is { } name && !MachineStore.IsHostName(name)) return null;
         return Directory.Exists(record.StateOf(home)) ? record : null;
     });
@@ -70,6 +81,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             json.WriteString("taken", Taken);
             json.WriteString("folder", Folder);
             if (Snapshot is not null) json.WriteString("snapshot", Snapshot);
+            if (IsFork) json.WriteBoolean("fork", true);
             json.WriteStartObject("disks");
             foreach (var (path, stamp) in Disks)
             {
@@ -88,6 +100,12 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     {
         File.Delete(home.SuspendedRecord);
         HostFiles.SyncDirectory(home.Work);
+    }
+
+    /// <summary>Removes the state of another machine that one went on from.</summary>
+    internal static void DropForked(MachineHome home)
+    {
+        if (Directory.Exists(home.Forked)) Directory.Delete(home.Forked, recursive: true);
     }
 
     /// <summary>Removes a machine's state, and what there is of one that never was.</summary>
