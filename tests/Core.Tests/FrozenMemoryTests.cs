@@ -148,12 +148,16 @@ public sealed class FrozenMemoryTests
         try
         {
             MemoryTwin twin;
+            var own = File.ReadAllText("/proc/self/oom_score_adj");
             using var maker = new TwinMaker();
             using (File.Open(path, FileMode.Open, FileAccess.Write, FileShare.None)) twin = maker.Make();
             // It closes them on its own.
             var open = new DirectoryInfo($"/proc/{twin.ProcessId}/fd");
             while (open.EnumerateFileSystemInfos().Count() > 2) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
 
+            // Where memory runs out, it goes, and not the machine.
+            Assert.Equal("1000", File.ReadAllText($"/proc/{twin.ProcessId}/oom_score_adj").Trim());
+            Assert.Equal(own, File.ReadAllText("/proc/self/oom_score_adj"));
             Assert.All(open.EnumerateFileSystemInfos(), descriptor => Assert.StartsWith("pipe:", descriptor.LinkTarget, StringComparison.Ordinal));
             twin.Dispose();
             Assert.False(Directory.Exists($"/proc/{twin.ProcessId}"));

@@ -102,7 +102,12 @@ public sealed unsafe class TwinMaker : IDisposable
         0x31, 0xff, 0xb8, 231, 0, 0, 0, 0x0f, 5,                     // end: xor edi, edi; mov eax, 231; syscall (exit_group)
     ];
 
+    // proc_pid_oom_score_adj(5): where the host runs out of memory, in the process's control group too, a copy goes first.
+    private const string OomAdjustment = "/proc/self/oom_score_adj";
+
     private readonly HostReservation _page;
+    private readonly SafeFileHandle? _oom;
+    private readonly byte[] _own = [];
 
     /// <summary>Makes the code.</summary>
     /// <exception cref="HostException">The host refuses.</exception>
@@ -120,6 +125,15 @@ public sealed unsafe class TwinMaker : IDisposable
         {
             _page.Dispose();
             throw;
+        }
+        try
+        {
+            _own = File.ReadAllBytes(OomAdjustment);
+            _oom = File.OpenHandle(OomAdjustment, access: FileAccess.Write);
+        }
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+        {
+            // Then whoever is largest goes.
         }
     }
 
@@ -151,7 +165,9 @@ public sealed unsafe class TwinMaker : IDisposable
             using (itsAnswers)
             {
                 _ = Libc.fcntl((int)answers.DangerousGetHandle(), Libc.F_SETPIPE_SZ, PipeBytes);
+                Adjust("1000"u8);
                 var child = Run((int)itsOrders.DangerousGetHandle(), (int)itsAnswers.DangerousGetHandle());
+                Adjust(_own);
                 if (child > 0) return new MemoryTwin(child, orders, answers);
                 orders.Dispose();
                 answers.Dispose();
@@ -162,7 +178,25 @@ public sealed unsafe class TwinMaker : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _page.Dispose();
+    public void Dispose()
+    {
+        _oom?.Dispose();
+        _page.Dispose();
+    }
+
+    // A child has its parent's.
+    private void Adjust(ReadOnlySpan<byte> value)
+    {
+        if (_oom is null) return;
+        try
+        {
+            RandomAccess.Write(_oom, value, 0);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            // It stays as it is.
+        }
+    }
 
     private int Run(int orders, int answers)
     {

@@ -68,6 +68,10 @@ public static class MachineProcess
         groups = Enter(groups, log);
         var suspended = SuspendRecord.Read(home);
         if (suspended is null) SuspendRecord.Drop(home);
+        // Of a snapshot that never came to be.
+        foreach (var unfinished in (string[])[home.SnapshotState, home.SnapshotState + ".new"])
+            if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
+        _ = HostFiles.TryUnlink(home.SnapshotDisk);
         if (suspended is not { IsFork: true }) SuspendRecord.DropForked(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
         suspended?.CheckDisks(home, definition);
