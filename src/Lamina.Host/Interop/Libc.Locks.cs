@@ -8,10 +8,10 @@ internal static unsafe partial class Libc
 {
     internal const int PR_SET_NO_NEW_PRIVS = 38;
     internal const int PR_CAPBSET_DROP = 24, PR_CAP_AMBIENT = 47, PR_CAP_AMBIENT_RAISE = 2, CAP_SYS_CHROOT = 18;
-    internal const nint CLONE_VM = 0x100, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x2_0000, CLONE_NEWUTS = 0x400_0000, CLONE_NEWIPC = 0x800_0000, CLONE_NEWUSER = 0x1000_0000, CLONE_NEWPID = 0x2000_0000, CLONE_NEWNET = 0x4000_0000;
+    internal const nint CLONE_VM = 0x100, CLONE_FILES = 0x400, CLONE_VFORK = 0x4000, CLONE_NEWNS = 0x2_0000, CLONE_NEWUTS = 0x400_0000, CLONE_NEWIPC = 0x800_0000, CLONE_NEWUSER = 0x1000_0000, CLONE_NEWPID = 0x2000_0000, CLONE_NEWNET = 0x4000_0000;
     internal const nint MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_UNBINDABLE = 0x2_0000, MS_SLAVE = 0x8_0000, MNT_DETACH = 2;
     internal const ulong MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_NOEXEC = 8;
-    internal const int AT_RECURSIVE = 0x8000, MountAttributesLength = 32, SIGCHLD = 17, SIG_SETMASK = 2, __WALL = 0x4000_0000;
+    internal const int AT_RECURSIVE = 0x8000, MountAttributesLength = 32, SIGCHLD = 17, SIG_SETMASK = 2, __WALL = 0x4000_0000, WNOHANG = 1;
     internal const long SYS_seccomp = 317, SYS_landlock_create_ruleset = 444, SYS_landlock_add_rule = 445;
     internal const int LANDLOCK_CREATE_RULESET_VERSION = 1, LANDLOCK_RULE_PATH_BENEATH = 1;
     internal const int SECCOMP_SET_MODE_FILTER = 1, SECCOMP_FILTER_FLAG_TSYNC = 1;

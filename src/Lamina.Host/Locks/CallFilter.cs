@@ -69,7 +69,7 @@ public static unsafe class CallFilter
             else OnCall(call, new(Load, 0, 0, ThirdArgumentAt), new(JumpAnySet, 0, 1, ProtectionExecute), new(Return, 0, 0, Error | NotPermitted), new(Return, 0, 0, Allow));
         }
         // A thread may be made, and a copy of the process that nobody is told of (MemoryTwin), which is locked as it is.
-        OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 1, 0, 0), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
+        OnCall(SystemCall.clone, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 1, 0, (uint)Libc.CLONE_FILES), new(JumpAnySet, 0, 1, CloneThread), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         OnCall(SystemCall.tgkill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Error | NotPermitted));
         if (groups.HasFlag(CallGroup.Terminal)) OnCall(SystemCall.kill, new(Load, 0, 0, FirstArgumentAt), new(JumpEqual, 0, 1, (uint)Environment.ProcessId), new(Return, 0, 0, Allow), new(Return, 0, 0, Trap));
         var families = groups.HasFlag(CallGroup.Sockets) ? Families : groups.HasFlag(CallGroup.LocalSockets) ? LocalFamilies : [];

@@ -4,6 +4,7 @@
 // Reservations are left out of it (HostReservation) unless they ask to be in. Source: clone(2), close_range(2).
 using System.Runtime.InteropServices;
 using Lamina.Host.Interop;
+using Lamina.Host.Io;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Host.Processes;
@@ -13,10 +14,17 @@ public sealed class MemoryTwin : IDisposable
 {
     private const string Gone = "the process that holds a copy of the machine's memory is gone";
 
-    private readonly FileStream _orders, _answers;
+    private const int LookMilliseconds = 10;
 
-    internal MemoryTwin(int child, SafeFileHandle orders, SafeFileHandle answers) =>
-        (ProcessId, _orders, _answers) = (child, new FileStream(orders, FileAccess.Write, bufferSize: 0), new FileStream(answers, FileAccess.Read, bufferSize: 0));
+    private readonly FileStream _orders, _answers;
+    private readonly SafeFileHandle _itsOrders, _itsAnswers;
+    private bool _isAsked, _hasEnded;
+
+    internal MemoryTwin(int child, (SafeFileHandle Its, SafeFileHandle Own) orders, (SafeFileHandle Own, SafeFileHandle Its) answers)
+    {
+        (ProcessId, _itsOrders, _itsAnswers) = (child, orders.Its, answers.Its);
+        (_orders, _answers) = (new FileStream(orders.Own, FileAccess.Write, bufferSize: 0), new FileStream(answers.Own, FileAccess.Read, bufferSize: 0));
+    }
 
     /// <summary>Its process.</summary>
     public int ProcessId { get; }
@@ -28,6 +36,7 @@ public sealed class MemoryTwin : IDisposable
     public void Read(nint address, Span<byte> into)
     {
         if (into.IsEmpty) return;
+        WaitForItsOwn();
         Span<ulong> order = [(ulong)address, (ulong)into.Length];
         try
         {
@@ -49,9 +58,24 @@ public sealed class MemoryTwin : IDisposable
     public unsafe void Dispose()
     {
         if (!_orders.CanWrite) return;
+        WaitForItsOwn();
         _orders.Dispose();
         _answers.Dispose();
-        _ = Libc.waitpid(ProcessId, null, Libc.__WALL);
+        if (!_hasEnded) _ = Libc.waitpid(ProcessId, null, Libc.__WALL);
+    }
+
+    // Until it says that it has descriptors of its own, the ends of its pipes are open here.
+    private unsafe void WaitForItsOwn()
+    {
+        if (_isAsked) return;
+        _isAsked = true;
+        while (!HostIo.Wait(((int)_answers.SafeFileHandle.DangerousGetHandle(), HostPoll.Readable), (-1, HostPoll.None), LookMilliseconds).First.HasFlag(HostPoll.Readable))
+        {
+            if (_hasEnded = Libc.waitpid(ProcessId, null, Libc.__WALL | Libc.WNOHANG) != 0) break;
+        }
+        if (!_hasEnded) _ = _answers.ReadByte();
+        _itsOrders.Dispose();
+        _itsAnswers.Dispose();
     }
 }
 
@@ -73,8 +97,8 @@ public sealed unsafe class TwinMaker : IDisposable
         0xbf, 2, 0, 0, 0, 0x48, 0x89, 0xe6,                          // mov edi, 2; mov rsi, rsp
         0x48, 0x8d, 0x54, 0x24, 0x08, 0x41, 0xba, 8, 0, 0, 0,        // lea rdx, [rsp+8]; mov r10d, 8
         0xb8, 14, 0, 0, 0, 0x0f, 5,                                  // mov eax, 14; syscall
-        // clone(0, 0, 0, 0, 0): nobody gets a signal when it ends.
-        0x31, 0xff, 0x31, 0xf6, 0x31, 0xd2,                          // xor edi, edi; xor esi, esi; xor edx, edx
+        // clone(CLONE_FILES, 0, 0, 0, 0): nobody gets a signal when it ends, and no descriptor is copied yet.
+        0xbf, 0, 4, 0, 0, 0x31, 0xf6, 0x31, 0xd2,                    // mov edi, 0x400; xor esi, esi; xor edx, edx
         0x45, 0x31, 0xd2, 0x45, 0x31, 0xc0,                          // xor r10d, r10d; xor r8d, r8d
         0xb8, 56, 0, 0, 0, 0x0f, 5,                                  // mov eax, 56; syscall
         0x48, 0x85, 0xc0, 0x74, 0x27, 0x49, 0x89, 0xc4,              // test rax, rax; jz child; mov r12, rax
@@ -84,12 +108,19 @@ public sealed unsafe class TwinMaker : IDisposable
         0xb8, 14, 0, 0, 0, 0x0f, 5,                                  // mov eax, 14; syscall
         0x4c, 0x89, 0xe0, 0x48, 0x83, 0xc4, 0x18,                    // mov rax, r12; add rsp, 24
         0x41, 0x5c, 0x5b, 0xc3,                                      // pop r12, rbx; ret
-        // child: its pipes become 0 and 1, and it has no other descriptors: no lock of a file and no end of a socket stays with it.
+        // child: descriptors of its own, of which it leaves out all behind its pipes; those become 0 and 1, and the others go, so that no lock
+        // of a file and no end of a socket is with it, but for the moment between.
+        0x48, 0x8b, 0x7b, 0x20, 0xbe, 0xff, 0xff, 0xff, 0xff,        // mov rdi, [rbx+32]; mov esi, -1
+        0xba, 2, 0, 0, 0, 0xb8, 0xb4, 1, 0, 0, 0x0f, 5,              // mov edx, CLOSE_RANGE_UNSHARE; mov eax, 436; syscall (close_range)
+        0x48, 0x85, 0xc0, 0x75, 0x7e,                                // test rax, rax; jnz end
         0x48, 0x8b, 0x3b, 0x31, 0xf6, 0xb8, 33, 0, 0, 0, 0x0f, 5,    // mov rdi, [rbx]; xor esi, esi; mov eax, 33; syscall (dup2)
         0x48, 0x8b, 0x7b, 0x08, 0xbe, 1, 0, 0, 0,                    // mov rdi, [rbx+8]; mov esi, 1
         0xb8, 33, 0, 0, 0, 0x0f, 5,                                  // mov eax, 33; syscall (dup2)
         0xbf, 2, 0, 0, 0, 0xbe, 0xff, 0xff, 0xff, 0xff, 0x31, 0xd2,  // mov edi, 2; mov esi, -1; xor edx, edx
         0xb8, 0xb4, 1, 0, 0, 0x0f, 5,                                // mov eax, 436; syscall (close_range)
+        // It says that its parent may close its ends of them.
+        0xbf, 1, 0, 0, 0, 0x48, 0x89, 0xde, 0xba, 1, 0, 0, 0,        // mov edi, 1; mov rsi, rbx; mov edx, 1
+        0xb8, 1, 0, 0, 0, 0x0f, 5,                                   // mov eax, 1; syscall (write)
         // next: reads an address and a length.
         0x31, 0xff, 0x48, 0x8d, 0x73, 0x10, 0xba, 16, 0, 0, 0,       // xor edi, edi; lea rsi, [rbx+16]; mov edx, 16
         0x31, 0xc0, 0x0f, 5, 0x48, 0x83, 0xf8, 16, 0x75, 0x26,       // xor eax, eax; syscall (read); cmp rax, 16; jne end
@@ -142,38 +173,30 @@ public sealed unsafe class TwinMaker : IDisposable
     {
         public long In, Out;
         public ulong Address, Length;
+        public long BehindPipes;
     }
 
     /// <summary>Makes one, of this moment. The host's memory that it takes is what this process writes to from then on.</summary>
     /// <exception cref="HostException">The host makes no process, or promises no memory for one.</exception>
     public MemoryTwin Make()
     {
-        var (itsOrders, orders) = Pipe();
-        using (itsOrders)
+        var orders = Pipe();
+        (SafeFileHandle Read, SafeFileHandle Write) answers = default;
+        try
         {
-            SafeFileHandle answers;
-            SafeFileHandle itsAnswers;
-            try
-            {
-                (answers, itsAnswers) = Pipe();
-            }
-            catch
-            {
-                orders.Dispose();
-                throw;
-            }
-            using (itsAnswers)
-            {
-                _ = Libc.fcntl((int)answers.DangerousGetHandle(), Libc.F_SETPIPE_SZ, PipeBytes);
-                Adjust("1000"u8);
-                var child = Run((int)itsOrders.DangerousGetHandle(), (int)itsAnswers.DangerousGetHandle());
-                Adjust(_own);
-                if (child > 0) return new MemoryTwin(child, orders, answers);
-                orders.Dispose();
-                answers.Dispose();
-                Marshal.SetLastPInvokeError(-child);
-                throw HostException.FromErrno("the host makes no copy of this process");
-            }
+            answers = Pipe();
+            _ = Libc.fcntl((int)answers.Read.DangerousGetHandle(), Libc.F_SETPIPE_SZ, PipeBytes);
+            Adjust("1000"u8);
+            var child = Run((int)orders.Read.DangerousGetHandle(), (int)answers.Write.DangerousGetHandle());
+            Adjust(_own);
+            if (child > 0) return new MemoryTwin(child, orders, answers);
+            Marshal.SetLastPInvokeError(-child);
+            throw HostException.FromErrno("the host makes no copy of this process");
+        }
+        catch
+        {
+            foreach (var end in (SafeFileHandle?[])[orders.Read, orders.Write, answers.Read, answers.Write]) end?.Dispose();
+            throw;
         }
     }
 
@@ -201,7 +224,7 @@ public sealed unsafe class TwinMaker : IDisposable
     private int Run(int orders, int answers)
     {
         var given = (Orders*)NativeMemory.AllocZeroed((nuint)sizeof(Orders));
-        (given->In, given->Out) = (orders, answers);
+        (given->In, given->Out, given->BehindPipes) = (orders, answers, Math.Max(orders, answers) + 1);
         var child = (int)((delegate* unmanaged<Orders*, nint>)_page.Address)(given);
         NativeMemory.Free(given);
         return child;
