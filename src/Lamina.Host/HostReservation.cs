@@ -174,6 +174,13 @@ public sealed unsafe class HostReservation : IDisposable
         return pages * PageSize;
     }
 
+    /// <summary>Makes mapped bytes of the range zero where they lie: no page is given back. The caller must know that the part is mapped.</summary>
+    public void Clear(ulong offset, ulong length)
+    {
+        const ulong LongestSpan = 1 << 30;
+        for (ulong done = 0; done < length; done += LongestSpan) Slice(offset + done, (int)Math.Min(length - done, LongestSpan)).Clear();
+    }
+
     /// <summary>A view of mapped bytes of the range. The caller must know that the part is mapped.</summary>
     public Span<byte> Slice(ulong offset, int length)
     {

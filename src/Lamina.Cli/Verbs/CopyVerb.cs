@@ -3,6 +3,7 @@ using System.CommandLine;
 using Lamina.Cli.Output;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent;
+using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -53,7 +54,7 @@ internal static class CopyVerb
         if ((source is null) == (target is null))
             throw new UsageException(source is null ? "one of both is to be in a guest; write it like web:/srv" : "one of both is to be on this host; copy to it first, and from it then");
         using var signals = new EndingSignals();
-        var files = new GuestFiles(cancellation => MachineNames.ReachAsync(MachineStore.OfUser().Find((source ?? target)!.Value.Machine), wait, cancellation));
+        var files = new GuestFiles(cancellation => MachineControl.ReachAgentAsync(MachineStore.OfUser().Find((source ?? target)!.Value.Machine), wait, cancellation));
         try
         {
             CopyAsync(files, from, to, source?.Path, target?.Path, signals.Token).GetAwaiter().GetResult();

@@ -78,7 +78,7 @@ internal static class MachineNames
         using var signals = new EndingSignals();
         try
         {
-            return ReachAsync(MachineStore.OfUser().Find(name), wait, signals.Token).GetAwaiter().GetResult();
+            return MachineControl.ReachAgentAsync(MachineStore.OfUser().Find(name), wait, signals.Token).GetAwaiter().GetResult();
         }
         catch (OperationCanceledException) when (signals.ExitCode is { } code)
         {
@@ -97,22 +97,6 @@ internal static class MachineNames
         catch (OperationCanceledException) when (signals.ExitCode is { } code)
         {
             return code;
-        }
-    }
-
-    /// <summary>Connects to the agent in a machine's guest.</summary>
-    /// <exception cref="MachineException">The machine does not run, or has no agent.</exception>
-    public static async Task<AgentConnection> ReachAsync(MachineHome home, TimeSpan? wait, CancellationToken cancellation)
-    {
-        var client = await MachineControl.ConnectAsync(home, cancellation).ConfigureAwait(false);
-        try
-        {
-            return await client.ReachAgentAsync(wait, cancellation).ConfigureAwait(false);
-        }
-        catch
-        {
-            await client.DisposeAsync().ConfigureAwait(false);
-            throw;
         }
     }
 }

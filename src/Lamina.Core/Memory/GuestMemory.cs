@@ -48,10 +48,10 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         End = Math.Max(Math.Max(end, FourGib), ram[^1].End);
         Writes = new WriteLog(_gate, End);
         _reservation = HostReservation.Reserve(End, isInTwins: true);
-        (_twins, _pages) = (new TwinMaker(), PageMap.TryOpen());
         View = new MemoryView([]);
         try
         {
+            (_twins, _pages) = (new TwinMaker(), PageMap.TryOpen());
             backing ??= MemoryBacking.Anonymous;
             for (var i = 0; i < ram.Count; i++)
             {
@@ -61,7 +61,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         }
         catch
         {
-            _reservation.Dispose();
+            Dispose();
             throw;
         }
     }
@@ -239,7 +239,8 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public void Dispose()
     {
         _reservation.Dispose();
-        _twins.Dispose();
+        // It is missing where there was no memory for the machine.
+        _twins?.Dispose();
         _pages?.Dispose();
     }
 
@@ -252,15 +253,8 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
             var start = Math.Max(region.Range.Start, range.Start);
             var length = Math.Min(region.Range.End, range.End) - start;
             if (Volatile.Read(ref _frozen) == 0) region.Backing.Zero(_reservation, start, length);
-            else Clear(start, length);
+            else _reservation.Clear(start, length);
         }
         NotifyWritten(range.Start, range.Length);
-    }
-
-    // The pages stay where they are.
-    private void Clear(ulong start, ulong length)
-    {
-        const ulong LongestSpan = 1 << 30;
-        for (ulong done = 0; done < length; done += LongestSpan) _reservation.Slice(start + done, (int)Math.Min(length - done, LongestSpan)).Clear();
     }
 }

@@ -116,13 +116,7 @@ public abstract class MemoryBacking
         // have so many mappings.
         internal override void Zero(HostReservation place, ulong start, ulong length)
         {
-            if (length < HostReservation.HugePageSize || !place.TryMapAnonymous(start, length, hugePages: true)) Clear(place, start, length);
-        }
-
-        private static void Clear(HostReservation place, ulong start, ulong length)
-        {
-            const ulong LongestSpan = 1 << 30;
-            for (ulong done = 0; done < length; done += LongestSpan) place.Slice(start + done, (int)Math.Min(length - done, LongestSpan)).Clear();
+            if (length < HostReservation.HugePageSize || !place.TryMapAnonymous(start, length, hugePages: true)) place.Clear(start, length);
         }
     }
 }

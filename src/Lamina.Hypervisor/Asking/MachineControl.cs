@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
+using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Stored;
 
@@ -33,6 +34,26 @@ public static class MachineControl
             if (!MachineStore.IsHeld(home)) return null;
             if (Stopwatch.GetElapsedTime(begin) > Patience) throw new MachineException(MachineError.Busy, $"the process of the machine {home.Name} does not answer at {home.Socket}; 'lamina kill {home.Name}' ends it");
             await Task.Delay(LookAgain, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Connects to the agent in a machine's guest.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="wait">How long a guest that is starting may take; null: as long as is usual.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">The machine does not run, or has no agent.</exception>
+    /// <exception cref="AgentException">The agent does not greet, or is of another version.</exception>
+    public static async Task<AgentConnection> ReachAgentAsync(MachineHome home, TimeSpan? wait = null, CancellationToken cancellationToken = default)
+    {
+        var client = await ConnectAsync(home, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await client.ReachAgentAsync(wait, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 

@@ -113,9 +113,9 @@ public static class MachineFork
         patience.CancelAfter(AgentPatience);
         try
         {
-            var seeded = await ReachAsync(home, patience.Token).ConfigureAwait(false);
+            var seeded = await MachineControl.ReachAgentAsync(home, AgentPatience, patience.Token).ConfigureAwait(false);
             await using (seeded.ConfigureAwait(false)) await seeded.ReseedAsync(RandomNumberGenerator.GetBytes(SeedBytes), patience.Token).ConfigureAwait(false);
-            var agent = await ReachAsync(home, patience.Token).ConfigureAwait(false);
+            var agent = await MachineControl.ReachAgentAsync(home, AgentPatience, patience.Token).ConfigureAwait(false);
             var script = await AgentProcess.StartAsync(agent, new AgentCommand { Words = ["sh", "-c", Identify, "sh", home.Name, RandomNumberGenerator.GetHexString(32, lowercase: true)] }, patience.Token).ConfigureAwait(false);
             await using (script.ConfigureAwait(false)) _ = await script.CarryAsync(null, Stream.Null, Stream.Null, patience.Token).ConfigureAwait(false);
         }
@@ -133,18 +133,4 @@ public static class MachineFork
         [ ! -s /etc/machine-id ] || echo "$2" >/etc/machine-id
         if command -v ssh-keygen >/dev/null && ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1; then rm -f /etc/ssh/ssh_host_*; ssh-keygen -A >/dev/null; fi
         """;
-
-    private static async Task<AgentConnection> ReachAsync(MachineHome home, CancellationToken cancellationToken)
-    {
-        var client = await MachineControl.ConnectAsync(home, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return await client.ReachAgentAsync(AgentPatience, cancellationToken).ConfigureAwait(false);
-        }
-        catch
-        {
-            await client.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
 }

@@ -154,7 +154,7 @@ public static class SnapshotStore
             new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name }.Write(home);
         }
         SetCurrent(home, name);
-        MachineDisks.RemoveUnused(home, []);
+        MachineDisks.RemoveUnused(home);
     }
 
     /// <summary>Removes a snapshot. Those that were taken after it are its parent's from then on.</summary>
@@ -176,7 +176,7 @@ public static class SnapshotStore
         Directory.Move(folder, gone);
         HostFiles.SyncDirectory(home.Snapshots);
         Directory.Delete(gone, recursive: true);
-        MachineDisks.RemoveUnused(home, []);
+        MachineDisks.RemoveUnused(home);
     }
 
     /// <summary>Refuses a machine of which a copy would not have all that stands on its disks.</summary>
@@ -273,8 +273,7 @@ public static class SnapshotStore
         AgentConnection? agent = null;
         try
         {
-            var client = await MachineControl.ConnectAsync(home, patience.Token).ConfigureAwait(false);
-            agent = await client.ReachAgentAsync(AgentPatience, patience.Token).ConfigureAwait(false);
+            agent = await MachineControl.ReachAgentAsync(home, AgentPatience, patience.Token).ConfigureAwait(false);
             _ = await agent.FreezeAsync(patience.Token).ConfigureAwait(false);
             return agent;
         }

@@ -43,8 +43,7 @@ internal static class MachineDisks
     {
         if (DiskOf(from) is not { } disk) return;
         var options = new DiskOptions { Path = disk.Path, Backing = disk.Backing };
-        // One that a crash left open is made right first.
-        if (DiskTools.Inspect(disk.Path).Properties.Contains(("state", "not closed"))) _ = DiskTools.Check(disk.Path, repair: true);
+        Mend(disk.Path);
         if (DiskTools.Snapshots(disk.Path).Count > 0 || Chain(from, from.Disk).Count > MostLayers)
         {
             // Its snapshots stay its own, and a chain does not become longer without end.
@@ -52,7 +51,7 @@ internal static class MachineDisks
             DiskTools.Create(new DiskCreation { Path = to.Disk, Backing = Path.GetFileName(to.Base) });
             return;
         }
-        RemoveUnused(from, []);
+        RemoveUnused(from);
         _ = FrozenLayer(from);
         foreach (var file in Chain(from, from.Disk)) LinkOrCopy(file, Path.Combine(to.Folder, Path.GetFileName(file)));
         CreateOver(to, to.Disk, DiskTools.Inspect(from.Disk));
@@ -63,7 +62,7 @@ internal static class MachineDisks
     /// <exception cref="IOException">It cannot be done; all is as it was.</exception>
     internal static string FrozenLayer(MachineHome home)
     {
-        if (DiskTools.Inspect(home.Disk).Properties.Contains(("state", "not closed"))) _ = DiskTools.Check(home.Disk, repair: true);
+        Mend(home.Disk);
         File.Delete(Fresh(home));
         if (!IsUnwritten(home, Fresh(home))) Freeze(home);
         return Path.GetFileName(DiskTools.Inspect(home.Disk).BackingFile ?? throw new DiskImageException($"{home.Disk} is based on nothing"));
@@ -120,14 +119,12 @@ internal static class MachineDisks
         CreateOver(to, to.Disk, DiskTools.Inspect(below), below);
     }
 
-    /// <summary>Removes the layers that neither a machine's disk nor one of the files that are named is based on.</summary>
-    /// <param name="home">The machine.</param>
-    /// <param name="kept">Names of layers that are wanted, with all below them.</param>
-    internal static void RemoveUnused(MachineHome home, IEnumerable<string> kept)
+    /// <summary>Removes the layers that neither a machine's disk nor one of its snapshots is based on.</summary>
+    internal static void RemoveUnused(MachineHome home)
     {
         if (!File.Exists(home.Disk)) return;
         var used = Chain(home, home.Disk).ToHashSet(StringComparer.Ordinal);
-        foreach (var layer in kept.Concat(Snapshot.LayersOf(home)).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
+        foreach (var layer in Snapshot.LayersOf(home).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
         foreach (var layer in home.Layers.Where(layer => !used.Contains(layer))) File.Delete(layer);
         File.Delete(Fresh(home));
     }
@@ -144,6 +141,12 @@ internal static class MachineDisks
         if (layer is null) return [];
         var top = Path.Combine(home.Folder, layer);
         return File.Exists(top) ? [layer, .. Chain(home, top).Select(path => Path.GetFileName(path))] : throw new MachineException(MachineError.File, $"{top} is gone");
+    }
+
+    // An image that a crash left open is made right, before it is the base of others.
+    private static void Mend(string image)
+    {
+        if (DiskTools.Inspect(image).Properties.Contains(("state", "not closed"))) _ = DiskTools.Check(image, repair: true);
     }
 
     // What an image is based on, from the top down.
