@@ -3,13 +3,15 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using Lamina.Host.Interop;
+using Lamina.Host.Io;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Host;
 
 /// <summary>Files on the host.</summary>
 public static class HostFiles
 {
-    private const int LargestErrno = 4096;
+    private const int LargestErrno = 4096, OwnerOnly = 0x180; // 0600
 
     /// <summary>Waits until a folder's entries (created, renamed, removed names) are on the disk.</summary>
     /// <exception cref="HostException">The folder cannot be opened or the disk reports an error.</exception>
@@ -33,6 +35,9 @@ public static class HostFiles
     /// <summary>Takes a file's name away; false where there is none. Of two that do so, or that give it another name, one succeeds.</summary>
     /// <exception cref="HostException">It may not be.</exception>
     public static bool TryUnlink(string path) => Libc.unlink(path) == 0 || (Marshal.GetLastPInvokeError() == Libc.ENOENT ? false : throw HostException.FromErrno($"cannot remove {path}"));
+
+    /// <summary>Removes an empty folder; whatever else is there stays. rmdir(2).</summary>
+    public static void TryRemoveFolder(string path) => _ = Libc.rmdir(path);
 
     /// <summary>Gives a file a second name. False where that cannot be: on another file system, or one without hard links.</summary>
     public static bool TryLink(string existing, string name) => Libc.link(existing, name) == 0;
@@ -60,6 +65,21 @@ public static class HostFiles
         UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
     });
 
+    /// <summary>Opens a file to append to, which only its owner may read; makes it where there is none. Whoever left another thing there, or a link to a file elsewhere, has nothing of it.</summary>
+    /// <exception cref="HostException">What is there is no ordinary file, or it cannot be opened.</exception>
+    public static FileStream OpenLog(string path)
+    {
+        var descriptor = Libc.open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NONBLOCK | Libc.O_CLOEXEC, OwnerOnly);
+        if (descriptor < 0) throw HostException.FromErrno($"cannot write to {path}");
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (NamedFile.KindOf(path, followsLink: false) is not (NamedKind.File or null) and { } kind)
+        {
+            handle.Dispose();
+            throw new HostException($"cannot write to {path}: it is {NamedFile.Describe(kind)}");
+        }
+        return new FileStream(handle, FileAccess.Write, bufferSize: 0);
+    }
+
     /// <summary>Writes a file that is there whole or as it was before. Only its owner may read it. Where it cannot be written nothing is left beside it.</summary>
     /// <param name="path">Its name.</param>
     /// <param name="content">What it is to hold.</param>
@@ -71,7 +91,9 @@ public static class HostFiles
         var under = path + ".new";
         try
         {
-            using (var file = CreatePrivate(under, FileMode.Create))
+            // What is there is not written to: it may be another name of something else.
+            _ = TryUnlink(under);
+            using (var file = CreatePrivate(under, FileMode.CreateNew))
             {
                 file.Write(content);
                 file.Flush(flushToDisk: durable);

@@ -68,10 +68,8 @@ public sealed class SharedMemory : IDisposable
     /// <exception cref="HostException">It is no ordinary file, or cannot be opened.</exception>
     public static SharedMemory Open(string path)
     {
-        var handle = NamedFile.OpenToRead(path, out var kind);
-        if (kind == NamedKind.File) return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
-        handle.Dispose();
-        throw new HostException($"{path} is {NamedFile.Describe(kind)}; memory is mapped from an ordinary file");
+        var handle = NamedFile.OpenFile(path);
+        return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
     }
 
     /// <summary>Whether a part holds anything but a hole, which reads as zeros. lseek(2), SEEK_DATA.</summary>

@@ -16,5 +16,6 @@ internal static class Stderr
     }
 
     /// <summary>Writes a message with the program's name before it.</summary>
-    public static void Say(string sentence) => Line($"lamina: {sentence}");
+    /// <param name="sentence">The message. Words of a guest or of a machine's process may be in it, which are not to command the terminal.</param>
+    public static void Say(string sentence) => Line($"lamina: {string.Concat(sentence.Select(letter => char.IsControl(letter) && letter is not ('\n' or '\t') ? '?' : letter))}");
 }

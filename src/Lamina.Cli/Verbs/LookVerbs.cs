@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Lamina.Cli.Output;
 using Lamina.Core.Inspection;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 
@@ -126,7 +127,13 @@ internal static class LookVerbs
             await file.DisposeAsync().ConfigureAwait(false);
         }
 
-        static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        // The machine's process wrote it, or what its guest made of that.
+        static FileStream Open(string path)
+        {
+            var file = new FileStream(NamedFile.OpenFile(path), FileAccess.Read);
+            if (file.Length <= 2 * MachineHome.LongestLog) return file;
+            using (file) throw new MachineException(MachineError.File, $"{path} has {file.Length} bytes, and no log of a machine becomes so long; remove it");
+        }
     }
 
     private static Verb Events()
@@ -163,10 +170,22 @@ internal static class LookVerbs
             var counters = await client.AskAsync("counters", null, cancellation).ConfigureAwait(false);
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json)) output.WriteLine(counters.GetRawText());
-            else foreach (var line in CounterTable.Lines([.. counters.EnumerateArray().Select(ReadCounter)])) output.WriteLine(line);
+            else foreach (var line in CounterTable.Lines(Read(counters))) output.WriteLine(line);
             return ExitCode.Success;
         }));
         return verb;
+    }
+
+    private static List<Counter> Read(JsonElement counters)
+    {
+        try
+        {
+            return [.. counters.EnumerateArray().Select(ReadCounter)];
+        }
+        catch (Exception none) when (none is InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new MachineException(MachineError.Host, "the machine's process gives counters that are none", none);
+        }
     }
 
     private static Counter ReadCounter(JsonElement counter)

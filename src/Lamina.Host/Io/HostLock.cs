@@ -36,6 +36,26 @@ public sealed unsafe class HostLock : IDisposable
         return Libc.fcntl((int)file.DangerousGetHandle(), Libc.F_OFD_GETLK, &whole) == 0 && whole.l_type != Libc.F_UNLCK;
     }
 
+    /// <summary>The processes that have a lock, as far as this user may look; this one is left out. proc_pid_fdinfo(5).</summary>
+    public static IReadOnlyList<int> Holders(string path)
+    {
+        if (HostPath.Identity(path) is not { } file) return [];
+        return [.. Directory.EnumerateDirectories("/proc").Select(folder => int.TryParse(Path.GetFileName(folder), out var number) ? number : 0).Where(number => number > 0 && number != Environment.ProcessId && Holds(number))];
+
+        bool Holds(int process)
+        {
+            try
+            {
+                return Directory.EnumerateFileSystemEntries($"/proc/{process}/fd")
+                    .Any(descriptor => HostPath.Identity(descriptor) == file && File.ReadAllText($"/proc/{process}/fdinfo/{Path.GetFileName(descriptor)}").Contains("OFDLCK", StringComparison.Ordinal));
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -27,6 +27,9 @@ public enum NamedKind
 
     /// <summary>A socket.</summary>
     Socket,
+
+    /// <summary>A symbolic link, where links are not followed.</summary>
+    Link,
 }
 
 /// <summary>Opens files by name.</summary>
@@ -36,11 +39,13 @@ public static unsafe class NamedFile
     private const int StatxLength = 256, StatxMode = 28;
     private const int Piece = 1 << 16;
 
-    /// <summary>What lies at a path, links followed; null where there is nothing, or the host does not say.</summary>
-    public static NamedKind? KindOf(string path)
+    /// <summary>What lies at a path; null where there is nothing, or the host does not say.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="followsLink">Whether a link at its end is followed, which else is what lies there.</param>
+    public static NamedKind? KindOf(string path, bool followsLink = true)
     {
         var stat = stackalloc byte[StatxLength];
-        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_TYPE, stat) == 0 ? KindOf(stat) : null;
+        return Libc.statx(Libc.AT_FDCWD, path, followsLink ? 0 : Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_TYPE, stat) == 0 ? KindOf(stat) : null;
     }
 
     /// <summary>What it is, for sentences: "a folder".</summary>
@@ -51,20 +56,25 @@ public static unsafe class NamedFile
         NamedKind.BlockDevice => "a block device",
         NamedKind.CharacterDevice => "a character device",
         NamedKind.Pipe => "a pipe",
+        NamedKind.Link => "a link",
         _ => "a socket",
     };
 
     /// <summary>Opens what lies at a path for reading, whatever it is, without waiting.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="kind">What it is.</param>
+    /// <param name="followsLink">Whether a link at the path's end is followed, which else cannot be opened.</param>
     /// <exception cref="FileNotFoundException">There is nothing.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="HostException">It cannot be opened.</exception>
-    public static SafeFileHandle OpenToRead(string path, out NamedKind kind)
+    public static SafeFileHandle OpenToRead(string path, out NamedKind kind, bool followsLink = true)
     {
-        var descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK | Libc.O_NOCTTY, 0);
+        var descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK | Libc.O_NOCTTY | (followsLink ? 0 : Libc.O_NOFOLLOW), 0);
         if (descriptor < 0)
         {
             throw Marshal.GetLastPInvokeError() switch
             {
+                Libc.ELOOP when !followsLink => new HostException($"{path} is {Describe(NamedKind.Link)}, and no file"),
                 Libc.ENOENT or Libc.ENOTDIR => new FileNotFoundException($"there is no file {path}"),
                 Libc.EACCES or Libc.EPERM => new UnauthorizedAccessException($"{path} may not be read"),
                 _ => HostException.FromErrno($"cannot open {path}"),
@@ -80,6 +90,56 @@ public static unsafe class NamedFile
         var failure = HostException.FromErrno($"cannot examine {path}");
         handle.Dispose();
         throw failure;
+    }
+
+    /// <summary>Opens an ordinary file for reading that whoever left it there may have chosen to do harm with: nothing else than a file is opened, no link is followed, and nothing is waited for.</summary>
+    /// <exception cref="FileNotFoundException">There is nothing.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="HostException">It is no ordinary file, or cannot be opened.</exception>
+    public static SafeFileHandle OpenFile(string path)
+    {
+        var handle = OpenToRead(path, out var kind, followsLink: false);
+        if (kind == NamedKind.File) return handle;
+        handle.Dispose();
+        throw new HostException($"{path} is {Describe(kind)}, and no file");
+    }
+
+    /// <summary>Holds a socket's name, so that one connects to what was found there and nothing else: at the path <see cref="PathOf"/> of what is returned.</summary>
+    /// <returns>Null where there is none: nothing, or something else, a link to a socket elsewhere too.</returns>
+    /// <exception cref="UnauthorizedAccessException">It may not be reached.</exception>
+    public static SafeFileHandle? HoldSocket(string path)
+    {
+        var descriptor = Libc.open(path, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
+        if (descriptor < 0) return Marshal.GetLastPInvokeError() is Libc.EACCES or Libc.EPERM ? throw new UnauthorizedAccessException($"{path} may not be reached") : null;
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        var stat = stackalloc byte[StatxLength];
+        if (Libc.statx(descriptor, "", Libc.AT_EMPTY_PATH, Libc.STATX_TYPE, stat) == 0 && KindOf(stat) == NamedKind.Socket) return handle;
+        handle.Dispose();
+        return null;
+    }
+
+    /// <summary>A path that leads to what is open. proc_pid_fd(5).</summary>
+    public static string PathOf(SafeFileHandle handle)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        return $"/proc/self/fd/{handle.DangerousGetHandle()}";
+    }
+
+    /// <summary>Reads an ordinary file whole, as <see cref="OpenFile"/> opens it.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="most">The most bytes that it may have.</param>
+    /// <exception cref="FileNotFoundException">There is nothing.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="HostException">It is no ordinary file, is larger, or cannot be read.</exception>
+    public static byte[] ReadFile(string path, int most)
+    {
+        using var handle = OpenFile(path);
+        var length = RandomAccess.GetLength(handle);
+        if (length > most) throw new HostException($"{path} has {length} bytes, and at most {most} are taken");
+        var content = new byte[length];
+        var count = 0;
+        while (count < content.Length && RandomAccess.Read(handle, content.AsSpan(count), count) is > 0 and var more) count += more;
+        return content[..count];
     }
 
     /// <summary>Reads a pipe or character device that <see cref="OpenToRead"/> opened to its end.</summary>
@@ -117,6 +177,7 @@ public static unsafe class NamedFile
         Libc.S_IFCHR => NamedKind.CharacterDevice,
         Libc.S_IFIFO => NamedKind.Pipe,
         Libc.S_IFSOCK => NamedKind.Socket,
+        Libc.S_IFLNK => NamedKind.Link,
         _ => NamedKind.File,
     };
 }

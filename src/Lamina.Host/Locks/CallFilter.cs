@@ -2,6 +2,7 @@
 // call it was stands in a file. The filter is a program of the kernel's packet filter; it holds for every thread that there is and will be,
 // and cannot be taken off. Sources: seccomp(2), include/uapi/linux/{seccomp,filter,audit}.h.
 using Lamina.Host.Interop;
+using Lamina.Host.Io;
 
 namespace Lamina.Host.Locks;
 
@@ -15,8 +16,8 @@ public static unsafe class CallFilter
     private const uint CloneThread = 0x1_0000, ProtectionExecute = 4;
     private const uint NoSuchCall = 38, NotPermitted = 1;
 
-    // What the handler writes of a siginfo_t; its si_syscall is at 24.
-    private const int ReportLength = 32, ReportedCallAt = 24;
+    // What the handler writes of a siginfo_t; its si_syscall is at 24. Several threads may each write one.
+    private const int ReportLength = 32, ReportedCallAt = 24, LongestReport = 1 << 16;
 
     private static readonly uint[] LocalFamilies = [1 /* AF_UNIX */], Families = [.. LocalFamilies, 2 /* AF_INET */, 10 /* AF_INET6 */];
 
@@ -44,7 +45,7 @@ public static unsafe class CallFilter
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static string? ReadReport(string report)
     {
-        if (!File.Exists(report) || File.ReadAllBytes(report) is not { Length: >= ReportLength } bytes) return null;
+        if (!File.Exists(report) || NamedFile.ReadFile(report, LongestReport) is not { Length: >= ReportLength } bytes) return null;
         var number = BitConverter.ToInt32(bytes, ReportedCallAt);
         return Enum.IsDefined((SystemCall)number) ? ((SystemCall)number).ToString() : $"number {number}";
     }

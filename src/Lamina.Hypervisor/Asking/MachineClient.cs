@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Contract;
 
@@ -37,11 +38,14 @@ public sealed class MachineClient : IAsyncDisposable
         MachineClient? client = null;
         try
         {
-            await socket.ConnectAsync(ControlPath.EndPoint(path), cancellationToken).ConfigureAwait(false);
+            // The machine's process may have been taken over by its guest: what it left is a socket, or nothing.
+            using var held = NamedFile.HoldSocket(path);
+            if (held is null) return null;
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(NamedFile.PathOf(held)), cancellationToken).ConfigureAwait(false);
             client = new MachineClient(socket);
             using var greeting = await client.ReadLineAsync(cancellationToken).ConfigureAwait(false);
             if (greeting is null) return null;
-            if (!greeting.RootElement.TryGetProperty("protocol", out var version) || !version.TryGetInt32(out var number))
+            if (greeting.RootElement.ValueKind != JsonValueKind.Object || !greeting.RootElement.TryGetProperty("protocol", out var version) || !version.TryGetInt32(out var number))
                 throw new MachineException(MachineError.Host, $"what answers at {path} is no machine of Lamina's");
             if (number != ControlSpec.Version) throw new MachineException(MachineError.Host, $"the machine at {path} was started by another version of Lamina, which speaks version {number} of the protocol and not {ControlSpec.Version}; use that version, or stop the machine with SIGTERM");
             var connected = client;
@@ -51,6 +55,10 @@ public sealed class MachineClient : IAsyncDisposable
         catch (SocketException refused)
         {
             return refused.SocketErrorCode == SocketError.AccessDenied ? throw new MachineException(MachineError.Host, $"the machine at {path} belongs to another user", refused) : null;
+        }
+        catch (UnauthorizedAccessException refused)
+        {
+            throw new MachineException(MachineError.Host, $"the machine at {path} belongs to another user", refused);
         }
         catch (IOException)
         {
@@ -182,6 +190,7 @@ public sealed class MachineClient : IAsyncDisposable
 
     private static JsonElement Read(JsonElement answer)
     {
+        if (answer.ValueKind != JsonValueKind.Object) throw new MachineException(MachineError.Host, "the machine's process gives an answer that is none");
         if (answer.TryGetProperty(ControlSpec.Ok, out var value)) return value.Clone();
         var code = answer.TryGetProperty(ControlSpec.Error, out var error) ? error.GetString() : null;
         var message = answer.TryGetProperty(ControlSpec.Message, out var sentence) ? sentence.GetString() : null;

@@ -2,6 +2,7 @@
 // itself whether the machine runs, and says so in a sentence where that is in the way.
 using System.Diagnostics;
 using System.Globalization;
+using Lamina.Host.Io;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Agent;
@@ -97,8 +98,9 @@ public static class MachineControl
         }
         catch (Exception silent) when (silent is OperationCanceledException or MachineException { Error: MachineError.Busy } && !cancellationToken.IsCancellationRequested)
         {
-            if (RunRecord.Read(home.Run) is not { } run) throw new MachineException(MachineError.Busy, $"the process of the machine {home.Name} does not answer, and {home.Run} does not say which it is", silent);
-            HostProcess.Kill(run.ProcessId);
+            // Its own word for which process it is, it may have had its reasons for.
+            if (HostLock.Holders(home.Lock) is not { Count: > 0 } holders) throw new MachineException(MachineError.Busy, $"the process of the machine {home.Name} does not answer, and no process of this user's has its lock, {home.Lock}", silent);
+            foreach (var process in holders) HostProcess.Kill(process);
             _ = await WaitAsync(home, cancellationToken).ConfigureAwait(false);
         }
     }

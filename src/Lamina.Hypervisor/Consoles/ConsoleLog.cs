@@ -12,7 +12,7 @@ internal delegate int TakeOutput(Span<byte> destination);
 internal sealed class ConsoleLog : IDisposable
 {
     /// <summary>How long one file becomes. There are two at most.</summary>
-    internal const int MostBytes = 8 << 20;
+    internal const int MostBytes = MachineHome.LongestLog;
 
     private const int Piece = 64 * 1024;
 
@@ -35,7 +35,7 @@ internal sealed class ConsoleLog : IDisposable
     internal ConsoleLog(string path, Action<string> report, int most = MostBytes)
     {
         (_path, _report, _most) = (path, report, most);
-        _file = HostFiles.CreatePrivate(path, FileMode.Append);
+        _file = HostFiles.OpenLog(path);
     }
 
     /// <summary>How many bytes could not be written.</summary>
@@ -84,7 +84,7 @@ internal sealed class ConsoleLog : IDisposable
     private void Turn()
     {
         File.Move(_path, _path + MachineHome.OldSuffix, overwrite: true);
-        var next = HostFiles.CreatePrivate(_path, FileMode.Create);
+        var next = HostFiles.CreatePrivate(_path, FileMode.CreateNew);
         _file.Dispose();
         _file = next;
     }

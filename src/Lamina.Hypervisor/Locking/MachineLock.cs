@@ -29,7 +29,9 @@ internal static class MachineLock
     /// <param name="home">Its folder.</param>
     /// <param name="definition">What it is; null where that cannot be read, which its process will say.</param>
     /// <param name="program">The program that its process executes.</param>
-    internal static IEnumerable<PathRule> Paths(MachineHome home, MachineDefinition? definition, string program)
+    internal static IEnumerable<PathRule> Paths(MachineHome home, MachineDefinition? definition, string program) => [.. OfEvery(home, program), .. definition is null ? [] : OfDefinition(home, definition)];
+
+    private static IEnumerable<PathRule> OfEvery(MachineHome home, string program)
     {
         foreach (var rule in Host) yield return rule;
         yield return new PathRule(Path.GetDirectoryName(program)!, Program);
@@ -42,7 +44,14 @@ internal static class MachineLock
         yield return new PathRule(home.Work, Folder);
         yield return new PathRule(home.Lock, ReadWrite);
         yield return new PathRule(home.Disk, ReadWrite);
-        if (definition is null) yield break;
+    }
+
+    /// <summary>Those of them that its definition names.</summary>
+    // What lies in run/ is reached with that, and may be a link that the process left there.
+    internal static IEnumerable<PathRule> OfDefinition(MachineHome home, MachineDefinition definition) => Named(definition).Where(rule => !$"{Path.GetFullPath(rule.Path)}/".StartsWith(home.Work + "/", StringComparison.Ordinal));
+
+    private static IEnumerable<PathRule> Named(MachineDefinition definition)
+    {
         foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, .. definition.Boot.Modules.Select(module => module.Path)])
             if (path is not null) yield return new PathRule(path, PathRights.Read);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);
@@ -119,6 +128,7 @@ internal static class MachineLock
         ConsoleDevice console => Of(console.To),
         ChannelDevice { Path.Length: > 0 } channel => [new(Above(channel.Path), Folder)],
         NetworkDevice { Link: NetworkLink.Switch link } => [new(Above(link.Path), Folder)],
+        NetworkDevice { Link: NetworkLink.Socket link } => [new(link.Path, ReadWrite)],
         NetworkDevice { Link: NetworkLink.Tap } => [new("/dev/net/tun", ReadWrite | PathRights.Control)],
         _ => [],
     };

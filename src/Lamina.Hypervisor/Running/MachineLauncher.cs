@@ -1,6 +1,7 @@
 // Starts a machine's process, locked before its first instruction, and waits until the machine runs, or until it is said why it cannot.
 using System.Collections;
 using System.Text.Json;
+using Lamina.Host.Io;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Contract;
@@ -33,6 +34,8 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var known = MachineStore.Look(home);
         // One that was suspended goes on as it was, whatever its definition says by now.
         var definition = known.Suspended is { } suspended ? suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home) : known.Definition;
+        if (known.Suspended is not null) HostClaim.Check(home, MachineFile.ReadStarted(home), definition!);
+        else if (definition is not null && !known.IsRunning) MachineFile.WriteStarted(home, definition);
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
         using var process = Start(home, definition, pools, store.Folder);
@@ -63,6 +66,8 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         if (!MachineStore.IsHeld(home)) MachineUser.TakeBack(home);
         // Where it writes what is of no name: it reaches no other place.
         var scratch = Directory.CreateDirectory(home.Work, MachineStore.Private).FullName;
+        // It is mounted upon, and the last process may have left something else there.
+        if (NamedFile.KindOf(home.Root, followsLink: false) is { } kind and not NamedKind.Folder) throw new MachineException(MachineError.File, $"{home.Root} is {NamedFile.Describe(kind)}, and no folder; remove it, since no machine leaves such a thing there");
         var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));
         var ofGroups = groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write)).ToList();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(variable => KeyValuePair.Create((string)variable.Key, (string)variable.Value!)).Where(variable => variable.Key != Scratch).Append(KeyValuePair.Create(Scratch, scratch));

@@ -14,7 +14,7 @@ internal sealed class MachineLogFile(string path) : IDisposable
     internal const int MostBytes = 1 << 20;
 
     private readonly Lock _gate = new();
-    private FileStream _file = HostFiles.CreatePrivate(path, FileMode.Append);
+    private FileStream _file = HostFiles.OpenLog(path);
 
     /// <summary>Writes a line. Any thread.</summary>
     internal void Write(string sentence)
@@ -28,7 +28,7 @@ internal sealed class MachineLogFile(string path) : IDisposable
                 {
                     File.Move(path, path + Stored.MachineHome.OldSuffix, overwrite: true);
                     _file.Dispose();
-                    _file = HostFiles.CreatePrivate(path, FileMode.Create);
+                    _file = HostFiles.CreatePrivate(path, FileMode.CreateNew);
                 }
                 _file.Write(line);
             }

@@ -103,8 +103,12 @@ public static class MachineFork
         Directory.CreateDirectory(to.Forked, MachineStore.Private);
         foreach (var file in Directory.EnumerateFiles(folder)) MachineDisks.LinkOrCopy(file, Path.Combine(to.Forked, Path.GetFileName(file)));
         new SuspendRecord(moment.Taken, moment.Machine, disks) { IsFork = true }.Write(to);
-        return definition with { Devices = [.. definition.Devices.Select(device => MachineCopy.Forked(device) is VsockDevice vsock ? vsock with { Path = to.Sockets } : MachineCopy.Forked(device))] };
+        MachineFile.WriteStarted(to, OfCopy(MachineFile.ReadStarted(from), to));
+        return OfCopy(definition, to);
     }
+
+    private static MachineDefinition OfCopy(MachineDefinition definition, MachineHome to) =>
+        definition with { Devices = [.. definition.Devices.Select(device => MachineCopy.Forked(device) is VsockDevice vsock ? vsock with { Path = to.Sockets } : MachineCopy.Forked(device))] };
 
     // Randomness first, of which the rest may be made. A guest without an agent keeps what it had.
     private static async Task TryIdentifyAsync(MachineHome home, CancellationToken cancellationToken)

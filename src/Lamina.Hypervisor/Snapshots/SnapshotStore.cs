@@ -27,6 +27,9 @@ public static class SnapshotStore
     /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
     internal const string Unfinished = ".new-";
 
+    // Of a machine that is written down (Saving).
+    private static readonly string[] SavedFiles = ["state", "memory"];
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The snapshots of a machine, the oldest first.</summary>
@@ -116,6 +119,7 @@ public static class SnapshotStore
                 await using (client.ConfigureAwait(false)) taken = await TakeRunningAsync(client, home, folder, taken, hasDisk, diskOnly, cancellationToken).ConfigureAwait(false);
             }
             File.Copy(home.Definition, Snapshot.DefinitionIn(folder));
+            if (taken.HasMemory && File.Exists(home.Started)) File.Copy(home.Started, Snapshot.StartedIn(folder));
             taken.Write(folder);
             HostFiles.SyncDirectory(folder);
             Directory.Move(folder, FolderOf(home, name));
@@ -151,6 +155,7 @@ public static class SnapshotStore
         {
             var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
             if (snapshot.Layer is not null && DiskStamp.Of(home.Disk) is { } stamp) disks[Path.Combine(snapshot.Machine, Path.GetFileName(home.Disk))] = stamp;
+            HostFiles.Replace(home.Started, File.Exists(Snapshot.StartedIn(folder)) ? File.ReadAllBytes(Snapshot.StartedIn(folder)) : definition, durable: true);
             new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name }.Write(home);
         }
         SetCurrent(home, name);
@@ -224,7 +229,7 @@ public static class SnapshotStore
         if (suspended is not null)
         {
             // Nobody writes to these files.
-            foreach (var file in Directory.EnumerateFiles(suspended.StateOf(home)).Where(file => Path.GetFileName(file) is "state" or "memory")) MachineDisks.LinkOrCopy(file, Path.Combine(folder, Path.GetFileName(file)));
+            foreach (var name in SavedFiles) MachineDisks.LinkOrCopy(Path.Combine(suspended.StateOf(home), name), Path.Combine(folder, name));
         }
         var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
         // Its disk is another file now, with the same on it.
@@ -254,8 +259,16 @@ public static class SnapshotStore
         {
             if (still is not null) await still.DisposeAsync().ConfigureAwait(false);
         }
-        if (diskOnly) Directory.CreateDirectory(folder, MachineStore.Private);
-        else Directory.Move(home.SnapshotState, folder);
+        // The process of the machine has no way into a folder that it did not make.
+        Directory.CreateDirectory(folder, MachineStore.Private);
+        if (!diskOnly)
+            foreach (var name in SavedFiles)
+            {
+                var file = Path.Combine(folder, name);
+                File.Move(Path.Combine(home.SnapshotState, name), file);
+                if (!HostPath.IsRegular(file)) throw new MachineException(MachineError.Host, $"the process of the machine {home.Name} did not write down what it is; it does what no machine does, and 'lamina kill {home.Name}' ends it");
+            }
+        HostFiles.TryRemoveFolder(home.SnapshotState);
         if (HostProcess.IsRoot)
         {
             // They were written by the user that the machine's process is.

@@ -3,6 +3,7 @@
 // the file system has them; whoever is removed takes only its names away. The machine must not run.
 using Lamina.Backends.Disk;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -94,6 +95,12 @@ internal static class MachineDisks
             File.Delete(place);
             throw;
         }
+        if (!HostPath.IsRegular(home.Disk))
+        {
+            // The machine's process made it, which its guest may have taken over: another's file is not to become its disk.
+            File.Move(place, home.Disk, overwrite: true);
+            throw new MachineException(MachineError.Host, $"the process of the machine {home.Name} made no image for what its guest writes from now on; it does what no machine does, and 'lamina kill {home.Name}' ends it");
+        }
         HostFiles.SyncDirectory(home.Folder);
         File.SetUnixFileMode(place, OwnerReads);
     }
@@ -130,8 +137,10 @@ internal static class MachineDisks
     }
 
     /// <summary>Gives a file a second name, or copies it where that cannot be.</summary>
+    /// <exception cref="HostException">It is no ordinary file.</exception>
     internal static void LinkOrCopy(string source, string target)
     {
+        if (NamedFile.KindOf(source, followsLink: false) is { } kind and not NamedKind.File) throw new HostException($"{source} is {NamedFile.Describe(kind)}, and no file");
         if (!HostFiles.TryLink(source, target)) File.Copy(source, target);
     }
 

@@ -45,6 +45,13 @@ internal static class MachineFile
         HostFiles.Replace(home.Definition, DefinitionJson.Write(Kept(home, machine)), durable: true);
     }
 
+    /// <summary>Writes what a machine is started with.</summary>
+    internal static void WriteStarted(MachineHome home, MachineDefinition machine) => HostFiles.Replace(home.Started, DefinitionJson.Write(Kept(home, machine)));
+
+    /// <summary>What a machine was last started with; by the first versions that was not kept, and is what it says now.</summary>
+    /// <exception cref="MachineException">It cannot be read.</exception>
+    internal static MachineDefinition ReadStarted(MachineHome home) => Read(home, home.Started) ?? Read(home) ?? throw new MachineException($"the machine {home.Name} was removed just now");
+
     // What lies in the machine's folder is named from there, so that it is found when the folder has another name.
     private static MachineDefinition Kept(MachineHome home, MachineDefinition machine) =>
         machine.MapPaths(path => path.StartsWith(home.Folder + "/", StringComparison.Ordinal) ? path[(home.Folder.Length + 1)..] : path);

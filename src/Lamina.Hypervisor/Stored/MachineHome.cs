@@ -11,11 +11,17 @@ public sealed record MachineHome(string Folder)
     /// <summary>What stands behind the name of a log that was full: what it held before the one that has the name now.</summary>
     public const string OldSuffix = ".old";
 
+    /// <summary>How long a log becomes, in bytes, before it is put aside; one more piece may go behind it.</summary>
+    public const int LongestLog = 8 << 20;
+
     /// <summary>The machine's name, which is the folder's.</summary>
     public string Name => Path.GetFileName(Folder);
 
     /// <summary>Its definition.</summary>
     public string Definition => In("machine.json");
+
+    /// <summary>What it was last started with: what it may have of the host where it goes on in the middle of what it did.</summary>
+    internal string Started => In("started.json");
 
     /// <summary>What a process holds that runs the machine, or changes it.</summary>
     public string Lock => In("lock");

@@ -3,6 +3,7 @@
 using System.Text.Json;
 using Lamina.Control;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Contract;
 
 namespace Lamina.Hypervisor.Stored;
@@ -42,15 +43,18 @@ public sealed record EndRecord(DateTimeOffset Started, DateTimeOffset Ended, Mac
     });
 }
 
-/// <summary>Small files of one object each.</summary>
+/// <summary>Small files of one object each. Most of them are written by machines' processes, and read by those who have more rights.</summary>
 internal static class RecordFile
 {
+    // A list of disks is the longest.
+    private const int MostBytes = 1 << 20;
+
     /// <summary>Reads one; null where it is not there, or is none.</summary>
     internal static T? Read<T>(string path, Func<JsonElement, T?> read) where T : class
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var document = JsonDocument.Parse(NamedFile.ReadFile(path, MostBytes));
             return document.RootElement.ValueKind == JsonValueKind.Object ? read(document.RootElement) : null;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)

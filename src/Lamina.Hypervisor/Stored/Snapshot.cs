@@ -31,6 +31,9 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>The definition that lies in a snapshot's folder.</summary>
     internal static string DefinitionIn(string folder) => Path.Combine(folder, "machine.json");
 
+    /// <summary>What the machine had been started with, in a snapshot's folder.</summary>
+    internal static string StartedIn(string folder) => Path.Combine(folder, "started.json");
+
     /// <summary>The folders of a machine's snapshots.</summary>
     internal static IEnumerable<string> FoldersOf(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
 

@@ -10,7 +10,9 @@ using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
+using Lamina.Engines;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Saving;
 
@@ -97,8 +99,7 @@ internal sealed record SavedMachine
         byte[] content;
         try
         {
-            if (new FileInfo(path) is { Exists: true, Length: > LongestFile }) throw new MachineException(MachineError.File, $"{CannotBeUsed}{path} is no state of a machine");
-            content = File.ReadAllBytes(path);
+            content = NamedFile.ReadFile(path, LongestFile);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -172,6 +173,7 @@ internal sealed record SavedMachine
         fields.List(5, ref units, MostUnits, ExchangeUnit);
         fields.Record(6, ref identity, CpuIdentity.Exchange, since: 2);
         if (!fields.IsLoading) return;
+        SavedFields.Require(CpuModels.WhyNot(cpu) is null, "a CPU model that is none");
         read(new SavedMachine
         {
             Definition = DefinitionOf(definition),

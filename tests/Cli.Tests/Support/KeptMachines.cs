@@ -1,5 +1,6 @@
 // Machines that are kept, in a folder of the test's own, and the real program that makes and runs them: what tests of its verbs share.
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace Lamina.Tests.Cli.Support;
@@ -63,6 +64,6 @@ public abstract class KeptMachines : IAsyncLifetime
         Assert.True(code == outcome.ExitCode, $"exit code {outcome.ExitCode}, not {code}: {outcome.Errors}");
         if (sentence is null) return;
         var line = Assert.Single(outcome.ErrorLines);
-        Assert.Matches($"^{string.Join(".*", sentence.Split('*').Select(System.Text.RegularExpressions.Regex.Escape))}$", line);
+        Assert.True(Regex.IsMatch(line, $"^{string.Join(".*", sentence.Split('*').Select(Regex.Escape))}$"), $"{line}\nis not as\n{sentence}");
     }
 }
