@@ -50,7 +50,7 @@ internal sealed class MicroBoard : IBoard
             _serial.MapPorts(ports, MicroLayout.Com1);
             units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
             var resetControl = units.Add("chipset/reset control", new ResetControl(events.Reset));
-            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl)).MapPorts(ports);
+            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl, new LoneHostBridge())).MapPorts(ports);
             units.AddAside("chipset/post code", new PostCodePort()).MapPorts(ports);
             units.AddAside("chipset/panic", new PvPanic(told =>
             {
