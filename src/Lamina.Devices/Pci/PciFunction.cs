@@ -336,9 +336,10 @@ public abstract class PciFunction : IResettable, ISavedUnit, IInspected, IDispos
         return bar.Registers == 1 ? address : address | (ulong)U32(bar.Offset + BarLength) << 32;
     }
 
+    // 0 is where a register stands that nobody has put anywhere: RAM is there and fixed ports are, and one of many GiB would lie over others.
     private void Place(Bar bar)
     {
-        if (Answers(bar)) bar.Window.TryMove(Address(bar));
+        if (Answers(bar) && Address(bar) is > 0 and var address) bar.Window.TryMove(address);
         else bar.Window.SwitchOff();
     }
 

@@ -199,7 +199,7 @@ public sealed class ResetControlSavedTests : TimedSavedUnitTests<ResetControl>
 
 public sealed class PciConfigurationSavedTests : TimedSavedUnitTests<PciConfigurationPorts>
 {
-    private protected override PciConfigurationPorts Create(ManualClock clock, RecordingLine line) => new(new ResetControl(() => { }));
+    private protected override PciConfigurationPorts Create(ManualClock clock, RecordingLine line) => new(new ResetControl(() => { }), new LoneHostBridge());
 
     protected override void DisturbNow(PciConfigurationPorts unit) => unit.Out32(0, 0x8000_0008);
 

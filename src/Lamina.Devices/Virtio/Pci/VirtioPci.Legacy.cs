@@ -54,8 +54,8 @@ public sealed partial class VirtioPci
         Put32(registers, LegacyQueueAddress, queue.Ready ? (uint)(queue.DescriptorArea >> LegacyPageShift) : 0);
         Put16(registers, LegacyQueueSize, _function.QueueMaximum(_state.QueueSelect));
         Put16(registers, LegacyQueueSelect, _state.QueueSelect);
-        // The step that this interface does not have is not seen in it.
-        registers[LegacyStatus] = (byte)(_function.Status & ~VirtioStatus.FeaturesOk);
+        // The step that this interface does not have is not seen in it, nor what the driver has not yet said.
+        registers[LegacyStatus] = (byte)(_function.Status & ~VirtioStatus.FeaturesOk & (_state.StartedEarly ? ~VirtioStatus.DriverOk : ~VirtioStatus.None));
         Put16(registers, LegacyConfigVector, _state.ConfigVector);
         Put16(registers, LegacyQueueVector, QueueVectorOfSelected);
     }
@@ -96,6 +96,7 @@ public sealed partial class VirtioPci
             case LegacyStatus:
                 if (value == 0) ResetDevice();
                 else _function.WriteLegacyStatus((byte)value);
+                _state.StartedEarly &= (value & (uint)VirtioStatus.DriverOk) == 0;
                 break;
             case LegacyConfigVector:
                 SetConfigVector(value);
@@ -114,7 +115,11 @@ public sealed partial class VirtioPci
             lock (_gate)
             {
                 var status = _function.Status;
-                if (status.HasFlag(VirtioStatus.Driver) && !status.HasFlag(VirtioStatus.DriverOk) && _function.QueueState(index).Ready) _function.WriteLegacyStatus((byte)(status | VirtioStatus.DriverOk));
+                if (status.HasFlag(VirtioStatus.Driver) && !status.HasFlag(VirtioStatus.DriverOk) && _function.QueueState(index).Ready)
+                {
+                    _function.WriteLegacyStatus((byte)(status | VirtioStatus.DriverOk));
+                    _state.StartedEarly = true;
+                }
             }
         }
         _function.Notify(index);

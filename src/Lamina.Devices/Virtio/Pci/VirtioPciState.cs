@@ -18,6 +18,9 @@ internal struct VirtioPciState
     /// <summary>The message of a change of the configuration.</summary>
     internal ushort ConfigVector;
 
+    /// <summary>Whether the device was started by a notification, and its driver has not yet said over the legacy interface that it is ready.</summary>
+    internal bool StartedEarly;
+
     /// <summary>The message of each queue.</summary>
     internal readonly ushort[] QueueVectors;
 
@@ -35,5 +38,6 @@ internal struct VirtioPciState
         fields.Value(3, ref state.QueueSelect);
         fields.Value(4, ref state.ConfigVector);
         fields.Values(5, state.QueueVectors);
+        fields.Value(6, ref state.StartedEarly);
     }
 }
