@@ -11,8 +11,8 @@ namespace Lamina.Pc;
 
 /// <summary>Sets a chipset up.</summary>
 /// <param name="bus">Its PCI bus.</param>
-/// <param name="wide">Where PCI devices may be put above RAM.</param>
-internal sealed class PcFirmware(PciBus bus, PciWindow wide)
+/// <param name="wide">Where PCI devices may be put above RAM; or null.</param>
+internal sealed class PcFirmware(PciBus bus, PciWindow? wide)
 {
     private sealed record Register(int Function, int Offset, uint Flags, ulong Length)
     {
@@ -74,11 +74,11 @@ internal sealed class PcFirmware(PciBus bus, PciWindow wide)
     // The largest first, which leaves no gaps; what the hole has no room for goes above RAM where it can.
     private void Place(IReadOnlyList<Register> registers)
     {
-        ulong ports = PcLayout.PciPorts, low = PcLayout.PciMemory.First, high = wide.First;
+        ulong ports = PcLayout.PciPorts, low = PcLayout.PciMemory.First, high = wide?.First ?? 0;
         foreach (var register in registers.OrderByDescending(register => register.Length))
         {
             if (register.IsPorts) Put(register, ref ports, ushort.MaxValue);
-            else if (!Put(register, ref low, PcLayout.PciMemory.Last) && register.Is64Bits) Put(register, ref high, wide.Last);
+            else if (!Put(register, ref low, PcLayout.PciMemory.Last) && register.Is64Bits && wide is { } above) Put(register, ref high, above.Last);
         }
     }
 

@@ -36,11 +36,11 @@ internal static class PcLayout
     // Above RAM as much again as 36 bits of address have room for, at a multiple of it.
     private const ulong WideLength = 32ul << 30;
 
-    /// <summary>Where PCI devices may be put above RAM.</summary>
-    internal static PciWindow WideMemory(MemoryMap map)
+    /// <summary>Where PCI devices may be put above RAM; null where RAM leaves no room for them.</summary>
+    internal static PciWindow? WideMemory(MemoryMap map)
     {
         var start = (map.Ram[^1].End + WideLength - 1) / WideLength * WideLength;
-        return new PciWindow(start, start + WideLength - 1);
+        return start + WideLength <= 1ul << Boot.PhysicalAddressBits ? new PciWindow(start, start + WideLength - 1) : null;
     }
 
     // Where the power management blocks are put.
