@@ -65,7 +65,7 @@ internal static class MultiProcessorTable
         table.U16(4, (ushort)table.Bytes.Length);
         table.U8(6, Revision);
         table.Text(8, 8, "LAMINA");
-        table.Text(16, 12, "MICRO");
+        table.Text(16, 12, machine.Pci is null ? "MICRO" : "PC");
         table.U16(34, (ushort)entries.Count);
         table.U32(36, (uint)machine.LocalApic);
         var at = HeaderLength;
