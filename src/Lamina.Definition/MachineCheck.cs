@@ -21,7 +21,7 @@ public static class MachineCheck
     public static void Check(MachineDefinition machine)
     {
         ArgumentNullException.ThrowIfNull(machine);
-        if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {Property.Enumerate([.. MachineShape.Types.Select(type => type.Word)])}");
+        if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {string.Join(" or ", MachineShape.Types.Select(type => type.Word))}");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes

@@ -8,6 +8,9 @@ public enum MachineType
 {
     /// <summary>No firmware and no PCI: a kernel is booted directly; serial port and virtio over MMIO.</summary>
     Micro,
+
+    /// <summary>A PC: PCI with virtio devices on it, a chipset that firmware and operating systems for PCs know.</summary>
+    Pc,
 }
 
 /// <summary>Which CPU engine runs the guest.</summary>

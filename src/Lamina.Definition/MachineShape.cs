@@ -8,7 +8,7 @@ namespace Lamina.Definition;
 public static class MachineShape
 {
     /// <summary>The words of <see cref="MachineType"/>.</summary>
-    public static IReadOnlyList<(string Word, MachineType Value)> Types { get; } = [("micro", MachineType.Micro)];
+    public static IReadOnlyList<(string Word, MachineType Value)> Types { get; } = [("micro", MachineType.Micro), ("pc", MachineType.Pc)];
 
     /// <summary>The words of <see cref="EngineChoice"/>.</summary>
     public static IReadOnlyList<(string Word, EngineChoice Value)> Engines { get; } = [("auto", EngineChoice.Auto), ("kvm", EngineChoice.Kvm), ("translator", EngineChoice.Translator)];
@@ -49,7 +49,7 @@ public static class MachineShape
                 : throw Property.Refuse("made", text, "a date", "2026-01-31T12:00:00Z"),
             Write = machine => machine.Made is { } made ? [made.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)] : [],
         },
-        Property.Choice<MachineDefinition, MachineType>("machine", "the kind of machine: micro (no firmware, no PCI; virtio over MMIO)", Types,
+        Property.Choice<MachineDefinition, MachineType>("machine", "the kind of machine: micro (no firmware, no PCI; virtio over MMIO; the default) or pc (a PC's chipset; virtio over PCI)", Types,
             machine => machine.Type == default ? null : machine.Type, (machine, type) => machine with { Type = type }),
         Property.Path<MachineDefinition>("kernel", "a bzImage, an ELF kernel (PVH or vmlinux) or a Multiboot 1 image", machine => machine.Boot.KernelPath, (machine, path) => machine with { Boot = machine.Boot with { KernelPath = path } }),
         Property.Path<MachineDefinition>("initrd", "an initial RAM disk for it", machine => machine.Boot.InitrdPath, (machine, path) => machine with { Boot = machine.Boot with { InitrdPath = path } }),

@@ -22,6 +22,7 @@ using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
 using Lamina.Parts;
+using Lamina.Pc;
 using Lamina.Saving;
 
 namespace Lamina;
@@ -84,7 +85,7 @@ internal static class MachineBuilder
         var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
-            var boot = BootLoader.Plan(spec.Boot, map, board.Describe(spec.Cpus, PartCatalog.Of(spec).Count()), units);
+            var boot = BootLoader.Plan(spec.Boot, map, board.Describe(map, spec.Cpus, PartCatalog.Of(spec).Count()), units);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
             var calls = new ConsoleCalls(hooks, log, Quit, fail, () => life.IsHurried);
@@ -151,6 +152,7 @@ internal static class MachineBuilder
     private static IBoard BoardOf(MachineDefinition definition) => definition.Type switch
     {
         MachineType.Micro => new MicroBoard(),
+        MachineType.Pc => new PcBoard(),
         _ => throw new MachineException($"there is no machine of the kind {definition.Type}"),
     };
 

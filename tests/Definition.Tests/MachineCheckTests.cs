@@ -12,7 +12,7 @@ public sealed class MachineCheckTests
 
     public static TheoryData<MachineDefinition, string> Wrong => new()
     {
-        { Good with { Type = (MachineType)7 }, "there is no machine type 7; use micro" },
+        { Good with { Type = (MachineType)7 }, "there is no machine type 7; use micro or pc" },
         { Good with { Cpus = 0 }, "at least one" },
         { Good with { MemoryBytes = 2ul << 30, MostMemoryBytes = 1ul << 30 }, "at most (memory-most) cannot have 2G" },
         { Good with { MemoryBytes = 1ul << 20, MostMemoryBytes = 1ul << 30 }, "1M of memory is too little; a machine needs at least 16M" },

@@ -21,7 +21,7 @@ public struct AcpiPmState
     /// <summary>PM1 enable.</summary>
     public ushort Enable;
 
-    /// <summary>PM1 control's low byte without SCI_EN, which is always set.</summary>
+    /// <summary>PM1 control's low byte; without SCI_EN where that is always set.</summary>
     public byte ControlLow;
 
     /// <summary>SLP_TYP, as PM1 control and the sleep control register share it.</summary>
@@ -62,6 +62,8 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     private readonly Action _powerOff;
     private readonly Action _requestReset;
     private readonly IDeviceTimer _timer;
+    private readonly bool _alwaysAcpi;
+    private readonly byte _softOffType;
     private AcpiPmState _state;
 
     /// <summary>Creates it in its reset state.</summary>
@@ -69,8 +71,11 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     /// <param name="sci">The system control interrupt.</param>
     /// <param name="powerOff">Asks for the machine's power-off; called without locks and must not wait for it.</param>
     /// <param name="requestReset">Asks for a reset, likewise.</param>
-    public AcpiPm(IMachineClock clock, IInterruptLine sci, Action powerOff, Action requestReset)
+    /// <param name="alwaysAcpi">Whether events raise the SCI from the start; else after <see cref="SetAcpiMode"/>, as on a PC with management mode (4.8.3.2.1).</param>
+    /// <param name="softOffType">SLP_TYP of S5, as the tables say it.</param>
+    public AcpiPm(IMachineClock clock, IInterruptLine sci, Action powerOff, Action requestReset, bool alwaysAcpi = true, byte softOffType = SleepTypeOff)
     {
+        (_alwaysAcpi, _softOffType) = (alwaysAcpi, softOffType);
         (_clock, _sci, _powerOff, _requestReset) = (clock, sci, powerOff, requestReset);
         _timer = clock.CreateTimer(Expired);
         _state.SeenToggles = Toggles;
@@ -86,6 +91,8 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
 
     private long Toggles => Ticks >> TimerHighestBit;
 
+    private bool RaisesSci => _alwaysAcpi || (_state.ControlLow & SciEnable) != 0;
+
     /// <summary>Claims the ports.</summary>
     public void MapPorts(Bus ports) => ports.Map(BasePort, Length, this);
 
@@ -99,6 +106,16 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
         }
     }
 
+    /// <summary>Hands power events over to the operating system, or takes them back.</summary>
+    public void SetAcpiMode(bool on)
+    {
+        lock (_gate)
+        {
+            _state.ControlLow = (byte)(_state.ControlLow & ~SciEnable | (on && !_alwaysAcpi ? SciEnable : 0));
+            Update();
+        }
+    }
+
     /// <summary>Presses the power button: the guest is asked to shut down.</summary>
     /// <returns>Whether it listens.</returns>
     public bool PressPowerButton()
@@ -108,7 +125,7 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
             Synchronise();
             _state.Status |= PowerButtonBit;
             Update();
-            return (_state.Enable & PowerButtonBit) != 0;
+            return RaisesSci && (_state.Enable & PowerButtonBit) != 0;
         }
     }
 
@@ -117,7 +134,7 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     {
         node.SayHex("status", _state.Status);
         node.SayHex("enable", _state.Enable);
-        node.Say("guest listens to the power button", (_state.Enable & PowerButtonBit) != 0);
+        node.Say("guest listens to the power button", RaisesSci && (_state.Enable & PowerButtonBit) != 0);
         node.SayHex("control", _state.ControlLow);
         node.SayHex("general status", _state.GeneralStatus);
         node.SayHex("general enable", _state.GeneralEnable);
@@ -213,7 +230,7 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
         EventOffset + 1 => (byte)(_state.Status >> 8),
         EventOffset + 2 => (byte)_state.Enable,
         EventOffset + 3 => (byte)(_state.Enable >> 8),
-        ControlOffset => (byte)(_state.ControlLow | SciEnable),
+        ControlOffset => (byte)(_state.ControlLow | (_alwaysAcpi ? SciEnable : 0)),
         ControlOffset + 1 or SleepControlOffset => (byte)(_state.SleepType << SleepTypeShift),
         >= TimerOffset and < TimerOffset + TimerLength => (byte)(ticks >> (8 * (offset - TimerOffset))),
         SleepStatusOffset => (byte)(_state.Status >> 8 & WakeStatus >> 8),
@@ -241,12 +258,12 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
                 _state.Enable = (ushort)((_state.Enable & 0xff) | (value << 8 & EnableMask));
                 break;
             case ControlOffset:
-                _state.ControlLow = (byte)(value & BusMasterReload);
+                _state.ControlLow = (byte)(_state.ControlLow & SciEnable | value & BusMasterReload);
                 break;
             case ControlOffset + 1 or SleepControlOffset:
                 _state.SleepType = (byte)(value >> SleepTypeShift & SleepTypeMask);
                 // Only S5 exists; a request for another state is one that the tables never offered.
-                return (value & SleepEnable) != 0 && _state.SleepType == SleepTypeOff ? Wish.PowerOff : Wish.None;
+                return (value & SleepEnable) != 0 && _state.SleepType == _softOffType ? Wish.PowerOff : Wish.None;
             case SleepStatusOffset:
                 _state.Status &= (ushort)~(value << 8 & WakeStatus);
                 break;
@@ -290,7 +307,7 @@ public sealed class AcpiPm : IBusDevice, IResettable, ISavedUnit, IInspected, ID
     private void Update()
     {
         _state.Status &= StatusMask;
-        _sci.SetLevel((_state.Status & _state.Enable | _state.GeneralStatus & _state.GeneralEnable) != 0);
+        _sci.SetLevel(RaisesSci && (_state.Status & _state.Enable | _state.GeneralStatus & _state.GeneralEnable) != 0);
         if ((_state.Enable & ~_state.Status & TimerBit) != 0)
             _timer.Arm(TickMath.Nanoseconds((ulong)(_state.SeenToggles + 1) << TimerHighestBit, TimerHz));
         else

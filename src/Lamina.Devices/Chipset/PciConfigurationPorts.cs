@@ -1,12 +1,11 @@
-// PCI configuration mechanism 1 of a machine without PCI devices: the address register and the data window, and behind them nothing
-// but a host bridge. Kernels look for the mechanism at their start, complain where there is none (Linux: "No config space access
-// function found"), and believe in it only where they see a host bridge on bus 0. Source: PCI Local Bus Specification 3.0, 3.2.2.3.2
-// and 6.1, 6.2.1.
+// PCI configuration mechanism 1: the address register, and the data window onto the register that it names. What is behind it is the
+// machine's: its PCI bus, or in one without PCI devices nothing but a host bridge. Source: PCI Local Bus Specification 3.0, 3.2.2.3.2.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Core.Units;
+using Lamina.Devices.Pci;
 
 namespace Lamina.Devices.Chipset;
 
@@ -20,21 +19,16 @@ public static class PciConfigurationSpec
     public const int Length = 8;
 
     /// <summary>CONFIG_ADDRESS: bit 31 enables, 30 to 24 are reserved, bus, device, function, register, and two zeros.</summary>
-    internal const uint Enable = 1u << 31, AddressMask = 0x80ff_fffc, FunctionMask = 0x00ff_ff00;
+    internal const uint Enable = 1u << 31, AddressMask = 0x80ff_fffc;
 
-    /// <summary>The registers of a function that are not zero here: who it is, and that it is a host bridge (class 06h, subclass 00h).</summary>
-    internal const int Identity = 0x00, ClassCode = 0x08;
-
-    /// <summary>Device and vendor of a bridge of no particular make, as virtual machines have it.</summary>
-    internal const uint IdentityValue = 0x0008_1b36;
-
-    /// <summary>Class and subclass in the upper half of <see cref="ClassCode"/>'s register.</summary>
-    internal const uint ClassValue = 0x0600_0000;
+    /// <summary>The function of an address, and the register's first byte.</summary>
+    internal const int FunctionShift = 8, FunctionMask = 0xffff, RegisterMask = 0xfc;
 }
 
 /// <summary>The ports, with the reset control register that lies among them.</summary>
 /// <param name="resetControl">Answers byte accesses to port 0xCF9.</param>
-public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevice, IResettable, ISavedUnit, IInspected
+/// <param name="space">What is behind the data window.</param>
+public sealed class PciConfigurationPorts(ResetControl resetControl, IPciConfigurationSpace space) : IBusDevice, IResettable, ISavedUnit, IInspected
 {
     private const int Data = 4, ResetOffset = ResetPortsSpec.ResetControlPort - PciConfigurationSpec.AddressPort;
 
@@ -76,15 +70,11 @@ public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevic
     public AccessResult Read(ulong offset, Span<byte> data)
     {
         if (offset == ResetOffset && data.Length == 1) return resetControl.Read(0, data);
-        Span<byte> registers = stackalloc byte[PciConfigurationSpec.Length];
-        registers.Fill(0xff);
-        lock (_gate)
-        {
-            // Other than whole, the address register is not there (3.2.2.3.2).
-            if (offset == 0 && data.Length == 4) BinaryPrimitives.WriteUInt32LittleEndian(registers, _address);
-            if ((_address & PciConfigurationSpec.Enable) != 0 && (_address & PciConfigurationSpec.FunctionMask) == 0) BinaryPrimitives.WriteUInt32LittleEndian(registers[Data..], HostBridge((int)(_address & 0xfc)));
-        }
-        for (var i = 0; i < data.Length; i++) data[i] = (int)offset + i < registers.Length ? registers[(int)offset + i] : (byte)0xff;
+        data.Fill(0xff);
+        var address = Address;
+        // Other than whole, the address register is not there (3.2.2.3.2).
+        if (offset == 0 && data.Length == sizeof(uint)) BinaryPrimitives.WriteUInt32LittleEndian(data, address);
+        else if (IsData(offset, data.Length, address)) space.Read(FunctionOf(address), RegisterOf(address, offset), data);
         return AccessResult.Ok;
     }
 
@@ -92,16 +82,28 @@ public sealed class PciConfigurationPorts(ResetControl resetControl) : IBusDevic
     public AccessResult Write(ulong offset, ReadOnlySpan<byte> data)
     {
         if (offset == ResetOffset && data.Length == 1) return resetControl.Write(0, data);
-        // Of the bridge nothing can be changed.
-        if (offset != 0 || data.Length != 4) return AccessResult.Ok;
-        lock (_gate) _address = BinaryPrimitives.ReadUInt32LittleEndian(data) & PciConfigurationSpec.AddressMask;
+        if (offset == 0 && data.Length == sizeof(uint))
+        {
+            lock (_gate) _address = BinaryPrimitives.ReadUInt32LittleEndian(data) & PciConfigurationSpec.AddressMask;
+            return AccessResult.Ok;
+        }
+        var address = Address;
+        if (IsData(offset, data.Length, address)) space.Write(FunctionOf(address), RegisterOf(address, offset), data);
         return AccessResult.Ok;
     }
 
-    private static uint HostBridge(int register) => register switch
+    private uint Address
     {
-        PciConfigurationSpec.Identity => PciConfigurationSpec.IdentityValue,
-        PciConfigurationSpec.ClassCode => PciConfigurationSpec.ClassValue,
-        _ => 0,
-    };
+        get
+        {
+            lock (_gate) return _address;
+        }
+    }
+
+    private static bool IsData(ulong offset, int length, uint address) =>
+        (address & PciConfigurationSpec.Enable) != 0 && offset >= Data && offset + (ulong)length <= PciConfigurationSpec.Length;
+
+    private static int FunctionOf(uint address) => (int)(address >> PciConfigurationSpec.FunctionShift & PciConfigurationSpec.FunctionMask);
+
+    private static int RegisterOf(uint address, ulong offset) => (int)((address & PciConfigurationSpec.RegisterMask) + (offset - Data));
 }

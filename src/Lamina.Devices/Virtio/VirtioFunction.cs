@@ -51,6 +51,7 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
     private readonly int[] _pending;
     private readonly bool[] _rungUnseen;
     private readonly ConnectDoorbell? _connectDoorbell;
+    private readonly bool _hasLegacy;
     private readonly IWorker?[] _workers;
     private readonly Lock _statusGate = new();
     private VirtioStatus _status;
@@ -58,9 +59,16 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
     private VirtioState _state;
     private int _logLines;
 
-    internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts, ConnectDoorbell? connectDoorbell = null)
+    /// <summary>Puts a device behind a transport.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="options">What it needs of the machine.</param>
+    /// <param name="interrupts">How the transport reaches the driver.</param>
+    /// <param name="connectDoorbell">Spares the driver's CPU the way to <see cref="Notify"/>; or null.</param>
+    /// <param name="hasLegacy">Whether the transport has the legacy interface as well (virtio 1.2, 1.3.1).</param>
+    internal VirtioFunction(IVirtioDevice device, VirtioOptions options, IVirtioInterrupts interrupts, ConnectDoorbell? connectDoorbell = null, bool hasLegacy = false)
     {
         _device = device;
+        _hasLegacy = hasLegacy;
         _connectDoorbell = connectDoorbell;
         _options = options;
         _interrupts = interrupts;
@@ -80,6 +88,9 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
     internal IVirtioDevice Device => _device;
 
     internal ulong OfferedFeatures { get; }
+
+    /// <summary>What a driver is offered that uses the legacy interface: 32 bits, in which buffers may have any layout (6.3).</summary>
+    internal uint LegacyFeatures => (uint)(OfferedFeatures | VirtioFeatures.AnyLayout);
 
     /// <summary>The features that the driver accepted so far.</summary>
     internal ulong DriverFeatures => _state.DriverFeatures;
@@ -118,9 +129,38 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
         }
         var before = Status;
         var wanted = before | (VirtioStatus)value & DriverBits;
-        if (!before.HasFlag(VirtioStatus.FeaturesOk) && !(wanted.HasFlag(VirtioStatus.Acknowledge | VirtioStatus.Driver) && FeaturesAreAcceptable()))
+        if (!before.HasFlag(VirtioStatus.FeaturesOk) && !(wanted.HasFlag(VirtioStatus.Acknowledge | VirtioStatus.Driver) && FeaturesAreAcceptable(legacy: false)))
             wanted &= ~VirtioStatus.FeaturesOk;
         if (!wanted.HasFlag(VirtioStatus.FeaturesOk)) wanted &= ~VirtioStatus.DriverOk;
+        Advance(before, wanted);
+    }
+
+    /// <summary>
+    /// Writes the device status over the legacy interface, where nobody asks whether the features will do (3.1.2): they are settled by
+    /// DRIVER_OK, and FEATURES_OK stands from then on, for those that use the other interface or look inside.
+    /// </summary>
+    internal void WriteLegacyStatus(byte value)
+    {
+        if (value == 0)
+        {
+            Reset();
+            return;
+        }
+        var before = Status;
+        var wanted = before | (VirtioStatus)value & DriverBits & ~VirtioStatus.FeaturesOk;
+        // Old drivers left steps out; whoever is ready has noticed the device and has a driver for it.
+        if (wanted.HasFlag(VirtioStatus.DriverOk)) wanted |= VirtioStatus.Acknowledge | VirtioStatus.Driver | VirtioStatus.FeaturesOk;
+        if (!before.HasFlag(VirtioStatus.FeaturesOk) && wanted.HasFlag(VirtioStatus.FeaturesOk) && !FeaturesAreAcceptable(legacy: true))
+        {
+            lock (_statusGate) _status |= wanted & ~(VirtioStatus.FeaturesOk | VirtioStatus.DriverOk);
+            Fail($"the features 0x{_state.DriverFeatures:x} that it accepted cannot be had together");
+            return;
+        }
+        Advance(before, wanted);
+    }
+
+    private void Advance(VirtioStatus before, VirtioStatus wanted)
+    {
         lock (_statusGate) _status |= wanted;
         if (wanted.HasFlag(VirtioStatus.Failed)) BreakQueues();
         else if (wanted.HasFlag(VirtioStatus.DriverOk) && !before.HasFlag(VirtioStatus.DriverOk)) Activate();
@@ -135,6 +175,9 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
         queue = index < _queues.Length && !_state.Queues[index].Ready ? _state.Queues.AsSpan((int)index, 1) : default;
         return !queue.IsEmpty;
     }
+
+    /// <summary>What the driver told of a queue; nothing where there is no such queue.</summary>
+    internal VirtioQueueState QueueState(uint index) => index < _queues.Length ? _state.Queues[index] : default;
 
     internal bool IsReady(uint index) => index < _queues.Length && _state.Queues[index].Ready;
 
@@ -286,7 +329,7 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
         SavedFields.Require((status & ~(DriverBits | VirtioStatus.DeviceNeedsReset)) == 0
             && (status.HasFlag(VirtioStatus.FeaturesOk) || !status.HasFlag(VirtioStatus.DriverOk))
             && (status.HasFlag(VirtioStatus.Acknowledge | VirtioStatus.Driver) || !status.HasFlag(VirtioStatus.FeaturesOk)), $"a device status of 0x{(byte)status:x}");
-        if (status.HasFlag(VirtioStatus.FeaturesOk) && !FeaturesAreAcceptable())
+        if (status.HasFlag(VirtioStatus.FeaturesOk) && !FeaturesAreAcceptable(legacy: _hasLegacy && (_state.DriverFeatures & VirtioFeatures.Version1) == 0))
             throw new StateException($"has a driver that works with the features 0x{_state.DriverFeatures:x}, and this device offers 0x{OfferedFeatures:x}; make it as it was made when it was saved");
         lock (_statusGate) _status = status;
         if (status.HasFlag(VirtioStatus.DriverOk)) CreateWorkers();
@@ -307,9 +350,10 @@ internal sealed class VirtioFunction : IVirtioHost, IPausable, ISavedUnit, IInsp
         fields.Record(3, ref queue, static (SavedFields fields, ref Virtqueue queue) => queue.Exchange(fields));
     }
 
-    private bool FeaturesAreAcceptable() =>
-        !_state.UnknownFeatures && (_state.DriverFeatures & ~OfferedFeatures) == 0
-        && (_state.DriverFeatures & VirtioFeatures.Version1) != 0 && _device.Accepts(_state.DriverFeatures);
+    // What a driver accepts has VERSION_1 over every interface but the legacy one, where it cannot (6.1).
+    private bool FeaturesAreAcceptable(bool legacy) =>
+        !_state.UnknownFeatures && (_state.DriverFeatures & ~(legacy ? LegacyFeatures : OfferedFeatures)) == 0
+        && (_state.DriverFeatures & VirtioFeatures.Version1) != 0 != legacy && _device.Accepts(_state.DriverFeatures);
 
     private void Activate()
     {

@@ -16,6 +16,28 @@ internal sealed record PowerManagementDescription(ushort EventBlock, ushort Cont
 /// <summary>A serial port as the DSDT names it.</summary>
 internal readonly record struct SerialDescription(ushort Port, int Irq);
 
+/// <summary>How the operating system takes power management over: a port, and what is written there to take it and to give it back.</summary>
+internal readonly record struct HandOverDescription(ushort Port, byte Enable, byte Disable);
+
+/// <summary>What a PCI bus's devices may be placed in.</summary>
+/// <param name="First">The first address.</param>
+/// <param name="Last">The last one.</param>
+internal readonly record struct PciWindow(ulong First, ulong Last);
+
+/// <summary>A PCI bus behind the PIRQ router of an ISA bridge.</summary>
+/// <param name="ConfigurationPorts">Mechanism 1's ports, eight of them.</param>
+/// <param name="Memory">The window below 4 GiB.</param>
+/// <param name="WideMemory">The one above; null where it has none.</param>
+/// <param name="IsaBridge">The bridge's device and function, 16 bits each.</param>
+/// <param name="RouteRegisters">The first of the router's four registers in the bridge's configuration space.</param>
+/// <param name="Interrupts">The ISA interrupts that they may name: level, active high.</param>
+/// <param name="InputOf">The router's input to which a device's pin INTA is wired; its other pins lead to the next ones.</param>
+internal sealed record PciRootDescription(ushort ConfigurationPorts, PciWindow Memory, PciWindow? WideMemory, uint IsaBridge, byte RouteRegisters, IReadOnlyList<byte> Interrupts, Func<int, int> InputOf)
+{
+    /// <summary>Where firmware leads the router's inputs.</summary>
+    internal required IReadOnlyList<byte> Routes { get; init; }
+}
+
 /// <summary>All of it.</summary>
 internal sealed record AcpiDescription
 {
@@ -33,5 +55,7 @@ internal sealed record AcpiDescription
     internal required int RtcIrq { get; init; }
     internal required byte CenturyRegister { get; init; }
     internal ushort? PvPanicPort { get; init; }
+    internal HandOverDescription? HandOver { get; init; }
+    internal PciRootDescription? Pci { get; init; }
     internal IReadOnlyList<VirtioMmioDescription> VirtioDevices { get; init; } = [];
 }

@@ -11,7 +11,9 @@ internal static class Aml
 {
     // 20.2: opcodes.
     private const byte ZeroOp = 0x00, OneOp = 0x01, NameOp = 0x08, BytePrefix = 0x0A, WordPrefix = 0x0B, DWordPrefix = 0x0C, StringPrefix = 0x0D, QWordPrefix = 0x0E;
-    private const byte ScopeOp = 0x10, BufferOp = 0x11, PackageOp = 0x12, ExtOpPrefix = 0x5B, DeviceOp = 0x82, RootChar = 0x5C;
+    private const byte ScopeOp = 0x10, BufferOp = 0x11, PackageOp = 0x12, MethodOp = 0x14, ExtOpPrefix = 0x5B, DeviceOp = 0x82, RootChar = 0x5C;
+    private const byte LocalOp = 0x60, ArgumentOp = 0x68, StoreOp = 0x70, AndOp = 0x7B, OrOp = 0x7D, CreateDWordFieldOp = 0x8A, IfOp = 0xA0, ReturnOp = 0xA4;
+    private const byte RegionOp = 0x80, FieldOp = 0x81, PciConfigurationSpace = 2, ByteAccess = 1, NoTarget = 0, Serialized = 8;
 
     /// <summary>A name segment or path: four characters a segment, an optional leading backslash, segments parted by dots. 20.2.2.</summary>
     internal static byte[] NamePath(string path)
@@ -68,6 +70,41 @@ internal static class Aml
     /// <summary>Package () { elements }, at most 255 of them.</summary>
     internal static byte[] Package(params byte[][] elements) => [PackageOp, .. WithLength([(byte)elements.Length, .. Join(elements)])];
 
+    /// <summary>Method (name, arguments, Serialized) { terms }. 20.2.5.2.</summary>
+    internal static byte[] Method(string name, int arguments, params byte[][] terms) => [MethodOp, .. WithLength([.. NamePath(name), (byte)(arguments | Serialized), .. Join(terms)])];
+
+    /// <summary>LocalN, a variable of a method's own.</summary>
+    internal static byte[] Local(int number) => [(byte)(LocalOp + number)];
+
+    /// <summary>ArgN, what a method was given.</summary>
+    internal static byte[] Argument(int number) => [(byte)(ArgumentOp + number)];
+
+    /// <summary>Store (value, target).</summary>
+    internal static byte[] Store(byte[] value, byte[] target) => [StoreOp, .. value, .. target];
+
+    /// <summary>And (a, b), stored nowhere.</summary>
+    internal static byte[] And(byte[] a, byte[] b) => [AndOp, .. a, .. b, NoTarget];
+
+    /// <summary>Or (a, b, target).</summary>
+    internal static byte[] Or(byte[] a, byte[] b, byte[] target) => [OrOp, .. a, .. b, .. target];
+
+    /// <summary>If (condition) { terms }.</summary>
+    internal static byte[] If(byte[] condition, params byte[][] terms) => [IfOp, .. WithLength([.. condition, .. Join(terms)])];
+
+    /// <summary>Return (value).</summary>
+    internal static byte[] Return(byte[] value) => [ReturnOp, .. value];
+
+    /// <summary>CreateDWordField (buffer, index, name): four bytes of a buffer by a name.</summary>
+    internal static byte[] CreateDWordField(byte[] buffer, int index, string name) => [CreateDWordFieldOp, .. buffer, .. Integer((ulong)index), .. NamePath(name)];
+
+    /// <summary>OperationRegion (name, PCI_Config, offset, length): registers of the PCI function that the device around it is.</summary>
+    internal static byte[] PciConfigurationRegion(string name, int offset, int length) =>
+        [ExtOpPrefix, RegionOp, .. NamePath(name), PciConfigurationSpace, .. Integer((ulong)offset), .. Integer((ulong)length)];
+
+    /// <summary>Field (region, ByteAcc, NoLock, Preserve) { names, of 8 bits each }. 20.2.5.2.</summary>
+    internal static byte[] ByteFields(string region, params string[] names) =>
+        [ExtOpPrefix, FieldOp, .. WithLength([.. NamePath(region), ByteAccess, .. names.SelectMany<string, byte>(name => [.. NamePath(name), 8])])];
+
     /// <summary>Buffer () { bytes }.</summary>
     internal static byte[] Buffer(byte[] bytes) => [BufferOp, .. WithLength([.. Integer((ulong)bytes.Length), .. bytes])];
 
@@ -90,12 +127,45 @@ internal static class Aml
         return bytes;
     }
 
-    /// <summary>Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { gsi }. 6.4.3.6.</summary>
-    internal static byte[] LevelInterrupt(uint gsi)
+    /// <summary>Where the first number stands in <see cref="LevelInterrupt"/>.</summary>
+    internal const int LevelInterruptNumber = 5;
+
+    /// <summary>Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { gsis }: one, or those that may be chosen from. 6.4.3.6.</summary>
+    internal static byte[] LevelInterrupt(params uint[] gsis)
     {
-        var bytes = new byte[9];
-        (bytes[0], bytes[1], bytes[3], bytes[4]) = (0x89, 6, 0x09, 1);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(5), gsi);
+        var bytes = new byte[LevelInterruptNumber + (gsis.Length * sizeof(uint))];
+        (bytes[0], bytes[1], bytes[3], bytes[4]) = (0x89, (byte)(bytes.Length - 3), 0x09, (byte)gsis.Length);
+        for (var i = 0; i < gsis.Length; i++) BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(LevelInterruptNumber + (i * sizeof(uint))), gsis[i]);
+        return bytes;
+    }
+
+    /// <summary>What a bridge passes on: all of the range and nothing else of it, at the addresses that it has. 6.4.3.5.</summary>
+    internal static byte[] BusNumbers(ushort first, ushort last) => AddressSpace(0x88, sizeof(ushort), kind: 2, flags: 0, first, last);
+
+    /// <inheritdoc cref="BusNumbers"/>
+    internal static byte[] PortWindow(ushort first, ushort last) => AddressSpace(0x88, sizeof(ushort), kind: 1, flags: 3, first, last);
+
+    /// <inheritdoc cref="BusNumbers"/>
+    internal static byte[] MemoryWindow(uint first, uint last) => AddressSpace(0x87, sizeof(uint), kind: 0, flags: 1, first, last);
+
+    /// <inheritdoc cref="BusNumbers"/>
+    internal static byte[] WideMemoryWindow(ulong first, ulong last) => AddressSpace(0x8A, sizeof(ulong), kind: 0, flags: 3, first, last);
+
+    // 6.4.3.5.1 to 6.4.3.5.3: type, length, kind of resource, fixed ends, the kind's flags, then granularity, ends, translation, length.
+    private static byte[] AddressSpace(byte type, int width, byte kind, byte flags, ulong first, ulong last)
+    {
+        const int head = 6;
+        const byte minimumFixed = 4, maximumFixed = 8;
+        var bytes = new byte[head + (5 * width)];
+        (bytes[0], bytes[1], bytes[3], bytes[4], bytes[5]) = (type, (byte)(bytes.Length - 3), kind, minimumFixed | maximumFixed, flags);
+        void Put(int place, ulong value)
+        {
+            for (var i = 0; i < width; i++) bytes[head + (place * width) + i] = (byte)(value >> (8 * i));
+        }
+
+        Put(1, first);
+        Put(2, last);
+        Put(4, last - first + 1);
         return bytes;
     }
 

@@ -16,7 +16,8 @@ internal static class Dsdt
         byte[] code =
         [
             .. Aml.Name("\\_S5", Aml.Package(softOff, softOff, Aml.Integer(0), Aml.Integer(0))),
-            .. Aml.Scope("\\_SB", [.. Processors(machine), .. SerialPorts(machine), Rtc(machine), .. PvPanic(machine), .. VirtioDevices(machine)]),
+            .. Aml.Scope("\\_SB", [.. Processors(machine), .. machine.Pci is { } pci ? PciRoot.Create(pci) : [], .. VirtioDevices(machine)]),
+            .. Aml.Scope(machine.Pci is null ? "\\_SB" : PciRoot.IsaPath, [.. SerialPorts(machine), Rtc(machine), .. PvPanic(machine)]),
         ];
         var table = AcpiTable.Create("DSDT", Revision, AcpiTable.HeaderLength + code.Length);
         table.Copy(AcpiTable.HeaderLength, code);

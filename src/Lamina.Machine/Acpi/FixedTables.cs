@@ -67,6 +67,12 @@ internal static class FixedTables
         table.U32(40, (uint)dsdt);
         table.U8(45, EnterpriseServer);
         table.U16(46, pm.Sci);
+        if (machine.HandOver is { } handOver)
+        {
+            table.U32(48, handOver.Port);
+            table.U8(52, handOver.Enable);
+            table.U8(53, handOver.Disable);
+        }
         table.U32(56, pm.EventBlock);
         table.U32(64, pm.ControlBlock);
         table.U32(76, pm.TimerBlock);
@@ -103,6 +109,7 @@ internal static class FixedTables
         // The PIT's line reaches the I/O APIC at input 2, as on every PC; the SCI is level-triggered, active high.
         entries.AddRange(Override(0, 2, 0));
         entries.AddRange(Override(machine.PowerManagement.Sci, machine.PowerManagement.Sci, LevelActiveHigh));
+        foreach (var irq in machine.Pci?.Interrupts ?? []) entries.AddRange(Override(irq, irq, LevelActiveHigh));
         entries.AddRange([LocalNmiType, 6, 0xFF, 0, 0, 1]);
 
         var table = AcpiTable.Create("APIC", MadtRevision, MadtFixed + entries.Count);

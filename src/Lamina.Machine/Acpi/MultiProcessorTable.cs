@@ -1,5 +1,6 @@
 // What a kernel without ACPI reads of processors and interrupts: the floating pointer and the configuration table of Intel's
-// MultiProcessor Specification 1.4, chapter 4, made from the description that the ACPI tables are made from. Devices have no place in it.
+// MultiProcessor Specification 1.4, chapter 4, made from the description that the ACPI tables are made from. Devices have no place in it,
+// but for the interrupts of those on a PCI bus.
 using Lamina.Boot;
 
 namespace Lamina.Acpi;
@@ -15,7 +16,8 @@ internal static class MultiProcessorTable
     private const byte Processor = 0, Bus = 1, IoApic = 2, IoInterrupt = 3, LocalInterrupt = 4;
     private const byte Vectored = 0, Nmi = 1, External = 3;
     private const ushort LevelActiveHigh = 0xD;
-    private const byte Isa = 0, AllLocalApics = 0xFF;
+    // Kernels take a PCI bus's identifier for its number, so that one comes first.
+    private const byte Pci = 0, AllLocalApics = 0xFF;
 
     // 4.3.1: enabled, bootstrap processor. What tables 4-5 and 4-6 ask of the processor, CPUID tells better: family 6; FPU, CX8 and APIC.
     private const byte Enabled = 1, Bootstrap = 2;
@@ -24,7 +26,7 @@ internal static class MultiProcessorTable
     // Identifiers have 8 bits, of which the last one means all.
     private const uint LargestId = 0xFE;
 
-    private const int IsaIrqs = 16, Cascade = 2, TimerInput = 2, Inputs = 24;
+    private const int PciDevices = 32, PciPins = 4, IsaIrqs = 16, Cascade = 2, TimerInput = 2, Inputs = 24;
 
     /// <summary>The pointer, to lie at an address in the BIOS's area that is a multiple of 16, and behind it the table.</summary>
     internal static byte[] Create(AcpiDescription machine, ulong address)
@@ -32,14 +34,17 @@ internal static class MultiProcessorTable
         var processors = machine.ApicIds.Where(id => id <= LargestId).ToList();
         // 3.6.5: no two APICs have one identifier. The kernel gives the I/O APIC the one that stands here.
         var ioApic = (byte)Math.Min(processors.Max() + 1, LargestId + 1);
+        var isa = machine.Pci is null ? (byte)0 : (byte)1;
         List<byte[]> entries =
         [
             .. processors.Select((id, index) => ProcessorEntry(machine, (byte)id, index == 0)),
-            [Bus, Isa, .. "ISA   "u8],
+            .. machine.Pci is null ? [] : new byte[][] { [Bus, Pci, .. "PCI   "u8] },
+            [Bus, isa, .. "ISA   "u8],
             IoApicEntry(machine, ioApic),
-            .. IoInterrupts(machine, ioApic),
-            [LocalInterrupt, External, 0, 0, Isa, 0, (byte)processors[0], 0],
-            [LocalInterrupt, Nmi, 0, 0, Isa, 0, AllLocalApics, 1],
+            .. IoInterrupts(machine, isa, ioApic),
+            .. PciInterrupts(machine, ioApic),
+            [LocalInterrupt, External, 0, 0, isa, 0, (byte)processors[0], 0],
+            [LocalInterrupt, Nmi, 0, 0, isa, 0, AllLocalApics, 1],
         ];
         var table = Table(machine, entries);
         var block = new GuestWriter(PointerLength + table.Length);
@@ -60,7 +65,7 @@ internal static class MultiProcessorTable
         table.U16(4, (ushort)table.Bytes.Length);
         table.U8(6, Revision);
         table.Text(8, 8, "LAMINA");
-        table.Text(16, 12, "MICRO");
+        table.Text(16, 12, machine.Pci is null ? "MICRO" : "PC");
         table.U16(34, (ushort)entries.Count);
         table.U32(36, (uint)machine.LocalApic);
         var at = HeaderLength;
@@ -95,16 +100,23 @@ internal static class MultiProcessorTable
 
     // As the MADT has them: the timer at input 2, the SCI by level; the inputs behind those of ISA devices are virtio's. Input 0 carries
     // the 8259 pair's output.
-    private static IEnumerable<byte[]> IoInterrupts(AcpiDescription machine, byte ioApic)
+    private static IEnumerable<byte[]> IoInterrupts(AcpiDescription machine, byte isa, byte ioApic)
     {
-        yield return Interrupt(External, 0, 0, ioApic, 0);
+        yield return Interrupt(External, 0, isa, 0, ioApic, 0);
         for (byte input = 0; input < Inputs; input++)
         {
             if (input == Cascade) continue;
-            var byLevel = input >= IsaIrqs || input == machine.PowerManagement.Sci;
-            yield return Interrupt(Vectored, byLevel ? LevelActiveHigh : (ushort)0, input, ioApic, input == 0 ? (byte)TimerInput : input);
+            var byLevel = input >= IsaIrqs || input == machine.PowerManagement.Sci || machine.Pci?.Interrupts.Contains(input) == true;
+            yield return Interrupt(Vectored, byLevel ? LevelActiveHigh : (ushort)0, isa, input, ioApic, input == 0 ? (byte)TimerInput : input);
         }
     }
 
-    private static byte[] Interrupt(byte type, ushort flags, byte irq, byte apic, byte input) => [IoInterrupt, type, (byte)flags, (byte)(flags >> 8), Isa, irq, apic, input];
+    // D.3: the source of a PCI interrupt is its device in bits 2 to 6, its pin in 0 and 1.
+    private static IEnumerable<byte[]> PciInterrupts(AcpiDescription machine, byte ioApic) =>
+        from device in machine.Pci is null ? [] : Enumerable.Range(1, PciDevices - 1)
+        from pin in Enumerable.Range(0, PciPins)
+        let input = machine.Pci!.Routes[(machine.Pci.InputOf(device) + pin) % PciPins]
+        select Interrupt(Vectored, LevelActiveHigh, Pci, (byte)(device << 2 | pin), ioApic, input);
+
+    private static byte[] Interrupt(byte type, ushort flags, byte bus, byte irq, byte apic, byte input) => [IoInterrupt, type, (byte)flags, (byte)(flags >> 8), bus, irq, apic, input];
 }

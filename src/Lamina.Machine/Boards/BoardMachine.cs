@@ -186,6 +186,7 @@ internal sealed class BoardMachine : IHardware
     {
         // When devices are reset, none of them writes to memory any more.
         _units.Reset();
+        _board.StandInForFirmware();
         if (_loaded) _memory.Clear();
         _loaded = true;
         var early = Interlocked.Exchange(ref _early, null);

@@ -51,6 +51,21 @@ internal sealed record BoardContext
 
     /// <summary>The port by which the guest ends the machine with an exit code; null for none.</summary>
     internal ushort? DebugExitPort { get; init; }
+
+    /// <summary>Puts that port there, where it is wanted. The last of a board's own devices, which it is not to lie over.</summary>
+    /// <exception cref="MachineException">It is another device's.</exception>
+    internal void AddDebugExit()
+    {
+        if (DebugExitPort is not { } port) return;
+        try
+        {
+            Units.AddAside("chipset/debug exit", new DebugExit(Events.DebugExit)).MapPorts(Ports, port);
+        }
+        catch (ArgumentException e)
+        {
+            throw new MachineException($"the debug exit port 0x{port:x} is used by another device of the machine; choose another one, such as 0x{DebugExitSpec.DefaultPort:x}", e);
+        }
+    }
 }
 
 /// <summary>A kind of machine.</summary>
@@ -69,7 +84,10 @@ internal interface IBoard
     int VirtioPlaces { get; }
 
     /// <summary>The firmware tables of a machine.</summary>
-    FirmwareTables Describe(int cpus, int virtioDevices);
+    /// <param name="map">Where its RAM lies.</param>
+    /// <param name="cpus">How many vCPUs it has.</param>
+    /// <param name="virtioDevices">How many virtio devices it has.</param>
+    FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices);
 
     /// <summary>Puts the chipset together.</summary>
     /// <exception cref="MachineException">A port that was chosen is taken.</exception>
@@ -83,6 +101,13 @@ internal interface IWiredBoard
     /// <param name="name">Its name in the tree of units.</param>
     /// <param name="device">The device, which is the place's from now on.</param>
     void Attach(string name, IVirtioDevice device);
+
+    /// <summary>
+    /// The machine was reset and is to run a kernel that no firmware loads: does what a firmware would have done to the chipset by then.
+    /// </summary>
+    void StandInForFirmware()
+    {
+    }
 
     /// <summary>How many bytes of the first serial port's output the guest wrote that it could not send.</summary>
     long SerialBytesLost { get; }

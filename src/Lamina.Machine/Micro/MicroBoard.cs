@@ -23,7 +23,7 @@ internal sealed class MicroBoard : IBoard
     public int VirtioPlaces => MicroLayout.VirtioSlots;
 
     /// <inheritdoc/>
-    public FirmwareTables Describe(int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
+    public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
 
     /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
@@ -50,13 +50,13 @@ internal sealed class MicroBoard : IBoard
             _serial.MapPorts(ports, MicroLayout.Com1);
             units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
             var resetControl = units.Add("chipset/reset control", new ResetControl(events.Reset));
-            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl)).MapPorts(ports);
+            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl, new LoneHostBridge())).MapPorts(ports);
             units.AddAside("chipset/post code", new PostCodePort()).MapPorts(ports);
             units.AddAside("chipset/panic", new PvPanic(told =>
             {
                 if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
             })).MapPorts(ports);
-            AddDebugExit();
+            context.AddDebugExit();
         }
 
         public long SerialBytesLost => _serial.Lost;
@@ -71,19 +71,6 @@ internal sealed class MicroBoard : IBoard
             ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
             var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio with { Log = _context.Log.Of(name) }, _context.Controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));
             _context.Mmio.Map(window, VirtioMmio.WindowLength, transport);
-        }
-
-        private void AddDebugExit()
-        {
-            if (_context.DebugExitPort is not { } port) return;
-            try
-            {
-                _context.Units.AddAside("chipset/debug exit", new DebugExit(_context.Events.DebugExit)).MapPorts(_context.Ports, port);
-            }
-            catch (ArgumentException e)
-            {
-                throw new MachineException($"the debug exit port 0x{port:x} is used by another device of the machine; choose another one, such as 0x{DebugExitSpec.DefaultPort:x}", e);
-            }
         }
     }
 }

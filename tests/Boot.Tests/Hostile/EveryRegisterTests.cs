@@ -11,22 +11,27 @@ public sealed class EveryRegisterTests
     private const int Slot = 32;
     private const ulong VirtioMmio = 0xFEB0_0000, VirtioMmioUpper = 0xFFFF_FFFF_FEB0_0000;
 
+    // Where the board of pc puts its first device, and the messages of the first of two.
+    private const ulong VirtioPci = 0xE000_0000, VirtioPciMessages = 0xE000_8000;
+
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(60);
 
     // Ports whose purpose is to end or restart the machine: each has its own tests.
     private static readonly (int From, int To)[] Ending = [(0x61, 0x64), (0x8F, 0x92), (0xF1, 0xF7), (0x502, 0x505), (0x5FD, 0x60F), (0xCF6, 0xCF9)];
 
     [Theory]
-    [InlineData(0x00000000)]
-    [InlineData(0x5A5A5A5A)]
-    [InlineData(0xFFFFFFFF)]
-    public async Task Every_port_is_written_in_every_width(uint value)
+    [InlineData(0x00000000, MachineType.Micro)]
+    [InlineData(0x5A5A5A5A, MachineType.Micro)]
+    [InlineData(0xFFFFFFFF, MachineType.Micro)]
+    [InlineData(0xA5A5A5A5, MachineType.Pc)]
+    [InlineData(0x00000003, MachineType.Pc)]
+    public async Task Every_port_is_written_in_every_width(uint value, MachineType machine)
     {
         var code = new Code(TestKernels.Origin);
         foreach (var store in (byte[][])[[0xEE], [0x66, 0xEF], [0xEF]])
             foreach (var (from, to) in Ranges()) PortLoop(code, from, to, value, store);
 
-        var result = await GuestRun.RunAsync(TestKernels.Long(code.Exit(Done)), spec => spec with { Timeout = Long });
+        var result = await GuestRun.RunAsync(TestKernels.Long(code.Exit(Done)), spec => spec with { Timeout = Long, Type = machine });
 
         Assert.Equal(GuestRun.CodeOf(Done), result.DebugExitCode);
     }
@@ -52,7 +57,11 @@ public sealed class EveryRegisterTests
     [InlineData(VirtioMmio + 0x7F80)]
     [InlineData(0xFED0_0000)]
     [InlineData(GuestRun.Memory - 0x80)]
-    public async Task Device_pages_are_accessed_at_every_offset_by_every_kind_of_access(ulong page)
+    [InlineData(VirtioPci, MachineType.Pc)]
+    [InlineData(VirtioPci + 0x1000, MachineType.Pc)]
+    [InlineData(VirtioPci + 0x2F80, MachineType.Pc)]
+    [InlineData(VirtioPciMessages, MachineType.Pc)]
+    public async Task Device_pages_are_accessed_at_every_offset_by_every_kind_of_access(ulong page, MachineType machine = MachineType.Micro)
     {
         // [rax + disp32] of each: loads, stores, read-modify-writes and vectors of every size.
         byte[][] accesses =
@@ -76,7 +85,7 @@ public sealed class EveryRegisterTests
             }
         }
 
-        await RunCasesAsync(cases, registers, (CaseKernel.CaseCode, code.ToArray()));
+        await RunCasesAsync(machine, cases, registers, (CaseKernel.CaseCode, code.ToArray()));
     }
 
     [Theory]
@@ -135,9 +144,11 @@ public sealed class EveryRegisterTests
         await RunCasesAsync(cases, [Enumerable.Repeat(VirtioMmioUpper, 16).ToArray()], (CaseKernel.CaseCode, code), (CaseKernel.Scratch, rings));
     }
 
-    private static async Task RunCasesAsync(List<GuestCase> cases, IReadOnlyList<ulong[]> registers, params (uint Address, byte[] Bytes)[] pieces)
+    private static Task RunCasesAsync(List<GuestCase> cases, IReadOnlyList<ulong[]> registers, params (uint Address, byte[] Bytes)[] pieces) => RunCasesAsync(MachineType.Micro, cases, registers, pieces);
+
+    private static async Task RunCasesAsync(MachineType machine, List<GuestCase> cases, IReadOnlyList<ulong[]> registers, params (uint Address, byte[] Bytes)[] pieces)
     {
-        var result = await GuestRun.RunAsync(CaseKernel.Build(cases, registers, pieces), spec => spec with { Timeout = Long });
+        var result = await GuestRun.RunAsync(CaseKernel.Build(cases, registers, pieces), spec => spec with { Timeout = Long, Type = machine });
 
         Assert.True(result.DebugExitCode == GuestRun.CodeOf(CaseKernel.Finished), $"{result}");
     }

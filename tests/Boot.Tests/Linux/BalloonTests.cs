@@ -13,8 +13,10 @@ public sealed class BalloonTests
 
     public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
 
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
+
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task What_a_guest_frees_and_what_it_is_asked_for_go_back_to_the_host(string configuration)
     {
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), spec => spec.With(new BalloonDevice()));

@@ -11,6 +11,8 @@ public sealed class EndTests
 
     public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
 
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
+
     [Theory]
     [MemberData(nameof(All))]
     public async Task Reboot_starts_the_guest_again_and_poweroff_ends_the_machine(string configuration)
@@ -30,7 +32,7 @@ public sealed class EndTests
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Every_way_of_rebooting_resets(string configuration)
     {
         var image = await TinyImage.GetAsync();
@@ -51,7 +53,7 @@ public sealed class EndTests
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task A_guest_that_is_asked_to_shut_down_powers_off(string configuration)
     {
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(configuration), machine => machine with { StopTimeout = TimeSpan.FromMinutes(2) });

@@ -43,14 +43,14 @@ public sealed class SavedMachineTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-saved-").FullName;
 
-    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task A_busy_machine_is_saved_killed_and_goes_on_in_a_new_process_again_and_again(string name)
     {
         var configuration = GuestConfiguration.Of(name);

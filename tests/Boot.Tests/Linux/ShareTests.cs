@@ -9,12 +9,12 @@ public sealed class ShareTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-share-").FullName;
 
-    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task What_one_side_writes_the_other_reads(string configuration)
     {
         var content = RandomNumberGenerator.GetBytes(5_000_000);

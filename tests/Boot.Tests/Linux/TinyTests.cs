@@ -29,7 +29,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 {
     public static TheoryData<string> All => GuestConfiguration.All;
 
-    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
 
     [Theory]
     [MemberData(nameof(All))]
@@ -69,7 +69,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     [Trait(GuestConfiguration.Nested, "yes")]
     public async Task The_processor_is_described(string configuration)
     {
@@ -85,7 +85,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Sums_are_the_hosts_own(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -100,7 +100,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Pipes_processes_and_arithmetic_work(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -116,7 +116,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Time_passes_at_the_hosts_rate(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -137,7 +137,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     [Trait(GuestConfiguration.Nested, "yes")]
     public async Task Interrupts_are_counted(string configuration)
     {
@@ -155,7 +155,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     [Trait(GuestConfiguration.Nested, "yes")]
     public async Task The_entropy_device_gives_random_bytes(string configuration)
     {
@@ -171,7 +171,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task The_virtio_console_carries_text_both_ways(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -189,7 +189,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Much_output_and_input_on_the_serial_port_arrives_whole(string configuration)
     {
         var guest = await guests.GetAsync(configuration);
@@ -204,7 +204,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task A_pause_stops_the_guests_time(string configuration)
     {
         var guest = await guests.GetAsync(configuration);

@@ -11,12 +11,12 @@ public sealed class VsockTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-vsock-").FullName;
 
-    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachMachine))]
     public async Task Either_side_connects_to_the_other(string configuration)
     {
         Assert.SkipUnless(HostProgram.TryCopy("socat", Path.Combine(_folder, "bin")), "socat is not installed on this host");

@@ -12,6 +12,8 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
 
     private const ulong MiB = 1 << 20;
 
+    private const string TranslatorPc = "translator, pc, 256M, 2 CPUs", KvmPc = "kvm, pc, 256M, 2 CPUs";
+
     // What the host's hardware virtualization is worth, found once.
     private static readonly Lazy<KvmVerdict> Kvm = new(() => new KvmHost().Judge());
 
@@ -22,8 +24,10 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
         ["translator, micro, 128M"] = new(EngineChoice.Translator, MachineType.Micro, 128 * MiB),
         ["translator, micro, 8G"] = new(EngineChoice.Translator, MachineType.Micro, 8192 * MiB),
         ["translator, micro, 256M, 2 CPUs"] = new(EngineChoice.Translator, MachineType.Micro, 256 * MiB, Cpus: 2),
+        [TranslatorPc] = new(EngineChoice.Translator, MachineType.Pc, 256 * MiB, Cpus: 2),
         ["kvm, micro, 256M"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB),
         ["kvm, micro, 256M, 2 CPUs"] = new(EngineChoice.Kvm, MachineType.Micro, 256 * MiB, Cpus: 2),
+        [KvmPc] = new(EngineChoice.Kvm, MachineType.Pc, 256 * MiB, Cpus: 2),
     };
 
     private static IEnumerable<KeyValuePair<string, GuestConfiguration>> Asked => ByName.Where(c => TestEngine.Only is not { } only || c.Value.Engine == only);
@@ -31,8 +35,14 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
     /// <summary>Every configuration.</summary>
     public static TheoryData<string> All => [.. Asked.Select(c => c.Key)];
 
-    /// <summary>One of each engine and machine.</summary>
-    public static TheoryData<string> OneOfEach => [.. Asked.Where(c => c.Value.MemoryBytes == 256 * MiB).Select(c => c.Key)];
+    /// <summary>One of each engine and number of CPUs: for what does not depend on the kind of machine.</summary>
+    public static TheoryData<string> OneOfEach => [.. Asked.Where(c => c.Value is { MemoryBytes: 256 * MiB, Machine: MachineType.Micro }).Select(c => c.Key)];
+
+    /// <summary>One of each engine and machine: for what a guest does with its devices, and how it ends.</summary>
+    public static TheoryData<string> OneOfEachMachine => [.. Asked.Where(c => c.Value.MemoryBytes == 256 * MiB).Select(c => c.Key)];
+
+    /// <summary>The machine pc on the engine that is tried.</summary>
+    internal static string Pc => TestEngine.Only == EngineChoice.Kvm ? KvmPc : TranslatorPc;
 
     /// <summary>A configuration by its name; skips the test where the host cannot run an ordinary kernel on its engine.</summary>
     internal static GuestConfiguration Of(string name)

@@ -15,7 +15,7 @@ public sealed class PciConfigurationPortsTests
 
     public PciConfigurationPortsTests()
     {
-        _pci = new PciConfigurationPorts(new ResetControl(() => _resets++));
+        _pci = new PciConfigurationPorts(new ResetControl(() => _resets++), new LoneHostBridge());
         _pci.MapPorts(_ports);
     }
 

@@ -152,6 +152,26 @@ public sealed class AcpiPmSavedTests : TimedSavedUnitTests<AcpiPm>
     private protected override string Registers(AcpiPm unit) => Dump(unit, 8) + " " + Dump(unit, AcpiPmSpec.Length);
 }
 
+public sealed class HandedOverAcpiPmSavedTests : TimedSavedUnitTests<AcpiPm>
+{
+    protected override string Variant => "-handed-over";
+
+    private protected override AcpiPm Create(ManualClock clock, RecordingLine line) => new(clock, line, () => { }, () => { }, alwaysAcpi: false, softOffType: 0);
+
+    protected override void DisturbNow(AcpiPm unit)
+    {
+        unit.SetAcpiMode(true);
+        unit.Write(2, [0x21, 0x01]);
+        unit.Write(4, [0x02, 0x04]);
+        unit.Write(18, [0x08, 0x01]);
+        ClockOf(unit).Advance(2_345_678_901);
+        unit.PressPowerButton();
+        unit.RaiseEvent(3);
+    }
+
+    private protected override string Registers(AcpiPm unit) => Dump(unit, 8) + " " + Dump(unit, AcpiPmSpec.Length);
+}
+
 public sealed class I8042SavedTests : TimedSavedUnitTests<I8042>
 {
     private protected override I8042 Create(ManualClock clock, RecordingLine line) => new(line, () => { });
@@ -199,7 +219,7 @@ public sealed class ResetControlSavedTests : TimedSavedUnitTests<ResetControl>
 
 public sealed class PciConfigurationSavedTests : TimedSavedUnitTests<PciConfigurationPorts>
 {
-    private protected override PciConfigurationPorts Create(ManualClock clock, RecordingLine line) => new(new ResetControl(() => { }));
+    private protected override PciConfigurationPorts Create(ManualClock clock, RecordingLine line) => new(new ResetControl(() => { }), new LoneHostBridge());
 
     protected override void DisturbNow(PciConfigurationPorts unit) => unit.Out32(0, 0x8000_0008);
 

@@ -16,10 +16,10 @@ internal interface ITestRing
     (uint Id, uint Length)? TakeUsed();
 
     /// <summary>Goes on in another guest, whose memory is a copy.</summary>
-    void MoveTo(TestGuest other);
+    void MoveTo(ITestGuest other);
 }
 
-internal sealed class SplitDriver(TestGuest guest, uint index, uint size, ulong at) : ITestRing
+internal sealed class SplitDriver(ITestGuest guest, uint index, uint size, ulong at) : ITestRing
 {
     private ushort _nextDescriptor;
     private ushort _available;
@@ -88,7 +88,7 @@ internal sealed class SplitDriver(TestGuest guest, uint index, uint size, ulong 
         return head;
     }
 
-    public void MoveTo(TestGuest other) => guest = other;
+    public void MoveTo(ITestGuest other) => guest = other;
 
     public (uint Id, uint Length)? TakeUsed()
     {
@@ -98,7 +98,7 @@ internal sealed class SplitDriver(TestGuest guest, uint index, uint size, ulong 
     }
 }
 
-internal sealed class PackedDriver(TestGuest guest, uint index, uint size, ulong at) : ITestRing
+internal sealed class PackedDriver(ITestGuest guest, uint index, uint size, ulong at) : ITestRing
 {
     private readonly Dictionary<uint, int> _lengths = [];
     private uint _next;
@@ -141,7 +141,7 @@ internal sealed class PackedDriver(TestGuest guest, uint index, uint size, ulong
         return id;
     }
 
-    public void MoveTo(TestGuest other) => guest = other;
+    public void MoveTo(ITestGuest other) => guest = other;
 
     public (uint Id, uint Length)? TakeUsed()
     {

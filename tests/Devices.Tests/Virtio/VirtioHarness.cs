@@ -193,8 +193,18 @@ internal sealed class TestConnectedBackend : TestBackend, ICharConnection
     }
 }
 
+/// <summary>Where the driver's side of queues lies.</summary>
+internal interface ITestGuest
+{
+    T Load<T>(ulong address) where T : unmanaged;
+
+    void Store<T>(ulong address, T value) where T : unmanaged;
+
+    void PlaceQueue(uint index, uint size, ulong descriptors, ulong driver, ulong device);
+}
+
 /// <summary>A guest with one virtio device.</summary>
-internal sealed class TestGuest : IDisposable
+internal sealed class TestGuest : ITestGuest, IDisposable
 {
     public const ulong Ram = 0x10_0000;
     public const ulong RamLength = 0x40_0000;

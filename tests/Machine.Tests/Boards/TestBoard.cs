@@ -33,7 +33,7 @@ internal sealed class TestBoard : IBoard
     /// <summary>The I/O APIC's pin of a place.</summary>
     internal static int GsiOf(int place) => FirstGsi + place;
 
-    public FirmwareTables Describe(int cpus, int virtioDevices) => new([], 0, []);
+    public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => new([], 0, []);
 
     public IWiredBoard Wire(BoardContext context) => new Wired(this, context);
 

@@ -104,6 +104,15 @@ internal sealed class FakeVcpu(VcpuOptions options, EngineMachineOptions machine
         return value[0];
     }
 
+    internal uint In32(ushort port)
+    {
+        Span<byte> value = stackalloc byte[4];
+        options.Bus.ReadPort(port, value);
+        return BitConverter.ToUInt32(value);
+    }
+
+    internal void WriteByte(ulong address, byte value) => options.Bus.WriteMemory(address, [value]);
+
     internal uint ReadMmio(ulong address)
     {
         Span<byte> value = stackalloc byte[4];

@@ -49,7 +49,7 @@ internal static class NetHeader
     internal static void Write(Span<byte> header, in FrameOffload offload, int buffers, bool dataValid)
     {
         header.Clear();
-        BinaryPrimitives.WriteUInt16LittleEndian(header[NetSpec.HeaderBuffers..], (ushort)buffers);
+        if (header.Length > NetSpec.HeaderBuffers) BinaryPrimitives.WriteUInt16LittleEndian(header[NetSpec.HeaderBuffers..], (ushort)buffers);
         if (offload.NeedsChecksum)
         {
             header[NetSpec.HeaderFlags] = NetSpec.FlagNeedsChecksum;

@@ -1,4 +1,6 @@
 // Constants of the virtio network device. virtio 1.2, 5.1.
+using Lamina.Devices.Virtio.Rings;
+
 namespace Lamina.Devices.Virtio.Net;
 
 internal static class NetSpec
@@ -27,8 +29,12 @@ internal static class NetSpec
 
     internal const ushort DataQueueSize = 256, ControlQueueSize = 64;
 
-    // 5.1.6: struct virtio_net_hdr; num_buffers is always there with VIRTIO_F_VERSION_1.
-    internal const int HeaderLength = 12;
+    // 5.1.6: struct virtio_net_hdr. num_buffers, its last two bytes, is always there with VIRTIO_F_VERSION_1; over the legacy interface
+    // (5.1.6.1) only with mergeable buffers.
+    internal const int LongestHeader = 12, HeaderWithoutBuffers = 10;
+
+    /// <summary>The length of the header with what was negotiated.</summary>
+    internal static int HeaderLength(ulong features) => (features & (VirtioFeatures.Version1 | FeatureMergeableBuffers)) != 0 ? LongestHeader : HeaderWithoutBuffers;
     internal const int HeaderFlags = 0, HeaderSegmentation = 1, HeaderHeaderLength = 2, HeaderSegmentSize = 4;
     internal const int HeaderChecksumStart = 6, HeaderChecksumOffset = 8, HeaderBuffers = 10;
     internal const byte FlagNeedsChecksum = 1, FlagDataValid = 2;

@@ -286,15 +286,19 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         return more;
     }
 
-    private static ulong FrameLength(ulong length) => length - Math.Min(length, NetSpec.HeaderLength);
+    private ulong FrameLength(ulong length) => length - Math.Min(length, (ulong)HeaderLength);
+
+    private int HeaderLength => NetSpec.HeaderLength(Volatile.Read(ref _state).Features);
 
     private void Send(DescriptorChain chain, byte[] frame)
     {
-        Span<byte> header = stackalloc byte[NetSpec.HeaderLength];
-        var length = (long)chain.ReadableLength - NetSpec.HeaderLength;
+        var features = Volatile.Read(ref _state).Features;
+        Span<byte> header = stackalloc byte[NetSpec.LongestHeader];
+        header = header[..NetSpec.HeaderLength(features)];
+        var length = (long)chain.ReadableLength - header.Length;
         if (length is < NetSpec.EthernetHeader or > NetSpec.LongestFrame || chain.Read(0, header) != header.Length
-            || chain.Read(NetSpec.HeaderLength, frame.AsSpan(0, (int)length)) != length
-            || !NetHeader.TryRead(header, (int)length, Volatile.Read(ref _state).Features, out var offload))
+            || chain.Read((ulong)header.Length, frame.AsSpan(0, (int)length)) != length
+            || !NetHeader.TryRead(header, (int)length, features, out var offload))
         {
             Interlocked.Increment(ref _dropped);
             return;
@@ -332,15 +336,16 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             if (!queue.IsLive) return true;
             if (queue.IsPaused || _options.Receiving?.TryPass(_arriving) == false) return false;
             var merge = (state.Features & NetSpec.FeatureMergeableBuffers) != 0;
-            var wanted = NetSpec.HeaderLength + frame.Length;
-            if (TakeBuffers(queue, _held[pair], merge ? wanted : 1) is not { } room) return !queue.IsLive;
+            var header = NetSpec.HeaderLength(state.Features);
+            var wanted = header + frame.Length;
+            if (TakeBuffers(queue, _held[pair], header, merge ? wanted : 1) is not { } room) return !queue.IsLive;
             if (room < wanted)
             {
                 // Too long for one buffer, or for all that a ring can hold.
                 Interlocked.Increment(ref _dropped);
                 return true;
             }
-            Fill(queue, pair, frame, offload, (state.GuestOffloads & NetSpec.FeatureGuestChecksum) != 0);
+            Fill(queue, pair, header, frame, offload, (state.GuestOffloads & NetSpec.FeatureGuestChecksum) != 0);
             _options.Receiving?.Charge((ulong)frame.Length);
             queue.Signal();
             return true;
@@ -349,7 +354,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
 
     // Takes buffers until they hold so many bytes, in addition to those that were left over. How many bytes they hold;
     // null where the driver has to add more first.
-    private uint? TakeBuffers(Virtqueue queue, List<DescriptorChain> held, int wanted)
+    private uint? TakeBuffers(Virtqueue queue, List<DescriptorChain> held, int header, int wanted)
     {
         uint room = 0;
         foreach (var chain in held) room += Math.Min(chain.WritableLength, NetSpec.LongestFrame);
@@ -357,7 +362,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         {
             if (held.Count == queue.Size) return room;
             if (!queue.TryTake(out var chain)) return null;
-            if (chain.ReadableLength != 0 || chain.WritableLength < NetSpec.HeaderLength)
+            if (chain.ReadableLength != 0 || chain.WritableLength < header)
             {
                 // 5.1.6.3.1
                 _host!.Fail($"a buffer for received frames has {chain.ReadableLength} device-readable bytes and {chain.WritableLength} writable ones");
@@ -369,16 +374,17 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         return room;
     }
 
-    private void Fill(Virtqueue queue, int pair, ReadOnlySpan<byte> frame, in FrameOffload offload, bool dataValid)
+    private void Fill(Virtqueue queue, int pair, int headerLength, ReadOnlySpan<byte> frame, in FrameOffload offload, bool dataValid)
     {
         var held = _held[pair];
         var written = _written[pair];
-        Span<byte> header = stackalloc byte[NetSpec.HeaderLength];
+        Span<byte> header = stackalloc byte[NetSpec.LongestHeader];
+        header = header[..headerLength];
         int buffers = 0, done = 0;
         while (done < frame.Length || buffers == 0)
         {
             var chain = held[buffers];
-            var offset = buffers == 0 ? NetSpec.HeaderLength : 0;
+            var offset = buffers == 0 ? headerLength : 0;
             var length = (int)Math.Min(chain.WritableLength - (uint)offset, (uint)(frame.Length - done));
             _ = chain.Write((ulong)offset, frame.Slice(done, length));
             written[buffers++] = (uint)(offset + length);

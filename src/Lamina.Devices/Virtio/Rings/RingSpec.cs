@@ -4,6 +4,9 @@ namespace Lamina.Devices.Virtio.Rings;
 /// <summary>Feature bits that belong to queues and negotiation rather than to a device type. virtio 1.2, 6.</summary>
 public static class VirtioFeatures
 {
+    /// <summary>VIRTIO_F_ANY_LAYOUT, of the legacy interface only: the device makes no assumptions about how messages are cut into descriptors (6.3).</summary>
+    public const ulong AnyLayout = 1ul << 27;
+
     /// <summary>VIRTIO_F_INDIRECT_DESC: descriptor tables outside the ring (2.7.5.3, 2.8.7).</summary>
     public const ulong IndirectDescriptors = 1ul << 28;
 

@@ -23,7 +23,7 @@ public static class RootInitrd
     private static readonly string[] RequiredModules = ["virtio_mmio", "virtiofs"];
 
     // What a root without programs that load modules could not have otherwise.
-    private static readonly string[] OptionalModules = ["virtio_rng", "virtio_console", "virtio_net", "virtio_blk", "virtio_balloon", "vmw_vsock_virtio_transport", "pvpanic_mmio", "button", "evdev"];
+    private static readonly string[] OptionalModules = ["virtio_pci", "virtio_rng", "virtio_console", "virtio_net", "virtio_blk", "virtio_balloon", "vmw_vsock_virtio_transport", "pvpanic_mmio", "button", "evdev"];
 
     private static readonly string[] Folders = ["bin", "dev", "modules", "new", "proc"];
 

@@ -1,0 +1,91 @@
+// The board of pc: the chipset 440FX with PIIX3 and PIIX4 power management, and PCI devices on its bus. docs/pc.md.
+using Lamina.Boards;
+using Lamina.Boot;
+using Lamina.Core.Interrupts;
+using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.I440fx;
+using Lamina.Devices.Pci;
+using Lamina.Devices.Virtio;
+using Lamina.Devices.Virtio.Pci;
+
+namespace Lamina.Pc;
+
+/// <summary>The board of pc.</summary>
+internal sealed class PcBoard : IBoard
+{
+    /// <inheritdoc/>
+    public string Name => "pc";
+
+    /// <inheritdoc/>
+    public BootLayout Layout => PcLayout.Boot;
+
+    /// <inheritdoc/>
+    public int MaximumCpus => PcLayout.MaximumCpus;
+
+    /// <inheritdoc/>
+    public int VirtioPlaces => PcLayout.Places;
+
+    /// <inheritdoc/>
+    public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
+
+    /// <inheritdoc/>
+    public IWiredBoard Wire(BoardContext context) => new Wired(context);
+
+    private sealed class Wired : IWiredBoard
+    {
+        private readonly BoardContext _context;
+        private readonly PciBus _bus;
+        private readonly PirqRouter _pirqs;
+        private readonly PcFirmware _firmware;
+        private readonly AcpiPm _power;
+        private readonly Serial16550A _serial;
+        private int _places;
+
+        internal Wired(BoardContext context)
+        {
+            _context = context;
+            var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
+            units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(PcLayout.TimerIrq))).MapPorts(ports);
+            var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
+            rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            rtc.MapPorts(ports);
+            units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(PcLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
+            _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset, alwaysAcpi: false, PcLayout.SoftOffType));
+            units.Add("chipset/apm", new SmiPorts(_power)).MapPorts(ports);
+            var smBus = units.Add("chipset/smbus", new SmBusHost());
+            _serial = units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(PcLayout.Com1Irq), context.Serial));
+            _serial.MapPorts(ports, PcLayout.Com1);
+            units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
+            var resetControl = units.Add("chipset/reset control", new ResetControl(events.Reset));
+            units.AddAside("chipset/post code", new PostCodePort()).MapPorts(ports);
+            units.AddAside("chipset/panic", new PvPanic(told =>
+            {
+                if (told.HasFlag(PvPanicEvents.Panicked)) events.Panic("the guest's kernel panicked");
+            })).MapPorts(ports);
+            _bus = units.AddAside("buses/pci", new PciBus());
+            _firmware = new PcFirmware(_bus, PcLayout.WideMemory(context.Map));
+            units.Add("chipset/pci configuration", new PciConfigurationPorts(resetControl, _bus)).MapPorts(ports);
+            _pirqs = new PirqRouter(router);
+            Add("chipset/host bridge", I440fxSpec.HostDevice, 0, wires => new HostBridge(wires));
+            Add("chipset/isa bridge", I440fxSpec.IsaDevice, 0, wires => new IsaBridge(wires, _pirqs));
+            Add("chipset/power management", I440fxSpec.IsaDevice, I440fxSpec.PowerFunction, wires => new PowerManagement(wires, _power, smBus));
+            context.AddDebugExit();
+        }
+
+        public long SerialBytesLost => _serial.Lost;
+
+        public bool PressPowerButton() => _power.PressPowerButton();
+
+        public void StandInForFirmware() => _firmware.Run(_context.Controllers);
+
+        public void Attach(string name, IVirtioDevice device)
+        {
+            var place = PcLayout.FirstPlace + _places++;
+            var options = _context.Virtio with { Log = _context.Log.Of(name) };
+            Add(name, place, 0, wires => new VirtioPci(device, options, wires), _pirqs.CreateLine(PirqRouter.InputOf(place)));
+        }
+
+        private void Add(string name, int device, int function, Func<PciWires, PciFunction> create, IInterruptLine? pin = null) =>
+            _bus.Add(device, function, _context.Units.Add(name, create(new PciWires(name, _context.Ports, _context.Mmio, pin, _context.Controllers.Messages))));
+    }
+}
