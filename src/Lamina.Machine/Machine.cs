@@ -19,6 +19,7 @@ public sealed class Machine : IAsyncDisposable
     private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
+    private SavedStart? _waits;
     private int _disposed;
 
     private Machine(MachineDefinition definition, MachineHooks hooks, BuiltMachine built) =>
@@ -57,6 +58,37 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>What a saved machine is.</summary>
     /// <exception cref="MachineException">The folder holds no saved machine.</exception>
     public static MachineDefinition DefinitionOf(string folder) => SavedMachine.Read(folder).Definition;
+
+    /// <summary>
+    /// Builds a machine that waits to go on from another one of this host (<see cref="MachineAction.Fork"/>), which <see cref="TakeUp"/> gives it before it is run:
+    /// all that can be done before is done then.
+    /// </summary>
+    /// <param name="description">What that one is (<see cref="DescribeAsync"/>).</param>
+    /// <param name="hooks">What the program connects it with.</param>
+    /// <param name="change">Names what is elsewhere for this one, as for <see cref="Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/>.</param>
+    /// <exception cref="MachineException">Something that it names is not as it must be.</exception>
+    public static Machine Wait(MachineForked description, MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change)
+    {
+        ArgumentNullException.ThrowIfNull(description);
+        ArgumentNullException.ThrowIfNull(hooks);
+        ArgumentNullException.ThrowIfNull(change);
+        var (definition, services) = (change(description.Definition), new MachineServices());
+        var start = new SavedStart(null, description.State, hooks.TakenUp);
+        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, start)) { _waits = start };
+    }
+
+    /// <summary>Gives a machine that waits what it goes on from when it is run.</summary>
+    /// <param name="from">It, which is the machine's from now on.</param>
+    /// <exception cref="MachineException">It is of another machine than the one that was described.</exception>
+    public void TakeUp(MachineForked from)
+    {
+        ArgumentNullException.ThrowIfNull(from);
+        (_waits ?? throw new InvalidOperationException("the machine does not wait for another one")).TakeUp(from);
+    }
+
+    /// <summary>What another machine must be that is to go on from this one (<see cref="Wait"/>), whatever this one does meanwhile.</summary>
+    /// <exception cref="MachineException">It has ended.</exception>
+    public Task<MachineForked> DescribeAsync() => _life.DescribeAsync();
 
     internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
     {

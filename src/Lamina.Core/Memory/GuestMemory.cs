@@ -238,9 +238,11 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _images?.Dispose();
         _reservation.Dispose();
         _twins.Dispose();
         _pages?.Dispose();
+        foreach (var layer in _source?.Layers ?? []) layer.Dispose();
     }
 
     // With the gate: RAM, of as many regions as it may be.

@@ -14,33 +14,7 @@ internal sealed partial class MachineLife
     private async Task<MachineSaved> SaveAsync(string? folder, bool goesOn, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
     {
         var begin = Stopwatch.GetTimestamp();
-        IUnwritten? rest = null;
-        Hold(Holds.Saving);
-        try
-        {
-            await ApplyAsync().ConfigureAwait(false);
-            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
-            var images = layers.Count == 0 ? [] : _hardware!.AddLayers(layers);
-            try
-            {
-                if (folder is not null) rest = _hardware!.Save(folder, goesOn);
-                if (commit is not null && !await commit().ConfigureAwait(false)) throw new MachineException(MachineError.State, "whoever asked for the snapshot has gone; the machine goes on as it was");
-                foreach (var image in images) image.Use();
-            }
-            finally
-            {
-                foreach (var image in images) image.Dispose();
-            }
-        }
-        catch
-        {
-            rest?.Dispose();
-            throw;
-        }
-        finally
-        {
-            Release(Holds.Saving);
-        }
+        var rest = await CutAsync<IUnwritten>(() => folder is null ? null : _hardware!.Save(folder, goesOn), layers, commit).ConfigureAwait(false);
         if (goesOn) await ApplyAsync().ConfigureAwait(false);
         var saved = new MachineSaved(folder ?? "", Stopwatch.GetElapsedTime(begin));
         if (rest is null)
@@ -50,6 +24,59 @@ internal sealed partial class MachineLife
         }
         rest.Look();
         return saved with { Written = Written(rest, saved) };
+    }
+
+    private async Task<MachineForked> ForkAsync(IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
+    {
+        _hardware!.PrepareFork();
+        var begin = Stopwatch.GetTimestamp();
+        var forked = await CutAsync(_hardware.Fork, layers, commit).ConfigureAwait(false);
+        try
+        {
+            await ApplyAsync().ConfigureAwait(false);
+            var stoodStill = Stopwatch.GetElapsedTime(begin);
+            forked!.Finish(stoodStill);
+            if (Holds.HasFlag(Holds.User)) _hardware.ShareMemory(forked);
+            return forked;
+        }
+        catch
+        {
+            forked!.Dispose();
+            throw;
+        }
+    }
+
+    // The machine stands still for it, and nobody lets it go on but who calls this.
+    private async Task<T?> CutAsync<T>(Func<T?> cut, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit) where T : class, IDisposable
+    {
+        T? made = null;
+        Hold(Holds.Saving);
+        try
+        {
+            await ApplyAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
+            var images = layers.Count == 0 ? [] : _hardware!.AddLayers(layers);
+            try
+            {
+                made = cut();
+                if (commit is not null && !await commit().ConfigureAwait(false)) throw new MachineException(MachineError.State, "whoever asked for the snapshot has gone; the machine goes on as it was");
+                foreach (var image in images) image.Use();
+                return made;
+            }
+            finally
+            {
+                foreach (var image in images) image.Dispose();
+            }
+        }
+        catch
+        {
+            made?.Dispose();
+            throw;
+        }
+        finally
+        {
+            Release(Holds.Saving);
+        }
     }
 
     private Task Written(IUnwritten rest, MachineSaved saved)

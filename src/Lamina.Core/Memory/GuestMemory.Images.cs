@@ -1,0 +1,130 @@
+// A memory as an image of one moment (MemoryImage), and made of one.
+using Lamina.Host;
+
+namespace Lamina.Core.Memory;
+
+public sealed partial class GuestMemory
+{
+    private ImageMaker? _images;
+    private MemoryImage? _source;
+
+    /// <summary>The image that the RAM is a copy of; null where it is of none.</summary>
+    internal MappedImage? Image { get; private set; }
+
+    /// <summary>Whether it shares an image's layers.</summary>
+    public bool Shares(MemoryImage image) => image is not null && _source is { } source && source.Layers.SequenceEqual(image.Layers);
+
+    /// <summary>Whether images can be made of it: nobody else writes to it.</summary>
+    public bool HasImages => !View.Regions.Any(region => region.Kind == MemoryKind.Ram && region.Backing.IsShared);
+
+    /// <summary>Copies so much of the RAM that an image takes a moment only (<see cref="CutImage"/>). The guest may run; what it touched is copied the first time, later what it wrote since.</summary>
+    /// <param name="mayTake">Says why so many bytes of the host's memory may not be taken; null: they may.</param>
+    /// <exception cref="IOException">The host has no memory for it.</exception>
+    public void PrepareImage(Func<ulong, Exception?>? mayTake = null)
+    {
+        _images ??= new ImageMaker(this, _reservation, _pages);
+        try
+        {
+            _images.Prepare(mayTake);
+        }
+        catch
+        {
+            // What it had copied by then is half of something.
+            _images.Dispose();
+            _images = null;
+            throw;
+        }
+    }
+
+    /// <summary>The RAM as it is at this moment, in which nobody may be writing to it.</summary>
+    /// <param name="rest">Gets what is in none of the image's layers.</param>
+    /// <param name="at">Where in it: a multiple of the page size.</param>
+    /// <exception cref="IOException">The host has no memory for it.</exception>
+    public (MemoryImage Image, ulong Behind) CutImage(SharedMemory rest, ulong at)
+    {
+        ArgumentNullException.ThrowIfNull(rest);
+        return (_images ?? throw new InvalidOperationException("an image is prepared first")).Cut(rest, at);
+    }
+
+    /// <summary>Has the RAM hold what an image does, of which this process shares what it does not write. Nobody may use the memory.</summary>
+    /// <param name="image">It, of as much RAM; its layers are this one's from now on.</param>
+    /// <param name="isSame">Whether the RAM holds the same by now, and only comes to share it.</param>
+    /// <exception cref="ArgumentException">It is of another length.</exception>
+    /// <exception cref="IOException">The host refuses.</exception>
+    public void TakeUp(MemoryImage image, bool isSame = false)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        if (image.Length != Size) throw new ArgumentException($"an image of {image.Length} bytes is none of a memory of {Size}", nameof(image));
+        lock (_gate)
+        {
+            var mapped = new MappedImage(image);
+            var backing = MemoryBacking.OfImage(mapped);
+            foreach (var region in View.Regions.Where(region => region.Kind == MemoryKind.Ram))
+            {
+                region.Backing = backing;
+                backing.Map(_reservation, region.Range.Start, region.Length);
+                backing = backing.At(region.Length);
+            }
+            (Image, _source) = (mapped, image);
+            TakeUpRest(image);
+            if (isSame) return;
+            foreach (var range in Ranges) NotifyWritten(range.Start, range.Length);
+        }
+    }
+
+    /// <summary>Where a byte of the RAM lies, its ranges counted one behind the other, and how many of the range follow.</summary>
+    internal (ulong Address, ulong Within) Locate(ulong at)
+    {
+        foreach (var range in Ranges)
+        {
+            if (at < range.Length) return (range.Start + at, range.Length - at);
+            at -= range.Length;
+        }
+        throw new ArgumentOutOfRangeException(nameof(at));
+    }
+
+    /// <summary>Whether a part of the RAM, counted likewise, may hold anything where this process has not touched it.</summary>
+    internal bool HoldsUntouched(ulong at, ulong length)
+    {
+        while (length > 0)
+        {
+            var (address, within) = Locate(at);
+            var region = View.Regions.First(region => region.Kind == MemoryKind.Ram && region.Range.Contains(address, 1));
+            var part = Math.Min(Math.Min(length, within), region.Range.End - address);
+            if (region.Backing.HoldsUntouched(address - region.Range.Start, part)) return true;
+            (at, length) = (at + part, length - part);
+        }
+        return false;
+    }
+
+    /// <summary>Has the host read a part of the RAM, counted likewise, at once.</summary>
+    internal void PopulateRead(ulong at, ulong length)
+    {
+        var (address, within) = Locate(at);
+        _reservation.Populate(address, Math.Min(length, within), write: false);
+    }
+
+    // Pages that were written last are those that are written next: all at once they cost a tenth of what they cost one by one.
+    private void TakeUpRest(MemoryImage image)
+    {
+        const int Page = HostReservation.PageSize;
+        var numbers = new int[image.RestPages];
+        if (image.Rest.Read(image.RestAt, System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())) != numbers.Length * sizeof(int)) throw new HostException("the image of the memory ends early");
+        var bytesAt = MemoryImage.BytesAt(image.RestAt, numbers.Length);
+        for (var first = 0; first < numbers.Length;)
+        {
+            var count = 1;
+            while (first + count < numbers.Length && numbers[first + count] == numbers[first] + count) count++;
+            if (numbers[first] < 0 || (ulong)numbers[first] + (ulong)count > Size / Page) throw new HostException("the image of the memory has pages that there are not");
+            for (var done = 0; done < count;)
+            {
+                var (address, within) = Locate((ulong)(numbers[first] + done) * Page);
+                var length = (int)Math.Min((ulong)(count - done) * Page, within);
+                _reservation.Populate(address, (ulong)length, write: true);
+                if (image.Rest.Read(bytesAt + (ulong)(first + done) * Page, _reservation.Slice(address, length)) != length) throw new HostException("the image of the memory ends early");
+                done += length / Page;
+            }
+            first += count;
+        }
+    }
+}
