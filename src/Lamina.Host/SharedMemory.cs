@@ -23,6 +23,7 @@ public enum MappingAccess
 public sealed class SharedMemory : IDisposable
 {
     private readonly SafeFileHandle _handle;
+    private string? _identity;
 
     private SharedMemory(SafeFileHandle handle, ulong length, bool isWritable) => (_handle, Length, IsWritable) = (handle, length, isWritable);
 
@@ -85,6 +86,24 @@ public sealed class SharedMemory : IDisposable
         if (seals >= 0 && (seals & Whole) == Whole) return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
         handle.Dispose();
         throw new HostException("memory that another process gives is not sealed against changes");
+    }
+
+    /// <summary>Whether another descriptor is of the same memory.</summary>
+    public bool IsSameAs(SharedMemory other) => other is not null && (ReferenceEquals(this, other) || (Identity is { } identity && identity == other.Identity));
+
+    // What the host's kernel calls the file by.
+    private string? Identity => _identity ??= TryReadIdentity();
+
+    private string? TryReadIdentity()
+    {
+        try
+        {
+            return File.ReadLines($"/proc/self/fdinfo/{Descriptor}").FirstOrDefault(line => line.StartsWith("ino:", StringComparison.Ordinal));
+        }
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Has it stay as it is for good, whoever has its descriptor. Nobody may have it mapped for stores that others see. fcntl(2), F_SEAL_WRITE.</summary>

@@ -77,8 +77,22 @@ public sealed class Machine : IAsyncDisposable
         return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, start)) { _waits = start };
     }
 
+    /// <summary>Puts a machine that waited, went on, and is paused, to where another one stands by now: what it knows of the guest's code it keeps.</summary>
+    /// <param name="to">That one, of the same machine as before; the caller's to dispose of afterwards.</param>
+    /// <param name="goesOn">Whether it runs from there; else it stays paused.</param>
+    /// <exception cref="MachineException">It is not paused, or that is another machine; where it cannot go on there, it has ended.</exception>
+    public async Task RewindAsync(MachineForked to, bool goesOn)
+    {
+        ArgumentNullException.ThrowIfNull(to);
+        (_waits ?? throw new InvalidOperationException("the machine did not wait for another one")).Check(to);
+        await _life.RewindAsync(to, goesOn).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes note of the memory that the guest of a machine that waited has written since it went on: what it writes first, it will write first the next time.</summary>
+    public Task NoteWorkingSetAsync() => _life.NoteWorkingSetAsync();
+
     /// <summary>Gives a machine that waits what it goes on from when it is run.</summary>
-    /// <param name="from">It, which is the machine's from now on.</param>
+    /// <param name="from">It; the caller's to dispose of when the machine has taken it up (<see cref="MachineHooks.TakenUp"/>).</param>
     /// <exception cref="MachineException">It is of another machine than the one that was described.</exception>
     public void TakeUp(MachineForked from)
     {

@@ -7,6 +7,7 @@ public sealed partial class GuestMemory
 {
     private ImageMaker? _images;
     private MemoryImage? _source;
+    private readonly List<SharedMemory> _former = [];
 
     /// <summary>The image that the RAM is a copy of; null where it is of none.</summary>
     internal MappedImage? Image { get; private set; }
@@ -72,6 +73,60 @@ public sealed partial class GuestMemory
         }
     }
 
+    /// <summary>
+    /// Has the RAM hold what another image does, after the guest has run on one: what it has not written stays as it is, so that what engines know of it
+    /// stays true. Nobody may use the memory, nor run until this is done, or done again.
+    /// </summary>
+    /// <param name="image">It, of as much RAM; its layers are this one's from now on.</param>
+    /// <param name="kept">Pages to keep memory for that were written (<see cref="OwnPages"/>): they will be again, and each would be a page fault. Null: none.</param>
+    /// <param name="isClean">Whether nobody has written since this was done last.</param>
+    /// <exception cref="IOException">The host refuses.</exception>
+    public void ReturnTo(MemoryImage image, bool[]? kept, bool isClean)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        if (Image is not { } mapped || image.Length != Size)
+        {
+            TakeUp(image);
+            return;
+        }
+        lock (_gate)
+        {
+            var layers = image.Layers.Select(layer => mapped.Layers.ToList().FindIndex(known => known.IsSameAs(layer))).ToArray();
+            var changed = new bool[image.Pieces.Length];
+            for (var piece = 0; piece < changed.Length; piece++)
+            {
+                var (before, after) = (mapped.Pieces[piece], image.Pieces[piece]);
+                changed[piece] = after == MemoryImage.Zero ? before != MemoryImage.Zero : before == MemoryImage.Zero || layers[after] != before;
+            }
+            if (!isClean) Clean(image, changed, kept);
+            Remap(image, changed);
+            TakeUpRest(image);
+            NotifyRest(image);
+        }
+    }
+
+    /// <summary>Which pages of the RAM are this process's own, its ranges counted one behind the other; null where the host does not tell.</summary>
+    public bool[]? OwnPages()
+    {
+        if (_pages is null) return null;
+        var own = new bool[Size / HostReservation.PageSize];
+        var at = 0;
+        try
+        {
+            foreach (var range in Ranges)
+            {
+                var count = (int)(range.Length / HostReservation.PageSize);
+                _pages.ReadOwn(HostBase + (nint)range.Start, own.AsSpan(at, count));
+                at += count;
+            }
+            return own;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Where a byte of the RAM lies, its ranges counted one behind the other, and how many of the range follow.</summary>
     internal (ulong Address, ulong Within) Locate(ulong at)
     {
@@ -104,18 +159,81 @@ public sealed partial class GuestMemory
         _reservation.Populate(address, Math.Min(length, within), write: false);
     }
 
+    // What was written is again what the image has; in pieces that are mapped anew it goes with them.
+    private void Clean(MemoryImage image, bool[] changed, bool[]? kept)
+    {
+        const int Page = HostReservation.PageSize, PiecePages = MemoryImage.PiecePages;
+        var own = OwnPages();
+        if (own is null) Array.Fill(changed, true);
+        for (var first = 0; own is not null && first < own.Length;)
+        {
+            if (!own[first] || changed[first / PiecePages])
+            {
+                first++;
+                continue;
+            }
+            // A run lies in one piece and one range, and is kept or not.
+            var (address, within) = Locate((ulong)first * Page);
+            var keeps = kept is not null && kept[first];
+            var count = 1;
+            while (first + count < own.Length && own[first + count] && (first + count) % PiecePages != 0 && (ulong)count * Page < within && (kept is not null && kept[first + count]) == keeps) count++;
+            var length = (ulong)count * Page;
+            if (!keeps) _reservation.Discard(address, length);
+            else if (image.Pieces[first / PiecePages] is var layer && layer == MemoryImage.Zero) _reservation.Slice(address, (int)length).Clear();
+            else if (image.Layers[layer].Read((ulong)first * Page, _reservation.Slice(address, (int)length)) != (int)length) throw new HostException("the image of the memory ends early");
+            NotifyWritten(address, length);
+            first += count;
+        }
+    }
+
+    private void Remap(MemoryImage image, bool[] changed)
+    {
+        var mapped = new MappedImage(image);
+        var backing = MemoryBacking.OfImage(mapped);
+        ulong at = 0;
+        foreach (var region in View.Regions.Where(region => region.Kind == MemoryKind.Ram))
+        {
+            backing.Placed(region.Range.Start);
+            region.Backing = backing;
+            backing = backing.At(region.Length);
+            for (var (done, end) = (at, at + region.Length); done < end;)
+            {
+                var next = Math.Min((done / MemoryImage.PieceLength + 1) * MemoryImage.PieceLength, end);
+                if (changed[done / MemoryImage.PieceLength])
+                {
+                    var (address, length) = (region.Range.Start + (done - at), next - done);
+                    var layer = image.Pieces[(int)(done / MemoryImage.PieceLength)];
+                    if (layer == MemoryImage.Zero) _reservation.MapAnonymous(address, length, hugePages: true);
+                    else _reservation.MapPrivate(address, length, image.Layers[layer], done);
+                    NotifyWritten(address, length);
+                }
+                done = next;
+            }
+            at += region.Length;
+        }
+        _former.AddRange(_source?.Layers ?? []);
+        (Image, _source) = (mapped, image);
+    }
+
+    private void NotifyRest(MemoryImage image)
+    {
+        foreach (var number in image.ReadRestNumbers())
+        {
+            var (address, _) = Locate((ulong)number * HostReservation.PageSize);
+            NotifyWritten(address, HostReservation.PageSize);
+        }
+    }
+
     // Pages that were written last are those that are written next: all at once they cost a tenth of what they cost one by one.
     private void TakeUpRest(MemoryImage image)
     {
         const int Page = HostReservation.PageSize;
-        var numbers = new int[image.RestPages];
-        if (image.Rest.Read(image.RestAt, System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())) != numbers.Length * sizeof(int)) throw new HostException("the image of the memory ends early");
+        var numbers = image.ReadRestNumbers();
         var bytesAt = MemoryImage.BytesAt(image.RestAt, numbers.Length);
         for (var first = 0; first < numbers.Length;)
         {
             var count = 1;
             while (first + count < numbers.Length && numbers[first + count] == numbers[first] + count) count++;
-            if (numbers[first] < 0 || (ulong)numbers[first] + (ulong)count > Size / Page) throw new HostException("the image of the memory has pages that there are not");
             for (var done = 0; done < count;)
             {
                 var (address, within) = Locate((ulong)(numbers[first] + done) * Page);

@@ -242,7 +242,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         _reservation.Dispose();
         _twins.Dispose();
         _pages?.Dispose();
-        foreach (var layer in _source?.Layers ?? []) layer.Dispose();
+        foreach (var layer in _former.Concat(_source?.Layers ?? [])) layer.Dispose();
     }
 
     // With the gate: RAM, of as many regions as it may be.

@@ -56,6 +56,11 @@ public abstract class MemoryBacking
     /// <exception cref="HostException">The host refuses.</exception>
     internal abstract void Map(HostReservation place, ulong start, ulong length);
 
+    /// <summary>It lies somewhere by now, as <see cref="Map"/> would have it.</summary>
+    internal virtual void Placed(ulong start)
+    {
+    }
+
     /// <summary>Whether others may write to it, so that a copy of the process is none of it.</summary>
     internal virtual bool IsShared => false;
 
@@ -127,6 +132,8 @@ public abstract class MemoryBacking
     // Pieces that are in no layer are this process's own memory from the beginning; and those that are made zero are, too.
     private sealed class ImagePart(MappedImage image, ulong offset) : MemoryBacking
     {
+        private ulong _start;
+
         public override string Description => "a private copy of a memory that other machines have, too";
 
         internal override ulong Length => offset < image.Length ? image.Length - offset : 0;
@@ -145,6 +152,8 @@ public abstract class MemoryBacking
             _start = start;
         }
 
+        internal override void Placed(ulong start) => _start = start;
+
         internal override void Zero(HostReservation place, ulong start, ulong length)
         {
             const ulong Piece = MemoryImage.PieceLength;
@@ -160,7 +169,6 @@ public abstract class MemoryBacking
             Clear(place, start + (last - at), at + length - last);
         }
 
-        private ulong _start;
     }
 
     // In place.

@@ -46,6 +46,17 @@ public sealed class MemoryImage
     /// <summary>Where in it, in bytes.</summary>
     internal ulong RestAt { get; }
 
+    /// <summary>The numbers of the pages that are in no layer.</summary>
+    /// <exception cref="HostException">It has none such.</exception>
+    internal int[] ReadRestNumbers()
+    {
+        var numbers = new int[RestPages];
+        if (Rest.Read(RestAt, MemoryMarshal.AsBytes(numbers.AsSpan())) != numbers.Length * sizeof(int)) throw new HostException("the image of the memory ends early");
+        foreach (var number in numbers)
+            if (number < 0 || (ulong)number >= Length / Page) throw new HostException("the image of the memory has pages that there are not");
+        return numbers;
+    }
+
     /// <summary>How many pieces a RAM has.</summary>
     internal static int PiecesOf(ulong length) => (int)((length + PieceLength - 1) / PieceLength);
 

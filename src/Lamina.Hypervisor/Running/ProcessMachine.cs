@@ -106,6 +106,15 @@ internal sealed class ProcessMachine : IAsyncDisposable
         Folder = _home.Folder,
     };
 
+    /// <summary>Whether what the guest prints goes nowhere.</summary>
+    internal bool IsMuted
+    {
+        set
+        {
+            foreach (var (_, hub) in _consoles) hub.IsMuted = value;
+        }
+    }
+
     /// <summary>Has SIGTERM ask the guest to power off, until it is disposed of.</summary>
     internal IDisposable ListenToSignals() => PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
     {

@@ -73,6 +73,7 @@ public static class WaitingProcess
             await MachineProcess.SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
+            await copy.RehearseAsync().ConfigureAwait(false);
             channel.Send(ForkLines.Waits(home.Name));
             using var order = channel.Receive(IdleMilliseconds);
             if (order is null) return null;
@@ -102,38 +103,68 @@ public static class WaitingProcess
         private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
         private ProcessMachine? _own;
         private LockReport? _locked;
+        private MachineDefinition? _moved;
+        private Task<MachineResult>? _run;
 
         /// <summary>The definition that the first machine was started by.</summary>
         internal required MachineDefinition Kept { get; init; }
 
         internal void Build()
         {
-            MachineDefinition? whole = null;
-            var moved = Moved(description.Definition);
-            _own = new ProcessMachine(home, moved, place.Groups, log, (complete, hooks) => Machine.Wait(description, hooks, _ => whole = complete), takenUp: null);
+            _moved = Moved(description.Definition);
+            var definition = description.HasMemory ? Rehearsal.Isolated(_moved) : _moved;
+            _own = new ProcessMachine(home, definition, place.Groups, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
             log.Write($"process {place.Number}: {_own.Machine.EngineDescription}");
-            _locked = _own.Lock(whole ?? moved, place);
+            _locked = _own.Lock(_own.Definition, place);
+        }
+
+        internal async Task RehearseAsync()
+        {
+            if (_own is null || !description.HasMemory) return;
+            var machine = _own.Machine;
+            _own.IsMuted = true;
+            machine.TakeUp(description);
+            _run = machine.RunAsync();
+            if (await Task.WhenAny(_run, _own.TakenUp).ConfigureAwait(false) == _run) throw new MachineException(MachineError.Host, (await _run.ConfigureAwait(false)).Message ?? "the guest ended");
+            await Rehearsal.RunAsync(machine, _own.Definition.DevicesOf<VsockDevice>().Single().Path).ConfigureAwait(false);
+            await machine.RewindAsync(description, goesOn: false).ConfigureAwait(false);
+            description.Dispose();
+            // What that left behind is gone before the order comes.
+            GC.Collect();
+            _own.IsMuted = false;
         }
 
         internal async Task<MachineResult> RunAsync(ChannelMessage order, DescriptorChannel channel)
         {
             var name = ForkLines.NameIn(order.Bytes);
-            var from = MachineForked.Receive(order.Files);
+            using var from = MachineForked.Receive(order.Files);
             if (_own is null) Build();
             var machine = _own!.Machine;
-            machine.TakeUp(from);
+            if (_run is null)
+            {
+                machine.TakeUp(from);
+                _run = machine.RunAsync();
+                if (await Task.WhenAny(_run, _own.TakenUp).ConfigureAwait(false) == _run)
+                    throw new MachineException(MachineError.Host, $"the copy {name} cannot go on where the first machine is: {(await _run.ConfigureAwait(false)).Message}");
+            }
+            else
+            {
+                await Rehearsal.PlugAsync(machine, _moved!).ConfigureAwait(false);
+                await machine.RewindAsync(from, goesOn: true).ConfigureAwait(false);
+            }
+            // The memory has what is its own by now.
+            from.Dispose();
+            description.Dispose();
             using var terminated = _own.ListenToSignals();
-            var run = machine.RunAsync();
-            if (await Task.WhenAny(run, _own.TakenUp).ConfigureAwait(false) == run)
-                throw new MachineException(MachineError.Host, $"the copy {name} cannot go on where the first machine is: {(await run.ConfigureAwait(false)).Message}");
             using var served = _own.Serve(name, Moved(Kept) with { Name = name }, place, _started);
             served.Locked = _locked!;
+            served.Definition = Rehearsal.Plugged(served.Definition, _moved!);
             await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
             new RunRecord(place.Number, _started).Write(home.Run);
             TrySay(channel, ControlLines.Answer(null, null));
             log.Write($"goes on as a copy of the machine in {first}");
             _ = IdentifyAsync(served, name, channel);
-            return await _own.ConcludeAsync(run, _started).ConfigureAwait(false);
+            return await _own.ConcludeAsync(_run, _started).ConfigureAwait(false);
         }
 
         private MachineDefinition Moved(MachineDefinition definition) => new SuspendRecord(_started, first, new Dictionary<string, DiskStamp>()) { IsFork = true }.Moved(definition, home);

@@ -329,6 +329,8 @@ public sealed class MachineStore(string folder)
         var home = new MachineHome(Path.Combine(Folder, Waiting + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))));
         ControlPath.Check(home.Socket);
         CreateFolder(home.Folder);
+        // The file is there before its process is, which makes none in this folder.
+        using var held = TryLock(home);
         Fill(home, () => fill(home));
         return home;
     }

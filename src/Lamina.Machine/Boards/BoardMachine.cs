@@ -65,6 +65,10 @@ internal sealed class BoardMachine : IHardware
     private MachineDefinition _definition;
     private readonly BalloonKeeper? _keeper;
     private bool _loaded;
+    private bool[]? _workingSet;
+
+    // How often it was let run, and how often it had been when it was put back last.
+    private long _runs, _rewoundAt = -1;
 
     // The first load, which began when the memory was there; nobody asks it twice.
     private EarlyLoad? _early;
@@ -170,6 +174,7 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public void SetClockRunning(bool running)
     {
+        if (running) _runs++;
         if (running) _clock.Resume();
         else _clock.Pause();
     }
@@ -268,12 +273,9 @@ internal sealed class BoardMachine : IHardware
         {
             if (saved.Forked is { } forked)
             {
-                using (forked)
-                {
-                    _clock.MoveTo(forked.State.Clock);
-                    _memory.TakeUp(forked.TakeImage());
-                    _units.Load(forked.State.Units);
-                }
+                _clock.MoveTo(forked.State.Clock);
+                _memory.TakeUp(forked.TakeImage());
+                _units.Load(forked.State.Units);
                 return;
             }
             _units.Load(saved.State.Units);
@@ -283,6 +285,28 @@ internal sealed class BoardMachine : IHardware
             throw new MachineException(MachineError.File, $"the saved machine cannot be used: {wrong.Message}", wrong);
         }
     }
+
+    /// <inheritdoc/>
+    public void Rewind(MachineForked forked)
+    {
+        try
+        {
+            // Of one that was put back before and has not run since, the memory is as it was then.
+            var isClean = _rewoundAt == _runs;
+            _rewoundAt = _runs;
+            _units.Reset();
+            _clock.MoveTo(forked.State.Clock);
+            _memory.ReturnTo(forked.TakeImage(), _workingSet, isClean);
+            _units.Load(forked.State.Units);
+        }
+        catch (StateException wrong)
+        {
+            throw new MachineException(MachineError.File, $"the machine cannot go on as a copy: {wrong.Message}", wrong);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void NoteWorkingSet() => _workingSet = _memory.OwnPages();
 
     /// <inheritdoc/>
     public bool PressPowerButton() => _board.PressPowerButton();

@@ -69,6 +69,15 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
     void Load(SavedStart saved);
 
+    /// <summary>Puts a machine that has run, and stands still, to where another one stood.</summary>
+    /// <param name="forked">That one; its owner's.</param>
+    /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
+    /// <exception cref="IOException">The host refuses.</exception>
+    void Rewind(MachineForked forked);
+
+    /// <summary>Takes note of the memory that the guest has written since it went on: it is what it will write first the next time.</summary>
+    void NoteWorkingSet();
+
     /// <summary>What its parts count. Any thread, while it works.</summary>
     IReadOnlyList<Counter> Counters { get; }
 

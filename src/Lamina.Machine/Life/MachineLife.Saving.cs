@@ -46,6 +46,34 @@ internal sealed partial class MachineLife
         }
     }
 
+    /// <summary>Puts a machine that its user has paused to where another one stood.</summary>
+    /// <param name="to">That one.</param>
+    /// <param name="goesOn">Whether it runs from there; else it stays paused.</param>
+    internal Task RewindAsync(MachineForked to, bool goesOn) => EnqueueAsync(async () =>
+    {
+        if (_state != MachineState.Paused || !Holds.HasFlag(Holds.User)) throw new MachineException(MachineError.State, "a machine is paused before it becomes a copy of another one");
+        try
+        {
+            _hardware!.Rewind(to);
+            if (goesOn) Release(Holds.User);
+            await ApplyAsync().ConfigureAwait(false);
+            return null;
+        }
+        catch (Exception failure)
+        {
+            // It is half-way between two states.
+            await EndAsync(new MachineResult(MachineEnd.Failed, Message: failure.Message)).ConfigureAwait(false);
+            throw;
+        }
+    }, CancellationToken.None);
+
+    /// <summary>Takes note of the memory that the guest has written since it went on.</summary>
+    internal Task NoteWorkingSetAsync() => Enqueue(() =>
+    {
+        if (_state != MachineState.Ended) _hardware!.NoteWorkingSet();
+        return Task.CompletedTask;
+    });
+
     // The machine stands still for it, and nobody lets it go on but who calls this.
     private async Task<T?> CutAsync<T>(Func<T?> cut, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit) where T : class, IDisposable
     {

@@ -31,6 +31,9 @@ public sealed class MachineForked : IDisposable
     /// <summary>The open files that it consists of, for another process.</summary>
     public IReadOnlyList<SafeHandle> Files => [_file.Handle, .. Image?.Layers.Select(layer => layer.Handle) ?? []];
 
+    /// <summary>Whether the content of its RAM is there, so that a machine can go on from it.</summary>
+    public bool HasMemory => Image is not null;
+
     /// <summary>What the machine is.</summary>
     public MachineDefinition Definition => State.Definition;
 
@@ -102,7 +105,7 @@ public sealed class MachineForked : IDisposable
         }
     }
 
-    /// <summary>Gives its layers to a machine's memory, which keeps them.</summary>
+    /// <summary>Gives its layers to a machine's memory, which keeps them; the rest is read from this one.</summary>
     internal MemoryImage TakeImage()
     {
         _layersAreOwn = false;

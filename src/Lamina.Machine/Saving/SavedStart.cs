@@ -25,9 +25,16 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     internal void TakeUp(MachineForked forked)
     {
         if (Folder is not null || Forked is not null) throw new InvalidOperationException("the machine does not wait");
+        Check(forked);
+        Forked = forked;
+    }
+
+    /// <summary>Refuses what a machine that waited cannot go on from.</summary>
+    /// <exception cref="MachineException">It is of another machine.</exception>
+    internal void Check(MachineForked forked)
+    {
         var state = forked.State;
         if (forked.Image is null || state.CpuModel != State.CpuModel || !state.Ranges.SequenceEqual(State.Ranges) || !DefinitionJson.Write(state.Definition).AsSpan().SequenceEqual(DefinitionJson.Write(State.Definition)))
             throw new MachineException(MachineError.State, "the machine is another one by now than this one was to be a copy of");
-        Forked = forked;
     }
 }
