@@ -91,6 +91,13 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>Takes note of the memory that the guest of a machine that waited has written since it went on: what it writes first, it will write first the next time.</summary>
     public Task NoteWorkingSetAsync() => _life.NoteWorkingSetAsync();
 
+    /// <summary>
+    /// Which memory the guest of a machine that was saved has touched since it went on, as <see cref="MachineHooks.WorkingSet"/> takes it: to be asked soon, when the guest has done what is to
+    /// be quick the next time.
+    /// </summary>
+    /// <returns>It; empty where the host does not tell, or the machine has ended.</returns>
+    public Task<ReadOnlyMemory<byte>> WorkingSetAsync() => _life.WorkingSetAsync();
+
     /// <summary>Gives a machine that waits what it goes on from when it is run.</summary>
     /// <param name="from">It; the caller's to dispose of when the machine has taken it up (<see cref="MachineHooks.TakenUp"/>).</param>
     /// <exception cref="MachineException">It is of another machine than the one that was described.</exception>

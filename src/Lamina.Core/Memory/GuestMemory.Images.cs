@@ -106,7 +106,14 @@ public sealed partial class GuestMemory
     }
 
     /// <summary>Which pages of the RAM are this process's own, its ranges counted one behind the other; null where the host does not tell.</summary>
-    public bool[]? OwnPages()
+    public bool[]? OwnPages() => Look(static (map, address, pages) => map.ReadOwn(address, pages));
+
+    /// <summary>Likewise, which pages there are in this process at all: touched, or read beside one that was.</summary>
+    public bool[]? TouchedPages() => Look(static (map, address, pages) => map.Read(address, pages));
+
+    private delegate void PageLook(PageMap map, nint address, Span<bool> pages);
+
+    private bool[]? Look(PageLook look)
     {
         if (_pages is null) return null;
         var own = new bool[Size / HostReservation.PageSize];
@@ -116,7 +123,7 @@ public sealed partial class GuestMemory
             foreach (var range in Ranges)
             {
                 var count = (int)(range.Length / HostReservation.PageSize);
-                _pages.ReadOwn(HostBase + (nint)range.Start, own.AsSpan(at, count));
+                look(_pages, HostBase + (nint)range.Start, own.AsSpan(at, count));
                 at += count;
             }
             return own;
@@ -153,10 +160,19 @@ public sealed partial class GuestMemory
     }
 
     /// <summary>Has the host read a part of the RAM, counted likewise, at once.</summary>
-    internal void PopulateRead(ulong at, ulong length)
+    internal void PopulateRead(ulong at, ulong length) => Fetch(at, length, MemoryFetch.Read);
+
+    /// <summary>Has the host fetch a part of the RAM, counted likewise. A hint.</summary>
+    internal void Fetch(ulong at, ulong length, MemoryFetch how)
     {
-        var (address, within) = Locate(at);
-        _reservation.Populate(address, Math.Min(length, within), write: false);
+        while (length > 0 && at < Size)
+        {
+            var (address, within) = Locate(at);
+            var part = Math.Min(length, within);
+            if (how == MemoryFetch.Begin) _reservation.ReadAhead(address, part);
+            else _reservation.Populate(address, part, write: how == MemoryFetch.Write);
+            (at, length) = (at + part, length - part);
+        }
     }
 
     // What was written is again what the image has; in pieces that are mapped anew it goes with them.

@@ -41,7 +41,7 @@ public sealed class MemoryImage
     internal ReadOnlySpan<byte> Pieces => _pieces;
 
     /// <summary>Where those pages are: their numbers, four bytes each, and behind them, at the next page, their bytes.</summary>
-    internal SharedMemory Rest { get; }
+    public SharedMemory Rest { get; }
 
     /// <summary>Where in it, in bytes.</summary>
     internal ulong RestAt { get; }

@@ -69,7 +69,10 @@ public static class MachineProcess
         if (suspended is not { IsFork: true }) SuspendRecord.DropForked(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
         suspended?.CheckDisks(home, definition);
-        await using var own = new ProcessMachine(home, definition, groups, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
+        // One that begins anew touches other memory first.
+        if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
+        var known = suspended is null ? [] : WorkingSetFile.Read(home.WorkingSet);
+        await using var own = new ProcessMachine(home, definition, groups, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
         var (machine, place) = (own.Machine, new ProcessPlace(locked, groups, process));
         log.Write($"process {process}: {machine.EngineDescription}");
         using var served = own.Serve(home.Name, stored.Definition, place, started);
@@ -84,13 +87,21 @@ public static class MachineProcess
             log.Write($"goes on where it was suspended at {suspended.Taken:u}");
             SuspendRecord.Drop(home);
             // A copy is given an identity, and randomness with it, by whoever starts it.
-            _ = suspended.Snapshot is not null ? AgentRelay.TryFreshenAsync(served) : AgentRelay.TrySetClockAsync(served);
+            var fresh = suspended.Snapshot is not null ? AgentRelay.TryFreshenAsync(served) : AgentRelay.TrySetClockAsync(served);
+            if (known.Length == 0) _ = RememberAsync(fresh, machine, home);
         }
         new RunRecord(process, started).Write(home.Run);
         await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
         await ready.DisposeAsync().ConfigureAwait(false);
         HostProcess.LeaveStandardStreams(home.Log);
         return await own.ConcludeAsync(run, started).ConfigureAwait(false);
+    }
+
+    // When the guest's agent has answered.
+    private static async Task RememberAsync(Task answered, Machine machine, MachineHome home)
+    {
+        await answered.ConfigureAwait(false);
+        WorkingSetFile.TryWrite(home.WorkingSet, (await machine.WorkingSetAsync().ConfigureAwait(false)).Span);
     }
 
     /// <summary>Enters the control groups, before there are threads that would have to follow.</summary>

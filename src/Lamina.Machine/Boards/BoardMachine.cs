@@ -278,6 +278,7 @@ internal sealed class BoardMachine : IHardware
                 _units.Load(forked.State.Units);
                 return;
             }
+            MemoryWorkingSet.Fetch(_memory, _options.Hooks.WorkingSet.Span);
             _units.Load(saved.State.Units);
         }
         catch (StateException wrong)
@@ -304,6 +305,9 @@ internal sealed class BoardMachine : IHardware
             throw new MachineException(MachineError.File, $"the machine cannot go on as a copy: {wrong.Message}", wrong);
         }
     }
+
+    /// <inheritdoc/>
+    public ReadOnlyMemory<byte> WorkingSet() => MemoryWorkingSet.Of(_memory);
 
     /// <inheritdoc/>
     public void NoteWorkingSet() => _workingSet = _memory.OwnPages();

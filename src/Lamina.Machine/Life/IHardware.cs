@@ -78,6 +78,9 @@ internal interface IHardware : IDisposable
     /// <summary>Takes note of the memory that the guest has written since it went on: it is what it will write first the next time.</summary>
     void NoteWorkingSet();
 
+    /// <summary>The memory that the guest has touched, for <see cref="MachineHooks.WorkingSet"/>.</summary>
+    ReadOnlyMemory<byte> WorkingSet();
+
     /// <summary>What its parts count. Any thread, while it works.</summary>
     IReadOnlyList<Counter> Counters { get; }
 

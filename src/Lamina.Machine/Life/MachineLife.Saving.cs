@@ -67,6 +67,9 @@ internal sealed partial class MachineLife
         }
     }, CancellationToken.None);
 
+    /// <summary>The memory that the guest has touched.</summary>
+    internal async Task<ReadOnlyMemory<byte>> WorkingSetAsync() => (ReadOnlyMemory<byte>)(await EnqueueAsync(() => Task.FromResult<object?>(_state == MachineState.Ended ? default : _hardware!.WorkingSet()), CancellationToken.None).ConfigureAwait(false))!;
+
     /// <summary>Takes note of the memory that the guest has written since it went on.</summary>
     internal Task NoteWorkingSetAsync() => Enqueue(() =>
     {
