@@ -296,4 +296,70 @@ public sealed class MemoryImageTests : IDisposable
         Assert.Null(channel.Receive());
         Assert.Throws<HostException>(() => channel.Send("x"u8));
     }
+
+    [Fact]
+    public void A_message_that_is_longer_than_any_is_refused_with_its_files()
+    {
+        var (own, other) = DescriptorChannel.Make();
+        using (own)
+        using (var channel = new DescriptorChannel(other))
+        {
+            own.Send(new byte[DescriptorChannel.LongestMessage + 1]);
+            Assert.Throws<HostException>(() => channel.Receive());
+            own.Send(new byte[DescriptorChannel.LongestMessage]);
+            using var longest = channel.Receive();
+            Assert.Equal(DescriptorChannel.LongestMessage, longest!.Bytes.Length);
+        }
+    }
+
+    [Fact]
+    public void What_a_guest_touched_first_is_fetched_the_next_time()
+    {
+        var path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(path, new byte[First + Rest]);
+            using var file = SharedMemory.Open(path);
+            GuestMemory Goes()
+            {
+                var memory = new GuestMemory([new MemoryRange(0, First), new MemoryRange(Second, Rest)], MemoryBacking.PrivateCopy(file));
+                _made.Add(memory);
+                return memory;
+            }
+            var before = Goes();
+            Fill(before, 5 * Page, 3 * Page, 1);
+            Fill(before, Second + 7 * Page, Page, 1);
+            var set = MemoryWorkingSet.Of(before);
+
+            var after = Goes();
+            MemoryWorkingSet.Fetch(after, set);
+
+            var own = after.OwnPages()!;
+            Assert.Equal([5, 6, 7, (int)(First / Page) + 7], Enumerable.Range(0, own.Length).Where(page => own[page]));
+            Assert.Equal(0, At(after, 5 * Page));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void Wrong_hints_of_what_is_touched_first_do_nothing_that_the_guest_could_notice()
+    {
+        var memory = Make();
+        Assert.True(memory.TryWrite(Second, (byte)1));
+        var set = new byte[4096 + 3];
+        for (var seed = 0; seed < 20; seed++)
+        {
+            new Random(seed).NextBytes(set);
+            // Not all of them far beyond the end.
+            for (var at = 2; at < set.Length; at += 4) set[at] = set[Math.Min(at + 1, set.Length - 1)] = 0;
+            MemoryWorkingSet.Fetch(memory, set);
+        }
+        MemoryWorkingSet.Fetch(memory, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        MemoryWorkingSet.Fetch(memory, [1, 2, 3]);
+
+        Assert.Equal([1, 0], [At(memory, Second), At(memory, Second + Page)]);
+    }
 }
