@@ -81,22 +81,25 @@ public sealed class Machine : IAsyncDisposable
     /// <param name="to">That one, of the same machine as before; the caller's to dispose of afterwards.</param>
     /// <param name="goesOn">Whether it runs from there; else it stays paused.</param>
     /// <exception cref="MachineException">It is not paused, or that is another machine; where it cannot go on there, it has ended.</exception>
-    public async Task RewindAsync(MachineForked to, bool goesOn)
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task RewindAsync(MachineForked to, bool goesOn, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(to);
         (_waits ?? throw new InvalidOperationException("the machine did not wait for another one")).Check(to);
-        await _life.RewindAsync(to, goesOn).ConfigureAwait(false);
+        await _life.RewindAsync(to, goesOn).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Takes note of the memory that the guest of a machine that waited has written since it went on: what it writes first, it will write first the next time.</summary>
-    public Task NoteWorkingSetAsync() => _life.NoteWorkingSetAsync();
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task NoteWorkingSetAsync(CancellationToken cancellationToken = default) => _life.NoteWorkingSetAsync().WaitAsync(cancellationToken);
 
     /// <summary>
     /// Which memory the guest of a machine that was saved has touched since it went on, as <see cref="MachineHooks.WorkingSet"/> takes it: to be asked soon, when the guest has done what is to
     /// be quick the next time.
     /// </summary>
     /// <returns>It; empty where the host does not tell, or the machine has ended.</returns>
-    public Task<ReadOnlyMemory<byte>> WorkingSetAsync() => _life.WorkingSetAsync();
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<ReadOnlyMemory<byte>> WorkingSetAsync(CancellationToken cancellationToken = default) => _life.WorkingSetAsync().WaitAsync(cancellationToken);
 
     /// <summary>Gives a machine that waits what it goes on from when it is run.</summary>
     /// <param name="from">It; the caller's to dispose of when the machine has taken it up (<see cref="MachineHooks.TakenUp"/>).</param>
@@ -109,7 +112,8 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>What another machine must be that is to go on from this one (<see cref="Wait"/>), whatever this one does meanwhile.</summary>
     /// <exception cref="MachineException">It has ended.</exception>
-    public Task<MachineForked> DescribeAsync() => _life.DescribeAsync();
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<MachineForked> DescribeAsync(CancellationToken cancellationToken = default) => _life.DescribeAsync().WaitAsync(cancellationToken);
 
     internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
     {

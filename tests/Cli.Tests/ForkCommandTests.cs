@@ -48,13 +48,14 @@ public sealed class ForkCommandTests : KeptMachines
         while (true)
         {
             foreach (var folder in Waiting)
-                if (File.Exists(Path.Combine(folder, "run", "log"))) return folder;
+                if (File.Exists(Path.Combine(folder, "run", "log")) && ProcessOf(folder) > 0) return folder;
             Token.ThrowIfCancellationRequested();
             await Task.Yield();
         }
     }
 
-    private static int ProcessOf(string folder) => int.Parse(System.Text.RegularExpressions.Regex.Match(File.ReadAllText(Path.Combine(folder, "run", "log")), @"process (\d+):").Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+    private static int ProcessOf(string folder) =>
+        System.Text.RegularExpressions.Regex.Match(File.ReadAllText(Path.Combine(folder, "run", "log")), @"process (\d+):") is { Success: true } line ? int.Parse(line.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 0;
 
     private int ProcessOfMachine(string name)
     {

@@ -30,8 +30,9 @@ public static class WaitingProcess
     /// <param name="limitedBy">Likewise.</param>
     /// <param name="number">Likewise.</param>
     /// <param name="ready">Where it is said that it waits, or why it cannot; closed then.</param>
+    /// <param name="cancellationToken">Pulls the plug.</param>
     /// <returns>The machine's end; null where it never was one.</returns>
-    public static async Task<MachineResult?> RunAsync(MachineStore store, string folder, string lockedBy, string limitedBy, string number, Stream ready)
+    public static async Task<MachineResult?> RunAsync(MachineStore store, string folder, string lockedBy, string limitedBy, string number, Stream ready, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(ready);
@@ -42,7 +43,7 @@ public static class WaitingProcess
         try
         {
             using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process");
-            return await RunAsync(home, channel, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process), ready).ConfigureAwait(false);
+            return await RunAsync(home, channel, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process), ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -58,7 +59,7 @@ public static class WaitingProcess
         }
     }
 
-    private static async Task<MachineResult?> RunAsync(MachineHome home, DescriptorChannel channel, ProcessPlace place, Stream ready)
+    private static async Task<MachineResult?> RunAsync(MachineHome home, DescriptorChannel channel, ProcessPlace place, Stream ready, CancellationToken cancellationToken)
     {
         using var log = new MachineLogFile(home.Log);
         place = place with { Groups = MachineProcess.Enter(place.Groups, log) };
@@ -73,11 +74,11 @@ public static class WaitingProcess
             await MachineProcess.SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
-            await copy.RehearseAsync().ConfigureAwait(false);
+            await copy.RehearseAsync(cancellationToken).ConfigureAwait(false);
             channel.Send(ForkLines.Waits(home.Name));
             using var order = channel.Receive(IdleMilliseconds);
             if (order is null) return null;
-            return await copy.RunAsync(order, channel).ConfigureAwait(false);
+            return await copy.RunAsync(order, channel, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -118,13 +119,13 @@ public static class WaitingProcess
             _locked = _own.Lock(_own.Definition, place);
         }
 
-        internal async Task RehearseAsync()
+        internal async Task RehearseAsync(CancellationToken cancellationToken)
         {
             if (_own is null || !description.HasMemory) return;
             var machine = _own.Machine;
             _own.IsMuted = true;
             machine.TakeUp(description);
-            _run = machine.RunAsync();
+            _run = machine.RunAsync(cancellationToken);
             if (await Task.WhenAny(_run, _own.TakenUp).ConfigureAwait(false) == _run) throw new MachineException(MachineError.Host, (await _run.ConfigureAwait(false)).Message ?? "the guest ended");
             await Rehearsal.RunAsync(machine, _own.Definition.DevicesOf<VsockDevice>().Single().Path).ConfigureAwait(false);
             await machine.RewindAsync(description, goesOn: false).ConfigureAwait(false);
@@ -134,7 +135,7 @@ public static class WaitingProcess
             _own.IsMuted = false;
         }
 
-        internal async Task<MachineResult> RunAsync(ChannelMessage order, DescriptorChannel channel)
+        internal async Task<MachineResult> RunAsync(ChannelMessage order, DescriptorChannel channel, CancellationToken cancellationToken)
         {
             var name = ForkLines.NameIn(order.Bytes);
             using var from = MachineForked.Receive(order.Files);
@@ -143,7 +144,7 @@ public static class WaitingProcess
             if (_run is null)
             {
                 machine.TakeUp(from);
-                _run = machine.RunAsync();
+                _run = machine.RunAsync(cancellationToken);
                 if (await Task.WhenAny(_run, _own.TakenUp).ConfigureAwait(false) == _run)
                     throw new MachineException(MachineError.Host, $"the copy {name} cannot go on where the first machine is: {(await _run.ConfigureAwait(false)).Message}");
             }

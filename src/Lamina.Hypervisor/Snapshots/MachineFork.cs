@@ -32,7 +32,7 @@ public sealed record ForkedCopy(string Name, MachineException? Refusal)
 /// <summary>What became of a fork.</summary>
 /// <param name="Copies">The copies.</param>
 /// <param name="StoodStill">For how long the machine stood still; nothing for one that was suspended.</param>
-public sealed record Forked(IReadOnlyList<ForkedCopy> Copies, TimeSpan StoodStill);
+public sealed record ForkOutcome(IReadOnlyList<ForkedCopy> Copies, TimeSpan StoodStill);
 
 /// <summary>Forks machines.</summary>
 /// <param name="launcher">Starts processes.</param>
@@ -60,7 +60,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="MachineException">It cannot be copied so, or a name is taken; there are no copies then.</exception>
     /// <exception cref="IOException">The host refuses it.</exception>
-    public async Task<Forked> MakeAsync(string name, IReadOnlyList<string> to, CancellationToken cancellationToken = default)
+    public async Task<ForkOutcome> MakeAsync(string name, IReadOnlyList<string> to, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(to);
         if (to.Count is 0 or > Most) throw new MachineException($"{to.Count} copies cannot be made at once; up to {Most} can");
@@ -102,7 +102,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         }, static () => { }, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<Forked> OfRunningAsync(MachineClient client, MachineHome home, MachineDefinition definition, IReadOnlyList<string> to, CancellationToken cancellationToken)
+    private async Task<ForkOutcome> OfRunningAsync(MachineClient client, MachineHome home, MachineDefinition definition, IReadOnlyList<string> to, CancellationToken cancellationToken)
     {
         var hasDisk = File.Exists(home.Disk);
         var layer = hasDisk ? MachineDisks.NextLayer(home) : null;
@@ -118,7 +118,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
             if (hasDisk && HostProcess.IsRoot) ConfinedProcess.Give(home.Disk, 0);
             var copies = answer.GetProperty("copies").EnumerateArray().Select(Read).ToList();
             foreach (var copy in copies.Where(copy => copy.Refusal is not null)) await RemoveAsync(store.HomeOf(copy.Name)).ConfigureAwait(false);
-            return new Forked(copies, TimeSpan.FromMilliseconds(answer.GetProperty("stood-still-ms").GetDouble()));
+            return new ForkOutcome(copies, TimeSpan.FromMilliseconds(answer.GetProperty("stood-still-ms").GetDouble()));
         }
         catch
         {
@@ -141,7 +141,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         await Task.WhenAll(made.Skip(waiting.Count).Select((copy, index) => launcher.StartWaitingAsync(store, copy, Whole(copy, definition), channels[index], cancellationToken))).ConfigureAwait(false);
     }
 
-    private async Task<Forked> OfSuspendedAsync(MachineHome home, MachineDefinition definition, IReadOnlyList<string> to, CancellationToken cancellationToken)
+    private async Task<ForkOutcome> OfSuspendedAsync(MachineHome home, MachineDefinition definition, IReadOnlyList<string> to, CancellationToken cancellationToken)
     {
         var folder = Path.Combine(home.Snapshots, $"{SnapshotStore.Unfinished}fork-{Guid.NewGuid():N}");
         try
@@ -154,7 +154,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         {
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         }
-        return new Forked(await Task.WhenAll(to.Select(async copy =>
+        return new ForkOutcome(await Task.WhenAll(to.Select(async copy =>
         {
             try
             {
