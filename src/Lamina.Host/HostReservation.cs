@@ -157,6 +157,13 @@ public sealed unsafe class HostReservation : IDisposable
         _ = Libc.madvise(Address + (nint)offset, (nuint)length, write ? Libc.MADV_POPULATE_WRITE : Libc.MADV_POPULATE_READ);
     }
 
+    /// <summary>Has the host begin to read a part from the file that it is a copy of. A hint. madvise(2), MADV_WILLNEED.</summary>
+    public void ReadAhead(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        _ = Libc.madvise(Address + (nint)offset, (nuint)length, Libc.MADV_WILLNEED);
+    }
+
     /// <summary>How many bytes of a part the host holds memory for. Man page mincore(2).</summary>
     public ulong Resident(ulong offset, ulong length)
     {

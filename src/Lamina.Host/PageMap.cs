@@ -8,7 +8,7 @@ namespace Lamina.Host;
 /// <summary>A look at this process's page tables.</summary>
 public sealed class PageMap : IDisposable
 {
-    private const ulong Present = 1ul << 63, Swapped = 1ul << 62;
+    private const ulong Present = 1ul << 63, Swapped = 1ul << 62, OfFile = 1ul << 61;
 
     private readonly SafeFileHandle _file;
 
@@ -31,7 +31,15 @@ public sealed class PageMap : IDisposable
     /// <param name="address">The address of the first; a multiple of the page size.</param>
     /// <param name="there">One for each page.</param>
     /// <exception cref="IOException">The host does not tell.</exception>
-    public void Read(nint address, Span<bool> there)
+    public void Read(nint address, Span<bool> there) => Read(address, there, Present | Swapped, 0);
+
+    /// <summary>Tells of pages whether they are this process's own: neither a file's that nothing was written to here, nor none.</summary>
+    /// <param name="address">The address of the first; a multiple of the page size.</param>
+    /// <param name="own">One for each page.</param>
+    /// <exception cref="IOException">The host does not tell.</exception>
+    public void ReadOwn(nint address, Span<bool> own) => Read(address, own, Present | Swapped, OfFile);
+
+    private void Read(nint address, Span<bool> there, ulong any, ulong none)
     {
         const int Piece = 4096;
         Span<ulong> entries = new ulong[Math.Min(Piece, there.Length)];
@@ -40,7 +48,7 @@ public sealed class PageMap : IDisposable
             var asked = entries[..Math.Min(entries.Length, there.Length - done)];
             var count = RandomAccess.Read(_file, MemoryMarshal.AsBytes(asked), ((long)address / HostReservation.PageSize + done) * sizeof(ulong)) / sizeof(ulong);
             if (count == 0) throw new HostException("the host does not tell which pages of memory there are");
-            for (var i = 0; i < count; i++) there[done + i] = (asked[i] & (Present | Swapped)) != 0;
+            for (var i = 0; i < count; i++) there[done + i] = (asked[i] & any) != 0 && (asked[i] & none) == 0;
             done += count;
         }
     }

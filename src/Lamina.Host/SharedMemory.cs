@@ -23,6 +23,7 @@ public enum MappingAccess
 public sealed class SharedMemory : IDisposable
 {
     private readonly SafeFileHandle _handle;
+    private string? _identity;
 
     private SharedMemory(SafeFileHandle handle, ulong length, bool isWritable) => (_handle, Length, IsWritable) = (handle, length, isWritable);
 
@@ -71,6 +72,54 @@ public sealed class SharedMemory : IDisposable
         var handle = NamedFile.OpenFile(path);
         return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
     }
+
+    /// <summary>Takes over a memfd that another process made and sealed: nobody can change it or make it shorter any more.</summary>
+    /// <param name="handle">Its descriptor, which is this one's from now on.</param>
+    /// <exception cref="HostException">It is none, or can still be changed; the descriptor is closed.</exception>
+    public static SharedMemory TakeSealed(SafeFileHandle handle)
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        const int Whole = Libc.F_SEAL_SHRINK | Libc.F_SEAL_WRITE;
+        var seals = Libc.fcntl((int)handle.DangerousGetHandle(), Libc.F_GET_SEALS, 0);
+        if (seals >= 0 && (seals & Whole) == Whole) return new SharedMemory(handle, (ulong)RandomAccess.GetLength(handle), isWritable: false);
+        handle.Dispose();
+        throw new HostException("memory that another process gives is not sealed against changes");
+    }
+
+    /// <summary>Whether another descriptor is of the same memory.</summary>
+    public bool IsSameAs(SharedMemory other) => other is not null && (ReferenceEquals(this, other) || (Identity is { } identity && identity == other.Identity));
+
+    // What the host's kernel calls the file by.
+    private string? Identity => _identity ??= TryReadIdentity();
+
+    private string? TryReadIdentity()
+    {
+        try
+        {
+            return File.ReadLines($"/proc/self/fdinfo/{Descriptor}").FirstOrDefault(line => line.StartsWith("ino:", StringComparison.Ordinal));
+        }
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Has it stay as it is for good, whoever has its descriptor. Nobody may have it mapped for stores that others see. fcntl(2), F_SEAL_WRITE.</summary>
+    /// <exception cref="HostException">The host refuses.</exception>
+    public void Seal()
+    {
+        if (Libc.fcntl(Descriptor, Libc.F_ADD_SEALS, Libc.F_SEAL_SHRINK | Libc.F_SEAL_GROW | Libc.F_SEAL_WRITE) != 0) throw HostException.FromErrno("cannot seal a memory file");
+    }
+
+    /// <summary>Writes bytes into it that is not mapped here.</summary>
+    /// <exception cref="IOException">The host has no memory for it.</exception>
+    public void Write(ulong offset, ReadOnlySpan<byte> bytes) => RandomAccess.Write(_handle, bytes, (long)offset);
+
+    /// <summary>Reads bytes of it that is not mapped here; what lies behind its end is left as it is.</summary>
+    public int Read(ulong offset, Span<byte> into) => RandomAccess.Read(_handle, into, (long)offset);
+
+    /// <summary>Its descriptor, for another process.</summary>
+    public SafeFileHandle Handle => _handle;
 
     /// <summary>Whether a part holds anything but a hole, which reads as zeros. lseek(2), SEEK_DATA.</summary>
     /// <param name="offset">Offset in bytes.</param>

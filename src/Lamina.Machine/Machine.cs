@@ -19,6 +19,7 @@ public sealed class Machine : IAsyncDisposable
     private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
+    private SavedStart? _waits;
     private int _disposed;
 
     private Machine(MachineDefinition definition, MachineHooks hooks, BuiltMachine built) =>
@@ -57,6 +58,62 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>What a saved machine is.</summary>
     /// <exception cref="MachineException">The folder holds no saved machine.</exception>
     public static MachineDefinition DefinitionOf(string folder) => SavedMachine.Read(folder).Definition;
+
+    /// <summary>
+    /// Builds a machine that waits to go on from another one of this host (<see cref="MachineAction.Fork"/>), which <see cref="TakeUp"/> gives it before it is run:
+    /// all that can be done before is done then.
+    /// </summary>
+    /// <param name="description">What that one is (<see cref="DescribeAsync"/>).</param>
+    /// <param name="hooks">What the program connects it with.</param>
+    /// <param name="change">Names what is elsewhere for this one, as for <see cref="Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/>.</param>
+    /// <exception cref="MachineException">Something that it names is not as it must be.</exception>
+    public static Machine Wait(MachineForked description, MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change)
+    {
+        ArgumentNullException.ThrowIfNull(description);
+        ArgumentNullException.ThrowIfNull(hooks);
+        ArgumentNullException.ThrowIfNull(change);
+        var (definition, services) = (change(description.Definition), new MachineServices());
+        var start = new SavedStart(null, description.State, hooks.TakenUp);
+        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, start)) { _waits = start };
+    }
+
+    /// <summary>Puts a machine that waited, went on, and is paused, to where another one stands by now: what it knows of the guest's code it keeps.</summary>
+    /// <param name="to">That one, of the same machine as before; the caller's to dispose of afterwards.</param>
+    /// <param name="goesOn">Whether it runs from there; else it stays paused.</param>
+    /// <exception cref="MachineException">It is not paused, or that is another machine; where it cannot go on there, it has ended.</exception>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task RewindAsync(MachineForked to, bool goesOn, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(to);
+        (_waits ?? throw new InvalidOperationException("the machine did not wait for another one")).Check(to);
+        await _life.RewindAsync(to, goesOn).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes note of the memory that the guest of a machine that waited has written since it went on: what it writes first, it will write first the next time.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task NoteWorkingSetAsync(CancellationToken cancellationToken = default) => _life.NoteWorkingSetAsync().WaitAsync(cancellationToken);
+
+    /// <summary>
+    /// Which memory the guest of a machine that was saved has touched since it went on, as <see cref="MachineHooks.WorkingSet"/> takes it: to be asked soon, when the guest has done what is to
+    /// be quick the next time.
+    /// </summary>
+    /// <returns>It; empty where the host does not tell, or the machine has ended.</returns>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<ReadOnlyMemory<byte>> WorkingSetAsync(CancellationToken cancellationToken = default) => _life.WorkingSetAsync().WaitAsync(cancellationToken);
+
+    /// <summary>Gives a machine that waits what it goes on from when it is run.</summary>
+    /// <param name="from">It; the caller's to dispose of when the machine has taken it up (<see cref="MachineHooks.TakenUp"/>).</param>
+    /// <exception cref="MachineException">It is of another machine than the one that was described.</exception>
+    public void TakeUp(MachineForked from)
+    {
+        ArgumentNullException.ThrowIfNull(from);
+        (_waits ?? throw new InvalidOperationException("the machine does not wait for another one")).TakeUp(from);
+    }
+
+    /// <summary>What another machine must be that is to go on from this one (<see cref="Wait"/>), whatever this one does meanwhile.</summary>
+    /// <exception cref="MachineException">It has ended.</exception>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<MachineForked> DescribeAsync(CancellationToken cancellationToken = default) => _life.DescribeAsync().WaitAsync(cancellationToken);
 
     internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
     {

@@ -1,5 +1,6 @@
 // Copies of machines that run: each goes on where the first one was, by itself, and so does the first.
 using Lamina.Backends.Disk;
+using Lamina.Host.Io;
 using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -24,10 +25,9 @@ public sealed class ForkCommandTests : KeptMachines
         return [.. outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order()];
     }
 
-    [Fact]
-    public async Task Copies_of_a_guest_and_their_copies_have_what_it_had_and_an_identity_of_their_own()
+    private async Task StartTinyAsync(string name)
     {
-        Image image;
+        Image? image = null;
         try
         {
             image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
@@ -35,10 +35,132 @@ public sealed class ForkCommandTests : KeptMachines
         catch (ImageException cannot)
         {
             Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            return;
         }
-        Expect(0, await RunAsync("create", "web", "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--publish", "127.0.0.1:0:80"));
-        Expect(0, await RunAsync("start", "web"));
+        Expect(0, await RunAsync("create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--publish", "127.0.0.1:0:80"));
+        Expect(0, await RunAsync("start", name));
+    }
+
+    private string[] Waiting => [.. Directory.EnumerateDirectories(Home("."), ".waiting-*").Where(folder => HostLock.IsTaken(Path.Combine(folder, "lock")))];
+
+    // A process that waits has written its number by the time that it can be looked for.
+    private async Task<string> WaitsAsync()
+    {
+        while (true)
+        {
+            foreach (var folder in Waiting)
+                if (File.Exists(Path.Combine(folder, "run", "log")) && ProcessOf(folder) > 0) return folder;
+            Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    private static int ProcessOf(string folder) =>
+        System.Text.RegularExpressions.Regex.Match(File.ReadAllText(Path.Combine(folder, "run", "log")), @"process (\d+):") is { Success: true } line ? int.Parse(line.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 0;
+
+    private int ProcessOfMachine(string name)
+    {
+        using var record = System.Text.Json.JsonDocument.Parse(File.ReadAllText(Home(name, "run", "run.json")));
+        return record.RootElement.GetProperty("pid").GetInt32();
+    }
+
+    [Fact]
+    public async Task A_process_that_waits_becomes_the_next_copy_and_those_that_are_left_end_with_the_machine()
+    {
+        await StartTinyAsync("web");
+        await InAsync("web", "echo before >/tmp/x");
+        Assert.Equal(["first"], await ForkAsync("web", "first"));
+        await InAsync("web", "echo after >/tmp/x");
+
+        // It may still be beginning when the next fork comes, which starts one then.
+        string[] copies = [];
+        string waits;
+        do
+        {
+            waits = await WaitsAsync();
+            File.WriteAllText(Path.Combine(waits, "mark"), "");
+            copies = [.. copies, $"copy-{copies.Length}"];
+            Assert.Equal([copies[^1]], await ForkAsync("--spare", "1", "web", copies[^1]));
+        }
+        while (!File.Exists(Home(copies[^1], "mark")));
+
+        var copy = copies[^1];
+        Assert.Equal("after", await InAsync(copy, "cat /tmp/x"));
+        Assert.Equal(copy, await InAsync(copy, "hostname"));
+        Assert.NotEqual(await InAsync("web", "head -c 16 /dev/urandom | md5sum"), await InAsync(copy, "head -c 16 /dev/urandom | md5sum"));
+        // Its network works, though its cable was pulled while it waited; its console has nothing of that time.
+        Assert.Equal("1", await InAsync(copy, "cat /sys/class/net/eth0/carrier"));
+        Assert.Equal("", (await RunAsync("logs", copy)).Output);
+        // It is a machine like any other.
+        Assert.Equal([$"{copy}-1"], await ForkAsync("--spare", "0", copy));
+        Assert.Equal("after", await InAsync($"{copy}-1", "cat /tmp/x"));
+        Expect(0, await RunAsync("suspend", copy));
+        Expect(0, await RunAsync("start", copy));
+        Assert.Equal("after", await InAsync(copy, "cat /tmp/x"));
+        Assert.Empty((await ListAsync()).EnumerateArray().SelectMany(machine => machine.TryGetProperty("atNextStart", out var waiting) ? waiting.EnumerateArray() : []));
+
+        _ = await WaitsAsync();
+        Expect(0, await RunAsync("kill", "web"));
+        while (Waiting.Length > 0) Token.ThrowIfCancellationRequested();
+        Assert.Equal("running", await StateAsync(copy));
+    }
+
+    [Fact]
+    public async Task A_process_that_waits_may_be_killed_and_a_copy_whose_machine_is_killed_goes_on()
+    {
+        await StartTinyAsync("web");
+        await InAsync("web", "echo here >/tmp/x");
+        Assert.Equal(["one"], await ForkAsync("web", "one"));
+        using (var process = System.Diagnostics.Process.GetProcessById(ProcessOf(await WaitsAsync()))) process.Kill();
+        while (Waiting.Length > 0) Token.ThrowIfCancellationRequested();
+
+        Assert.Equal(["two"], await ForkAsync("--spare", "0", "web", "two"));
+        using (var process = System.Diagnostics.Process.GetProcessById(ProcessOfMachine("web"))) process.Kill();
+
+        foreach (var copy in (string[])["one", "two"]) Assert.Equal("here", await InAsync(copy, "cat /tmp/x"));
+        Expect(2, await RunAsync("fork", "web"), "lamina: the machine web does not run*");
+    }
+
+    [Theory, InlineData(0), InlineData(300), InlineData(3000)]
+    public async Task A_machine_that_is_killed_while_it_is_forked_leaves_whole_copies_or_none(int looks)
+    {
+        await StartTinyAsync("web");
+        await InAsync("web", "head -c 50000000 /dev/urandom >/tmp/x");
+        var victim = ProcessOfMachine("web");
+
+        var fork = RunAsync("fork", "--spare", "0", "web", "one", "two");
+        // At some moment after its folder is there.
+        while (!fork.IsCompleted && (!Directory.Exists(Home("one")) || looks-- > 0)) Token.ThrowIfCancellationRequested();
+        using (var process = System.Diagnostics.Process.GetProcessById(victim)) process.Kill();
+        var outcome = await fork;
+
+        var states = (await ListAsync()).EnumerateArray().ToDictionary(machine => machine.GetProperty("name").GetString()!, machine => machine.GetProperty("state").GetString()!);
+        _ = states.Remove("web");
+        Assert.All(states.Values, state => Assert.Equal("running", state));
+        if (outcome.ExitCode == 0) Assert.Equal(2, states.Count);
+        else Assert.Single(outcome.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct());
+        foreach (var copy in states.Keys) Assert.Equal("50000000", await InAsync(copy, "wc -c </tmp/x"));
+    }
+
+    [Fact]
+    public async Task A_machine_that_is_paused_is_a_template()
+    {
+        await StartTinyAsync("web");
+        await InAsync("web", "echo here >/tmp/x");
+        Expect(0, await RunAsync("pause", "web"));
+
+        Assert.Equal(["web-1", "web-2"], await ForkAsync("--count", "2", "web"));
+        Assert.Equal(["web-3"], await ForkAsync("web"));
+
+        Assert.Equal("paused", await StateAsync("web"));
+        foreach (var copy in (string[])["web-1", "web-2", "web-3"]) Assert.Equal("here", await InAsync(copy, "cat /tmp/x; echo there >/tmp/x"));
+        Expect(0, await RunAsync("resume", "web"));
+        Assert.Equal("here", await InAsync("web", "cat /tmp/x"));
+    }
+
+    [Fact]
+    public async Task Copies_of_a_guest_and_their_copies_have_what_it_had_and_an_identity_of_their_own()
+    {
+        await StartTinyAsync("web");
         var sum = await InAsync("web", "head -c 10000000 /dev/urandom >/tmp/x; (while :; do date >/tmp/beat; sleep 0.1; done) >/dev/null 2>&1 & md5sum </tmp/x");
 
         Assert.Equal(["web-1", "web-2"], await ForkAsync("--count", "2", "web"));
@@ -113,6 +235,7 @@ public sealed class ForkCommandTests : KeptMachines
         Expect(2, await RunAsync("fork", "web", "Not A Name"), "lamina: 'Not A Name' cannot be a machine's name*");
         Expect(2, await RunAsync("fork", "nope"), "lamina: there is no machine nope*");
         Expect(2, await RunAsync("fork", "--count", "0", "web"), "lamina: --count is 1 to 256*");
+        Expect(2, await RunAsync("fork", "--spare", "65", "web"), "lamina: --spare is 0 to 64*");
         Expect(2, await RunAsync("fork", "--count", "2", "web", "a"), "lamina: names say how many copies*");
         Expect(2, await RunAsync("fork", "web", "a", "a"), "lamina: two copies cannot have one name*");
         Assert.Equal(2, (await ListAsync()).GetArrayLength());

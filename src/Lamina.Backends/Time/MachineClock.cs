@@ -139,6 +139,19 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         return new SavedClock(pace.Nanoseconds, pace.Tsc, TscHz, WallClock);
     }
 
+    /// <summary>Has it go on from another moment of the same clock. Only while it is paused and nobody has asked it for anything.</summary>
+    /// <exception cref="Host.HostException">That one's time-stamp counter ticked at another rate.</exception>
+    public void MoveTo(SavedClock saved)
+    {
+        ArgumentNullException.ThrowIfNull(saved);
+        lock (_gate)
+        {
+            if (_pace.Running) throw new InvalidOperationException("a clock is moved while it is paused");
+            CheckRate(saved.TscHz, TscHz);
+            _pace = new Pace(Running: false, saved.Nanoseconds, saved.Tsc);
+        }
+    }
+
     /// <summary>Stops the timers for good. Time goes on for those who still read it, but not its time-stamp counter.</summary>
     public void Dispose()
     {

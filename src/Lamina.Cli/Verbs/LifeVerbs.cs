@@ -121,14 +121,16 @@ internal static class LifeVerbs
 
     private static Command Process()
     {
-        var words = new Argument<string[]>("words") { Arity = new ArgumentArity(5, 5) };
+        var words = new Argument<string[]>("words") { Arity = new ArgumentArity(5, 6) };
         var verb = new Command(ProcessVerb, "Is a machine's process.") { words };
         verb.Hidden = true;
         verb.SetAction(parsed =>
         {
             var given = parsed.GetRequiredValue(words);
             using var ready = Console.OpenStandardOutput();
-            var result = MachineProcess.RunAsync(new MachineStore(given[0]), given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult();
+            var store = new MachineStore(given[0]);
+            if (given is [.., MachineLauncher.Waits]) return WaitingProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult() is { End: MachineEnd.Failed } ? ExitCode.Internal : ExitCode.Success;
+            var result = MachineProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult();
             return result is null ? ExitCode.Host : result.End == MachineEnd.Failed ? ExitCode.Internal : ExitCode.Success;
         });
         return verb;

@@ -6,6 +6,7 @@ using System.Security.Cryptography;
 using Lamina.Cli.Output;
 using Lamina.Control;
 using Lamina.Hypervisor.Agent;
+using Lamina.Hypervisor.Stored;
 using Lamina.Hypervisor.Templates;
 
 namespace Lamina.Cli.Verbs;
@@ -27,7 +28,8 @@ internal sealed class ThrowAwayRun : IDisposable
     private readonly TaskCompletionSource _takenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string _socket = "";
     private string? _key;
-    private bool _goesOn;
+    private string _workingSet = "";
+    private bool _goesOn, _isKnown;
 
     private ThrowAwayRun(AgentCommand command, (string, string)[] ins, (string, string)[] outs, TemplateStore? templates) => (_command, _ins, _outs, _templates) = (command, ins, outs, templates);
 
@@ -71,7 +73,10 @@ internal sealed class ThrowAwayRun : IDisposable
         if (_key is null || _templates!.Find(_key) is not { } folder) return Machine.Create(definition, hooks);
         try
         {
-            var machine = Machine.Restore(folder, hooks with { TakenUp = _takenUp.SetResult }, saved => Here(saved, definition));
+            _workingSet = TemplateStore.WorkingSetOf(folder);
+            var known = WorkingSetFile.Read(_workingSet);
+            var machine = Machine.Restore(folder, hooks with { TakenUp = _takenUp.SetResult, WorkingSet = known }, saved => Here(saved, definition));
+            _isKnown = known.Length > 0;
             _goesOn = true;
             return machine;
         }
@@ -128,7 +133,11 @@ internal sealed class ThrowAwayRun : IDisposable
             using var both = CancellationTokenSource.CreateLinkedTokenSource(signals.Token, over);
             try
             {
-                if (_goesOn) await FreshenAsync(both.Token).ConfigureAwait(false);
+                if (_goesOn)
+                {
+                    await FreshenAsync(both.Token).ConfigureAwait(false);
+                    if (!_isKnown) WorkingSetFile.TryWrite(_workingSet, (await machine.WorkingSetAsync().ConfigureAwait(false)).Span);
+                }
                 else if (_key is not null) await KeepAsync(machine, both.Token).ConfigureAwait(false);
                 foreach (var (from, to) in _ins) CopyVerb.Tell(await Files.CopyInAsync(from, to, both.Token).ConfigureAwait(false), "this host's");
                 var connection = await ReachAsync(both.Token).ConfigureAwait(false);

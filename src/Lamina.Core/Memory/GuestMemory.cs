@@ -238,10 +238,12 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _images?.Dispose();
         _reservation.Dispose();
         // It is missing where there was no memory for the machine.
         _twins?.Dispose();
         _pages?.Dispose();
+        foreach (var layer in _former.Concat(_source?.Layers ?? [])) layer.Dispose();
     }
 
     // With the gate: RAM, of as many regions as it may be.

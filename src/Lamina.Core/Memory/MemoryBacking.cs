@@ -38,6 +38,10 @@ public abstract class MemoryBacking
         return new CopyOfPart(memory, Checked(offset));
     }
 
+    /// <summary>A memory of one moment, of which this process has what it writes for itself.</summary>
+    /// <param name="image">It; its layers are the caller's, and open as long as regions that are backed by it can move.</param>
+    internal static MemoryBacking OfImage(MappedImage image) => new ImagePart(image, 0);
+
     /// <summary>The same from further behind: for regions that lie one behind the other in one file.</summary>
     /// <param name="offset">Bytes: whole pages.</param>
     public abstract MemoryBacking At(ulong offset);
@@ -51,6 +55,11 @@ public abstract class MemoryBacking
     /// <summary>Maps it.</summary>
     /// <exception cref="HostException">The host refuses.</exception>
     internal abstract void Map(HostReservation place, ulong start, ulong length);
+
+    /// <summary>It lies somewhere by now, as <see cref="Map"/> would have it.</summary>
+    internal virtual void Placed(ulong start)
+    {
+    }
 
     /// <summary>Whether others may write to it, so that a copy of the process is none of it.</summary>
     internal virtual bool IsShared => false;
@@ -117,6 +126,47 @@ public abstract class MemoryBacking
         internal override void Zero(HostReservation place, ulong start, ulong length)
         {
             if (length < HostReservation.HugePageSize || !place.TryMapAnonymous(start, length, hugePages: true)) place.Clear(start, length);
+        }
+    }
+
+    // Pieces that are in no layer are this process's own memory from the beginning; and those that are made zero are, too.
+    private sealed class ImagePart(MappedImage image, ulong offset) : MemoryBacking
+    {
+        private ulong _start;
+
+        public override string Description => "a private copy of a memory that other machines have, too";
+
+        internal override ulong Length => offset < image.Length ? image.Length - offset : 0;
+
+        internal override bool HoldsUntouched(ulong at, ulong length) => image.HoldsData(offset + at, length);
+
+        public override MemoryBacking At(ulong more) => new ImagePart(image, offset + Checked(more));
+
+        internal override void Map(HostReservation place, ulong start, ulong length)
+        {
+            foreach (var (at, run, layer) in image.Runs(offset, length))
+            {
+                if (layer is null) place.MapAnonymous(start + (at - offset), run, hugePages: true);
+                else place.MapPrivate(start + (at - offset), run, layer, at);
+            }
+            _start = start;
+        }
+
+        internal override void Placed(ulong start) => _start = start;
+
+        internal override void Zero(HostReservation place, ulong start, ulong length)
+        {
+            const ulong Piece = MemoryImage.PieceLength;
+            var at = offset + (start - _start);
+            var (first, last) = ((at + Piece - 1) & ~(Piece - 1), (at + length) & ~(Piece - 1));
+            if (length < HostReservation.HugePageSize || first >= last || !place.TryMapAnonymous(start + (first - at), last - first, hugePages: true))
+            {
+                place.Clear(start, length);
+                return;
+            }
+            image.SetZero(first, last - first);
+            place.Clear(start, first - at);
+            place.Clear(start + (last - at), at + length - last);
         }
     }
 }

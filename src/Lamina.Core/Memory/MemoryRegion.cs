@@ -48,7 +48,7 @@ public sealed class MemoryRegion : IDisposable
     public ulong Length { get; }
 
     /// <summary>What holds its bytes.</summary>
-    public MemoryBacking Backing { get; }
+    public MemoryBacking Backing { get; internal set; }
 
     /// <summary>How it answers.</summary>
     public MemoryKind Kind { get; internal set; }

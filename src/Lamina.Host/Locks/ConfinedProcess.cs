@@ -8,7 +8,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Host.Locks;
 
-/// <summary>A process that was started confined; its standard input is at its end.</summary>
+/// <summary>A process that was started confined; its standard input is at its end, unless it was given one.</summary>
 public sealed unsafe class ConfinedProcess : IDisposable
 {
     /// <summary>A word that the process gets its own number in place of, as whoever started it knows it.</summary>
@@ -41,8 +41,9 @@ public sealed unsafe class ConfinedProcess : IDisposable
     /// <param name="words">Its words behind its name, by what it is confined by. One that is <see cref="OwnNumber"/> is replaced.</param>
     /// <param name="environment">Its environment.</param>
     /// <param name="confinement">What it is to be confined to.</param>
+    /// <param name="input">What its standard input is; null: at its end.</param>
     /// <exception cref="HostException">It cannot be started.</exception>
-    public static ConfinedProcess Start(string program, Func<Confined, IEnumerable<string>> words, IEnumerable<KeyValuePair<string, string>> environment, Confinement confinement)
+    public static ConfinedProcess Start(string program, Func<Confined, IEnumerable<string>> words, IEnumerable<KeyValuePair<string, string>> environment, Confinement confinement, SafeHandle? input = null)
     {
         ArgumentNullException.ThrowIfNull(words);
         ArgumentNullException.ThrowIfNull(confinement);
@@ -54,7 +55,7 @@ public sealed unsafe class ConfinedProcess : IDisposable
         while (true)
         {
             var confined = new Confined(attempt.Parts, refused);
-            if (TryStart(program, [.. words(confined)], variables, confinement, attempt, out var failure) is { } process) return process;
+            if (TryStart(program, [.. words(confined)], variables, confinement, attempt, input, out var failure) is { } process) return process;
             if (failure.Call == SystemCall.execve) throw new HostException($"cannot start {program}: {new Win32Exception(failure.Errno).Message}");
             attempt = attempt.Without(failure, confinement.Wanted, isRoot, refused);
         }
@@ -105,7 +106,7 @@ public sealed unsafe class ConfinedProcess : IDisposable
         _errors.Dispose();
     }
 
-    private static ConfinedProcess? TryStart(string path, IReadOnlyList<string> words, List<KeyValuePair<string, string>> environment, Confinement confinement, Attempt attempt, out ChildFailure failure)
+    private static ConfinedProcess? TryStart(string path, IReadOnlyList<string> words, List<KeyValuePair<string, string>> environment, Confinement confinement, Attempt attempt, SafeHandle? input, out ChildFailure failure)
     {
         var parts = attempt.Parts;
         var hasOwnProcesses = attempt.HasOwnProcesses && parts.HasFlag(ConfinementParts.Root | ConfinementParts.Processes);
@@ -141,8 +142,12 @@ public sealed unsafe class ConfinedProcess : IDisposable
             program.For = ConfinementParts.Files;
             if (rules is not null) EnterRules(program, (nint)rules.DangerousGetHandle(), hasOwnProcesses);
             program.For = ConfinementParts.None;
-            program.Add(SystemCall.open, program.Text("/dev/null"), Libc.O_RDONLY, result: ChildProgram.Result.Keeps);
-            program.Add(SystemCall.dup2, 0, 0, result: ChildProgram.Result.UsesKept);
+            if (input is null)
+            {
+                program.Add(SystemCall.open, program.Text("/dev/null"), Libc.O_RDONLY, result: ChildProgram.Result.Keeps);
+                program.Add(SystemCall.dup2, 0, 0, result: ChildProgram.Result.UsesKept);
+            }
+            else program.Add(SystemCall.dup2, input.DangerousGetHandle(), 0);
             program.Add(SystemCall.dup2, (nint)childOutput.DangerousGetHandle(), 1);
             program.Add(SystemCall.dup2, (nint)childErrors.DangerousGetHandle(), 2);
             program.Add(SystemCall.rt_sigprocmask, Libc.SIG_SETMASK, program.Memory(sizeof(ulong)), 0, sizeof(ulong));

@@ -1,5 +1,6 @@
 // What a process does about itself: leaves the terminal and the session that it was started in, and gives its standard streams away.
 using Lamina.Host.Interop;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Host.Processes;
 
@@ -13,6 +14,21 @@ public static class HostProcess
 
     /// <summary>Leaves the terminal and the session of whoever started it: no key and no closed terminal reaches it any more. setsid(2).</summary>
     public static void Detach() => _ = Libc.setsid();
+
+    /// <summary>What this process has as its standard input, which leads to nothing from then on.</summary>
+    /// <exception cref="HostException">There is none.</exception>
+    public static SafeFileHandle TakeStandardInput()
+    {
+        var moved = Libc.fcntl(0, Libc.F_DUPFD_CLOEXEC, 3);
+        if (moved < 0) throw HostException.FromErrno("there is no standard input");
+        var nothing = Libc.open("/dev/null", Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+        if (nothing >= 0)
+        {
+            _ = Libc.dup2(nothing, 0);
+            _ = Libc.close(nothing);
+        }
+        return new SafeFileHandle(moved, ownsHandle: true);
+    }
 
     /// <summary>Ends a process at once. Nothing happens where there is none of that number, or it is another user's. kill(2), SIGKILL.</summary>
     public static void Kill(int process)

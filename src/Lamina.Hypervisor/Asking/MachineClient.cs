@@ -9,6 +9,7 @@ using Lamina.Host;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Contract;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Hypervisor.Asking;
 
@@ -17,6 +18,9 @@ public sealed class MachineClient : IAsyncDisposable
 {
     // What is read at a time: a long answer is a few reads.
     private const int ReadLength = 1 << 16;
+
+    // What the machine gives it gives at once.
+    private const int GiveMilliseconds = 10_000;
 
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
@@ -209,6 +213,68 @@ public sealed class MachineClient : IAsyncDisposable
         }
         buffer.Write("\n"u8);
         await _stream.WriteAsync(buffer.WrittenMemory, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has a machine make what its copies go on from, and give it to their processes. Nothing else can be asked on this connection any more.</summary>
+    /// <param name="copies">Their names.</param>
+    /// <param name="spare">How many processes are to wait for the next fork.</param>
+    /// <param name="layer">The name of the file that its disk becomes; null for a machine without one.</param>
+    /// <param name="start">Called with the folders of the processes that wait, one for each of the first copies, and with channels for those of the others and then for those that are to wait; done when all of these do.</param>
+    /// <param name="exchange">Called while it stands still, of a machine with a disk: gives the disk that name, its own to the new image, and disks to the copies.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>What became of the copies (docs/control.md).</returns>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    internal async Task<JsonElement> ForkAsync(IReadOnlyList<string> copies, int spare, string? layer, Func<IReadOnlyList<string>, IReadOnlyList<SafeFileHandle>, Task> start, Action exchange, CancellationToken cancellationToken)
+    {
+        _ = await AskAsync("fork", request =>
+        {
+            request.WriteStartArray("copies");
+            foreach (var copy in copies) request.WriteStringValue(copy);
+            request.WriteEndArray();
+            request.WriteNumber("spare", spare);
+            if (layer is not null) request.WriteString("layer", layer);
+        }, cancellationToken).ConfigureAwait(false);
+        var channels = new List<SafeFileHandle>();
+        try
+        {
+            IReadOnlyList<string> waiting;
+            int count;
+            using (var said = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone())
+            {
+                var ready = Read(said.RootElement);
+                waiting = [.. ready.GetProperty("waiting").EnumerateArray().Select(folder => folder.GetString()!)];
+                count = ready.GetProperty("fresh").GetInt32() + ready.GetProperty("spare").GetInt32();
+            }
+            await _stream.WriteAsync(ControlSpec.Channels, cancellationToken).ConfigureAwait(false);
+            // Nothing else comes until these are here.
+            while (channels.Count < count)
+            {
+                var given = await Task.Run(() => DescriptorChannel.Receive(_stream.Socket.SafeHandle, GiveMilliseconds), cancellationToken).ConfigureAwait(false) ?? throw Gone();
+                if (given.Files.Count == 0) throw new MachineException(MachineError.Host, $"the machine's process gives no channels: {System.Text.Encoding.UTF8.GetString(given.Bytes.AsSpan(0, Math.Min(given.Bytes.Length, 200)))}");
+                channels.AddRange(given.Files);
+            }
+            await start(waiting, channels).ConfigureAwait(false);
+            // Or a process that ends would not be seen to.
+            foreach (var channel in channels) channel.Dispose();
+            await _stream.WriteAsync(ControlSpec.Commit, cancellationToken).ConfigureAwait(false);
+            if (layer is not null && copies.Count > 0)
+            {
+                // It stands still, and all is ready.
+                using (var still = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone()) _ = Read(still.RootElement);
+                exchange();
+                await _stream.WriteAsync(ControlSpec.Commit, cancellationToken).ConfigureAwait(false);
+            }
+            using var done = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            return Read(done.RootElement);
+        }
+        catch (IOException failure) when (failure is not HostException)
+        {
+            throw Gone(failure);
+        }
+        finally
+        {
+            foreach (var channel in channels) channel.Dispose();
+        }
     }
 
     // Null where the other side hung up.

@@ -35,6 +35,9 @@ internal sealed class ConsoleHub : ICharBackend
     /// <inheritdoc/>
     public long Lost => _log?.Lost ?? 0;
 
+    /// <summary>Whether what is printed goes nowhere.</summary>
+    internal bool IsMuted { get; set; }
+
     /// <summary>How much was printed so far, and from where on it is still here.</summary>
     internal (long Oldest, long Written) Kept
     {
@@ -49,7 +52,7 @@ internal sealed class ConsoleHub : ICharBackend
     {
         lock (_gate)
         {
-            if (_ended) return data.Length;
+            if (_ended || IsMuted) return data.Length;
             if (_log is not null)
             {
                 var room = (int)(_ring.Length - (_written - _logged));

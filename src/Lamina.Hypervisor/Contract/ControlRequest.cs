@@ -59,6 +59,15 @@ internal sealed class ControlRequest
         _ => Text(name),
     };
 
+    /// <summary>A list of texts; null where it is not given.</summary>
+    /// <exception cref="ControlRequestException">It is something else.</exception>
+    internal IReadOnlyList<string>? Texts(string name) => Find(name) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.Array } value when value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) => [.. value.EnumerateArray().Select(Text)],
+        _ => throw new ControlRequestException($"\"{name}\" is a list of texts"),
+    };
+
     /// <summary>A number of bytes or things; null where it is not given.</summary>
     /// <exception cref="ControlRequestException">It is something else.</exception>
     internal ulong? Number(string name) => Find(name) switch

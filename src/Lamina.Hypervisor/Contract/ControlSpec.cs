@@ -17,6 +17,12 @@ public static class ControlSpec
     /// <summary>How many programs may be connected at once; one more is hung up on.</summary>
     public const int MostClients = 64;
 
+    /// <summary>The most copies of a machine that one fork makes.</summary>
+    public const int MostCopies = 256;
+
+    /// <summary>How many channels go in one message.</summary>
+    internal const int ChannelsTogether = 128;
+
     /// <summary>The name of a request's verb, and of what a client calls it by.</summary>
     public const string Do = "do", Id = "id";
 
@@ -29,6 +35,9 @@ public static class ControlSpec
     /// <summary>The name of an event's kind.</summary>
     public const string Event = "event";
 
-    /// <summary>What whoever takes a snapshot says when the images are in their places; a line.</summary>
+    /// <summary>What whoever forks says when it takes channels for processes that are to wait; a line.</summary>
+    internal static readonly byte[] Channels = [.. "{\"do\":\"channels\"}\n"u8];
+
+    /// <summary>What whoever takes a snapshot or forks says when the images are in their places, or the copies' processes wait; a line.</summary>
     internal static readonly byte[] Commit = [.. "{\"do\":\"commit\"}\n"u8];
 }

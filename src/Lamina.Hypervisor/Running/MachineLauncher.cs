@@ -1,5 +1,6 @@
 // Starts a machine's process, locked before its first instruction, and waits until the machine runs, or until it is said why it cannot.
 using System.Collections;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lamina.Host.Io;
 using Lamina.Host.Locks;
@@ -17,6 +18,9 @@ namespace Lamina.Hypervisor.Running;
 /// <param name="words">The words before these.</param>
 public sealed class MachineLauncher(string program, params IReadOnlyList<string> words)
 {
+    /// <summary>The last word of a process that is to wait: it is for <see cref="WaitingProcess"/>.</summary>
+    public const string Waits = "waits";
+
     private const string Scratch = "TMPDIR";
 
     // Of a thread that does one thing.
@@ -38,7 +42,35 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         else if (definition is not null && !known.IsRunning) MachineFile.WriteStarted(home, definition);
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
-        using var process = Start(home, definition, pools, store.Folder);
+        using var process = Start(home, definition, pools, store.Folder, null);
+        await BeginAsync(process, $"the process of the machine {name}", name, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Starts a process that waits to be a copy of a machine (<see cref="WaitingProcess"/>). Done when it waits.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="home">Its folder, in which all lies that the copy needs.</param>
+    /// <param name="definition">What the copy is to be.</param>
+    /// <param name="channel">The channel that leads to the machine's process.</param>
+    /// <param name="cancellationToken">Ends the wait; the process goes on.</param>
+    /// <exception cref="MachineException">It cannot wait; the sentence is the one of its process.</exception>
+    internal async Task StartWaitingAsync(MachineStore store, MachineHome home, MachineDefinition definition, SafeHandle channel, CancellationToken cancellationToken)
+    {
+        var pools = definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
+        using var process = Start(home, definition, pools, store.Folder, channel);
+        await BeginAsync(process, "the process of a copy", home.Name, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The same for one that nobody waits for: where it cannot wait there is one less.</summary>
+    /// <exception cref="IOException">The host makes no process.</exception>
+    internal void StartWaiting(MachineStore store, MachineHome home, MachineDefinition definition, SafeHandle channel)
+    {
+        var pools = definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
+        using var process = Start(home, definition, pools, store.Folder, channel);
+        new Thread(() => _ = process.Wait(), SmallStack) { IsBackground = true, Name = "waits for a process" }.Start();
+    }
+
+    private static async Task BeginAsync(ConfinedProcess process, string what, string name, CancellationToken cancellationToken)
+    {
         // A process that has ended keeps its number until somebody has asked for its end.
         var ended = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() => ended.SetResult(process.Wait()), SmallStack) { IsBackground = true, Name = $"waits for {name}" }.Start();
@@ -51,15 +83,15 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
             var errors = await reader.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
             var code = await ended.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             var last = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault();
-            throw new MachineException(MachineError.Host, $"the process of the machine {name} ended at once with exit code {code}{(last is null ? "" : $": {last}")}");
+            throw new MachineException(MachineError.Host, $"{what} ended at once with exit code {code}{(last is null ? "" : $": {last}")}");
         }
-        using var answer = Parse(said) ?? throw new MachineException(MachineError.Host, $"the process of the machine {name} says what is not understood: {said}");
+        using var answer = Parse(said) ?? throw new MachineException(MachineError.Host, $"{what} says what is not understood: {said}");
         var root = answer.RootElement;
         if (root.TryGetProperty(ControlSpec.Ok, out _)) return;
         throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var refusal) ? refusal.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
     }
 
-    private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder)
+    private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder, SafeHandle? channel)
     {
         var plan = LockPlan.Of(home, definition, HostProcess.IsRoot);
         // In a user namespace the process could not.
@@ -71,7 +103,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));
         var ofGroups = groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write)).ToList();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(variable => KeyValuePair.Create((string)variable.Key, (string)variable.Value!)).Where(variable => variable.Key != Scratch).Append(KeyValuePair.Create(Scratch, scratch));
-        return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber], environment, new Confinement
+        return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber, .. channel is null ? Array.Empty<string>() : [Waits]], environment, new Confinement
         {
             Wanted = plan.Parts,
             Paths = [.. MachineLock.Paths(home, definition, program), .. ofGroups],
@@ -79,7 +111,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
             Place = plan.Parts.HasFlag(ConfinementParts.Root) ? Directory.CreateDirectory(home.Root, MachineStore.Private).FullName : "",
             UsesTcp = MachineLock.UsesTcp(definition),
             Keeps = MachineLock.Keeps(definition),
-        });
+        }, channel);
     }
 
     private static void Say(MachineHome home, string sentence)

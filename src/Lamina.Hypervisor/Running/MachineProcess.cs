@@ -2,15 +2,9 @@
 // says to whoever started it that it runs or why it cannot, serves its control socket, runs the machine to its end and writes down how it ended. It belongs to no terminal and to no
 // other process; SIGTERM asks the guest to power off, as a host does that shuts down.
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Host;
-using Lamina.Host.Groups;
-using Lamina.Host.Locks;
 using Lamina.Host.Processes;
-using Lamina.Hypervisor.Agent.Qemu;
-using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
@@ -75,70 +69,43 @@ public static class MachineProcess
         if (suspended is not { IsFork: true }) SuspendRecord.DropForked(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
         suspended?.CheckDisks(home, definition);
-        MachineCheck.CheckShares(definition);
-        if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
-        else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
-        definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
-        // The guest's agent is reached by it.
-        if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
-        var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
-        var consoles = OpenConsoles(ref definition, home, log);
-        var channels = consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub);
-        using var qemu = OpenQemuAgent(definition, channels);
-        var takenUp = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var hooks = new MachineHooks
-        {
-            Cpus = groups.Cpu is null ? null : groups,
-            Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning),
-            Channels = channels,
-            AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, qemu, cancellation),
-            TakenUp = () =>
-            {
-                SuspendRecord.Use(home);
-                takenUp.SetResult();
-            },
-        };
-        await using var machine = suspended is null ? Machine.Create(definition, hooks) : Machine.Restore(suspended.StateOf(home), hooks, _ => definition);
+        // One that begins anew touches other memory first.
+        if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
+        var known = suspended is null ? [] : WorkingSetFile.Read(home.WorkingSet);
+        await using var own = new ProcessMachine(home, definition, groups, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
+        var (machine, place) = (own.Machine, new ProcessPlace(locked, groups, process));
         log.Write($"process {process}: {machine.EngineDescription}");
-        using var disks = new HeldDisks(definition);
-        MachineResult result;
-        using var served = new ServedMachine(home.Name, machine, consoles, stored.Definition, started) { Definition = definition, Locked = locked, Groups = groups, SuspendTo = home.Suspended, SnapshotTo = (home.SnapshotState, home.SnapshotDisk), Disks = disks, Qemu = qemu, ProcessId = process };
-        await using (new ControlServer(home.Socket, served).ConfigureAwait(false))
+        using var served = own.Serve(home.Name, stored.Definition, place, started);
+        await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
+        served.Locked = own.Lock(suspended is null ? stored.Definition : own.Definition, place);
+        using var terminated = own.ListenToSignals();
+        var run = machine.RunAsync(cancellationToken);
+        if (suspended is not null)
         {
-            served.Locked = Lock(suspended is null ? stored.Definition : definition, definition, locked, groups, home, log);
-            using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
-            {
-                signal.Cancel = true;
-                log.Write("SIGTERM: the guest is asked to power off");
-                _ = machine.ShutDownAsync();
-            });
-            var run = machine.RunAsync(cancellationToken);
-            if (suspended is not null)
-            {
-                // What cannot be taken up is still there, for another try or another program.
-                if (await Task.WhenAny(run, takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.File, $"the machine {home.Name} cannot go on where it was suspended: {(await run.ConfigureAwait(false)).Message}; 'lamina start --cold {home.Name}' lets it begin anew");
-                log.Write($"goes on where it was suspended at {suspended.Taken:u}");
-                SuspendRecord.Drop(home);
-                _ = AgentRelay.TrySetClockAsync(served);
-                if (suspended.Snapshot is not null || suspended.IsFork) _ = AgentRelay.TryReseedAsync(served);
-            }
-            new RunRecord(process, started).Write(home.Run);
-            await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
-            await ready.DisposeAsync().ConfigureAwait(false);
-            HostProcess.LeaveStandardStreams(home.Log);
-            result = await run.ConfigureAwait(false);
-            // All is given back and written down before the lock is, which is what those look at who wait for the end.
-            await machine.DisposeAsync().ConfigureAwait(false);
-            if (result.End == MachineEnd.Suspended) SuspendRecord.Write(home, disks);
-            new EndRecord(started, DateTimeOffset.UtcNow, result).Write(home.End);
-            File.Delete(home.Run);
-            log.Write($"ended: {ControlNames.Of(result.End)}{(result.Message is { } message ? $", {message}" : "")}");
+            // What cannot be taken up is still there, for another try or another program.
+            if (await Task.WhenAny(run, own.TakenUp).ConfigureAwait(false) == run) throw new MachineException(MachineError.File, $"the machine {home.Name} cannot go on where it was suspended: {(await run.ConfigureAwait(false)).Message}; 'lamina start --cold {home.Name}' lets it begin anew");
+            log.Write($"goes on where it was suspended at {suspended.Taken:u}");
+            SuspendRecord.Drop(home);
+            // A copy is given an identity, and randomness with it, by whoever starts it.
+            var fresh = suspended.Snapshot is not null ? AgentRelay.TryFreshenAsync(served) : AgentRelay.TrySetClockAsync(served);
+            if (known.Length == 0) _ = RememberAsync(fresh, machine, home);
         }
-        return result;
+        new RunRecord(process, started).Write(home.Run);
+        await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
+        await ready.DisposeAsync().ConfigureAwait(false);
+        HostProcess.LeaveStandardStreams(home.Log);
+        return await own.ConcludeAsync(run, started).ConfigureAwait(false);
     }
 
-    // Before there are threads that would have to follow.
-    private static LimitGroups Enter(LimitGroups groups, MachineLogFile log)
+    // When the guest's agent has answered.
+    private static async Task RememberAsync(Task answered, Machine machine, MachineHome home)
+    {
+        await answered.ConfigureAwait(false);
+        WorkingSetFile.TryWrite(home.WorkingSet, (await machine.WorkingSetAsync().ConfigureAwait(false)).Span);
+    }
+
+    /// <summary>Enters the control groups, before there are threads that would have to follow.</summary>
+    internal static LimitGroups Enter(LimitGroups groups, MachineLogFile log)
     {
         try
         {
@@ -152,30 +119,8 @@ public static class MachineProcess
         }
     }
 
-    // All is open that the machine needs; what it does from here on is within an empty root, as a user of its own, and by these calls.
-    private static LockReport Lock(MachineDefinition kept, MachineDefinition definition, LockReport locked, LimitGroups groups, MachineHome home, MachineLogFile log)
-    {
-        if (definition.Lock == LockMode.Off) return locked;
-        // The digest of a machine that is saved comes of a library, which could not be loaded any more.
-        _ = SHA256.HashData(default(ReadOnlySpan<byte>));
-        locked = MachineUser.Enter(locked, LockPlan.Of(home, kept, HostProcess.IsRoot), groups, home);
-        try
-        {
-            CallFilter.Enter(MachineLock.Calls(definition), home.Blocked);
-            locked = locked.With(LockReport.Calls);
-        }
-        catch (HostException refused)
-        {
-            locked = locked.Without(LockReport.Calls, refused.Message);
-        }
-        if (locked.Missing is not { } missing) return locked;
-        if (definition.Lock == LockMode.Strict) throw new MachineException(MachineError.Host, $"this host cannot lock the machine's process wholly (without {missing}); let it run with less by \"lock\": \"on\" in {home.Definition}");
-        log.Write($"not all of the lock is in force; without {missing}");
-        return locked;
-    }
-
-    // Whoever started it may be gone, which is no matter of the machine's.
-    private static async Task SayAsync(Stream ready, byte[] line)
+    /// <summary>Says something to whoever started this process. It may be gone, which is no matter of the machine's.</summary>
+    internal static async Task SayAsync(Stream ready, byte[] line)
     {
         try
         {
@@ -184,32 +129,5 @@ public static class MachineProcess
         catch (IOException)
         {
         }
-    }
-
-    // The channel by which QEMU's agent is reached leads to this process, unless its definition leads it elsewhere.
-    private static QemuAgent? OpenQemuAgent(MachineDefinition definition, Dictionary<string, Core.Char.ICharBackend> channels)
-    {
-        if (definition.DevicesOf<ChannelDevice>().FirstOrDefault(channel => channel is { Port: ChannelDevice.QemuAgent, Path: "" }) is not { } device) return null;
-        var hub = new ConsoleHub(null);
-        channels.Add(device.Name, hub);
-        return new QemuAgent(hub);
-    }
-
-    // What would lead to this process's terminal can be looked at by the control socket.
-    private static List<(string Device, ConsoleHub Hub)> OpenConsoles(ref MachineDefinition definition, MachineHome home, MachineLogFile log)
-    {
-        if (!definition.DevicesOf<SerialDevice>().Any()) definition = definition.With(new SerialDevice { To = new ConsoleTarget.Stdio() });
-        definition = definition.Complete();
-        var consoles = new List<(string, ConsoleHub)>();
-        var devices = definition.Devices.ToList();
-        for (var i = 0; i < devices.Count; i++)
-        {
-            // Of a machine that was suspended they are this process's already.
-            if (devices[i] is not SerialDevice { To: ConsoleTarget.Stdio or ConsoleTarget.Own } serial) continue;
-            devices[i] = serial with { To = new ConsoleTarget.Own() };
-            consoles.Add((serial.Name, new ConsoleHub(new ConsoleLog(home.ConsoleOutputOf(consoles.Count == 0 ? null : serial.Name), log.Write))));
-        }
-        definition = definition with { Devices = devices };
-        return consoles;
     }
 }

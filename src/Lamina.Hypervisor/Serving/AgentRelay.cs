@@ -69,6 +69,15 @@ internal static class AgentRelay
         return (stream, stream is null && isQemu);
     }
 
+    /// <summary>A connection to Lamina's agent in the guest.</summary>
+    /// <exception cref="MachineException">There is none.</exception>
+    /// <exception cref="IOException">It does not answer.</exception>
+    internal static async Task<AgentConnection> ReachAsync(ServedMachine served, CancellationToken cancellationToken)
+    {
+        var stream = await ConnectAsync(served, GuestIdentity.Patience, static () => false, cancellationToken).ConfigureAwait(false) ?? throw new MachineException(MachineError.State, "the guest has another agent");
+        return await AgentConnection.OpenAsync(stream, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
     internal static async Task TrySetClockAsync(ServedMachine served)
     {
@@ -91,8 +100,10 @@ internal static class AgentRelay
         }
     }
 
-    /// <summary>Gives the kernel of a guest that goes on where it has been before randomness of its own, where there is Lamina's agent: what it draws is not what it drew then.</summary>
-    internal static async Task TryReseedAsync(ServedMachine served)
+    /// <summary>The clock, and randomness of its own for the kernel of a guest that goes on where it has been before, where there is Lamina's agent: what it draws is not what it drew then.</summary>
+    internal static Task TryFreshenAsync(ServedMachine served) => Task.WhenAll(TrySetClockAsync(served), TryReseedAsync(served));
+
+    private static async Task TryReseedAsync(ServedMachine served)
     {
         using var patience = new CancellationTokenSource(Patient);
         try

@@ -100,12 +100,13 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb is "console" or "agent" or "snapshot")
+            if (request.Verb is "console" or "agent" or "snapshot" or "fork")
             {
                 var attachment = request.Verb switch
                 {
                     "console" => ToConsole(request),
                     "snapshot" => ToSnapshot(request),
+                    "fork" => ToFork(request),
                     _ => await ToAgentAsync(request, cancellationToken).ConfigureAwait(false),
                 };
                 _isAttached = true;
@@ -201,7 +202,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console, agent and snapshot");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console, agent, snapshot and fork");
         }
     }
 
@@ -224,6 +225,15 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         if (memory is not ("on" or "off")) throw new ControlRequestException("\"memory\" is true or false");
         if (layer is not null && MachineHome.LayerNumber(layer) == 0) throw new ControlRequestException("a \"layer\" is a file's name like \"layer-1.qcow2\"");
         return new SnapshotSession(stream, served, memory == "on", layer).RunAsync;
+    }
+
+    private Attachment ToFork(ControlRequest request)
+    {
+        var (copies, spare, layer) = (request.Texts("copies") ?? throw new ControlRequestException("\"fork\" needs \"copies\", their names"), request.Number("spare") ?? 0, request.Text("layer"));
+        request.RefuseOthers();
+        if (copies.Count > ControlSpec.MostCopies || !copies.All(MachineStore.IsHostName)) throw new ControlRequestException($"\"copies\" are up to {ControlSpec.MostCopies} names of machines");
+        if (layer is not null && MachineHome.LayerNumber(layer) == 0) throw new ControlRequestException("a \"layer\" is a file's name like \"layer-1.qcow2\"");
+        return new ForkSession(stream, served, new ForkRequest(copies, (int)Math.Min(spare, ForkPool.Most), layer)).RunAsync;
     }
 
     private Attachment ToConsole(ControlRequest request)

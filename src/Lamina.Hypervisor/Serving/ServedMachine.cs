@@ -41,6 +41,12 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>The disks that it writes.</summary>
     internal required HeldDisks Disks { get; init; }
 
+    /// <summary>Its folder, as its process knows it.</summary>
+    internal required string Folder { get; init; }
+
+    /// <summary>Processes that wait to be copies of it, and who makes them of it one after another.</summary>
+    internal ForkPool Forks { get; } = new();
+
     /// <summary>The number of its process, as others know it.</summary>
     internal required int ProcessId { get; init; }
 
@@ -72,5 +78,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     };
 
     /// <inheritdoc/>
-    public void Dispose() => Changing.Dispose();
+    public void Dispose()
+    {
+        Forks.Dispose();
+        Changing.Dispose();
+    }
 }

@@ -123,7 +123,15 @@ internal static class MachineDisks
     {
         foreach (var file in LayersOf(from, layer)) LinkOrCopy(Path.Combine(from.Folder, file), Path.Combine(to.Folder, file));
         var below = Path.Combine(to.Folder, layer);
-        CreateOver(to, to.Disk, DiskTools.Inspect(below), below);
+        if (!File.Exists(to.Disk))
+        {
+            CreateOver(to, to.Disk, DiskTools.Inspect(below), below);
+            return;
+        }
+        // The file stays the one that its process may write.
+        CreateOver(to, Fresh(to), DiskTools.Inspect(below), below);
+        File.WriteAllBytes(to.Disk, File.ReadAllBytes(Fresh(to)));
+        File.Delete(Fresh(to));
     }
 
     /// <summary>Removes the layers that neither a machine's disk nor one of its snapshots is based on.</summary>

@@ -4,6 +4,7 @@
 // program left of a machine that never was is cleared away by whoever needs the name. A lock in the folder keeps two processes from one
 // machine; a lock of the store orders what makes, renames and removes machines.
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Lamina.Backends.Disk;
 using Lamina.Folders;
 using Lamina.Host;
@@ -18,7 +19,10 @@ namespace Lamina.Hypervisor.Stored;
 public sealed class MachineStore(string folder)
 {
     internal const string RootName = "root", SeedName = "seed";
-    private const string StoreLock = ".lock";
+    private const string StoreLock = ".lock", Waiting = ".waiting-";
+
+    // No process begins so slowly.
+    private static readonly TimeSpan Begins = TimeSpan.FromMinutes(1);
     internal const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5), Patience = TimeSpan.FromSeconds(30);
 
@@ -268,6 +272,7 @@ public sealed class MachineStore(string folder)
     public IReadOnlyList<string> Prune(bool onlySay)
     {
         if (!IsThere) return [];
+        if (!onlySay) ClearWaiting();
         using var order = LockStore();
         var found = new List<string>();
         foreach (var folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal).ToList())
@@ -314,6 +319,66 @@ public sealed class MachineStore(string folder)
         using (LockStore()) gate = Begin(home);
         using var held = gate;
         Fill(home, () => MachineFile.Write(home, fill(home) with { Name = null }));
+    }
+
+    /// <summary>Makes a folder for a process that waits to be a machine. It has no name that a machine can have.</summary>
+    /// <param name="fill">Puts into it what that one needs.</param>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    internal MachineHome AddWaiting(Action<MachineHome> fill)
+    {
+        var home = new MachineHome(Path.Combine(Folder, Waiting + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))));
+        ControlPath.Check(home.Socket);
+        CreateFolder(home.Folder);
+        // The file is there before its process is, which makes none in this folder.
+        using var held = TryLock(home);
+        Fill(home, () => fill(home));
+        return home;
+    }
+
+    /// <summary>Gives the folder of a process that waits a machine's name; the machine is there from then on.</summary>
+    /// <param name="waiting">The folder's name.</param>
+    /// <param name="name">The machine's.</param>
+    /// <param name="fill">Puts into it what is that machine's alone.</param>
+    /// <param name="definition">Its definition.</param>
+    /// <exception cref="MachineException">There is one of that name, or none of that folder.</exception>
+    /// <exception cref="IOException">It cannot be done.</exception>
+    internal MachineHome Adopt(string waiting, string name, Action<MachineHome> fill, Func<MachineHome, MachineDefinition> definition)
+    {
+        var (home, from) = (HomeOf(name), new MachineHome(Path.Combine(Folder, Path.GetFileName(waiting))));
+        using (LockStore())
+        {
+            if (!from.Name.StartsWith(Waiting, StringComparison.Ordinal) || !IsHeld(from)) throw new MachineException(MachineError.Host, "a process that waited to be a copy is gone; try again");
+            ControlPath.Check(home.Socket);
+            if (Directory.Exists(home.Folder))
+            {
+                // What a killed program left of a machine that never was, unless one is being made there.
+                if (File.Exists(home.Definition) || IsHeld(home)) throw new MachineException(MachineError.Busy, $"there is a machine {name} already; choose another name, or remove that one with 'lamina rm {name}'");
+                Directory.Delete(home.Folder, recursive: true);
+            }
+            Directory.Move(from.Folder, home.Folder);
+        }
+        fill(home);
+        MachineFile.Write(home, definition(home) with { Name = null });
+        return home;
+    }
+
+    /// <summary>Removes the folders of processes that waited and are gone.</summary>
+    internal void ClearWaiting()
+    {
+        if (!IsThere) return;
+        foreach (var folder in Directory.EnumerateDirectories(Folder, Waiting + "*").ToList())
+        {
+            // One that was made just now is about to be held.
+            if (IsHeld(new MachineHome(folder)) || DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) < Begins) continue;
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (IOException)
+            {
+                // Another program does, too.
+            }
+        }
     }
 
     // The folder of a machine that there is not yet, held.

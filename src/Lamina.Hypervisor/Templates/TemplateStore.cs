@@ -75,6 +75,9 @@ public sealed class TemplateStore(string folder)
         return place;
     }
 
+    /// <summary>The file that says which memory a guest touches first that goes on from a template.</summary>
+    public static string WorkingSetOf(string template) => Path.Combine(template, "working-set");
+
     /// <summary>Forgets a template.</summary>
     public void Drop(string key) => Remove(Path.Combine(folder, key));
 

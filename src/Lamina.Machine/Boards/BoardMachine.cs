@@ -12,9 +12,11 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Logging;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
+using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
+using Lamina.Doctor;
 using Lamina.Engines;
 using Lamina.Host;
 using Lamina.Host.Time;
@@ -47,6 +49,9 @@ internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Defin
 /// <summary>The hardware of one machine.</summary>
 internal sealed class BoardMachine : IHardware
 {
+    // What a host is to have left beside the copy of a guest's memory.
+    private const ulong Spare = 64 << 20;
+
     private readonly BoardMachineOptions _options;
     private readonly UnitTree _units;
     private readonly GuestMemory _memory;
@@ -60,6 +65,10 @@ internal sealed class BoardMachine : IHardware
     private MachineDefinition _definition;
     private readonly BalloonKeeper? _keeper;
     private bool _loaded;
+    private bool[]? _workingSet;
+
+    // How often it was let run, and how often it had been when it was put back last.
+    private long _runs, _rewoundAt = -1;
 
     // The first load, which began when the memory was there; nobody asks it twice.
     private EarlyLoad? _early;
@@ -71,7 +80,8 @@ internal sealed class BoardMachine : IHardware
         (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
         // Of a machine that was saved, pages are read as they are touched.
-        var file = options.Saved is { } from ? units.AddAside("memory file", from.OpenMemory(options.Map.Ram)) : null;
+        var file = options.Saved?.OpenMemory(options.Map.Ram);
+        if (file is not null) _ = units.AddAside("memory file", file);
         _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
         if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
@@ -164,6 +174,7 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public void SetClockRunning(bool running)
     {
+        if (running) _runs++;
         if (running) _clock.Resume();
         else _clock.Pause();
     }
@@ -203,25 +214,36 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public IUnwritten? Save(string folder, bool goesOn)
     {
-        try
-        {
-            var state = new SavedMachine
-            {
-                Definition = _definition.MapPaths(Path.GetFullPath),
-                CpuModel = _engine.CpuModel,
-                CpuIdentity = _engine.CpuIdentity,
-                Clock = _clock.Save(),
-                Ranges = _memory.Ranges,
-                Units = _units.Save(),
-            };
-            if (goesOn && Frozen() is { } memory) return new UnwrittenMachine(state, memory, folder);
-            state.Write(folder, file => MemoryFile.Write(file, _memory));
-            return null;
-        }
-        catch (StateException impossible)
-        {
-            throw new MachineException(MachineError.State, $"the machine cannot be saved: {impossible.Message}", impossible);
-        }
+        var state = State();
+        if (goesOn && Frozen() is { } memory) return new UnwrittenMachine(state, memory, folder);
+        state.Write(folder, file => MemoryFile.Write(file, _memory));
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public void PrepareFork()
+    {
+        if (!_memory.HasImages) throw new MachineException(MachineError.State, "the machine's memory is written by others, too, and cannot be had twice");
+        _memory.PrepareImage(most => HostMemory.Free(_options.Read) is not { } free || most + Spare <= free
+            ? null
+            : new MachineException(MachineError.Host, $"the host has {ByteSize.Format(free)} of memory left, and copies of the machine take up to {ByteSize.Format(most)} at once; end something, or have the guest do without some of its memory"));
+    }
+
+    /// <inheritdoc/>
+    public MachineForked Fork() => MachineForked.Make(State(), _memory);
+
+    /// <inheritdoc/>
+    public void ShareMemory(MachineForked with)
+    {
+        if (with.Image is { } image && !_memory.Shares(image)) _memory.TakeUp(image, isSame: true);
+    }
+
+    /// <inheritdoc/>
+    public MachineForked Describe()
+    {
+        var described = MachineForked.Make(State(new SavedClock(0, 0, _clock.TscHz, _clock.WallClock), []), null);
+        described.Finish(TimeSpan.Zero);
+        return described;
     }
 
     /// <inheritdoc/>
@@ -250,6 +272,14 @@ internal sealed class BoardMachine : IHardware
         _loaded = true;
         try
         {
+            if (saved.Forked is { } forked)
+            {
+                _clock.MoveTo(forked.State.Clock);
+                _memory.TakeUp(forked.TakeImage());
+                _units.Load(forked.State.Units);
+                return;
+            }
+            MemoryWorkingSet.Fetch(_memory, _options.Hooks.WorkingSet.Span);
             _units.Load(saved.State.Units);
         }
         catch (StateException wrong)
@@ -257,6 +287,31 @@ internal sealed class BoardMachine : IHardware
             throw new MachineException(MachineError.File, $"the saved machine cannot be used: {wrong.Message}", wrong);
         }
     }
+
+    /// <inheritdoc/>
+    public void Rewind(MachineForked forked)
+    {
+        try
+        {
+            // Of one that was put back before and has not run since, the memory is as it was then.
+            var isClean = _rewoundAt == _runs;
+            _rewoundAt = _runs;
+            _units.Reset();
+            _clock.MoveTo(forked.State.Clock);
+            _memory.ReturnTo(forked.TakeImage(), _workingSet, isClean);
+            _units.Load(forked.State.Units);
+        }
+        catch (StateException wrong)
+        {
+            throw new MachineException(MachineError.File, $"the machine cannot go on as a copy: {wrong.Message}", wrong);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ReadOnlyMemory<byte> WorkingSet() => MemoryWorkingSet.Of(_memory);
+
+    /// <inheritdoc/>
+    public void NoteWorkingSet() => _workingSet = _memory.OwnPages();
 
     /// <inheritdoc/>
     public bool PressPowerButton() => _board.PressPowerButton();
@@ -277,6 +332,29 @@ internal sealed class BoardMachine : IHardware
     }
 
     private NetworkPart CardOf(string device) => _options.Parts.OfType<NetworkPart>().FirstOrDefault(part => part.Name == device) ?? throw new MachineException($"the machine has no network card {device}");
+
+    // All but its memory's content, while it stands still.
+    private SavedMachine State()
+    {
+        try
+        {
+            return State(_clock.Save(), _units.Save());
+        }
+        catch (StateException impossible)
+        {
+            throw new MachineException(MachineError.State, $"the machine cannot be saved: {impossible.Message}", impossible);
+        }
+    }
+
+    private SavedMachine State(SavedClock clock, IReadOnlyList<SavedUnit> units) => new()
+    {
+        Definition = _definition.MapPaths(Path.GetFullPath),
+        CpuModel = _engine.CpuModel,
+        CpuIdentity = _engine.CpuIdentity,
+        Clock = clock,
+        Ranges = _memory.Ranges,
+        Units = units,
+    };
 
     // Where the host makes no copy of the process, it stands still for as long as it takes to write its memory.
     private FrozenMemory? Frozen()

@@ -1,6 +1,7 @@
 // The one type that says what can be done to a machine, when it is legal, what it answers, and what becomes of the machine where it
 // fails. The command line, the service and the debugger make these; Machine.DoAsync carries them out one after another.
 using Lamina.Core.Inspection;
+using Lamina.Saving;
 
 namespace Lamina.Control;
 
@@ -97,6 +98,14 @@ public abstract record MachineAction
     /// <param name="Commit">Called while the machine stands still and all is ready but for the memory's content: puts the new images in their places and the former into theirs, or says that this did not come about.</param>
     public sealed record Snapshot(string? Folder, IReadOnlyList<LayeredImage> Layers, Func<Task<bool>> Commit) : MachineAction<MachineSaved>;
 
+    /// <summary>
+    /// Makes what another machine goes on from that is where this one is (<see cref="Machine.Wait"/>), in memory, and disks stay as they are likewise. The
+    /// machine goes on, or stays paused. What it has touched of its memory is copied the first time, while it runs; afterwards only what it wrote since.
+    /// </summary>
+    /// <param name="Layers">The disks.</param>
+    /// <param name="Commit">As for a snapshot; null where there are no disks.</param>
+    public sealed record Fork(IReadOnlyList<LayeredImage> Layers, Func<Task<bool>>? Commit) : MachineAction<MachineForked>;
+
     /// <summary>Writes the machine down likewise, and ends it there: nothing of it runs between. Where it cannot be written it goes on.</summary>
     /// <param name="Folder">A folder that is not there yet.</param>
     public sealed record Suspend(string Folder) : MachineAction<MachineSaved>;
@@ -143,6 +152,7 @@ public abstract record MachineAction
         Resume => "resumed",
         Reset => "reset",
         Save or Snapshot => "saved",
+        Fork => "forked",
         Suspend => "suspended",
         PowerButton => "asked to shut down",
         Inspect => "looked at",
@@ -154,13 +164,13 @@ public abstract record MachineAction
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or Snapshot or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or Snapshot or Fork or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Snapshot or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Snapshot or Fork or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

@@ -34,6 +34,12 @@ public sealed record MachineHooks
     /// </summary>
     public Action? TakenUp { get; init; }
 
+    /// <summary>
+    /// Which memory the guest of a machine that was saved touched first when it went on from there, or from a state like it, before (<see cref="Lamina.Machine.WorkingSetAsync"/>): it
+    /// is fetched before the guest runs. A hint, which changes nothing but time; empty for none.
+    /// </summary>
+    public ReadOnlyMemory<byte> WorkingSet { get; init; }
+
     /// <summary>The host's own means to keep the virtual CPUs to their share of processor time; null where there are none, and the machine does it by itself.</summary>
     public IHostCpus? Cpus { get; init; }
 

@@ -44,6 +44,22 @@ internal interface IHardware : IDisposable
     /// <exception cref="MachineException">It cannot be; nothing is left of it, and the machine is as it was.</exception>
     IUnwritten? Save(string folder, bool goesOn);
 
+    /// <summary>Has what <see cref="Fork"/> makes take a moment only. vCPUs may run.</summary>
+    /// <exception cref="MachineException">It cannot be forked, or the host has no memory for it.</exception>
+    /// <exception cref="IOException">The host refuses.</exception>
+    void PrepareFork();
+
+    /// <summary>Makes what another machine goes on from, of this one, which stands still.</summary>
+    /// <exception cref="MachineException">It cannot be.</exception>
+    /// <exception cref="IOException">The host refuses.</exception>
+    MachineForked Fork();
+
+    /// <summary>Has the machine, which stands still for longer, share its memory with what goes on from it.</summary>
+    void ShareMemory(MachineForked with);
+
+    /// <summary>What another machine must be that is to go on from this one, whatever this one does meanwhile.</summary>
+    MachineForked Describe();
+
     /// <summary>Makes images for what is written to disks from some moment on, while the machine stands still.</summary>
     /// <exception cref="MachineException">There is no such disk, or it can have no layers.</exception>
     /// <exception cref="IOException">One cannot be made; nothing is left of them.</exception>
@@ -52,6 +68,18 @@ internal interface IHardware : IDisposable
     /// <summary>Puts memory, devices and vCPUs to where a saved machine stood. Called once, on a fresh machine that stands still.</summary>
     /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
     void Load(SavedStart saved);
+
+    /// <summary>Puts a machine that has run, and stands still, to where another one stood.</summary>
+    /// <param name="forked">That one; its owner's.</param>
+    /// <exception cref="MachineException">It is another machine's, or damaged.</exception>
+    /// <exception cref="IOException">The host refuses.</exception>
+    void Rewind(MachineForked forked);
+
+    /// <summary>Takes note of the memory that the guest has written since it went on: it is what it will write first the next time.</summary>
+    void NoteWorkingSet();
+
+    /// <summary>The memory that the guest has touched, for <see cref="MachineHooks.WorkingSet"/>.</summary>
+    ReadOnlyMemory<byte> WorkingSet();
 
     /// <summary>What its parts count. Any thread, while it works.</summary>
     IReadOnlyList<Counter> Counters { get; }

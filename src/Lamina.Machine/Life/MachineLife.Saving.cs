@@ -14,33 +14,7 @@ internal sealed partial class MachineLife
     private async Task<MachineSaved> SaveAsync(string? folder, bool goesOn, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
     {
         var begin = Stopwatch.GetTimestamp();
-        IUnwritten? rest = null;
-        Hold(Holds.Saving);
-        try
-        {
-            await ApplyAsync().ConfigureAwait(false);
-            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
-            var images = layers.Count == 0 ? [] : _hardware!.AddLayers(layers);
-            try
-            {
-                if (folder is not null) rest = _hardware!.Save(folder, goesOn);
-                if (commit is not null && !await commit().ConfigureAwait(false)) throw new MachineException(MachineError.State, "whoever asked for the snapshot has gone; the machine goes on as it was");
-                foreach (var image in images) image.Use();
-            }
-            finally
-            {
-                foreach (var image in images) image.Dispose();
-            }
-        }
-        catch
-        {
-            rest?.Dispose();
-            throw;
-        }
-        finally
-        {
-            Release(Holds.Saving);
-        }
+        var rest = await CutAsync<IUnwritten>(() => folder is null ? null : _hardware!.Save(folder, goesOn), layers, commit).ConfigureAwait(false);
         if (goesOn) await ApplyAsync().ConfigureAwait(false);
         var saved = new MachineSaved(folder ?? "", Stopwatch.GetElapsedTime(begin));
         if (rest is null)
@@ -50,6 +24,90 @@ internal sealed partial class MachineLife
         }
         rest.Look();
         return saved with { Written = Written(rest, saved) };
+    }
+
+    private async Task<MachineForked> ForkAsync(IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
+    {
+        _hardware!.PrepareFork();
+        var begin = Stopwatch.GetTimestamp();
+        var forked = await CutAsync(_hardware.Fork, layers, commit).ConfigureAwait(false);
+        try
+        {
+            await ApplyAsync().ConfigureAwait(false);
+            var stoodStill = Stopwatch.GetElapsedTime(begin);
+            forked!.Finish(stoodStill);
+            if (Holds.HasFlag(Holds.User)) _hardware.ShareMemory(forked);
+            return forked;
+        }
+        catch
+        {
+            forked!.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Puts a machine that its user has paused to where another one stood.</summary>
+    /// <param name="to">That one.</param>
+    /// <param name="goesOn">Whether it runs from there; else it stays paused.</param>
+    internal Task RewindAsync(MachineForked to, bool goesOn) => EnqueueAsync(async () =>
+    {
+        if (_state != MachineState.Paused || !Holds.HasFlag(Holds.User)) throw new MachineException(MachineError.State, "a machine is paused before it becomes a copy of another one");
+        try
+        {
+            _hardware!.Rewind(to);
+            if (goesOn) Release(Holds.User);
+            await ApplyAsync().ConfigureAwait(false);
+            return null;
+        }
+        catch (Exception failure)
+        {
+            // It is half-way between two states.
+            await EndAsync(new MachineResult(MachineEnd.Failed, Message: failure.Message)).ConfigureAwait(false);
+            throw;
+        }
+    }, CancellationToken.None);
+
+    /// <summary>The memory that the guest has touched.</summary>
+    internal async Task<ReadOnlyMemory<byte>> WorkingSetAsync() => (ReadOnlyMemory<byte>)(await EnqueueAsync(() => Task.FromResult<object?>(_state == MachineState.Ended ? default : _hardware!.WorkingSet()), CancellationToken.None).ConfigureAwait(false))!;
+
+    /// <summary>Takes note of the memory that the guest has written since it went on.</summary>
+    internal Task NoteWorkingSetAsync() => Enqueue(() =>
+    {
+        if (_state != MachineState.Ended) _hardware!.NoteWorkingSet();
+        return Task.CompletedTask;
+    });
+
+    // The machine stands still for it, and nobody lets it go on but who calls this.
+    private async Task<T?> CutAsync<T>(Func<T?> cut, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit) where T : class, IDisposable
+    {
+        T? made = null;
+        Hold(Holds.Saving);
+        try
+        {
+            await ApplyAsync().ConfigureAwait(false);
+            if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended before it could be saved");
+            var images = layers.Count == 0 ? [] : _hardware!.AddLayers(layers);
+            try
+            {
+                made = cut();
+                if (commit is not null && !await commit().ConfigureAwait(false)) throw new MachineException(MachineError.State, "whoever asked for the snapshot has gone; the machine goes on as it was");
+                foreach (var image in images) image.Use();
+                return made;
+            }
+            finally
+            {
+                foreach (var image in images) image.Dispose();
+            }
+        }
+        catch
+        {
+            made?.Dispose();
+            throw;
+        }
+        finally
+        {
+            Release(Holds.Saving);
+        }
     }
 
     private Task Written(IUnwritten rest, MachineSaved saved)

@@ -94,6 +94,11 @@ internal sealed partial class MachineLife : IHardwareEvents
         }
     }
 
+    /// <summary>What another machine must be that is to go on from this one.</summary>
+    internal async Task<MachineForked> DescribeAsync() => (MachineForked)(await EnqueueAsync(() => _state == MachineState.Ended
+        ? throw new MachineException(MachineError.State, "the machine has ended")
+        : Task.FromResult<object?>(_hardware!.Describe()), CancellationToken.None).ConfigureAwait(false))!;
+
     /// <summary>Takes the hardware over. Called once, before any action; the life disposes it.</summary>
     internal void Own(IHardware hardware) => _hardware = hardware;
 
@@ -327,6 +332,8 @@ internal sealed partial class MachineLife : IHardwareEvents
                 return await SaveAsync(save.Folder, goesOn: true, [], null).ConfigureAwait(false);
             case MachineAction.Snapshot snapshot:
                 return await SaveAsync(snapshot.Folder, goesOn: true, snapshot.Layers, snapshot.Commit).ConfigureAwait(false);
+            case MachineAction.Fork fork:
+                return await ForkAsync(fork.Layers, fork.Commit).ConfigureAwait(false);
             case MachineAction.Suspend suspend:
                 var kept = await SaveAsync(suspend.Folder, goesOn: false, [], null).ConfigureAwait(false);
                 await EndAsync(new MachineResult(MachineEnd.Suspended)).ConfigureAwait(false);

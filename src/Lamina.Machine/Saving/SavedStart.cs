@@ -1,19 +1,40 @@
-// Where a machine goes on that is made of a saved one.
+// Where a machine goes on that is made of a saved one, or of another machine of this host.
 using Lamina.Core.Memory;
 using Lamina.Host;
 
 namespace Lamina.Saving;
 
-/// <summary>A saved machine that was read.</summary>
-/// <param name="Folder">The folder that it lies in.</param>
+/// <summary>A saved machine that was read, or what another machine must be that waits to go on from one.</summary>
+/// <param name="Folder">The folder that it lies in; null for a machine that waits.</param>
 /// <param name="State">What it says.</param>
 /// <param name="TakenUp">Called when every part has taken its state up, before anything runs; or null.</param>
-internal sealed record SavedStart(string Folder, SavedMachine State, Action? TakenUp = null)
+internal sealed record SavedStart(string? Folder, SavedMachine State, Action? TakenUp = null)
 {
-    /// <summary>Opens the file with its memory.</summary>
+    /// <summary>What a machine that waited goes on from; set before it is started.</summary>
+    internal MachineForked? Forked { get; private set; }
+
+    /// <summary>Opens the file with its memory; null for a machine that waits.</summary>
     /// <param name="ram">Where the RAM of the machine lies that is to go on with it.</param>
     /// <exception cref="MachineException">It lies elsewhere, or the file cannot be used.</exception>
-    internal SharedMemory OpenMemory(IReadOnlyList<MemoryRange> ram) => State.Ranges.SequenceEqual(ram)
-        ? State.OpenMemory(Folder)
-        : throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's");
+    internal SharedMemory? OpenMemory(IReadOnlyList<MemoryRange> ram) => !State.Ranges.SequenceEqual(ram)
+        ? throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's")
+        : Folder is null ? null : State.OpenMemory(Folder);
+
+    /// <summary>Has a machine that waited go on from another one.</summary>
+    /// <exception cref="MachineException">That one is not what this one was made to go on from.</exception>
+    internal void TakeUp(MachineForked forked)
+    {
+        if (Folder is not null || Forked is not null) throw new InvalidOperationException("the machine does not wait");
+        Check(forked);
+        Forked = forked;
+    }
+
+    /// <summary>Refuses what a machine that waited cannot go on from.</summary>
+    /// <exception cref="MachineException">It is of another machine.</exception>
+    internal void Check(MachineForked forked)
+    {
+        var state = forked.State;
+        if (forked.Image is null || state.CpuModel != State.CpuModel || !state.Ranges.SequenceEqual(State.Ranges) || !DefinitionJson.Write(state.Definition).AsSpan().SequenceEqual(DefinitionJson.Write(State.Definition)))
+            throw new MachineException(MachineError.State, "the machine is another one by now than this one was to be a copy of");
+    }
 }
