@@ -22,6 +22,9 @@ public static class MachineCheck
     {
         ArgumentNullException.ThrowIfNull(machine);
         if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {Property.Enumerate([.. MachineShape.Types.Select(type => type.Word)])}");
+        if (machine.Boot is { Firmware: { } firmware, KernelPath: { } kernel }) throw new MachineException($"a machine boots either a kernel or firmware, and this one has both, {kernel} and {firmware}; leave out one");
+        if (machine.Boot is { Firmware: not null } and ({ InitrdPath: not null } or { Modules.Count: > 0 } or { CommandLine: not null }))
+            throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes

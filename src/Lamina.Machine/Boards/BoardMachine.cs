@@ -16,6 +16,7 @@ using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Engines;
+using Lamina.Firmware;
 using Lamina.Host;
 using Lamina.Host.Time;
 using Lamina.Life;
@@ -40,6 +41,9 @@ internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Defin
     /// <summary>The text of a file of the host's kernel, or null.</summary>
     internal required Func<string, string?> Read { get; init; }
 
+    /// <summary>The firmware that the machine begins with, and what it is told; null for a kernel that is loaded directly.</summary>
+    internal (FirmwareImage Image, FirmwareRequest Request)? Firmware { get; init; }
+
     /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
     internal TscRateMemory? TscRate { get; init; }
 }
@@ -55,6 +59,7 @@ internal sealed class BoardMachine : IHardware
     private readonly Bus _ports, _mmio;
     private readonly IWiredBoard _board;
     private readonly FullDisks _full;
+    private readonly FirmwareHardware? _firmware;
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
     private MachineDefinition _definition;
@@ -89,6 +94,7 @@ internal sealed class BoardMachine : IHardware
         {
             Units = units,
             Map = options.Map,
+            Cpus = definition.Cpus,
             Clock = _clock,
             Engine = _engine,
             Controllers = controllers,
@@ -99,7 +105,9 @@ internal sealed class BoardMachine : IHardware
             Virtio = new VirtioOptions(_memory, workers),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
+            HasFirmware = options.Firmware is not null,
         });
+        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
@@ -191,6 +199,7 @@ internal sealed class BoardMachine : IHardware
         var early = Interlocked.Exchange(ref _early, null);
         early?.Finish();
         _options.Boot.Load(_memory, filesToo: early is null);
+        _firmware?.Renew();
         for (var i = 0; i < _vcpus.Count; i++)
         {
             if (i == 0) _options.Boot.Enter(_atReset[i]);
@@ -308,7 +317,8 @@ internal sealed class BoardMachine : IHardware
             _units.Add($"vcpus/{i}/state", new SavedVcpu(vcpu));
             var state = new VcpuState();
             vcpu.GetState(state);
-            CpuEntry.Firmware(state);
+            // Firmware sets its CPUs up itself.
+            if (_options.Firmware is null) CpuEntry.Firmware(state);
             _vcpus.Add(vcpu);
             _atReset.Add(state);
         }
