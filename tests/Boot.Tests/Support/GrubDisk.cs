@@ -43,7 +43,7 @@ internal static class GrubDisk
         private const int LoaderSector = 0x5c, Partitions = 446, PartitionsLength = 64;
 
         private const string Menu = """
-            set timeout=2
+            set timeout=5
             set default=0
             menuentry "tiny" {
               linux /boot/kernel console=ttyS0 quiet
@@ -58,7 +58,7 @@ internal static class GrubDisk
 
         public string Description => "a disk with GRUB on it";
 
-        public int Recipe => 1;
+        public int Recipe => 2;
 
         public string CommandLine => "";
 
