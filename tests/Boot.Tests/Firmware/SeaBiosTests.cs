@@ -58,7 +58,8 @@ public sealed class SeaBiosTests : IDisposable
         var definition = await DefinitionAsync(name, await GrubAsync());
         await using var guest = await LinuxGuest.BootAsync(definition);
 
-        Assert.Matches(@"(?s)SeaBIOS \(version .*Booting from Hard Disk.*GRUB", guest.Machine.Serial.Text);
+        var screen = new SerialScreen(guest.Machine);
+        foreach (var text in (string[])["SeaBIOS (version", "Booting from Hard Disk", "GRUB", "~ # "]) await screen.WaitAsync(text, Cancellation);
         Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
         Assert.Equal("Lamina\nmicro\n", await guest.DoAsync("cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name"));
         Assert.Equal("vda\nvda1\n", await guest.DoAsync("ls /dev | grep vd"));
@@ -70,7 +71,8 @@ public sealed class SeaBiosTests : IDisposable
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
 
         await guest.TypeAsync("reboot");
-        await guest.WaitAsync("SeaBIOS (version");
+        await screen.WaitAsync("SeaBIOS (version", Cancellation);
+        await screen.WaitAsync("GRUB", Cancellation);
         await guest.WaitForPromptAsync();
         Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
         await guest.TypeAsync("poweroff");
@@ -102,11 +104,11 @@ public sealed class SeaBiosTests : IDisposable
                 machine = Machine.Restore(place);
                 run = machine.RunAsync(Cancellation);
             }
-            if (!shown.Contains(Prompt, StringComparison.Ordinal)) await machine.Serial.ReadUntilAsync(Prompt, Cancellation);
+            var screen = new SerialScreen(machine, shown);
+            await screen.WaitAsync(Prompt, Cancellation);
             await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; reboot", Cancellation);
-            Assert.Contains("sum-42\r\n0\r\n", await machine.Serial.ReadUntilAsync("SeaBIOS (version", Cancellation), StringComparison.Ordinal);
-            await machine.Serial.ReadUntilAsync(Prompt, Cancellation);
-            TestContext.Current.SendDiagnosticMessage("{0}: saved while it showed: {1}", name, shown.Length);
+            Assert.Contains("sum-42\r\n0\r\n", await screen.WaitAsync("SeaBIOS (version", Cancellation), StringComparison.Ordinal);
+            await screen.WaitAsync(Prompt, Cancellation);
         }
         finally
         {
@@ -122,20 +124,21 @@ public sealed class SeaBiosTests : IDisposable
         await using var machine = Machine.Create(definition);
         var run = machine.RunAsync(Cancellation);
         // A key that waits already when the menu appears keeps it from counting down.
-        await machine.Serial.ReadUntilAsync("GRUB loading", Cancellation);
+        var screen = new SerialScreen(machine);
+        await screen.WaitAsync("GRUB loading", Cancellation);
         await machine.Serial.WriteAsync(Down, Cancellation);
-        await machine.Serial.ReadUntilAsync("*memtest", Cancellation);
+        await screen.WaitAsync("*memtest", Cancellation);
         await machine.Serial.WriteAsync("\r", Cancellation);
 
         // All tests but the last one, which waits for minutes.
-        var shown = await machine.Serial.ReadUntilAsync("[Bit fade test", Cancellation);
+        var shown = await screen.WaitAsync("[Bit fade test", Cancellation);
 
         Assert.Contains("[Modulo 20", shown, StringComparison.Ordinal);
         Assert.Contains($"{definition.Cpus} Cores", shown, StringComparison.Ordinal);
-        Assert.DoesNotMatch(@"Errors: *(\e\[[0-9;]*H)?[1-9]", shown);
+        Assert.DoesNotMatch("Errors: *[1-9]", shown);
         await machine.Serial.WriteAsync("\e", Cancellation);
         // It resets the machine when it is left.
-        await machine.Serial.ReadUntilAsync("SeaBIOS (version", Cancellation);
+        await screen.WaitAsync("SeaBIOS (version", Cancellation);
         Assert.False(run.IsCompleted);
     }
 
@@ -147,19 +150,18 @@ public sealed class SeaBiosTests : IDisposable
         await using (var machine = Machine.Create(definition))
         {
             _ = machine.RunAsync(Cancellation);
-            var shown = await machine.Serial.ReadUntilAsync("GRUB", Cancellation);
-            Assert.Contains("not a bootable disk", shown, StringComparison.Ordinal);
+            Assert.Contains("not a bootable disk", await new SerialScreen(machine).WaitAsync("GRUB", Cancellation), StringComparison.Ordinal);
         }
         definition = definition with { Boot = definition.Boot with { BootMenu = true } };
         await using (var machine = Machine.Create(definition))
         {
             _ = machine.RunAsync(Cancellation);
-            await machine.Serial.ReadUntilAsync("Press ESC for boot menu", Cancellation);
+            var screen = new SerialScreen(machine);
+            await screen.WaitAsync("Press ESC for boot menu", Cancellation);
             await machine.Serial.WriteAsync("\e", Cancellation);
-            var menu = await machine.Serial.ReadUntilAsync("2. ", Cancellation);
-            Assert.Contains("1. Virtio disk mmio:0xfeb02000", menu.Replace("\r", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.Contains("1. Virtio disk mmio:0xfeb02000", await screen.WaitAsync("2. Virtio disk", Cancellation), StringComparison.Ordinal);
             await machine.Serial.WriteAsync("2", Cancellation);
-            Assert.DoesNotContain("not a bootable disk", await machine.Serial.ReadUntilAsync("GRUB", Cancellation), StringComparison.Ordinal);
+            Assert.DoesNotContain("not a bootable disk", await screen.WaitAsync("GRUB", Cancellation), StringComparison.Ordinal);
         }
     }
 }
