@@ -13,10 +13,14 @@ internal static class ImageBuild
     /// <summary>Runs a build.</summary>
     /// <exception cref="EndedBySignalException">A signal ended it; nothing is left half-made.</exception>
     /// <exception cref="ImageException">It failed.</exception>
-    public static Image Run(Func<ImageStore, IProgress<ImageProgress>, CancellationToken, Task<Image>> build)
+    public static Image Run(Func<ImageStore, IProgress<ImageProgress>, CancellationToken, Task<Image>> build) => Run(ImageStore.OfUser(), build);
+
+    /// <summary>Runs a build into a store.</summary>
+    /// <exception cref="EndedBySignalException">A signal ended it; nothing is left half-made.</exception>
+    /// <exception cref="ImageException">It failed.</exception>
+    public static Image Run(ImageStore store, Func<ImageStore, IProgress<ImageProgress>, CancellationToken, Task<Image>> build)
     {
         using var signals = new EndingSignals();
-        var store = ImageStore.OfUser();
         try
         {
             return Console.IsErrorRedirected

@@ -6,7 +6,7 @@ namespace Lamina.Definition;
 /// <summary>The kinds of machine.</summary>
 public enum MachineType
 {
-    /// <summary>No firmware and no PCI: a kernel is booted directly; serial port and virtio over MMIO.</summary>
+    /// <summary>No PCI: a kernel is booted directly, or firmware; serial port and virtio over MMIO.</summary>
     Micro,
 
     /// <summary>A PC: PCI with virtio devices on it, a chipset that firmware and operating systems for PCs know.</summary>
@@ -87,6 +87,18 @@ public sealed record BootSource
     /// <summary>Multiboot modules, in order; PVH kernels get them after the initrd. Other kernels take none.</summary>
     public IReadOnlyList<BootModule> Modules { get; init; } = [];
 
+    /// <summary>The firmware that boots what it finds on the disks: a file, or <see cref="SeaBios"/>; null where none is said.</summary>
+    public string? Firmware { get; init; }
+
+    /// <summary>Whether the firmware waits for a key that leads to a menu of what can be booted.</summary>
+    public bool BootMenu { get; init; }
+
+    /// <summary>The name of the firmware that is fetched.</summary>
+    public const string SeaBios = "seabios";
+
+    /// <summary>Whether firmware is a name, and not a file: such a file is written with a folder, ./seabios.</summary>
+    public static bool IsFirmwareName(string firmware) => firmware == SeaBios;
+
     /// <summary>The command line where none is given: Linux's console on the first serial port.</summary>
     public const string DefaultCommandLine = "console=ttyS0";
 }
@@ -117,6 +129,9 @@ public sealed record MachineDefinition
 
     /// <summary>What it boots.</summary>
     public BootSource Boot { get; init; } = new();
+
+    /// <summary>The firmware that it begins with; null where a kernel is loaded. A machine that has disks, and of which nothing is said, boots from them.</summary>
+    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && DevicesOf<DiskDevice>().Any() ? BootSource.SeaBios : null);
 
     /// <summary>Memory that the guest has to itself, in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;
@@ -246,6 +261,7 @@ public sealed record MachineDefinition
         {
             KernelPath = Boot.KernelPath is { } kernel ? map(kernel) : null,
             InitrdPath = Boot.InitrdPath is { } initrd ? map(initrd) : null,
+            Firmware = Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? map(firmware) : Boot.Firmware,
             Modules = [.. Boot.Modules.Select(module => module with { Path = map(module.Path) })],
         },
         Devices = [.. Devices.Select(device => device switch

@@ -14,10 +14,12 @@ using Lamina.Debugging;
 using Lamina.Devices.Chipset;
 using Lamina.Doctor;
 using Lamina.Engines;
+using Lamina.Firmware;
 using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io;
 using Lamina.Host.Time;
+using Lamina.Images.Bios;
 using Lamina.Life;
 using Lamina.Micro;
 using Lamina.Networks;
@@ -85,7 +87,10 @@ internal static class MachineBuilder
         var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
-            var boot = BootLoader.Plan(spec.Boot, map, board.Describe(map, spec.Cpus, PartCatalog.Of(spec).Count()), units);
+            var devices = PartCatalog.Of(spec).ToList();
+            var tables = board.Describe(map, spec.Cpus, devices.Count);
+            var firmware = spec.FirmwareToBoot is { } named ? FirmwareImage.Read(FirmwareStore.PathOf(named)) : null;
+            var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units) : FirmwareHardware.Plan(firmware, map);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
             var calls = new ConsoleCalls(hooks, log, Quit, fail, () => life.IsHurried);
@@ -95,6 +100,12 @@ internal static class MachineBuilder
             var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
             {
                 Read = services.Read,
+                Firmware = firmware is null ? null : (firmware, new FirmwareRequest(map, tables, spec.Cpus, board.Name)
+                {
+                    BootOrder = [.. devices.Index().Where(device => device.Item is DiskDevice).Select(device => board.BootPathOf(device.Index))],
+                    SerialConsole = board.Layout.SerialPort,
+                    BootMenu = spec.Boot.BootMenu,
+                }),
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);
             life.Own(hardware);

@@ -13,6 +13,11 @@ public sealed class MachineCheckTests
     public static TheoryData<MachineDefinition, string> Wrong => new()
     {
         { Good with { Type = (MachineType)7 }, "there is no machine type 7; use micro or pc" },
+        { Good with { Boot = new BootSource { KernelPath = "k", Firmware = "f" } }, "either a kernel or firmware, and this one has both, k and f" },
+        { Good with { Boot = new BootSource { InitrdPath = "i", Firmware = "seabios" } }, "are for a kernel that is loaded directly" },
+        { Good with { Boot = new BootSource { CommandLine = "quiet", Firmware = "seabios" } }, "are for a kernel that is loaded directly" },
+        { Good with { Boot = new BootSource { Modules = [new BootModule("m")], Firmware = "seabios" } }, "are for a kernel that is loaded directly" },
+        { Good with { Boot = new BootSource { KernelPath = "k", BootMenu = true } }, "a boot menu is firmware's" },
         { Good with { Cpus = 0 }, "at least one" },
         { Good with { MemoryBytes = 2ul << 30, MostMemoryBytes = 1ul << 30 }, "at most (memory-most) cannot have 2G" },
         { Good with { MemoryBytes = 1ul << 20, MostMemoryBytes = 1ul << 30 }, "1M of memory is too little; a machine needs at least 16M" },
@@ -82,6 +87,26 @@ public sealed class MachineCheckTests
         Assert.Equal(["disk1", "disk0", "network0", "com", "console0", "rng0"], machine.Devices.Select(device => device.Name));
         Assert.Equal(machine.Devices, machine.Complete().Devices);
         MachineCheck.Check(machine);
+    }
+
+    [Fact]
+    public void A_machine_with_a_disk_and_nothing_else_to_boot_begins_with_SeaBIOS()
+    {
+        var disk = Good.With(new DiskDevice { Path = "a" });
+
+        Assert.Null(Good.FirmwareToBoot);
+        Assert.Equal("seabios", disk.FirmwareToBoot);
+        Assert.Null((disk with { Image = "debian" }).FirmwareToBoot);
+        Assert.Null((disk with { Boot = new BootSource { KernelPath = "k" } }).FirmwareToBoot);
+        Assert.Equal("/bios.bin", (disk with { Boot = new BootSource { Firmware = "/bios.bin" } }).FirmwareToBoot);
+    }
+
+    [Fact]
+    public void Firmware_of_a_name_has_no_path()
+    {
+        string Moved(string firmware) => (Good with { Boot = new BootSource { Firmware = firmware } }).MapPaths(path => $"/r/{path}").Boot.Firmware!;
+
+        Assert.Equal(["seabios", "/r/bios.bin", "/r/./seabios"], [Moved("seabios"), Moved("bios.bin"), Moved("./seabios")]);
     }
 
     [Fact]

@@ -37,6 +37,7 @@ internal static class ApplyVerb
         var said = file.Read(new MachineDefinition());
         var name = given.Name ?? said.Name ?? throw new UsageException($"{file.Path} does not say which machine it is; write \"name\": \"web\", or give it a --name");
         var output = parsed.InvocationConfiguration.Output;
+        if (said is { Image: { } ofImage, Boot.Firmware: { } firmware }) throw new UsageException($"{file.Path}: there is either an \"image\" to boot or \"firmware\"; leave out {ofImage} or {firmware}");
         if (said is { Image: { } image, Boot.KernelPath: { } kernel }) throw new UsageException($"{file.Path}: there is either an \"image\" to boot or a \"kernel\"; leave out {image} or {kernel}");
         file.Guard(() => Machine.Check(said));
         if (File.Exists(store.HomeOf(name).Definition))
@@ -47,10 +48,11 @@ internal static class ApplyVerb
             else SetVerb.Tell(output, name, changed, given.IsJson);
             return ExitCode.Success;
         }
-        if (said is { Image: null, Boot.KernelPath: null }) throw new UsageException($"{file.Path} does not say what the machine boots; write \"image\": \"debian\" or \"kernel\": \"bzImage\"");
+        if (said is { Image: null, Boot.KernelPath: null, FirmwareToBoot: null }) throw new UsageException($"{file.Path} does not say what the machine boots; write \"image\": \"debian\", \"kernel\": \"bzImage\" or \"firmware\": \"seabios\"");
         if (said.Image is null)
         {
-            RunSource.RefuseDiskWords(parsed, options, "a kernel of your own");
+            RunSource.RefuseDiskWords(parsed, options, said.FirmwareToBoot is null ? "a kernel of your own" : "a machine that boots from its own disks");
+            FirmwareFetch.Ensure(said);
             store.Create(name, said with { Name = null }, null);
         }
         else

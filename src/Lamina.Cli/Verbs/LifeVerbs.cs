@@ -53,7 +53,8 @@ internal static class LifeVerbs
 
     private static Task BeginAsync(MachineStore store, string name, bool cold, CancellationToken cancellation)
     {
-        _ = store.Find(name);
+        // What an imported machine begins with may not be here yet.
+        if (MachineStore.Look(store.Find(name)).Definition is { } definition) FirmwareFetch.Ensure(definition);
         if (cold) store.DropSuspended(name);
         return Launcher.StartAsync(store, name, cancellation);
     }

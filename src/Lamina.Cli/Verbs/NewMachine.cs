@@ -16,7 +16,7 @@ internal sealed class NewMachine
 
     private NewMachine(ParseResult parsed, RunOptions options, Image? image, ulong? size, Seed? seed) => (_parsed, _options, Image, _size, _seed) = (parsed, options, image, size, seed);
 
-    /// <summary>The image that it is made of; null for a kernel of the user's.</summary>
+    /// <summary>The image that it is made of; null for a kernel of the user's, or firmware.</summary>
     public Image? Image { get; }
 
     /// <summary>Reads the words.</summary>
@@ -35,6 +35,7 @@ internal sealed class NewMachine
             RunSource.RefuseDiskWords(parsed, options, "a --kernel of your own");
             return new NewMachine(parsed, options, null, null, null);
         }
+        if (FirmwareFetch.IsAsked(parsed, options)) return new NewMachine(parsed, options, null, null, null);
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");
         RunSource.CheckInitrd(parsed, options);
         return OfImage(parsed, options, name, image ?? ImageVerb.DefaultImage);
@@ -60,6 +61,7 @@ internal sealed class NewMachine
         var from = Image is null ? new MachineDefinition() : MachineStore.Of(Image).With(new NetworkDevice());
         var definition = _options.Apply(_parsed, from);
         if (_parsed.GetValue(_options.Serial) is not null) definition = definition.Without<SerialDevice>().With(_options.ReadSerial(_parsed));
+        FirmwareFetch.Ensure(definition);
         return definition.MapPaths(Path.GetFullPath);
     }
 

@@ -100,7 +100,7 @@ internal static class PsVerb
             [
                 row.Machine.Name,
                 StateOf(row.Machine, row.Status),
-                row.Machine.Definition is { } definition ? definition.Image ?? Path.GetFileName(definition.Boot.KernelPath) ?? "-" : "-",
+                row.Machine.Definition is { } definition ? definition.Image ?? Path.GetFileName(definition.Boot.KernelPath ?? definition.FirmwareToBoot) ?? "-" : "-",
                 (row.Status?.Cpus ?? row.Machine.Definition?.Cpus)?.ToString() ?? "-",
                 row.Use is { } use ? use.Share(before.GetValueOrDefault(row.Machine.Name)) : "-",
                 (row.Status?.MemoryBytes ?? row.Machine.Definition?.MemoryBytes) is { } memory ? ByteSize.Format(memory) : "-",

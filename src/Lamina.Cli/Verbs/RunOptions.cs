@@ -22,7 +22,9 @@ internal sealed class RunOptions
         Initrd = Said("initrd");
         CommandLine = Said("cmdline", "-c");
         Modules = Many("module");
-        Boot = [Kernel, Initrd, CommandLine, Modules];
+        Firmware = Said("firmware");
+        Firmware.CompletionSources.Add(BootSource.SeaBios);
+        Boot = [Kernel, Initrd, CommandLine, Modules, Firmware, Flag("boot-menu")];
         MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];
         KeptLimits = [Said("cpu-reserve"), Said("memory-reserve"), Said("memory-limit"), Said("pool")];
@@ -51,6 +53,9 @@ internal sealed class RunOptions
 
     /// <summary>--module.</summary>
     public Option<string[]> Modules { get; }
+
+    /// <summary>--firmware.</summary>
+    public Option<string?> Firmware { get; }
 
     /// <summary>--gdb.</summary>
     public Option<string?> Gdb { get; }
@@ -177,7 +182,7 @@ internal sealed class RunOptions
     /// <exception cref="UsageException">A value or a device is none, or the machine has no use for it.</exception>
     public MachineDefinition Change(ParseResult parsed, MachineDefinition machine)
     {
-        if (machine.Image is { } image && AreGiven(parsed, Kernel, Initrd, Modules).FirstOrDefault() is { } boot) throw new UsageException($"{boot} is for a machine with a kernel of your own; this one boots that of its image {image}");
+        if (machine.Image is { } image && AreGiven(parsed, Kernel, Initrd, Modules, Firmware).FirstOrDefault() is { } boot) throw new UsageException($"{boot} is for a machine with a kernel of your own; this one boots that of its image {image}");
         machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = WithMore(machine, Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Shares)) machine = WithMore(machine, Each(parsed, Shares, ShareDevice.Parse));

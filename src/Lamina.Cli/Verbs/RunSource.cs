@@ -1,4 +1,4 @@
-// What "lamina run" boots: a kernel of the user's, an image that lives in memory, or a machine of the store with a disk of its
+// What "lamina run" boots: a kernel of the user's, firmware, an image that lives in memory, or a machine of the store with a disk of its
 // own, made of an image. The words that only some of these take are refused for the others here.
 using System.CommandLine;
 using Lamina.Cli.Output;
@@ -35,6 +35,12 @@ internal sealed class RunSource : IDisposable
             if (name is not null) throw new UsageException($"there is either an image to boot or a --kernel; leave out '{name}' or --kernel");
             RefuseDiskWords(parsed, options, "a --kernel of your own");
             return new RunSource(new MachineDefinition()) { _root = parsed.GetValue(options.Root) is { } root ? OnFolder(parsed, options, root) : null };
+        }
+        if (FirmwareFetch.IsAsked(parsed, options))
+        {
+            var machine = new MachineDefinition { Boot = new BootSource { Firmware = parsed.GetValue(options.Firmware) ?? BootSource.SeaBios } };
+            FirmwareFetch.Ensure(machine);
+            return new RunSource(machine);
         }
         if (RunOptions.AreGiven(parsed, options.Root).Any()) throw new UsageException("--root is for a kernel of your own; name it with --kernel");
         if (RunOptions.AreGiven(parsed, options.Modules).Any()) throw new UsageException("--module is for a kernel of your own; name it with --kernel");

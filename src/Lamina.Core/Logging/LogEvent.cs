@@ -81,4 +81,7 @@ public enum LogEvent
 
     /// <summary>The file of a socket is gone.</summary>
     Socket = 307,
+
+    /// <summary>What the guest's firmware tells, or asks for wrongly.</summary>
+    Firmware = 308,
 }

@@ -74,6 +74,18 @@ public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IInspected, I
         }
     }
 
+    /// <summary>Writes where firmware looks for them how many CPUs there are, and that it boots from a hard disk first, then from a CD.</summary>
+    public void SetProcessors(int count)
+    {
+        const int processors = 0x5f, bootOrder = 0x3d;
+        const byte hardDiskThenCd = 0x32;
+        lock (_gate)
+        {
+            _state.Ram[processors] = (byte)(Math.Clamp(count, 1, 256) - 1);
+            _state.Ram[bootOrder] = hardDiskThenCd;
+        }
+    }
+
     /// <summary>RESET: interrupts off and their causes forgotten; time and RAM live on.</summary>
     public void Reset()
     {

@@ -44,10 +44,10 @@ public sealed class KvmEngine(KvmIrqchip irqchip = KvmIrqchip.User) : IEngine
 /// <summary>One machine's CPUs and address space in the kernel.</summary>
 internal sealed unsafe class KvmMachine : IEngineMachine, IInspected, IEngineDoorbells
 {
-    // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: in the hole below the
-    // firmware where QEMU has them too. api.rst, 4.35 and 4.36.
-    private const uint TssAddress = 0xfffb_d000;
-    private const ulong IdentityMapAddress = 0xfffb_c000;
+    // Three pages for the TSS that Intel's processors need in real mode, and one for their page table: below the 16 MiB that firmware
+    // can have, where QEMU has them too. api.rst, 4.35 and 4.36.
+    private const uint TssAddress = 0xfeff_d000;
+    private const ulong IdentityMapAddress = 0xfeff_c000;
 
     private readonly KvmSystem _system = KvmSystem.Open();
     private readonly DeviceFile _machine;

@@ -14,6 +14,7 @@ internal static class CarriedCheck
         var boot = definition.Boot;
         if (boot.KernelPath is not (null or CarriedSpec.Kernel)) throw Leads("its kernel", boot.KernelPath);
         if (boot.InitrdPath is not (null or CarriedSpec.Initrd)) throw Leads("its initial RAM disk", boot.InitrdPath);
+        if (boot.Firmware is not (null or CarriedSpec.Firmware) && !BootSource.IsFirmwareName(boot.Firmware)) throw Leads("its firmware", boot.Firmware);
         for (var i = 0; i < boot.Modules.Count; i++)
             if (boot.Modules[i].Path != CarriedSpec.Module(i)) throw Leads("a module", boot.Modules[i].Path);
         if (definition.CodeArchive is not null) throw Leads("its code", definition.CodeArchive);
@@ -25,7 +26,7 @@ internal static class CarriedCheck
     /// <summary>The names of the files that can come with a definition.</summary>
     internal static IEnumerable<string> FilesOf(MachineDefinition definition) =>
     [
-        CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Base, CarriedSpec.Disk, CarriedSpec.Seed,
+        CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.Base, CarriedSpec.Disk, CarriedSpec.Seed,
         .. definition.Boot.Modules.Select(module => module.Path), .. definition.DevicesOf<DiskDevice>().Select(disk => disk.Path),
     ];
 
@@ -33,7 +34,8 @@ internal static class CarriedCheck
     /// <exception cref="MachineException">One is not as it must be.</exception>
     internal static void CheckFiles(MachineHome home, MachineDefinition definition)
     {
-        string[] needed = [CarriedSpec.Kernel, .. definition.Boot.InitrdPath is null ? [] : (string[])[CarriedSpec.Initrd], .. definition.Boot.Modules.Select(module => module.Path), .. definition.DevicesOf<DiskDevice>().Select(disk => disk.Path)];
+        string[] begins = definition.FirmwareToBoot is not { } firmware ? [CarriedSpec.Kernel] : BootSource.IsFirmwareName(firmware) ? [] : [CarriedSpec.Firmware];
+        string[] needed = [.. begins, .. definition.Boot.InitrdPath is null ? [] : (string[])[CarriedSpec.Initrd], .. definition.Boot.Modules.Select(module => module.Path), .. definition.DevicesOf<DiskDevice>().Select(disk => disk.Path)];
         foreach (var name in needed)
             if (!File.Exists(Path.Combine(home.Folder, name))) throw Wrong($"{name} is missing");
         if (MachineDisks.Missing(home) is { } missing) throw Wrong($"{Path.GetFileName(missing)} is missing");

@@ -69,6 +69,9 @@ public static class MachineExport
             var hasKernel = File.Exists(home.Kernel);
             if ((hasKernel ? home.Kernel : boot.KernelPath) is { } kernel) _files.Add((CarriedSpec.Kernel, kernel));
             if ((hasKernel ? File.Exists(home.Initrd) ? home.Initrd : null : boot.InitrdPath) is { } initrd) _files.Add((CarriedSpec.Initrd, initrd));
+            // One that is fetched is fetched there, too.
+            var firmware = boot.Firmware is { } named && !BootSource.IsFirmwareName(named) ? named : null;
+            if (firmware is not null) _files.Add((CarriedSpec.Firmware, firmware));
             for (var i = 0; i < boot.Modules.Count; i++) _files.Add((CarriedSpec.Module(i), boot.Modules[i].Path));
             foreach (var path in (IEnumerable<string>)[home.Base, .. home.Layers, home.Disk, home.Seed])
                 if (File.Exists(path)) _files.Add((Path.GetFileName(path), path));
@@ -86,6 +89,7 @@ public static class MachineExport
                 {
                     KernelPath = boot.KernelPath is null ? null : CarriedSpec.Kernel,
                     InitrdPath = boot.InitrdPath is null ? null : CarriedSpec.Initrd,
+                    Firmware = firmware is null ? boot.Firmware : CarriedSpec.Firmware,
                     Modules = [.. boot.Modules.Select((module, index) => module with { Path = CarriedSpec.Module(index) })],
                 },
                 Devices = devices,

@@ -39,7 +39,7 @@ internal static class MachineLock
         // Where code is compiled as it runs, by the runtime that runs this.
         if (RuntimeFeature.IsDynamicCodeSupported) yield return new PathRule(Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..")), Program);
         if (UserFolders.Cache is { } cache)
-            foreach (var name in (string[])["images", "kvm-speed", "tsc-rate"]) yield return new PathRule(Path.Combine(cache, name), PathRights.Read);
+            foreach (var name in (string[])["images", "firmware", "kvm-speed", "tsc-rate"]) yield return new PathRule(Path.Combine(cache, name), PathRights.Read);
         yield return new PathRule(home.Folder, PathRights.Read);
         yield return new PathRule(home.Work, Folder);
         yield return new PathRule(home.Lock, ReadWrite);
@@ -52,7 +52,7 @@ internal static class MachineLock
 
     private static IEnumerable<PathRule> Named(MachineDefinition definition)
     {
-        foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, .. definition.Boot.Modules.Select(module => module.Path)])
+        foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, definition.Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? firmware : null, .. definition.Boot.Modules.Select(module => module.Path)])
             if (path is not null) yield return new PathRule(path, PathRights.Read);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);
         if (definition.Engine != EngineChoice.Translator) yield return new PathRule("/dev/kvm", ReadWrite | PathRights.Control);

@@ -79,7 +79,7 @@ internal static class MachineFile
     /// <exception cref="MachineException">It does not say what is booted.</exception>
     internal static void Require(MachineDefinition machine)
     {
-        if (machine.Image is null && machine.Boot.KernelPath is null) throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, or \"kernel\": \"bzImage\"");
+        if (machine.Image is null && machine.Boot.KernelPath is null && machine.FirmwareToBoot is null) throw new MachineException("it does not say what the machine boots: \"image\": \"debian\", of which it was made, \"kernel\": \"bzImage\", or \"firmware\": \"seabios\"");
     }
 
     private static MachineDefinition Placed(MachineHome home, MachineDefinition machine) => machine.MapPaths(relative => Path.GetFullPath(relative, home.Folder));

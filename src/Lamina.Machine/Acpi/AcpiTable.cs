@@ -6,7 +6,7 @@ namespace Lamina.Acpi;
 /// <summary>Makes tables with a header.</summary>
 internal static class AcpiTable
 {
-    internal const int HeaderLength = 36;
+    internal const int HeaderLength = 36, LengthOffset = 4, ChecksumOffset = 9;
 
     private const string OemId = "LAMINA", CreatorId = "LAMN";
     private const uint OemRevision = 1, CreatorRevision = 1;
@@ -16,7 +16,7 @@ internal static class AcpiTable
     {
         var table = new GuestWriter(length);
         table.Text(0, 4, signature);
-        table.U32(4, (uint)length);
+        table.U32(LengthOffset, (uint)length);
         table.U8(8, revision);
         table.Text(10, 6, OemId);
         table.Text(16, 8, "LAMINA" + signature[..2]);
@@ -29,8 +29,8 @@ internal static class AcpiTable
     /// <summary>Sets the checksum of a finished table and returns its bytes.</summary>
     internal static byte[] Seal(GuestWriter table)
     {
-        table.U8(9, 0);
-        table.U8(9, Checksum(table.Bytes));
+        table.U8(ChecksumOffset, 0);
+        table.U8(ChecksumOffset, Checksum(table.Bytes));
         return table.Bytes;
     }
 

@@ -8,6 +8,12 @@ internal static class FixedTables
 {
     internal const int RsdpLength = 36, FacsLength = 64;
 
+    /// <summary>Where the RSDP's pointer and its two sums stand, and the length of its first part, which the first sum is over. Table 5.3.</summary>
+    internal const int RsdpChecksum = 8, RsdpFirstLength = 20, RsdpXsdt = 24, RsdpExtendedChecksum = 32;
+
+    /// <summary>Where the FADT's pointers stand: FIRMWARE_CTRL, DSDT, X_DSDT. Table 5.9.</summary>
+    internal const int FadtFacs = 36, FadtDsdt = 40, FadtXDsdt = 140;
+
     private const int FadtLength = 276, MadtFixed = 44;
     private const byte FadtRevision = 6, FadtMinorRevision = 3, MadtRevision = 5, XsdtRevision = 1;
 
@@ -34,19 +40,14 @@ internal static class FixedTables
         table.Text(9, 6, "LAMINA");
         table.U8(15, 2);
         table.U32(20, RsdpLength);
-        table.U64(24, xsdt);
-        table.U8(8, AcpiTable.Checksum(table.Bytes.AsSpan(0, 20)));
-        table.U8(32, AcpiTable.Checksum(table.Bytes));
+        table.U64(RsdpXsdt, xsdt);
+        table.U8(RsdpChecksum, AcpiTable.Checksum(table.Bytes.AsSpan(0, RsdpFirstLength)));
+        table.U8(RsdpExtendedChecksum, AcpiTable.Checksum(table.Bytes));
         return table.Bytes;
     }
 
-    /// <summary>Extended system description table. Table 5.8.</summary>
-    internal static byte[] Xsdt(params ulong[] tables)
-    {
-        var table = AcpiTable.Create("XSDT", XsdtRevision, AcpiTable.HeaderLength + (tables.Length * 8));
-        for (var i = 0; i < tables.Length; i++) table.U64(AcpiTable.HeaderLength + (i * 8), tables[i]);
-        return AcpiTable.Seal(table);
-    }
+    /// <summary>Extended system description table for a number of tables, whose addresses are to be put in. Table 5.8.</summary>
+    internal static byte[] Xsdt(int tables) => AcpiTable.Create("XSDT", XsdtRevision, AcpiTable.HeaderLength + (tables * sizeof(ulong))).Bytes;
 
     /// <summary>Firmware ACPI control structure: no checksum, 64-byte aligned. Table 5.12.</summary>
     internal static byte[] Facs()
@@ -58,13 +59,11 @@ internal static class FixedTables
         return table.Bytes;
     }
 
-    /// <summary>Fixed ACPI description table. Table 5.9.</summary>
-    internal static byte[] Fadt(AcpiDescription machine, ulong facs, ulong dsdt)
+    /// <summary>Fixed ACPI description table, into which the addresses of FACS and DSDT are to be put. Table 5.9.</summary>
+    internal static byte[] Fadt(AcpiDescription machine)
     {
         var pm = machine.PowerManagement;
         var table = AcpiTable.Create("FACP", FadtRevision, FadtLength);
-        table.U32(36, (uint)facs);
-        table.U32(40, (uint)dsdt);
         table.U8(45, EnterpriseServer);
         table.U16(46, pm.Sci);
         if (machine.HandOver is { } handOver)
@@ -89,12 +88,11 @@ internal static class FixedTables
         IoAddress(table, 116, machine.ResetPort, 8, ByteAccess);
         table.U8(128, machine.ResetValue);
         table.U8(131, FadtMinorRevision);
-        table.U64(140, dsdt);
         IoAddress(table, 148, pm.EventBlock, 32, WordAccess);
         IoAddress(table, 172, pm.ControlBlock, 16, WordAccess);
         IoAddress(table, 208, pm.TimerBlock, 32, DWordAccess);
         IoAddress(table, 220, pm.GeneralBlock, 32, ByteAccess);
-        return AcpiTable.Seal(table);
+        return table.Bytes;
     }
 
     /// <summary>Multiple APIC description table. 5.2.12.</summary>

@@ -18,6 +18,7 @@ using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Doctor;
 using Lamina.Engines;
+using Lamina.Firmware;
 using Lamina.Host;
 using Lamina.Host.Time;
 using Lamina.Life;
@@ -42,6 +43,9 @@ internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Defin
     /// <summary>The text of a file of the host's kernel, or null.</summary>
     internal required Func<string, string?> Read { get; init; }
 
+    /// <summary>The firmware that the machine begins with, and what it is told; null for a kernel that is loaded directly.</summary>
+    internal (FirmwareImage Image, FirmwareRequest Request)? Firmware { get; init; }
+
     /// <summary>Where the rate of the host's time-stamp counter is kept; null for nowhere.</summary>
     internal TscRateMemory? TscRate { get; init; }
 }
@@ -60,6 +64,7 @@ internal sealed class BoardMachine : IHardware
     private readonly Bus _ports, _mmio;
     private readonly IWiredBoard _board;
     private readonly FullDisks _full;
+    private readonly FirmwareHardware? _firmware;
     private readonly List<IVcpu> _vcpus = [];
     private readonly List<VcpuState> _atReset = [];
     private MachineDefinition _definition;
@@ -99,6 +104,7 @@ internal sealed class BoardMachine : IHardware
         {
             Units = units,
             Map = options.Map,
+            Cpus = definition.Cpus,
             Clock = _clock,
             Engine = _engine,
             Controllers = controllers,
@@ -109,7 +115,9 @@ internal sealed class BoardMachine : IHardware
             Virtio = new VirtioOptions(_memory, workers),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
+            HasFirmware = options.Firmware is not null,
         });
+        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
@@ -197,12 +205,13 @@ internal sealed class BoardMachine : IHardware
     {
         // When devices are reset, none of them writes to memory any more.
         _units.Reset();
-        _board.StandInForFirmware();
+        if (_firmware is null) _board.StandInForFirmware();
         if (_loaded) _memory.Clear();
         _loaded = true;
         var early = Interlocked.Exchange(ref _early, null);
         early?.Finish();
         _options.Boot.Load(_memory, filesToo: early is null);
+        _firmware?.Renew();
         for (var i = 0; i < _vcpus.Count; i++)
         {
             if (i == 0) _options.Boot.Enter(_atReset[i]);
@@ -387,7 +396,8 @@ internal sealed class BoardMachine : IHardware
             _units.Add($"vcpus/{i}/state", new SavedVcpu(vcpu));
             var state = new VcpuState();
             vcpu.GetState(state);
-            CpuEntry.Firmware(state);
+            // Firmware sets its CPUs up itself.
+            if (_options.Firmware is null) CpuEntry.Firmware(state);
             _vcpus.Add(vcpu);
             _atReset.Add(state);
         }

@@ -22,6 +22,9 @@ internal sealed record BoardContext
     /// <summary>Where RAM lies.</summary>
     internal required MemoryMap Map { get; init; }
 
+    /// <summary>How many CPUs it has.</summary>
+    internal required int Cpus { get; init; }
+
     /// <summary>The machine's clock.</summary>
     internal required IMachineClock Clock { get; init; }
 
@@ -66,6 +69,9 @@ internal sealed record BoardContext
             throw new MachineException($"the debug exit port 0x{port:x} is used by another device of the machine; choose another one, such as 0x{DebugExitSpec.DefaultPort:x}", e);
         }
     }
+
+    /// <summary>Whether the machine begins with firmware of the user's, which expects more of a chipset than kernels do.</summary>
+    internal bool HasFirmware { get; init; }
 }
 
 /// <summary>A kind of machine.</summary>
@@ -88,6 +94,10 @@ internal interface IBoard
     /// <param name="cpus">How many vCPUs it has.</param>
     /// <param name="virtioDevices">How many virtio devices it has.</param>
     FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices);
+
+    /// <summary>How firmware calls the virtio device in a place when it is told from what to boot: a path of Open Firmware's.</summary>
+    /// <param name="place">The place, from 0, in the order in which devices are attached.</param>
+    string BootPathOf(int place);
 
     /// <summary>Puts the chipset together.</summary>
     /// <exception cref="MachineException">A port that was chosen is taken.</exception>

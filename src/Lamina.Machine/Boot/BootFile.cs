@@ -36,8 +36,12 @@ internal sealed class BootFile : IDisposable
         new(what, path, null, bytes, (ulong)bytes.Length);
 
     /// <summary>Opens a file that must be shorter than <paramref name="limit"/> bytes.</summary>
+    /// <param name="what">What it is to the user.</param>
+    /// <param name="path">Its path.</param>
+    /// <param name="limit">The first length that is too much.</param>
+    /// <param name="whyLimited">The end of a sentence about one that is longer; null where the machine's memory is the limit.</param>
     /// <exception cref="MachineException">It is missing, unreadable, a folder, empty or too large.</exception>
-    internal static BootFile Open(string what, string path, ulong limit)
+    internal static BootFile Open(string what, string path, ulong limit, string? whyLimited = null)
     {
         if (path.Length == 0) throw new MachineException(MachineError.File, $"the {what}'s file name is empty");
         SafeFileHandle? handle = null;
@@ -61,7 +65,7 @@ internal sealed class BootFile : IDisposable
             file.Dispose();
             throw new MachineException(MachineError.File, file.Length == 0
                 ? $"the {what} {path} is empty"
-                : $"the {what} {path} ({Sizes.Text(file.Length)}) does not fit into {Sizes.Text(limit)} of memory; give the machine more");
+                : $"the {what} {path} ({Sizes.Text(file.Length)}) {whyLimited ?? $"does not fit into {Sizes.Text(limit)} of memory; give the machine more"}");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -13,7 +13,7 @@ internal static class BootLoader
     {
         var memory = map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length);
         BootFile Open(string what, string path, string? name = null) => units.AddAside($"boot/{name ?? what}", BootFile.Open(what, path, memory));
-        var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has no kernel to boot; name one"));
+        var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has nothing to boot: neither a kernel nor a disk; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
         if (initrd is not null && InitrdCheck.WhyCut(initrd) is { } cut) throw new MachineException(MachineError.File, $"the initrd {source.InitrdPath} is cut off: {cut}; copy or make it anew");
         var modules = source.Modules

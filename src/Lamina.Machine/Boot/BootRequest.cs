@@ -10,11 +10,18 @@ internal sealed record LoadedModule(BootFile File, string Text);
 /// <summary>Firmware tables that lie together: where, their bytes, and what they are, for messages.</summary>
 internal sealed record FirmwareTable(ulong Address, byte[] Bytes, string What);
 
+/// <summary>A file that firmware reads by its configuration device.</summary>
+internal sealed record FirmwareFile(string Name, byte[] Bytes);
+
 /// <summary>What firmware says of a machine.</summary>
 /// <param name="Tables">What lies in memory.</param>
 /// <param name="RsdpAddress">Where the ACPI tables begin.</param>
 /// <param name="DeviceWords">The devices that only ACPI tells of, as words of Linux's command line.</param>
-internal sealed record FirmwareTables(IReadOnlyList<FirmwareTable> Tables, ulong RsdpAddress, IReadOnlyList<string> DeviceWords);
+internal sealed record FirmwareTables(IReadOnlyList<FirmwareTable> Tables, ulong RsdpAddress, IReadOnlyList<string> DeviceWords)
+{
+    /// <summary>The same for firmware of the user's, which reads files and puts the tables into memory itself.</summary>
+    internal IReadOnlyList<FirmwareFile> Files { get; init; } = [];
+}
 
 /// <summary>Everything that a loader may look at.</summary>
 internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootFile Kernel, BootFile? Initrd, string CommandLine, IReadOnlyList<LoadedModule> Modules)

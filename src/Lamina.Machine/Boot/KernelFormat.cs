@@ -27,21 +27,28 @@ internal static class KernelFormat
     internal static string Describe(ReadOnlySpan<byte> head)
     {
         if (head.Length < 512) return $"has only {head.Length} bytes";
+        if (DescribeOther(head) is { } other) return other;
+        if (BinaryPrimitives.ReadUInt16LittleEndian(head[510..]) == 0xAA55) return "starts with a boot sector; it looks like a disk image";
+        return "is neither a Linux bzImage nor an ELF nor a Multiboot image";
+    }
+
+    /// <summary>What a file is that is neither a kernel nor firmware, as the end of a sentence; null where nothing tells.</summary>
+    internal static string? DescribeOther(ReadOnlySpan<byte> head)
+    {
         if (head.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B])) return "is compressed with gzip; unpack it with gunzip first";
         if (head.StartsWith((ReadOnlySpan<byte>)[0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0])) return "is compressed with xz; unpack it with unxz first";
         if (head.StartsWith((ReadOnlySpan<byte>)[0x28, 0xB5, 0x2F, 0xFD])) return "is compressed with zstd; unpack it with unzstd first";
         if (head.StartsWith("BZh"u8)) return "is compressed with bzip2; unpack it with bunzip2 first";
         if (head.StartsWith((ReadOnlySpan<byte>)[0x02, 0x21, 0x4C, 0x18]) || head.StartsWith((ReadOnlySpan<byte>)[0x04, 0x22, 0x4D, 0x18])) return "is compressed with lz4; unpack it with unlz4 first";
         if (head.StartsWith("070701"u8) || head.StartsWith("070702"u8)) return "is a cpio archive; it looks like an initrd";
-        if (head.StartsWith("!<arch>\n"u8)) return "is a package or library archive; unpack it and name the kernel in it";
+        if (head.StartsWith("!<arch>\n"u8)) return "is a package or library archive; unpack it and name the file in it";
         if (head.StartsWith((ReadOnlySpan<byte>)[(byte)'Q', (byte)'F', (byte)'I', 0xFB])) return "is a qcow2 disk image";
-        if (head[0x38..].StartsWith("ARM\x64"u8)) return "is a kernel for 64-bit ARM; this machine is an x86-64 one";
+        if (head.Length >= 0x3C && head[0x38..].StartsWith("ARM\x64"u8)) return "is a kernel for 64-bit ARM; this machine is an x86-64 one";
         if (head.Length >= 0x8006 && head[0x8001..].StartsWith("CD001"u8)) return "is a CD image";
         if (HasMultiboot2Header(head)) return "is a Multiboot 2 image; this machine boots Multiboot 1, PVH and Linux kernels";
         if (head.StartsWith("MZ"u8)) return "is a Windows or EFI program";
         if (head.StartsWith("#!"u8)) return "is a script";
-        if (BinaryPrimitives.ReadUInt16LittleEndian(head[510..]) == 0xAA55) return "starts with a boot sector; it looks like a disk image";
-        return "is neither a Linux bzImage nor an ELF nor a Multiboot image";
+        return null;
     }
 
     // Multiboot 2, 3.1.1: magic 0xE85250D6 in the first 32 KiB, 8-byte aligned.

@@ -1,4 +1,4 @@
-// The micro machine's board: the few devices of a PC that a kernel wants, and virtio over MMIO. No firmware, no PCI.
+// The micro machine's board: the few devices of a PC that a kernel wants, and virtio over MMIO. No PCI.
 using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Devices.Chipset;
@@ -26,6 +26,9 @@ internal sealed class MicroBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
 
     /// <inheritdoc/>
+    public string BootPathOf(int place) => $"/virtio-mmio@{MicroLayout.VirtioWindowOf(place):x16}/disk@0,0";
+
+    /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
 
     private sealed class Wired : IWiredBoard
@@ -42,6 +45,11 @@ internal sealed class MicroBoard : IBoard
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(MicroLayout.TimerIrq))).MapPorts(ports);
             var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
             rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            if (context.HasFirmware)
+            {
+                rtc.SetProcessors(context.Cpus);
+                units.Add("chipset/apm", new ApmPorts()).MapPorts(ports);
+            }
             rtc.MapPorts(ports);
             units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
@@ -66,7 +74,7 @@ internal sealed class MicroBoard : IBoard
         public void Attach(string name, IVirtioDevice device)
         {
             var slot = _slots++;
-            var window = MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride);
+            var window = MicroLayout.VirtioWindowOf(slot);
             var doorbells = _context.Engine.Doorbells;
             ConnectDoorbell? connect = doorbells is null ? null : (queue, worker) => doorbells.TryConnect(window + VirtioMmio.Doorbell, (uint)queue, worker);
             var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio with { Log = _context.Log.Of(name) }, _context.Controllers.Router.CreateLine(MicroLayout.VirtioGsiOf(slot)), connect));

@@ -32,6 +32,9 @@ internal static class MicroLayout
     // their number share.
     internal const int VirtioGsi = 16, VirtioGsis = 8, VirtioSlots = 32;
 
+    /// <summary>Where the registers of a virtio slot lie.</summary>
+    internal static ulong VirtioWindowOf(int slot) => VirtioMmio + ((ulong)slot * VirtioMmioStride);
+
     /// <summary>The interrupt of a virtio slot.</summary>
     internal static int VirtioGsiOf(int slot) => VirtioGsi + slot % VirtioGsis;
 }

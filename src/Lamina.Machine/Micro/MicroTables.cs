@@ -14,9 +14,13 @@ internal static class MicroTables
     internal static FirmwareTables Create(int cpus, int virtioDevices)
     {
         var machine = Describe(cpus, virtioDevices);
-        var acpi = AcpiTables.Create(machine, MicroLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
+        var tables = AcpiTableSet.Create(machine);
+        var acpi = tables.At(MicroLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - MicroLayout.Boot.AcpiTables);
         var processors = new FirmwareTable(BootLayout.MultiProcessorTable, MultiProcessorTable.Create(machine, BootLayout.MultiProcessorTable), "the MP table");
-        return new FirmwareTables([acpi, processors], acpi.Address, [.. machine.VirtioDevices.Select(device => $"{device.Length}@0x{device.Address:x}:{device.Gsi}")]);
+        return new FirmwareTables([acpi, processors], acpi.Address, [.. machine.VirtioDevices.Select(device => $"{device.Length}@0x{device.Address:x}:{device.Gsi}")])
+        {
+            Files = TableLoader.Files(tables),
+        };
     }
 
     private static AcpiDescription Describe(int cpus, int virtioDevices) => new()
@@ -40,7 +44,7 @@ internal static class MicroTables
         VirtioDevices =
         [
             .. Enumerable.Range(0, virtioDevices).Select(slot => new VirtioMmioDescription(
-                (uint)(MicroLayout.VirtioMmio + ((ulong)slot * MicroLayout.VirtioMmioStride)), (uint)VirtioMmio.WindowLength, (uint)MicroLayout.VirtioGsiOf(slot))),
+                (uint)MicroLayout.VirtioWindowOf(slot), (uint)VirtioMmio.WindowLength, (uint)MicroLayout.VirtioGsiOf(slot))),
         ],
     };
 }

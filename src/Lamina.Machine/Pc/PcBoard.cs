@@ -29,6 +29,9 @@ internal sealed class PcBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
 
     /// <inheritdoc/>
+    public string BootPathOf(int place) => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
+
+    /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
 
     private sealed class Wired : IWiredBoard
@@ -48,10 +51,11 @@ internal sealed class PcBoard : IBoard
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(PcLayout.TimerIrq))).MapPorts(ports);
             var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
             rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            if (context.HasFirmware) rtc.SetProcessors(context.Cpus);
             rtc.MapPorts(ports);
             units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(PcLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset, alwaysAcpi: false, PcLayout.SoftOffType));
-            units.Add("chipset/apm", new SmiPorts(_power)).MapPorts(ports);
+            units.Add("chipset/apm", new ApmPorts(_power)).MapPorts(ports);
             var smBus = units.Add("chipset/smbus", new SmBusHost());
             _serial = units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(PcLayout.Com1Irq), context.Serial));
             _serial.MapPorts(ports, PcLayout.Com1);

@@ -14,9 +14,10 @@ internal static class PcTables
     internal static FirmwareTables Create(MemoryMap map, int cpus)
     {
         var machine = Describe(map, cpus);
-        var acpi = AcpiTables.Create(machine, PcLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - PcLayout.Boot.AcpiTables);
+        var tables = AcpiTableSet.Create(machine);
+        var acpi = tables.At(PcLayout.Boot.AcpiTables, BootLayout.AcpiTablesEnd - PcLayout.Boot.AcpiTables);
         var processors = new FirmwareTable(BootLayout.MultiProcessorTable, MultiProcessorTable.Create(machine, BootLayout.MultiProcessorTable), "the MP table");
-        return new FirmwareTables([acpi, processors], acpi.Address, []);
+        return new FirmwareTables([acpi, processors], acpi.Address, []) { Files = TableLoader.Files(tables) };
     }
 
     /// <summary>What the tables say.</summary>
@@ -31,7 +32,7 @@ internal static class PcTables
         PowerManagement = new PowerManagementDescription(
             PcLayout.PowerPorts + AcpiPmSpec.EventOffset, PcLayout.PowerPorts + AcpiPmSpec.ControlOffset,
             PcLayout.PowerPorts + AcpiPmSpec.TimerOffset, PcLayout.PowerPorts + AcpiPmSpec.GeneralOffset, AcpiPmSpec.SciGsi, PcLayout.SoftOffType),
-        HandOver = new HandOverDescription(I440fxSpec.SmiCommandPort, I440fxSpec.AcpiEnable, I440fxSpec.AcpiDisable),
+        HandOver = new HandOverDescription(ApmPortsSpec.Port, ApmPortsSpec.AcpiEnable, ApmPortsSpec.AcpiDisable),
         ResetPort = ResetPortsSpec.ResetControlPort,
         ResetValue = ResetPortsSpec.ResetControlValue,
         SerialPorts = [new SerialDescription(PcLayout.Com1, PcLayout.Com1Irq)],

@@ -29,7 +29,7 @@ public sealed class HostilePciTests
         var workers = new TestWorkers();
         var router = new PirqRouter(new InterruptRouter((_, _) => { }));
         var power = new AcpiPm(new ManualClock(), new RecordingLine(), () => { }, () => { }, alwaysAcpi: false);
-        new SmiPorts(power).MapPorts(machine.Ports);
+        new ApmPorts(power).MapPorts(machine.Ports);
         machine.Bus.Add(0, 0, new HostBridge(machine.Wires("host") with { Pin = null }));
         machine.Bus.Add(1, 0, new IsaBridge(machine.Wires("isa") with { Pin = null }, router));
         machine.Bus.Add(1, 3, new PowerManagement(machine.Wires("power") with { Pin = null }, power, new SmBusHost()));

@@ -25,7 +25,7 @@ public sealed class I440fxTests
     {
         _router = new PirqRouter(new InterruptRouter((gsi, level) => _levels[gsi] = level));
         _power = new AcpiPm(new ManualClock(), _sci, () => _off++, () => { }, alwaysAcpi: false, softOffType: 0);
-        new SmiPorts(_power).MapPorts(_machine.Ports);
+        new ApmPorts(_power).MapPorts(_machine.Ports);
         _host = _machine.Bus.Add(0, 0, new HostBridge(NoPin("host")));
         _isa = _machine.Bus.Add(Isa, 0, new IsaBridge(NoPin("isa"), _router));
         _machine.Bus.Add(Isa, 3, new PowerManagement(NoPin("power"), _power, new SmBusHost()));

@@ -150,19 +150,6 @@ public sealed class SmBusHostSavedTests : SavedUnitTests<SmBusHost>
     protected override string Observe(SmBusHost unit) => string.Join(' ', Enumerable.Range(0, 16).Select(i => unit.In((ulong)i)));
 }
 
-public sealed class SmiPortsSavedTests : SavedUnitTests<SmiPorts>
-{
-    protected override SmiPorts Create() => new(new AcpiPm(new ManualClock(), new RecordingLine(), () => { }, () => { }, alwaysAcpi: false));
-
-    protected override void Disturb(SmiPorts unit)
-    {
-        unit.Out(0, 0x55);
-        unit.Out(1, 0x66);
-    }
-
-    protected override string Observe(SmiPorts unit) => $"{unit.In(0)} {unit.In(1)}";
-}
-
 public abstract class VirtioPciSavedTests : SavedUnitTests<VirtioPci>, IDisposable
 {
     private protected const ulong Ring = TestGuest.Ram, Data = TestGuest.Ram + 0x1_0000, Length = 0x2_0000;

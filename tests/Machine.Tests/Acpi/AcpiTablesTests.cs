@@ -51,7 +51,7 @@ public sealed class AcpiTablesTests
     [Fact]
     public void The_root_pointer_has_both_checksums()
     {
-        var block = AcpiTables.Create(Describe(), Base, 0x2_0000).Bytes;
+        var block = AcpiTableSet.Create(Describe()).At(Base, 0x2_0000).Bytes;
 
         Assert.Equal("RSD PTR ", Encoding.ASCII.GetString(block, 0, 8));
         Assert.Equal(0, block.Take(20).Sum(b => b) & 0xFF);
@@ -71,7 +71,7 @@ public sealed class AcpiTablesTests
 
     [Fact]
     public void Tables_that_do_not_fit_are_a_programming_error() =>
-        Assert.Throws<InvalidOperationException>(() => AcpiTables.Create(Describe(300), Base, 1024));
+        Assert.Throws<InvalidOperationException>(() => AcpiTableSet.Create(Describe(300)).At(Base, 1024));
 
     [Theory]
     [InlineData(false)]
@@ -127,7 +127,7 @@ public sealed class AcpiTablesTests
 
     private static Dictionary<string, byte[]> Tables(AcpiDescription machine)
     {
-        var block = AcpiTables.Create(machine, Base, 0x2_0000).Bytes;
+        var block = AcpiTableSet.Create(machine).At(Base, 0x2_0000).Bytes;
         byte[] At(ulong address) => block.AsSpan((int)(address - Base), (int)U32(block, (int)(address - Base) + 4)).ToArray();
         var xsdt = At(BinaryPrimitives.ReadUInt64LittleEndian(block.AsSpan(24)));
         Assert.Equal(0, xsdt.Sum(b => b) & 0xFF);

@@ -35,6 +35,8 @@ internal sealed class TestBoard : IBoard
 
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => new([], 0, []);
 
+    public string BootPathOf(int place) => $"/virtio-mmio@{WindowOf(place):x16}/disk@0,0";
+
     public IWiredBoard Wire(BoardContext context) => new Wired(this, context);
 
     private sealed class Wired : IWiredBoard

@@ -32,12 +32,6 @@ public static class I440fxSpec
     /// <summary>The ports of the SMBus registers.</summary>
     public const int SmBusLength = 16;
 
-    /// <summary>APM control and status: what software writes to the first reaches firmware's management mode, or what stands in for it.</summary>
-    public const ushort SmiCommandPort = 0xb2;
-
-    /// <summary>What is written there to have power events raise the SCI (ACPI mode), and to have them not.</summary>
-    public const byte AcpiEnable = 0xf1, AcpiDisable = 0xf0;
-
     // Who made the board; SeaBIOS looks at the host bridge's for the machine that it knows.
     internal static readonly (ushort Vendor, ushort Device) Board = (0x1af4, 0x1100);
 

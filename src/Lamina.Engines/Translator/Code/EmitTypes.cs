@@ -208,4 +208,7 @@ internal sealed class StubAddresses
 
     /// <summary>REP MOVS and REP STOS by the logarithm of the element size.</summary>
     public readonly ulong[] Move = new ulong[4], Store = new ulong[4];
+
+    /// <summary>MOVS and STOS of one element of a flat 32-bit address space, by the logarithm of its size.</summary>
+    public readonly ulong[] MoveElement = new ulong[3], StoreElement = new ulong[3];
 }

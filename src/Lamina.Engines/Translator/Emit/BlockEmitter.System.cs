@@ -1,5 +1,6 @@
 // System instructions that need no C#: those that kernels execute all the time and whose checks the block's modes have
 // done already. What they cannot decide by themselves goes to the executor.
+using Lamina.Core.Engine;
 using Lamina.Engines.Translator.Analyse;
 using Lamina.Engines.Translator.Code;
 using Lamina.Engines.X86;
@@ -100,17 +101,29 @@ internal sealed unsafe partial class BlockEmitter
         };
     }
 
-    private bool NativeString(in Instruction instruction) =>
-        _long && instruction.AddressSize == 8 && instruction.Segment < 4 && (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) == 0
-        && (instruction.Traits & InstructionTraits.Rep) != 0;
+    /// <summary>Whether a stub does a string instruction, as far as it has its pages: REP MOVS and STOS of 64-bit addresses, one element of flat 32-bit ones.</summary>
+    public static bool MovesByStub(ModeKey key, in Instruction instruction)
+    {
+        if (instruction.Id is not (InstructionId.Movs or InstructionId.Stos) || (key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0) return false;
+        return key.IsLong()
+            ? instruction.AddressSize == 8 && instruction.Segment < 4 && (instruction.Traits & InstructionTraits.Rep) != 0
+            : instruction.AddressSize == 4 && (instruction.Traits & (InstructionTraits.Rep | InstructionTraits.Repne)) == 0 && key.IsFlat(SegmentIndex.Es)
+                && (instruction.Id == InstructionId.Stos || key.IsFlat(instruction.Segment));
+    }
 
     private void EmitString(in Instruction instruction)
     {
         ParkFlags(LiveBefore);
         var size = instruction.OperandSize switch { 1 => 0, 2 => 1, 4 => 2, _ => 3 };
+        var stub = (instruction.Id == InstructionId.Movs, _long) switch
+        {
+            (true, true) => stubs.Move[size],
+            (false, true) => stubs.Store[size],
+            (true, false) => stubs.MoveElement[size],
+            (false, false) => stubs.StoreElement[size],
+        };
         buffer.SystemInstructions.Add(instruction);
-        LeaveInline(SiteKind.System, instruction.Id == InstructionId.Movs ? stubs.Move[size] : stubs.Store[size], GuestOffset, parked: true,
-            target: buffer.SystemInstructions.Count - 1);
+        LeaveInline(SiteKind.System, stub, GuestOffset, parked: true, target: buffer.SystemInstructions.Count - 1);
     }
 
     // Guest TSC = host TSC + offset.

@@ -277,7 +277,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Swapgs when _long && (_key & ModeKey.Cpl0) != 0:
                 EmitSwapgs();
                 break;
-            case InstructionId.Movs or InstructionId.Stos when NativeString(instruction):
+            case InstructionId.Movs or InstructionId.Stos when MovesByStub(_key, instruction):
                 EmitString(instruction);
                 break;
             case InstructionId.Cpuid when (_key & ModeKey.SingleStep) == 0:

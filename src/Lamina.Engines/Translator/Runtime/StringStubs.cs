@@ -1,5 +1,6 @@
 // REP MOVS and REP STOS in 64-bit mode as runs of the host's own instruction, each as long as source and destination
-// stay in their pages. What the tables do not know, elements that cross pages, DF, and pending exits are left to C#.
+// stay in their pages; MOVS and STOS alone in 32-bit mode, of which compilers that save space make their copies (GRUB's, for one). What
+// the tables do not know, elements that cross pages, DF, and pending exits are left to C#.
 using Lamina.Engines.Translator.Code;
 using static Lamina.Engines.Translator.Code.GuestRegisters;
 using HostReg = Lamina.Engines.Translator.Code.HostRegister;
@@ -67,6 +68,50 @@ internal static unsafe class StringStubs
         EmitRestore(ref asm);
         asm.Jmp(exit);
         return start;
+    }
+
+    /// <summary>Emits the stub for one element of a flat 32-bit address space; called as the others are.</summary>
+    /// <param name="asm">Where.</param>
+    /// <param name="move">MOVS, else STOS.</param>
+    /// <param name="sizeBits">Logarithm of the element size.</param>
+    /// <param name="exit">The stub that leaves for the executor.</param>
+    public static ulong EmitElement(ref Assembler asm, bool move, int sizeBits, ulong exit)
+    {
+        var start = asm.Here;
+        asm.GsImmediate(0xf7, 0, Slot.SystemFlags, DirectionFlag);
+        asm.Jcc(Cond.NE, exit);
+        if (move) EmitNarrowLookUp(ref asm, HostReg.Rsi, S0, 1 << sizeBits, write: false, exit);
+        EmitNarrowLookUp(ref asm, HostReg.Rdi, S1, 1 << sizeBits, write: true, exit);
+        if (move) asm.Rr(Op.Add, S0, HostReg.Rsi);
+        asm.Rr(Op.Add, S1, HostReg.Rdi);
+        if (sizeBits == 1) asm.Byte(0x66);
+        asm.Byte((move ? 0xa4 : 0xaa) | (sizeBits > 0 ? 1 : 0));
+        // The addresses have 32 bits, behind the last one as well.
+        if (move) asm.Rr(Op.Sub, S0, HostReg.Rsi);
+        if (move) asm.Mov(HostReg.Rsi, HostReg.Rsi, wide: false);
+        asm.Rr(Op.Sub, S1, HostReg.Rdi);
+        asm.Mov(HostReg.Rdi, HostReg.Rdi, wide: false);
+        asm.Ret();
+        return start;
+    }
+
+    /// <summary>addend = table entry of the page at a 32-bit address; leaves where there is none, or the element does not end in that page.</summary>
+    private static void EmitNarrowLookUp(ref Assembler asm, int address, int addend, int size, bool write, ulong exit)
+    {
+        asm.Mov(address, address, wide: false);
+        asm.Mov(addend, address, wide: false);
+        if (size > 1)
+        {
+            asm.RegImmediate(4, addend, 0xfff, wide: false);
+            asm.RegImmediate(7, addend, 4096 - size, wide: false);
+            asm.Jcc(Cond.A, exit);
+            asm.Mov(addend, address, wide: false);
+        }
+        asm.Shift(5, addend, 12, wide: false);
+        if (write) asm.Unary(2, addend);
+        asm.GsIndex(Op.MovLoad, addend, addend, 3, write ? Slot.WriteTable : 0);
+        asm.Rr(Op.Test, addend, addend);
+        asm.Jcc(Cond.E, exit);
     }
 
     private static void EmitRestore(ref Assembler asm)

@@ -83,6 +83,9 @@ internal sealed unsafe class Stubs
         {
             Addresses.Move[size] = StringStubs.Emit(ref asm, move: true, size, Addresses);
             Addresses.Store[size] = StringStubs.Emit(ref asm, move: false, size, Addresses);
+            if (size == 3) continue;
+            Addresses.MoveElement[size] = StringStubs.EmitElement(ref asm, move: true, size, Addresses.System);
+            Addresses.StoreElement[size] = StringStubs.EmitElement(ref asm, move: false, size, Addresses.System);
         }
         buffer.End(asm.Cursor);
         buffer.KeepAllSoFar();

@@ -111,15 +111,14 @@ internal sealed unsafe partial class TranslatorVcpu
         }
     }
 
-    /// <summary>Fills the tables for the pages at the index registers of REP MOVS or STOS. False where that does not help.</summary>
+    /// <summary>Fills the tables for the pages at the index registers of MOVS or STOS that a stub does. False where that does not help.</summary>
     private bool TryFillForString(in Instruction instruction)
     {
-        if (!_key.IsLong() || instruction.AddressSize != 8 || instruction.Segment >= 4 || (instruction.Traits & InstructionTraits.Rep) == 0
-            || (_key & (ModeKey.SingleStep | ModeKey.AlignmentCheck)) != 0 || _cpu->ExitRequest != 0
-            || (_cpu->SystemFlags & Rflags.DF) != 0) return false;
+        if (!BlockEmitter.MovesByStub(_key, instruction) || _cpu->ExitRequest != 0 || (_cpu->SystemFlags & Rflags.DF) != 0) return false;
+        var mask = _key.IsLong() ? ulong.MaxValue : uint.MaxValue;
         var size = instruction.OperandSize;
-        return (instruction.Id == InstructionId.Stos || TryFillPage(_cpu->Gpr[GprIndex.Rsi], size, AccessKind.Read))
-            && TryFillPage(_cpu->Gpr[GprIndex.Rdi], size, AccessKind.Write);
+        return (instruction.Id == InstructionId.Stos || TryFillPage(_cpu->Gpr[GprIndex.Rsi] & mask, size, AccessKind.Read))
+            && TryFillPage(_cpu->Gpr[GprIndex.Rdi] & mask, size, AccessKind.Write);
     }
 
     private bool TryFillPage(ulong linear, int size, AccessKind kind)

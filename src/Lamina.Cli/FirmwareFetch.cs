@@ -1,0 +1,56 @@
+// Firmware for machines that boot from their own disks: when "lamina run" and "lamina create" take it though nobody names it, and that it
+// is here before a machine begins.
+using System.CommandLine;
+using Lamina.Backends.Disk;
+using Lamina.Cli.Verbs;
+using Lamina.Images.Bios;
+
+namespace Lamina.Cli;
+
+/// <summary>Chooses and fetches firmware.</summary>
+internal static class FirmwareFetch
+{
+    /// <summary>
+    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a boot loader on
+    /// a disk.
+    /// </summary>
+    /// <exception cref="UsageException">Words do not go together.</exception>
+    public static bool IsAsked(ParseResult parsed, RunOptions options)
+    {
+        if (parsed.GetValue(options.Kernel) is not null) return false;
+        var image = parsed.GetValue(options.Image);
+        if (parsed.GetValue(options.Firmware) is null && (image is not null || parsed.GetValue(options.Rm) || !options.Apply(parsed, new MachineDefinition()).DevicesOf<DiskDevice>().Any(IsBootable))) return false;
+        if (image is not null) throw new UsageException($"there is either an image to boot or firmware that boots from the disks; leave out '{image}' or {options.Firmware.Name}");
+        if (parsed.GetValue(options.Rm)) throw new UsageException($"--rm needs an image with an agent, such as tiny or debian, and not {options.Firmware.Name}");
+        RunSource.RefuseDiskWords(parsed, options, "a machine that boots from its own disks");
+        if (RunOptions.AreGiven(parsed, options.Root, options.Initrd, options.CommandLine, options.Modules).FirstOrDefault() is { } given) throw new UsageException($"{given} is for a kernel that is loaded directly; name it with --kernel");
+        return true;
+    }
+
+    /// <summary>Sees to it that the firmware that a machine begins with is here.</summary>
+    /// <exception cref="Images.ImageException">It cannot be fetched.</exception>
+    public static void Ensure(MachineDefinition machine)
+    {
+        if (machine.FirmwareToBoot is { } firmware && BootSource.IsFirmwareName(firmware) && FirmwareStore.OfUser().Find(firmware) is null)
+            ImageBuild.Run(FirmwareStore.OfUser(), (store, progress, cancellation) => store.FindOrBuildAsync(firmware, progress, cancellation));
+    }
+
+    // What cannot be read is said by the machine that opens it.
+    private static bool IsBootable(DiskDevice disk)
+    {
+        try
+        {
+            return BootSector.IsOn(new DiskOptions
+            {
+                Path = disk.Path,
+                Format = disk.Format switch { ImageFormat.Raw => DiskFormat.Raw, ImageFormat.Qcow2 => DiskFormat.Qcow2, _ => null },
+                Backing = disk.Backing,
+                TrustsBacking = disk.TrustsBacking,
+            });
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

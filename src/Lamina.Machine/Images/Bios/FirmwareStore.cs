@@ -1,0 +1,28 @@
+// Firmware that is asked for by a name: fetched once through the host's package manager and kept beside the images, in the same way.
+using Lamina.Folders;
+
+namespace Lamina.Images.Bios;
+
+/// <summary>The firmware of a user.</summary>
+public static class FirmwareStore
+{
+    /// <summary>The store of the user: below $XDG_CACHE_HOME/lamina, or ~/.cache/lamina.</summary>
+    /// <exception cref="ImageException">The user has neither.</exception>
+    public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios()]);
+
+    /// <summary>The file of what a definition names: a path is one, a name leads to what was fetched.</summary>
+    /// <param name="firmware">A path, or <see cref="BootSource.SeaBios"/>.</param>
+    /// <exception cref="MachineException">It is a name, and nothing of it was fetched yet.</exception>
+    public static string PathOf(string firmware)
+    {
+        if (!BootSource.IsFirmwareName(firmware)) return firmware;
+        try
+        {
+            return OfUser().Find(firmware)?.KernelPath ?? throw new MachineException(MachineError.File, $"the firmware {firmware} has not been fetched yet; \"lamina run --firmware {firmware}\" fetches it");
+        }
+        catch (ImageException wrong)
+        {
+            throw new MachineException(MachineError.File, wrong.Message, wrong);
+        }
+    }
+}

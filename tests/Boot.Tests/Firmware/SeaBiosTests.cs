@@ -1,0 +1,167 @@
+// Debian's SeaBIOS on a machine: it finds the disks by the tables that it is given, begins the boot loader on one of them over the serial
+// port, and what that loads finds the machine by SeaBIOS' word. Through resets, and saved and loaded at any moment of it.
+using Lamina.Tests.Boot.Linux;
+using Lamina.Tests.Boot.Support;
+using Xunit;
+
+namespace Lamina.Tests.Boot.Firmware;
+
+public sealed class SeaBiosTests : IDisposable
+{
+    private const ulong MiB = 1 << 20;
+    private const string Prompt = "~ # ", Down = "\e[B";
+
+    // A host with other work takes its time.
+    private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-firmware-").FullName;
+
+    public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
+
+    public SeaBiosTests() => _patience.CancelAfter(TimeSpan.FromMinutes(8));
+
+    private CancellationToken Cancellation => _patience.Token;
+
+    public void Dispose()
+    {
+        _patience.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task<MachineDefinition> DefinitionAsync(string name, params DiskDevice[] disks)
+    {
+        var configuration = GuestConfiguration.Of(name);
+        return new MachineDefinition
+        {
+            Type = configuration.Machine,
+            Engine = configuration.Engine,
+            Irqchip = TestEngine.Irqchip,
+            Cpus = configuration.Cpus,
+            MemoryBytes = configuration.MemoryBytes,
+            Boot = new BootSource { Firmware = await SeaBiosImage.GetAsync() },
+            Devices = [new SerialDevice { To = new ConsoleTarget.Memory() }, .. disks],
+        };
+    }
+
+    private static async Task<DiskDevice> GrubAsync() => new() { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true };
+
+    private string Blank(string name)
+    {
+        var path = Path.Combine(_folder, name);
+        File.WriteAllBytes(path, new byte[MiB]);
+        return path;
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task A_disk_boots_by_the_boot_loader_in_it_and_its_kernel_finds_the_machine(string name)
+    {
+        var definition = await DefinitionAsync(name, await GrubAsync());
+        await using var guest = await LinuxGuest.BootAsync(definition);
+
+        var screen = new SerialScreen(guest.Machine);
+        foreach (var text in (string[])["SeaBIOS (version", "Booting from Hard Disk", "GRUB", "~ # "]) await screen.WaitAsync(text, Cancellation);
+        Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
+        Assert.Equal("Lamina\nmicro\n", await guest.DoAsync("cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name"));
+        Assert.Equal("vda\nvda1\n", await guest.DoAsync("ls /dev | grep vd"));
+        Assert.Contains("BOOT_IMAGE=/boot/kernel", await guest.DoAsync("cat /proc/cmdline"), StringComparison.Ordinal);
+        var log = await guest.DoAsync("dmesg");
+        Assert.Contains("SMBIOS 2.8 present", log, StringComparison.Ordinal);
+        Assert.Matches(@"ACPI: DSDT 0x\w+ \w+ \(v02 LAMINA", log);
+        Assert.Empty(KernelLog.ComplaintsIn(log));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+
+        await guest.TypeAsync("reboot");
+        await screen.WaitAsync("SeaBIOS (version", Cancellation);
+        await screen.WaitAsync("GRUB", Cancellation);
+        await guest.WaitForPromptAsync();
+        Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task A_boot_that_is_saved_and_goes_on_at_any_moment_of_it_ends_as_any_other(string name)
+    {
+        var moments = AllTests.AreAsked ? 60 : 12;
+        var random = new Random(1162);
+        var definition = await DefinitionAsync(name, await GrubAsync());
+        var machine = Machine.Create(definition);
+        var run = machine.RunAsync(Cancellation);
+        var shown = "";
+        try
+        {
+            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
+            {
+                // SeaBIOS takes a part of a second, GRUB some seconds, the kernel some more.
+                await Task.Delay(random.Next(1, moment < moments / 3 ? 150 : 1000), Cancellation);
+                await machine.PauseAsync(Cancellation);
+                var place = Path.Combine(_folder, $"saved-{moment}");
+                await machine.SaveAsync(place, Cancellation);
+                shown += machine.Serial.Text;
+                await machine.DisposeAsync();
+                Assert.Equal(MachineEnd.Stopped, (await run).End);
+                machine = Machine.Restore(place);
+                run = machine.RunAsync(Cancellation);
+            }
+            var screen = new SerialScreen(machine, shown);
+            await screen.WaitAsync(Prompt, Cancellation);
+            await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; reboot", Cancellation);
+            Assert.Contains("sum-42\r\n0\r\n", await screen.WaitAsync("SeaBIOS (version", Cancellation), StringComparison.Ordinal);
+            await screen.WaitAsync(Prompt, Cancellation);
+        }
+        finally
+        {
+            await machine.DisposeAsync();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(OneOfEach))]
+    public async Task Memtest_finds_no_error(string name)
+    {
+        var definition = await DefinitionAsync(name, await GrubAsync()) with { MemoryBytes = 32 * MiB };
+        await using var machine = Machine.Create(definition);
+        var run = machine.RunAsync(Cancellation);
+        // A key that waits already when the menu appears keeps it from counting down.
+        var screen = new SerialScreen(machine);
+        await screen.WaitAsync("GRUB loading", Cancellation);
+        await machine.Serial.WriteAsync(Down, Cancellation);
+        await screen.WaitAsync("*memtest", Cancellation);
+        await machine.Serial.WriteAsync("\r", Cancellation);
+
+        // All tests but the last one, which waits for minutes.
+        var shown = await screen.WaitAsync("[Bit fade test", Cancellation);
+
+        Assert.Contains("[Modulo 20", shown, StringComparison.Ordinal);
+        Assert.Contains($"{definition.Cpus} Cores", shown, StringComparison.Ordinal);
+        Assert.DoesNotMatch("Errors: *[1-9]", shown);
+        await machine.Serial.WriteAsync("\e", Cancellation);
+        // It resets the machine when it is left.
+        await screen.WaitAsync("SeaBIOS (version", Cancellation);
+        Assert.False(run.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Disks_are_tried_in_their_order_and_the_menu_lists_them()
+    {
+        var first = GuestConfiguration.OneOfEach.First().Data;
+        var definition = await DefinitionAsync(first, new DiskDevice { Path = Blank("first.raw"), Format = ImageFormat.Raw }, await GrubAsync());
+        await using (var machine = Machine.Create(definition))
+        {
+            _ = machine.RunAsync(Cancellation);
+            Assert.Contains("not a bootable disk", await new SerialScreen(machine).WaitAsync("GRUB", Cancellation), StringComparison.Ordinal);
+        }
+        definition = definition with { Boot = definition.Boot with { BootMenu = true } };
+        await using (var machine = Machine.Create(definition))
+        {
+            _ = machine.RunAsync(Cancellation);
+            var screen = new SerialScreen(machine);
+            await screen.WaitAsync("Press ESC for boot menu", Cancellation);
+            await machine.Serial.WriteAsync("\e", Cancellation);
+            Assert.Contains("1. Virtio disk mmio:0xfeb02000", await screen.WaitAsync("2. Virtio disk", Cancellation), StringComparison.Ordinal);
+            await machine.Serial.WriteAsync("2", Cancellation);
+            Assert.DoesNotContain("not a bootable disk", await screen.WaitAsync("GRUB", Cancellation), StringComparison.Ordinal);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// "lamina run" and machines that are kept with firmware: when it is taken, and every mistake that a user can make with it.
+using System.Text.Json;
+using Lamina.Images;
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class FirmwareCommandTests : KeptMachines
+{
+    private const int Code = (0x11 << 1) | 1;
+
+    // Writes 11h to port F4h, prints "up" and halts; 16-bit code at F000:0000.
+    private static readonly byte[] s_code =
+    [
+        0xb0, 0x11, 0xe6, 0xf4,                                             // mov al, 11h; out 0F4h, al
+        0xba, 0xf8, 0x03, 0xb0, (byte)'u', 0xee, 0xb0, (byte)'p', 0xee, 0xb0, (byte)'\n', 0xee,
+        0xf4, 0xeb, 0xfd,                                                   // hlt; jmp $ - 1
+    ];
+
+    private string Firmware => Folder.File("bios.bin");
+
+    private static byte[] Image
+    {
+        get
+        {
+            var image = new byte[64 << 10];
+            s_code.CopyTo(image, 0);
+            new byte[] { 0xea, 0, 0, 0, 0xf0 }.CopyTo(image, image.Length - 16);
+            return image;
+        }
+    }
+
+    private string Disk(string name, bool boots)
+    {
+        var content = new byte[1 << 20];
+        if (boots) (content[0], content[1]) = (0xeb, 0xfe);
+        (content[510], content[511]) = (0x55, 0xaa);
+        File.WriteAllBytes(Folder.File(name), content);
+        return $"{Folder.File(name)},format=raw";
+    }
+
+    // As if SeaBIOS had been fetched, on a host that can fetch nothing.
+    private Dictionary<string, string?> Fetched()
+    {
+        var folder = Directory.CreateDirectory(Folder.File("home/cache/firmware/seabios/1-r1-0")).FullName;
+        File.WriteAllBytes(Path.Combine(folder, "bios-256k.bin"), Image);
+        File.WriteAllBytes(Path.Combine(folder, ImageManifest.FileName), new ImageManifest("seabios", "1", 1, DateTimeOffset.UnixEpoch, "", [new ImageFile("bios-256k.bin", Image.Length, "")], [], []).ToJson());
+        File.CreateSymbolicLink(Path.Combine(Path.GetDirectoryName(folder)!, "current"), "1-r1-0");
+        return new(Environment) { ["PATH"] = Folder.Folder("none") };
+    }
+
+    [Fact]
+    public async Task Firmware_of_the_users_own_begins()
+    {
+        File.WriteAllBytes(Firmware, Image);
+
+        Expect(Code, await RunAsync("run", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"));
+        Expect(Code, await RunAsync("run", "--firmware", Firmware, "--debug-exit", "0xf4", "--disk", Disk("disk.raw", boots: false), "--boot-menu", "--cpus", "2", "--engine", "translator"));
+    }
+
+    [Fact]
+    public async Task A_disk_with_a_boot_loader_and_nothing_else_to_boot_takes_SeaBIOS()
+    {
+        var environment = Fetched();
+        Task<Outcome> Run(params string[] words) => LaminaProgram.RunAsync(["run", "--debug-exit", "0xf4", "--engine", "translator", .. words], environment);
+
+        Expect(Code, await Run("--disk", Disk("boots.raw", boots: true)));
+        Expect(Code, await Run("--disk", Disk("data.raw", boots: false), "--disk", Disk("boots.raw", boots: true)));
+        Expect(Code, await Run("--firmware", "seabios"));
+        // A partition table alone is no boot loader, and an image that is named is what is booted: what is missing is the image.
+        Expect(1, await Run("--disk", Disk("data.raw", boots: false)), "*apt-get*");
+        Expect(1, await Run("tiny", "--disk", Disk("boots.raw", boots: true)), "*apt-get*");
+    }
+
+    [Fact]
+    public async Task Firmware_that_cannot_be_fetched_is_one_sentence() =>
+        Expect(1, await LaminaProgram.RunAsync(["run", "--firmware", "seabios"], new Dictionary<string, string?>(Environment) { ["PATH"] = Folder.Folder("none") }), "*apt-get*");
+
+    [Fact]
+    public async Task A_machine_that_is_kept_starts_with_the_firmware_that_it_was_made_with()
+    {
+        File.WriteAllBytes(Firmware, Image);
+        Expect(0, await RunAsync("create", "probe", "--firmware", Firmware, "--disk", Disk("disk.raw", boots: true), "--engine", "translator"));
+        using (var definition = JsonDocument.Parse(File.ReadAllBytes(Home("probe", "machine.json")), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip }))
+            Assert.Equal(Firmware, definition.RootElement.GetProperty("firmware").GetString());
+
+        Expect(0, await RunAsync("start", "probe"));
+        await PrintedAsync("probe", "up");
+        Assert.Contains("firmware ROM", (await RunAsync("inspect", "probe", "firmware")).Output, StringComparison.Ordinal);
+        Expect(0, await RunAsync("suspend", "probe"));
+        // What it began with is what it goes on with.
+        File.WriteAllBytes(Firmware, [.. new byte[64 << 10], .. Image]);
+        Expect(0, await RunAsync("start", "probe"));
+        Expect(0, await RunAsync("kill", "probe"));
+        File.Delete(Firmware);
+        Expect(2, await RunAsync("start", "probe"), "*the firmware * does not exist*");
+    }
+
+    [Fact]
+    public async Task What_cannot_be_is_refused_in_one_sentence()
+    {
+        File.WriteAllBytes(Firmware, Image);
+        File.WriteAllBytes(Folder.File("odd"), new byte[1000]);
+        File.WriteAllBytes(Folder.File("empty"), []);
+        File.WriteAllBytes(Folder.File("zeros"), new byte[64 << 10]);
+        var kernel = Guest.In(Folder, Guest.Halts);
+
+        await Refused("does not exist", "--firmware", Folder.File("none"));
+        await Refused("is a folder", "--firmware", Folder.Path);
+        await Refused("is empty", "--firmware", Folder.File("empty"));
+        await Refused("not whole blocks of 64 KiB", "--firmware", Folder.File("odd"));
+        await Refused("no instruction where a processor begins", "--firmware", Folder.File("zeros"));
+        await Refused("needs a value", "--firmware", "");
+        await Refused("either a kernel or firmware", "--firmware", Firmware, "--kernel", kernel);
+        await Refused("leave out 'tiny'", "tiny", "--firmware", Firmware);
+        await Refused("are for a kernel that is loaded directly", "--firmware", Firmware, "--initrd", kernel);
+        await Refused("are for a kernel that is loaded directly", "--firmware", Firmware, "--cmdline", "quiet");
+        await Refused("are for a kernel that is loaded directly", "--firmware", Firmware, "--module", kernel);
+        await Refused("--root is for a kernel", "--firmware", Firmware, "--root", Folder.Path);
+        await Refused("a machine that boots from its own disks", "--firmware", Firmware, "--disk-size", "40G");
+
+        async Task Refused(string why, params string[] words)
+        {
+            var outcome = await RunAsync(["run", .. words]);
+            Assert.Equal(2, outcome.ExitCode);
+            Assert.Contains(why, Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        }
+    }
+}

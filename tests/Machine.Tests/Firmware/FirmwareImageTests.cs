@@ -1,0 +1,62 @@
+// What can be firmware, and what a user is told of a file that cannot.
+using Lamina.Firmware;
+using Lamina.Tests.Machines.Life;
+using Xunit;
+
+namespace Lamina.Tests.Machines.Firmware;
+
+public sealed class FirmwareImageTests : IDisposable
+{
+    private readonly KernelFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void What_begins_at_its_end_is_firmware()
+    {
+        Assert.Null(FirmwareImage.WhyNot(TestFirmware.Image));
+        Assert.Null(FirmwareImage.WhyNot(TestFirmware.Other(FirmwareImage.Longest)));
+    }
+
+    [Fact]
+    public void Files_that_are_none_are_refused_in_one_sentence()
+    {
+        Refused("does not exist", _folder.In("none"));
+        Refused("a folder", _folder.In("."));
+        Refused("is empty", Make([]));
+        Refused("at most 16 MiB", Make(TestFirmware.Other(FirmwareImage.Longest + FirmwareImage.Block)));
+        Refused("has 100 bytes, and not whole blocks of 64 KiB", Make(new byte[100]));
+        Refused("no instruction where a processor begins", Make(new byte[64 << 10]));
+        Refused("no instruction where a processor begins", Make([.. Enumerable.Repeat((byte)0xff, 128 << 10)]));
+        Refused("a qcow2 disk image", Make([.. "QFI\u00fb"u8.ToArray().Take(3), 0xfb, .. new byte[197_000]]));
+        Refused("compressed with gzip", Make([0x1f, 0x8b, .. new byte[3000]]));
+        Refused("a Windows or EFI program", Make([.. "MZ"u8, .. TestFirmware.Image[2..]]));
+        Refused("a script", Make("#!/bin/sh\n"u8.ToArray()));
+    }
+
+    [Fact]
+    public void Any_bytes_are_firmware_or_refused()
+    {
+        var random = new Random(256);
+        for (var round = 0; round < 2000; round++)
+        {
+            var bytes = new byte[random.Next(4) == 0 ? FirmwareImage.Block : random.Next(1000)];
+            random.NextBytes(bytes);
+            _ = FirmwareImage.WhyNot(bytes);
+        }
+    }
+
+    private string Make(byte[] content)
+    {
+        File.WriteAllBytes(_folder.In("file"), content);
+        return _folder.In("file");
+    }
+
+    private static void Refused(string why, string path)
+    {
+        var refused = Assert.Throws<MachineException>(() => FirmwareImage.Read(path));
+        Assert.Equal(MachineError.File, refused.Error);
+        Assert.Contains(why, refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+    }
+}
