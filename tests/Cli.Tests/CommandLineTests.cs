@@ -47,7 +47,7 @@ public sealed class CommandLineTests
     [InlineData("run --cpu host,avx2", "'avx2' in the CPU model 'host,avx2' is no switch; write -avx2 to take a feature away, +avx2 to add it")]
     [InlineData("run --cpus many", "--cpus: 'many' is not a number of CPUs")]
     [InlineData("run --engine magic", "--engine: there is no 'magic'; there are auto, kvm and translator")]
-    [InlineData("run --machine mainframe", "--machine: there is no 'mainframe'; there is micro")]
+    [InlineData("run --machine mainframe", "--machine: there is no 'mainframe'; there are micro and pc")]
     [InlineData("run --serial modem", "\"modem\" is no serial target")]
     [InlineData("run --vsock 3", "\"3\" is no socket device; write it like 3,path=/tmp/guest.vsock")]
     [InlineData("run --vsock x,path=/tmp/s", "\"x\" is no socket device's address; write it like 3,path=/tmp/guest.vsock")]
