@@ -4,6 +4,7 @@
 using System.Security.Cryptography;
 using Lamina.Folders;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Images.Imported;
 
 namespace Lamina.Images;
@@ -255,7 +256,7 @@ public sealed class ImageStore
     // What is found while the lock is held belongs to nobody: its builder was killed.
     private void RemoveScratch()
     {
-        foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*")) Directory.Delete(left, recursive: true);
+        foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*")) HostMounts.RemoveFolder(left);
     }
 
     private async Task<FileStream> LockAsync(IProgress<ImageProgress>? progress, CancellationToken cancellationToken)

@@ -72,6 +72,24 @@ internal sealed class NoHardware : IHardware
         return null;
     }
 
+    public void PrepareFork() => Asked.Add("prepare fork");
+
+    public MachineForked Fork() => throw NotForked;
+
+    public void ShareMemory(MachineForked with) => throw NotForked;
+
+    public MachineForked Describe() => throw NotForked;
+
+    public void Rewind(MachineForked forked) => throw NotForked;
+
+    public void NoteWorkingSet()
+    {
+    }
+
+    public ReadOnlyMemory<byte> WorkingSet() => default;
+
+    private static MachineException NotForked => new("hardware that is none has no memory that could be shared");
+
     public IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers) => [];
 
     public void Load(SavedStart saved) => Asked.Add("load");
