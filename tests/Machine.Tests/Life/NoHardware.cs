@@ -72,6 +72,28 @@ internal sealed class NoHardware : IHardware
         return null;
     }
 
+    public void PrepareFork()
+    {
+    }
+
+    public MachineForked Fork() => Describe();
+
+    public void ShareMemory(MachineForked with)
+    {
+    }
+
+    public MachineForked Describe() => throw new MachineException("there is nothing to copy");
+
+    public void Rewind(MachineForked forked)
+    {
+    }
+
+    public void NoteWorkingSet()
+    {
+    }
+
+    public ReadOnlyMemory<byte> WorkingSet() => default;
+
     public IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers) => [];
 
     public void Load(SavedStart saved) => Asked.Add("load");
