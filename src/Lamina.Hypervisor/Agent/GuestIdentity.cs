@@ -17,8 +17,11 @@ internal static class GuestIdentity
         if command -v ssh-keygen >/dev/null && ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1; then rm -f /etc/ssh/ssh_host_*; ssh-keygen -A >/dev/null; fi
         """;
 
-    /// <summary>How long a guest's agent may take.</summary>
-    internal static TimeSpan Patience { get; } = TimeSpan.FromSeconds(10);
+    // A host that many copies begin on at once is slow, and a copy that was not told is the first one once more.
+    private static readonly TimeSpan Whole = TimeSpan.FromMinutes(2);
+
+    /// <summary>How long a guest's agent may take to be there.</summary>
+    internal static TimeSpan Patience { get; } = TimeSpan.FromSeconds(20);
 
     /// <summary>Has a guest's agent do it, where there is one.</summary>
     /// <param name="reach">Leads to the agent, once for each request.</param>
@@ -28,7 +31,7 @@ internal static class GuestIdentity
     internal static async Task TryGiveAsync(Func<CancellationToken, Task<AgentConnection>> reach, string name, Action? answered, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(Patience);
+        patience.CancelAfter(Whole);
         try
         {
             // Randomness first, of which the rest may be made.

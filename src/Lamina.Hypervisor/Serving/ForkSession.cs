@@ -34,7 +34,7 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
     // The guest stands still meanwhile.
     private static readonly TimeSpan StillPatience = TimeSpan.FromSeconds(10);
 
-    private const int RunsMilliseconds = 60_000, AnswersMilliseconds = 15_000;
+    private const int RunsMilliseconds = 60_000, AnswersMilliseconds = 130_000;
 
     // What became of one copy.
     private sealed record Outcome(MachineException? Refusal, double RunsAfter, double AnswersAfter);

@@ -72,23 +72,27 @@ internal sealed class NoHardware : IHardware
         return null;
     }
 
-    public void PrepareFork() => Asked.Add("prepare fork");
+    public void PrepareFork()
+    {
+    }
 
-    public MachineForked Fork() => throw NotForked;
+    public MachineForked Fork() => Describe();
 
-    public void ShareMemory(MachineForked with) => throw NotForked;
+    public void ShareMemory(MachineForked with)
+    {
+    }
 
-    public MachineForked Describe() => throw NotForked;
+    public MachineForked Describe() => throw new MachineException("there is nothing to copy");
 
-    public void Rewind(MachineForked forked) => throw NotForked;
+    public void Rewind(MachineForked forked)
+    {
+    }
 
     public void NoteWorkingSet()
     {
     }
 
     public ReadOnlyMemory<byte> WorkingSet() => default;
-
-    private static MachineException NotForked => new("hardware that is none has no memory that could be shared");
 
     public IReadOnlyList<DiskLayer> AddLayers(IReadOnlyList<LayeredImage> layers) => [];
 
