@@ -73,6 +73,8 @@ public sealed class SeaBiosTests : IDisposable
         await guest.TypeAsync("reboot");
         await screen.WaitAsync("SeaBIOS (version", Cancellation);
         await screen.WaitAsync("GRUB", Cancellation);
+        // The prompt at which it was typed stands before that.
+        await guest.WaitAsync("BusyBox v");
         await guest.WaitForPromptAsync();
         Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
         await guest.TypeAsync("poweroff");
