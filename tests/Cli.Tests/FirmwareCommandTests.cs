@@ -66,10 +66,11 @@ public sealed class FirmwareCommandTests : KeptMachines
         Task<Outcome> Run(params string[] words) => LaminaProgram.RunAsync(["run", "--debug-exit", "0xf4", "--engine", "translator", .. words], environment);
 
         Expect(Code, await Run("--disk", Disk("boots.raw", boots: true)));
-        Expect(Code, await Run("--disk", Disk("data.raw", boots: false), "--disk", Disk("boots.raw", boots: true)));
+        Expect(Code, await Run("--disk", Disk("boots.raw", boots: true), "--disk", Disk("data.raw", boots: false)));
         Expect(Code, await Run("--firmware", "seabios"));
         // A partition table alone is no boot loader, and an image that is named is what is booted: what is missing is the image.
         Expect(1, await Run("--disk", Disk("data.raw", boots: false)), "*apt-get*");
+        Expect(1, await Run("--disk", Disk("data.raw", boots: false), "--disk", Disk("boots.raw", boots: true)), "*apt-get*");
         Expect(1, await Run("tiny", "--disk", Disk("boots.raw", boots: true)), "*apt-get*");
     }
 

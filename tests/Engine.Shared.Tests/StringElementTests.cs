@@ -97,6 +97,31 @@ public sealed class StringElementTests
         Assert.Equal(0x1234_5678u, machine.Read<uint>(Area + 8));
     }
 
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Of_an_element_over_the_end_of_memory_its_first_part_is_there(string engine)
+    {
+        const uint end = (uint)Layout.RamSize;
+        using var machine = new SmallMachine(engine);
+        machine.Load(end - 4, [1, 2, 3, 4]);
+        machine.Load(Layout.Code, Modes.Assemble(32, Layout.Code, c =>
+        {
+            c.mov(esi, end - 2);
+            c.mov(edi, Area);
+            c.movsd();
+            c.mov(eax, 0x0807_0605);
+            c.mov(edi, end - 2);
+            c.stosd();
+            c.@out((byte)Layout.EndPort, al);
+        }));
+
+        var state = machine.Run(machine.Start(GuestMode.Protected));
+
+        Assert.Equal((end + 2ul, end + 2ul), (state.Gpr[6], state.Gpr[7]));
+        Assert.Equal(0xffff_0403, machine.Read<uint>(Area));
+        Assert.Equal(0x0605_0201u, machine.Read<uint>(end - 4));
+    }
+
     // At or near the end of a page, or anywhere.
     private static uint Place(Random random) => Area + 16 + (random.Next(2) == 0 ? (uint)random.Next(1, 7) * Page - (uint)random.Next(8) : (uint)random.Next((int)AreaLength - 64));
 

@@ -73,6 +73,8 @@ public sealed class SeaBiosTests : IDisposable
         await guest.TypeAsync("reboot");
         await screen.WaitAsync("SeaBIOS (version", Cancellation);
         await screen.WaitAsync("GRUB", Cancellation);
+        // The prompt at which it was typed stands before that.
+        await guest.WaitAsync("BusyBox v");
         await guest.WaitForPromptAsync();
         Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
         await guest.TypeAsync("poweroff");
@@ -143,14 +145,14 @@ public sealed class SeaBiosTests : IDisposable
     }
 
     [Fact]
-    public async Task Disks_are_tried_in_their_order_and_the_menu_lists_them()
+    public async Task The_first_disk_is_booted_and_the_menu_lists_all()
     {
         var first = GuestConfiguration.OneOfEach.First().Data;
         var definition = await DefinitionAsync(first, new DiskDevice { Path = Blank("first.raw"), Format = ImageFormat.Raw }, await GrubAsync());
         await using (var machine = Machine.Create(definition))
         {
             _ = machine.RunAsync(Cancellation);
-            Assert.Contains("not a bootable disk", await new SerialScreen(machine).WaitAsync("GRUB", Cancellation), StringComparison.Ordinal);
+            await new SerialScreen(machine).WaitAsync("not a bootable disk", Cancellation);
         }
         definition = definition with { Boot = definition.Boot with { BootMenu = true } };
         await using (var machine = Machine.Create(definition))
