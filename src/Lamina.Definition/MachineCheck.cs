@@ -21,7 +21,7 @@ public static class MachineCheck
     public static void Check(MachineDefinition machine)
     {
         ArgumentNullException.ThrowIfNull(machine);
-        if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {Property.Enumerate([.. MachineShape.Types.Select(type => type.Word)])}");
+        if (!Enum.IsDefined(machine.Type)) throw new MachineException($"there is no machine type {machine.Type}; use {string.Join(" or ", MachineShape.Types.Select(type => type.Word))}");
         if (machine.Boot is { Firmware: { } firmware, KernelPath: { } kernel }) throw new MachineException($"a machine boots either a kernel or firmware, and this one has both, {kernel} and {firmware}; leave out one");
         if (machine.Boot is { Firmware: not null } and ({ InitrdPath: not null } or { Modules.Count: > 0 } or { CommandLine: not null }))
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
