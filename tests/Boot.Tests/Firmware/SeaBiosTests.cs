@@ -17,6 +17,9 @@ public sealed class SeaBiosTests : IDisposable
 
     public static TheoryData<string> OneOfEach => GuestConfiguration.OneOfEach;
 
+    // With one CPU on the machine pc, where SeaBIOS gives the devices their places.
+    public static TheoryData<string> OneOfEachAndPc => [.. GuestConfiguration.OneOfEach.Select(one => one.Data), GuestConfiguration.Pc];
+
     public SeaBiosTests() => _patience.CancelAfter(TimeSpan.FromMinutes(8));
 
     private CancellationToken Cancellation => _patience.Token;
@@ -52,7 +55,7 @@ public sealed class SeaBiosTests : IDisposable
     }
 
     [Theory]
-    [MemberData(nameof(OneOfEach))]
+    [MemberData(nameof(OneOfEachAndPc))]
     public async Task A_disk_boots_by_the_boot_loader_in_it_and_its_kernel_finds_the_machine(string name)
     {
         var definition = await DefinitionAsync(name, await GrubAsync());
@@ -61,7 +64,7 @@ public sealed class SeaBiosTests : IDisposable
         var screen = new SerialScreen(guest.Machine);
         foreach (var text in (string[])["SeaBIOS (version", "Booting from Hard Disk", "GRUB", "~ # "]) await screen.WaitAsync(text, Cancellation);
         Assert.Equal($"{definition.Cpus}\n", await guest.DoAsync("nproc"));
-        Assert.Equal("Lamina\nmicro\n", await guest.DoAsync("cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name"));
+        Assert.Equal($"Lamina\n{(definition.Type == MachineType.Pc ? "pc" : "micro")}\n", await guest.DoAsync("cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name"));
         Assert.Equal("vda\nvda1\n", await guest.DoAsync("ls /dev | grep vd"));
         Assert.Contains("BOOT_IMAGE=/boot/kernel", await guest.DoAsync("cat /proc/cmdline"), StringComparison.Ordinal);
         var log = await guest.DoAsync("dmesg");
