@@ -190,11 +190,13 @@ public sealed class MachineClient : IAsyncDisposable
         _asking.Dispose();
     }
 
+    private static MachineException NoAnswer(Exception? inner = null) => new(MachineError.Host, "the machine's process gives an answer that is none", inner);
+
     private static MachineException Gone(Exception? inner = null) => new(MachineError.State, "the machine has ended", inner);
 
     private static JsonElement Read(JsonElement answer)
     {
-        if (answer.ValueKind != JsonValueKind.Object) throw new MachineException(MachineError.Host, "the machine's process gives an answer that is none");
+        if (answer.ValueKind != JsonValueKind.Object) throw NoAnswer();
         if (answer.TryGetProperty(ControlSpec.Ok, out var value)) return value.Clone();
         var code = answer.TryGetProperty(ControlSpec.Error, out var error) ? error.GetString() : null;
         var message = answer.TryGetProperty(ControlSpec.Message, out var sentence) ? sentence.GetString() : null;
@@ -243,7 +245,10 @@ public sealed class MachineClient : IAsyncDisposable
             {
                 var ready = Read(said.RootElement);
                 waiting = [.. ready.GetProperty("waiting").EnumerateArray().Select(folder => folder.GetString()!)];
-                count = ready.GetProperty("fresh").GetInt32() + ready.GetProperty("spare").GetInt32();
+                var (fresh, next) = (ready.GetProperty("fresh").GetInt32(), ready.GetProperty("spare").GetInt32());
+                // Of what was asked for, and no more.
+                if (waiting.Count + fresh != copies.Count || fresh < 0 || next < 0 || next > ControlSpec.MostCopies) throw NoAnswer();
+                count = fresh + next;
             }
             await _stream.WriteAsync(ControlSpec.Channels, cancellationToken).ConfigureAwait(false);
             // Nothing else comes until these are here.
@@ -266,6 +271,10 @@ public sealed class MachineClient : IAsyncDisposable
             }
             using var done = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
             return Read(done.RootElement);
+        }
+        catch (Exception none) when (none is InvalidOperationException and not ObjectDisposedException or KeyNotFoundException or FormatException)
+        {
+            throw NoAnswer(none);
         }
         catch (IOException failure) when (failure is not HostException)
         {

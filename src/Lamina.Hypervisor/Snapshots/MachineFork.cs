@@ -116,9 +116,9 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
                 foreach (var copy in made) MachineDisks.LayOver(home, layer!, copy);
             }, cancellationToken).ConfigureAwait(false);
             if (hasDisk && HostProcess.IsRoot) ConfinedProcess.Give(home.Disk, 0);
-            var copies = answer.GetProperty("copies").EnumerateArray().Select(Read).ToList();
+            var (copies, stood) = Read(answer, to);
             foreach (var copy in copies.Where(copy => copy.Refusal is not null)) await RemoveAsync(store.HomeOf(copy.Name)).ConfigureAwait(false);
-            return new ForkOutcome(copies, TimeSpan.FromMilliseconds(answer.GetProperty("stood-still-ms").GetDouble()));
+            return new ForkOutcome(copies, stood);
         }
         catch
         {
@@ -175,6 +175,21 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
     // What the first copy reserves; the next ones are seen to by what the host has.
     private IDisposable? Reserve(MachineDefinition definition, IReadOnlyList<string> to) =>
         Reservations.Take(store, new Reserving(to[0], definition), definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : []);
+
+    // What the process says of other machines than those that were asked for is nothing to go by.
+    private static (List<ForkedCopy> Copies, TimeSpan StoodStill) Read(JsonElement answer, IReadOnlyList<string> to)
+    {
+        try
+        {
+            var copies = answer.GetProperty("copies").EnumerateArray().Select(Read).ToList();
+            if (copies.Select(copy => copy.Name).Order(StringComparer.Ordinal).SequenceEqual(to.Order(StringComparer.Ordinal))) return (copies, TimeSpan.FromMilliseconds(answer.GetProperty("stood-still-ms").GetDouble()));
+        }
+        catch (Exception none) when (none is InvalidOperationException or KeyNotFoundException or FormatException or ArgumentException or OverflowException)
+        {
+            // As it is when names are others.
+        }
+        throw new MachineException(MachineError.Host, "the machine's process does not say what became of the copies");
+    }
 
     private static ForkedCopy Read(JsonElement said)
     {

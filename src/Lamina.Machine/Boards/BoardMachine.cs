@@ -223,6 +223,8 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public IUnwritten? Save(string folder, bool goesOn)
     {
+        // What the guest wrote and has not flushed is on its disks, for whoever goes on with the state; this process may be killed behind it.
+        foreach (var disk in _options.Parts.OfType<DiskPart>()) disk.Flush();
         var state = State();
         if (goesOn && Frozen() is { } memory) return new UnwrittenMachine(state, memory, folder);
         state.Write(folder, file => MemoryFile.Write(file, _memory));

@@ -36,6 +36,20 @@ internal sealed class DiskPart : IPart
         ? disk.Add(image, below)
         : throw new MachineException($"the disk {Name} can have no layers: it is no qcow2 image that the machine writes");
 
+    /// <summary>Has all that was written be in the disk's file, and there for good. No request may be under way.</summary>
+    /// <exception cref="MachineException">The host fails.</exception>
+    internal void Flush()
+    {
+        try
+        {
+            if (!_backend.IsReadOnly) _backend.Flush();
+        }
+        catch (IOException failure)
+        {
+            throw new MachineException(MachineError.Host, $"the machine cannot be saved: what it wrote to its disk {Name} cannot be written down there: {failure.Message}", failure);
+        }
+    }
+
     /// <summary>Refuses images that a machine would share with itself.</summary>
     internal static void Check(MachineDefinition machine) => DiskBackends.Check([.. machine.DevicesOf<DiskDevice>()]);
 

@@ -41,6 +41,9 @@ public sealed class SavedMachineTests : IDisposable
         touch done
         """;
 
+    // Of GuestLoad's data.
+    private const int Pieces = 19;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-saved-").FullName;
 
     public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
@@ -85,6 +88,8 @@ public sealed class SavedMachineTests : IDisposable
 
     private async Task GoOnAsync(string name, MachineDefinition machine, string disks, bool bash)
     {
+        // The disk behind the two that are kept busy.
+        var unflushed = disks[..^1].Split(' ')[^1] + (char)(disks[^1] + 1);
         // Where socat is missing, tiny has a program for TCP itself.
         var socat = HostProgram.TryCopy("socat", In("bin"));
         Assert.SkipUnless(socat || !bash, "socat is not installed on this host");
@@ -106,6 +111,7 @@ public sealed class SavedMachineTests : IDisposable
             [
                 GuestLoad.Create(In("a.raw"), DiskFormat.Raw),
                 GuestLoad.Create(In("b.qcow2"), DiskFormat.Qcow2),
+                GuestLoad.Create(In("c.qcow2"), DiskFormat.Qcow2),
                 new BalloonDevice(),
                 new VsockDevice { Cid = 5, Path = In("vsock") },
                 new ShareDevice { Path = In("bin"), Tag = "bin", ReadOnly = true },
@@ -124,8 +130,12 @@ public sealed class SavedMachineTests : IDisposable
                 await guest.AdvanceAsync(random.Next(1, 300));
                 if (moment % 4 == 0) await calls.PassAsync(calls.Value + 1);
                 if (moment % 4 == 2 && socat) await socketCalls.PassAsync(socketCalls.Value + 1);
+                // What was written and never flushed is there as well.
+                var piece = moment % 3 * Pieces;
+                await guest.DoAsync($"dd if=/tmp/data of={unflushed} bs=16k seek={piece} oflag=direct conv=notrunc 2>/dev/null");
                 var place = In($"saved-{moment}");
                 guest = await guest.MoveAsync(place);
+                await guest.DoAsync($"dd if={unflushed} bs=16k skip={piece} count={Pieces} iflag=direct 2>/dev/null | cmp - /tmp/data");
                 if (moment % 3 == 0) Assert.Equal("42\n", await guest.DoAsync("echo $((6*7))"));
                 // It runs, so it has read what it was made from.
                 await guest.AdvanceAsync(1);

@@ -29,7 +29,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
 {
     public static TheoryData<string> All => GuestConfiguration.All;
 
-    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachine;
+    public static TheoryData<string> OneOfEachMachine => GuestConfiguration.OneOfEachMachineWhereAsked;
 
     [Theory]
     [MemberData(nameof(All))]

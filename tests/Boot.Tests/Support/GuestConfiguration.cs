@@ -41,6 +41,12 @@ internal sealed record GuestConfiguration(EngineChoice Engine, MachineType Machi
     /// <summary>One of each engine and machine: for what a guest does with its devices, and how it ends.</summary>
     public static TheoryData<string> OneOfEachMachine => [.. Asked.Where(c => c.Value.MemoryBytes == 256 * MiB).Select(c => c.Key)];
 
+    /// <summary>The same where every test is asked for; else as <see cref="OneOfEach"/>: for what would show in other tests on that machine, too.</summary>
+    public static TheoryData<string> OneOfEachMachineWhereAsked => AllTests.AreAsked ? OneOfEachMachine : OneOfEach;
+
+    /// <summary>All of <see cref="OneOfEach"/> where every test is asked for; else the first alone: for what takes long.</summary>
+    public static TheoryData<string> OneOfEachWhereAsked => AllTests.AreAsked ? OneOfEach : [OneOfEach.First().Data];
+
     /// <summary>The machine pc on the engine that is tried.</summary>
     internal static string Pc => TestEngine.Only == EngineChoice.Kvm ? KvmPc : TranslatorPc;
 
