@@ -85,7 +85,7 @@ public sealed class ApplyCommandTests : KeptMachines
         await WriteAsync("""{ "image": "tiny", "kernel": "guest" }""");
         Expect(2, await RunAsync("apply", "--name", "two", path), $"lamina: {path}: there is either an \"image\" to boot or a \"kernel\"; leave out tiny or {Folder.File("guest")}");
         await WriteAsync("""{ "cpus": 2 }""");
-        Expect(2, await RunAsync("apply", "--name", "two", path), $"lamina: {path} does not say what the machine boots; write \"image\": \"debian\" or \"kernel\": \"bzImage\"");
+        Expect(2, await RunAsync("apply", "--name", "two", path), $"lamina: {path} does not say what the machine boots; write \"image\": \"debian\", \"kernel\": \"bzImage\" or \"firmware\": \"seabios\"");
     }
 
     private Task WriteAsync(string text) => File.WriteAllTextAsync(Folder.File("web.json"), text, TestContext.Current.CancellationToken);

@@ -30,7 +30,7 @@ public sealed class SpecTests : IDisposable
         { "slots", "room for 32 virtio devices" },
         { "folder", "there is no folder" },
         { "archive", "name another folder" },
-        { "nothing", "no kernel to boot" },
+        { "nothing", "nothing to boot" },
         { "blocks", "no whole number of blocks of 4096 bytes; make it 8192 bytes with 'lamina disk resize'" },
     };
 
