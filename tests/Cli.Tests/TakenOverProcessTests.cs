@@ -26,7 +26,7 @@ public sealed class TakenOverProcessTests : KeptMachines
         await CreateAsync("web", Guest.Halts);
         Directory.CreateDirectory(Home("web", "run"));
         await File.WriteAllTextAsync(Victim, "{ \"pid\": 1 }", Token);
-        string[] files = ["run.json", "end.json", "suspended.json", "blocked", "log", "console.log", "console.log.old", "suspended.json.new", "end.json.new", "control.sock", "snapshot.qcow2", "snapshot", "suspended", "root"];
+        string[] files = ["run.json", "end.json", "suspended.json", "blocked", "log", "console.log", "console.log.old", "suspended.json.new", "end.json.new", "control.sock", "snapshot.qcow2", "snapshot", "suspended", "working-set", "root"];
         foreach (var file in files) await SetAsync(trap, Home("web", "run", file));
 
         Assert.Equal("new", await StateAsync("web"));

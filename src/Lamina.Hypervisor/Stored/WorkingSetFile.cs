@@ -2,6 +2,7 @@
 // trusts.
 using Lamina.Core.Memory;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -13,7 +14,7 @@ public static class WorkingSetFile
     {
         try
         {
-            return new FileInfo(path) is { Exists: true, Length: <= MemoryWorkingSet.MostBytes } ? File.ReadAllBytes(path) : [];
+            return NamedFile.ReadFile(path, MemoryWorkingSet.MostBytes);
         }
         catch (Exception none) when (none is IOException or UnauthorizedAccessException)
         {
