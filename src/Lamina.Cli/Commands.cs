@@ -53,6 +53,7 @@ internal static class Commands
         (["exec", "shell"], ExecVerbs.Create),
         (["cp"], _ => [CopyVerb.Create()]),
         (["console"], _ => [ConsoleVerb.Create()]),
+        (["send-key", "type"], _ => InputVerbs.Create()),
         (["disk"], _ => [DiskVerb.Create()]),
         (["image"], _ => [ImageVerb.Create()]),
         (["pool"], _ => [PoolVerb.Create()]),

@@ -3,8 +3,11 @@
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Boards;
+using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Life;
 using Lamina.Networks;
 using Lamina.Saving;
@@ -14,6 +17,8 @@ namespace Lamina;
 /// <summary>A virtual machine.</summary>
 public sealed class Machine : IAsyncDisposable
 {
+    private static readonly TimeSpan UsualPace = TimeSpan.FromMilliseconds(10);
+
     private readonly MachineDefinition _definition;
     private readonly TimeProvider _time;
     private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
@@ -151,6 +156,32 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's memory balloon: how much it is to do without, what it says of its memory.</summary>
     /// <exception cref="InvalidOperationException">There is no <see cref="BalloonDevice"/>.</exception>
     public IMemoryBalloon Balloon => _built.Balloon ?? throw new InvalidOperationException("the machine has no memory balloon; add a BalloonDevice");
+
+    /// <summary>Types at the guest's keyboard: each stroke goes down, and up, when the guest has read what came before. Behind those that others asked for.</summary>
+    /// <param name="strokes">The strokes; <see cref="KeyboardLayout"/> has those that write a text.</param>
+    /// <param name="pace">The machine's time between a stroke's down and its up, and up to the next one; a hundredth of a second by default.</param>
+    /// <param name="cancellationToken">Ends the wait; what was asked for is typed all the same.</param>
+    /// <exception cref="MachineException">The machine has no keyboard, or its guest does not read it.</exception>
+    public async Task TypeAsync(IReadOnlyList<KeyStroke> strokes, TimeSpan? pace = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(strokes);
+        var typist = Input("keyboard").Typist;
+        foreach (var piece in strokes.Chunk(Typist.MostStrokes))
+        {
+            var typed = typist.TypeAsync(piece, pace ?? UsualPace) ?? throw new MachineException(MachineError.Busy, "so much is being typed at the machine's keyboard already that no more can wait; wait until it is read");
+            if (!await typed.WaitAsync(cancellationToken).ConfigureAwait(false)) throw new MachineException(MachineError.State, "the guest does not read its keyboard, or began anew; what was left to type is dropped");
+        }
+    }
+
+    /// <summary>Moves the guest's mouse.</summary>
+    /// <param name="right">Steps to the right; negative to the left.</param>
+    /// <param name="down">Steps downwards; negative upwards.</param>
+    /// <param name="wheel">Clicks of the wheel towards the user; negative away.</param>
+    /// <param name="buttons">The buttons that are down from now on.</param>
+    /// <exception cref="MachineException">The machine has no mouse.</exception>
+    public void MovePointer(int right, int down, int wheel, PointerButtons buttons) => Input("mouse").Pointer.Move(right, down, wheel, buttons);
+
+    private BoardInput Input(string what) => _built.Input ?? throw new MachineException(MachineError.Definition, $"the machine has no {what}; one of the kind pc has");
 
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => NetworkBackends.Published(_built.Networks);

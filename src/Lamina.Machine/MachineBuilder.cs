@@ -49,7 +49,7 @@ internal sealed record MachineServices
 }
 
 /// <summary>The parts of a finished machine that its face needs.</summary>
-internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon)
+internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon, BoardInput? Input)
 {
     /// <summary>The machine's networks.</summary>
     internal IReadOnlyList<INetBackend> Networks { get; init; } = [];
@@ -117,7 +117,7 @@ internal static class MachineBuilder
                 if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
             if (appetite.GetAwaiter().GetResult() is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
-            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon)
+            return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon, hardware.Input)
             {
                 Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
                 Memory = hardware.Memory,

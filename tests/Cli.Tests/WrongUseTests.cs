@@ -7,7 +7,7 @@ namespace Lamina.Tests.Cli;
 
 public sealed class WrongUseTests : KeptMachines
 {
-    private static readonly string[] NamingVerbs = ["create", "clone", "rename", "export", "set", "start", "stop", "kill", "restart", "pause", "resume", "wait", "inspect", "logs", "events", "stats", "console", "exec", "shell", "cp", "apply", "import", "rm"];
+    private static readonly string[] NamingVerbs = ["create", "clone", "rename", "export", "set", "start", "stop", "kill", "restart", "pause", "resume", "wait", "inspect", "logs", "events", "stats", "console", "send-key", "type", "exec", "shell", "cp", "apply", "import", "rm"];
 
     [Fact]
     public async Task A_name_that_cannot_be_is_refused_by_every_verb()
@@ -33,7 +33,7 @@ public sealed class WrongUseTests : KeptMachines
     public async Task A_machine_that_runs_is_told_by_every_verb_that_needs_it_off_and_one_that_is_off_by_the_others()
     {
         await CreateAsync("web", Guest.Halts);
-        foreach (var verb in (string[])["stop", "kill", "pause", "resume", "events", "stats", "console", "exec", "shell", "cp"])
+        foreach (var verb in (string[])["stop", "kill", "pause", "resume", "events", "stats", "console", "send-key", "type", "exec", "shell", "cp"])
             Expect(2, await RunAsync(WordsOf(verb, "web")), "lamina: the machine web is not running; start it with 'lamina start web'");
         Expect(0, await RunAsync("start", "web"));
         foreach (var verb in (string[])["start", "rename", "clone", "export", "rm"])
@@ -135,6 +135,7 @@ public sealed class WrongUseTests : KeptMachines
         "import" => [verb, Folder.File("web.tar.gz"), name],
         "apply" => [verb, "--name", name, Folder.File("web.json")],
         "set" => [verb, name, "--cpus", "2"],
+        "send-key" or "type" => [verb, name, "a"],
         "exec" => [verb, name, "--", "true"],
         "cp" => [verb, $"{name}:/etc/hosts", Folder.Path],
         _ => [verb, name],

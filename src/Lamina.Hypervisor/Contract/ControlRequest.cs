@@ -77,6 +77,15 @@ internal sealed class ControlRequest
         _ => throw new ControlRequestException($"\"{name}\" is a whole number that is not negative"),
     };
 
+    /// <summary>A whole number that may be negative; 0 where it is not given.</summary>
+    /// <exception cref="ControlRequestException">It is something else.</exception>
+    internal int Signed(string name) => Find(name) switch
+    {
+        null => 0,
+        { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out var number) => number,
+        _ => throw new ControlRequestException($"\"{name}\" is a whole number"),
+    };
+
     /// <summary>A time as definitions have it ("90s"); null where it is not given.</summary>
     /// <exception cref="ControlRequestException">It is something else.</exception>
     internal TimeSpan? Time(string name) => Text(name) switch

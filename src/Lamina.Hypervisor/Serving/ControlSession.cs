@@ -175,6 +175,12 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 request.RefuseOthers();
                 var without = await Machine.DoAsync(new MachineAction.ResizeBalloon(bytes), cancellationToken).ConfigureAwait(false);
                 return line => line.WriteNumberValue(without);
+            case "keys":
+                await InputRequests.TypeAsync(request, Machine, cancellationToken).ConfigureAwait(false);
+                return null;
+            case "pointer":
+                InputRequests.Move(request, Machine);
+                return null;
             case "set":
                 var wanted = request.Definition("definition") ?? throw new ControlRequestException("\"set\" needs a \"definition\", all that the machine is to be");
                 request.RefuseOthers();
@@ -202,7 +208,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, set, waiting, limits, inspect, counters, definition, watch, console, agent, snapshot and fork");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, counters, definition, watch, console, agent, snapshot and fork");
         }
     }
 

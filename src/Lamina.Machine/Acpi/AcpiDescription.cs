@@ -16,6 +16,9 @@ internal sealed record PowerManagementDescription(ushort EventBlock, ushort Cont
 /// <summary>A serial port as the DSDT names it.</summary>
 internal readonly record struct SerialDescription(ushort Port, int Irq);
 
+/// <summary>A keyboard controller with a keyboard and a mouse: its ports, and the interrupts of both.</summary>
+internal readonly record struct KeyboardDescription(ushort DataPort, ushort CommandPort, int KeyboardIrq, int MouseIrq);
+
 /// <summary>How the operating system takes power management over: a port, and what is written there to take it and to give it back.</summary>
 internal readonly record struct HandOverDescription(ushort Port, byte Enable, byte Disable);
 
@@ -55,6 +58,7 @@ internal sealed record AcpiDescription
     internal required int RtcIrq { get; init; }
     internal required byte CenturyRegister { get; init; }
     internal ushort? PvPanicPort { get; init; }
+    internal KeyboardDescription? Keyboard { get; init; }
     internal HandOverDescription? HandOver { get; init; }
     internal PciRootDescription? Pci { get; init; }
     internal IReadOnlyList<VirtioMmioDescription> VirtioDevices { get; init; } = [];

@@ -17,7 +17,7 @@ internal static class Dsdt
         [
             .. Aml.Name("\\_S5", Aml.Package(softOff, softOff, Aml.Integer(0), Aml.Integer(0))),
             .. Aml.Scope("\\_SB", [.. Processors(machine), .. machine.Pci is { } pci ? PciRoot.Create(pci) : [], .. VirtioDevices(machine)]),
-            .. Aml.Scope(machine.Pci is null ? "\\_SB" : PciRoot.IsaPath, [.. SerialPorts(machine), Rtc(machine), .. PvPanic(machine)]),
+            .. Aml.Scope(machine.Pci is null ? "\\_SB" : PciRoot.IsaPath, [.. SerialPorts(machine), Rtc(machine), .. Keyboard(machine), .. PvPanic(machine)]),
         ];
         var table = AcpiTable.Create("DSDT", Revision, AcpiTable.HeaderLength + code.Length);
         table.Copy(AcpiTable.HeaderLength, code);
@@ -39,6 +39,18 @@ internal static class Dsdt
     private static byte[] Rtc(AcpiDescription machine) => Aml.Device("RTC",
         Aml.Name("_HID", Aml.EisaId("PNP0B00")),
         Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(machine.RtcPort, 2), Aml.IrqNoFlags(machine.RtcIrq))));
+
+    // The controller is the keyboard's; the mouse has an interrupt alone.
+    private static IEnumerable<byte[]> Keyboard(AcpiDescription machine)
+    {
+        if (machine.Keyboard is not { } keyboard) yield break;
+        yield return Aml.Device("KBD",
+            Aml.Name("_HID", Aml.EisaId("PNP0303")),
+            Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(keyboard.DataPort, 1), Aml.Io(keyboard.CommandPort, 1), Aml.IrqNoFlags(keyboard.KeyboardIrq))));
+        yield return Aml.Device("MOU",
+            Aml.Name("_HID", Aml.EisaId("PNP0F13")),
+            Aml.Name("_CRS", Aml.ResourceTemplate(Aml.IrqNoFlags(keyboard.MouseIrq))));
+    }
 
     private static IEnumerable<byte[]> PvPanic(AcpiDescription machine)
     {

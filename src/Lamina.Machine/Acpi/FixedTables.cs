@@ -20,8 +20,8 @@ internal static class FixedTables
     // Table 5.9: fixed feature flags.
     private const uint Wbinvd = 1 << 0, ProcC1 = 1 << 2, NoSleepButton = 1 << 5, RtcNotFixed = 1 << 6, TimerIs32Bit = 1 << 8, ResetRegisterSupported = 1 << 10;
 
-    // Table 5.10: IA-PC boot architecture flags. No 8042 is announced: the port is there for resets, not as a keyboard.
-    private const ushort LegacyDevices = 1 << 0, VgaNotPresent = 1 << 2;
+    // Table 5.10: IA-PC boot architecture flags. An 8042 without a keyboard, whose port is there for resets, is not announced.
+    private const ushort LegacyDevices = 1 << 0, KeyboardController = 1 << 1, VgaNotPresent = 1 << 2;
 
     private const byte SystemIo = 1, ByteAccess = 1, WordAccess = 2, DWordAccess = 3;
     private const ushort NoC2 = 101, NoC3 = 1001;
@@ -83,7 +83,7 @@ internal static class FixedTables
         table.U16(96, NoC2);
         table.U16(98, NoC3);
         table.U8(108, machine.CenturyRegister);
-        table.U16(109, LegacyDevices | VgaNotPresent);
+        table.U16(109, (ushort)(LegacyDevices | VgaNotPresent | (machine.Keyboard is null ? 0 : KeyboardController)));
         table.U32(112, Wbinvd | ProcC1 | NoSleepButton | RtcNotFixed | TimerIs32Bit | ResetRegisterSupported);
         IoAddress(table, 116, machine.ResetPort, 8, ByteAccess);
         table.U8(128, machine.ResetValue);

@@ -130,6 +130,9 @@ internal sealed class BoardMachine : IHardware
     /// <summary>The guest's RAM.</summary>
     internal GuestMemory Memory => _memory;
 
+    /// <summary>Its keyboard and mouse, where it has them.</summary>
+    internal BoardInput? Input => _board.Input;
+
     /// <summary>Its memory balloon, where it has one.</summary>
     internal IMemoryBalloon? Balloon => _options.Parts.OfType<BalloonPart>().FirstOrDefault()?.Balloon;
 

@@ -5,9 +5,11 @@ using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Engine;
+using Lamina.Core.Input;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
 
@@ -104,6 +106,12 @@ internal interface IBoard
     IWiredBoard Wire(BoardContext context);
 }
 
+/// <summary>What a user has before him of a board that is operated by hand.</summary>
+/// <param name="Keyboard">Its keyboard.</param>
+/// <param name="Pointer">Its mouse.</param>
+/// <param name="Typist">Who types at the keyboard for programs.</param>
+internal sealed record BoardInput(IKeyboardInput Keyboard, IPointerInput Pointer, Typist Typist);
+
 /// <summary>A board of one machine, with its chipset.</summary>
 internal interface IWiredBoard
 {
@@ -121,6 +129,9 @@ internal interface IWiredBoard
 
     /// <summary>How many bytes of the first serial port's output the guest wrote that it could not send.</summary>
     long SerialBytesLost { get; }
+
+    /// <summary>Its keyboard and mouse; null where it has none.</summary>
+    BoardInput? Input => null;
 
     /// <summary>Presses the power button; says whether the guest listens to it.</summary>
     bool PressPowerButton();

@@ -2,6 +2,7 @@
 using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 

@@ -4,6 +4,7 @@ using Lamina.Boot;
 using Lamina.Core.Interrupts;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Pci;
@@ -53,7 +54,9 @@ internal sealed class PcBoard : IBoard
             rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
             if (context.HasFirmware) rtc.SetProcessors(context.Cpus);
             rtc.MapPorts(ports);
-            units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(PcLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
+            var keyboard = units.Add("chipset/keyboard", new I8042(new Ps2Wires(clock, router.CreateIsaLine(PcLayout.KeyboardIrq), router.CreateIsaLine(PcLayout.MouseIrq)), events.Reset));
+            keyboard.MapPorts(ports);
+            Input = new BoardInput(keyboard, keyboard, units.Add("chipset/typist", new Typist(clock, keyboard)));
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset, alwaysAcpi: false, PcLayout.SoftOffType));
             units.Add("chipset/apm", new ApmPorts(_power)).MapPorts(ports);
             var smBus = units.Add("chipset/smbus", new SmBusHost());
@@ -77,6 +80,8 @@ internal sealed class PcBoard : IBoard
         }
 
         public long SerialBytesLost => _serial.Lost;
+
+        public BoardInput? Input { get; }
 
         public bool PressPowerButton() => _power.PressPowerButton();
 

@@ -3,6 +3,7 @@ using Lamina.Acpi;
 using Lamina.Boot;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Pci;
 
 namespace Lamina.Pc;
@@ -39,6 +40,7 @@ internal static class PcTables
         RtcPort = CmosRtcSpec.Port,
         RtcIrq = PcLayout.RtcIrq,
         CenturyRegister = CmosRtcSpec.CenturyRegister,
+        Keyboard = new KeyboardDescription(I8042Spec.DataPort, I8042Spec.CommandPort, PcLayout.KeyboardIrq, PcLayout.MouseIrq),
         PvPanicPort = PvPanicSpec.Port,
         Pci = new PciRootDescription(
             PciConfigurationSpec.AddressPort, PcLayout.PciMemory, PcLayout.WideMemory(map), I440fxSpec.IsaDevice << 16, I440fxSpec.PirqRoute, PcLayout.RouteChoices, PirqRouter.InputOf)

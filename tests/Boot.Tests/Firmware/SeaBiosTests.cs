@@ -1,5 +1,6 @@
 // Debian's SeaBIOS on a machine: it finds the disks by the tables that it is given, begins the boot loader on one of them over the serial
 // port, and what that loads finds the machine by SeaBIOS' word. Through resets, and saved and loaded at any moment of it.
+using Lamina.Core.Input;
 using Lamina.Tests.Boot.Linux;
 using Lamina.Tests.Boot.Support;
 using Xunit;
@@ -146,6 +147,32 @@ public sealed class SeaBiosTests : IDisposable
         // It resets the machine when it is left.
         await screen.WaitAsync("SeaBIOS (version", Cancellation);
         Assert.False(run.IsCompleted);
+    }
+
+    [Fact]
+    public async Task On_pc_a_keyboard_is_typed_at_in_the_boot_menu_and_in_Linux()
+    {
+        const string text = "The quick brown fox, 2 * {x} = \"~\"";
+        var definition = await DefinitionAsync(GuestConfiguration.Pc, new DiskDevice { Path = Blank("first.raw"), Format = ImageFormat.Raw }, await GrubAsync());
+        await using var machine = Machine.Create(definition with { Boot = definition.Boot with { BootMenu = true } });
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+        await screen.WaitAsync("Press ESC for boot menu", Cancellation);
+        await TypeAsync("\e");
+        await screen.WaitAsync("2. Virtio disk", Cancellation);
+        await TypeAsync("2");
+        await screen.WaitAsync(Prompt, Cancellation);
+        await machine.Serial.WriteLineAsync("dmesg | grep -e i8042 -e Translated; echo log-$((6*7)); (head -n 1 /dev/tty1 >/tmp/typed; echo end-$((6*7)); cat /tmp/typed; echo end-$((6*8))) & sleep 1; echo waits-$((6*7))", Cancellation);
+        var log = await screen.WaitAsync("log-42", Cancellation);
+        foreach (var found in (string[])["i8042: PNP: PS/2 Controller [PNP0303:KBD,PNP0f13:MOU]", "serio: i8042 KBD port", "serio: i8042 AUX port", "AT Translated Set 2 keyboard"]) Assert.Contains(found, log, StringComparison.Ordinal);
+        await screen.WaitAsync("waits-42", Cancellation);
+
+        await TypeAsync(text + "\n");
+
+        await screen.WaitAsync("end-42", Cancellation);
+        Assert.Contains(text, await screen.WaitAsync("end-48", Cancellation), StringComparison.Ordinal);
+
+        Task TypeAsync(string written) => machine.TypeAsync(KeyboardLayout.Find("us")!.Write(written).Strokes, cancellationToken: Cancellation);
     }
 
     [Fact]

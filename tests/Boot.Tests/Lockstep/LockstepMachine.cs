@@ -9,6 +9,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Engines.Translator;
 using Lamina.Engines.Translator.Settings;
 using Lamina.Life;

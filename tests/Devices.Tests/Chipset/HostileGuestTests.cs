@@ -2,6 +2,7 @@
 using Lamina.Core.Bus;
 using Lamina.Core.Interrupts;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Xunit;
 
 namespace Lamina.Tests.Devices.Chipset;

@@ -1,6 +1,7 @@
 // The devices of one register each.
 using Lamina.Core.Bus;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Xunit;
 
 namespace Lamina.Tests.Devices.Chipset;

@@ -3,9 +3,11 @@
 using System.Globalization;
 using System.Text;
 using Lamina.Core.Bus;
+using Lamina.Core.Input;
 using Lamina.Core.Interrupts;
 using Lamina.Core.State;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Lamina.Tests.Devices.Chipset;
 using Xunit;
 
@@ -196,6 +198,90 @@ public sealed class I8042SavedTests : TimedSavedUnitTests<I8042>
         first += $" {unit.Data.In(0):x2}";
         unit.Command.Out(0, 0xd0);
         return first + $" {unit.Data.In(0):x2} {unit.Command.In(0):x2}";
+    }
+}
+
+public sealed class KeyboardAndMouseSavedTests : TimedSavedUnitTests<I8042>
+{
+    private protected override I8042 Create(ManualClock clock, RecordingLine line) => new(new Ps2Wires(clock, line, new RecordingLine()), () => { });
+
+    protected override void DisturbNow(I8042 unit)
+    {
+        unit.Command.Out(0, 0x60);
+        unit.Data.Out(0, 0x43);
+        foreach (var value in (int[])[0xed, 0x05, 0xf3, 0x20])
+        {
+            unit.Data.Out(0, value);
+            ClockOf(unit).Advance(1_000_000);
+            unit.Data.In(0);
+        }
+        foreach (var value in (int[])[0xf3, 200, 0xf3, 100, 0xf3, 80, 0xe8, 3, 0xe7, 0xf4])
+        {
+            unit.Command.Out(0, 0xd4);
+            unit.Data.Out(0, value);
+            ClockOf(unit).Advance(1_000_000);
+            unit.Data.In(0);
+        }
+        unit.Move(300, -400, 9, PointerButtons.Left | PointerButtons.Back);
+        unit.Press(new KeyCode(0x1e));
+        unit.Press(new KeyCode(0x48, true));
+        unit.Command.Out(0, 0xd1);
+        unit.Data.Out(0, 0x33);
+        unit.Command.Out(0, 0x20);
+        unit.Command.Out(0, 0xd4);
+    }
+
+    private protected override string Registers(I8042 unit)
+    {
+        var seen = $"{unit.Command.In(0):x2} {unit.Data.In(0):x2} {unit.Command.In(0):x2} {unit.Lights}";
+        // What is down is let go once in each look.
+        unit.Release(new KeyCode(0x1e));
+        return seen;
+    }
+}
+
+public sealed class TypistSavedTests : TimedSavedUnitTests<Typist>
+{
+    private readonly Dictionary<Typist, RecordingKeyboard> _keyboards = [];
+
+    private protected override Typist Create(ManualClock clock, RecordingLine line)
+    {
+        var keyboard = new RecordingKeyboard();
+        var typist = new Typist(clock, keyboard);
+        _keyboards[typist] = keyboard;
+        return typist;
+    }
+
+    protected override void DisturbNow(Typist unit)
+    {
+        _ = unit.TypeAsync([new KeyStroke(new KeyCode(0x1d), new KeyCode(0x53, true)), new KeyStroke(new KeyCode(0x1e))], TimeSpan.FromMilliseconds(70));
+        ClockOf(unit).Advance(1);
+        _keyboards[unit].IsReady = false;
+        _keyboards[unit].Seen.Clear();
+    }
+
+    private protected override string Registers(Typist unit)
+    {
+        var keyboard = _keyboards[unit];
+        keyboard.IsReady = true;
+        var seen = string.Join(' ', keyboard.Seen);
+        keyboard.Seen.Clear();
+        return seen;
+    }
+
+    private sealed class RecordingKeyboard : IKeyboardInput
+    {
+        public event Action? LightsChanged { add { } remove { } }
+
+        public bool IsReady { get; set; } = true;
+
+        public KeyboardLights Lights => KeyboardLights.None;
+
+        internal List<string> Seen { get; } = [];
+
+        public void Press(KeyCode key) => Seen.Add($"+{key.Code:x}");
+
+        public void Release(KeyCode key) => Seen.Add($"-{key.Code:x}");
     }
 }
 

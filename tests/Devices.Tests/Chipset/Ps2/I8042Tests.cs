@@ -1,8 +1,8 @@
 // The keyboard controller without devices, driven as a kernel's probe and reset paths drive it.
-using Lamina.Devices.Chipset;
+using Lamina.Devices.Chipset.Ps2;
 using Xunit;
 
-namespace Lamina.Tests.Devices.Chipset;
+namespace Lamina.Tests.Devices.Chipset.Ps2;
 
 public sealed class I8042Tests
 {
