@@ -3,6 +3,7 @@
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Core.Display;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Life;
@@ -144,6 +145,10 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's virtio console.</summary>
     /// <exception cref="InvalidOperationException">The console does not lead to <see cref="ConsoleTarget.Memory"/>.</exception>
     public SerialConsole Console => _built.Console ?? throw new InvalidOperationException("the machine's virtio console is not kept in memory; let it lead to ConsoleTarget.Memory");
+
+    /// <summary>The guest's screen.</summary>
+    /// <exception cref="MachineException">The machine has none: *pc* has one.</exception>
+    public IScreen Screen => _built.Screen ?? throw new MachineException(MachineError.Definition, "the machine has no screen; one of the kind pc has (--machine pc)");
 
     /// <summary>The TCP port on which the debugger's server listens, or null where there is none.</summary>
     public int? GdbPort => _built.Debugger?.Port;
