@@ -9,6 +9,7 @@ using Lamina.Core.Memory;
 using Lamina.Life;
 using Lamina.Networks;
 using Lamina.Saving;
+using Lamina.Screens;
 
 namespace Lamina;
 
@@ -149,6 +150,23 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's screen.</summary>
     /// <exception cref="MachineException">The machine has none: *pc* has one.</exception>
     public IScreen Screen => _built.Screen ?? throw new MachineException(MachineError.Definition, "the machine has no screen; one of the kind pc has (--machine pc)");
+
+    /// <summary>Waits until the guest's screen shows a text.</summary>
+    /// <param name="text">It, within a row; as it is spelled.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>All that is shown then.</returns>
+    /// <exception cref="MachineException">There is no screen, or the machine has ended.</exception>
+    public Task<ScreenText> WaitForScreenTextAsync(string text, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(text);
+        return new ScreenWait(Screen, () => State == MachineState.Ended, _time).ForTextAsync(text, cancellationToken);
+    }
+
+    /// <summary>Waits until the guest's screen has stayed as it is for some time.</summary>
+    /// <param name="length">How long.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">There is no screen, or the machine has ended.</exception>
+    public Task WaitForStillScreenAsync(TimeSpan length, CancellationToken cancellationToken = default) => new ScreenWait(Screen, () => State == MachineState.Ended, _time).ForStillnessAsync(length, cancellationToken);
 
     /// <summary>The TCP port on which the debugger's server listens, or null where there is none.</summary>
     public int? GdbPort => _built.Debugger?.Port;

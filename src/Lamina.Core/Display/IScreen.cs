@@ -2,7 +2,7 @@
 // does nothing by itself; looking costs something, and not looking nothing.
 namespace Lamina.Core.Display;
 
-/// <summary>A screen. Any thread, while the guest runs or stands still.</summary>
+/// <summary>A screen. Any thread, while the guest runs or stands still; when the machine has ended, all of it throws <see cref="ObjectDisposedException"/>.</summary>
 public interface IScreen
 {
     /// <summary>What is on it: black where the guest has it blank.</summary>

@@ -2,6 +2,7 @@
 // so many of one byte, the lowest address first.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
+using Lamina.Core.Display;
 using Lamina.Core.Memory;
 using static Lamina.Devices.Display.VgaSpec;
 
@@ -196,7 +197,7 @@ public sealed partial class VgaAdapter
 
     // Looks at the counter, and at the pages of video memory where the guest has it; who is told of those is the log of guest memory, which
     // costs the guest something only as long as somebody watches.
-    private sealed class VgaWatch(VgaAdapter adapter) : Core.Display.IScreenWatch
+    private sealed class VgaWatch(VgaAdapter adapter) : IScreenWatch
     {
         private long _seen = -1;
         private MemoryRange? _place;
@@ -204,6 +205,25 @@ public sealed partial class VgaAdapter
         private ulong[] _pages = [];
 
         public bool HasChanged()
+        {
+            lock (adapter._looking)
+            {
+                ObjectDisposedException.ThrowIf(adapter._isGone, adapter);
+                return Look();
+            }
+        }
+
+        public void Dispose()
+        {
+            lock (adapter._looking)
+            {
+                if (adapter._watches.Remove(this)) Close();
+            }
+        }
+
+        internal void Close() => _log?.Dispose();
+
+        private bool Look()
         {
             var changes = Volatile.Read(ref adapter._changes);
             var changed = changes != _seen;
@@ -218,7 +238,5 @@ public sealed partial class VgaAdapter
             _log.Take(_pages);
             return changed || _pages.AsSpan().ContainsAnyExcept(0ul);
         }
-
-        public void Dispose() => _log?.Dispose();
     }
 }

@@ -3,7 +3,7 @@
 // and the ports it is reached through the registers. The adapter does nothing by itself: the beam is where the clock says, and a
 // picture is made when somebody looks.
 //
-// Lock order: configuration space, then the registers' lock; nothing but guest memory's watchers is called with that held.
+// Lock order: who looks, then configuration space, then the registers' lock; nothing but guest memory's watchers is called with that held.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Display;
@@ -32,6 +32,11 @@ public sealed partial class VgaAdapter : PciFunction, IScreen
     private readonly byte[] _edid = Edid.Create();
     private VgaRegisters _registers = new();
     private VgaExtensions _extensions;
+
+    // Guards that video memory is there while somebody looks; taken before all others.
+    private readonly Lock _looking = new();
+    private readonly List<VgaWatch> _watches = [];
+    private bool _isGone;
 
     // Counts what may have changed the picture, but for what the guest stores where video memory is its own.
     private long _changes;
@@ -63,13 +68,36 @@ public sealed partial class VgaAdapter : PciFunction, IScreen
     public string Mode => Prepare().Mode;
 
     /// <inheritdoc/>
-    public ScreenPicture Look() => Prepare().Draw(_memory.Bytes);
+    public ScreenPicture Look()
+    {
+        lock (_looking)
+        {
+            ObjectDisposedException.ThrowIf(_isGone, this);
+            return Prepare().Draw(_memory.Bytes);
+        }
+    }
 
     /// <inheritdoc/>
-    public ScreenText? Read() => Prepare().Read(_memory.Bytes);
+    public ScreenText? Read()
+    {
+        lock (_looking)
+        {
+            ObjectDisposedException.ThrowIf(_isGone, this);
+            return Prepare().Read(_memory.Bytes);
+        }
+    }
 
     /// <inheritdoc/>
-    public IScreenWatch Watch() => new VgaWatch(this);
+    public IScreenWatch Watch()
+    {
+        lock (_looking)
+        {
+            ObjectDisposedException.ThrowIf(_isGone, this);
+            var watch = new VgaWatch(this);
+            _watches.Add(watch);
+            return watch;
+        }
+    }
 
     /// <inheritdoc/>
     public override void Reset()
@@ -128,7 +156,13 @@ public sealed partial class VgaAdapter : PciFunction, IScreen
         _extensionPorts.Dispose();
         _window.Dispose();
         base.Dispose();
-        _memory.Dispose();
+        lock (_looking)
+        {
+            _isGone = true;
+            foreach (var watch in _watches) watch.Close();
+            _watches.Clear();
+            _memory.Dispose();
+        }
         GC.SuppressFinalize(this);
     }
 
