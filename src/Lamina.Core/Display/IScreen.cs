@@ -6,7 +6,8 @@ namespace Lamina.Core.Display;
 public interface IScreen
 {
     /// <summary>What is on it: black where the guest has it blank.</summary>
-    ScreenPicture Look();
+    /// <param name="reuse">A picture that nobody needs any more, whose memory may become the new one's; or null.</param>
+    ScreenPicture Look(ScreenPicture? reuse = null);
 
     /// <summary>The characters on it; null where it shows graphics, or is blank.</summary>
     ScreenText? Read();

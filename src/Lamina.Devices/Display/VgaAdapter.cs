@@ -68,12 +68,12 @@ public sealed partial class VgaAdapter : PciFunction, IScreen
     public string Mode => Prepare().Mode;
 
     /// <inheritdoc/>
-    public ScreenPicture Look()
+    public ScreenPicture Look(ScreenPicture? reuse = null)
     {
         lock (_looking)
         {
             ObjectDisposedException.ThrowIf(_isGone, this);
-            return Prepare().Draw(_memory.Bytes);
+            return Prepare().Draw(_memory.Bytes, reuse);
         }
     }
 

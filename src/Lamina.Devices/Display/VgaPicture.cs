@@ -38,12 +38,14 @@ internal sealed class VgaPicture
 
     /// <summary>Draws it.</summary>
     /// <param name="memory">Video memory.</param>
-    internal ScreenPicture Draw(ReadOnlySpan<byte> memory)
+    /// <param name="reuse">A picture whose memory may be taken; or null.</param>
+    internal ScreenPicture Draw(ReadOnlySpan<byte> memory, ScreenPicture? reuse)
     {
         var (width, height) = _extensions.IsOn ? (_extensions.Width, _extensions.Height) : (_shape.Width, _shape.Height);
-        var picture = new ScreenPicture(width, height, new uint[width * height]);
+        var picture = reuse is not null && (reuse.Width, reuse.Height) == (width, height) ? reuse : new ScreenPicture(width, height, new uint[width * height]);
         if (_extensions.IsOn) DrawLinear(memory, picture);
         else if (!_shape.IsBlank) DrawLines(memory, picture);
+        else Array.Clear(picture.Pixels);
         return picture;
     }
 

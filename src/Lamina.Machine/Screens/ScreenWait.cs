@@ -30,12 +30,12 @@ internal sealed class ScreenWait(IScreen screen, Func<bool> hasEnded, TimeProvid
     {
         using var watch = Guarded(screen.Watch);
         _ = Guarded(watch.HasChanged);
-        var (seen, since) = (Guarded(screen.Look), time.GetTimestamp());
+        var (seen, since) = (Guarded(() => screen.Look()), time.GetTimestamp());
         while (time.GetElapsedTime(since) < length)
         {
             await Task.Delay(LookAgain, time, cancellationToken).ConfigureAwait(false);
             // Registers and memory may have been written with what they held.
-            if (!Guarded(watch.HasChanged) || Guarded(screen.Look) is var now && now.Width == seen.Width && now.Pixels.AsSpan().SequenceEqual(seen.Pixels)) continue;
+            if (!Guarded(watch.HasChanged) || Guarded(() => screen.Look()) is var now && now.Width == seen.Width && now.Pixels.AsSpan().SequenceEqual(seen.Pixels)) continue;
             (seen, since) = (now, time.GetTimestamp());
         }
     }

@@ -125,7 +125,7 @@ public sealed class ScreenWaitTests
 
         internal void Changed() => _changes++;
 
-        public ScreenPicture Look() => new(1, 1, [(uint)string.Concat(_rows).GetHashCode(StringComparison.Ordinal)]);
+        public ScreenPicture Look(ScreenPicture? reuse = null) => new(1, 1, [(uint)string.Concat(_rows).GetHashCode(StringComparison.Ordinal)]);
 
         public ScreenText Read()
         {
