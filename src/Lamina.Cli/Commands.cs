@@ -50,6 +50,7 @@ internal static class Commands
         (["apply"], _ => [ApplyVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),
+        (["screen", "wait-screen"], _ => ScreenVerbs.Create()),
         (["exec", "shell"], ExecVerbs.Create),
         (["cp"], _ => [CopyVerb.Create()]),
         (["console"], _ => [ConsoleVerb.Create()]),

@@ -1,9 +1,10 @@
 // One virtual machine, as a program uses it: created from a definition, run once to its end, and meanwhile stopped, reset,
 // paused, watched and typed to. Any number of machines live in one process; they share nothing.
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
+using Lamina.Boards;
 using Lamina.Consoles;
 using Lamina.Control;
-using Lamina.Boards;
+using Lamina.Core.Display;
 using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
@@ -11,6 +12,8 @@ using Lamina.Devices.Chipset.Ps2;
 using Lamina.Life;
 using Lamina.Networks;
 using Lamina.Saving;
+using PointerButtons = Lamina.Core.Input.PointerButtons;
+using Lamina.Screens;
 
 namespace Lamina;
 
@@ -149,6 +152,27 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's virtio console.</summary>
     /// <exception cref="InvalidOperationException">The console does not lead to <see cref="ConsoleTarget.Memory"/>.</exception>
     public SerialConsole Console => _built.Console ?? throw new InvalidOperationException("the machine's virtio console is not kept in memory; let it lead to ConsoleTarget.Memory");
+
+    /// <summary>The guest's screen.</summary>
+    /// <exception cref="MachineException">The machine has none: *pc* has one.</exception>
+    public IScreen Screen => _built.Screen ?? throw new MachineException(MachineError.Definition, "the machine has no screen; one of the kind pc has (--machine pc)");
+
+    /// <summary>Waits until the guest's screen shows a text.</summary>
+    /// <param name="text">It, within a row; as it is spelled.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>All that is shown then.</returns>
+    /// <exception cref="MachineException">There is no screen, or the machine has ended.</exception>
+    public Task<ScreenText> WaitForScreenTextAsync(string text, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(text);
+        return new ScreenWait(Screen, () => State == MachineState.Ended, _time).ForTextAsync(text, cancellationToken);
+    }
+
+    /// <summary>Waits until the guest's screen has stayed as it is for some time.</summary>
+    /// <param name="length">How long.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">There is no screen, or the machine has ended.</exception>
+    public Task WaitForStillScreenAsync(TimeSpan length, CancellationToken cancellationToken = default) => new ScreenWait(Screen, () => State == MachineState.Ended, _time).ForStillnessAsync(length, cancellationToken);
 
     /// <summary>The TCP port on which the debugger's server listens, or null where there is none.</summary>
     public int? GdbPort => _built.Debugger?.Port;

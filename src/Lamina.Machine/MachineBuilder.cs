@@ -5,6 +5,7 @@ using Lamina.Boot;
 using Lamina.Choice;
 using Lamina.Consoles;
 using Lamina.Control;
+using Lamina.Core.Display;
 using Lamina.Core.Engine;
 using Lamina.Core.Logging;
 using Lamina.Core.Memory;
@@ -51,6 +52,9 @@ internal sealed record MachineServices
 /// <summary>The parts of a finished machine that its face needs.</summary>
 internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon, BoardInput? Input)
 {
+    /// <summary>The guest's screen, where it has one.</summary>
+    internal IScreen? Screen { get; init; }
+
     /// <summary>The machine's networks.</summary>
     internal IReadOnlyList<INetBackend> Networks { get; init; } = [];
 
@@ -105,6 +109,7 @@ internal static class MachineBuilder
                     BootOrder = [.. devices.Index().Where(device => device.Item is DiskDevice).Select(device => board.BootPathOf(device.Index))],
                     SerialConsole = board.Layout.SerialPort,
                     BootMenu = spec.Boot.BootMenu,
+                    DisplayRom = board.DisplayRom is { } name && DisplayRom.Find(spec.FirmwareToBoot!, log.Of("firmware")) is { } rom ? (name, rom) : null,
                 }),
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);
@@ -119,6 +124,7 @@ internal static class MachineBuilder
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon, hardware.Input)
             {
+                Screen = hardware.Screen,
                 Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
                 Memory = hardware.Memory,
                 Parts = [.. units.Names],

@@ -16,7 +16,7 @@ public sealed partial class GuestMemory
     public bool Shares(MemoryImage image) => image is not null && _source is { } source && source.Layers.SequenceEqual(image.Layers);
 
     /// <summary>Whether images can be made of it: nobody else writes to it.</summary>
-    public bool HasImages => !View.Regions.Any(region => region.Kind == MemoryKind.Ram && region.Backing.IsShared);
+    public bool HasImages => !View.Regions.Any(region => region.IsMain && region.Backing.IsShared);
 
     /// <summary>Copies so much of the RAM that an image takes a moment only (<see cref="CutImage"/>). The guest may run; what it touched is copied the first time, later what it wrote since.</summary>
     /// <param name="mayTake">Says why so many bytes of the host's memory may not be taken; null: they may.</param>
@@ -60,7 +60,7 @@ public sealed partial class GuestMemory
         {
             var mapped = new MappedImage(image);
             var backing = MemoryBacking.OfImage(mapped);
-            foreach (var region in View.Regions.Where(region => region.Kind == MemoryKind.Ram))
+            foreach (var region in View.Regions.Where(region => region.IsMain))
             {
                 region.Backing = backing;
                 backing.Map(_reservation, region.Range.Start, region.Length);
@@ -151,7 +151,7 @@ public sealed partial class GuestMemory
         while (length > 0)
         {
             var (address, within) = Locate(at);
-            var region = View.Regions.First(region => region.Kind == MemoryKind.Ram && region.Range.Contains(address, 1));
+            var region = View.Regions.First(region => region.IsMain && region.Range.Contains(address, 1));
             var part = Math.Min(Math.Min(length, within), region.Range.End - address);
             if (region.Backing.HoldsUntouched(address - region.Range.Start, part)) return true;
             (at, length) = (at + part, length - part);
@@ -207,7 +207,7 @@ public sealed partial class GuestMemory
         var mapped = new MappedImage(image);
         var backing = MemoryBacking.OfImage(mapped);
         ulong at = 0;
-        foreach (var region in View.Regions.Where(region => region.Kind == MemoryKind.Ram))
+        foreach (var region in View.Regions.Where(region => region.IsMain))
         {
             backing.Placed(region.Range.Start);
             region.Backing = backing;

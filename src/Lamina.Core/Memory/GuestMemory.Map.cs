@@ -27,8 +27,9 @@ public sealed partial class GuestMemory
     /// <param name="length">Its length in bytes: whole pages.</param>
     /// <param name="kind">How it answers.</param>
     /// <param name="backing">What holds its bytes; the process's own memory unless something is said.</param>
+    /// <param name="isDevices">Whether it is a device's (<see cref="MemoryRegion.IsDevices"/>).</param>
     /// <exception cref="ArgumentException">The length is none, the backing is too short, or there is a region of that name.</exception>
-    public MemoryRegion CreateRegion(string name, ulong length, MemoryKind kind, MemoryBacking? backing = null)
+    public MemoryRegion CreateRegion(string name, ulong length, MemoryKind kind, MemoryBacking? backing = null, bool isDevices = false)
     {
         backing ??= MemoryBacking.Anonymous;
         if (length == 0 || length % HostReservation.PageSize != 0 || length > End) throw new ArgumentException($"{name} must be whole pages, at least one, and fit below 0x{End:x}", nameof(length));
@@ -36,7 +37,7 @@ public sealed partial class GuestMemory
         lock (_gate)
         {
             if (_regions.Exists(region => region.Name == name)) throw new ArgumentException($"there is a region of memory named {name} already", nameof(name));
-            var made = new MemoryRegion(this, name, length, kind, backing);
+            var made = new MemoryRegion(this, name, length, kind, backing) { IsDevices = isDevices };
             _regions.Add(made);
             return made;
         }

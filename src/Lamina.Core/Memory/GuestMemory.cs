@@ -70,7 +70,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public ulong End { get; }
 
     /// <summary>The ranges of RAM, sorted; those that touch are one.</summary>
-    public IReadOnlyList<MemoryRange> Ranges => View.Writable;
+    public IReadOnlyList<MemoryRange> Ranges => View.Main;
 
     /// <summary>What is memory now. For engines, which ask often.</summary>
     public MemoryView View { get; private set; }
@@ -202,7 +202,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         if ((address | length) % HostReservation.PageSize != 0) return false;
         lock (_gate)
         {
-            if (!IsRam(address, length)) return false;
+            if (!MemoryView.Contains(View.Main, address, length)) return false;
             Zero(new MemoryRange(address, length));
             return true;
         }
@@ -213,7 +213,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     {
         lock (_gate)
         {
-            foreach (var range in View.Writable) Zero(range);
+            foreach (var range in View.Main) Zero(range);
         }
     }
 
@@ -227,7 +227,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     {
         lock (_gate)
         {
-            var ram = View.Regions.Where(region => region.Kind == MemoryKind.Ram).ToImmutableArray();
+            var ram = View.Regions.Where(region => region.IsMain).ToImmutableArray();
             if (ram.Any(region => region.Backing.IsShared)) return null;
             var twin = _twins.Make();
             _ = Interlocked.Increment(ref _frozen);
@@ -251,7 +251,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     {
         foreach (var region in View.Regions)
         {
-            if (region.Kind != MemoryKind.Ram || !region.Range.Overlaps(range)) continue;
+            if (!region.IsMain || !region.Range.Overlaps(range)) continue;
             var start = Math.Max(region.Range.Start, range.Start);
             var length = Math.Min(region.Range.End, range.End) - start;
             if (Volatile.Read(ref _frozen) == 0) region.Backing.Zero(_reservation, start, length);

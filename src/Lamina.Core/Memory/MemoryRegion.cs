@@ -53,6 +53,12 @@ public sealed class MemoryRegion : IDisposable
     /// <summary>How it answers.</summary>
     public MemoryKind Kind { get; internal set; }
 
+    /// <summary>Whether it is a device's, which keeps and saves its bytes itself: no part of the machine's RAM, though it may answer as that does.</summary>
+    public bool IsDevices { get; internal init; }
+
+    /// <summary>Whether it is a part of the machine's RAM.</summary>
+    internal bool IsMain => Kind == MemoryKind.Ram && !IsDevices;
+
     /// <summary>Its first address; null while it lies nowhere.</summary>
     public ulong? Start { get; internal set; }
 

@@ -11,6 +11,7 @@ public sealed class MemoryView
         Regions = [.. regions.OrderBy(region => region.Start)];
         Readable = Joined(Regions.Where(region => region.Kind != MemoryKind.Device));
         Writable = Joined(Regions.Where(region => region.Kind == MemoryKind.Ram));
+        Main = Regions.Any(region => region.IsDevices) ? Joined(Regions.Where(region => region.IsMain)) : Writable;
     }
 
     /// <summary>The regions that lie somewhere.</summary>
@@ -19,8 +20,11 @@ public sealed class MemoryView
     /// <summary>Where loads are memory's.</summary>
     public ImmutableArray<MemoryRange> Readable { get; }
 
-    /// <summary>Where stores are, too: RAM.</summary>
+    /// <summary>Where stores are, too: RAM, and what answers as RAM does.</summary>
     public ImmutableArray<MemoryRange> Writable { get; }
+
+    /// <summary>The machine's RAM.</summary>
+    public ImmutableArray<MemoryRange> Main { get; }
 
     /// <summary>Whether the whole of an access lies in one of some ranges.</summary>
     public static bool Contains(ImmutableArray<MemoryRange> ranges, ulong address, ulong length)

@@ -223,8 +223,17 @@ public abstract class PciFunction : IResettable, ISavedUnit, IInspected, IDispos
     protected void AddBar(int index, uint flags, ulong length, IBusDevice device)
     {
         var bus = (flags & BarIsPorts) != 0 ? _wires.Ports : _wires.Memory;
-        var bar = new Bar(index, flags, bus.CreateWindow($"{_wires.Name} BAR {index}", length, device, WindowPriority));
-        var mask = ~(length - 1);
+        AddBar(index, flags, bus.CreateWindow($"{_wires.Name} BAR {index}", length, device, WindowPriority));
+    }
+
+    /// <summary>Adds a base address register that moves a window which is there already, and the function's from now on.</summary>
+    /// <param name="index">As above.</param>
+    /// <param name="flags">Its kind.</param>
+    /// <param name="window">What moves; its length is a power of two.</param>
+    protected void AddBar(int index, uint flags, IBusWindow window)
+    {
+        var bar = new Bar(index, flags, window);
+        var mask = ~(window.Length - 1);
         Fix(bar.Offset, flags, BarLength, (uint)mask);
         if (bar.Registers == 2) Fix(bar.Offset + BarLength, 0, BarLength, (uint)(mask >> 32));
         _bars.Add(bar);

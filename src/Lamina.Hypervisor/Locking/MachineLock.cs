@@ -7,6 +7,7 @@ using Lamina.Backends.Disk;
 using Lamina.Folders;
 using Lamina.Host.Locks;
 using Lamina.Hypervisor.Stored;
+using Lamina.Images.Bios;
 
 namespace Lamina.Hypervisor.Locking;
 
@@ -54,6 +55,7 @@ internal static class MachineLock
     {
         foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, definition.Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? firmware : null, .. definition.Boot.Modules.Select(module => module.Path)])
             if (path is not null) yield return new PathRule(path, PathRights.Read);
+        if (definition is { Type: MachineType.Pc, FirmwareToBoot: { } begins } && FirmwareStore.DisplayPathOf(begins) is { } display) yield return new PathRule(display, PathRights.Read);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);
         if (definition.Engine != EngineChoice.Translator) yield return new PathRule("/dev/kvm", ReadWrite | PathRights.Control);
         foreach (var rule in definition.Devices.SelectMany(Of)) yield return rule;

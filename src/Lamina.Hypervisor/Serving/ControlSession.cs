@@ -197,6 +197,10 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 request.RefuseOthers();
                 var node = await Machine.InspectAsync(path, cancellationToken).ConfigureAwait(false);
                 return node.WriteTo;
+            case "screen":
+                return ScreenRequests.Look(request, Machine);
+            case "wait-screen":
+                return await ScreenRequests.WaitAsync(request, Machine, HasGone, cancellationToken).ConfigureAwait(false);
             case "counters":
                 request.RefuseOthers();
                 return line => WriteCounters(line, [.. Machine.Counters, .. ProcessCounters.Read()]);
@@ -208,7 +212,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, counters, definition, watch, console, agent, snapshot and fork");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot and fork");
         }
     }
 

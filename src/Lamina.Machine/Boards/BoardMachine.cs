@@ -7,6 +7,7 @@ using Lamina.Boot;
 using Lamina.Consoles;
 using Lamina.Control;
 using Lamina.Core.Bus;
+using Lamina.Core.Display;
 using Lamina.Core.Engine;
 using Lamina.Core.Inspection;
 using Lamina.Core.Logging;
@@ -112,6 +113,7 @@ internal sealed class BoardMachine : IHardware
             Mmio = _mmio,
             Events = events,
             Log = log,
+            Memory = _memory,
             Virtio = new VirtioOptions(_memory, workers),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
@@ -132,6 +134,9 @@ internal sealed class BoardMachine : IHardware
 
     /// <summary>Its keyboard and mouse, where it has them.</summary>
     internal BoardInput? Input => _board.Input;
+
+    /// <summary>Its screen, where it has one.</summary>
+    internal IScreen? Screen => _board.Screen;
 
     /// <summary>Its memory balloon, where it has one.</summary>
     internal IMemoryBalloon? Balloon => _options.Parts.OfType<BalloonPart>().FirstOrDefault()?.Balloon;

@@ -4,8 +4,10 @@ using Lamina.Boot;
 using Lamina.Control;
 using Lamina.Core.Bus;
 using Lamina.Core.Char;
+using Lamina.Core.Display;
 using Lamina.Core.Engine;
 using Lamina.Core.Input;
+using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
@@ -47,6 +49,9 @@ internal sealed record BoardContext
 
     /// <summary>Makes the logs of devices.</summary>
     internal required MachineLog Log { get; init; }
+
+    /// <summary>The machine's memory, in which devices that have some of their own put it.</summary>
+    internal required GuestMemory Memory { get; init; }
 
     /// <summary>What virtio devices need of the machine.</summary>
     internal required VirtioOptions Virtio { get; init; }
@@ -101,6 +106,12 @@ internal interface IBoard
     /// <param name="place">The place, from 0, in the order in which devices are attached.</param>
     string BootPathOf(int place);
 
+    /// <summary>
+    /// The name by which SeaBIOS asks its configuration device for the firmware of the board's display; null where it has no display. It could as well
+    /// read it through the display's expansion ROM register: a file costs the device nothing, and a saved machine has it with the others.
+    /// </summary>
+    string? DisplayRom => null;
+
     /// <summary>Puts the chipset together.</summary>
     /// <exception cref="MachineException">A port that was chosen is taken.</exception>
     IWiredBoard Wire(BoardContext context);
@@ -126,6 +137,9 @@ internal interface IWiredBoard
     void StandInForFirmware()
     {
     }
+
+    /// <summary>Its screen; null where it has none.</summary>
+    IScreen? Screen => null;
 
     /// <summary>How many bytes of the first serial port's output the guest wrote that it could not send.</summary>
     long SerialBytesLost { get; }

@@ -1,5 +1,7 @@
 // Where a board has its memory and where in the first MiB lies what the boot loaders hand over. A board gives one of these;
 // loaders, the memory map and the firmware tables read it, so that none of them knows a board.
+using Lamina.Core.Memory;
+
 namespace Lamina.Boot;
 
 /// <summary>Guest-physical addresses that booting is about.</summary>
@@ -16,6 +18,9 @@ internal sealed record BootLayout
 
     /// <inheritdoc cref="HoleStart"/>
     internal ulong HoleEnd { get; init; } = 1ul << 32;
+
+    /// <summary>Where a display answers below 1 MiB in place of RAM; null where RAM lies throughout.</summary>
+    internal MemoryRange? DisplayWindow { get; init; }
 
     /// <summary>The most memory in bytes that fits below MAXPHYADDR.</summary>
     internal ulong MaximumMemory => (1ul << PhysicalAddressBits) - (HoleEnd - HoleStart);

@@ -25,7 +25,9 @@ internal sealed class MemoryMap
         Layout = layout;
         var low = Math.Min(size, layout.HoleStart);
         var high = size - low;
-        Ram = high == 0 ? [new(0, low)] : [new(0, low), new(layout.HoleEnd, high)];
+        LowEnd = low;
+        IReadOnlyList<MemoryRange> below = layout.DisplayWindow is { } window ? [new(0, window.Start), new(window.End, low - window.End)] : [new(0, low)];
+        Ram = high == 0 ? below : [.. below, new(layout.HoleEnd, high)];
         var entries = new List<MemoryMapEntry>
         {
             new(new(0, layout.Ebda), MemoryMapType.Usable),
@@ -44,7 +46,10 @@ internal sealed class MemoryMap
     internal IReadOnlyList<MemoryMapEntry> Entries { get; }
 
     /// <summary>The end of RAM below the hole.</summary>
-    internal ulong LowEnd => Ram[0].End;
+    internal ulong LowEnd { get; }
+
+    /// <summary>How much RAM there is above the hole, in bytes.</summary>
+    internal ulong HighLength => Ram[^1].Start >= Layout.HoleEnd ? Ram[^1].Length : 0;
 
     /// <summary>The board's addresses.</summary>
     internal BootLayout Layout { get; }

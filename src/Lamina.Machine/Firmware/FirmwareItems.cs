@@ -17,8 +17,11 @@ internal sealed record FirmwareRequest(MemoryMap Map, FirmwareTables Tables, int
     /// <summary>From what to boot, the first one first, each as a path of Open Firmware's.</summary>
     internal IReadOnlyList<string> BootOrder { get; init; } = [];
 
-    /// <summary>The serial port that is the machine's only display; null where it has another.</summary>
+    /// <summary>The serial port on which everything is shown that is shown as text, and keys are read; null for none.</summary>
     internal ushort? SerialConsole { get; init; }
+
+    /// <summary>The display's own firmware, and the name by which the machine's asks for it; null where there is none.</summary>
+    internal (string Name, byte[] Bytes)? DisplayRom { get; init; }
 
     /// <summary>Whether to wait for a key that leads to a menu of what can be booted.</summary>
     internal bool BootMenu { get; init; }
@@ -50,6 +53,7 @@ internal static class FirmwareItems
             // What is on the screen is on the serial port; the debug port has the rest.
             files.Add("etc/screen-and-debug", Number(0));
         }
+        if (request.DisplayRom is { } rom) files.Add(rom.Name, rom.Bytes);
         foreach (var (name, bytes) in files) items.Add(name, bytes);
         return items;
     }

@@ -45,7 +45,7 @@ internal sealed class MicroBoard : IBoard
             var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(MicroLayout.TimerIrq))).MapPorts(ports);
             var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(MicroLayout.RtcIrq)));
-            rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            rtc.SetMemorySize(context.Map.LowEnd, context.Map.HighLength);
             if (context.HasFirmware)
             {
                 rtc.SetProcessors(context.Cpus);

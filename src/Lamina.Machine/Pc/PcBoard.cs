@@ -1,10 +1,12 @@
 // The board of pc: the chipset 440FX with PIIX3 and PIIX4 power management, and PCI devices on its bus. docs/pc.md.
 using Lamina.Boards;
 using Lamina.Boot;
+using Lamina.Core.Display;
 using Lamina.Core.Interrupts;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
 using Lamina.Devices.Chipset.Ps2;
+using Lamina.Devices.Display;
 using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Pci;
@@ -33,6 +35,9 @@ internal sealed class PcBoard : IBoard
     public string BootPathOf(int place) => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
 
     /// <inheritdoc/>
+    public string DisplayRom => $"pci{VgaSpec.Identity.Vendor:x4},{VgaSpec.Identity.Device:x4}.rom";
+
+    /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
 
     private sealed class Wired : IWiredBoard
@@ -43,6 +48,7 @@ internal sealed class PcBoard : IBoard
         private readonly PcFirmware _firmware;
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
+        private readonly VgaAdapter _display;
         private int _places;
 
         internal Wired(BoardContext context)
@@ -51,7 +57,7 @@ internal sealed class PcBoard : IBoard
             var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(PcLayout.TimerIrq))).MapPorts(ports);
             var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
-            rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
+            rtc.SetMemorySize(context.Map.LowEnd, context.Map.HighLength);
             if (context.HasFirmware) rtc.SetProcessors(context.Cpus);
             rtc.MapPorts(ports);
             var keyboard = units.Add("chipset/keyboard", new I8042(new Ps2Wires(clock, router.CreateIsaLine(PcLayout.KeyboardIrq), router.CreateIsaLine(PcLayout.MouseIrq)), events.Reset));
@@ -76,8 +82,11 @@ internal sealed class PcBoard : IBoard
             Add("chipset/host bridge", I440fxSpec.HostDevice, 0, wires => new HostBridge(wires));
             Add("chipset/isa bridge", I440fxSpec.IsaDevice, 0, wires => new IsaBridge(wires, _pirqs));
             Add("chipset/power management", I440fxSpec.IsaDevice, I440fxSpec.PowerFunction, wires => new PowerManagement(wires, _power, smBus));
+            _display = Add("chipset/display", PcLayout.DisplayDevice, 0, wires => new VgaAdapter(wires, clock, context.Memory));
             context.AddDebugExit();
         }
+
+        public IScreen Screen => _display;
 
         public long SerialBytesLost => _serial.Lost;
 
@@ -94,7 +103,7 @@ internal sealed class PcBoard : IBoard
             Add(name, place, 0, wires => new VirtioPci(device, options, wires), _pirqs.CreateLine(PirqRouter.InputOf(place)));
         }
 
-        private void Add(string name, int device, int function, Func<PciWires, PciFunction> create, IInterruptLine? pin = null) =>
+        private T Add<T>(string name, int device, int function, Func<PciWires, T> create, IInterruptLine? pin = null) where T : PciFunction =>
             _bus.Add(device, function, _context.Units.Add(name, create(new PciWires(name, _context.Ports, _context.Mmio, pin, _context.Controllers.Messages))));
     }
 }

@@ -2,6 +2,7 @@
 // The ACPI tables, the wiring and what stands in for firmware read it; nothing here is behaviour. docs/pc.md shows it.
 using Lamina.Acpi;
 using Lamina.Boot;
+using Lamina.Devices.Display;
 using Lamina.Devices.Pci;
 
 namespace Lamina.Pc;
@@ -11,12 +12,13 @@ internal static class PcLayout
 {
     internal const int MaximumCpus = 255;
 
-    /// <summary>RAM and the first MiB, which is RAM throughout; what an operating system may use of it is said by the memory map.</summary>
+    /// <summary>RAM and the first MiB, which is RAM but for the display's window; what an operating system may use of it is said by the memory map.</summary>
     internal static readonly BootLayout Boot = new()
     {
         MinimumMemory = 16ul << 20,
         PhysicalAddressBits = 46,
         HoleStart = 0xE000_0000,
+        DisplayWindow = new(VgaSpec.Window, VgaSpec.WindowLength),
         SerialPort = Com1,
         Ebda = 0x9_FC00,
         AcpiTables = 0xE_0000,
@@ -26,7 +28,8 @@ internal static class PcLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, MouseIrq = 12, RtcIrq = 8, TimerIrq = 0;
 
-    // PCI devices: the chipset's are at their places (I440fxSpec); device 2 is kept for a display. The others are for parts.
+    // PCI devices: the chipset's are at their places (I440fxSpec), the display behind them. The others are for parts.
+    internal const int DisplayDevice = 2;
     internal const int FirstPlace = 3, Places = PciBus.Devices - FirstPlace;
 
     // Where PCI devices are put: ports, and the hole below the I/O APIC. A guest may put them elsewhere.

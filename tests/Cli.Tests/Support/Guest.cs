@@ -29,6 +29,23 @@ internal static class Guest
         0x66, 0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xef,                   // mov dx, 0x3f8; in al, dx; out dx, al; jmp wait
     ]);
 
+    /// <summary>Puts the display of the machine pc into its text mode of 80 by 25, shows "hello" with an escape character behind it, prints "up", and halts.</summary>
+    public static byte[] ShowsText
+    {
+        get
+        {
+            List<byte> code = [];
+            Out(code, 0x3c2, 0x67, 1);
+            foreach (var (port, index, value) in ((ushort, byte, byte)[])[(0x3c4, 2, 3), (0x3c4, 4, 2), (0x3ce, 5, 0x10), (0x3ce, 6, 0x0e), (0x3ce, 8, 0xff), (0x3d4, 1, 0x4f), (0x3d4, 7, 2), (0x3d4, 9, 0x0f), (0x3d4, 0x12, 0x8f), (0x3d4, 0x13, 0x28), (0x3d4, 0xa, 0x20)])
+                Out(code, port, (ushort)(value << 8 | index), 2);
+            Out(code, 0x3c0, 0x20, 1);
+            var at = 0xb_8000u;
+            // mov word [at], attribute and character
+            foreach (var character in "hello\u001b") code.AddRange([0x66, 0xc7, 0x05, .. BitConverter.GetBytes(at += 2), (byte)character, 0x07]);
+            return Image([.. code, .. Print("up\n"), 0xf4, 0xeb, 0xfd]);
+        }
+    }
+
     /// <summary>Writes a value to a port below 256, then halts.</summary>
     public static byte[] Writes(byte port, byte value) => Image([0xb0, value, 0xe6, port, 0xf4, 0xeb, 0xfd]);
 
@@ -56,6 +73,13 @@ internal static class Guest
         var path = folder.File("guest");
         File.WriteAllBytes(path, image);
         return path;
+    }
+
+    // mov dx, port; mov ax, value; out dx, al or ax
+    private static void Out(List<byte> code, ushort port, ushort value, int length)
+    {
+        code.AddRange([0x66, 0xba, .. BitConverter.GetBytes(port), 0x66, 0xb8, .. BitConverter.GetBytes(value)]);
+        code.AddRange(length == 1 ? [0xee] : [0x66, 0xef]);
     }
 
     private static byte[] Print(string text)

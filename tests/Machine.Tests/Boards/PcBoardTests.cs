@@ -75,7 +75,8 @@ public sealed class PcBoardTests : IDisposable
     {
         var map = MemoryMap.Create(PcLayout.Boot, 5ul << 30);
 
-        Assert.Equal([(0ul, 0xe000_0000ul), (1ul << 32, (5ul << 30) - 0xe000_0000)], map.Ram.Select(range => (range.Start, range.Length)));
+        Assert.Equal([(0ul, 0xa_0000ul), (0xc_0000, 0xe000_0000 - 0xc_0000), (1ul << 32, (5ul << 30) - 0xe000_0000)], map.Ram.Select(range => (range.Start, range.Length)));
+        Assert.Equal((0xe000_0000ul, (5ul << 30) - 0xe000_0000), (map.LowEnd, map.HighLength));
         Assert.Equal(32ul << 30, PcLayout.WideMemory(map)!.Value.First);
         Assert.Equal(96ul << 30, PcLayout.WideMemory(MemoryMap.Create(PcLayout.Boot, 65ul << 30))!.Value.First);
         Assert.Null(PcLayout.WideMemory(MemoryMap.Create(PcLayout.Boot, PcLayout.Boot.MaximumMemory)));

@@ -10,6 +10,24 @@ public static class FirmwareStore
     /// <exception cref="ImageException">The user has neither.</exception>
     public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios()]);
 
+    /// <summary>The file with a display's firmware for a machine that begins with this firmware: beside it, or else what was fetched with SeaBIOS; null where there is none.</summary>
+    /// <param name="firmware">As for <see cref="PathOf"/>.</param>
+    public static string? DisplayPathOf(string firmware)
+    {
+        foreach (var named in (string[])[firmware, BootSource.SeaBios])
+        {
+            try
+            {
+                if (Path.Combine(Path.GetDirectoryName(Path.GetFullPath(PathOf(named)))!, DisplayRom.FileName) is var path && File.Exists(path)) return path;
+            }
+            catch (MachineException)
+            {
+                // It was not fetched.
+            }
+        }
+        return null;
+    }
+
     /// <summary>The file of what a definition names: a path is one, a name leads to what was fetched.</summary>
     /// <param name="firmware">A path, or <see cref="BootSource.SeaBios"/>.</param>
     /// <exception cref="MachineException">It is a name, and nothing of it was fetched yet.</exception>

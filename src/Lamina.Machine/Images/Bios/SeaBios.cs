@@ -1,10 +1,11 @@
-// SeaBIOS as Debian packages it: the build with all its parts, which goes on where a machine has no PCI.
+// SeaBIOS as Debian packages it: the build with all its parts, which goes on where a machine has no PCI, and the firmware of a display
+// that the same people write.
 namespace Lamina.Images.Bios;
 
 /// <summary>How the firmware "seabios" is fetched.</summary>
 internal sealed class SeaBios : IImageRecipe
 {
-    private const string Package = "seabios", File = "usr/share/seabios/bios-256k.bin";
+    private const string Package = "seabios", Folder = "usr/share/seabios", File = $"{Folder}/bios-256k.bin";
 
     /// <inheritdoc/>
     public string Name => BootSource.SeaBios;
@@ -13,7 +14,7 @@ internal sealed class SeaBios : IImageRecipe
     public string Description => "Debian's SeaBIOS";
 
     /// <inheritdoc/>
-    public int Recipe => 1;
+    public int Recipe => 2;
 
     /// <inheritdoc/>
     public string CommandLine => "";
@@ -37,6 +38,9 @@ internal sealed class SeaBios : IImageRecipe
         var firmware = Path.Combine(root, File);
         if (!Path.Exists(firmware)) throw new ImageException($"{Package} {package.Version} holds no {File}; name firmware of your own with --firmware FILE");
         System.IO.File.Move(firmware, Path.Combine(target, Kernel));
+        // Without it a machine starts all the same, and nothing is seen on its screen.
+        var display = Path.Combine(root, Folder, DisplayRom.FileName);
+        if (Path.Exists(display)) System.IO.File.Move(display, Path.Combine(target, DisplayRom.FileName));
         return new ImageContents(package.Version, [new ImagePackage(package.Name, package.Version, package.Sha256)], []);
     }
 }

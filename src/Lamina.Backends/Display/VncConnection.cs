@@ -1,0 +1,226 @@
+// One viewer: its greeting, and what it says from then on. What is on the screen goes out by VncUpdates, at the same time.
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Lamina.Core.Display;
+using Lamina.Core.Inspection;
+
+namespace Lamina.Backends.Display;
+
+/// <summary>A connection of a viewer's.</summary>
+internal sealed class VncConnection : IDisposable
+{
+    private readonly VncServer _server;
+    private readonly Socket _socket;
+    private readonly IScreen _screen;
+    private readonly VncOptions _options;
+    private readonly VncUpdates _updates;
+    private readonly CancellationTokenSource _ends = new();
+    private readonly HashSet<int> _keys = [];
+    private readonly byte[] _buffer = new byte[RfbSpec.MostEncodings * sizeof(int)];
+    private readonly string _peer;
+    private int _wheel;
+
+    internal VncConnection(VncServer server, Socket socket, IScreen screen, VncOptions options)
+    {
+        (_server, _socket, _screen, _options) = (server, socket, screen, options);
+        _peer = socket.RemoteEndPoint is System.Net.IPEndPoint from ? from.ToString() : "a socket of this host's";
+        _updates = new VncUpdates(socket, screen, options);
+    }
+
+    /// <summary>Whether it has passed the greeting.</summary>
+    internal bool IsGreeted { get; private set; }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _updates.Dispose();
+        _ends.Dispose();
+    }
+
+    /// <summary>Has it end.</summary>
+    internal void End() => _ends.Cancel();
+
+    internal void Inspect(InspectNode node)
+    {
+        node.Say("from", _peer);
+        node.Say("greeted", IsGreeted);
+        node.Say("updates", _updates.Sent);
+        node.Say("bytes", _updates.Bytes);
+    }
+
+    /// <summary>Serves it to its end.</summary>
+    /// <exception cref="RfbException">It says what it must not.</exception>
+    internal async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ends.Token);
+        using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ends.Token))
+        {
+            patience.CancelAfter(_options.Patience);
+            await GreetAsync(patience.Token).ConfigureAwait(false);
+        }
+        IsGreeted = true;
+        var updates = _updates.RunAsync(ends.Token);
+        var listening = ListenAsync(ends.Token);
+        try
+        {
+            await (await Task.WhenAny(updates, listening).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+        finally
+        {
+            await ends.CancelAsync().ConfigureAwait(false);
+            // Nobody holds them any more.
+            foreach (var key in _keys) _options.Keyboard.Press(key, false);
+            await Task.WhenAll(updates, listening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task GreetAsync(CancellationToken cancellationToken)
+    {
+        await SendAsync(RfbSpec.Version.ToArray(), cancellationToken).ConfigureAwait(false);
+        await ReadAsync(RfbSpec.VersionLength, cancellationToken).ConfigureAwait(false);
+        var version = Encoding.ASCII.GetString(_buffer, 0, RfbSpec.VersionLength);
+        var minor = version switch
+        {
+            "RFB 003.008\n" => 8,
+            "RFB 003.007\n" => 7,
+            // What it does not know is taken for the oldest.
+            _ when version.StartsWith("RFB 003.", StringComparison.Ordinal) && version[^1] == '\n' => 3,
+            _ => throw new RfbException("it does not speak RFB"),
+        };
+        var security = _options.Password is null ? RfbSpec.NoSecurity : RfbSpec.PasswordSecurity;
+        if (minor == 3) await SendAsync([0, 0, 0, security], cancellationToken).ConfigureAwait(false);
+        else
+        {
+            await SendAsync([1, security], cancellationToken).ConfigureAwait(false);
+            await ReadAsync(1, cancellationToken).ConfigureAwait(false);
+            if (_buffer[0] != security) throw new RfbException("it chose a security type that was not offered");
+        }
+        if (security == RfbSpec.PasswordSecurity) await AuthenticateAsync(minor, cancellationToken).ConfigureAwait(false);
+        else if (minor == 8) await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
+        // ClientInit.
+        await ReadAsync(1, cancellationToken).ConfigureAwait(false);
+        if (_buffer[0] == 0) _server.EndOthers(this);
+        await _updates.SendInitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task AuthenticateAsync(int minor, CancellationToken cancellationToken)
+    {
+        var challenge = RandomNumberGenerator.GetBytes(RfbSpec.ChallengeLength);
+        await SendAsync(challenge, cancellationToken).ConfigureAwait(false);
+        await ReadAsync(RfbSpec.ChallengeLength, cancellationToken).ConfigureAwait(false);
+        if (await _server.CheckAsync(challenge, _buffer[..RfbSpec.ChallengeLength], cancellationToken).ConfigureAwait(false))
+        {
+            await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        byte[] why = [.. "this is not the password"u8];
+        await SendAsync([0, 0, 0, (byte)RfbSpec.Refused, .. minor == 8 ? (byte[])[0, 0, 0, (byte)why.Length, .. why] : []], cancellationToken).ConfigureAwait(false);
+        throw new RfbException("it does not know the password");
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await ReadAsync(1, cancellationToken).ConfigureAwait(false);
+            switch (_buffer[0])
+            {
+                case RfbSpec.SetPixelFormat:
+                    await ReadAsync(3 + RfbSpec.FormatLength, cancellationToken).ConfigureAwait(false);
+                    _updates.Format = PixelFormat.Read(_buffer.AsSpan(3)) ?? throw new RfbException("it asks for pixels of a form that there is not");
+                    break;
+                case RfbSpec.SetEncodings:
+                    await ReadAsync(3, cancellationToken).ConfigureAwait(false);
+                    var count = U16(1);
+                    if (count > RfbSpec.MostEncodings) throw new RfbException($"it lists {count} encodings");
+                    await ReadAsync(count * sizeof(int), cancellationToken).ConfigureAwait(false);
+                    _updates.SetEncodings([.. Enumerable.Range(0, count).Select(i => (int)U32(i * sizeof(int)))]);
+                    break;
+                case RfbSpec.UpdateRequest:
+                    await ReadAsync(9, cancellationToken).ConfigureAwait(false);
+                    _updates.Request(_buffer[0] != 0);
+                    break;
+                case RfbSpec.KeyEvent:
+                    await ReadAsync(7, cancellationToken).ConfigureAwait(false);
+                    Press(Keysyms.Find(U32(3)), _buffer[0] != 0);
+                    break;
+                case RfbSpec.PointerEvent:
+                    await ReadAsync(5, cancellationToken).ConfigureAwait(false);
+                    Point(_buffer[0], U16(1), U16(3));
+                    break;
+                case RfbSpec.ClientCutText:
+                    await ReadAsync(7, cancellationToken).ConfigureAwait(false);
+                    await SkipAsync(U32(3), cancellationToken).ConfigureAwait(false);
+                    break;
+                case RfbSpec.EnableContinuousUpdates:
+                    await ReadAsync(9, cancellationToken).ConfigureAwait(false);
+                    _updates.SetContinuous(_buffer[0] != 0);
+                    break;
+                case RfbSpec.ClientFence:
+                    await ReadAsync(8, cancellationToken).ConfigureAwait(false);
+                    var (flags, length) = (U32(3), _buffer[7]);
+                    if (length > RfbSpec.LongestFence) throw new RfbException($"it sends a fence of {length} bytes");
+                    await ReadAsync(length, cancellationToken).ConfigureAwait(false);
+                    if ((flags & RfbSpec.FenceRequest) != 0) _updates.AnswerFence(flags & RfbSpec.FenceKnown, _buffer[..length]);
+                    break;
+                case RfbSpec.SetDesktopSize:
+                    await ReadAsync(7, cancellationToken).ConfigureAwait(false);
+                    await ReadAsync(_buffer[5] * RfbSpec.ScreenLength, cancellationToken).ConfigureAwait(false);
+                    _updates.RefuseResize();
+                    break;
+                case RfbSpec.QemuMessage:
+                    await ReadAsync(11, cancellationToken).ConfigureAwait(false);
+                    if (_buffer[0] != RfbSpec.QemuExtendedKey) throw new RfbException($"it sends QEMU's message {_buffer[0]}");
+                    // By its place where that is said, else by what stands on it.
+                    Press(U32(7) is > 0 and <= 0xff and var code ? (int)code : Keysyms.Find(U32(3)), U16(1) != 0);
+                    break;
+                default:
+                    throw new RfbException($"it sends the message {_buffer[0]}");
+            }
+        }
+    }
+
+    private void Press(int key, bool isDown)
+    {
+        if (key == 0) return;
+        if (isDown) _keys.Add(key);
+        else _keys.Remove(key);
+        _options.Keyboard.Press(key, isDown);
+    }
+
+    // Buttons 4 and 5 are the wheel's steps: each is pressed and released.
+    private void Point(byte buttons, int x, int y)
+    {
+        const int Up = 8, Down = 16;
+        var steps = ((buttons & Down) > (_wheel & Down) ? 1 : 0) - ((buttons & Up) > (_wheel & Up) ? 1 : 0);
+        _wheel = buttons;
+        var (width, height) = _updates.Size;
+        _options.Pointer.Point(Math.Min(x, width - 1), Math.Min(y, height - 1), width, height, (PointerButtons)(buttons & 7), steps);
+    }
+
+    private int U16(int at) => BinaryPrimitives.ReadUInt16BigEndian(_buffer.AsSpan(at));
+
+    private uint U32(int at) => BinaryPrimitives.ReadUInt32BigEndian(_buffer.AsSpan(at));
+
+    private async Task SkipAsync(uint length, CancellationToken cancellationToken)
+    {
+        // The extended clipboard counts below zero; it was not offered.
+        if (length > RfbSpec.LongestCutText) throw new RfbException("it sends a clipboard that is too long");
+        for (var left = (int)length; left > 0; left -= Math.Min(left, _buffer.Length)) await ReadAsync(Math.Min(left, _buffer.Length), cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task ReadAsync(int length, CancellationToken cancellationToken)
+    {
+        for (var done = 0; done < length;)
+        {
+            var count = await _socket.ReceiveAsync(_buffer.AsMemory(done, length - done), cancellationToken).ConfigureAwait(false);
+            if (count == 0) throw new IOException("the viewer went");
+            done += count;
+        }
+    }
+
+    private Task SendAsync(byte[] bytes, CancellationToken cancellationToken) => _updates.SendAsync(bytes, cancellationToken);
+}
