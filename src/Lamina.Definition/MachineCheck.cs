@@ -25,6 +25,7 @@ public static class MachineCheck
         if (machine.Boot is { Firmware: { } firmware, KernelPath: { } kernel }) throw new MachineException($"a machine boots either a kernel or firmware, and this one has both, {kernel} and {firmware}; leave out one");
         if (machine.Boot is { Firmware: not null } and ({ InitrdPath: not null } or { Modules.Count: > 0 } or { CommandLine: not null }))
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
+        if (machine is { Boot.Firmware: BootSource.Ovmf, Type: not MachineType.Pc }) throw new MachineException($"the firmware {BootSource.Ovmf} needs PCI, which the machine pc has; choose it with --machine pc, or {BootSource.SeaBios}");
         if (machine.Boot.BootMenu && machine.FirmwareToBoot is null) throw new MachineException("a boot menu is firmware's, and this machine boots without; name firmware, or leave the boot menu out");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))

@@ -87,17 +87,17 @@ public sealed record BootSource
     /// <summary>Multiboot modules, in order; PVH kernels get them after the initrd. Other kernels take none.</summary>
     public IReadOnlyList<BootModule> Modules { get; init; } = [];
 
-    /// <summary>The firmware that boots what it finds on the disks: a file, or <see cref="SeaBios"/>; null where none is said.</summary>
+    /// <summary>The firmware that boots what it finds on the disks: a file, <see cref="SeaBios"/> or <see cref="Ovmf"/>; null where none is said.</summary>
     public string? Firmware { get; init; }
 
     /// <summary>Whether the firmware waits for a key that leads to a menu of what can be booted.</summary>
     public bool BootMenu { get; init; }
 
-    /// <summary>The name of the firmware that is fetched.</summary>
-    public const string SeaBios = "seabios";
+    /// <summary>The names of the firmware that is fetched: a PC's BIOS, and UEFI.</summary>
+    public const string SeaBios = "seabios", Ovmf = "ovmf";
 
     /// <summary>Whether firmware is a name, and not a file: such a file is written with a folder, ./seabios.</summary>
-    public static bool IsFirmwareName(string firmware) => firmware == SeaBios;
+    public static bool IsFirmwareName(string firmware) => firmware is SeaBios or Ovmf;
 
     /// <summary>The command line where none is given: Linux's console on the first serial port.</summary>
     public const string DefaultCommandLine = "console=ttyS0";

@@ -109,7 +109,7 @@ internal static class MachineBuilder
                     BootOrder = [.. devices.Index().Where(device => device.Item is DiskDevice).Select(device => board.BootPathOf(device.Index))],
                     SerialConsole = board.Layout.SerialPort,
                     BootMenu = spec.Boot.BootMenu,
-                    DisplayRom = board.DisplayRom is { } name && DisplayRom.Find(spec.FirmwareToBoot!, log.Of("firmware")) is { } rom ? (name, rom) : null,
+                    DisplayRom = firmware.Variables is null && board.DisplayRom is { } name && DisplayRom.Find(spec.FirmwareToBoot!, log.Of("firmware")) is { } rom ? (name, rom) : null,
                 }),
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);

@@ -23,7 +23,7 @@ internal sealed class RunOptions
         CommandLine = Said("cmdline", "-c");
         Modules = Many("module");
         Firmware = Said("firmware");
-        Firmware.CompletionSources.Add(BootSource.SeaBios);
+        Firmware.CompletionSources.Add(BootSource.SeaBios, BootSource.Ovmf);
         Boot = [Kernel, Initrd, CommandLine, Modules, Firmware, Flag("boot-menu")];
         MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];

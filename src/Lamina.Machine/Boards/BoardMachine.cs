@@ -119,7 +119,7 @@ internal sealed class BoardMachine : IHardware
             DebugExitPort = definition.DebugExitPort,
             HasFirmware = options.Firmware is not null,
         });
-        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
+        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));

@@ -17,13 +17,15 @@ internal sealed class FirmwareHardware
     /// <summary>Puts it into a machine.</summary>
     /// <param name="units">Gets its parts.</param>
     /// <param name="memory">The machine's.</param>
+    /// <param name="mmio">The machine's.</param>
     /// <param name="ports">The machine's.</param>
     /// <param name="image">The firmware.</param>
     /// <param name="items">What it is told.</param>
     /// <param name="log">Makes the logs of its devices.</param>
-    internal FirmwareHardware(UnitTree units, GuestMemory memory, Bus ports, FirmwareImage image, FwCfgItems items, MachineLog log)
+    internal FirmwareHardware(UnitTree units, GuestMemory memory, Bus mmio, Bus ports, FirmwareImage image, FwCfgItems items, MachineLog log)
     {
         _rom = units.Add("firmware/rom", new FirmwareRom(memory, image));
+        if (image.Variables is { } variables) units.Add("firmware/variables", new FlashChip(memory, mmio, "firmware variables", FirmwareRom.End - (ulong)(image.Bytes.Length + variables.Length), variables));
         units.Add("firmware/configuration", new FwCfg(items, memory, log.Of("firmware/configuration"))).MapPorts(ports);
         units.AddAside("firmware/log", new FirmwareLog(log.Of("firmware/log"))).MapPorts(ports);
     }

@@ -1,6 +1,7 @@
 // Firmware of the user's as a file: what a processor begins with, to lie below 4 GiB. It is read once, when the machine is made, so that
 // nothing of it changes while the machine lives. Of its content only that is checked without which no processor starts.
 using Lamina.Boot;
+using Lamina.Devices.Firmware;
 
 namespace Lamina.Firmware;
 
@@ -9,20 +10,35 @@ namespace Lamina.Firmware;
 /// <param name="Bytes">All of it.</param>
 internal sealed record FirmwareImage(string Name, byte[] Bytes)
 {
-    /// <summary>Its length in bytes: whole blocks of 64 KiB, as flash chips and those who build firmware have it, up to where devices lie.</summary>
-    internal const int Block = 64 << 10, Longest = 16 << 20;
+    /// <summary>Its length in bytes: whole blocks of 4 KiB, as flash chips and memory have them, up to where devices lie.</summary>
+    internal const int Block = FlashChip.Block, Longest = FlashChip.Longest;
+
+    // How those who build UEFI firmware in two parts call them.
+    private const string Code = "CODE", VariablesOf = "VARS";
 
     // The processor's first instruction is 16 bytes before the end (SDM vol. 3, 10.1.4).
     private const int ResetVector = 16;
 
-    /// <summary>Reads a file.</summary>
+    /// <summary>What is in the flash chip below it at first, where it keeps its variables in one; null where it has none.</summary>
+    internal byte[]? Variables { get; init; }
+
+    /// <summary>Reads a file. Beside one whose name has CODE in it lies one with VARS instead, where the firmware is of two parts.</summary>
     /// <exception cref="MachineException">It is missing, unreadable, or no firmware.</exception>
     internal static FirmwareImage Read(string path)
     {
         using var file = BootFile.Open("firmware", path, Longest + 1, $"is no firmware for a PC, which has at most {Sizes.Text(Longest)}");
         var bytes = file.Head((int)file.Length);
         if (WhyNot(bytes) is { } wrong) throw new MachineException(MachineError.File, $"the firmware {path} is no firmware for a PC: it {wrong}");
-        return new FirmwareImage(path, bytes);
+        return new FirmwareImage(path, bytes) { Variables = VariablesBeside(path) };
+    }
+
+    private static byte[]? VariablesBeside(string path)
+    {
+        var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path).Replace(Code, VariablesOf, StringComparison.Ordinal));
+        if (beside == Path.GetFullPath(path) || !Path.Exists(beside)) return null;
+        using var file = BootFile.Open("firmware's variables", beside, Longest + 1, $"is no flash chip's content, which has at most {Sizes.Text(Longest)}");
+        var bytes = file.Head((int)file.Length);
+        return bytes.Length > 0 && bytes.Length % Block == 0 ? bytes : throw new MachineException(MachineError.File, $"{beside} is no flash chip's content: it has {bytes.Length} bytes, and not whole blocks of {Sizes.Text(Block)}");
     }
 
     /// <summary>Why bytes are no firmware, as the end of a sentence; null where they can be.</summary>

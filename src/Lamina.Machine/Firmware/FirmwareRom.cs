@@ -9,7 +9,10 @@ namespace Lamina.Firmware;
 /// <summary>Firmware in a machine's memory.</summary>
 internal sealed class FirmwareRom : ISavedUnit, IInspected, IDisposable
 {
-    private const ulong End = 1ul << 32, CopyEnd = 1ul << 20;
+    /// <summary>Where it ends, with what a processor begins with.</summary>
+    internal const ulong End = 1ul << 32;
+
+    private const ulong CopyEnd = 1ul << 20;
 
     // SeaBIOS with all its parts is as long. Of a longer image the last part alone is written for real mode.
     private const int LongestCopy = 256 << 10;

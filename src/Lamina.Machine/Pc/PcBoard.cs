@@ -81,7 +81,7 @@ internal sealed class PcBoard : IBoard
             _pirqs = new PirqRouter(router);
             Add("chipset/host bridge", I440fxSpec.HostDevice, 0, wires => new HostBridge(wires));
             Add("chipset/isa bridge", I440fxSpec.IsaDevice, 0, wires => new IsaBridge(wires, _pirqs));
-            Add("chipset/power management", I440fxSpec.IsaDevice, I440fxSpec.PowerFunction, wires => new PowerManagement(wires, _power, smBus));
+            Add("chipset/power management", I440fxSpec.IsaDevice, I440fxSpec.PowerFunction, wires => new PowerManagement(wires, _power, smBus, context.HasFirmware ? PcLayout.PowerPorts : (ushort)0));
             _display = Add("chipset/display", PcLayout.DisplayDevice, 0, wires => new VgaAdapter(wires, clock, context.Memory));
             context.AddDebugExit();
         }

@@ -36,6 +36,12 @@ internal static class PcLayout
     internal const ushort PciPorts = 0xC000;
     internal static readonly PciWindow PciMemory = new(0xE000_0000, 0xFEBF_FFFF);
 
+    // Firmware that gives devices their places does so from 2 GiB on, or from the end of RAM.
+    private const ulong LowestPlace = 2ul << 30;
+
+    /// <summary>All that is neither RAM nor another device's below 4 GiB: where operating systems are told that PCI devices may be.</summary>
+    internal static PciWindow PciWindowOf(MemoryMap map) => PciMemory with { First = Math.Max(LowestPlace, map.LowEnd) };
+
     // Above RAM as much again as 36 bits of address have room for, at a multiple of it.
     private const ulong WideLength = 32ul << 30;
 

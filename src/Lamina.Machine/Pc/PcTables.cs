@@ -43,7 +43,7 @@ internal static class PcTables
         Keyboard = new KeyboardDescription(I8042Spec.DataPort, I8042Spec.CommandPort, PcLayout.KeyboardIrq, PcLayout.MouseIrq),
         PvPanicPort = PvPanicSpec.Port,
         Pci = new PciRootDescription(
-            PciConfigurationSpec.AddressPort, PcLayout.PciMemory, PcLayout.WideMemory(map), I440fxSpec.IsaDevice << 16, I440fxSpec.PirqRoute, PcLayout.RouteChoices, PirqRouter.InputOf)
+            PciConfigurationSpec.AddressPort, PcLayout.PciWindowOf(map), PcLayout.WideMemory(map), I440fxSpec.IsaDevice << 16, I440fxSpec.PirqRoute, PcLayout.RouteChoices, PirqRouter.InputOf)
         {
             Routes = PcLayout.Routes,
         },

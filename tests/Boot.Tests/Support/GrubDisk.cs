@@ -74,7 +74,7 @@ internal static class GrubDisk
             foreach (var package in packages) await apt.UnpackAsync(await apt.DownloadAsync(package, cancellationToken), root, cancellationToken);
             var modules = Path.Combine(root, "usr/lib/grub/i386-pc");
             var core = Path.Combine(scratch, "core.img");
-            await RunAsync("env", scratch, [$"LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/usr/lib/x86_64-linux-gnu", $"{root}/usr/bin/grub-mkimage", "-d", modules, "-O", "i386-pc",
+            await RecipeProgram.RunAsync("env", scratch, [$"LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/usr/lib/x86_64-linux-gnu", $"{root}/usr/bin/grub-mkimage", "-d", modules, "-O", "i386-pc",
                 "-p", "(hd0,msdos1)/boot/grub", "-o", core, "biosdisk", "part_msdos", "ext2", "normal", "linux", "echo", "ls", "reboot", "halt", "configfile"], cancellationToken);
 
             var files = Directory.CreateDirectory(Path.Combine(scratch, "files/boot/grub")).FullName;
@@ -84,7 +84,7 @@ internal static class GrubDisk
             File.Copy(tiny.InitrdPath!, Path.Combine(boot, "initrd"));
             File.Copy(Path.Combine(root, "boot/memtest86+x64.bin"), Path.Combine(boot, "memtest"));
             var system = Path.Combine(scratch, "file-system");
-            await RunAsync("mke2fs", scratch, ["-q", "-t", "ext2", "-d", Path.GetDirectoryName(boot)!, system, $"{FileSystemSize >> 10}"], cancellationToken);
+            await RecipeProgram.RunAsync("mke2fs", scratch, ["-q", "-t", "ext2", "-d", Path.GetDirectoryName(boot)!, system, $"{FileSystemSize >> 10}"], cancellationToken);
             Put(await File.ReadAllBytesAsync(Path.Combine(modules, "boot.img"), cancellationToken), await File.ReadAllBytesAsync(core, cancellationToken), system, Path.Combine(target, Kernel));
             return new ImageContents(packages[0].Version, [.. packages.Select(package => new ImagePackage(package.Name, package.Version, package.Sha256))], []);
         }
@@ -105,13 +105,6 @@ internal static class GrubDisk
             disk.Position = FirstSector * Sector;
             using (var content = File.OpenRead(system)) content.CopyTo(disk);
             disk.SetLength((FirstSector * Sector) + (long)FileSystemSize);
-        }
-
-        private static async Task RunAsync(string name, string folder, string[] arguments, CancellationToken cancellationToken)
-        {
-            var program = HostCommand.Find(name, "/usr/sbin", "/sbin") ?? throw new ImageException($"{name} is not installed on this host");
-            var result = await program.RunAsync(arguments, folder, null, cancellationToken);
-            if (result.ExitCode != 0) throw new ImageException($"{name} failed: {string.Join("; ", result.Errors)}");
         }
     }
 }

@@ -1,5 +1,6 @@
 // The firmware's devices against the contract of saving.
 using System.Buffers.Binary;
+using Lamina.Core.Bus;
 using Lamina.Core.Memory;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Firmware;
@@ -40,6 +41,45 @@ public sealed class FwCfgSavedTests : SavedUnitTests<FwCfg>, IDisposable
         var written = string.Join(' ', Enumerable.Range(0, 16).Select(_ => unit.Selector.In(1)));
         unit.Selector.Write(0, [0x19, 0]);
         return $"{first}\n{written}\n{string.Join(' ', Enumerable.Range(0, 200).Select(_ => unit.Selector.In(1)))}";
+    }
+}
+
+public sealed class FlashChipSavedTests : SavedUnitTests<FlashChip>, IDisposable
+{
+    private const ulong Start = 0xffff_0000;
+
+    private readonly List<GuestMemory> _memories = [];
+    private readonly Dictionary<FlashChip, Bus> _buses = [];
+
+    public void Dispose()
+    {
+        foreach (var memory in _memories) memory.Dispose();
+    }
+
+    protected override FlashChip Create()
+    {
+        var (memory, bus) = (new GuestMemory([new(0, 0x1_0000)], end: 1ul << 32), new Bus("memory"));
+        var chip = new FlashChip(memory, bus, "flash", Start, new byte[FlashChip.Block]);
+        _memories.Add(memory);
+        _buses[chip] = bus;
+        return chip;
+    }
+
+    protected override void Disturb(FlashChip unit)
+    {
+        foreach (var value in (byte[])[0x20, 0xd0, 0x10, 0x5a, 0x50, 0x90]) unit.Write(0x123, [value]);
+    }
+
+    protected override string Observe(FlashChip unit)
+    {
+        var bus = _buses[unit];
+        var seen = new byte[4];
+        bus.Read(Start, seen.AsSpan(0, 2));
+        bus.Write(Start, [0x70]);
+        bus.Read(Start, seen.AsSpan(2, 1));
+        bus.Write(Start, [0xff]);
+        unit.Read(0x123, seen.AsSpan(3, 1));
+        return Convert.ToHexString(seen);
     }
 }
 

@@ -25,7 +25,7 @@ public sealed class FirmwareImageTests : IDisposable
         Refused("a folder", _folder.In("."));
         Refused("is empty", Make([]));
         Refused("at most 16 MiB", Make(TestFirmware.Other(FirmwareImage.Longest + FirmwareImage.Block)));
-        Refused("has 100 bytes, and not whole blocks of 64 KiB", Make(new byte[100]));
+        Refused("has 100 bytes, and not whole blocks of 4 KiB", Make(new byte[100]));
         Refused("no instruction where a processor begins", Make(new byte[64 << 10]));
         Refused("no instruction where a processor begins", Make([.. Enumerable.Repeat((byte)0xff, 128 << 10)]));
         Refused("a qcow2 disk image", Make([.. "QFI\u00fb"u8.ToArray().Take(3), 0xfb, .. new byte[197_000]]));

@@ -17,17 +17,20 @@ public sealed class PowerManagement : PciFunction
 
     private readonly IBusWindow _power, _smBus;
 
-    /// <summary>Makes it: neither block answers.</summary>
+    /// <summary>Makes it: neither block answers, unless it is said where the first one does.</summary>
     /// <param name="wires">What it is connected with.</param>
     /// <param name="power">The ACPI fixed hardware.</param>
     /// <param name="smBus">The SMBus host controller.</param>
-    public PowerManagement(PciWires wires, AcpiPm power, SmBusHost smBus) : base(I440fxSpec.Power, wires)
+    /// <param name="powerPorts">
+    /// Where the ACPI fixed hardware answers after a reset; 0: nowhere. Tables that were made beforehand name that place, and firmware which finds one there leaves it.
+    /// </param>
+    public PowerManagement(PciWires wires, AcpiPm power, SmBusHost smBus, ushort powerPorts = 0) : base(I440fxSpec.Power, wires)
     {
         Fix(PciSpec.Status, 0x0280, sizeof(ushort));
-        Fix(PowerBase, 1, sizeof(uint), PowerMask);
+        Fix(PowerBase, 1u | powerPorts, sizeof(uint), PowerMask);
         for (var i = PowerBase + 4; i < PowerMiscellaneous; i += 4) Fix(i, 0, sizeof(uint), uint.MaxValue);
         Fix(DeviceActivity, DeviceActivityAtReset, sizeof(uint), uint.MaxValue);
-        Fix(PowerMiscellaneous, 0, 1, writable: PowerEnable);
+        Fix(PowerMiscellaneous, powerPorts == 0 ? 0u : PowerEnable, 1, writable: PowerEnable);
         Fix(SmBusBase, 1, sizeof(uint), SmBusMask);
         Fix(SmBusConfiguration, 0, 1, writable: 0x0f);
         Fix(SmBusRevision, 0, 1);

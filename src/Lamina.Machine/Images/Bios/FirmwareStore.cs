@@ -8,7 +8,7 @@ public static class FirmwareStore
 {
     /// <summary>The store of the user: below $XDG_CACHE_HOME/lamina, or ~/.cache/lamina.</summary>
     /// <exception cref="ImageException">The user has neither.</exception>
-    public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios()]);
+    public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios(), new Ovmf()]);
 
     /// <summary>The file with a display's firmware for a machine that begins with this firmware: beside it, or else what was fetched with SeaBIOS; null where there is none.</summary>
     /// <param name="firmware">As for <see cref="PathOf"/>.</param>

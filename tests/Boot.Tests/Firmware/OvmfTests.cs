@@ -1,0 +1,99 @@
+// Debian's OVMF on the machine pc: UEFI finds the disk, begins the boot loader on it, and what that loads finds the machine by UEFI's word;
+// variables stay in the flash chip over a reset; saved and loaded at moments of it.
+using Lamina.Tests.Boot.Linux;
+using Lamina.Tests.Boot.Support;
+using Xunit;
+
+namespace Lamina.Tests.Boot.Firmware;
+
+public sealed class OvmfTests : IDisposable
+{
+    private const string Prompt = "~ # ";
+
+    // A host with other work takes its time.
+    private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-uefi-").FullName;
+
+    public OvmfTests() => _patience.CancelAfter(TimeSpan.FromMinutes(10));
+
+    private CancellationToken Cancellation => _patience.Token;
+
+    public void Dispose()
+    {
+        _patience.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static async Task<MachineDefinition> DefinitionAsync(int cpus)
+    {
+        var configuration = GuestConfiguration.Of(GuestConfiguration.Pc);
+        var (firmware, disk) = await UefiDisk.GetAsync();
+        return new MachineDefinition
+        {
+            Type = MachineType.Pc,
+            Engine = configuration.Engine,
+            Irqchip = TestEngine.Irqchip,
+            Cpus = cpus,
+            MemoryBytes = 512ul << 20,
+            Boot = new BootSource { Firmware = firmware },
+            Devices = [new SerialDevice { To = new ConsoleTarget.Memory() }, new DiskDevice { Path = disk, Format = ImageFormat.Raw, ReadOnly = true }],
+        };
+    }
+
+    [Fact]
+    public async Task A_disk_boots_by_UEFI_and_its_kernel_finds_the_machine()
+    {
+        await using var guest = await LinuxGuest.BootAsync(await DefinitionAsync(2));
+
+        Assert.Equal("2\n", await guest.DoAsync("nproc"));
+        var log = await guest.DoAsync("dmesg");
+        Assert.Contains("EFI v2.7", log, StringComparison.Ordinal);
+        Assert.Contains("ACPI 2.0=", log, StringComparison.Ordinal);
+        Assert.Empty(KernelLog.ComplaintsIn(log));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+        await guest.DoAsync("mount -t efivarfs efivarfs /sys/firmware/efi/efivars");
+        // A variable of the kernel's making is there after a reset.
+        const string place = "/sys/firmware/efi/efivars/Lamina-12345678-1234-1234-1234-123456789abc";
+        await guest.DoAsync($"printf '\\007\\000\\000\\000kept' >{place}");
+        await guest.TypeAsync("reboot");
+        await guest.WaitAsync("BdsDxe: starting");
+        await guest.WaitForPromptAsync();
+        Assert.EndsWith("kept\n", await guest.DoAsync($"mount -t efivarfs efivarfs /sys/firmware/efi/efivars; cat {place}; echo"), StringComparison.Ordinal);
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+    }
+
+    [Fact]
+    public async Task A_boot_by_UEFI_that_is_saved_and_goes_on_at_any_moment_ends_as_any_other()
+    {
+        var moments = AllTests.AreAsked ? 60 : 6;
+        var random = new Random(1162);
+        var machine = Machine.Create(await DefinitionAsync(1));
+        var run = machine.RunAsync(Cancellation);
+        var shown = "";
+        try
+        {
+            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
+            {
+                await Task.Delay(random.Next(1, 1500), Cancellation);
+                await machine.PauseAsync(Cancellation);
+                var place = Path.Combine(_folder, $"saved-{moment}");
+                await machine.SaveAsync(place, Cancellation);
+                shown += machine.Serial.Text;
+                await machine.DisposeAsync();
+                Assert.Equal(MachineEnd.Stopped, (await run).End);
+                machine = Machine.Restore(place);
+                run = machine.RunAsync(Cancellation);
+            }
+            var screen = new SerialScreen(machine, shown);
+            await screen.WaitAsync(Prompt, Cancellation);
+            await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; poweroff", Cancellation);
+            Assert.Contains("sum-42\r\n0\r\n", await screen.WaitAsync("\n0\r\n", Cancellation), StringComparison.Ordinal);
+            Assert.Equal(MachineEnd.PoweredOff, (await run.WaitAsync(Cancellation)).End);
+        }
+        finally
+        {
+            await machine.DisposeAsync();
+        }
+    }
+}
