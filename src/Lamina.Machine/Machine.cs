@@ -151,6 +151,9 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The machine has none: *pc* has one.</exception>
     public IScreen Screen => _built.Screen ?? throw new MachineException(MachineError.Definition, "the machine has no screen; one of the kind pc has (--machine pc)");
 
+    /// <summary>Where the screen can be looked at over VNC: an address with the port that it has, or a path; null where it cannot.</summary>
+    public string? Display => _built.Display?.Address;
+
     /// <summary>Waits until the guest's screen shows a text.</summary>
     /// <param name="text">It, within a row; as it is spelled.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
