@@ -38,6 +38,14 @@ public static class MachineCheck
             throw new MachineException($"a time-out of {timeout.TotalSeconds:0.###} s is not possible; give more than 0 and at most {LongestTimeout.TotalDays:0} days");
         if (machine.StopTimeout < TimeSpan.Zero || machine.StopTimeout > LongestTimeout) throw new MachineException($"{machine.StopTimeout.TotalSeconds:0.###} s is no time to wait for a guest's end; give 0 to {LongestTimeout.TotalDays:0} days");
         if (machine.GdbPort is < 0 or > ushort.MaxValue) throw new MachineException($"{machine.GdbPort} is no TCP port; use 1 to 65535, or 0 for a free one");
+        if (machine.Display is { } display)
+        {
+            if (machine.Type != MachineType.Pc) throw new MachineException("a display is of a machine of the kind pc; add --machine pc, or leave the display out");
+            // A program may have made it.
+            _ = ScreenServer.Parse(display.ToString());
+            if (display.Address is { } address && !IPAddress.IsLoopback(address.Address) && display.PasswordFile is null)
+                throw new MachineException($"whoever reaches {address} would see the screen and type; give it a password (display: {display},password-file=PATH), or an address of this host alone, such as 127.0.0.1:5900");
+        }
         // What is read from words was checked then; what a program made is checked by the same tables.
         foreach (var device in machine.Devices)
         {
@@ -121,7 +129,7 @@ public static class MachineCheck
         ChannelDevice channel => channel.Path,
         VsockDevice vsock => vsock.Path,
         _ => null,
-    }).OfType<string>().Where(path => path.Length > 0 && path != "/dev/null");
+    }).Append(machine.Display?.Path).OfType<string>().Where(path => path.Length > 0 && path != "/dev/null");
 
     // The same file by another name is found when it is opened.
     private static void CheckDisks(MachineDefinition machine)
@@ -138,6 +146,15 @@ public static class MachineCheck
                 throw new MachineException($"the {(other.IsUdp ? "UDP" : "TCP")} port {other.Host.Port} of the host is published twice, to the guest's ports {other.GuestPort} and {ports[i].GuestPort}; give each a port of its own");
         if (machine.GdbPort is { } gdb and not 0 && ports.Any(port => Overlap(port, new PublishedPort(new IPEndPoint(IPAddress.Loopback, gdb), 0))))
             throw new MachineException($"the TCP port {gdb} of the host is both published and gdb's; give each a port of its own");
+        CheckDisplay(machine, ports);
+    }
+
+    private static void CheckDisplay(MachineDefinition machine, List<PublishedPort> ports)
+    {
+        if (machine.Display?.Address is not { Port: not 0 } address) return;
+        var own = new PublishedPort(address, 1);
+        if (ports.Any(port => Overlap(port, own)) || machine.GdbPort is { } gdb && Overlap(own, new PublishedPort(new IPEndPoint(IPAddress.Loopback, gdb), 1)))
+            throw new MachineException($"the TCP port {address.Port} of the host is both the display's and published or gdb's; give each a port of its own");
     }
 
     private static bool Overlap(PublishedPort a, PublishedPort b) => a.IsUdp == b.IsUdp && a.Host.Port == b.Host.Port && a.Host.AddressFamily == b.Host.AddressFamily

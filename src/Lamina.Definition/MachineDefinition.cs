@@ -208,6 +208,9 @@ public sealed record MachineDefinition
     /// <summary>The registers that the debugger is told of.</summary>
     public GdbArchitecture GdbArchitecture { get; init; }
 
+    /// <summary>Where its screen can be looked at over VNC; null for nowhere.</summary>
+    public ScreenServer? Display { get; init; }
+
     /// <summary>Its devices; those of one kind in the order in which the guest finds them. What every machine has need not be in it (<see cref="Complete"/>).</summary>
     public IReadOnlyList<DeviceDefinition> Devices { get; init; } = [];
 
@@ -264,6 +267,7 @@ public sealed record MachineDefinition
             Firmware = Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? map(firmware) : Boot.Firmware,
             Modules = [.. Boot.Modules.Select(module => module with { Path = map(module.Path) })],
         },
+        Display = Display is { } display ? display with { Path = display.Path is { } path ? map(path) : null, PasswordFile = display.PasswordFile is { } password ? map(password) : null } : null,
         Devices = [.. Devices.Select(device => device switch
         {
             DiskDevice disk => disk with { Path = map(disk.Path), Backing = [.. disk.Backing.Select(path => path == DiskDevice.AnyBacking ? path : map(path))] },

@@ -12,7 +12,6 @@ using Lamina.Devices.Chipset.Ps2;
 using Lamina.Life;
 using Lamina.Networks;
 using Lamina.Saving;
-using PointerButtons = Lamina.Core.Input.PointerButtons;
 using Lamina.Screens;
 
 namespace Lamina;
@@ -156,6 +155,9 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The guest's screen.</summary>
     /// <exception cref="MachineException">The machine has none: *pc* has one.</exception>
     public IScreen Screen => _built.Screen ?? throw new MachineException(MachineError.Definition, "the machine has no screen; one of the kind pc has (--machine pc)");
+
+    /// <summary>Where the screen can be looked at over VNC: an address with the port that it has, or a path; null where it cannot.</summary>
+    public string? Display => _built.Display?.Address;
 
     /// <summary>Waits until the guest's screen shows a text.</summary>
     /// <param name="text">It, within a row; as it is spelled.</param>

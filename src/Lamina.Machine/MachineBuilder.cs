@@ -1,5 +1,6 @@
 // Makes a machine from its definition: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Backends.Display;
 using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Choice;
@@ -27,6 +28,7 @@ using Lamina.Networks;
 using Lamina.Parts;
 using Lamina.Pc;
 using Lamina.Saving;
+using Lamina.Screens;
 
 namespace Lamina;
 
@@ -52,6 +54,9 @@ internal sealed record MachineServices
 /// <summary>The parts of a finished machine that its face needs.</summary>
 internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, string BootDescription, SerialConsole? Serial, SerialConsole? Console, GdbServer? Debugger, IMemoryBalloon? Balloon, BoardInput? Input)
 {
+    /// <summary>Serves it to viewers, where that is wanted.</summary>
+    internal VncServer? Display { get; init; }
+
     /// <summary>The guest's screen, where it has one.</summary>
     internal IScreen? Screen { get; init; }
 
@@ -120,11 +125,14 @@ internal static class MachineBuilder
             if (serial.Listener is { } socket) sockets.Add(socket, log.Of($"devices/{port1.Name}"));
             foreach (var part in parts)
                 if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
+            var display = spec.Display is { } wanted ? units.AddAside("display", ScreenServers.Open(wanted, spec.Name, hardware.Screen!, hardware.Input, log.Of("display"))) : null;
+            if (display is not null) sockets.Add(display, log.Of("display"));
             if (appetite.GetAwaiter().GetResult() is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon, hardware.Input)
             {
                 Screen = hardware.Screen,
+                Display = display,
                 Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
                 Memory = hardware.Memory,
                 Parts = [.. units.Names],

@@ -1,4 +1,7 @@
 // What is on a machine's screen, through the real program.
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -51,7 +54,8 @@ public sealed class ScreenCommandTests : KeptMachines
 
         Expect(0, await RunAsync("kill", "web"));
 
-        Expect(2, await waits, "lamina: the machine has ended*");
+        // One that had not asked by then finds no machine.
+        Expect(2, await waits, "lamina: the machine *");
     }
 
     [Fact]
@@ -65,5 +69,57 @@ public sealed class ScreenCommandTests : KeptMachines
 
         await StartAsync(Guest.Halts, "--machine", "pc");
         Expect(2, await RunAsync("screen", "web"), "lamina: the screen of web is blank*");
+    }
+
+    [Fact]
+    public async Task A_viewer_sees_the_screen_at_a_port_and_at_a_socket_of_a_locked_machine()
+    {
+        var password = Folder.File("password");
+        await File.WriteAllTextAsync(password, "secret\n", TestContext.Current.CancellationToken);
+        await StartAsync(Guest.ShowsText, "--machine", "pc", "--display", $"vnc=127.0.0.1:0,password-file={password}");
+        using var inspected = JsonDocument.Parse((await RunAsync("inspect", "web")).Output);
+        var where = inspected.RootElement.GetProperty("status").GetProperty("display").GetString()!;
+        Assert.Equal([2], await OfferedAsync(IPEndPoint.Parse(where)));
+        Expect(0, await RunAsync("kill", "web"));
+
+        var socket = Folder.File("screen");
+        Expect(0, await RunAsync("set", "web", "--display", $"vnc=unix:{socket}"));
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal([1], await OfferedAsync(new UnixDomainSocketEndPoint(socket)));
+        Expect(0, await RunAsync("suspend", "web"));
+        Assert.False(File.Exists(socket));
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal([1], await OfferedAsync(new UnixDomainSocketEndPoint(socket)));
+        Assert.Equal(" hello←\n", (await RunAsync("screen", "web")).Output);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_served_is_one_sentence()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(2, await RunAsync("set", "web", "--display", "vnc"), "lamina: a display is of a machine of the kind pc; add --machine pc*");
+        Expect(2, await RunAsync("set", "web", "--machine", "pc", "--display", "vnc=0.0.0.0:5900"), "lamina: whoever reaches 0.0.0.0:5900 would see the screen*");
+        Expect(2, await RunAsync("set", "web", "--display", "spice"), "lamina: *'spice' is no place for a screen*");
+        var empty = Folder.File("empty");
+        await File.WriteAllTextAsync(empty, "\n", TestContext.Current.CancellationToken);
+        Expect(0, await RunAsync("set", "web", "--machine", "pc", "--display", $"vnc=127.0.0.1:0,password-file={empty}"));
+        Expect(2, await RunAsync("start", "web"), $"lamina: the first line of {empty} is empty; write the password there*");
+    }
+
+    // Speaks so far that the server says which kinds of security it has.
+    private static async Task<byte[]> OfferedAsync(EndPoint place)
+    {
+        using var socket = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(place, TestContext.Current.CancellationToken);
+        await using var stream = new NetworkStream(socket);
+        var greeting = new byte[12];
+        await stream.ReadExactlyAsync(greeting, TestContext.Current.CancellationToken);
+        Assert.Equal("RFB 003.008\n"u8, greeting);
+        await stream.WriteAsync(greeting, TestContext.Current.CancellationToken);
+        var count = new byte[1];
+        await stream.ReadExactlyAsync(count, TestContext.Current.CancellationToken);
+        var offered = new byte[count[0]];
+        await stream.ReadExactlyAsync(offered, TestContext.Current.CancellationToken);
+        return offered;
     }
 }

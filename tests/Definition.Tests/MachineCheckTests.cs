@@ -55,6 +55,9 @@ public sealed class MachineCheckTests
         { Good.With(Net("user,publish=8081:80"), Net("user,publish=0.0.0.0:8081:80")), "the TCP port 8081 of the host is published twice" },
         { Good.With(Net("user,publish=[::1]:53:53/udp,publish=[::]:53:53/udp")), "the UDP port 53 of the host is published twice" },
         { Good.With(Net("user,publish=1234:80")) with { GdbPort = 1234 }, "both published and gdb's" },
+        { Good with { Display = ScreenServer.Parse("vnc") }, "add --machine pc" },
+        { Good with { Type = MachineType.Pc, Display = ScreenServer.Parse("vnc=0.0.0.0:5900") }, "vnc=0.0.0.0:5900,password-file=PATH" },
+        { Good.With(Net("user,publish=5900:80")) with { Type = MachineType.Pc, Display = ScreenServer.Parse("vnc") }, "5900 of the host is both the display's" },
     };
 
     [Theory]

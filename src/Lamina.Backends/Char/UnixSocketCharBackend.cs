@@ -93,7 +93,7 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection, IList
     {
         SocketFile.Check(path);
         var endpoint = new UnixDomainSocketEndPoint(path);
-        RemoveStale(path, endpoint);
+        SocketFile.RemoveStale(path);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -108,26 +108,6 @@ public sealed class UnixSocketCharBackend : ICharBackend, ICharConnection, IList
             listener.Dispose();
             throw new HostException($"cannot listen at the socket {path}: {failure.Message}", failure);
         }
-    }
-
-    private static void RemoveStale(string path, UnixDomainSocketEndPoint endpoint)
-    {
-        if (!HostPath.IsSocket(path)) return;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
-        try
-        {
-            probe.Connect(endpoint);
-        }
-        catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
-        {
-            File.Delete(path);
-            return;
-        }
-        catch (SocketException)
-        {
-            // Anything else (its line is full, it is not ours) means that somebody listens.
-        }
-        throw new HostException($"the socket {path} is in use by another process; choose another path or end that process");
     }
 
     private void OnExit(object? sender, EventArgs e) => Stop(isExit: true);

@@ -1,13 +1,12 @@
 // Keys by what stands on them, for clients that say nothing else: the symbols of X11 (keysymdef.h) as they lie on a keyboard of the United
 // States, as XT scan codes. A client that has another keyboard says scan codes (QEMU extended key events), or is to have the guest's layout.
-using Lamina.Core.Display;
-
 namespace Lamina.Backends.Display;
 
 /// <summary>From symbols to keys.</summary>
 internal static class Keysyms
 {
-    private const int Extended = IKeyboardSink.Extended;
+    // As RFB says that E0 stands before a code.
+    private const int Extended = 0x80;
 
     // The rows of the keyboard, without and with shift, from the scan code of their first key on.
     private static readonly (string Plain, string Shifted, int First)[] Rows =
@@ -17,7 +16,7 @@ internal static class Keysyms
 
     private static readonly (int First, int[] Keys)[] Others =
     [
-        (0xff08, [0x0e, 0x0f]), (0xff0d, [0x1c]), (0xff13, [0x45 | Extended, 0x46, 0x54]), (0xff1b, [0x01]),
+        (0xff08, [0x0e, 0x0f]), (0xff0d, [0x1c]), (0xff13, [0x46 | Extended, 0x46, 0x54]), (0xff1b, [0x01]),
         // Home, left, up, right, down, page up, page down, end.
         (0xff50, [0x47 | Extended, 0x4b | Extended, 0x48 | Extended, 0x4d | Extended, 0x50 | Extended, 0x49 | Extended, 0x51 | Extended, 0x4f | Extended]),
         // Print, insert; menu; num lock.

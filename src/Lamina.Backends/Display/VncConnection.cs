@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Lamina.Core.Display;
+using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 
 namespace Lamina.Backends.Display;
@@ -72,7 +73,7 @@ internal sealed class VncConnection : IDisposable
         {
             await ends.CancelAsync().ConfigureAwait(false);
             // Nobody holds them any more.
-            foreach (var key in _keys) _options.Keyboard.Press(key, false);
+            foreach (var key in _keys.ToArray()) Press(key, isDown: false);
             await Task.WhenAll(updates, listening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -185,20 +186,22 @@ internal sealed class VncConnection : IDisposable
 
     private void Press(int key, bool isDown)
     {
-        if (key == 0) return;
+        if (KeyCode.FromRfb((uint)key) is not { } code) return;
         if (isDown) _keys.Add(key);
         else _keys.Remove(key);
-        _options.Keyboard.Press(key, isDown);
+        if (isDown) _options.Keyboard?.Press(code);
+        else _options.Keyboard?.Release(code);
     }
 
     // Buttons 4 and 5 are the wheel's steps: each is pressed and released.
     private void Point(byte buttons, int x, int y)
     {
-        const int Up = 8, Down = 16;
+        const int Left = 1, Middle = 2, Right = 4, Up = 8, Down = 16;
         var steps = ((buttons & Down) > (_wheel & Down) ? 1 : 0) - ((buttons & Up) > (_wheel & Up) ? 1 : 0);
         _wheel = buttons;
         var (width, height) = _updates.Size;
-        _options.Pointer.Point(Math.Min(x, width - 1), Math.Min(y, height - 1), width, height, (PointerButtons)(buttons & 7), steps);
+        var pressed = ((buttons & Left) != 0 ? PointerButtons.Left : PointerButtons.None) | ((buttons & Middle) != 0 ? PointerButtons.Middle : PointerButtons.None) | ((buttons & Right) != 0 ? PointerButtons.Right : PointerButtons.None);
+        _options.Pointer?.Point(Math.Min(x, width - 1), Math.Min(y, height - 1), width, height, pressed, steps);
     }
 
     private int U16(int at) => BinaryPrimitives.ReadUInt16BigEndian(_buffer.AsSpan(at));

@@ -48,13 +48,6 @@ internal static class VncPassword
     /// <summary>Whether an answer is the right one; takes as long whether or not.</summary>
     internal static bool IsRight(ReadOnlySpan<byte> password, ReadOnlySpan<byte> challenge, ReadOnlySpan<byte> answer) => CryptographicOperations.FixedTimeEquals(Answer(password, challenge), answer);
 
-    /// <summary>The password in a file: its first line.</summary>
-    internal static byte[] Read(ReadOnlySpan<byte> file)
-    {
-        var end = file.IndexOfAny((byte)'\n', (byte)'\r');
-        return (end < 0 ? file : file[..end]).ToArray();
-    }
-
     internal static ulong Encrypt(ulong key, ulong block)
     {
         Span<ulong> keys = stackalloc ulong[16];

@@ -4,10 +4,10 @@ using System.Net;
 using System.Net.Sockets;
 using Lamina.Backends.Work;
 using Lamina.Core.Display;
+using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 using Lamina.Core.Logging;
 using Lamina.Host;
-using Lamina.Host.Io;
 
 namespace Lamina.Backends.Display;
 
@@ -23,11 +23,11 @@ public sealed record VncOptions
     /// <summary>What viewers must know; null: nothing.</summary>
     public ReadOnlyMemory<byte>? Password { get; init; }
 
-    /// <summary>Where keys go.</summary>
-    public required IKeyboardSink Keyboard { get; init; }
+    /// <summary>Where keys go; null where there is no keyboard.</summary>
+    public IKeyboardInput? Keyboard { get; init; }
 
-    /// <summary>Where the pointer goes.</summary>
-    public required IPointerSink Pointer { get; init; }
+    /// <summary>Where the pointer goes; null where there is none.</summary>
+    public IScreenPointer? Pointer { get; init; }
 
     /// <summary>Takes what there is to say; or null.</summary>
     public ILog? Log { get; init; }
@@ -37,7 +37,7 @@ public sealed record VncOptions
 }
 
 /// <summary>Serves a screen.</summary>
-public sealed class VncServer : IInspected, ICounted, IDisposable
+public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
 {
     /// <summary>How many viewers there can be at once; one more is hung up on.</summary>
     public const int MostViewers = 16;
@@ -75,8 +75,8 @@ public sealed class VncServer : IInspected, ICounted, IDisposable
     /// <summary>Where it listens: an address with the port that it has, or a path.</summary>
     public string Address { get; }
 
-    /// <summary>Its socket's file, where it has one.</summary>
-    public SocketFile? Socket => _disposed ? null : _file;
+    /// <inheritdoc/>
+    SocketFile? IListener.Socket => _disposed ? null : _file;
 
     /// <inheritdoc/>
     public void Inspect(InspectNode node)
@@ -149,7 +149,7 @@ public sealed class VncServer : IInspected, ICounted, IDisposable
         if (path is not null)
         {
             SocketFile.Check(path);
-            if (HostPath.IsSocket(path)) File.Delete(path);
+            SocketFile.RemoveStale(path);
         }
         var listener = path is null ? new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) : new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try

@@ -5,6 +5,7 @@ using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Core.Display;
+using Lamina.Core.Input;
 
 namespace Lamina.Backends.Display;
 
@@ -27,7 +28,7 @@ internal sealed class VncUpdates : IDisposable
     private HashSet<int> _encodings = [];
     private int _encoding = RfbSpec.Raw;
     private bool _isAsked, _isWhole, _isContinuous, _tellsSize, _tellsKeys, _refusesResize;
-    private KeyboardLamps? _lamps;
+    private KeyboardLights? _lamps;
 
     // What it has been sent.
     private ScreenPicture? _sent, _spare;
@@ -217,12 +218,12 @@ internal sealed class VncUpdates : IDisposable
         HashSet<int> encodings;
         int encoding;
         bool isWhole, tellsSize, tellsKeys, refuses;
-        KeyboardLamps? lamps;
+        KeyboardLights? lamps;
         lock (_gate)
         {
             if (!_isAsked && !_isContinuous) return (false, false);
             (format, encodings, encoding, isWhole, tellsSize, tellsKeys, refuses) = (_format, _encodings, _encoding, _isWhole, _tellsSize, _tellsKeys, _refusesResize);
-            lamps = encodings.Contains(RfbSpec.LedState) && _options.Keyboard.Lamps is var lit && lit != _lamps ? lit : null;
+            lamps = encodings.Contains(RfbSpec.LedState) && (_options.Keyboard?.Lights ?? KeyboardLights.None) is var lit && lit != _lamps ? lit : null;
             if (!hasChanged && !isWhole && !tellsSize && !tellsKeys && !refuses && lamps is null && _sent is not null) return (false, false);
         }
         var picture = Shown(encodings, out var resized);
@@ -264,7 +265,7 @@ internal sealed class VncUpdates : IDisposable
         return cut;
     }
 
-    private readonly record struct Beside(bool Size, bool Keys, bool Refuses, KeyboardLamps? Lamps, bool IsExtended, bool Resized);
+    private readonly record struct Beside(bool Size, bool Keys, bool Refuses, KeyboardLights? Lamps, bool IsExtended, bool Resized);
 
     private void Compose(ScreenPicture picture, List<ScreenPart> parts, int encoding, PixelFormat format, Beside beside)
     {

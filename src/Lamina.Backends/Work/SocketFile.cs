@@ -2,6 +2,7 @@
 // which it lies, takes nothing from those who are connected; but nobody comes any more, and the one who listens is told nothing. Here
 // that can be found out. It does not listen by itself.
 using System.Text;
+using System.Net.Sockets;
 using Lamina.Host;
 using Lamina.Host.Io;
 
@@ -39,6 +40,28 @@ public sealed class SocketFile
             : System.IO.Path.Exists(full) && !HostPath.IsSocket(full) ? $"{full} exists and is not a socket; choose another path or remove it"
             : null;
         if (wrong is not null) throw new HostException(wrong) { IsOfTheName = true };
+    }
+
+    /// <summary>Removes a socket that a process left behind.</summary>
+    /// <exception cref="HostException">Somebody listens there.</exception>
+    internal static void RemoveStale(string path)
+    {
+        if (!HostPath.IsSocket(path)) return;
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            File.Delete(path);
+            return;
+        }
+        catch (SocketException)
+        {
+            // Anything else (its line is full, it is not ours) means that somebody listens.
+        }
+        throw new HostException($"the socket {path} is in use by another process; choose another path or end that process");
     }
 
     /// <summary>Whether who connects to the path comes here.</summary>

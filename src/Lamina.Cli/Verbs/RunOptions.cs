@@ -31,6 +31,8 @@ internal sealed class RunOptions
         Lock = Said("lock");
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
+        Display = Said("display");
+        Display.CompletionSources.Add("vnc", "vnc=", "none");
         MachineOptions.First(option => option.Name == "--cpu").CompletionSources.Add([.. Machine.CpuModelNames]);
         Name.CompletionSources.Add(_ => MachineStore.OfUser().Names);
         Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
@@ -56,6 +58,9 @@ internal sealed class RunOptions
 
     /// <summary>--firmware.</summary>
     public Option<string?> Firmware { get; }
+
+    /// <summary>--display.</summary>
+    public Option<string?> Display { get; }
 
     /// <summary>--gdb.</summary>
     public Option<string?> Gdb { get; }
@@ -153,7 +158,7 @@ internal sealed class RunOptions
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
-        verb.AddGroup("Looking inside", Gdb, Inspect, Trace, Stats);
+        verb.AddGroup("Looking inside", Display, Gdb, Inspect, Trace, Stats);
     }
 
     /// <summary>Adds those to a verb that say what a machine is that is kept.</summary>
@@ -165,13 +170,13 @@ internal sealed class RunOptions
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
-        verb.AddGroup("Looking inside", Gdb);
+        verb.AddGroup("Looking inside", Display, Gdb);
     }
 
     /// <summary>Adds those to a verb that change what a machine is.</summary>
     public void AddChanging(Verb verb)
     {
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, .. Boot, Lock, .. KeptLimits, .. Ends, Gdb]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, .. Boot, Lock, .. KeptLimits, .. Ends, Display, Gdb]);
         verb.AddGroup("More devices", Disks, Shares, Networks, Published, Balloon, Vsock, Serial);
     }
 

@@ -70,3 +70,16 @@ public interface IPointerInput
     /// <param name="buttons">The buttons that are down from now on.</param>
     void Move(int right, int down, int wheel, PointerButtons buttons);
 }
+
+/// <summary>Who points at places of a guest's screen. Any thread; nothing of it waits.</summary>
+public interface IScreenPointer
+{
+    /// <summary>The pointer is somewhere, with some buttons down.</summary>
+    /// <param name="x">From the left, 0 to <paramref name="width"/> - 1.</param>
+    /// <param name="y">From the top.</param>
+    /// <param name="width">Pixels across of the screen that it points at.</param>
+    /// <param name="height">Lines of it.</param>
+    /// <param name="buttons">The buttons that are down.</param>
+    /// <param name="wheel">By how many clicks the wheel was turned since the last time, towards the user counting above 0.</param>
+    void Point(int x, int y, int width, int height, PointerButtons buttons, int wheel);
+}

@@ -18,6 +18,7 @@ internal static class CarriedCheck
         for (var i = 0; i < boot.Modules.Count; i++)
             if (boot.Modules[i].Path != CarriedSpec.Module(i)) throw Leads("a module", boot.Modules[i].Path);
         if (definition.CodeArchive is not null) throw Leads("its code", definition.CodeArchive);
+        if (definition.Display is { } display) throw Leads("its display", display.Where);
         if (definition.Lock == LockMode.Off) throw new MachineException("its process is not to be locked; write \"lock\": \"on\", and turn it off behind the import where you trust it");
         foreach (var device in definition.Devices)
             if (WhyNot(device) is { } path) throw Leads($"a {device.Kind}", path);

@@ -82,6 +82,7 @@ public static class MachineExport
             {
                 Name = null,
                 CodeArchive = null,
+                Display = null,
                 GdbPort = null,
                 GdbArchitecture = default,
                 Lock = definition.Lock == LockMode.Off ? LockMode.On : definition.Lock,

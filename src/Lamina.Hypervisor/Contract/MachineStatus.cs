@@ -40,6 +40,9 @@ public sealed record MachineStatus
     /// <summary>The TCP port where a debugger is waited for; or null.</summary>
     public int? GdbPort { get; init; }
 
+    /// <summary>Where its screen can be looked at over VNC; null for nowhere.</summary>
+    public string? Display { get; init; }
+
     /// <summary>What its process is kept from: <c>files</c> that are not the machine's, TCP <c>ports</c> where it uses none, system <c>calls</c> that it does not need.</summary>
     public IReadOnlyList<string> LockedBy { get; init; } = [];
 
@@ -64,6 +67,7 @@ public sealed record MachineStatus
         WriteList(line, "locked-by", LockedBy);
         WriteList(line, "not-locked-by", NotLockedBy);
         if (GdbPort is { } port) line.WriteNumber("gdb", port);
+        if (Display is { } display) line.WriteString("display", display);
         line.WriteEndObject();
     }
 
@@ -87,6 +91,7 @@ public sealed record MachineStatus
             LockedBy = [.. Items(value, "locked-by")],
             NotLockedBy = [.. Items(value, "not-locked-by")],
             GdbPort = value.TryGetProperty("gdb", out _) ? (int)Number(value, "gdb") : null,
+            Display = Text(value, "display"),
         };
     }
 

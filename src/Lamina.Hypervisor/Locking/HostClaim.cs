@@ -27,6 +27,7 @@ internal static class HostClaim
         if (definition.Lock == LockMode.Off) yield return "no lock";
         yield return definition.Pool is { } pool ? $"a place in the pool {pool}" : "a place in no pool";
         if (definition.GdbPort is { } port) yield return $"a debugger at port {port}";
+        if (definition.Display is { } display) yield return $"a display served by {display}";
         foreach (var (path, rights) in MachineLock.OfDefinition(home, definition).Where(rule => !IsOwn(home, rule)))
             foreach (var right in Enum.GetValues<PathRights>())
                 if (right != PathRights.None && rights.HasFlag(right)) yield return $"the right to {Verb(right)} {path}";

@@ -56,6 +56,8 @@ internal static class MachineLock
         foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, definition.Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? firmware : null, .. definition.Boot.Modules.Select(module => module.Path)])
             if (path is not null) yield return new PathRule(path, PathRights.Read);
         if (definition is { Type: MachineType.Pc, FirmwareToBoot: { } begins } && FirmwareStore.DisplayPathOf(begins) is { } display) yield return new PathRule(display, PathRights.Read);
+        if (definition.Display?.PasswordFile is { } password) yield return new PathRule(password, PathRights.Read);
+        if (definition.Display?.Path is { } screen) yield return new PathRule(Above(screen), Folder);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);
         if (definition.Engine != EngineChoice.Translator) yield return new PathRule("/dev/kvm", ReadWrite | PathRights.Control);
         foreach (var rule in definition.Devices.SelectMany(Of)) yield return rule;
@@ -80,6 +82,7 @@ internal static class MachineLock
     internal static IEnumerable<string> Written(MachineDefinition definition)
     {
         if (definition.CodeArchive is { } archive and not "off") yield return Path.GetFullPath(archive);
+        if (definition.Display?.Path is { } screen) yield return Above(screen);
         foreach (var device in definition.Devices)
         {
             var path = device switch
@@ -96,10 +99,10 @@ internal static class MachineLock
 
     /// <summary>What of a machine is on the host's network, in words; null where nothing is.</summary>
     internal static string? UsesNetwork(MachineDefinition definition) =>
-        definition.GdbPort is not null ? "the debugger's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd() : null;
+        definition.GdbPort is not null ? "the debugger's port" : definition.Display?.Address is not null ? "the display's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd() : null;
 
     /// <summary>Whether a machine's process uses TCP ports.</summary>
-    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User);
+    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.Display?.Address is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User);
 
     /// <summary>What of root's rights a machine's process keeps, where root starts it and it stays root; and until it does not.</summary>
     internal static HostCapabilities Keeps(MachineDefinition? definition)

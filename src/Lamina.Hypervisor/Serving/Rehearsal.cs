@@ -14,7 +14,7 @@ internal static class Rehearsal
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <summary>Whether a machine can have one: what its guest does reaches nobody else.</summary>
-    internal static bool IsFor(MachineDefinition definition) => definition.GdbPort is null && definition.Devices.All(device => device switch
+    internal static bool IsFor(MachineDefinition definition) => definition.GdbPort is null && definition.Display is null && definition.Devices.All(device => device switch
     {
         NetworkDevice card => card.Link is NetworkLink.User,
         DiskDevice or ShareDevice => false,

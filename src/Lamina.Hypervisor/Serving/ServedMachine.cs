@@ -73,6 +73,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Published = [.. Machine.Published.Select(port => port.ToString())],
         Consoles = [.. Consoles.Select(console => console.Device)],
         GdbPort = Machine.GdbPort,
+        Display = Machine.Display,
         LockedBy = Locked.InForce,
         NotLockedBy = [.. Locked.Gaps.Select(gap => gap.ToString())],
     };

@@ -34,7 +34,7 @@ public sealed class TemplateStore(string folder)
     public static string? KeyOf(MachineDefinition definition)
     {
         ArgumentNullException.ThrowIfNull(definition);
-        if (definition.GdbPort is not null || definition.DebugExitPort is not null || definition.Boot.KernelPath is not { } kernel) return null;
+        if (definition.GdbPort is not null || definition.Display is not null || definition.DebugExitPort is not null || definition.Boot.KernelPath is not { } kernel) return null;
         foreach (var device in definition.Devices)
         {
             var isOwn = device switch

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Core.Display;
+using Lamina.Core.Input;
 
 namespace Lamina.Tests.Backends.Display;
 
@@ -64,12 +65,16 @@ internal sealed class TestScreen(int width, int height) : IScreen
 }
 
 /// <summary>Keys and pointers that came.</summary>
-internal sealed class RecordingInput : IKeyboardSink, IPointerSink
+internal sealed class RecordingInput : IKeyboardInput, IScreenPointer
 {
     private readonly Lock _gate = new();
     private readonly List<string> _seen = [];
 
-    public KeyboardLamps Lamps { get; set; }
+    public event Action? LightsChanged { add { } remove { } }
+
+    public KeyboardLights Lights { get; set; }
+
+    public bool IsReady => true;
 
     internal string[] Seen
     {
@@ -79,9 +84,13 @@ internal sealed class RecordingInput : IKeyboardSink, IPointerSink
         }
     }
 
-    public void Press(int key, bool isDown)
+    public void Press(KeyCode key) => Note('+', key);
+
+    public void Release(KeyCode key) => Note('-', key);
+
+    private void Note(char sign, KeyCode key)
     {
-        lock (_gate) _seen.Add($"{(isDown ? "+" : "-")}{key:x2}");
+        lock (_gate) _seen.Add($"{sign}{key.Code | (key.Extended ? 0x80 : 0):x2}");
     }
 
     public void Point(int x, int y, int width, int height, PointerButtons buttons, int wheel)

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using Lamina.Backends.Display;
 using Lamina.Core.Display;
+using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 using Lamina.Host;
 using Xunit;
@@ -188,7 +189,7 @@ public sealed class VncServerTests : IDisposable
     {
         await using (var viewer = await ViewAsync(16, -258, -261))
         {
-            _input.Lamps = KeyboardLamps.CapsLock;
+            _input.Lights = KeyboardLights.CapsLock;
             await UpdateAsync(viewer, incremental: false);
             Assert.Contains(-258, viewer.Encodings);
             Assert.Contains(-261_004, viewer.Encodings);

@@ -69,6 +69,38 @@ public sealed class ScreenTests : IDisposable
         Assert.Contains(0x0000aau, restored.Screen.Look().Pixels);
     }
 
+    // int 10h sets the mode; then 64 KiB at A000:0 are filled with a byte: the first bank of it.
+    [Theory]
+    [InlineData(0x4f02, 0x0144, 0xff, "graphics 1024x768, 32 bits", 1024, 768, 16, 0xffffffu)]
+    [InlineData(0x4f02, 0x0103, 0x28, "graphics 800x600, 8 bits", 800, 600, 81, 0xff0000u)]
+    [InlineData(0x4f02, 0x0102, 0xff, "graphics 800x600, 4 bits", 800, 600, 600, 0xffffffu)]
+    [InlineData(0x0013, 0, 0x28, "graphics 640x400, 8 bits", 640, 400, 400, 0xff0000u)]
+    [InlineData(0x0012, 0, 0xff, "graphics 640x480, 4 bits", 640, 480, 480, 0xffffffu)]
+    public async Task A_boot_sector_draws_in_modes_that_it_asks_the_displays_firmware_for(int ax, int bx, byte fill, string mode, int width, int height, int lines, uint colour)
+    {
+        var sector = new byte[MiB];
+        byte[] code =
+        [
+            0xb8, (byte)ax, (byte)(ax >> 8), 0xbb, (byte)bx, (byte)(bx >> 8), 0xcd, 0x10,          // mov ax, …; mov bx, …; int 0x10
+            0xb8, 0x00, 0xa0, 0x8e, 0xc0, 0x31, 0xff, 0xb9, 0x00, 0x80, 0xb8, fill, fill, 0xfc, 0xf3, 0xab, // mov es, 0xa000; xor di, di; mov cx, 0x8000; cld; rep stosw
+            0xba, 0xf8, 0x03, 0xb0, (byte)'!', 0xee, 0xf4, 0xeb, 0xfd,                             // mov dx, 0x3f8; out dx, '!'; hlt
+        ];
+        code.CopyTo(sector, 0);
+        (sector[510], sector[511]) = (0x55, 0xaa);
+        var disk = Path.Combine(_folder, "sector.raw");
+        File.WriteAllBytes(disk, sector);
+        await using var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = disk, Format = ImageFormat.Raw }));
+        _ = machine.RunAsync(_patience.Token);
+        while (!machine.Serial.Text.Contains('!', StringComparison.Ordinal)) await Task.Delay(10, _patience.Token);
+
+        var picture = machine.Screen.Look();
+
+        Assert.Equal(mode, machine.Screen.Mode);
+        Assert.Equal((width, height), (picture.Width, picture.Height));
+        Assert.All(picture.Pixels[..(lines * width)], pixel => Assert.Equal(colour, pixel));
+        Assert.All(picture.Pixels[((lines + 1) * width > picture.Pixels.Length ? ^0 : (lines + 1) * width)..], pixel => Assert.Equal(0u, pixel));
+    }
+
     private static async Task<MachineDefinition> DefinitionAsync(DiskDevice disk)
     {
         var configuration = GuestConfiguration.Of(GuestConfiguration.Pc);
