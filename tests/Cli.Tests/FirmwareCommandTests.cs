@@ -43,10 +43,10 @@ public sealed class FirmwareCommandTests : KeptMachines
     // As if SeaBIOS had been fetched, on a host that can fetch nothing.
     private Dictionary<string, string?> Fetched()
     {
-        var folder = Directory.CreateDirectory(Folder.File("home/cache/firmware/seabios/1-r1-0")).FullName;
+        var folder = Directory.CreateDirectory(Folder.File("home/cache/firmware/seabios/1-r2-0")).FullName;
         File.WriteAllBytes(Path.Combine(folder, "bios-256k.bin"), Image);
-        File.WriteAllBytes(Path.Combine(folder, ImageManifest.FileName), new ImageManifest("seabios", "1", 1, DateTimeOffset.UnixEpoch, "", [new ImageFile("bios-256k.bin", Image.Length, "")], [], []).ToJson());
-        File.CreateSymbolicLink(Path.Combine(Path.GetDirectoryName(folder)!, "current"), "1-r1-0");
+        File.WriteAllBytes(Path.Combine(folder, ImageManifest.FileName), new ImageManifest("seabios", "1", 2, DateTimeOffset.UnixEpoch, "", [new ImageFile("bios-256k.bin", Image.Length, "")], [], []).ToJson());
+        File.CreateSymbolicLink(Path.Combine(Path.GetDirectoryName(folder)!, "current"), "1-r2-0");
         return new(Environment) { ["PATH"] = Folder.Folder("none") };
     }
 
@@ -57,6 +57,22 @@ public sealed class FirmwareCommandTests : KeptMachines
 
         Expect(Code, await RunAsync("run", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"));
         Expect(Code, await RunAsync("run", "--firmware", Firmware, "--debug-exit", "0xf4", "--disk", Disk("disk.raw", boots: false), "--boot-menu", "--cpus", "2", "--engine", "translator"));
+    }
+
+    [Fact]
+    public async Task The_displays_firmware_lies_beside_it_and_is_looked_at()
+    {
+        File.WriteAllBytes(Firmware, Image);
+        var display = Path.Combine(Path.GetDirectoryName(Firmware)!, "vgabios-stdvga.bin");
+        File.WriteAllBytes(display, new byte[512]);
+
+        Expect(2, await RunAsync("run", "--machine", "pc", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"), $"*{display} is no option ROM: it does not begin with 55h AAh and its length*");
+        File.WriteAllBytes(display, [0x55, 0xaa, 1, .. new byte[509]]);
+        Expect(Code, await RunAsync("run", "--machine", "pc", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"));
+        File.WriteAllBytes(display, [0x55, 0xaa, 2, .. new byte[509]]);
+        Expect(2, await RunAsync("run", "--machine", "pc", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"), "*is no option ROM*");
+        // On another machine nobody asks for it.
+        Expect(Code, await RunAsync("run", "--firmware", Firmware, "--debug-exit", "0xf4", "--engine", "translator"));
     }
 
     [Fact]
