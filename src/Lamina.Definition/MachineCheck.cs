@@ -14,6 +14,9 @@ public static class MachineCheck
     /// <summary>The least memory that a guest is left with.</summary>
     public const ulong LeastMemory = 16ul << 20;
 
+    /// <summary>How many drives an IDE controller has places for: two on each of two channels.</summary>
+    public const int MostIdeDrives = 4;
+
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
 
     /// <summary>Refuses what cannot be.</summary>
@@ -26,6 +29,7 @@ public static class MachineCheck
         if (machine.Boot is { Firmware: not null } and ({ InitrdPath: not null } or { Modules.Count: > 0 } or { CommandLine: not null }))
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
         if (machine.Boot.BootMenu && machine.FirmwareToBoot is null) throw new MachineException("a boot menu is firmware's, and this machine boots without; name firmware, or leave the boot menu out");
+        if (machine.Boot.From == BootMedium.Cdrom && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes
@@ -94,6 +98,7 @@ public static class MachineCheck
         Once(machine.DevicesOf<NetworkDevice>().Select(card => (card.Link as NetworkLink.Tap)?.Interface).OfType<string>(), name => $"two network cards use the interface {name}; give each its own");
         Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
         CheckDisks(machine);
+        CheckDrives(machine);
         CheckPorts(machine);
         CheckShares(machine);
     }
@@ -128,6 +133,18 @@ public static class MachineCheck
         foreach (var disks in machine.DevicesOf<DiskDevice>().GroupBy(disk => Path.GetFullPath(disk.Path)).Where(disks => disks.Count() > 1))
             if (disks.Any(disk => !disk.ReadOnly && !disk.Temporary)) throw new MachineException($"the disk {disks.First().Path} is given twice; a machine can share an image with itself only where both are read only");
     }
+
+    // What a kind of machine has no controller for, or none with so many places.
+    private static void CheckDrives(MachineDefinition machine)
+    {
+        var drives = machine.Devices.Where(device => BusOf(device) == DriveBus.Ide).ToList();
+        if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? "a disk with bus=ide" : "a CD drive")} needs a machine of the type pc; add --machine pc");
+        if (drives.Count > MostIdeDrives) throw new MachineException($"an IDE controller has places for {MostIdeDrives} disks and CD drives, and this machine would have {drives.Count} there; connect some otherwise");
+        if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus != DriveBus.Virtio && disk.Queues is not null) is { } disk)
+            throw new MachineException($"the disk {disk.Path} is on IDE, which knows no queues; leave queues={disk.Queues} out");
+    }
+
+    private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };
 
     private static void CheckPorts(MachineDefinition machine)
     {

@@ -102,6 +102,34 @@ public sealed class MachineCheckTests
     }
 
     [Fact]
+    public void Drives_need_a_PC_and_places_on_it()
+    {
+        string Refused(MachineDefinition machine) => Assert.Throws<MachineException>(() => MachineCheck.Check(machine)).Message;
+        DiskDevice Disk(int number) => new() { Path = $"disk{number}", Bus = DriveBus.Ide };
+        var pc = Good with { Type = MachineType.Pc };
+
+        Assert.Equal("a disk with bus=ide needs a machine of the type pc; add --machine pc", Refused(Good.With(Disk(0))));
+        Assert.Equal("a CD drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new CdromDevice { Path = "a" })));
+        Assert.Equal("an IDE controller has places for 4 disks and CD drives, and this machine would have 5 there; connect some otherwise", Refused(pc.With(Disk(0), Disk(1), Disk(2), Disk(3), new CdromDevice())));
+        Assert.Equal("the disk disk0 is on IDE, which knows no queues; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
+        Assert.Contains("boot says from what firmware boots", Refused(pc with { Boot = new BootSource { KernelPath = "k", From = BootMedium.Cdrom } }), StringComparison.Ordinal);
+        MachineCheck.Check(pc.With(Disk(0), Disk(1), Disk(2), new CdromDevice()));
+        Assert.Equal("seabios", pc.With(new CdromDevice { Path = "a" }).FirmwareToBoot);
+        Assert.Null(pc.With(new CdromDevice()).FirmwareToBoot);
+    }
+
+    [Fact]
+    public void A_CD_drive_is_said_in_words()
+    {
+        Assert.Equal(new CdromDevice { Path = "a,b.iso", Name = "cd" }, CdromDevice.Parse("a,,b.iso,name=cd"));
+        Assert.Equal("a,,b.iso,name=cd", new CdromDevice { Path = "a,b.iso", Name = "cd" }.ToString());
+        Assert.Equal(new CdromDevice(), CdromDevice.Parse("none"));
+        Assert.Equal("none", new CdromDevice().ToString());
+        Assert.Equal(new DiskDevice { Path = "a", Bus = DriveBus.Ide }, DiskDevice.Parse("a,bus=ide"));
+        Assert.Contains("needs the path", Assert.Throws<MachineException>(() => CdromDevice.Parse("")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Firmware_of_a_name_has_no_path()
     {
         string Moved(string firmware) => (Good with { Boot = new BootSource { Firmware = firmware } }).MapPaths(path => $"/r/{path}").Boot.Firmware!;

@@ -10,6 +10,7 @@ using Lamina.Core.Units;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
+using Lamina.Parts;
 
 namespace Lamina.Boards;
 
@@ -95,9 +96,10 @@ internal interface IBoard
     /// <param name="virtioDevices">How many virtio devices it has.</param>
     FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices);
 
-    /// <summary>How firmware calls the virtio device in a place when it is told from what to boot: a path of Open Firmware's.</summary>
-    /// <param name="place">The place, from 0, in the order in which devices are attached.</param>
-    string BootPathOf(int place);
+    /// <summary>How firmware calls a device when it is told from what to boot: a path of Open Firmware's.</summary>
+    /// <param name="bus">How the device is connected.</param>
+    /// <param name="place">The place, from 0, in the order in which devices are added to that bus.</param>
+    string BootPathOf(DriveBus bus, int place);
 
     /// <summary>Puts the chipset together.</summary>
     /// <exception cref="MachineException">A port that was chosen is taken.</exception>
@@ -105,13 +107,8 @@ internal interface IBoard
 }
 
 /// <summary>A board of one machine, with its chipset.</summary>
-internal interface IWiredBoard
+internal interface IWiredBoard : IPartPlaces
 {
-    /// <summary>Puts a virtio device into the next place.</summary>
-    /// <param name="name">Its name in the tree of units.</param>
-    /// <param name="device">The device, which is the place's from now on.</param>
-    void Attach(string name, IVirtioDevice device);
-
     /// <summary>
     /// The machine was reset and is to run a kernel that no firmware loads: does what a firmware would have done to the chipset by then.
     /// </summary>

@@ -2,6 +2,8 @@
 using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Core.Interrupts;
+using Lamina.Devices.Ata;
+using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
 using Lamina.Devices.Pci;
@@ -29,7 +31,9 @@ internal sealed class PcBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
 
     /// <inheritdoc/>
-    public string BootPathOf(int place) => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
+    public string BootPathOf(DriveBus bus, int place) => bus == DriveBus.Ide
+        ? $"/pci@i0cf8/ide@{I440fxSpec.IsaDevice:x},{I440fxSpec.IdeFunction:x}/drive@{place / 2}/disk@{place % 2}"
+        : $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
 
     /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
@@ -42,7 +46,8 @@ internal sealed class PcBoard : IBoard
         private readonly PcFirmware _firmware;
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
-        private int _places;
+        private int _places, _drives;
+        private PiixIde? _ide;
 
         internal Wired(BoardContext context)
         {
@@ -82,7 +87,19 @@ internal sealed class PcBoard : IBoard
 
         public void StandInForFirmware() => _firmware.Run(_context.Controllers);
 
-        public void Attach(string name, IVirtioDevice device)
+        // A machine without drives has no controller for them: there is nothing to look for, and so nothing to wait for.
+        public void Add(string name, DriveBus bus, AtaDrive drive)
+        {
+            _context.Units.Add(name, drive);
+            if (_ide is null)
+            {
+                var lines = PcLayout.IdeIrqs.Select(_context.Controllers.Router.CreateIsaLine).ToArray();
+                Add("chipset/ide", I440fxSpec.IsaDevice, I440fxSpec.IdeFunction, wires => _ide = new PiixIde(wires, lines, _context.Virtio.Memory, _context.Virtio.Workers));
+            }
+            _ide!.Put(_drives++, drive);
+        }
+
+        public void Add(string name, IVirtioDevice device)
         {
             var place = PcLayout.FirstPlace + _places++;
             var options = _context.Virtio with { Log = _context.Log.Of(name) };

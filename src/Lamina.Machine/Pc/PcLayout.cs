@@ -26,6 +26,9 @@ internal static class PcLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;
 
+    // Those of the two IDE channels.
+    internal static readonly int[] IdeIrqs = [14, 15];
+
     // PCI devices: the chipset's are at their places (I440fxSpec); device 2 is kept for a display. The others are for parts.
     internal const int FirstPlace = 3, Places = PciBus.Devices - FirstPlace;
 

@@ -164,7 +164,8 @@ public sealed class CdDriveTests : IDisposable
     public void The_tray_opens_and_shuts_and_is_locked()
     {
         Assert.Empty(_guest.Ask([0x1e, 0, 0, 0, 1]));
-        Assert.True(_drive.IsLocked);
+        Assert.True(_drive.AskToEject());
+        Assert.Equal([0, 6, 4, 16, 1, 2, 0, 0], _guest.Ask([0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8]));
         Assert.Equal((5, 0x53, 2), _guest.Refused([0x1b, 0, 0, 0, 2]));
         Assert.Empty(_guest.Ask([0x1e, 0, 0, 0, 0]));
         Assert.Empty(_guest.Ask([0x1b, 0, 0, 0, 2]));

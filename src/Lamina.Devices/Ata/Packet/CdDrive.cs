@@ -38,12 +38,14 @@ public sealed class CdDrive : AtaDrive
 
     internal override byte StatusAfterReset => 0;
 
-    /// <summary>Whether the guest keeps its tray from being opened.</summary>
-    public bool IsLocked
+    /// <summary>Presses its button, which opens no tray that the guest keeps shut, but tells the guest.</summary>
+    /// <returns>Whether the guest keeps it shut.</returns>
+    public bool AskToEject()
     {
-        get
+        lock (_gate)
         {
-            lock (_gate) return _state.Locked;
+            if (_state is { Locked: true, TrayOpen: false } && _disc is not null) _state.Event = EjectAsked;
+            return _state is { Locked: true, TrayOpen: false } && _disc is not null;
         }
     }
 
