@@ -15,6 +15,8 @@ public sealed record CdromDevice : DeviceDefinition
     [
         NameProperty<CdromDevice>(),
         Property.Path<CdromDevice>("path", "the disc in it, an ISO image; none where it is left out", cdrom => cdrom.Path.Length == 0 ? null : cdrom.Path, (cdrom, path) => cdrom with { Path = path }),
+        Property.Choice<CdromDevice, DriveBus>("bus", "how it is connected: ide (the default), or sata (AHCI)", [("ide", DriveBus.Ide), ("sata", DriveBus.Sata)],
+            cdrom => cdrom.Bus == DriveBus.Ide ? null : cdrom.Bus, (cdrom, bus) => cdrom with { Bus = bus }),
     ]);
 
     /// <summary>Reads <c>PATH[,option…]</c>; a comma in a path is written twice, and none stands for an empty drive.</summary>

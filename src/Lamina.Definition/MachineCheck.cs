@@ -17,6 +17,9 @@ public static class MachineCheck
     /// <summary>How many drives an IDE controller has places for: two on each of two channels.</summary>
     public const int MostIdeDrives = 4;
 
+    /// <summary>How many drives an AHCI controller has ports for.</summary>
+    public const int MostSataDrives = 6;
+
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
 
     /// <summary>Refuses what cannot be.</summary>
@@ -137,11 +140,14 @@ public static class MachineCheck
     // What a kind of machine has no controller for, or none with so many places.
     private static void CheckDrives(MachineDefinition machine)
     {
-        var drives = machine.Devices.Where(device => BusOf(device) == DriveBus.Ide).ToList();
-        if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? "a disk with bus=ide" : "a CD drive")} needs a machine of the type pc; add --machine pc");
-        if (drives.Count > MostIdeDrives) throw new MachineException($"an IDE controller has places for {MostIdeDrives} disks and CD drives, and this machine would have {drives.Count} there; connect some otherwise");
+        foreach (var (bus, word, most) in ((DriveBus, string, int)[])[(DriveBus.Ide, "ide", MostIdeDrives), (DriveBus.Sata, "sata", MostSataDrives)])
+        {
+            var drives = machine.Devices.Where(device => BusOf(device) == bus).ToList();
+            if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? $"a disk with bus={word}" : "a CD drive")} needs a machine of the type pc; add --machine pc");
+            if (drives.Count > most) throw new MachineException($"a machine has places for {most} disks and CD drives with bus={word}, and this one would have {drives.Count}; connect some otherwise");
+        }
         if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus != DriveBus.Virtio && disk.Queues is not null) is { } disk)
-            throw new MachineException($"the disk {disk.Path} is on IDE, which knows no queues; leave queues={disk.Queues} out");
+            throw new MachineException($"the disk {disk.Path} is none by virtio, and only such have queues to choose; leave queues={disk.Queues} out");
     }
 
     private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };

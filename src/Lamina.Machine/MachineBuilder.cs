@@ -145,8 +145,10 @@ internal static class MachineBuilder
         if (spec.Cpus > board.MaximumCpus) throw new MachineException($"a machine of this build has at most {board.MaximumCpus} CPUs, not {spec.Cpus}");
         if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
-        if (PartCatalog.Of(spec).Count(IsVirtio) is var places && places > board.VirtioPlaces)
-            throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
+        // AHCI takes the last one.
+        var room = board.VirtioPlaces - (PartCatalog.Of(spec).Any(device => PartCatalog.BusOf(device) == DriveBus.Sata) ? 1 : 0);
+        if (PartCatalog.Of(spec).Count(IsVirtio) is var places && places > room)
+            throw new MachineException($"a {board.Name} machine has room for {room} virtio devices, two of which are always there; this one would have {places}");
         _ = MemoryMap.Create(board.Layout, spec.RamBytes);
         try
         {

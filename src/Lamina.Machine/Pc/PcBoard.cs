@@ -3,6 +3,7 @@ using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Core.Interrupts;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Ata.Ahci;
 using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
@@ -31,9 +32,12 @@ internal sealed class PcBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
 
     /// <inheritdoc/>
-    public string BootPathOf(DriveBus bus, int place) => bus == DriveBus.Ide
-        ? $"/pci@i0cf8/ide@{I440fxSpec.IsaDevice:x},{I440fxSpec.IdeFunction:x}/drive@{place / 2}/disk@{place % 2}"
-        : $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
+    public string BootPathOf(DriveBus bus, int place) => bus switch
+    {
+        DriveBus.Ide => $"/pci@i0cf8/ide@{I440fxSpec.IsaDevice:x},{I440fxSpec.IdeFunction:x}/drive@{place / 2}/disk@{place % 2}",
+        DriveBus.Sata => $"/pci@i0cf8/sata@{PcLayout.AhciDevice:x}/drive@{place}/disk@0",
+        _ => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0",
+    };
 
     /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
@@ -46,8 +50,9 @@ internal sealed class PcBoard : IBoard
         private readonly PcFirmware _firmware;
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
-        private int _places, _drives;
+        private int _places, _ideDrives, _sataDrives;
         private PiixIde? _ide;
+        private AhciController? _ahci;
 
         internal Wired(BoardContext context)
         {
@@ -91,12 +96,30 @@ internal sealed class PcBoard : IBoard
         public void Add(string name, DriveBus bus, AtaDrive drive)
         {
             _context.Units.Add(name, drive);
-            if (_ide is null)
+            if (bus == DriveBus.Ide) Ide.Put(_ideDrives++, drive);
+            else Ahci.Put(_sataDrives++, drive);
+        }
+
+        private PiixIde Ide
+        {
+            get
             {
+                if (_ide is not null) return _ide;
                 var lines = PcLayout.IdeIrqs.Select(_context.Controllers.Router.CreateIsaLine).ToArray();
                 Add("chipset/ide", I440fxSpec.IsaDevice, I440fxSpec.IdeFunction, wires => _ide = new PiixIde(wires, lines, _context.Virtio.Memory, _context.Virtio.Workers));
+                return _ide!;
             }
-            _ide!.Put(_drives++, drive);
+        }
+
+        private AhciController Ahci
+        {
+            get
+            {
+                if (_ahci is not null) return _ahci;
+                var pin = _pirqs.CreateLine(PirqRouter.InputOf(PcLayout.AhciDevice));
+                Add("chipset/ahci", PcLayout.AhciDevice, 0, wires => _ahci = new AhciController(wires, _context.Virtio.Memory, _context.Virtio.Workers), pin);
+                return _ahci!;
+            }
         }
 
         public void Add(string name, IVirtioDevice device)

@@ -32,6 +32,9 @@ internal static class PcLayout
     // PCI devices: the chipset's are at their places (I440fxSpec); device 2 is kept for a display. The others are for parts.
     internal const int FirstPlace = 3, Places = PciBus.Devices - FirstPlace;
 
+    // AHCI has the last place, where a machine has one.
+    internal const int AhciDevice = PciBus.Devices - 1;
+
     // Where PCI devices are put: ports, and the hole below the I/O APIC. A guest may put them elsewhere.
     internal const ushort PciPorts = 0xC000;
     internal static readonly PciWindow PciMemory = new(0xE000_0000, 0xFEBF_FFFF);

@@ -42,7 +42,7 @@ internal static class DriveImage
 
     private sealed class GenericRecipe : IImageRecipe
     {
-        private static readonly string[] Drivers = ["ata_piix", "ahci", "ata_generic", "sd_mod", "sr_mod", "isofs", "ext4"];
+        private static readonly string[] Drivers = ["crc32c_generic", "ata_piix", "ahci", "ata_generic", "sd_mod", "sr_mod", "isofs", "ext4"];
 
         private readonly Images.Tiny.TinyImage _tiny = new(Generic, "linux-image-amd64");
 
@@ -50,7 +50,7 @@ internal static class DriveImage
 
         public string Description => "Debian's kernel with drivers of drives";
 
-        public int Recipe => 1;
+        public int Recipe => 2;
 
         public string CommandLine => _tiny.CommandLine;
 
@@ -80,7 +80,7 @@ internal static class DriveImage
 
         public string Description => "CDs of Debian's packages";
 
-        public int Recipe => 1;
+        public int Recipe => 2;
 
         public string CommandLine => "";
 

@@ -9,28 +9,23 @@ namespace Lamina.Tests.Boot.Support;
 
 internal static class GrubDisk
 {
-    private static readonly Lazy<Task<(string? Path, string? Reason)>> Made = new(() => MakeAsync("grub-disk", TinyImage.GetAsync)), MadeOfDrives = new(() => MakeAsync("grub-drives", DriveImage.GetAsync));
+    private static readonly Lazy<Task<(string? Path, string? Reason)>> Made = new(MakeAsync);
 
     /// <summary>The disk's raw image, which nobody writes.</summary>
-    internal static Task<string> GetAsync() => GetAsync(Made);
-
-    /// <summary>One whose kernel can have drivers for a PC's drives (<see cref="DriveImage"/>).</summary>
-    internal static Task<string> GetWithDriversAsync() => GetAsync(MadeOfDrives);
-
-    private static async Task<string> GetAsync(Lazy<Task<(string? Path, string? Reason)>> made)
+    internal static async Task<string> GetAsync()
     {
-        var (path, reason) = await made.Value;
+        var (path, reason) = await Made.Value;
         Assert.SkipWhen(path is null, $"a disk with GRUB cannot be had here: {reason}");
         return path!;
     }
 
-    private static async Task<(string? Path, string? Reason)> MakeAsync(string name, Func<Task<Image>> system)
+    private static async Task<(string? Path, string? Reason)> MakeAsync()
     {
         try
         {
-            var recipe = new GrubRecipe(name, await system());
+            var tiny = await TinyImage.GetAsync();
             var folder = Path.Combine(Path.GetDirectoryName(ImageStore.OfUser().Folder)!, "test-images");
-            return ((await new ImageStore(folder, [recipe]).FindOrBuildAsync(name, new Progress<ImageProgress>(), CancellationToken.None)).KernelPath, null);
+            return ((await new ImageStore(folder, [new GrubRecipe(tiny)]).FindOrBuildAsync(GrubRecipe.ItsName, new Progress<ImageProgress>(), CancellationToken.None)).KernelPath, null);
         }
         catch (ImageException e)
         {
@@ -38,8 +33,10 @@ internal static class GrubDisk
         }
     }
 
-    private sealed class GrubRecipe(string name, Image tiny) : IImageRecipe
+    private sealed class GrubRecipe(Image tiny) : IImageRecipe
     {
+        internal const string ItsName = "grub-disk";
+
         private const int Sector = 512, FirstSector = 2048, FileSystemSize = 96 << 20;
 
         // boot.S: where the loader's sector and the partitions are said.
@@ -57,7 +54,7 @@ internal static class GrubDisk
             }
             """;
 
-        public string Name => name;
+        public string Name => ItsName;
 
         public string Description => "a disk with GRUB on it";
 

@@ -5,6 +5,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Ata.Ahci;
 using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Ata.Packet;
 using Lamina.Tests.Devices.Ata;
@@ -164,5 +165,72 @@ public sealed class CdDriveSavedTests : AtaSavedTests<CdDrive>
         foreach (var question in questions) seen.Append(Convert.ToHexString(guest.Ask(question))).Append(' ');
         guest.Command(0xa1, channel: 1);
         return seen.Append(Hash(guest.ReadData(512, 1))).ToString();
+    }
+}
+
+public sealed class AhciSavedTests : SavedUnitTests<AhciController>, IDisposable
+{
+    private readonly Dictionary<AhciController, AhciGuest> _guests = [];
+    private readonly GuestMemory _memory = IdeGuest.MakeMemory();
+
+    public void Dispose()
+    {
+        foreach (var guest in _guests.Values) guest.Dispose();
+        _memory.Dispose();
+    }
+
+    protected override AhciController Create()
+    {
+        var guest = new AhciGuest(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions()), [1] = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new AtaMediumOptions()) }, memory: _memory);
+        foreach (var place in (ReadOnlySpan<ulong>)[AhciGuest.Lists, AhciGuest.Lists + 0x1000, AhciGuest.Tables, AhciGuest.Data]) guest.Store(place, new byte[0x1000]);
+        _guests[guest.Function] = guest;
+        return guest.Function;
+    }
+
+    protected override AhciController CreateForLoading()
+    {
+        var unit = Create();
+        Fill(_guests[unit]);
+        unit.Pause();
+        return unit;
+    }
+
+    private static void Fill(AhciGuest guest)
+    {
+        guest.Fill(0, 3, 0x25, 5, 4, regions: [(AhciGuest.Data, 1024), (AhciGuest.Data + 0x800, 1024)]);
+        guest.Fill(1, 0, 0xec);
+    }
+
+    // A disk with a command in its list, and a CD drive of which one failed.
+    protected override void Disturb(AhciController unit)
+    {
+        var guest = _guests[unit].SwitchOn().StartPort(0).StartPort(1);
+        Fill(guest);
+        guest.Issue(1, 1);
+        unit.Pause();
+        guest.WritePort(0, AhciGuest.SactAt, 1 << 9);
+        guest.Issue(0, 1 << 3);
+    }
+
+    protected override string Observe(AhciController unit)
+    {
+        var guest = _guests[unit];
+        var seen = new StringBuilder();
+        for (var register = 0; register < 0x240; register += 4) seen.Append(CultureInfo.InvariantCulture, $"{guest.Read(register):x} ");
+        unit.Resume();
+        guest.Workers.Run();
+        return seen.Append(CultureInfo.InvariantCulture, $"{guest.ReadPort(0, AhciGuest.CiAt)} {guest.Machine.Line.Level} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(guest.Load(AhciGuest.Data, 0x1000)))}").ToString();
+    }
+
+    protected override void Use(AhciController unit)
+    {
+        var guest = _guests[unit];
+        unit.Resume();
+        guest.Workers.Run();
+        unit.Inspect(new InspectNode("unit"));
+        unit.Reset();
+        guest.SwitchOn().StartPort(0).Fill(0, 0, 0xec, regions: (AhciGuest.Data, 512));
+        guest.Issue(0, 1);
+        Assert.Equal(512u, guest.Moved(0, 0));
     }
 }

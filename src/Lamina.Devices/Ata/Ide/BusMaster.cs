@@ -7,24 +7,6 @@ using static Lamina.Devices.Ata.Ide.IdeSpec;
 
 namespace Lamina.Devices.Ata.Ide;
 
-/// <summary>How far along a table a transfer is.</summary>
-internal struct TablePosition
-{
-    /// <summary>Which entry, and how many of its bytes are used.</summary>
-    internal int Entry, Used;
-
-    /// <summary>Whether the last entry is used up.</summary>
-    internal bool AtEnd;
-
-    internal static void Exchange(SavedFields fields, ref TablePosition at)
-    {
-        fields.Value(1, ref at.Entry);
-        fields.Value(2, ref at.Used);
-        fields.Value(3, ref at.AtEnd);
-        if (fields.IsLoading) SavedFields.Require(at.Entry is >= 0 and <= MostEntries && at.Used is >= 0 and < 65536, $"entry {at.Entry}, {at.Used} bytes used");
-    }
-}
-
 /// <summary>The registers of a bus master. Its channel's lock guards it.</summary>
 /// <param name="memory">The guest's memory.</param>
 internal sealed class BusMaster(GuestMemory memory)
@@ -90,7 +72,7 @@ internal sealed class BusMaster(GuestMemory memory)
         into.Clear();
         while (into.Length < most && into.Pieces < MostPieces && !at.AtEnd)
         {
-            if (at.Entry == MostEntries || !memory.TryRead(_table + ((ulong)at.Entry * EntryLength), out uint address) || !memory.TryRead(_table + ((ulong)at.Entry * EntryLength) + 4, out uint word)) return null;
+            if (at.Entry >= MostEntries || !memory.TryRead(_table + ((ulong)at.Entry * EntryLength), out uint address) || !memory.TryRead(_table + ((ulong)at.Entry * EntryLength) + 4, out uint word)) return null;
             var length = (int)(word & LengthMask) is var given && given == 0 ? 65536 : given;
             var take = Math.Min(length - at.Used, most - into.Length);
             // The guest changed the table meanwhile.
