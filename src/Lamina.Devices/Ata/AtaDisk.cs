@@ -4,7 +4,6 @@ using System.Numerics;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
-using Lamina.Host.Io;
 using static Lamina.Devices.Ata.AtaSpec;
 
 namespace Lamina.Devices.Ata;
@@ -175,7 +174,7 @@ public sealed class AtaDisk : AtaDrive
         return action;
     }
 
-    internal override void CarryOut(in AtaAction action, ReadOnlySpan<IoVector> data, int length)
+    internal override void CarryOut(in AtaAction action, BlockBuffer data, int length)
     {
         // A state that was loaded may say anything.
         var begin = action.Offset + (ulong)action.Done;
@@ -192,7 +191,9 @@ public sealed class AtaDisk : AtaDrive
                 Medium.Flush(_disk);
                 break;
             case AtaWork.Trim:
-                foreach (var block in data) Trim(block.Span);
+                Span<byte> ranges = stackalloc byte[MostRangeBlocks * SectorSize];
+                data.CopyTo(ranges);
+                Trim(ranges[..Math.Min(length, ranges.Length)]);
                 break;
             default:
                 break;

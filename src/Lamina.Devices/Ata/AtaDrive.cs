@@ -1,10 +1,10 @@
 // A drive with an ATA interface: it takes commands by its task file, says what each of them comes to, and carries out the parts that concern its
 // medium. What brings the registers and moves the data (an IDE channel, a port of AHCI) calls it under a lock of its own, but for what works on the
 // medium, which waits for the host.
+using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.Limits;
 using Lamina.Core.State;
-using Lamina.Host.Io;
 
 namespace Lamina.Devices.Ata;
 
@@ -53,7 +53,7 @@ public abstract class AtaDrive : ISavedUnit, IInspected, ICounted, IDisposable
 
     /// <summary>Moves the next bytes of an action between memory and medium, or does the work that it is. No lock is held.</summary>
     /// <exception cref="IOException">The host fails.</exception>
-    internal abstract void CarryOut(in AtaAction action, ReadOnlySpan<IoVector> data, int length);
+    internal abstract void CarryOut(in AtaAction action, BlockBuffer data, int length);
 
     /// <summary>An action has ended: all is moved, or the medium failed.</summary>
     internal abstract void End(ref AtaTaskFile file, in AtaAction action, string? failure);

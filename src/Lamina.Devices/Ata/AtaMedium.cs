@@ -5,7 +5,6 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Limits;
 using Lamina.Core.Logging;
 using Lamina.Core.State;
-using Lamina.Host.Io;
 
 namespace Lamina.Devices.Ata;
 
@@ -45,7 +44,7 @@ internal sealed class AtaMedium(AtaMediumOptions options)
 
     /// <summary>Reads.</summary>
     /// <exception cref="IOException">The host or the image fails.</exception>
-    internal void Read(IBlockBackend disk, ulong offset, ReadOnlySpan<IoVector> into, int length)
+    internal void Read(IBlockBackend disk, ulong offset, BlockBuffer into, int length)
     {
         Interlocked.Increment(ref _counts.Requests);
         disk.Read(offset, into);
@@ -54,7 +53,7 @@ internal sealed class AtaMedium(AtaMediumOptions options)
 
     /// <summary>Writes.</summary>
     /// <exception cref="IOException">The host or the image fails.</exception>
-    internal void Write(IBlockBackend disk, ulong offset, ReadOnlySpan<IoVector> from, int length, bool isDurable)
+    internal void Write(IBlockBackend disk, ulong offset, BlockBuffer from, int length, bool isDurable)
     {
         Interlocked.Increment(ref _counts.Requests);
         disk.Write(offset, from);

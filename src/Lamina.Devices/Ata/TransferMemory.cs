@@ -2,7 +2,6 @@
 // kept so that nothing is allocated then.
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
-using Lamina.Host.Io;
 
 namespace Lamina.Devices.Ata;
 
@@ -19,7 +18,8 @@ internal sealed class TransferMemory(GuestMemory memory)
     /// <summary>How many there are.</summary>
     internal int Pieces => _pieces.Count;
 
-    internal ReadOnlySpan<IoVector> Vectors => _buffer.Vectors;
+    /// <summary>Them, for a request.</summary>
+    internal BlockBuffer Buffer => _buffer;
 
     internal void Clear()
     {
@@ -33,28 +33,6 @@ internal sealed class TransferMemory(GuestMemory memory)
         if (!_buffer.TryAdd(memory, address, length)) return false;
         _pieces.Add((address, length));
         return true;
-    }
-
-    /// <summary>Bytes go to the pieces.</summary>
-    internal void CopyFrom(ReadOnlySpan<byte> bytes)
-    {
-        foreach (var vector in Vectors)
-        {
-            var part = bytes[..Math.Min(bytes.Length, vector.Length)];
-            part.CopyTo(vector.Span);
-            bytes = bytes[part.Length..];
-        }
-    }
-
-    /// <summary>Bytes come from the pieces.</summary>
-    internal void CopyTo(Span<byte> bytes)
-    {
-        foreach (var vector in Vectors)
-        {
-            var length = Math.Min(bytes.Length, vector.Length);
-            vector.Span[..length].CopyTo(bytes);
-            bytes = bytes[length..];
-        }
     }
 
     /// <summary>Tells who wants to know that the pieces were written.</summary>

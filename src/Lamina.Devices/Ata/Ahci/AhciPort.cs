@@ -3,7 +3,6 @@
 //
 // The controller's lock guards it. The worker works without it on what no register can change meanwhile; what ends its work from outside (START taken
 // away, a reset) counts an epoch on and waits until memory is touched no more.
-using System.Buffers.Binary;
 using System.Numerics;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
@@ -11,27 +10,26 @@ using Lamina.Core.Limits;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Work;
-using Lamina.Host.Io;
 using static Lamina.Devices.Ata.Ahci.AhciSpec;
 
 namespace Lamina.Devices.Ata.Ahci;
 
 /// <summary>A port.</summary>
-internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
+internal sealed partial class AhciPort : IHeldBack, ISavedUnit, IDisposable
 {
     private readonly Lock _gate;
     private readonly GuestMemory _ram;
     private readonly TransferMemory _memory;
     private readonly IWorker _worker;
     private readonly Action _changed;
-    private readonly byte[] _flat = new byte[AtaAction.MostAnswer];
-    private readonly Lazy<HostBuffer> _bounce = new(() => new HostBuffer(AtaAction.MostAnswer));
+    private readonly BlockBuffer _none = new();
+    private readonly WorkInHand _hand = new();
     private PortRegisters _registers;
     private UnderWay _current = new() { Slot = -1 };
     private AtaTaskFile _file;
     private int _epoch;
     private bool _paused, _stalled, _wantsSpace;
-    private volatile bool _heldBack, _working;
+    private volatile bool _heldBack;
 
     internal AhciPort(string name, Lock gate, GuestMemory ram, IWorkerFactory workers, Action changed)
     {
@@ -74,11 +72,7 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
     }
 
     /// <summary>Without the lock: returns when the worker touches neither memory nor a medium for what was given up before.</summary>
-    internal void AwaitWorker()
-    {
-        var wait = new SpinWait();
-        while (_working) wait.SpinOnce();
-    }
+    internal void AwaitWorker() => _hand.Await();
 
     internal void Pause()
     {
@@ -204,11 +198,7 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _worker.Dispose();
-        if (_bounce.IsValueCreated) _bounce.Value.Dispose();
-    }
+    public void Dispose() => _worker.Dispose();
 
     private bool IsStarted => (_registers.Command & Start) != 0;
 
@@ -309,7 +299,7 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
             }
             finally
             {
-                _working = false;
+                _hand.End();
             }
         }
     }
@@ -332,7 +322,7 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
             var length = Math.Min(_current.Action.Left, MostAtOnce);
             Drive.Gate?.Charge((ulong)length);
             job = new Job(_current.Action, _epoch, length, _current.At, _current.Table, _current.Entries);
-            _working = true;
+            _hand.Begin();
             return true;
         }
     }
@@ -427,7 +417,7 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
         try
         {
             if (job.Action.IsToHost || job.Action.IsFromHost) (moved, at, error) = Move(job);
-            else Drive!.CarryOut(job.Action, [], 0);
+            else Drive!.CarryOut(job.Action, _none, 0);
         }
         catch (IOException refused)
         {
@@ -475,28 +465,15 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
             if (Collect(job, whole) is not { } rest || _memory.Length != whole) return (0, null, BusError);
             at = rest;
         }
-        switch (job.Action.Work)
+        if (job.Action.Work == AtaWork.Answer) _memory.Buffer.CopyFrom(job.Action.Answer.AsSpan(job.Action.Done, whole));
+        try
         {
-            case AtaWork.Answer:
-                _memory.CopyFrom(job.Action.Answer.AsSpan(job.Action.Done, whole));
-                _memory.NotifyWritten();
-                break;
-            case AtaWork.Trim:
-                _memory.CopyTo(_flat.AsSpan(0, whole));
-                _flat.AsSpan(0, whole).CopyTo(_bounce.Value.Span);
-                Drive!.CarryOut(job.Action, [IoVector.Of(_bounce.Value, 0, whole)], whole);
-                break;
-            default:
-                try
-                {
-                    Drive!.CarryOut(job.Action, _memory.Vectors, whole);
-                }
-                finally
-                {
-                    // What a failed read left there counts as well.
-                    if (job.Action.IsToHost) _memory.NotifyWritten();
-                }
-                break;
+            if (job.Action.Work != AtaWork.Answer) Drive!.CarryOut(job.Action, _memory.Buffer, whole);
+        }
+        finally
+        {
+            // What a failed read left there counts as well.
+            if (job.Action.IsToHost) _memory.NotifyWritten();
         }
         return (whole, at, 0);
     }
@@ -517,94 +494,6 @@ internal sealed class AhciPort : IHeldBack, ISavedUnit, IDisposable
             if (at.Used == length) at = new TablePosition { Entry = at.Entry + 1 };
         }
         return at;
-    }
-
-    // A command has ended: tells of it by the frame that its kind ends with.
-    private void Finish(string? failure)
-    {
-        var (slot, action, queued) = (_current.Slot, _current.Action, _current.IsQueued);
-        var failed = (_file.Status & AtaSpec.Error) != 0;
-        _ = _ram.TryWrite(ListAddress + ((ulong)slot * HeaderLength) + HeaderCount, (uint)action.Done);
-        _registers.TaskFile = (uint)_file.Error << 8 | _file.Status;
-        if (queued && (failure is not null || !failed))
-        {
-            if (!failed) _registers.Active &= ~(1u << slot);
-            PutBitsFrame(failed ? 0 : 1u << slot);
-            _registers.Status |= BitsFrame;
-        }
-        else if (!failed && action is { Work: AtaWork.Answer or AtaWork.Read, IsDma: false, IsPacket: false })
-        {
-            PutPioFrame(action);
-            _registers.Status |= PioFrame;
-        }
-        else
-        {
-            PutRegisterFrame(interrupts: true);
-            _registers.Status |= RegisterFrame;
-        }
-        // 6.2.2: the slot of one that failed stays marked, and nothing is carried out before software starts the list anew.
-        if (failed)
-        {
-            _registers.Halted = true;
-            _registers.Status |= TaskFileError;
-            _epoch++;
-        }
-        else
-        {
-            _registers.Issue &= ~(1u << slot);
-        }
-        if (failed) _registers.Failed = slot;
-        _current = new UnderWay { Slot = -1, Action = AtaAction.Of(AtaWork.None) };
-        _changed();
-    }
-
-    private void Halt(uint why)
-    {
-        _current = new UnderWay { Slot = -1, Action = AtaAction.Of(AtaWork.None) };
-        _registers.Halted = true;
-        _registers.Status |= why;
-        _changed();
-    }
-
-    private ulong ListAddress => (ulong)_registers.ListHigh << 32 | _registers.List;
-
-    // Frames that nobody receives are lost.
-    private void PutFrame(int place, ReadOnlySpan<byte> frame)
-    {
-        if ((_registers.Command & ReceiveFrames) != 0) _ = _ram.TryWrite(((ulong)_registers.FisHigh << 32 | _registers.Fis) + (ulong)place, frame);
-    }
-
-    private void FillFrame(Span<byte> frame, byte type, byte bits)
-    {
-        frame.Clear();
-        (frame[0], frame[1], frame[2], frame[3]) = (type, bits, _file.Status, _file.Error);
-        for (var i = 0; i < 3; i++) (frame[4 + i], frame[8 + i]) = ((byte)(_file.Address >> (8 * i)), (byte)(_file.Address >> (24 + (8 * i))));
-        (frame[7], frame[12], frame[13]) = (_file.Device, (byte)_file.Count, (byte)(_file.Count >> 8));
-    }
-
-    private void PutRegisterFrame(bool interrupts)
-    {
-        Span<byte> frame = stackalloc byte[DeviceFrameLength];
-        FillFrame(frame, DeviceFrame, interrupts ? AhciSpec.Interrupts : (byte)0);
-        PutFrame(RegisterFrameAt, frame);
-    }
-
-    private void PutPioFrame(in AtaAction action)
-    {
-        Span<byte> frame = stackalloc byte[DeviceFrameLength];
-        FillFrame(frame, PioSetup, AhciSpec.Interrupts | ToHost);
-        frame[2] |= AtaSpec.DataRequest;
-        frame[15] = _file.Status;
-        BinaryPrimitives.WriteUInt16LittleEndian(frame[16..], (ushort)Math.Min(action.Block, ushort.MaxValue - 1));
-        PutFrame(PioFrameAt, frame);
-    }
-
-    private void PutBitsFrame(uint ended)
-    {
-        Span<byte> frame = stackalloc byte[BitsFrameLength];
-        (frame[0], frame[1], frame[2], frame[3]) = (DeviceBits, AhciSpec.Interrupts, (byte)(_file.Status & 0x77), _file.Error);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame[4..], ended);
-        PutFrame(BitsFrameAt, frame);
     }
 
     // The command that is carried out.

@@ -12,32 +12,29 @@ using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Work;
 using Lamina.Devices.Chipset;
-using Lamina.Host.Io;
 using static Lamina.Devices.Ata.AtaSpec;
 using static Lamina.Devices.Ata.Ide.IdeSpec;
 
 namespace Lamina.Devices.Ata.Ide;
 
 /// <summary>A channel.</summary>
-internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
+internal sealed partial class IdeChannel : IHeldBack, ISavedUnit, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly IdeSlot[] _slots = [new(), new()];
     private readonly IInterruptLine _line;
     private readonly TransferMemory _memory;
-    private readonly byte[] _flat = new byte[AtaAction.MostAnswer];
+    private readonly BlockBuffer _piece = new();
+    private readonly WorkInHand _hand = new();
     private readonly IWorker _worker;
-    private BusMaster _master;
+    private IdeMaster _master;
     private byte _control;
     private bool _asserted, _paused;
     private volatile bool _heldBack;
 
-    // The slot that is worked on; null while the worker has none.
-    private volatile IdeSlot? _working;
-
     internal IdeChannel(string name, IInterruptLine line, GuestMemory memory, IWorkerFactory workers)
     {
-        (_line, _memory, _master) = (line, new TransferMemory(memory), new BusMaster(memory));
+        (_line, _memory, _master) = (line, new TransferMemory(memory), new IdeMaster(memory));
         (CommandBlock, ControlBlock) = (new CommandPorts(this), new BytePorts(_ => ReadControl(), (_, value) => WriteControl(value)));
         _worker = workers.Create(name, Work);
     }
@@ -67,7 +64,7 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
             (_control, _heldBack) = (0, false);
             DriveLine();
         }
-        AwaitWorker();
+        _hand.Await();
         // What the worker did before it saw that it was over.
         lock (_gate)
         {
@@ -79,7 +76,7 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
     internal void Pause()
     {
         lock (_gate) _paused = true;
-        AwaitWorker();
+        _hand.Await();
     }
 
     /// <summary>Goes on with what waited.</summary>
@@ -140,7 +137,7 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
     private void Exchange(SavedFields fields)
     {
         fields.Value(1, ref _control);
-        fields.Record(2, ref _master, BusMaster.Exchange);
+        fields.Record(2, ref _master, IdeMaster.Exchange);
         fields.Records(3, _slots, IdeSlot.Exchange);
         if (fields.IsLoading) SavedFields.Require(((_slots[0].File.Device ^ _slots[1].File.Device) & DeviceOne) == 0, "two devices that are selected at once");
         // What waited for space is tried again by who loads it.
@@ -247,7 +244,7 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
             }
             DriveLine();
         }
-        if (waits) AwaitWorker();
+        if (waits) _hand.Await();
     }
 
     /// <summary>Reads a register of the bus master.</summary>
@@ -269,7 +266,7 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
             if (stops)
                 foreach (var slot in _slots.Where(slot => slot.Phase == IdePhase.Dma)) slot.Epoch++;
         }
-        if (stops) AwaitWorker();
+        if (stops) _hand.Await();
         else if (starts) _worker.Wake();
     }
 
@@ -464,162 +461,6 @@ internal sealed class IdeChannel : IHeldBack, ISavedUnit, IDisposable
             foreach (var slot in _slots) slot.Stalled = false;
         }
         _worker.Wake();
-    }
-
-    // Returns when the worker touches neither memory nor a medium for what was given up before.
-    private void AwaitWorker()
-    {
-        var wait = new SpinWait();
-        while (_working is not null) wait.SpinOnce();
-    }
-
-    private void Work()
-    {
-        while (TryTake(out var slot, out var job))
-        {
-            try
-            {
-                CarryOut(slot, job);
-            }
-            finally
-            {
-                _working = null;
-            }
-        }
-    }
-
-    private readonly record struct Job(AtaAction Action, IdePhase Phase, int Epoch, int Length, TablePosition At);
-
-    private bool TryTake(out IdeSlot slot, out Job job)
-    {
-        lock (_gate)
-        {
-            foreach (var candidate in _slots)
-            {
-                if (_paused || _heldBack || candidate.Stalled || !(candidate.Phase == IdePhase.Work || (candidate.Phase == IdePhase.Dma && _master.IsActive))) continue;
-                if (candidate.Drive!.Gate is { } gate && !gate.TryPass(this)) continue;
-                var left = candidate.Action.Left;
-                var length = candidate.Phase == IdePhase.Dma ? Math.Min(left, MostAtOnce)
-                    : candidate.Action.IsFromHost ? candidate.Filled
-                    : candidate.Action.Work == AtaWork.Read ? Math.Min(left, candidate.Action.IsPacket ? BufferLength : candidate.Action.Block) : 0;
-                candidate.Drive.Gate?.Charge((ulong)length);
-                (slot, job) = (candidate, new Job(candidate.Action, candidate.Phase, candidate.Epoch, length, _master.At));
-                _working = candidate;
-                return true;
-            }
-        }
-        (slot, job) = (null!, default);
-        return false;
-    }
-
-    private void CarryOut(IdeSlot slot, Job job)
-    {
-        string? failure = null;
-        var moved = job.Length;
-        TablePosition? at = job.At;
-        try
-        {
-            if (job.Phase == IdePhase.Dma) (moved, at) = MoveByMaster(slot, job);
-            else if (job.Length == 0) slot.Drive!.CarryOut(job.Action, [], 0);
-            else slot.Drive!.CarryOut(job.Action, [IoVector.Of(slot.Buffer, 0, job.Length)], job.Length);
-        }
-        catch (IOException refused)
-        {
-            if (refused.IsDiskFull() && slot.Drive!.WaitsForSpace is { } waits)
-            {
-                Stall(slot, job.Epoch, waits);
-                return;
-            }
-            failure = refused.Message;
-        }
-        lock (_gate)
-        {
-            if (slot.Epoch != job.Epoch) return;
-            Conclude(slot, job, moved, at, failure);
-            DriveLine();
-        }
-    }
-
-    private void Stall(IdeSlot slot, int epoch, Action<bool> waits)
-    {
-        lock (_gate)
-        {
-            if (slot.Epoch != epoch) return;
-            (slot.Stalled, slot.WantsSpace) = (true, true);
-            waits(true);
-        }
-    }
-
-    private void Conclude(IdeSlot slot, Job job, int moved, TablePosition? at, string? failure)
-    {
-        slot.HasSpace();
-        if (failure is not null)
-        {
-            if (job.Phase == IdePhase.Dma) _master.End(failed: false);
-            End(slot, failure);
-            return;
-        }
-        if (job.Phase == IdePhase.Dma)
-        {
-            _master.At = at ?? job.At;
-            slot.Action.Done += moved;
-            // A table that is too short, or no memory, leaves the device waiting, as it would: its driver resets it.
-            if (at is not { } reached) _master.End(failed: true);
-            else if (slot.Action.Left == 0 || reached.AtEnd) _master.End(failed: false);
-            if (slot.Action.Left == 0) End(slot, null);
-        }
-        else if (job.Action.Work == AtaWork.Read)
-        {
-            (slot.At, slot.Filled) = (0, moved);
-            NextBlock(slot);
-        }
-        else
-        {
-            slot.Action.Done += moved;
-            if (slot.Action.Left == 0)
-            {
-                End(slot, null);
-                return;
-            }
-            AskForBlock(slot, IdePhase.FromHost, Math.Min(slot.Action.Block, slot.Action.Left), Math.Min(slot.Action.Block, slot.Action.Left));
-            Ask(slot);
-        }
-    }
-
-    // The next part of a transfer by the bus master: what was moved, and how far its table is then; null where that is none.
-    private (int Moved, TablePosition? At) MoveByMaster(IdeSlot slot, Job job)
-    {
-        if (_master.IsToMemory != job.Action.IsToHost) return (0, null);
-        var unit = job.Action.Work == AtaWork.Read || job.Action.Work == AtaWork.Write ? job.Action.Unit : job.Action.Work == AtaWork.Trim ? job.Action.Length : 1;
-        var at = _master.Collect(job.At, _memory, job.Length);
-        if (at is null) return (0, null);
-        var whole = _memory.Length / unit * unit;
-        if (whole == 0) return at.Value.AtEnd ? (0, at) : (0, null);
-        if (whole != _memory.Length && ((at = _master.Collect(job.At, _memory, whole)) is null || _memory.Length != whole)) return (0, null);
-        switch (job.Action.Work)
-        {
-            case AtaWork.Answer:
-                _memory.CopyFrom(job.Action.Answer.AsSpan(job.Action.Done, whole));
-                break;
-            case AtaWork.Trim:
-                _memory.CopyTo(_flat.AsSpan(0, whole));
-                _flat.AsSpan(0, whole).CopyTo(slot.Bytes);
-                slot.Drive!.CarryOut(job.Action, [IoVector.Of(slot.Buffer, 0, whole)], whole);
-                break;
-            default:
-                try
-                {
-                    slot.Drive!.CarryOut(job.Action, _memory.Vectors, whole);
-                }
-                finally
-                {
-                    // What a failed read left there counts as well.
-                    if (job.Action.IsToHost) _memory.NotifyWritten();
-                }
-                return (whole, at);
-        }
-        if (job.Action.IsToHost) _memory.NotifyWritten();
-        return (whole, at);
     }
 
     // A register is a byte, but for data, which are as wide as the access.

@@ -1,8 +1,8 @@
 // One of the two places on an IDE channel: a drive, its task file, and the command that it works on, with the buffer that a host empties or fills which
 // moves data itself. The channel drives it, under its lock.
+using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
-using Lamina.Host.Io;
 using static Lamina.Devices.Ata.Ide.IdeSpec;
 
 namespace Lamina.Devices.Ata.Ide;
@@ -32,7 +32,7 @@ internal enum IdePhase
 /// <summary>A place for a drive.</summary>
 internal sealed class IdeSlot : IDisposable
 {
-    private HostBuffer? _buffer;
+    private BlockMemory? _buffer;
 
     internal AtaDrive? Drive { get; private set; }
 
@@ -58,9 +58,9 @@ internal sealed class IdeSlot : IDisposable
     /// <summary>Counts what ends commands from outside, so that work for an ended one is not taken for the next one's.</summary>
     internal int Epoch;
 
-    internal HostBuffer Buffer => _buffer ??= new HostBuffer(BufferLength);
+    internal BlockMemory Buffer => _buffer ??= new BlockMemory(BufferLength);
 
-    internal Span<byte> Bytes => Buffer.Span;
+    internal Span<byte> Bytes => Buffer.Bytes;
 
     internal void Put(AtaDrive drive, AtaPlace place)
     {

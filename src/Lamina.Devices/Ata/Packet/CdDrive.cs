@@ -4,7 +4,6 @@ using System.Buffers.Binary;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
-using Lamina.Host.Io;
 using static Lamina.Devices.Ata.AtaSpec;
 using static Lamina.Devices.Ata.Packet.PacketSpec;
 
@@ -18,7 +17,7 @@ public sealed class CdDrive : AtaDrive
     // Guards the medium: who reads from it counts, and it is given back when nobody does any more.
     private readonly Lock _gate = new();
     private IBlockBackend? _disc;
-    private int _readers;
+    private readonly WorkInHand _readers = new();
     private DriveState _state;
 
     /// <summary>Makes a drive with a disc in it, or without.</summary>
@@ -65,8 +64,7 @@ public sealed class CdDrive : AtaDrive
             _state.Event = disc is null ? MediumGone : NewMedium;
             _state.Attention = disc is not null;
         }
-        var wait = new SpinWait();
-        while (Volatile.Read(ref _readers) != 0) wait.SpinOnce();
+        _readers.Await();
         return before;
     }
 
@@ -153,14 +151,14 @@ public sealed class CdDrive : AtaDrive
         }
     }
 
-    internal override void CarryOut(in AtaAction action, ReadOnlySpan<IoVector> data, int length)
+    internal override void CarryOut(in AtaAction action, BlockBuffer data, int length)
     {
         if (action.Work != AtaWork.Read) return;
         IBlockBackend? disc;
         lock (_gate)
         {
             disc = _disc;
-            _readers++;
+            _readers.Begin();
         }
         try
         {
@@ -170,7 +168,7 @@ public sealed class CdDrive : AtaDrive
         }
         finally
         {
-            Interlocked.Decrement(ref _readers);
+            _readers.End();
         }
     }
 

@@ -9,7 +9,7 @@ namespace Lamina.Devices.Ata.Ide;
 
 /// <summary>The registers of a bus master. Its channel's lock guards it.</summary>
 /// <param name="memory">The guest's memory.</param>
-internal sealed class BusMaster(GuestMemory memory)
+internal sealed class IdeMaster(GuestMemory memory)
 {
     private byte _command, _status;
     private uint _table;
@@ -92,7 +92,7 @@ internal sealed class BusMaster(GuestMemory memory)
         node.Say("entry", (long)At.Entry);
     }
 
-    internal static void Exchange(SavedFields fields, ref BusMaster master)
+    internal static void Exchange(SavedFields fields, ref IdeMaster master)
     {
         fields.Value(1, ref master._command);
         fields.Value(2, ref master._status);
