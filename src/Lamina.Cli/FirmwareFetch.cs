@@ -11,7 +11,7 @@ namespace Lamina.Cli;
 internal static class FirmwareFetch
 {
     /// <summary>
-    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a disc in a CD drive,
+    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a floppy disk, or a disc in a CD drive,
     /// or a boot loader on the first disk, which is the one that firmware boots.
     /// </summary>
     /// <exception cref="UsageException">Words do not go together.</exception>
@@ -36,7 +36,7 @@ internal static class FirmwareFetch
     }
 
     private static bool BootsByItself(MachineDefinition machine) =>
-        machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Path.Length > 0) || machine.DevicesOf<DiskDevice>().FirstOrDefault() is { } first && IsBootable(first);
+        machine.DevicesOf<FloppyDevice>().Any() || machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Path.Length > 0) || machine.DevicesOf<DiskDevice>().FirstOrDefault() is { } first && IsBootable(first);
 
     // What cannot be read is said by the machine that opens it.
     private static bool IsBootable(DiskDevice disk)

@@ -24,6 +24,7 @@ public sealed class DeviceKind
     [
         Make("disk", new DiskDevice(), DiskDevice.Shape),
         Make("cdrom", new CdromDevice(), CdromDevice.Shape),
+        Make("floppy", new FloppyDevice(), FloppyDevice.Shape),
         Make("network", new NetworkDevice(), NetworkDevice.Shape),
         Make("share", new ShareDevice(), ShareDevice.Shape),
         Make("serial", new SerialDevice(), SerialDevice.Shape),

@@ -20,6 +20,9 @@ public static class MachineCheck
     /// <summary>How many drives an AHCI controller has ports for.</summary>
     public const int MostSataDrives = 6;
 
+    /// <summary>How many floppy drives there are at most.</summary>
+    public const int MostFloppies = 2;
+
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
 
     /// <summary>Refuses what cannot be.</summary>
@@ -67,6 +70,8 @@ public static class MachineCheck
         {
             case DiskDevice { Path: "" }:
                 throw new MachineException("a disk needs the path of its image");
+            case FloppyDevice { Path: "" }:
+                throw new MachineException("a floppy drive needs the path of the disk in it");
             case ShareDevice { Path: "" } or ShareDevice { Tag: "" }:
                 throw new MachineException("a shared folder needs the path of the folder and a tag by which the guest mounts it");
             case VsockDevice { Path: "" }:
@@ -146,6 +151,9 @@ public static class MachineCheck
             if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? $"a disk with bus={word}" : "a CD drive")} needs a machine of the type pc; add --machine pc");
             if (drives.Count > most) throw new MachineException($"a machine has places for {most} disks and CD drives with bus={word}, and this one would have {drives.Count}; connect some otherwise");
         }
+        var floppies = machine.DevicesOf<FloppyDevice>().Count();
+        if (floppies > 0 && machine.Type != MachineType.Pc) throw new MachineException("a floppy drive needs a machine of the type pc; add --machine pc");
+        if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");
         if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus != DriveBus.Virtio && disk.Queues is not null) is { } disk)
             throw new MachineException($"the disk {disk.Path} is none by virtio, and only such have queues to choose; leave queues={disk.Queues} out");
     }

@@ -144,7 +144,7 @@ public sealed record MachineDefinition
     public BootSource Boot { get; init; } = new();
 
     /// <summary>The firmware that it begins with; null where a kernel is loaded. A machine that has disks, and of which nothing is said, boots from them.</summary>
-    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && Devices.Any(device => device is DiskDevice or CdromDevice { Path.Length: > 0 }) ? BootSource.SeaBios : null);
+    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && Devices.Any(device => device is DiskDevice or FloppyDevice or CdromDevice { Path.Length: > 0 }) ? BootSource.SeaBios : null);
 
     /// <summary>Memory that the guest has to itself, in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;

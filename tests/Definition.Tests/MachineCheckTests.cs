@@ -114,6 +114,9 @@ public sealed class MachineCheckTests
         Assert.Equal("the disk disk0 is none by virtio, and only such have queues to choose; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
         Assert.Contains("places for 6", Refused(pc.With(Enumerable.Range(0, 7).Select(number => Disk(number) with { Bus = DriveBus.Sata }))), StringComparison.Ordinal);
         Assert.Contains("bus=sata needs a machine of the type pc", Refused(Good.With(Disk(0) with { Bus = DriveBus.Sata })), StringComparison.Ordinal);
+        Assert.Equal("a floppy drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new FloppyDevice { Path = "a" })));
+        Assert.Equal("a machine has 2 floppy drives at most, and this one would have 3; leave out the others", Refused(pc.With(Enumerable.Range(0, 3).Select(number => new FloppyDevice { Path = $"{number}" }))));
+        Assert.Contains("needs the path", Refused(pc.With(new FloppyDevice())), StringComparison.Ordinal);
         Assert.Contains("boot says from what firmware boots", Refused(pc with { Boot = new BootSource { KernelPath = "k", From = BootMedium.Cdrom } }), StringComparison.Ordinal);
         MachineCheck.Check(pc.With(Disk(0), Disk(1), Disk(2), new CdromDevice()));
         Assert.Equal("seabios", pc.With(new CdromDevice { Path = "a" }).FirmwareToBoot);

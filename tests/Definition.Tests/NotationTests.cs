@@ -13,6 +13,7 @@ public sealed class NotationTests
     private static readonly (string Kind, string Words)[] Devices =
     [
         ("disk", "a,,b.img,name=root,bus=ide,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
+        ("floppy", "a,,b.img,name=a"),
         ("cdrom", "a,,b.iso,name=cd,bus=sata"),
         ("network", "user,name=net,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp,rate=1000,packets=10,burst=500ms"),
         ("network", "user,host,isolated"),
@@ -126,7 +127,7 @@ public sealed class NotationTests
     [InlineData("{ \"name\": \"A b\" }", "name: 'A b' cannot be a name")]
     [InlineData("{ \"devices\": {} }", "\"devices\" is a list")]
     [InlineData("{ \"devices\": [\n 1 ] }", "line 2: a device is an object")]
-    [InlineData("{ \"devices\": [\n { \"path\": \"x\" } ] }", "line 2: a device has a \"kind\": disk, cdrom, network")]
+    [InlineData("{ \"devices\": [\n { \"path\": \"x\" } ] }", "line 2: a device has a \"kind\": disk, cdrom, floppy, network")]
     [InlineData("{ \"devices\": [ { \"kind\": \"dsik\" } ] }", "there is no kind of device \"dsik\"; did you mean \"disk\"?")]
     [InlineData("{ \"devices\": [ { \"kind\": \"disk\",\n \"chace\": \"unsafe\" } ] }", "line 2: a disk has no property \"chace\"; did you mean \"cache\"?")]
     [InlineData("{ \"devices\": [ { \"kind\": \"network\", \"vlan\": 1 } ] }", "such a network has no property \"vlan\"")]
@@ -213,6 +214,7 @@ public sealed class NotationTests
     {
         "disk" => DiskDevice.Parse(words),
         "cdrom" => CdromDevice.Parse(words),
+        "floppy" => FloppyDevice.Parse(words),
         "network" => NetworkDevice.Parse(words)!,
         "share" => ShareDevice.Parse(words),
         "channel" => ChannelDevice.Parse(words),

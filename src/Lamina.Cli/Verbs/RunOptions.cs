@@ -110,6 +110,9 @@ internal sealed class RunOptions
     /// <summary>--cdrom.</summary>
     public Option<string[]> Cdroms { get; } = new("--cdrom") { HelpName = "PATH[,OPTION…]", Description = "A CD drive with an ISO image in it, or none; a machine of the type pc, which boots from it where its disk has no boot loader. Repeatable." };
 
+    /// <summary>--floppy.</summary>
+    public Option<string[]> Floppies { get; } = new("--floppy") { HelpName = "PATH[,OPTION…]", Description = "A floppy drive with a raw image in it, which is only read; a machine of the type pc. Twice at most." };
+
     /// <summary>--share.</summary>
     public Option<string[]> Shares { get; } = new("--share") { HelpName = "FOLDER:TAG[:ro,xattr]", Description = "A folder that the guest may mount (mount -t virtiofs TAG /mnt); repeatable." };
 
@@ -156,7 +159,7 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut, Cold);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Shares, Vsock, Balloon, Serial, Lock]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Floppies, Shares, Vsock, Balloon, Serial, Lock]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
@@ -168,7 +171,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Boot);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Floppies, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
@@ -179,7 +182,7 @@ internal sealed class RunOptions
     public void AddChanging(Verb verb)
     {
         verb.AddGroup("The machine", [.. MachineOptions, .. Limits, .. Boot, Lock, .. KeptLimits, .. Ends, Gdb]);
-        verb.AddGroup("More devices", Disks, Cdroms, Shares, Networks, Published, Balloon, Vsock, Serial);
+        verb.AddGroup("More devices", Disks, Cdroms, Floppies, Shares, Networks, Published, Balloon, Vsock, Serial);
     }
 
     /// <summary>Adds those to a verb that say how the disk of a new machine is made.</summary>
@@ -193,6 +196,7 @@ internal sealed class RunOptions
         machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = WithMore(machine, Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Cdroms)) machine = WithMore(machine, Each(parsed, Cdroms, CdromDevice.Parse));
+        if (IsGiven(parsed, Floppies)) machine = WithMore(machine, Each(parsed, Floppies, FloppyDevice.Parse));
         if (IsGiven(parsed, Shares)) machine = WithMore(machine, Each(parsed, Shares, ShareDevice.Parse));
         if (IsGiven(parsed, Networks)) machine = WithMore(machine, Each(parsed, Networks, text => NetworkDevice.Parse(text) ?? throw new MachineException("none removes no card; use --remove with its name, like --remove network0")));
         if (parsed.GetValue(Balloon) && !machine.DevicesOf<BalloonDevice>().Any()) machine = machine.With(new BalloonDevice());
@@ -208,8 +212,9 @@ internal sealed class RunOptions
         machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Cdroms)) machine = machine.Without<CdromDevice>().With(Each(parsed, Cdroms, CdromDevice.Parse));
+        if (IsGiven(parsed, Floppies)) machine = machine.Without<FloppyDevice>().With(Each(parsed, Floppies, FloppyDevice.Parse));
         // What is on IDE says what kind of machine it is, where nothing else does.
-        if (!IsGiven(parsed, MachineType) && machine.Devices.Any(device => device is CdromDevice or DiskDevice { Bus: not DriveBus.Virtio })) machine = machine with { Type = Definition.MachineType.Pc };
+        if (!IsGiven(parsed, MachineType) && machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio })) machine = machine with { Type = Definition.MachineType.Pc };
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
         if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
         if (parsed.GetValue(Balloon)) machine = machine.Without<BalloonDevice>().With(new BalloonDevice());

@@ -69,6 +69,7 @@ internal static class CarriedCheck
         DiskDevice { Backing: [var backing, ..] } => backing,
         DiskDevice disk => IsName(disk.Path) ? null : disk.Path,
         CdromDevice { Path.Length: > 0 } cdrom => cdrom.Path,
+        FloppyDevice floppy => floppy.Path,
         ShareDevice share => share.Path,
         VsockDevice vsock => vsock.Path == CarriedSpec.Sockets ? null : vsock.Path,
         NetworkDevice { Link: NetworkLink.User } => null,

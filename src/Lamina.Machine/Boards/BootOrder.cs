@@ -1,4 +1,4 @@
-// From which drives firmware is to boot, and in which order: disks, then CDs, each kind in the order in which the guest finds it; or CDs first, where
+// From which drives firmware is to boot, and in which order: disks, then floppy disks, then CDs, each kind in the order in which the guest finds it; or CDs first, where
 // that is said. What cannot be booted is passed over by the firmware.
 using Lamina.Parts;
 
@@ -13,15 +13,16 @@ internal static class BootOrder
     /// <param name="board">The board.</param>
     internal static IReadOnlyList<string> Of(MachineDefinition machine, IReadOnlyList<DeviceDefinition> devices, IBoard board)
     {
-        var taken = new Dictionary<DriveBus, int>();
-        var drives = new List<(bool IsCd, string Path)>();
+        var taken = new Dictionary<string, int>();
+        var drives = new List<(int Order, string Path)>();
         foreach (var device in devices)
         {
             var bus = PartCatalog.BusOf(device);
-            var place = taken.GetValueOrDefault(bus);
-            taken[bus] = place + 1;
-            if (device is DiskDevice or CdromDevice) drives.Add((device is CdromDevice, board.BootPathOf(bus, place)));
+            var place = taken.GetValueOrDefault($"{bus}");
+            taken[$"{bus}"] = place + 1;
+            int? order = device switch { DiskDevice => 1, FloppyDevice => 2, CdromDevice => machine.Boot.From == BootMedium.Cdrom ? 0 : 3, _ => null };
+            if (order is { } known) drives.Add((known, board.BootPathOf(bus, place)));
         }
-        return [.. drives.OrderBy(drive => drive.IsCd != (machine.Boot.From == BootMedium.Cdrom)).Select(drive => drive.Path)];
+        return [.. drives.OrderBy(drive => drive.Order).Select(drive => drive.Path)];
     }
 }

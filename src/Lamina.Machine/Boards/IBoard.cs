@@ -97,9 +97,9 @@ internal interface IBoard
     FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices);
 
     /// <summary>How firmware calls a device when it is told from what to boot: a path of Open Firmware's.</summary>
-    /// <param name="bus">How the device is connected.</param>
+    /// <param name="bus">How the device is connected; null for a floppy drive.</param>
     /// <param name="place">The place, from 0, in the order in which devices are added to that bus.</param>
-    string BootPathOf(DriveBus bus, int place);
+    string BootPathOf(DriveBus? bus, int place);
 
     /// <summary>Puts the chipset together.</summary>
     /// <exception cref="MachineException">A port that was chosen is taken.</exception>

@@ -3,6 +3,7 @@ using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -27,7 +28,7 @@ internal sealed class MicroBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
 
     /// <inheritdoc/>
-    public string BootPathOf(DriveBus bus, int place) => $"/virtio-mmio@{MicroLayout.VirtioWindowOf(place):x16}/disk@0,0";
+    public string BootPathOf(DriveBus? bus, int place) => $"/virtio-mmio@{MicroLayout.VirtioWindowOf(place):x16}/disk@0,0";
 
     /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
@@ -73,6 +74,8 @@ internal sealed class MicroBoard : IBoard
         public bool PressPowerButton() => _power.PressPowerButton();
 
         public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"the machine micro has no controller for {name}");
+
+        public void Add(string name, FloppyDrive drive) => throw new InvalidOperationException($"the machine micro has no controller for {name}");
 
         public void Add(string name, IVirtioDevice device)
         {

@@ -9,6 +9,7 @@ using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Core.Work;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
 
@@ -59,6 +60,11 @@ internal interface IPartPlaces
     /// <param name="bus">The kind of controller, which the board has: who checks the definition knows it.</param>
     /// <param name="drive">The drive.</param>
     void Add(string name, DriveBus bus, AtaDrive drive);
+
+    /// <summary>Connects a floppy drive to the next place of a controller, which the board has likewise.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="drive">The drive.</param>
+    void Add(string name, FloppyDrive drive);
 }
 
 /// <summary>A device and what it is connected to, which is open.</summary>

@@ -7,6 +7,7 @@ using Lamina.Devices.Ata.Ahci;
 using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Pci;
@@ -32,9 +33,10 @@ internal sealed class PcBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
 
     /// <inheritdoc/>
-    public string BootPathOf(DriveBus bus, int place) => bus switch
+    public string BootPathOf(DriveBus? bus, int place) => bus switch
     {
         DriveBus.Ide => $"/pci@i0cf8/ide@{I440fxSpec.IsaDevice:x},{I440fxSpec.IdeFunction:x}/drive@{place / 2}/disk@{place % 2}",
+        null => $"/pci@i0cf8/isa@{I440fxSpec.IsaDevice:x}/fdc@03f0/floppy@{place}",
         DriveBus.Sata => $"/pci@i0cf8/sata@{PcLayout.AhciDevice:x}/drive@{place}/disk@0",
         _ => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0",
     };
@@ -51,6 +53,9 @@ internal sealed class PcBoard : IBoard
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
         private int _places, _ideDrives, _sataDrives;
+        private readonly CmosRtc _rtc;
+        private readonly List<byte> _floppies = [];
+        private FloppyController? _floppy;
         private PiixIde? _ide;
         private AhciController? _ahci;
 
@@ -59,7 +64,7 @@ internal sealed class PcBoard : IBoard
             _context = context;
             var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(PcLayout.TimerIrq))).MapPorts(ports);
-            var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
+            var rtc = _rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
             rtc.SetMemorySize(context.Map.LowEnd, context.Map.Ram.Count > 1 ? context.Map.Ram[1].Length : 0);
             if (context.HasFirmware) rtc.SetProcessors(context.Cpus);
             rtc.MapPorts(ports);
@@ -98,6 +103,22 @@ internal sealed class PcBoard : IBoard
             _context.Units.Add(name, drive);
             if (bus == DriveBus.Ide) Ide.Put(_ideDrives++, drive);
             else Ahci.Put(_sataDrives++, drive);
+        }
+
+        public void Add(string name, FloppyDrive drive)
+        {
+            var (units, ports) = (_context.Units, _context.Ports);
+            units.Add(name, drive);
+            if (_floppy is null)
+            {
+                var dma = units.Add("chipset/dma", new Dma8237());
+                dma.MapPorts(ports);
+                _floppy = units.Add("chipset/floppy", new FloppyController(_context.Controllers.Router.CreateIsaLine(PcLayout.FloppyIrq), dma, _context.Virtio.Memory, _context.Virtio.Workers));
+                _floppy.MapPorts(ports);
+            }
+            _floppy.Put(_floppies.Count, drive);
+            _floppies.Add(drive.Shape.DriveType);
+            _rtc.SetFloppies(_floppies);
         }
 
         private PiixIde Ide

@@ -26,6 +26,9 @@ internal static class PcLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;
 
+    // The floppy controller's.
+    internal const int FloppyIrq = 6;
+
     // Those of the two IDE channels.
     internal static readonly int[] IdeIrqs = [14, 15];
 

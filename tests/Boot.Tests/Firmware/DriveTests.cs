@@ -86,10 +86,29 @@ public sealed class DriveTests : IDisposable
         await screen.WaitAsync("*GNU/Linux", Cancellation);
         await machine.Serial.WriteAsync("c", Cancellation);
         await screen.WaitAsync("grub>", Cancellation);
-        await machine.Serial.WriteAsync("ls (hd0,msdos1)\r", Cancellation);
+        // A PC's keyboard buffer has 15 keys.
+        await machine.Serial.WriteAsync("ls (hd0", Cancellation);
+        await screen.WaitAsync("(hd0", Cancellation);
+        await machine.Serial.WriteAsync(",msdos1)\r", Cancellation);
         await screen.WaitAsync("Filesystem type ext", Cancellation);
         await machine.Serial.WriteAsync("ls (cd)\r", Cancellation);
         await screen.WaitAsync("Filesystem type iso9660", Cancellation);
+    }
+
+    // It lies beside the repository where somebody put it there.
+    [Fact]
+    public async Task FreeDOS_boots_from_a_floppy_disk()
+    {
+        const string name = "shared/guests/freedos722.img";
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, name))) folder = folder.Parent;
+        Assert.SkipWhen(folder is null, $"there is no {name} beside the repository");
+        await using var machine = Machine.Create(await DefinitionAsync(new FloppyDevice { Path = Path.Combine(folder!.FullName, name) }));
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        await screen.WaitAsync("Booting from Floppy...", Cancellation);
+        await screen.WaitAsync("FreeDOS", Cancellation);
     }
 
     [Fact]

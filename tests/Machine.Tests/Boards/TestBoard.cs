@@ -4,6 +4,7 @@ using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -36,7 +37,7 @@ internal sealed class TestBoard : IBoard
 
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => new([], 0, []);
 
-    public string BootPathOf(DriveBus bus, int place) => $"/virtio-mmio@{WindowOf(place):x16}/disk@0,0";
+    public string BootPathOf(DriveBus? bus, int place) => $"/virtio-mmio@{WindowOf(place):x16}/disk@0,0";
 
     public IWiredBoard Wire(BoardContext context) => new Wired(this, context);
 
@@ -57,6 +58,8 @@ internal sealed class TestBoard : IBoard
         public long SerialBytesLost => _serial.Lost;
 
         public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
+
+        public void Add(string name, FloppyDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
 
         public void Add(string name, IVirtioDevice device)
         {
