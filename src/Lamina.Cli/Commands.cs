@@ -47,6 +47,7 @@ internal static class Commands
         (["fork"], _ => [ForkVerb.Create()]),
         (["export", "import"], _ => CarryVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
+        (["media"], _ => [MediaVerb.Create()]),
         (["apply"], _ => [ApplyVerb.Create()]),
         (["ps"], _ => [PsVerb.Create()]),
         (["inspect", "logs", "events", "stats"], _ => LookVerbs.Create()),

@@ -11,15 +11,15 @@ namespace Lamina.Cli;
 internal static class FirmwareFetch
 {
     /// <summary>
-    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a boot loader on
-    /// the first disk, which is the one that firmware boots.
+    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a floppy disk, or a disc in a CD drive,
+    /// or a boot loader on the first disk, which is the one that firmware boots.
     /// </summary>
     /// <exception cref="UsageException">Words do not go together.</exception>
     public static bool IsAsked(ParseResult parsed, RunOptions options)
     {
         if (parsed.GetValue(options.Kernel) is not null) return false;
         var image = parsed.GetValue(options.Image);
-        if (parsed.GetValue(options.Firmware) is null && (image is not null || parsed.GetValue(options.Rm) || options.Apply(parsed, new MachineDefinition()).DevicesOf<DiskDevice>().FirstOrDefault() is not { } first || !IsBootable(first))) return false;
+        if (parsed.GetValue(options.Firmware) is null && (image is not null || parsed.GetValue(options.Rm) || !BootsByItself(options.Apply(parsed, new MachineDefinition())))) return false;
         if (image is not null) throw new UsageException($"there is either an image to boot or firmware that boots from the disks; leave out '{image}' or {options.Firmware.Name}");
         if (parsed.GetValue(options.Rm)) throw new UsageException($"--rm needs an image with an agent, such as tiny or debian, and not {options.Firmware.Name}");
         RunSource.RefuseDiskWords(parsed, options, "a machine that boots from its own disks");
@@ -34,6 +34,9 @@ internal static class FirmwareFetch
         if (machine.FirmwareToBoot is { } firmware && BootSource.IsFirmwareName(firmware) && FirmwareStore.OfUser().Find(firmware) is null)
             ImageBuild.Run(FirmwareStore.OfUser(), (store, progress, cancellation) => store.FindOrBuildAsync(firmware, progress, cancellation));
     }
+
+    private static bool BootsByItself(MachineDefinition machine) =>
+        machine.DevicesOf<FloppyDevice>().Any() || machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Path.Length > 0) || machine.DevicesOf<DiskDevice>().FirstOrDefault() is { } first && IsBootable(first);
 
     // What cannot be read is said by the machine that opens it.
     private static bool IsBootable(DiskDevice disk)

@@ -23,6 +23,8 @@ public sealed class DeviceKind
     public static IReadOnlyList<DeviceKind> All { get; } =
     [
         Make("disk", new DiskDevice(), DiskDevice.Shape),
+        Make("cdrom", new CdromDevice(), CdromDevice.Shape),
+        Make("floppy", new FloppyDevice(), FloppyDevice.Shape),
         Make("network", new NetworkDevice(), NetworkDevice.Shape),
         Make("share", new ShareDevice(), ShareDevice.Shape),
         Make("serial", new SerialDevice(), SerialDevice.Shape),

@@ -49,6 +49,19 @@ public enum FullMode
     Pause,
 }
 
+/// <summary>How a disk or a drive is connected.</summary>
+public enum DriveBus
+{
+    /// <summary>As a virtio block device.</summary>
+    Virtio,
+
+    /// <summary>To a channel of an IDE controller.</summary>
+    Ide,
+
+    /// <summary>To a port of an AHCI controller (Serial ATA).</summary>
+    Sata,
+}
+
 /// <summary>A disk.</summary>
 public sealed record DiskDevice : DeviceDefinition
 {
@@ -60,6 +73,9 @@ public sealed record DiskDevice : DeviceDefinition
 
     /// <summary>The image: a file or a block device.</summary>
     public string Path { get; init; } = "";
+
+    /// <summary>How it is connected: virtio, or what every operating system for PCs knows, on a machine that has it.</summary>
+    public DriveBus Bus { get; init; }
 
     /// <summary>Its format, or null to look.</summary>
     public ImageFormat? Format { get; init; }
@@ -108,6 +124,8 @@ public sealed record DiskDevice : DeviceDefinition
     [
         NameProperty<DiskDevice>(),
         Property.Path<DiskDevice>("path", "the image", disk => disk.Path, (disk, path) => disk with { Path = path }),
+        Property.Choice<DiskDevice, DriveBus>("bus", "how it is connected: virtio (the default), or on a machine of the type pc ide, which every operating system for PCs knows, or sata (AHCI)", [("virtio", DriveBus.Virtio), ("ide", DriveBus.Ide), ("sata", DriveBus.Sata)],
+            disk => disk.Bus == default ? null : disk.Bus, (disk, bus) => disk with { Bus = bus }),
         Property.Flag<DiskDevice>("ro", "read only", disk => disk.ReadOnly, (disk, on) => disk with { ReadOnly = on }),
         Property.Choice<DiskDevice, ImageFormat>("format", "the image's format; found out where it is not given", [("raw", ImageFormat.Raw), ("qcow2", ImageFormat.Qcow2)],
             disk => disk.Format, (disk, format) => disk with { Format = format }),

@@ -14,6 +14,15 @@ public static class MachineCheck
     /// <summary>The least memory that a guest is left with.</summary>
     public const ulong LeastMemory = 16ul << 20;
 
+    /// <summary>How many drives an IDE controller has places for: two on each of two channels.</summary>
+    public const int MostIdeDrives = 4;
+
+    /// <summary>How many drives an AHCI controller has ports for.</summary>
+    public const int MostSataDrives = 6;
+
+    /// <summary>How many floppy drives there are at most.</summary>
+    public const int MostFloppies = 2;
+
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(40);
 
     /// <summary>Refuses what cannot be.</summary>
@@ -27,6 +36,7 @@ public static class MachineCheck
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
         if (machine is { Boot.Firmware: BootSource.Ovmf, Type: not MachineType.Pc }) throw new MachineException($"the firmware {BootSource.Ovmf} needs PCI, which the machine pc has; choose it with --machine pc, or {BootSource.SeaBios}");
         if (machine.Boot.BootMenu && machine.FirmwareToBoot is null) throw new MachineException("a boot menu is firmware's, and this machine boots without; name firmware, or leave the boot menu out");
+        if (machine.Boot.From == BootMedium.Cdrom && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes
@@ -69,6 +79,8 @@ public static class MachineCheck
         {
             case DiskDevice { Path: "" }:
                 throw new MachineException("a disk needs the path of its image");
+            case FloppyDevice { Path: "" }:
+                throw new MachineException("a floppy drive needs the path of the disk in it");
             case ShareDevice { Path: "" } or ShareDevice { Tag: "" }:
                 throw new MachineException("a shared folder needs the path of the folder and a tag by which the guest mounts it");
             case VsockDevice { Path: "" }:
@@ -103,6 +115,7 @@ public static class MachineCheck
         Once(machine.DevicesOf<NetworkDevice>().Select(card => (card.Link as NetworkLink.Tap)?.Interface).OfType<string>(), name => $"two network cards use the interface {name}; give each its own");
         Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
         CheckDisks(machine);
+        CheckDrives(machine);
         CheckPorts(machine);
         CheckShares(machine);
     }
@@ -137,6 +150,24 @@ public static class MachineCheck
         foreach (var disks in machine.DevicesOf<DiskDevice>().GroupBy(disk => Path.GetFullPath(disk.Path)).Where(disks => disks.Count() > 1))
             if (disks.Any(disk => !disk.ReadOnly && !disk.Temporary)) throw new MachineException($"the disk {disks.First().Path} is given twice; a machine can share an image with itself only where both are read only");
     }
+
+    // What a kind of machine has no controller for, or none with so many places.
+    private static void CheckDrives(MachineDefinition machine)
+    {
+        foreach (var (bus, word, most) in ((DriveBus, string, int)[])[(DriveBus.Ide, "ide", MostIdeDrives), (DriveBus.Sata, "sata", MostSataDrives)])
+        {
+            var drives = machine.Devices.Where(device => BusOf(device) == bus).ToList();
+            if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? $"a disk with bus={word}" : "a CD drive")} needs a machine of the type pc; add --machine pc");
+            if (drives.Count > most) throw new MachineException($"a machine has places for {most} disks and CD drives with bus={word}, and this one would have {drives.Count}; connect some otherwise");
+        }
+        var floppies = machine.DevicesOf<FloppyDevice>().Count();
+        if (floppies > 0 && machine.Type != MachineType.Pc) throw new MachineException("a floppy drive needs a machine of the type pc; add --machine pc");
+        if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");
+        if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus != DriveBus.Virtio && disk.Queues is not null) is { } disk)
+            throw new MachineException($"the disk {disk.Path} is none by virtio, and only such have queues to choose; leave queues={disk.Queues} out");
+    }
+
+    private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };
 
     private static void CheckPorts(MachineDefinition machine)
     {

@@ -13,6 +13,16 @@ public enum MachineType
     Pc,
 }
 
+/// <summary>From what firmware boots first; where that is none, it goes on to the others.</summary>
+public enum BootMedium
+{
+    /// <summary>The first disk, then CDs.</summary>
+    Disk,
+
+    /// <summary>CDs, then the first disk.</summary>
+    Cdrom,
+}
+
 /// <summary>Which CPU engine runs the guest.</summary>
 public enum EngineChoice
 {
@@ -93,6 +103,9 @@ public sealed record BootSource
     /// <summary>Whether the firmware waits for a key that leads to a menu of what can be booted.</summary>
     public bool BootMenu { get; init; }
 
+    /// <summary>From what the firmware boots first.</summary>
+    public BootMedium From { get; init; }
+
     /// <summary>The names of the firmware that is fetched: a PC's BIOS, and UEFI.</summary>
     public const string SeaBios = "seabios", Ovmf = "ovmf";
 
@@ -131,7 +144,7 @@ public sealed record MachineDefinition
     public BootSource Boot { get; init; } = new();
 
     /// <summary>The firmware that it begins with; null where a kernel is loaded. A machine that has disks, and of which nothing is said, boots from them.</summary>
-    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && DevicesOf<DiskDevice>().Any() ? BootSource.SeaBios : null);
+    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && Devices.Any(device => device is DiskDevice or FloppyDevice or CdromDevice { Path.Length: > 0 }) ? BootSource.SeaBios : null);
 
     /// <summary>Memory that the guest has to itself, in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;

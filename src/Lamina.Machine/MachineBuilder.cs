@@ -97,7 +97,7 @@ internal static class MachineBuilder
         try
         {
             var devices = PartCatalog.Of(spec).ToList();
-            var tables = board.Describe(map, spec.Cpus, devices.Count);
+            var tables = board.Describe(map, spec.Cpus, devices.Count(IsVirtio));
             var firmware = spec.FirmwareToBoot is { } named ? FirmwareImage.Read(FirmwareStore.PathOf(named)) : null;
             var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units) : FirmwareHardware.Plan(firmware, map);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
@@ -111,7 +111,7 @@ internal static class MachineBuilder
                 Read = services.Read,
                 Firmware = firmware is null ? null : (firmware, new FirmwareRequest(map, tables, spec.Cpus, board.Name)
                 {
-                    BootOrder = [.. devices.Index().Where(device => device.Item is DiskDevice).Select(device => board.BootPathOf(device.Index))],
+                    BootOrder = BootOrder.Of(spec, devices, board),
                     SerialConsole = board.Layout.SerialPort,
                     BootMenu = spec.Boot.BootMenu,
                     DisplayRom = firmware.Variables is null && board.DisplayRom is { } name && DisplayRom.Find(spec.FirmwareToBoot!, log.Of("firmware")) is { } rom ? (name, rom) : null,
@@ -159,8 +159,10 @@ internal static class MachineBuilder
         if (spec.Cpus > board.MaximumCpus) throw new MachineException($"a machine of this build has at most {board.MaximumCpus} CPUs, not {spec.Cpus}");
         if (CpuModels.WhyNot(spec.Cpu ?? CpuModels.Host) is { } unknown) throw new MachineException(unknown);
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
-        if (PartCatalog.Of(spec).Count() is var places && places > board.VirtioPlaces)
-            throw new MachineException($"a {board.Name} machine has room for {board.VirtioPlaces} virtio devices, two of which are always there; this one would have {places}");
+        // AHCI takes the last one.
+        var room = board.VirtioPlaces - (PartCatalog.Of(spec).Any(device => PartCatalog.BusOf(device) == DriveBus.Sata) ? 1 : 0);
+        if (PartCatalog.Of(spec).Count(IsVirtio) is var places && places > room)
+            throw new MachineException($"a {board.Name} machine has room for {room} virtio devices, two of which are always there; this one would have {places}");
         _ = MemoryMap.Create(board.Layout, spec.RamBytes);
         try
         {
@@ -173,6 +175,8 @@ internal static class MachineBuilder
         }
         CodeArchiveFolder.Check(spec);
     }
+
+    private static bool IsVirtio(DeviceDefinition device) => PartCatalog.BusOf(device) == DriveBus.Virtio;
 
     private static IBoard BoardOf(MachineDefinition definition) => definition.Type switch
     {

@@ -105,6 +105,39 @@ public sealed class MachineCheckTests
     }
 
     [Fact]
+    public void Drives_need_a_PC_and_places_on_it()
+    {
+        string Refused(MachineDefinition machine) => Assert.Throws<MachineException>(() => MachineCheck.Check(machine)).Message;
+        DiskDevice Disk(int number) => new() { Path = $"disk{number}", Bus = DriveBus.Ide };
+        var pc = Good with { Type = MachineType.Pc };
+
+        Assert.Equal("a disk with bus=ide needs a machine of the type pc; add --machine pc", Refused(Good.With(Disk(0))));
+        Assert.Equal("a CD drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new CdromDevice { Path = "a" })));
+        Assert.Equal("a machine has places for 4 disks and CD drives with bus=ide, and this one would have 5; connect some otherwise", Refused(pc.With(Disk(0), Disk(1), Disk(2), Disk(3), new CdromDevice())));
+        Assert.Equal("the disk disk0 is none by virtio, and only such have queues to choose; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
+        Assert.Contains("places for 6", Refused(pc.With(Enumerable.Range(0, 7).Select(number => Disk(number) with { Bus = DriveBus.Sata }))), StringComparison.Ordinal);
+        Assert.Contains("bus=sata needs a machine of the type pc", Refused(Good.With(Disk(0) with { Bus = DriveBus.Sata })), StringComparison.Ordinal);
+        Assert.Equal("a floppy drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new FloppyDevice { Path = "a" })));
+        Assert.Equal("a machine has 2 floppy drives at most, and this one would have 3; leave out the others", Refused(pc.With(Enumerable.Range(0, 3).Select(number => new FloppyDevice { Path = $"{number}" }))));
+        Assert.Contains("needs the path", Refused(pc.With(new FloppyDevice())), StringComparison.Ordinal);
+        Assert.Contains("boot says from what firmware boots", Refused(pc with { Boot = new BootSource { KernelPath = "k", From = BootMedium.Cdrom } }), StringComparison.Ordinal);
+        MachineCheck.Check(pc.With(Disk(0), Disk(1), Disk(2), new CdromDevice()));
+        Assert.Equal("seabios", pc.With(new CdromDevice { Path = "a" }).FirmwareToBoot);
+        Assert.Null(pc.With(new CdromDevice()).FirmwareToBoot);
+    }
+
+    [Fact]
+    public void A_CD_drive_is_said_in_words()
+    {
+        Assert.Equal(new CdromDevice { Path = "a,b.iso", Name = "cd" }, CdromDevice.Parse("a,,b.iso,name=cd"));
+        Assert.Equal("a,,b.iso,name=cd", new CdromDevice { Path = "a,b.iso", Name = "cd" }.ToString());
+        Assert.Equal(new CdromDevice(), CdromDevice.Parse("none"));
+        Assert.Equal("none", new CdromDevice().ToString());
+        Assert.Equal(new DiskDevice { Path = "a", Bus = DriveBus.Ide }, DiskDevice.Parse("a,bus=ide"));
+        Assert.Contains("needs the path", Assert.Throws<MachineException>(() => CdromDevice.Parse("")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Firmware_of_a_name_has_no_path()
     {
         string Moved(string firmware) => (Good with { Boot = new BootSource { Firmware = firmware } }).MapPaths(path => $"/r/{path}").Boot.Firmware!;

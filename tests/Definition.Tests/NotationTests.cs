@@ -12,7 +12,9 @@ public sealed class NotationTests
     // A device of each kind and link, with each of its properties said. A property that is missing here fails the test below.
     private static readonly (string Kind, string Words)[] Devices =
     [
-        ("disk", "a,,b.img,name=root,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
+        ("disk", "a,,b.img,name=root,bus=ide,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
+        ("floppy", "a,,b.img,name=a"),
+        ("cdrom", "a,,b.iso,name=cd,bus=sata"),
         ("network", "user,name=net,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp,rate=1000,packets=10,burst=500ms"),
         ("network", "user,host,isolated"),
         ("network", "tap=tap0,bridge=br0"),
@@ -30,7 +32,7 @@ public sealed class NotationTests
     private const string Machine = """
         {
           "name": "web", "image": "debian", "image-version": "12.5", "made": "2026-01-31T12:00:00Z", "machine": "micro",
-          "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"], "firmware": "/srv/bios.bin", "boot-menu": true,
+          "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"], "firmware": "/srv/bios.bin", "boot": "cdrom", "boot-menu": true,
           "memory": "512M", "memory-most": "1G", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386", "display": "vnc=unix:/srv/web/screen,password-file=/srv/web/password",
           "cpu-cap": "150%", "cpu-weight": 300, "cpu-pin": "0-1,3", "cpu-reserve": "50%", "memory-reserve": "256M", "memory-least": "64M", "huge-pages": false, "share-pages": true, "memory-limit": "1G", "pool": "build",
@@ -125,7 +127,7 @@ public sealed class NotationTests
     [InlineData("{ \"name\": \"A b\" }", "name: 'A b' cannot be a name")]
     [InlineData("{ \"devices\": {} }", "\"devices\" is a list")]
     [InlineData("{ \"devices\": [\n 1 ] }", "line 2: a device is an object")]
-    [InlineData("{ \"devices\": [\n { \"path\": \"x\" } ] }", "line 2: a device has a \"kind\": disk, network")]
+    [InlineData("{ \"devices\": [\n { \"path\": \"x\" } ] }", "line 2: a device has a \"kind\": disk, cdrom, floppy, network")]
     [InlineData("{ \"devices\": [ { \"kind\": \"dsik\" } ] }", "there is no kind of device \"dsik\"; did you mean \"disk\"?")]
     [InlineData("{ \"devices\": [ { \"kind\": \"disk\",\n \"chace\": \"unsafe\" } ] }", "line 2: a disk has no property \"chace\"; did you mean \"cache\"?")]
     [InlineData("{ \"devices\": [ { \"kind\": \"network\", \"vlan\": 1 } ] }", "such a network has no property \"vlan\"")]
@@ -211,6 +213,8 @@ public sealed class NotationTests
     private static DeviceDefinition Parse(string kind, string words) => kind switch
     {
         "disk" => DiskDevice.Parse(words),
+        "cdrom" => CdromDevice.Parse(words),
+        "floppy" => FloppyDevice.Parse(words),
         "network" => NetworkDevice.Parse(words)!,
         "share" => ShareDevice.Parse(words),
         "channel" => ChannelDevice.Parse(words),

@@ -1,6 +1,7 @@
 // Opens disk images for machines: looks for the format, takes the locks, puts the chain of backing files together. A
 // backing file is opened only where the user named it: an image is data from somewhere, and must not choose which files of
 // the host its guest may read.
+using System.Runtime.InteropServices;
 using Lamina.Backends.Disk.Qcow2;
 using Lamina.Core.Block;
 using Lamina.Core.Logging;
@@ -69,6 +70,24 @@ public static class DiskImages
         var aio = options is { Aio: DiskAio.Auto, Direct: false } ? DiskAio.Threads : options.Aio;
         var file = new HostImageFile(disk, syncs: options.Cache != DiskCache.Unsafe, aio);
         return options.Direct ? new DirectImageFile(file) : file;
+    }
+
+    /// <summary>A raw image that is only read, of a file that somebody else opened.</summary>
+    /// <param name="file">It; closed with the disk, or where it can be none.</param>
+    /// <param name="path">What it is called in sentences.</param>
+    /// <exception cref="IOException">It can be no disk.</exception>
+    public static IBlockBackend OpenRaw(SafeHandle file, string path)
+    {
+        var disk = DiskFile.Take(file, path);
+        try
+        {
+            return new RawDisk(new HostImageFile(disk), readOnly: true);
+        }
+        catch
+        {
+            disk.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The format that a file seems to have.</summary>

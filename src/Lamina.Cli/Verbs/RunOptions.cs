@@ -24,8 +24,9 @@ internal sealed class RunOptions
         Modules = Many("module");
         Firmware = Said("firmware");
         Firmware.CompletionSources.Add(BootSource.SeaBios, BootSource.Ovmf);
-        Boot = [Kernel, Initrd, CommandLine, Modules, Firmware, Flag("boot-menu")];
-        MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), Said("machine"), Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
+        Boot = [Kernel, Initrd, CommandLine, Modules, Firmware, Said("boot"), Flag("boot-menu")];
+        MachineType = Said("machine");
+        MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), MachineType, Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];
         KeptLimits = [Said("cpu-reserve"), Said("memory-reserve"), Said("memory-limit"), Said("pool")];
         Lock = Said("lock");
@@ -38,6 +39,7 @@ internal sealed class RunOptions
         Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
         Gdb.CompletionSources.Add(context => Completions(context.WordToComplete, [], MachineShape.Gdb, "port"));
         Networks.CompletionSources.Add(context => Completions(context.WordToComplete, ["user", "tap", "switch=", "socket=", "none"], NetworkDevice.Shape, "link"));
+        Cdroms.CompletionSources.Add(context => Completions(context.WordToComplete, [], CdromDevice.Shape, "path"));
         Disks.CompletionSources.Add(context => Completions(context.WordToComplete, [], DiskDevice.Shape, "path"));
     }
 
@@ -110,6 +112,12 @@ internal sealed class RunOptions
     /// <summary>--disk.</summary>
     public Option<string[]> Disks { get; } = new("--disk") { HelpName = "PATH[,OPTION…]", Description = "A disk: a raw or qcow2 image, or a block device; repeatable. Options: see below." };
 
+    /// <summary>--cdrom.</summary>
+    public Option<string[]> Cdroms { get; } = new("--cdrom") { HelpName = "PATH[,OPTION…]", Description = "A CD drive with an ISO image in it, or none; a machine of the type pc, which boots from it where its disk has no boot loader. Repeatable." };
+
+    /// <summary>--floppy.</summary>
+    public Option<string[]> Floppies { get; } = new("--floppy") { HelpName = "PATH[,OPTION…]", Description = "A floppy drive with a raw image in it, which is only read; a machine of the type pc. Twice at most." };
+
     /// <summary>--share.</summary>
     public Option<string[]> Shares { get; } = new("--share") { HelpName = "FOLDER:TAG[:ro,xattr]", Description = "A folder that the guest may mount (mount -t virtiofs TAG /mnt); repeatable." };
 
@@ -136,6 +144,8 @@ internal sealed class RunOptions
 
     private Option[] Boot { get; }
 
+    private Option<string?> MachineType { get; }
+
     private Option[] MachineOptions { get; }
 
     // Its share of the host.
@@ -154,7 +164,7 @@ internal sealed class RunOptions
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut, Cold);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Floppies, Shares, Vsock, Balloon, Serial, Lock]);
         verb.AddGroup("A machine with a disk of its own (debian, imported images)", Name, Ephemeral, DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
@@ -166,7 +176,7 @@ internal sealed class RunOptions
     {
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", Boot);
-        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
+        verb.AddGroup("The machine", [.. MachineOptions, .. Limits, Disks, Cdroms, Floppies, Shares, Vsock, Balloon, Serial, Lock, .. KeptLimits]);
         verb.AddGroup("An image with a disk (debian, imported images)", DiskSize, HostName, User, SshKeys, UserData);
         verb.AddGroup("Networks", Networks, Published);
         verb.AddGroup("How it ends", Ends);
@@ -177,7 +187,7 @@ internal sealed class RunOptions
     public void AddChanging(Verb verb)
     {
         verb.AddGroup("The machine", [.. MachineOptions, .. Limits, .. Boot, Lock, .. KeptLimits, .. Ends, Display, Gdb]);
-        verb.AddGroup("More devices", Disks, Shares, Networks, Published, Balloon, Vsock, Serial);
+        verb.AddGroup("More devices", Disks, Cdroms, Floppies, Shares, Networks, Published, Balloon, Vsock, Serial);
     }
 
     /// <summary>Adds those to a verb that say how the disk of a new machine is made.</summary>
@@ -190,6 +200,8 @@ internal sealed class RunOptions
         if (machine.Image is { } image && AreGiven(parsed, Kernel, Initrd, Modules, Firmware).FirstOrDefault() is { } boot) throw new UsageException($"{boot} is for a machine with a kernel of your own; this one boots that of its image {image}");
         machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = WithMore(machine, Each(parsed, Disks, DiskDevice.Parse));
+        if (IsGiven(parsed, Cdroms)) machine = WithMore(machine, Each(parsed, Cdroms, CdromDevice.Parse));
+        if (IsGiven(parsed, Floppies)) machine = WithMore(machine, Each(parsed, Floppies, FloppyDevice.Parse));
         if (IsGiven(parsed, Shares)) machine = WithMore(machine, Each(parsed, Shares, ShareDevice.Parse));
         if (IsGiven(parsed, Networks)) machine = WithMore(machine, Each(parsed, Networks, text => NetworkDevice.Parse(text) ?? throw new MachineException("none removes no card; use --remove with its name, like --remove network0")));
         if (parsed.GetValue(Balloon) && !machine.DevicesOf<BalloonDevice>().Any()) machine = machine.With(new BalloonDevice());
@@ -204,6 +216,10 @@ internal sealed class RunOptions
     {
         machine = WithProperties(parsed, machine);
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
+        if (IsGiven(parsed, Cdroms)) machine = machine.Without<CdromDevice>().With(Each(parsed, Cdroms, CdromDevice.Parse));
+        if (IsGiven(parsed, Floppies)) machine = machine.Without<FloppyDevice>().With(Each(parsed, Floppies, FloppyDevice.Parse));
+        // What is on IDE says what kind of machine it is, where nothing else does.
+        if (!IsGiven(parsed, MachineType) && machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio })) machine = machine with { Type = Definition.MachineType.Pc };
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
         if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
         if (parsed.GetValue(Balloon)) machine = machine.Without<BalloonDevice>().With(new BalloonDevice());

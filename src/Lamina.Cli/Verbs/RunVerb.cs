@@ -46,6 +46,8 @@ internal static class RunVerb
     [
         new("Options of --serial", Options(SerialDevice.Shape, "to")),
         new("Options of --disk", Options(DiskDevice.Shape, "path")),
+        new("Options of --cdrom", Options(CdromDevice.Shape, "path")),
+        new("Options of --floppy", Options(FloppyDevice.Shape, "path")),
         new("Options of --net", Options(NetworkDevice.Shape, "link")),
     ];
 

@@ -30,6 +30,37 @@ public sealed class BlockBuffer
         Length += (uint)length;
         return true;
     }
+
+    /// <summary>Adds a piece of a device's own memory, which lives as long as the request.</summary>
+    public void Add(BlockMemory memory, int offset, int length)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        if (_count == _vectors.Length) Array.Resize(ref _vectors, _count * 2);
+        _vectors[_count++] = memory.Slice(offset, length);
+        Length += (uint)length;
+    }
+
+    /// <summary>Bytes go to the pieces, one behind the other, as far as there are both.</summary>
+    public void CopyFrom(ReadOnlySpan<byte> bytes)
+    {
+        foreach (var vector in Vectors)
+        {
+            var part = bytes[..Math.Min(bytes.Length, vector.Length)];
+            part.CopyTo(vector.Span);
+            bytes = bytes[part.Length..];
+        }
+    }
+
+    /// <summary>Bytes come from the pieces likewise.</summary>
+    public void CopyTo(Span<byte> bytes)
+    {
+        foreach (var vector in Vectors)
+        {
+            var length = Math.Min(bytes.Length, vector.Length);
+            vector.Span[..length].CopyTo(bytes);
+            bytes = bytes[length..];
+        }
+    }
 }
 
 /// <summary>Requests whose memory is a <see cref="BlockBuffer"/>.</summary>

@@ -67,11 +67,29 @@ public sealed class CmosRtc : IBusDevice, IResettable, ISavedUnit, IInspected, I
             Put(0x30, extended, 2);
             Put(0x34, Math.Min(below4GiB > 16 * mib ? (below4GiB - 16 * mib) / unit : 0, ushort.MaxValue), 2);
             Put(0x5b, Math.Min(above4GiB / unit, highest), 3);
-            const int first = 0x10, last = 0x2d, sumHigh = 0x2e, sumLow = 0x2f;
-            var sum = 0;
-            for (var i = first; i <= last; i++) sum += _state.Ram[i];
-            (_state.Ram[sumHigh], _state.Ram[sumLow]) = ((byte)(sum >> 8), (byte)sum);
+            PutSum();
         }
+    }
+
+    /// <summary>Writes which floppy drives there are: their types, the first one's first.</summary>
+    public void SetFloppies(IReadOnlyList<byte> types)
+    {
+        const int drives = 0x10, equipment = 0x14;
+        ArgumentNullException.ThrowIfNull(types);
+        lock (_gate)
+        {
+            Put(drives, (uint)types[0] << 4 | (types.Count > 1 ? types[1] : 0u), 1);
+            _state.Ram[equipment] = (byte)(_state.Ram[equipment] & 0x3e | 1 | (types.Count - 1) << 6);
+            PutSum();
+        }
+    }
+
+    private void PutSum()
+    {
+        const int first = 0x10, last = 0x2d, sumHigh = 0x2e, sumLow = 0x2f;
+        var sum = 0;
+        for (var i = first; i <= last; i++) sum += _state.Ram[i];
+        (_state.Ram[sumHigh], _state.Ram[sumLow]) = ((byte)(sum >> 8), (byte)sum);
     }
 
     /// <summary>Writes where firmware looks for them how many CPUs there are, and that it boots from a hard disk first, then from a CD.</summary>

@@ -101,6 +101,26 @@ public sealed unsafe class DiskFile : IDisposable
         }
     }
 
+    /// <summary>Takes over a file that somebody else opened.</summary>
+    /// <param name="file">It; closed with this, or where it can be no disk.</param>
+    /// <param name="path">What it is called in sentences.</param>
+    /// <exception cref="HostException">It is no file and no block device.</exception>
+    public static DiskFile Take(SafeHandle file, string path)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        var handle = new SafeDescriptor((int)file.DangerousGetHandle());
+        file.SetHandleAsInvalid();
+        try
+        {
+            return new DiskFile(path, handle);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Reads.</summary>
     /// <returns>How many bytes; fewer than asked for where the file ends.</returns>
     /// <exception cref="HostException">The host reports an error.</exception>

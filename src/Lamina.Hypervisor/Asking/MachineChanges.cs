@@ -1,6 +1,7 @@
 // Changes what a machine is: checks it, has a machine that runs take what it can, and keeps the whole for the next start. Where the running
 // machine refuses, or the definition cannot be written, all is as it was.
 using System.Text.Json;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Stored;
 
@@ -93,6 +94,7 @@ public static class MachineChanges
             if (client is null) return null;
             await using (client.ConfigureAwait(false))
             {
+                foreach (var disc in wanted.DevicesOf<CdromDevice>().Select(cdrom => cdrom.Path).Where(path => path.Length > 0).Distinct()) await HandInAsync(home, disc, patience.Token).ConfigureAwait(false);
                 var answer = await client.AskAsync("set", request =>
                 {
                     request.WritePropertyName("definition");
@@ -105,6 +107,15 @@ public static class MachineChanges
         {
             throw new MachineException(MachineError.Busy, $"the process of the machine {home.Name} has not answered for {Patience.TotalSeconds:0} s, and nothing was changed; 'lamina kill {home.Name}' ends it");
         }
+    }
+
+    // What is not there is said by the machine, where it is to be used.
+    private static async Task HandInAsync(MachineHome home, string path, CancellationToken cancellationToken)
+    {
+        if (NamedFile.KindOf(path) is not (NamedKind.File or NamedKind.BlockDevice)) return;
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        if (await MachineControl.TryConnectAsync(home, cancellationToken).ConfigureAwait(false) is not { } client) return;
+        await using (client.ConfigureAwait(false)) await client.HandInAsync(path, file, cancellationToken).ConfigureAwait(false);
     }
 
     private static IReadOnlyList<string> Words(JsonElement answer, string name) => answer.TryGetProperty(name, out var list) ? Words(list) : [];

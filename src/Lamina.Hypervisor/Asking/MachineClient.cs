@@ -182,6 +182,26 @@ public sealed class MachineClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Hands a file in that a machine's process may not open by itself, for the request that comes next on another connection. Nothing else can be asked on this one any more.</summary>
+    /// <param name="path">What it is called there.</param>
+    /// <param name="file">The file, open.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    internal async Task HandInAsync(string path, SafeFileHandle file, CancellationToken cancellationToken)
+    {
+        _ = await AskAsync("file", request => request.WriteString("path", path), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Task.Run(() => DescriptorChannel.Send(_stream.Socket.SafeHandle, "\n"u8, file), cancellationToken).ConfigureAwait(false);
+        }
+        catch (HostException failure)
+        {
+            throw Gone(failure);
+        }
+        using var kept = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+        _ = Read(kept.RootElement);
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

@@ -69,6 +69,8 @@ internal static class CarriedCheck
         DiskDevice { Format: not ImageFormat.Qcow2 } disk => $"{disk.Path}, which is not said to be qcow2",
         DiskDevice { Backing: [var backing, ..] } => backing,
         DiskDevice disk => IsName(disk.Path) ? null : disk.Path,
+        CdromDevice { Path.Length: > 0 } cdrom => cdrom.Path,
+        FloppyDevice floppy => floppy.Path,
         ShareDevice share => share.Path,
         VsockDevice vsock => vsock.Path == CarriedSpec.Sockets ? null : vsock.Path,
         NetworkDevice { Link: NetworkLink.User } => null,

@@ -110,6 +110,12 @@ public static class MachineExport
             {
                 case DiskDevice disk:
                     return Carried(disk, $"disk-{name}.qcow2", scratch, cancellationToken);
+                case CdromDevice { Path.Length: > 0 } cdrom:
+                    _notes.Add($"the disc {cdrom.Path} is this host's, and the drive {name} is empty");
+                    return cdrom with { Path = "" };
+                case FloppyDevice floppy:
+                    _notes.Add($"the floppy disk {floppy.Path} is this host's and is left out with its drive");
+                    return null;
                 case ShareDevice share:
                     _notes.Add($"the shared folder {share.Path} ({share.Tag}) is this host's and is left out");
                     return null;

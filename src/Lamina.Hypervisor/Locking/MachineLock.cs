@@ -127,6 +127,8 @@ internal static class MachineLock
     private static IEnumerable<PathRule> Of(DeviceDefinition device) => device switch
     {
         DiskDevice disk => [new(disk.Path, (disk.ReadOnly || disk.Temporary ? PathRights.Read : ReadWrite) | PathRights.Control), .. Backing(disk)],
+        FloppyDevice floppy => [new(floppy.Path, PathRights.Read | PathRights.Control)],
+        CdromDevice { Path.Length: > 0 } cdrom => [new(cdrom.Path, PathRights.Read | PathRights.Control)],
         ShareDevice share => [new(share.Path, share.ReadOnly ? PathRights.Read : Folder)],
         VsockDevice vsock => [new(Above(vsock.Path), Folder)],
         SerialDevice serial => Of(serial.To),

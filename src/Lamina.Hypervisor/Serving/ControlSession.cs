@@ -100,13 +100,14 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb is "console" or "agent" or "snapshot" or "fork")
+            if (request.Verb is "console" or "agent" or "snapshot" or "fork" or "file")
             {
                 var attachment = request.Verb switch
                 {
                     "console" => ToConsole(request),
                     "snapshot" => ToSnapshot(request),
                     "fork" => ToFork(request),
+                    "file" => ToFile(request),
                     _ => await ToAgentAsync(request, cancellationToken).ConfigureAwait(false),
                 };
                 _isAttached = true;
@@ -212,7 +213,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot and fork");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot, fork and file");
         }
     }
 
@@ -235,6 +236,13 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         if (memory is not ("on" or "off")) throw new ControlRequestException("\"memory\" is true or false");
         if (layer is not null && MachineHome.LayerNumber(layer) == 0) throw new ControlRequestException("a \"layer\" is a file's name like \"layer-1.qcow2\"");
         return new SnapshotSession(stream, served, memory == "on", layer).RunAsync;
+    }
+
+    private Attachment ToFile(ControlRequest request)
+    {
+        var path = request.Text("path") ?? throw new ControlRequestException("\"file\" needs a \"path\", what the file is called");
+        request.RefuseOthers();
+        return (reader, early, ends) => served.Handed.ReceiveAsync(stream, path, reader, early, ends);
     }
 
     private Attachment ToFork(ControlRequest request)

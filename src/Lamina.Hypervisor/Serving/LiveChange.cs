@@ -8,9 +8,10 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="machine">Which.</param>
 /// <param name="kept">The definition that it was started by, as it is kept.</param>
 /// <param name="memoryGroup">The control group that keeps its memory limit; null where none does.</param>
+/// <param name="handed">Files that were opened for it.</param>
 /// <param name="turn">Held by who changes the machine.</param>
 /// <param name="changed">Told how its definition changes.</param>
-internal sealed class LiveChange(Machine machine, MachineDefinition kept, ControlGroup? memoryGroup, SemaphoreSlim turn, Action<Func<MachineDefinition, MachineDefinition>> changed)
+internal sealed class LiveChange(Machine machine, MachineDefinition kept, ControlGroup? memoryGroup, HandedFiles handed, SemaphoreSlim turn, Action<Func<MachineDefinition, MachineDefinition>> changed)
 {
     private readonly ulong _ram = kept.RamBytes;
     private MachineDefinition _now = kept.Complete();
@@ -41,7 +42,7 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Contro
             try
             {
                 foreach (var property in LiveProperties.All)
-                    foreach (var step in property.Plan(new LiveMachine(_now, _ram, memoryGroup), wanted).ToList())
+                    foreach (var step in property.Plan(new LiveMachine(_now, _ram, memoryGroup, handed), wanted).ToList())
                     {
                         await step.Do(machine).ConfigureAwait(false);
                         done.Push(step);
@@ -59,6 +60,7 @@ internal sealed class LiveChange(Machine machine, MachineDefinition kept, Contro
         }
         finally
         {
+            handed.Clear();
             turn.Release();
         }
     }

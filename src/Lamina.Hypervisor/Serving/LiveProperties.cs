@@ -15,7 +15,8 @@ internal sealed record LiveProperty(string Name, Func<LiveMachine, MachineDefini
 /// <param name="Definition">What it is by now, each device with its name.</param>
 /// <param name="Ram">Its RAM in bytes.</param>
 /// <param name="MemoryGroup">The control group that keeps its memory limit; null where none does.</param>
-internal sealed record LiveMachine(MachineDefinition Definition, ulong Ram, ControlGroup? MemoryGroup);
+/// <param name="Handed">Files that were opened for it.</param>
+internal sealed record LiveMachine(MachineDefinition Definition, ulong Ram, ControlGroup? MemoryGroup, HandedFiles Handed);
 
 /// <summary>One thing to do to it.</summary>
 /// <param name="Part">Which part of the machine that is, where it is not all of it.</param>
@@ -47,6 +48,7 @@ internal static class LiveProperties
         new("cpu-cap, cpu-weight, cpu-pin", Processors),
         new("memory-limit", MemoryLimit),
         new("rate, iops, packets, burst", Rates),
+        new("path of a CD drive", Discs),
     ];
 
     // The balloon holds what the guest is to do without. Without a balloon, or beyond the RAM, there is nothing that could be done.
@@ -95,6 +97,23 @@ internal static class LiveProperties
         }
 
         static RateLimit? LimitOf(DeviceDefinition? device) => device switch { DiskDevice disk => disk.Limit, NetworkDevice card => card.Limit, _ => null };
+    }
+
+    // The disc in a drive that both definitions have. Its file is opened by whoever asks for it: the machine's process may open none that it did not begin with.
+    private static IEnumerable<LiveStep> Discs(LiveMachine machine, MachineDefinition wanted)
+    {
+        foreach (var change in DefinitionDifference.Between(machine.Definition, wanted).Devices)
+        {
+            if (change is not { Before: CdromDevice before, After: CdromDevice after } || before.Path == after.Path || before.Bus != after.Bus) continue;
+            yield return new LiveStep(before.Name, of => ChangeAsync(of, after.Path), of => ChangeAsync(of, before.Path),
+                definition => definition with { Devices = [.. definition.Devices.Select(device => device is CdromDevice cdrom && cdrom.Name == before.Name ? cdrom with { Path = after.Path } : device)] });
+
+            async Task ChangeAsync(Machine of, string path)
+            {
+                using var file = machine.Handed.Take(path);
+                await of.DoAsync(new MachineAction.ChangeDisc(before.Name, path) { File = file }, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
     }
 
     // A value of network cards that have it in both definitions.

@@ -17,7 +17,7 @@ internal static class Rehearsal
     internal static bool IsFor(MachineDefinition definition) => definition.GdbPort is null && definition.Display is null && definition.Devices.All(device => device switch
     {
         NetworkDevice card => card.Link is NetworkLink.User,
-        DiskDevice or ShareDevice => false,
+        DiskDevice or CdromDevice or FloppyDevice or ShareDevice => false,
         ChannelDevice channel => channel.Path.Length == 0,
         _ => true,
     });

@@ -30,7 +30,10 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     internal SemaphoreSlim Changing { get; } = new(1, 1);
 
     /// <summary>What changes it while it runs.</summary>
-    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Groups.Memory, Changing, change => Definition = change(Definition)));
+    internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Groups.Memory, Handed, Changing, change => Definition = change(Definition)));
+
+    /// <summary>Files that were opened for it.</summary>
+    internal HandedFiles Handed { get; } = new();
 
     /// <summary>Where its state is written when it is suspended: a folder that is not there.</summary>
     internal required string SuspendTo { get; init; }
@@ -82,6 +85,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     public void Dispose()
     {
         Forks.Dispose();
+        Handed.Dispose();
         Changing.Dispose();
     }
 }

@@ -39,7 +39,7 @@ public sealed class TemplateStore(string folder)
         {
             var isOwn = device switch
             {
-                DiskDevice or ShareDevice => false,
+                DiskDevice or CdromDevice or FloppyDevice or ShareDevice => false,
                 NetworkDevice card => card.Link is NetworkLink.User,
                 SerialDevice serial => serial.To is ConsoleTarget.Null,
                 ConsoleDevice console => console.To is ConsoleTarget.Null,

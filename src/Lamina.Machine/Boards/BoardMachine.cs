@@ -1,5 +1,6 @@
 // The hardware of one machine of any kind: memory, clock, engine, interrupt controllers and vCPUs, a board and the parts in its places.
 // It holds them and their order; each one's behaviour is its own. MachineLife drives it.
+using System.Runtime.InteropServices;
 using Lamina.Backends.Disk;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
@@ -122,7 +123,7 @@ internal sealed class BoardMachine : IHardware
         if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
-        foreach (var part in options.Parts) _board.Attach($"devices/{part.Name}", part.CreateDevice(context));
+        foreach (var part in options.Parts) part.Attach($"devices/{part.Name}", _board, context);
         if (definition.MemoryLeast is { } least && Balloon is { } balloon) _keeper = units.AddAside("balloon keeper", new BalloonKeeper(balloon, _memory.Size, least, options.Hooks.Time, options.Read));
     }
 
@@ -169,14 +170,22 @@ internal sealed class BoardMachine : IHardware
     public void Publish(string device, IReadOnlyList<PublishedPort> ports)
     {
         CardOf(device).Publish(ports);
-        Change(device, card => card with { Link = (NetworkLink.User)card.Link with { Published = ports } });
+        Change<NetworkDevice>(device, card => card with { Link = (NetworkLink.User)card.Link with { Published = ports } });
     }
 
     /// <inheritdoc/>
     public void Plug(string device, bool plugged)
     {
         CardOf(device).Plug(plugged);
-        Change(device, card => card with { Plugged = plugged });
+        Change<NetworkDevice>(device, card => card with { Plugged = plugged });
+    }
+
+    /// <inheritdoc/>
+    public void ChangeDisc(string device, string path, SafeHandle? file)
+    {
+        var drive = _options.Parts.OfType<CdromPart>().FirstOrDefault(part => part.Name == device) ?? throw new MachineException($"the machine has no CD drive {device}");
+        drive.Change(path, file);
+        Change<CdromDevice>(device, cdrom => cdrom with { Path = path });
     }
 
     /// <inheritdoc/>
@@ -390,8 +399,8 @@ internal sealed class BoardMachine : IHardware
     }
 
     // A saved machine goes on as it is, and not as it was made.
-    private void Change(string device, Func<NetworkDevice, NetworkDevice> change) =>
-        _definition = _definition with { Devices = [.. _definition.Devices.Select(known => known is NetworkDevice card && card.Name == device ? change(card) : known)] };
+    private void Change<T>(string device, Func<T, T> change) where T : DeviceDefinition =>
+        _definition = _definition with { Devices = [.. _definition.Devices.Select(known => known is T of && of.Name == device ? change(of) : known)] };
 
     private long SerialLost => _options.Serial.Lost + _board.SerialBytesLost;
 

@@ -14,6 +14,7 @@ using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
+using Lamina.Parts;
 
 namespace Lamina.Boards;
 
@@ -102,9 +103,10 @@ internal interface IBoard
     /// <param name="virtioDevices">How many virtio devices it has.</param>
     FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices);
 
-    /// <summary>How firmware calls the virtio device in a place when it is told from what to boot: a path of Open Firmware's.</summary>
-    /// <param name="place">The place, from 0, in the order in which devices are attached.</param>
-    string BootPathOf(int place);
+    /// <summary>How firmware calls a device when it is told from what to boot: a path of Open Firmware's.</summary>
+    /// <param name="bus">How the device is connected; null for a floppy drive.</param>
+    /// <param name="place">The place, from 0, in the order in which devices are added to that bus.</param>
+    string BootPathOf(DriveBus? bus, int place);
 
     /// <summary>
     /// The name by which SeaBIOS asks its configuration device for the firmware of the board's display; null where it has no display. It could as well
@@ -124,13 +126,8 @@ internal interface IBoard
 internal sealed record BoardInput(IKeyboardInput Keyboard, IPointerInput Pointer, Typist Typist);
 
 /// <summary>A board of one machine, with its chipset.</summary>
-internal interface IWiredBoard
+internal interface IWiredBoard : IPartPlaces
 {
-    /// <summary>Puts a virtio device into the next place.</summary>
-    /// <param name="name">Its name in the tree of units.</param>
-    /// <param name="device">The device, which is the place's from now on.</param>
-    void Attach(string name, IVirtioDevice device);
-
     /// <summary>
     /// The machine was reset and is to run a kernel that no firmware loads: does what a firmware would have done to the chipset by then.
     /// </summary>

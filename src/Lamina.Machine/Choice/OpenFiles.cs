@@ -32,6 +32,7 @@ internal static class OpenFiles
     private static int Of(DeviceDefinition device, int cpus) => device switch
     {
         DiskDevice disk => 2 + disk.Backing.Count + (disk.Direct ? 2 * (disk.Queues ?? cpus) : 0),
+        CdromDevice or FloppyDevice => 2,
         NetworkDevice { Link: NetworkLink.User user } => 2 + user.Published.Count + Connections,
         NetworkDevice => 4,
         ShareDevice => 2 + 2 * ShareLimits.Least,

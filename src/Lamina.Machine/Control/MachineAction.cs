@@ -1,5 +1,6 @@
 // The one type that says what can be done to a machine, when it is legal, what it answers, and what becomes of the machine where it
 // fails. The command line, the service and the debugger make these; Machine.DoAsync carries them out one after another.
+using System.Runtime.InteropServices;
 using Lamina.Core.Inspection;
 using Lamina.Saving;
 
@@ -131,6 +132,15 @@ public abstract record MachineAction
     /// <param name="Plugged">Whether the cable is in.</param>
     public sealed record Plug(string Device, bool Plugged) : MachineAction;
 
+    /// <summary>Puts another disc into a CD drive, or takes the one out that is there. Refused where the guest keeps the tray shut.</summary>
+    /// <param name="Device">The drive.</param>
+    /// <param name="Path">The disc, an image; "" for none.</param>
+    public sealed record ChangeDisc(string Device, string Path) : MachineAction
+    {
+        /// <summary>The same, open, where the process that the machine is in may not open it by its name; closed by the machine.</summary>
+        public SafeHandle? File { get; init; }
+    }
+
     /// <summary>Limits what a disk or a network card moves from now on, in place of what its definition says. A machine that is saved has its definition's.</summary>
     /// <param name="Device">The device's name.</param>
     /// <param name="Limit">The limit.</param>
@@ -159,18 +169,19 @@ public abstract record MachineAction
         ResizeBalloon => "given more or less memory",
         Publish => "given other published ports",
         Plug => "plugged or unplugged",
+        ChangeDisc => "given another disc",
         SetRate or SetCpuLimit => "limited",
         _ => "ended",
     };
 
     /// <summary>What becomes of the machine where the action fails.</summary>
-    public FailurePolicy Failure => this is Save or Snapshot or Fork or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
+    public FailurePolicy Failure => this is Save or Snapshot or Fork or Suspend or PowerButton or Inspect or ResizeBalloon or Publish or Plug or ChangeDisc or SetRate or SetCpuLimit ? FailurePolicy.Refuse : FailurePolicy.EndMachine;
 
     /// <summary>Whether the action may be done in a state.</summary>
     public bool IsLegalIn(MachineState state) => this switch
     {
         Start => state == MachineState.Created,
-        Pause or Save or Snapshot or Fork or Suspend or Reset or ResizeBalloon or Publish or Plug or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
+        Pause or Save or Snapshot or Fork or Suspend or Reset or ResizeBalloon or Publish or Plug or ChangeDisc or SetRate or SetCpuLimit => state is MachineState.Running or MachineState.Paused,
         PowerButton => state == MachineState.Running,
         Resume => state == MachineState.Paused,
         _ => state != MachineState.Ended,

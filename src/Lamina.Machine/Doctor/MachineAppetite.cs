@@ -40,6 +40,7 @@ internal static class MachineAppetite
     private static long Of(DeviceDefinition device, ulong guestBytes) => device switch
     {
         DiskDevice disk => (1 + disk.Backing.Count) * DiskImages.MostBytes,
+        CdromDevice or FloppyDevice => DiskImages.MostBytes,
         NetworkDevice { Link: NetworkLink.User } => new UserNetOptions().MostBytes,
         NetworkDevice { Link: NetworkLink.Switch or NetworkLink.Socket } => SwitchBackend.MostBytes,
         ShareDevice => ShareLimits.For(1, guestBytes).NodeBytes,

@@ -1,4 +1,5 @@
 // What a machine's life asks of its hardware, whatever the machine type; and what hardware tells the life.
+using System.Runtime.InteropServices;
 using Lamina.Backends.Disk;
 using Lamina.Control;
 using Lamina.Core.Engine;
@@ -101,6 +102,14 @@ internal interface IHardware : IDisposable
     /// <summary>Puts a network card's cable in or pulls it.</summary>
     /// <exception cref="MachineException">There is no such card.</exception>
     void Plug(string device, bool plugged);
+
+    /// <summary>Puts another disc into a CD drive, or takes the one out that is there.</summary>
+    /// <param name="device">The drive.</param>
+    /// <param name="path">The disc; "" for none.</param>
+    /// <param name="file">The same, open; null where it is opened by its name.</param>
+    /// <exception cref="MachineException">There is no such drive, the guest keeps its tray shut, or it is no disc.</exception>
+    /// <exception cref="IOException">It cannot be used.</exception>
+    void ChangeDisc(string device, string path, SafeHandle? file);
 
     /// <summary>Limits what a disk or a network card moves from now on.</summary>
     /// <exception cref="MachineException">There is no such device, or it has no limits.</exception>

@@ -352,6 +352,9 @@ internal sealed partial class MachineLife : IHardwareEvents
             case MachineAction.Plug plug:
                 _hardware!.Plug(plug.Device, plug.Plugged);
                 break;
+            case MachineAction.ChangeDisc change:
+                _hardware!.ChangeDisc(change.Device, change.Path, change.File);
+                break;
             case MachineAction.SetRate rate:
                 _hardware!.SetRate(rate.Device, rate.Limit);
                 break;

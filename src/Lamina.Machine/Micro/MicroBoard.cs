@@ -1,8 +1,10 @@
 // The micro machine's board: the few devices of a PC that a kernel wants, and virtio over MMIO. No PCI.
 using Lamina.Boards;
 using Lamina.Boot;
+using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.Ps2;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -27,7 +29,7 @@ internal sealed class MicroBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => MicroTables.Create(cpus, virtioDevices);
 
     /// <inheritdoc/>
-    public string BootPathOf(int place) => $"/virtio-mmio@{MicroLayout.VirtioWindowOf(place):x16}/disk@0,0";
+    public string BootPathOf(DriveBus? bus, int place) => $"/virtio-mmio@{MicroLayout.VirtioWindowOf(place):x16}/disk@0,0";
 
     /// <inheritdoc/>
     public IWiredBoard Wire(BoardContext context) => new Wired(context);
@@ -72,7 +74,11 @@ internal sealed class MicroBoard : IBoard
 
         public bool PressPowerButton() => _power.PressPowerButton();
 
-        public void Attach(string name, IVirtioDevice device)
+        public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"the machine micro has no controller for {name}");
+
+        public void Add(string name, FloppyDrive drive) => throw new InvalidOperationException($"the machine micro has no controller for {name}");
+
+        public void Add(string name, IVirtioDevice device)
         {
             var slot = _slots++;
             var window = MicroLayout.VirtioWindowOf(slot);

@@ -1,7 +1,6 @@
 // A memory balloon. It has no end on the host; the program that owns the machine says how much the guest is to do without. At first
 // that is what the machine has beyond the memory that its definition gives the guest.
 using Lamina.Core.Memory;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Balloon;
 
 namespace Lamina.Parts;
@@ -18,6 +17,6 @@ internal sealed class BalloonPart(BalloonDevice balloon) : IPart
     internal IMemoryBalloon? Balloon => _device;
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context) =>
-        _device = new VirtioBalloon(context.Memory) { Target = context.Definition.RamBytes - context.Definition.MemoryBytes };
+    public void Attach(string name, IPartPlaces places, PartContext context) =>
+        places.Add(name, _device = new VirtioBalloon(context.Memory) { Target = context.Definition.RamBytes - context.Definition.MemoryBytes });
 }

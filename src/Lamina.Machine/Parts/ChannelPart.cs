@@ -2,7 +2,6 @@
 using Lamina.Backends.Work;
 using Lamina.Consoles;
 using Lamina.Control;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Console;
 
 namespace Lamina.Parts;
@@ -32,10 +31,10 @@ internal sealed class ChannelPart : IPart
     public void Conclude(MachineLog log) => ConsoleLoss.Tell("channel", _channel.Lost, log.Of($"devices/{Name}"));
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context)
+    public void Attach(string name, IPartPlaces places, PartContext context)
     {
         context.Units.AddAside($"channels/{Name}", _channel);
-        return new VirtioConsole([new ConsolePort(_channel, IsConsole: false, _definition.Port)]);
+        places.Add(name, new VirtioConsole([new ConsolePort(_channel, IsConsole: false, _definition.Port)]));
     }
 
     /// <inheritdoc/>

@@ -2,7 +2,6 @@
 using Lamina.Backends.Work;
 using Lamina.Consoles;
 using Lamina.Control;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Console;
 using Lamina.Life;
 
@@ -39,12 +38,12 @@ internal sealed class ConsolePart : IPart
     public void Conclude(MachineLog log) => ConsoleLoss.Tell("virtio console", Lost, log.Of($"devices/{Name}"));
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context)
+    public void Attach(string name, IPartPlaces places, PartContext context)
     {
         // At the end it goes after the device, with what is still to be written, and before the vCPUs that its input could have woken.
         context.Units.AddAside($"consoles/{Name}", Channel);
         _fail = context.Events.Fail;
-        return _device = new VirtioConsole([new ConsolePort(Channel)]);
+        places.Add(name, _device = new VirtioConsole([new ConsolePort(Channel)]));
     }
 
     /// <inheritdoc/>

@@ -1,9 +1,9 @@
-// A disk: an image on the host as a virtio block device.
+// A disk: an image on the host, as a virtio block device or as a drive of a controller that its board has.
 using Lamina.Backends.Disk;
 using Lamina.Backends.Work;
 using Lamina.Core.Block;
 using Lamina.Core.Limits;
-using Lamina.Devices.Virtio;
+using Lamina.Devices.Ata;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Disks;
 using Lamina.Life;
@@ -18,7 +18,7 @@ internal sealed class DiskPart : IPart
 
     private readonly DiskDevice _definition;
     private readonly IBlockBackend _backend;
-    private VirtioBlock? _device;
+    private Action? _retry;
 
     internal DiskPart(DiskDevice disk, int index, OpenContext context) =>
         (_definition, _backend) = (disk, context.Units.AddAside($"backends/disk {index}", DiskBackends.Open(disk, context.Log.Of($"devices/{disk.Name}"))));
@@ -54,23 +54,39 @@ internal sealed class DiskPart : IPart
     internal static void Check(MachineDefinition machine) => DiskBackends.Check([.. machine.DevicesOf<DiskDevice>()]);
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context)
+    public void Attach(string name, IPartPlaces places, PartContext context)
     {
         var gate = context.Gate(_definition.Limit);
         Gates = [gate];
-        var (full, fail) = (context.Full, (Action<string>)context.Events.Fail);
-        return _device = new VirtioBlock(_backend, new VirtioBlockOptions
+        var (full, fail, log) = (context.Full, (Action<string>)context.Events.Fail, context.Log.Of(name));
+        Action<bool>? waitsForSpace = _definition.OnFull == FullMode.Pause ? waits => full.Change(_definition.Path, waits, Guard.Around("full disks", () => _retry?.Invoke(), fail)) : null;
+        if (_definition.Bus == DriveBus.Virtio)
         {
-            Serial = _definition.Serial,
-            Queues = _definition.Queues ?? Math.Min(context.Definition.Cpus, VirtioBlockOptions.MostQueues),
+            var device = new VirtioBlock(_backend, new VirtioBlockOptions
+            {
+                Serial = _definition.Serial,
+                Queues = _definition.Queues ?? Math.Min(context.Definition.Cpus, VirtioBlockOptions.MostQueues),
+                BlockSize = _definition.BlockSize,
+                WriteThrough = _definition.Cache == CacheMode.WriteThrough,
+                Discard = _definition.Discard,
+                Parallel = Requests,
+                WritesWait = _definition.Direct,
+                WaitsForSpace = waitsForSpace,
+                Log = log,
+                Gate = gate,
+            }, context.Workers);
+            _retry = device.Retry;
+            places.Add(name, device);
+            return;
+        }
+        var drive = new AtaDisk(_backend, new AtaDiskOptions
+        {
+            // Operating systems tell drives apart by it.
+            Serial = _definition.Serial.Length > 0 ? _definition.Serial : DriveSerial.Of(Name),
             BlockSize = _definition.BlockSize,
-            WriteThrough = _definition.Cache == CacheMode.WriteThrough,
-            Discard = _definition.Discard,
-            Parallel = Requests,
-            WritesWait = _definition.Direct,
-            WaitsForSpace = _definition.OnFull == FullMode.Pause ? waits => full.Change(_definition.Path, waits, Guard.Around("full disks", () => _device!.Retry(), fail)) : null,
-            Log = context.Log.Of($"devices/{Name}"),
-            Gate = gate,
-        }, context.Workers);
+            Medium = new AtaMediumOptions { WriteThrough = _definition.Cache == CacheMode.WriteThrough, Discard = _definition.Discard, WaitsForSpace = waitsForSpace, Log = log, Gate = gate },
+        });
+        _retry = drive.Retry;
+        places.Add(name, _definition.Bus, drive);
     }
 }

@@ -8,6 +8,8 @@ using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Core.Units;
 using Lamina.Core.Work;
+using Lamina.Devices.Ata;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
 
@@ -45,6 +47,26 @@ internal static class RateLimits
     internal static FlowLimit ToFlow(this RateLimit limit) => new(limit.BytesPerSecond, limit.OperationsPerSecond, (long)limit.Burst.TotalNanoseconds);
 }
 
+/// <summary>Where a board takes what parts have made. What is put there is the board's to give up.</summary>
+internal interface IPartPlaces
+{
+    /// <summary>Puts a virtio device into the next place.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="device">The device.</param>
+    void Add(string name, IVirtioDevice device);
+
+    /// <summary>Connects a drive to the next place of a controller.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="bus">The kind of controller, which the board has: who checks the definition knows it.</param>
+    /// <param name="drive">The drive.</param>
+    void Add(string name, DriveBus bus, AtaDrive drive);
+
+    /// <summary>Connects a floppy drive to the next place of a controller, which the board has likewise.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="drive">The drive.</param>
+    void Add(string name, FloppyDrive drive);
+}
+
 /// <summary>A device and what it is connected to, which is open.</summary>
 internal interface IPart
 {
@@ -57,8 +79,11 @@ internal interface IPart
     /// <summary>What listens for programs of the host, where it does.</summary>
     IListener? Listener => null;
 
-    /// <summary>Makes the device. Once, before the machine starts; the place on the board owns it.</summary>
-    IVirtioDevice CreateDevice(PartContext context);
+    /// <summary>Makes the device and gives it to the board. Once, before the machine starts.</summary>
+    /// <param name="name">The device's name in the tree of units.</param>
+    /// <param name="places">Where it goes.</param>
+    /// <param name="context">What it finds.</param>
+    void Attach(string name, IPartPlaces places, PartContext context);
 
     /// <summary>The machine starts: what comes from outside may begin to flow.</summary>
     void Start()

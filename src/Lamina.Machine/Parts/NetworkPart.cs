@@ -5,7 +5,6 @@ using Lamina.Backends.Work;
 using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Net;
 using Lamina.Networks;
 
@@ -40,7 +39,7 @@ internal sealed class NetworkPart : IPart
     public IListener? Listener => Backend as IListener;
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context)
+    public void Attach(string name, IPartPlaces places, PartContext context)
     {
         if (Backend is NetThread thread)
         {
@@ -48,12 +47,12 @@ internal sealed class NetworkPart : IPart
             thread.Log = context.Log.Of($"devices/{Name}");
         }
         // Who is on the other side of a wire is not part of the machine; a network of its own is.
-        var name = $"networks/{_index}";
-        if (Backend is ISavedUnit) context.Units.Add(name, Backend);
-        else context.Units.AddAside(name, Backend);
+        var network = $"networks/{_index}";
+        if (Backend is ISavedUnit) context.Units.Add(network, Backend);
+        else context.Units.AddAside(network, Backend);
         var (sending, receiving) = (context.Gate(_definition.Limit), context.Gate(_definition.Limit));
         Gates = [sending, receiving];
-        return _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged };
+        places.Add(name, _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged });
     }
 
     /// <summary>Puts the cable in or pulls it.</summary>

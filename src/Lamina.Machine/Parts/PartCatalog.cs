@@ -12,6 +12,8 @@ internal static class PartCatalog
         Kind<ConsoleDevice>((console, _, context) => new ConsolePart(console, context), ConsolePart.Check),
         Kind<ChannelDevice>((channel, _, context) => new ChannelPart(channel, context), ChannelPart.Check),
         Kind<DiskDevice>((disk, index, context) => new DiskPart(disk, index, context), DiskPart.Check),
+        Kind<CdromDevice>((cdrom, index, context) => new CdromPart(cdrom, index, context), CdromPart.Check),
+        Kind<FloppyDevice>((floppy, index, context) => new FloppyPart(floppy, index, context), FloppyPart.Check),
         Kind<ShareDevice>((share, _, context) => new SharePart(share, context), SharePart.Check),
         Kind<NetworkDevice>((card, index, context) => new NetworkPart(card, index, context), NetworkPart.Check),
         Kind<BalloonDevice>((balloon, _, _) => new BalloonPart(balloon)),
@@ -23,6 +25,9 @@ internal static class PartCatalog
 
     /// <summary>The devices of a machine that are parts, in the order in which the guest finds them.</summary>
     internal static IEnumerable<DeviceDefinition> Of(MachineDefinition machine) => s_kinds.SelectMany(kind => machine.Devices.Where(device => device.GetType() == kind.Definition));
+
+    /// <summary>How a device is connected to its board; null for a floppy drive, which has a controller of its own.</summary>
+    internal static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, FloppyDevice => null, _ => DriveBus.Virtio };
 
     /// <summary>Refuses what cannot be, before anything is opened.</summary>
     /// <exception cref="MachineException">The first thing that is wrong.</exception>

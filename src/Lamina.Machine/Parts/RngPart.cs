@@ -1,6 +1,5 @@
 // A source of entropy: the host's.
 using Lamina.Backends.Entropy;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Rng;
 
 namespace Lamina.Parts;
@@ -12,5 +11,5 @@ internal sealed class RngPart(RngDevice rng) : IPart
     public string Name => rng.Name;
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context) => new VirtioRng(new HostEntropy());
+    public void Attach(string name, IPartPlaces places, PartContext context) => places.Add(name, new VirtioRng(new HostEntropy()));
 }

@@ -1,7 +1,6 @@
 // A folder of the host's that the guest mounts.
 using Lamina.Backends.Share;
 using Lamina.Core.Share;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.FileSystem;
 
 namespace Lamina.Parts;
@@ -30,5 +29,5 @@ internal sealed class SharePart : IPart
     }
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context) => new VirtioFileSystem(_share, _definition.Tag);
+    public void Attach(string name, IPartPlaces places, PartContext context) => places.Add(name, new VirtioFileSystem(_share, _definition.Tag));
 }

@@ -2,7 +2,6 @@
 using Lamina.Backends.Vsock;
 using Lamina.Backends.Work;
 using Lamina.Core.Sockets;
-using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Vsock;
 
 namespace Lamina.Parts;
@@ -29,5 +28,5 @@ internal sealed class VsockPart : IPart
     public IListener? Listener => _sockets as IListener;
 
     /// <inheritdoc/>
-    public IVirtioDevice CreateDevice(PartContext context) => new VirtioVsock(_definition.Cid, _sockets);
+    public void Attach(string name, IPartPlaces places, PartContext context) => places.Add(name, new VirtioVsock(_definition.Cid, _sockets));
 }

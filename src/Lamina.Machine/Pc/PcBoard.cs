@@ -3,10 +3,14 @@ using Lamina.Boards;
 using Lamina.Boot;
 using Lamina.Core.Display;
 using Lamina.Core.Interrupts;
+using Lamina.Devices.Ata;
+using Lamina.Devices.Ata.Ahci;
+using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
 using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Display;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Pci;
@@ -32,7 +36,13 @@ internal sealed class PcBoard : IBoard
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => PcTables.Create(map, cpus);
 
     /// <inheritdoc/>
-    public string BootPathOf(int place) => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0";
+    public string BootPathOf(DriveBus? bus, int place) => bus switch
+    {
+        DriveBus.Ide => $"/pci@i0cf8/ide@{I440fxSpec.IsaDevice:x},{I440fxSpec.IdeFunction:x}/drive@{place / 2}/disk@{place % 2}",
+        null => $"/pci@i0cf8/isa@{I440fxSpec.IsaDevice:x}/fdc@03f0/floppy@{place}",
+        DriveBus.Sata => $"/pci@i0cf8/sata@{PcLayout.AhciDevice:x}/drive@{place}/disk@0",
+        _ => $"/pci@i0cf8/scsi@{PcLayout.FirstPlace + place:x}/disk@0,0",
+    };
 
     /// <inheritdoc/>
     public string DisplayRom => $"pci{VgaSpec.Identity.Vendor:x4},{VgaSpec.Identity.Device:x4}.rom";
@@ -49,14 +59,19 @@ internal sealed class PcBoard : IBoard
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
         private readonly VgaAdapter _display;
-        private int _places;
+        private int _places, _ideDrives, _sataDrives;
+        private readonly CmosRtc _rtc;
+        private readonly List<byte> _floppies = [];
+        private FloppyController? _floppy;
+        private PiixIde? _ide;
+        private AhciController? _ahci;
 
         internal Wired(BoardContext context)
         {
             _context = context;
             var (units, clock, ports, events, router) = (context.Units, context.Clock, context.Ports, context.Events, context.Controllers.Router);
             units.Add("chipset/pit", new Pit8254(clock, router.CreateIsaLine(PcLayout.TimerIrq))).MapPorts(ports);
-            var rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
+            var rtc = _rtc = units.Add("chipset/rtc", new CmosRtc(clock, router.CreateIsaLine(PcLayout.RtcIrq)));
             rtc.SetMemorySize(context.Map.LowEnd, context.Map.HighLength);
             if (context.HasFirmware) rtc.SetProcessors(context.Cpus);
             rtc.MapPorts(ports);
@@ -96,7 +111,53 @@ internal sealed class PcBoard : IBoard
 
         public void StandInForFirmware() => _firmware.Run(_context.Controllers);
 
-        public void Attach(string name, IVirtioDevice device)
+        // A machine without drives has no controller for them: there is nothing to look for, and so nothing to wait for.
+        public void Add(string name, DriveBus bus, AtaDrive drive)
+        {
+            _context.Units.Add(name, drive);
+            if (bus == DriveBus.Ide) Ide.Put(_ideDrives++, drive);
+            else Ahci.Put(_sataDrives++, drive);
+        }
+
+        public void Add(string name, FloppyDrive drive)
+        {
+            var (units, ports) = (_context.Units, _context.Ports);
+            units.Add(name, drive);
+            if (_floppy is null)
+            {
+                var dma = units.Add("chipset/dma", new Dma8237());
+                dma.MapPorts(ports);
+                _floppy = units.Add("chipset/floppy", new FloppyController(_context.Controllers.Router.CreateIsaLine(PcLayout.FloppyIrq), dma, _context.Virtio.Memory, _context.Virtio.Workers));
+                _floppy.MapPorts(ports);
+            }
+            _floppy.Put(_floppies.Count, drive);
+            _floppies.Add(drive.Shape.DriveType);
+            _rtc.SetFloppies(_floppies);
+        }
+
+        private PiixIde Ide
+        {
+            get
+            {
+                if (_ide is not null) return _ide;
+                var lines = PcLayout.IdeIrqs.Select(_context.Controllers.Router.CreateIsaLine).ToArray();
+                Add("chipset/ide", I440fxSpec.IsaDevice, I440fxSpec.IdeFunction, wires => _ide = new PiixIde(wires, lines, _context.Virtio.Memory, _context.Virtio.Workers));
+                return _ide!;
+            }
+        }
+
+        private AhciController Ahci
+        {
+            get
+            {
+                if (_ahci is not null) return _ahci;
+                var pin = _pirqs.CreateLine(PirqRouter.InputOf(PcLayout.AhciDevice));
+                Add("chipset/ahci", PcLayout.AhciDevice, 0, wires => _ahci = new AhciController(wires, _context.Virtio.Memory, _context.Virtio.Workers), pin);
+                return _ahci!;
+            }
+        }
+
+        public void Add(string name, IVirtioDevice device)
         {
             var place = PcLayout.FirstPlace + _places++;
             var options = _context.Virtio with { Log = _context.Log.Of(name) };

@@ -28,9 +28,18 @@ internal static class PcLayout
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, MouseIrq = 12, RtcIrq = 8, TimerIrq = 0;
 
+    // The floppy controller's.
+    internal const int FloppyIrq = 6;
+
+    // Those of the two IDE channels.
+    internal static readonly int[] IdeIrqs = [14, 15];
+
     // PCI devices: the chipset's are at their places (I440fxSpec), the display behind them. The others are for parts.
     internal const int DisplayDevice = 2;
     internal const int FirstPlace = 3, Places = PciBus.Devices - FirstPlace;
+
+    // AHCI has the last place, where a machine has one.
+    internal const int AhciDevice = PciBus.Devices - 1;
 
     // Where PCI devices are put: ports, and the hole below the I/O APIC. A guest may put them elsewhere.
     internal const ushort PciPorts = 0xC000;

@@ -71,6 +71,49 @@ public sealed class PcBoardTests : IDisposable
     }
 
     [Fact]
+    public async Task Drives_are_on_the_IDE_function_which_answers_without_firmware_after_each_reset()
+    {
+        foreach (var name in (string[])["first", "second", "disc"]) File.WriteAllBytes(_folder.In(name), new byte[1 << 20]);
+        var definition = (TestMachines.Spec(_folder) with { Type = MachineType.Pc, DebugExitPort = null })
+            .With(new DiskDevice { Path = _folder.In("first"), Bus = DriveBus.Ide }, new DiskDevice { Path = _folder.In("second"), Bus = DriveBus.Ide, ReadOnly = true }, new CdromDevice { Path = _folder.In("disc") }, new CdromDevice());
+        var (seen, resting) = (new List<uint>(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        await using (var machine = Machine.Create(definition, new MachineHooks(), new MachineServices { Engine = new FakeEngine(Script) }))
+        {
+            var run = machine.RunAsync(Token);
+            if (await Task.WhenAny(resting.Task, run) == run) Assert.Fail((await run).Message ?? "the machine ended");
+            // The function's number; a port for its bus master; statuses of devices 0 and 1 of both channels: disks are ready, CD drives wait to be asked.
+            Assert.Equal([0x7010_8086, 1, 0x50, 0x50, 0, 0], seen.Take(6));
+            Assert.Equal(seen.Take(6), seen.Skip(6));
+
+            var inspected = await machine.InspectAsync("devices", Token);
+            Assert.Equal(1ul << 20, inspected.Find("disk0")!["bytes"]);
+            Assert.Equal(true, inspected.Find("disk1")!["read only"]);
+            Assert.Equal(false, inspected.Find("cdrom1")!["medium"]);
+            await machine.DoAsync(new Lamina.Control.MachineAction.ChangeDisc("cdrom1", _folder.In("second")), Token);
+            Assert.Equal(true, (await machine.InspectAsync("devices", Token)).Find("cdrom1")!["medium"]);
+            await Assert.ThrowsAsync<MachineException>(() => machine.DoAsync(new Lamina.Control.MachineAction.ChangeDisc("cdrom7", ""), Token));
+            await machine.SaveAsync(_folder.In("saved"), Token);
+        }
+        // What was changed is what it goes on with.
+        Assert.Equal(_folder.In("second"), Machine.DefinitionOf(_folder.In("saved")).DevicesOf<CdromDevice>().Last().Path);
+
+        IEnumerable<FakeStep> Script(FakeVcpu vcpu)
+        {
+            seen.Add(Config(vcpu, 1, 0x100));
+            seen.Add(Config(vcpu, 1, 0x120) & 1);
+            foreach (ushort channel in (ushort[])[0x1f0, 0x170])
+                foreach (byte device in (byte[])[0xa0, 0xb0])
+                {
+                    vcpu.Out((ushort)(channel + 6), device);
+                    seen.Add(vcpu.In((ushort)(channel + 7)));
+                }
+            if (seen.Count == 6) vcpu.Out(0xcf9, 6);
+            else resting.TrySetResult();
+            while (true) yield return FakeStep.Halt;
+        }
+    }
+
+    [Fact]
     public void Memory_goes_on_above_4_GiB_and_the_windows_keep_off_it()
     {
         var map = MemoryMap.Create(PcLayout.Boot, 5ul << 30);

@@ -2,7 +2,9 @@
 // a line for each place, no timer, no clock, no keyboard, no ACPI. What works on it depends on no board.
 using Lamina.Boards;
 using Lamina.Boot;
+using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Floppy;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -35,7 +37,7 @@ internal sealed class TestBoard : IBoard
 
     public FirmwareTables Describe(MemoryMap map, int cpus, int virtioDevices) => new([], 0, []);
 
-    public string BootPathOf(int place) => $"/virtio-mmio@{WindowOf(place):x16}/disk@0,0";
+    public string BootPathOf(DriveBus? bus, int place) => $"/virtio-mmio@{WindowOf(place):x16}/disk@0,0";
 
     public IWiredBoard Wire(BoardContext context) => new Wired(this, context);
 
@@ -55,7 +57,11 @@ internal sealed class TestBoard : IBoard
 
         public long SerialBytesLost => _serial.Lost;
 
-        public void Attach(string name, IVirtioDevice device)
+        public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
+
+        public void Add(string name, FloppyDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
+
+        public void Add(string name, IVirtioDevice device)
         {
             var place = _places++;
             var transport = _context.Units.Add(name, new VirtioMmio(device, _context.Virtio with { Log = _context.Log.Of(name) }, _context.Controllers.Router.CreateLine(GsiOf(place))));

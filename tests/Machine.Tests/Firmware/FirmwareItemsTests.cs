@@ -1,4 +1,7 @@
 // What firmware is told of a machine. The table loader's commands are carried out here as SeaBIOS and OVMF carry them out.
+using Lamina.Pc;
+using Lamina.Parts;
+using Lamina.Boards;
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Acpi;
@@ -50,8 +53,25 @@ public sealed class FirmwareItemsTests
     }
 
     [Fact]
-    public void The_boot_path_of_a_virtio_device_is_where_its_registers_are() =>
-        Assert.Equal("/virtio-mmio@00000000feb03000/disk@0,0", new MicroBoard().BootPathOf(3));
+    public void The_boot_path_of_a_device_is_where_it_is_connected()
+    {
+        Assert.Equal("/virtio-mmio@00000000feb03000/disk@0,0", new MicroBoard().BootPathOf(DriveBus.Virtio, 3));
+        Assert.Equal("/pci@i0cf8/scsi@6/disk@0,0", new PcBoard().BootPathOf(DriveBus.Virtio, 3));
+        Assert.Equal("/pci@i0cf8/isa@1/fdc@03f0/floppy@1", new PcBoard().BootPathOf(null, 1));
+        Assert.Equal("/pci@i0cf8/sata@1f/drive@5/disk@0", new PcBoard().BootPathOf(DriveBus.Sata, 5));
+        Assert.Equal(["/pci@i0cf8/ide@1,1/drive@0/disk@0", "/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0"], Enumerable.Range(0, 3).Select(place => new PcBoard().BootPathOf(DriveBus.Ide, place)));
+    }
+
+    [Fact]
+    public void Disks_are_booted_before_CDs_unless_it_is_said_otherwise()
+    {
+        var machine = new MachineDefinition { Type = MachineType.Pc }.With(new CdromDevice { Path = "c" }, new DiskDevice { Path = "a" }, new DiskDevice { Path = "b", Bus = DriveBus.Ide }, new CdromDevice());
+        IReadOnlyList<string> Order(MachineDefinition of) => BootOrder.Of(of, [.. PartCatalog.Of(of.Complete())], new PcBoard());
+
+        // Entropy and console have the first places.
+        Assert.Equal(["/pci@i0cf8/scsi@5/disk@0,0", "/pci@i0cf8/ide@1,1/drive@0/disk@0", "/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0"], Order(machine));
+        Assert.Equal(["/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0", "/pci@i0cf8/scsi@5/disk@0,0", "/pci@i0cf8/ide@1,1/drive@0/disk@0"], Order(machine with { Boot = new BootSource { From = BootMedium.Cdrom } }));
+    }
 
     [Theory]
     [InlineData(0x0ffe_0000u, 0x000f_5a10u, 2)]

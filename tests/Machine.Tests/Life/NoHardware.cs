@@ -106,6 +106,10 @@ internal sealed class NoHardware : IHardware
     {
     }
 
+    public void ChangeDisc(string device, string path, System.Runtime.InteropServices.SafeHandle? file)
+    {
+    }
+
     public void Conclude() => Asked.Add("conclude");
 
     public void Dispose() => Asked.Add("dispose");

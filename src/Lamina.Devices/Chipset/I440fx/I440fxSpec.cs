@@ -8,8 +8,8 @@ namespace Lamina.Devices.Chipset.I440fx;
 /// <summary>Identities and registers.</summary>
 public static class I440fxSpec
 {
-    /// <summary>Where on bus 0 its functions are: host bridge, ISA bridge and power management.</summary>
-    public const int HostDevice = 0, IsaDevice = 1, PowerFunction = 3;
+    /// <summary>Where on bus 0 its functions are: host bridge; of the ISA bridge's device that itself, IDE and power management.</summary>
+    public const int HostDevice = 0, IsaDevice = 1, IdeFunction = 1, PowerFunction = 3;
 
     /// <summary>PIRQ route control registers A to D of the ISA bridge: bit 7 disconnects, bits 0 to 3 name an ISA interrupt.</summary>
     public const int PirqRoute = 0x60, Pirqs = 4;
@@ -37,6 +37,7 @@ public static class I440fxSpec
 
     internal static readonly PciIdentity Host = new(0x8086, 0x1237, 0x06_0000) { Revision = 2, Subsystem = Board };
     internal static readonly PciIdentity Isa = new(0x8086, 0x7000, 0x06_0100) { Subsystem = Board };
+    internal static readonly PciIdentity Ide = new(0x8086, 0x7010, 0x01_0180) { Subsystem = Board };
     internal static readonly PciIdentity Power = new(0x8086, 0x7113, 0x06_8000) { Revision = 3, Subsystem = Board };
 
     // Host bridge: the attributes of the parts of the last 256 KiB of the first MiB, the first of which says that there is RAM; and SMRAM's.

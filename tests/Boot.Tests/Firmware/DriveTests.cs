@@ -1,0 +1,196 @@
+// SeaBIOS and Linux on a PC's own drives: boot loaders from disks and CDs, and the kernel's drivers for the controllers, whose sums of what they read and
+// wrote are those of the host; also through saves at any moment.
+using System.Security.Cryptography;
+using Lamina.Tests.Boot.Linux;
+using Lamina.Tests.Boot.Support;
+using Xunit;
+
+namespace Lamina.Tests.Boot.Firmware;
+
+public sealed class DriveTests : IDisposable
+{
+    private const int MiB = 1 << 20;
+    private const string Prompt = "~ # ";
+
+    private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-drives-").FullName;
+
+    public DriveTests() => _patience.CancelAfter(TimeSpan.FromMinutes(8));
+
+    private CancellationToken Cancellation => _patience.Token;
+
+    public void Dispose()
+    {
+        _patience.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static async Task<MachineDefinition> DefinitionAsync(params DeviceDefinition[] drives)
+    {
+        var configuration = GuestConfiguration.Of(GuestConfiguration.Pc);
+        return new MachineDefinition
+        {
+            Type = MachineType.Pc,
+            Engine = configuration.Engine,
+            Irqchip = TestEngine.Irqchip,
+            MemoryBytes = configuration.MemoryBytes,
+            Boot = new BootSource { Firmware = await SeaBiosImage.GetAsync() },
+            Devices = [new SerialDevice { To = new ConsoleTarget.Memory() }, .. drives],
+        };
+    }
+
+    private static async Task<DiskDevice> GrubAsync(DriveBus bus) => new() { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, Temporary = true, Bus = bus };
+
+    private (string Path, byte[] Content) Disk(string name, int length)
+    {
+        var (path, content) = (Path.Combine(_folder, name), RandomNumberGenerator.GetBytes(length));
+        File.WriteAllBytes(path, content);
+        return (path, content);
+    }
+
+    private static string Sum(byte[] content) => Convert.ToHexStringLower(SHA256.HashData(content));
+
+    [Theory]
+    [InlineData(DriveBus.Ide)]
+    [InlineData(DriveBus.Sata)]
+    public async Task GRUB_on_a_disk_boots_a_kernel(DriveBus bus)
+    {
+        await using var machine = Machine.Create(await DefinitionAsync(await GrubAsync(bus)));
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        foreach (var text in (string[])["SeaBIOS (version", "Booting from Hard Disk", "GRUB", Prompt]) await screen.WaitAsync(text, Cancellation);
+    }
+
+    // Its boot loader says a dot for each part of itself that it reads.
+    [Fact]
+    public async Task Memtest_is_loaded_from_a_CD()
+    {
+        await using var machine = Machine.Create(await DefinitionAsync(new CdromDevice { Path = await DriveImage.MemtestDiscAsync() }));
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        await screen.WaitAsync("Booting from DVD/CD...", Cancellation);
+        await screen.WaitAsync("....................", Cancellation);
+    }
+
+    [Fact]
+    public async Task GRUB_on_a_CD_reads_the_CD_and_the_disk_beside_it()
+    {
+        var definition = await DefinitionAsync(await GrubAsync(DriveBus.Ide), new CdromDevice { Path = await DriveImage.GrubDiscAsync() });
+        await using var machine = Machine.Create(definition with { Boot = definition.Boot with { From = BootMedium.Cdrom } });
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        await screen.WaitAsync("Booting from DVD/CD...", Cancellation);
+        await screen.WaitAsync("*GNU/Linux", Cancellation);
+        await machine.Serial.WriteAsync("c", Cancellation);
+        await screen.WaitAsync("grub>", Cancellation);
+        // A PC's keyboard buffer has 15 keys.
+        await machine.Serial.WriteAsync("ls (hd0", Cancellation);
+        await screen.WaitAsync("(hd0", Cancellation);
+        await machine.Serial.WriteAsync(",msdos1)\r", Cancellation);
+        await screen.WaitAsync("Filesystem type ext", Cancellation);
+        await machine.Serial.WriteAsync("ls (cd)\r", Cancellation);
+        await screen.WaitAsync("Filesystem type iso9660", Cancellation);
+    }
+
+    // It lies beside the repository where somebody put it there.
+    [Fact]
+    public async Task FreeDOS_boots_from_a_floppy_disk()
+    {
+        const string name = "shared/guests/freedos722.img";
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, name))) folder = folder.Parent;
+        Assert.SkipWhen(folder is null, $"there is no {name} beside the repository");
+        await using var machine = Machine.Create(await DefinitionAsync(new FloppyDevice { Path = Path.Combine(folder!.FullName, name) }));
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        await screen.WaitAsync("Booting from Floppy...", Cancellation);
+        await screen.WaitAsync("FreeDOS", Cancellation);
+    }
+
+    [Fact]
+    public async Task A_disk_without_a_boot_loader_is_passed_over_for_the_CD()
+    {
+        var (path, content) = Disk("blank", MiB);
+        Array.Clear(content);
+        File.WriteAllBytes(path, content);
+        await using var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = path, Format = ImageFormat.Raw, Bus = DriveBus.Ide }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync() }));
+        _ = machine.RunAsync(Cancellation);
+        var screen = new SerialScreen(machine);
+
+        await screen.WaitAsync("not a bootable disk", Cancellation);
+        await screen.WaitAsync("Booting from DVD/CD...", Cancellation);
+    }
+
+    [Theory]
+    [InlineData(DriveBus.Ide, "ata_piix")]
+    [InlineData(DriveBus.Sata, "ahci")]
+    public async Task Linux_finds_disks_and_CDs_and_reads_what_it_wrote(DriveBus bus, string driver)
+    {
+        var disc = await DriveImage.GrubDiscAsync();
+        var (path, content) = Disk("data", 16 * MiB);
+        var image = await DriveImage.GetAsync();
+        var definition = await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, Temporary = true, Bus = bus },
+            new DiskDevice { Path = path, Format = ImageFormat.Raw, Bus = bus, Serial = "data-1" }, new CdromDevice { Path = disc, Bus = bus });
+        // Loaded directly, which also tries what the board does in the firmware's stead.
+        await using var guest = await LinuxGuest.BootAsync(definition with { Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = image.CommandLine } });
+        await guest.DoAsync(DriveImage.LoadDrivers);
+        // Which one is found first is left to chance.
+        await guest.DoAsync("until ls /dev/sd[ab]1 >/dev/null 2>&1 && [ -e /dev/sda ] && [ -e /dev/sdb ] && [ -e /dev/sr0 ]; do sleep 0.1; done");
+        await guest.DoAsync("if [ -e /dev/sda1 ]; then g=a d=b; else g=b d=a; fi; ln -s sd${g}1 /dev/system; ln -s sd$d /dev/data");
+
+        Assert.Contains(driver, await guest.DoAsync("cat /proc/ioports /proc/iomem /proc/interrupts"), StringComparison.Ordinal);
+        Assert.StartsWith(Sum(content), await guest.DoAsync("sha256sum /dev/data"), StringComparison.Ordinal);
+        Assert.StartsWith(Sum(File.ReadAllBytes(disc)), await guest.DoAsync("sha256sum /dev/sr0"), StringComparison.Ordinal);
+        // The file systems of both, and a file that is written and read anew.
+        await guest.DoAsync("mkdir -p /disk /cd; mount -t ext4 /dev/system /disk && mount -t iso9660 -o ro /dev/sr0 /cd");
+        await guest.DoAsync("find /cd -type f | xargs cat | sha256sum >/tmp/cd1; echo 3 >/proc/sys/vm/drop_caches; find /cd -type f | xargs cat | sha256sum >/tmp/cd2; cmp /tmp/cd1 /tmp/cd2; [ -e /cd/boot/grub/i386-pc/normal.mod ]");
+        await guest.DoAsync("cp /cd/boot/grub/i386-pc/*.mod /disk/ && sync && echo 3 >/proc/sys/vm/drop_caches && cmp /cd/boot/grub/i386-pc/normal.mod /disk/normal.mod");
+        await guest.DoAsync("dd if=/dev/data of=/tmp/first bs=1M count=2 2>/dev/null; dd if=/tmp/first of=/dev/data bs=64k seek=64 conv=fsync oflag=direct 2>/dev/null; dd if=/tmp/first of=/dev/data bs=512 count=7 seek=1 conv=fsync 2>/dev/null");
+        await guest.DoAsync("umount /disk; umount /cd");
+        var log = await guest.DoAsync("dmesg");
+        Assert.DoesNotMatch("(?i)ata[0-9.]+: .*(error|exception|failed|timeout|lost interrupt|frozen)", log);
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+
+        content.AsSpan(0, 2 * MiB).CopyTo(content.AsSpan(4 * MiB));
+        content.AsSpan(0, 7 * 512).ToArray().CopyTo(content.AsSpan(512));
+        Assert.Equal(Sum(content), Sum(File.ReadAllBytes(path)));
+    }
+
+    [Theory]
+    [InlineData(DriveBus.Ide)]
+    [InlineData(DriveBus.Sata)]
+    public async Task A_boot_that_is_saved_and_goes_on_at_any_moment_of_it_ends_as_any_other(DriveBus bus)
+    {
+        var moments = AllTests.AreAsked ? 40 : 10;
+        var random = new Random(1162);
+        var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus }));
+        var run = machine.RunAsync(Cancellation);
+        var shown = "";
+        try
+        {
+            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
+            {
+                await Task.Delay(random.Next(1, moment < moments / 2 ? 150 : 1000), Cancellation);
+                await machine.PauseAsync(Cancellation);
+                var place = Path.Combine(_folder, $"saved-{moment}");
+                await machine.SaveAsync(place, Cancellation);
+                shown += machine.Serial.Text;
+                await machine.DisposeAsync();
+                Assert.Equal(MachineEnd.Stopped, (await run).End);
+                machine = Machine.Restore(place);
+                run = machine.RunAsync(Cancellation);
+            }
+            await new SerialScreen(machine, shown).WaitAsync(Prompt, Cancellation);
+        }
+        finally
+        {
+            await machine.DisposeAsync();
+        }
+    }
+}
