@@ -92,4 +92,39 @@ public sealed class HostileIdeTests
         while ((guest.In(0x3f6) & Busy) != 0) Thread.Yield();
         Assert.Equal(Ready | 0x10 | Request, guest.In(0x1f7));
     }
+
+    // The read is held up until the reset is seen to be under way: it returns when the read has ended, and not before.
+    [Theory]
+    [InlineData(0x3f6, 4)]
+    [InlineData(Master, 8)]
+    public void A_reset_and_a_stop_wait_for_what_touches_memory(int port, int value)
+    {
+        var disk = IdeGuest.Disk();
+        using var held = new ManualResetEventSlim();
+        disk.Gate = held;
+        using var guest = new IdeGuest(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(disk, new AtaDiskOptions()) }, new Virtio.ThreadWorkers()).SwitchOn();
+        guest.SetTable((Data, 512));
+        guest.WideCommand(0x25, 1, 1);
+        guest.StartMaster(toMemory: true);
+        while (disk.InProgress == 0) Thread.Yield();
+        var inProgress = -1;
+        var reset = new Thread(() =>
+        {
+            guest.Out(port, value);
+            inProgress = disk.InProgress;
+        });
+        reset.Start();
+        while (port == Master ? (guest.In(Master) & 1) != 0 : !IsReset(guest)) Thread.Yield();
+        for (var look = 0; look < 1000 && Volatile.Read(ref inProgress) < 0; look++) Thread.Yield();
+        held.Set();
+        reset.Join();
+        Assert.Equal(0, inProgress);
+    }
+
+    private static bool IsReset(IdeGuest guest)
+    {
+        var node = new InspectNode("ide");
+        guest.Function.Inspect(node);
+        return (string?)node.Find("channel 0")!["control"] == "0x4";
+    }
 }
