@@ -60,6 +60,9 @@ public enum DriveBus
 
     /// <summary>To a port of an AHCI controller (Serial ATA).</summary>
     Sata,
+
+    /// <summary>Behind an NVM Express controller of its own.</summary>
+    Nvme,
 }
 
 /// <summary>A disk.</summary>
@@ -124,7 +127,7 @@ public sealed record DiskDevice : DeviceDefinition
     [
         NameProperty<DiskDevice>(),
         Property.Path<DiskDevice>("path", "the image", disk => disk.Path, (disk, path) => disk with { Path = path }),
-        Property.Choice<DiskDevice, DriveBus>("bus", "how it is connected: virtio (the default), or on a machine of the type pc ide, which every operating system for PCs knows, or sata (AHCI)", [("virtio", DriveBus.Virtio), ("ide", DriveBus.Ide), ("sata", DriveBus.Sata)],
+        Property.Choice<DiskDevice, DriveBus>("bus", "how it is connected: virtio (the default), or on a machine of the type pc ide, which every operating system for PCs knows, sata (AHCI), or nvme", [("virtio", DriveBus.Virtio), ("ide", DriveBus.Ide), ("sata", DriveBus.Sata), ("nvme", DriveBus.Nvme)],
             disk => disk.Bus == default ? null : disk.Bus, (disk, bus) => disk with { Bus = bus }),
         Property.Flag<DiskDevice>("ro", "read only", disk => disk.ReadOnly, (disk, on) => disk with { ReadOnly = on }),
         Property.Choice<DiskDevice, ImageFormat>("format", "the image's format; found out where it is not given", [("raw", ImageFormat.Raw), ("qcow2", ImageFormat.Qcow2)],

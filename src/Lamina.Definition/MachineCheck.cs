@@ -154,7 +154,7 @@ public static class MachineCheck
     // What a kind of machine has no controller for, or none with so many places.
     private static void CheckDrives(MachineDefinition machine)
     {
-        foreach (var (bus, word, most) in ((DriveBus, string, int)[])[(DriveBus.Ide, "ide", MostIdeDrives), (DriveBus.Sata, "sata", MostSataDrives)])
+        foreach (var (bus, word, most) in ((DriveBus, string, int)[])[(DriveBus.Ide, "ide", MostIdeDrives), (DriveBus.Sata, "sata", MostSataDrives), (DriveBus.Nvme, "nvme", int.MaxValue)])
         {
             var drives = machine.Devices.Where(device => BusOf(device) == bus).ToList();
             if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? $"a disk with bus={word}" : "a CD drive")} needs a machine of the type pc; add --machine pc");
@@ -163,8 +163,8 @@ public static class MachineCheck
         var floppies = machine.DevicesOf<FloppyDevice>().Count();
         if (floppies > 0 && machine.Type != MachineType.Pc) throw new MachineException("a floppy drive needs a machine of the type pc; add --machine pc");
         if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");
-        if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus != DriveBus.Virtio && disk.Queues is not null) is { } disk)
-            throw new MachineException($"the disk {disk.Path} is none by virtio, and only such have queues to choose; leave queues={disk.Queues} out");
+        if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus is not (DriveBus.Virtio or DriveBus.Nvme) && disk.Queues is not null) is { } disk)
+            throw new MachineException($"the disk {disk.Path} is connected neither by virtio nor by NVMe, and only such have queues to choose; leave queues={disk.Queues} out");
     }
 
     private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };

@@ -97,7 +97,7 @@ internal static class MachineBuilder
         try
         {
             var devices = PartCatalog.Of(spec).ToList();
-            var tables = board.Describe(map, spec.Cpus, devices.Count(IsVirtio));
+            var tables = board.Describe(map, spec.Cpus, devices.Count(PartCatalog.TakesPlace));
             var firmware = spec.FirmwareToBoot is { } named ? FirmwareImage.Read(FirmwareStore.PathOf(named)) : null;
             var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units) : FirmwareHardware.Plan(firmware, map);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
@@ -161,8 +161,8 @@ internal static class MachineBuilder
         if (spec.DebugExitPort > 0x1_0000 - DebugExitSpec.Length) throw new MachineException($"the debug exit port 0x{spec.DebugExitPort:x} is too high; the port takes {DebugExitSpec.Length} addresses, choose 0x{DebugExitSpec.DefaultPort:x}");
         // AHCI takes the last one.
         var room = board.VirtioPlaces - (PartCatalog.Of(spec).Any(device => PartCatalog.BusOf(device) == DriveBus.Sata) ? 1 : 0);
-        if (PartCatalog.Of(spec).Count(IsVirtio) is var places && places > room)
-            throw new MachineException($"a {board.Name} machine has room for {room} virtio devices, two of which are always there; this one would have {places}");
+        if (PartCatalog.Of(spec).Count(PartCatalog.TakesPlace) is var places && places > room)
+            throw new MachineException($"a {board.Name} machine has room for {room} devices, two of which are always there; this one would have {places}");
         _ = MemoryMap.Create(board.Layout, spec.RamBytes);
         try
         {
@@ -175,8 +175,6 @@ internal static class MachineBuilder
         }
         CodeArchiveFolder.Check(spec);
     }
-
-    private static bool IsVirtio(DeviceDefinition device) => PartCatalog.BusOf(device) == DriveBus.Virtio;
 
     private static IBoard BoardOf(MachineDefinition definition) => definition.Type switch
     {

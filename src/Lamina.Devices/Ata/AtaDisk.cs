@@ -4,6 +4,7 @@ using System.Numerics;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Ata.AtaSpec;
 
 namespace Lamina.Devices.Ata;
@@ -21,7 +22,7 @@ public sealed record AtaDiskOptions
     public int? BlockSize { get; init; }
 
     /// <summary>How it treats its medium.</summary>
-    public AtaMediumOptions Medium { get; init; } = new();
+    public DriveOptions Medium { get; init; } = new();
 }
 
 /// <summary>A hard disk.</summary>

@@ -5,6 +5,7 @@ using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.Limits;
 using Lamina.Core.State;
+using Lamina.Devices.Media;
 
 namespace Lamina.Devices.Ata;
 
@@ -13,12 +14,12 @@ public abstract class AtaDrive : ISavedUnit, IInspected, ICounted, IDisposable
 {
     private Action? _retry;
 
-    private protected AtaDrive(AtaMediumOptions options) => Medium = new AtaMedium(options);
+    private protected AtaDrive(DriveOptions options) => Medium = new DriveMedium(options);
 
     /// <inheritdoc/>
     public abstract SavedKind Kind { get; }
 
-    private protected AtaMedium Medium { get; }
+    private protected DriveMedium Medium { get; }
 
     /// <summary>What limits what it moves.</summary>
     internal FlowGate? Gate => Medium.Options.Gate;

@@ -1,7 +1,7 @@
 // Commands to the controller itself (NVM Express 1.4, 5): queues, what it says of itself, features, events. On the worker of the admin's queue.
 using System.Buffers.Binary;
 using Lamina.Core.State;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Nvme.NvmeSpec;
 
 namespace Lamina.Devices.Nvme;

@@ -11,7 +11,7 @@ using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Units;
 using Lamina.Core.Work;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using Lamina.Devices.Pci;
 using static Lamina.Devices.Nvme.NvmeSpec;
 
@@ -21,7 +21,11 @@ namespace Lamina.Devices.Nvme;
 /// <param name="Serial">Its serial number: up to 20 characters of ASCII.</param>
 /// <param name="Queues">How many pairs of queues for input and output, 1 to 16.</param>
 /// <param name="BlockSize">The size of a logical block, 512 or 4096; null for the disk's own.</param>
-public sealed record NvmeOptions(string Serial, int Queues, int? BlockSize = null);
+public sealed record NvmeOptions(string Serial, int Queues, int? BlockSize = null)
+{
+    /// <summary>The most pairs of queues.</summary>
+    public const int MostQueues = NvmeSpec.MostQueues;
+}
 
 /// <summary>An NVM Express controller.</summary>
 public sealed partial class NvmeController : PciFunction, IBusDevice, IPausable, ICounted

@@ -2,7 +2,7 @@
 using System.Buffers.Binary;
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Nvme.NvmeSpec;
 
 namespace Lamina.Devices.Nvme;
@@ -66,12 +66,12 @@ internal sealed class NvmeNamespace(IBlockBackend disk, DriveOptions options, st
         if (mapped != NvmeStatus.Success) return mapped;
         if (writes)
         {
-            Medium.Write(disk, offset, transfer.Vectors, (int)length, (command.Word(12) & ForceUnitAccess) != 0);
+            Medium.Write(disk, offset, transfer.Buffer, (int)length, (command.Word(12) & ForceUnitAccess) != 0);
             return NvmeStatus.Success;
         }
         try
         {
-            Medium.Read(disk, offset, transfer.Vectors, (int)length);
+            Medium.Read(disk, offset, transfer.Buffer, (int)length);
         }
         finally
         {

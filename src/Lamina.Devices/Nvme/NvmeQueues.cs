@@ -2,7 +2,7 @@
 using Lamina.Core.Limits;
 using Lamina.Core.State;
 using Lamina.Core.Work;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 
 namespace Lamina.Devices.Nvme;
 

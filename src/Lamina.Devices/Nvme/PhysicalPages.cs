@@ -1,7 +1,7 @@
 // The memory of a command by physical region pages (4.3): the first may begin within a page, the others are whole pages; more than two are in
 // a list, whose last entry leads to the next part of it where it is full.
 using Lamina.Core.Memory;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Nvme.NvmeSpec;
 
 namespace Lamina.Devices.Nvme;

@@ -18,8 +18,9 @@ internal static class BootOrder
         foreach (var device in devices)
         {
             var bus = PartCatalog.BusOf(device);
-            var place = taken.GetValueOrDefault($"{bus}");
-            taken[$"{bus}"] = place + 1;
+            var among = PartCatalog.TakesPlace(device) ? "" : $"{bus}";
+            var place = taken.GetValueOrDefault(among);
+            taken[among] = place + 1;
             int? order = device switch { DiskDevice => 1, FloppyDevice => 2, CdromDevice => machine.Boot.From == BootMedium.Cdrom ? 0 : 3, _ => null };
             if (order is { } known) drives.Add((known, board.BootPathOf(bus, place)));
         }

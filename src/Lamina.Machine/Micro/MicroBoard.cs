@@ -5,6 +5,7 @@ using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.Ps2;
 using Lamina.Devices.Floppy;
+using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -73,6 +74,8 @@ internal sealed class MicroBoard : IBoard
         public long SerialBytesLost => _serial.Lost;
 
         public bool PressPowerButton() => _power.PressPowerButton();
+
+        public void Add(string name, Func<PciWires, PciFunction> create) => throw new InvalidOperationException($"the machine micro has no PCI for {name}");
 
         public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"the machine micro has no controller for {name}");
 

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Lamina.Core.Block;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Ata.Packet;
+using Lamina.Devices.Media;
 using Lamina.Disks;
 
 namespace Lamina.Parts;
@@ -31,7 +32,7 @@ internal sealed class CdromPart : IPart, IDisposable
 
     /// <inheritdoc/>
     public void Attach(string name, IPartPlaces places, PartContext context) =>
-        places.Add(name, _definition.Bus, _drive = new CdDrive(_disc, DriveSerial.Of(Name), new AtaMediumOptions { Log = context.Log.Of(name) }));
+        places.Add(name, _definition.Bus, _drive = new CdDrive(_disc, DriveSerial.Of(Name), new DriveOptions { Log = context.Log.Of(name) }));
 
     /// <summary>Puts another disc in, or takes the one out that is there.</summary>
     /// <param name="path">The disc; "" for none.</param>

@@ -4,6 +4,8 @@ using Lamina.Backends.Work;
 using Lamina.Core.Block;
 using Lamina.Core.Limits;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Media;
+using Lamina.Devices.Nvme;
 using Lamina.Devices.Virtio.Block;
 using Lamina.Disks;
 using Lamina.Life;
@@ -79,12 +81,25 @@ internal sealed class DiskPart : IPart
             places.Add(name, device);
             return;
         }
+        // Operating systems tell drives apart by it.
+        var serial = _definition.Serial.Length > 0 ? _definition.Serial : DriveSerial.Of(Name);
+        var options = new DriveOptions { WriteThrough = _definition.Cache == CacheMode.WriteThrough, Discard = _definition.Discard, WaitsForSpace = waitsForSpace, Log = log, Gate = gate };
+        if (_definition.Bus == DriveBus.Nvme)
+        {
+            var queues = _definition.Queues ?? Math.Min(context.Definition.Cpus, NvmeOptions.MostQueues);
+            places.Add(name, wires =>
+            {
+                var controller = new NvmeController(wires, _backend, new NvmeOptions(serial, queues, _definition.BlockSize), options, context.Memory, context.Workers);
+                _retry = controller.Retry;
+                return controller;
+            });
+            return;
+        }
         var drive = new AtaDisk(_backend, new AtaDiskOptions
         {
-            // Operating systems tell drives apart by it.
-            Serial = _definition.Serial.Length > 0 ? _definition.Serial : DriveSerial.Of(Name),
+            Serial = serial,
             BlockSize = _definition.BlockSize,
-            Medium = new AtaMediumOptions { WriteThrough = _definition.Cache == CacheMode.WriteThrough, Discard = _definition.Discard, WaitsForSpace = waitsForSpace, Log = log, Gate = gate },
+            Medium = options,
         });
         _retry = drive.Retry;
         places.Add(name, _definition.Bus, drive);

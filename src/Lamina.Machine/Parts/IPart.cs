@@ -10,6 +10,7 @@ using Lamina.Core.Units;
 using Lamina.Core.Work;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Floppy;
+using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Life;
 
@@ -54,6 +55,11 @@ internal interface IPartPlaces
     /// <param name="name">Its name in the tree of units.</param>
     /// <param name="device">The device.</param>
     void Add(string name, IVirtioDevice device);
+
+    /// <summary>Puts a PCI function into the next place.</summary>
+    /// <param name="name">Its name in the tree of units.</param>
+    /// <param name="create">Makes it.</param>
+    void Add(string name, Func<PciWires, PciFunction> create);
 
     /// <summary>Connects a drive to the next place of a controller.</summary>
     /// <param name="name">Its name in the tree of units.</param>

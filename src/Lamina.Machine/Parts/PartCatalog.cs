@@ -27,6 +27,8 @@ internal static class PartCatalog
     internal static IEnumerable<DeviceDefinition> Of(MachineDefinition machine) => s_kinds.SelectMany(kind => machine.Devices.Where(device => device.GetType() == kind.Definition));
 
     /// <summary>How a device is connected to its board; null for a floppy drive, which has a controller of its own.</summary>
+    internal static bool TakesPlace(DeviceDefinition device) => BusOf(device) is DriveBus.Virtio or DriveBus.Nvme;
+
     internal static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, FloppyDevice => null, _ => DriveBus.Virtio };
 
     /// <summary>Refuses what cannot be, before anything is opened.</summary>

@@ -111,6 +111,12 @@ internal sealed class PcBoard : IBoard
 
         public void StandInForFirmware() => _firmware.Run(_context.Controllers);
 
+        public void Add(string name, Func<PciWires, PciFunction> create)
+        {
+            var place = PcLayout.FirstPlace + _places++;
+            Add(name, place, 0, create, _pirqs.CreateLine(PirqRouter.InputOf(place)));
+        }
+
         // A machine without drives has no controller for them: there is nothing to look for, and so nothing to wait for.
         public void Add(string name, DriveBus bus, AtaDrive drive)
         {

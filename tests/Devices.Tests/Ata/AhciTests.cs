@@ -3,6 +3,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Ata.Packet;
+using Lamina.Devices.Media;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;
 using static Lamina.Tests.Devices.Ata.AhciGuest;
@@ -21,7 +22,7 @@ public sealed class AhciTests : IDisposable
 
     public void Dispose() => _guest.Dispose();
 
-    private AhciGuest Make() => new(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(_disk, new AtaDiskOptions()), [1] = new CdDrive(_disc, "cd", new AtaMediumOptions()) });
+    private AhciGuest Make() => new(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(_disk, new AtaDiskOptions()), [1] = new CdDrive(_disc, "cd", new DriveOptions()) });
 
     private byte[] Content(int sector, int count) => _disk.Content[(sector * 512)..((sector + count) * 512)];
 

@@ -2,6 +2,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Media;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;
 using static Lamina.Tests.Devices.Ata.IdeGuest;
@@ -301,7 +302,7 @@ public sealed class AtaDiskTests : IDisposable
     public void What_the_guest_gives_up_is_discarded()
     {
         var disk = IdeGuest.Disk();
-        using var guest = Make(disk, new AtaDiskOptions { Medium = new AtaMediumOptions { Discard = true } });
+        using var guest = Make(disk, new AtaDiskOptions { Medium = new DriveOptions { Discard = true } });
         guest.Command(0xec);
         var identity = guest.ReadData(512);
         Assert.Equal(1, Word(identity, 169));

@@ -3,6 +3,7 @@ using System.Text;
 using Lamina.Core.Inspection;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Ata.Packet;
+using Lamina.Devices.Media;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;
 using static Lamina.Tests.Devices.Ata.IdeGuest;
@@ -19,7 +20,7 @@ public sealed class CdDriveTests : IDisposable
 
     public CdDriveTests()
     {
-        _drive = new CdDrive(_disc, "cd-1", new AtaMediumOptions());
+        _drive = new CdDrive(_disc, "cd-1", new DriveOptions());
         _guest = new IdeGuest(new Dictionary<int, AtaDrive> { [2] = _drive }).SwitchOn();
     }
 

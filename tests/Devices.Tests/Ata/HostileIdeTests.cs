@@ -4,6 +4,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Ata.Packet;
+using Lamina.Devices.Media;
 using Xunit;
 using static Lamina.Tests.Devices.Ata.IdeGuest;
 
@@ -16,8 +17,8 @@ public sealed class HostileIdeTests
 
     private static IdeGuest Make() => new IdeGuest(new Dictionary<int, AtaDrive>
     {
-        [0] = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions { Medium = new AtaMediumOptions { Discard = true } }),
-        [1] = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new AtaMediumOptions()),
+        [0] = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions { Medium = new DriveOptions { Discard = true } }),
+        [1] = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new DriveOptions()),
         [3] = new AtaDisk(IdeGuest.Disk(16, readOnly: true), new AtaDiskOptions()),
     }).SwitchOn();
 

@@ -3,6 +3,7 @@
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
 using Lamina.Devices.Ata;
+using Lamina.Devices.Media;
 using Lamina.Host;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;
@@ -25,7 +26,7 @@ public sealed class IdeMasterTests : IDisposable
 
     private IdeGuest Make(TestDisk disk) => new IdeGuest(new Dictionary<int, AtaDrive> { [0] = DriveOf(disk) }).SwitchOn();
 
-    private AtaDisk DriveOf(TestDisk disk) => _drive = new AtaDisk(disk, new AtaDiskOptions { Medium = new AtaMediumOptions { WaitsForSpace = _waits.Add } });
+    private AtaDisk DriveOf(TestDisk disk) => _drive = new AtaDisk(disk, new AtaDiskOptions { Medium = new DriveOptions { WaitsForSpace = _waits.Add } });
 
     private int Status => _guest.In(Master + 2) & 7;
 

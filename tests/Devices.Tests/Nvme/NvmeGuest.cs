@@ -2,7 +2,7 @@
 using System.Buffers.Binary;
 using Lamina.Core.Memory;
 using Lamina.Core.Work;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using Lamina.Devices.Nvme;
 using Lamina.Devices.Pci;
 using Lamina.Tests.Devices.Pci;

@@ -1,7 +1,7 @@
 // An NVMe controller as a driver finds it, and what it does with drivers that err or mean ill.
 using System.Buffers.Binary;
 using System.Text;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using Lamina.Host;
 using Lamina.Tests.Devices.Virtio;
 using Xunit;

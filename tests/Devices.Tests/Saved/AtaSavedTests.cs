@@ -8,6 +8,7 @@ using Lamina.Devices.Ata;
 using Lamina.Devices.Ata.Ahci;
 using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Ata.Packet;
+using Lamina.Devices.Media;
 using Lamina.Tests.Devices.Ata;
 using Xunit;
 
@@ -28,7 +29,7 @@ public abstract class AtaSavedTests<T> : SavedUnitTests<T>, IDisposable where T 
     protected override T Create()
     {
         var disk = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions { Serial = "saved" });
-        var cd = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new AtaMediumOptions());
+        var cd = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new DriveOptions());
         var guest = new IdeGuest(new Dictionary<int, AtaDrive> { [0] = disk, [2] = cd }, memory: _memory);
         foreach (var place in (ReadOnlySpan<ulong>)[0, IdeGuest.Data]) guest.Store(place, new byte[0x2000]);
         var unit = PartOf(guest.Function, disk, cd);
@@ -181,7 +182,7 @@ public sealed class AhciSavedTests : SavedUnitTests<AhciController>, IDisposable
 
     protected override AhciController Create()
     {
-        var guest = new AhciGuest(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions()), [1] = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new AtaMediumOptions()) }, memory: _memory);
+        var guest = new AhciGuest(new Dictionary<int, AtaDrive> { [0] = new AtaDisk(IdeGuest.Disk(64), new AtaDiskOptions()), [1] = new CdDrive(IdeGuest.Disk(64, readOnly: true), "cd", new DriveOptions()) }, memory: _memory);
         foreach (var place in (ReadOnlySpan<ulong>)[AhciGuest.Lists, AhciGuest.Lists + 0x1000, AhciGuest.Tables, AhciGuest.Data]) guest.Store(place, new byte[0x1000]);
         _guests[guest.Function] = guest;
         return guest.Function;

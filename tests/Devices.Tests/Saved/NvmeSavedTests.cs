@@ -1,7 +1,7 @@
 // An NVMe controller against the contract of saving: queues with commands that wait, requests for events, features, doorbell buffers.
 using System.Globalization;
 using System.Text;
-using Lamina.Devices.Drives;
+using Lamina.Devices.Media;
 using Lamina.Devices.Nvme;
 using Lamina.Tests.Devices.Nvme;
 using Lamina.Tests.Devices.Virtio;

@@ -10,6 +10,7 @@ using Lamina.Core.Limits;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Work;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Ata.Ahci.AhciSpec;
 
 namespace Lamina.Devices.Ata.Ahci;

@@ -12,6 +12,7 @@ using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Core.Work;
 using Lamina.Devices.Chipset;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Ata.AtaSpec;
 using static Lamina.Devices.Ata.Ide.IdeSpec;
 

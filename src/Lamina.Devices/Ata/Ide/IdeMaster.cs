@@ -3,6 +3,7 @@
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Ata.Ide.IdeSpec;
 
 namespace Lamina.Devices.Ata.Ide;

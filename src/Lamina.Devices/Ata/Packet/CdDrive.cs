@@ -4,6 +4,7 @@ using System.Buffers.Binary;
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
 using Lamina.Core.State;
+using Lamina.Devices.Media;
 using static Lamina.Devices.Ata.AtaSpec;
 using static Lamina.Devices.Ata.Packet.PacketSpec;
 
@@ -24,7 +25,7 @@ public sealed class CdDrive : AtaDrive
     /// <param name="disc">The disc, which stays its creator's to dispose, as all that come after it; null for none.</param>
     /// <param name="serial">Names the drive to the guest; at most 20 bytes of ASCII.</param>
     /// <param name="options">How it treats what is in it.</param>
-    public CdDrive(IBlockBackend? disc, string serial, AtaMediumOptions options) : base(options)
+    public CdDrive(IBlockBackend? disc, string serial, DriveOptions options) : base(options)
     {
         (_disc, _serial) = (disc, serial);
         _state = new DriveState { Mode = UltraMode << ModeClassShift | MostUltraMode };

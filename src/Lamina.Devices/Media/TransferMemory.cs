@@ -2,9 +2,8 @@
 // kept so that nothing is allocated then.
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
-using Lamina.Host.Io;
 
-namespace Lamina.Devices.Drives;
+namespace Lamina.Devices.Media;
 
 /// <summary>Pieces of guest memory, in order.</summary>
 /// <param name="memory">The guest's memory.</param>
@@ -19,7 +18,8 @@ internal sealed class TransferMemory(GuestMemory memory)
     /// <summary>How many there are.</summary>
     internal int Pieces => _pieces.Count;
 
-    internal ReadOnlySpan<IoVector> Vectors => _buffer.Vectors;
+    /// <summary>Them, for a request.</summary>
+    internal BlockBuffer Buffer => _buffer;
 
     internal void Clear()
     {
@@ -38,7 +38,7 @@ internal sealed class TransferMemory(GuestMemory memory)
     /// <summary>Bytes go to the pieces.</summary>
     internal void CopyFrom(ReadOnlySpan<byte> bytes)
     {
-        foreach (var vector in Vectors)
+        foreach (var vector in _buffer.Vectors)
         {
             var part = bytes[..Math.Min(bytes.Length, vector.Length)];
             part.CopyTo(vector.Span);
@@ -49,7 +49,7 @@ internal sealed class TransferMemory(GuestMemory memory)
     /// <summary>Bytes come from the pieces.</summary>
     internal void CopyTo(Span<byte> bytes)
     {
-        foreach (var vector in Vectors)
+        foreach (var vector in _buffer.Vectors)
         {
             var length = Math.Min(bytes.Length, vector.Length);
             vector.Span[..length].CopyTo(bytes);

@@ -1,4 +1,4 @@
-// What an ATA drive has inside: a disk of the host's, with a limit on what it moves, counts, and patience while the host has no space. It carries
+// What a drive has inside: a disk of the host's, with a limit on what it moves, counts, and patience while the host has no space. It carries
 // out requests on whatever thread asks; it knows no registers.
 using Lamina.Core.Block;
 using Lamina.Core.Inspection;
@@ -6,10 +6,10 @@ using Lamina.Core.Limits;
 using Lamina.Core.Logging;
 using Lamina.Core.State;
 
-namespace Lamina.Devices.Ata;
+namespace Lamina.Devices.Media;
 
 /// <summary>How a drive treats its medium.</summary>
-public sealed record AtaMediumOptions
+public sealed record DriveOptions
 {
     /// <summary>Whether every write is durable before it ends, whatever the driver says.</summary>
     public bool WriteThrough { get; init; }
@@ -18,7 +18,7 @@ public sealed record AtaMediumOptions
     public bool Discard { get; init; }
 
     /// <summary>
-    /// Has a request that finds the host's disk full wait for <see cref="AtaDrive.Retry"/> instead of failing. Told "true" when one waits
+    /// Has a request that finds the host's disk full wait to be tried again instead of failing. Told "true" when one waits
     /// and "false" when it does so no more; any thread, with locks held.
     /// </summary>
     public Action<bool>? WaitsForSpace { get; init; }
@@ -32,7 +32,7 @@ public sealed record AtaMediumOptions
 
 /// <summary>What a drive reads and writes.</summary>
 /// <param name="options">How.</param>
-internal sealed class AtaMedium(AtaMediumOptions options)
+internal sealed class DriveMedium(DriveOptions options)
 {
     // A guest can cause errors without end.
     private const int MostReports = 5;
@@ -40,7 +40,7 @@ internal sealed class AtaMedium(AtaMediumOptions options)
     private Counts _counts;
     private int _reports;
 
-    internal AtaMediumOptions Options => options;
+    internal DriveOptions Options => options;
 
     /// <summary>Reads.</summary>
     /// <exception cref="IOException">The host or the image fails.</exception>
