@@ -160,6 +160,7 @@ public static class MachineCheck
             if (drives.Count > 0 && machine.Type != MachineType.Pc) throw new MachineException($"{(drives[0] is DiskDevice ? $"a disk with bus={word}" : "a CD drive")} needs a machine of the type pc; add --machine pc");
             if (drives.Count > most) throw new MachineException($"a machine has places for {most} disks and CD drives with bus={word}, and this one would have {drives.Count}; connect some otherwise");
         }
+        if (machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Bus is not (DriveBus.Ide or DriveBus.Sata))) throw new MachineException("a CD drive is connected by IDE or by SATA; choose bus=ide or bus=sata for it");
         var floppies = machine.DevicesOf<FloppyDevice>().Count();
         if (floppies > 0 && machine.Type != MachineType.Pc) throw new MachineException("a floppy drive needs a machine of the type pc; add --machine pc");
         if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");

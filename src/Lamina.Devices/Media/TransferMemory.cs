@@ -35,25 +35,25 @@ internal sealed class TransferMemory(GuestMemory memory)
         return true;
     }
 
-    /// <summary>Bytes go to the pieces.</summary>
+    /// <summary>Bytes go to the pieces, and who wants to know of that is told.</summary>
     internal void CopyFrom(ReadOnlySpan<byte> bytes)
     {
-        foreach (var vector in _buffer.Vectors)
+        foreach (var (address, length) in _pieces)
         {
-            var part = bytes[..Math.Min(bytes.Length, vector.Length)];
-            part.CopyTo(vector.Span);
-            bytes = bytes[part.Length..];
+            var part = Math.Min(bytes.Length, length);
+            memory.TryWrite(address, bytes[..part]);
+            bytes = bytes[part..];
         }
     }
 
     /// <summary>Bytes come from the pieces.</summary>
     internal void CopyTo(Span<byte> bytes)
     {
-        foreach (var vector in _buffer.Vectors)
+        foreach (var (address, length) in _pieces)
         {
-            var length = Math.Min(bytes.Length, vector.Length);
-            vector.Span[..length].CopyTo(bytes);
-            bytes = bytes[length..];
+            var part = Math.Min(bytes.Length, length);
+            memory.TryRead(address, bytes[..part]);
+            bytes = bytes[part..];
         }
     }
 

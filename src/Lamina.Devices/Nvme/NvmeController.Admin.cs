@@ -144,7 +144,6 @@ public sealed partial class NvmeController
         var mapped = PhysicalPages.Map(_memory, command, data.Length, transfer);
         if (mapped != NvmeStatus.Success) return mapped;
         transfer.CopyFrom(data);
-        transfer.NotifyWritten();
         return NvmeStatus.Success;
     }
 

@@ -53,8 +53,10 @@ public sealed class DriveTests : IDisposable
     [Theory]
     [InlineData(DriveBus.Ide)]
     [InlineData(DriveBus.Sata)]
+    [InlineData(DriveBus.Nvme)]
     public async Task GRUB_on_a_disk_boots_a_kernel(DriveBus bus)
     {
+        if (bus == DriveBus.Sata) AllTests.SkipUnlessAsked("the boots by the other buses show as much");
         await using var machine = Machine.Create(await DefinitionAsync(await GrubAsync(bus)));
         _ = machine.RunAsync(Cancellation);
         var screen = new SerialScreen(machine);
@@ -125,6 +127,31 @@ public sealed class DriveTests : IDisposable
         await screen.WaitAsync("Booting from DVD/CD...", Cancellation);
     }
 
+    [Fact]
+    public async Task Linux_writes_and_reads_an_NVMe_disk_by_several_queues()
+    {
+        var (path, content) = Disk("disk.raw", 32 << 20);
+        await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(GuestConfiguration.Pc), definition => definition with
+        {
+            Cpus = 2,
+            Devices = [.. definition.Devices, new DiskDevice { Path = path, Format = ImageFormat.Raw, Bus = DriveBus.Nvme, Serial = "the disk" }],
+        });
+
+        Assert.Equal($"{Sum(content)}  /dev/nvme0n1\n", await guest.DoAsync("sha256sum /dev/nvme0n1"));
+        Assert.Equal("the disk\n", await guest.DoAsync("sed 's/ *$//' /sys/block/nvme0n1/device/serial"));
+        Assert.Equal("2\n", await guest.DoAsync("ls -d /sys/block/nvme0n1/mq/* | wc -l"));
+        // Two at once, each in its half and behind the page cache; what was written is there.
+        await guest.DoAsync("for i in 0 1; do dd if=/dev/urandom of=/tmp/$i bs=1M count=8 2>/dev/null; done");
+        await guest.DoAsync("for i in 0 1; do dd if=/tmp/$i of=/dev/nvme0n1 bs=64k seek=$((i*256)) oflag=direct conv=notrunc 2>/dev/null & done; wait; sync");
+        var sums = await guest.DoAsync("cat /tmp/0 /tmp/1 | sha256sum");
+        await guest.DoAsync("echo 3 >/proc/sys/vm/drop_caches");
+        Assert.Equal(sums, await guest.DoAsync("(dd if=/dev/nvme0n1 bs=1M count=8; dd if=/dev/nvme0n1 bs=1M skip=16 count=8) 2>/dev/null | sha256sum"));
+        Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
+        await guest.TypeAsync("poweroff");
+        Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+        Assert.Equal(sums[..64], Sum([.. File.ReadAllBytes(path)[..(8 << 20)], .. File.ReadAllBytes(path)[(16 << 20)..(24 << 20)]]));
+    }
+
     [Theory]
     [InlineData(DriveBus.Ide, "ata_piix")]
     [InlineData(DriveBus.Sata, "ahci")]
@@ -165,11 +192,13 @@ public sealed class DriveTests : IDisposable
     [Theory]
     [InlineData(DriveBus.Ide)]
     [InlineData(DriveBus.Sata)]
+    [InlineData(DriveBus.Nvme)]
     public async Task A_boot_that_is_saved_and_goes_on_at_any_moment_of_it_ends_as_any_other(DriveBus bus)
     {
+        if (bus != DriveBus.Ide) AllTests.SkipUnlessAsked("the boot by IDE shows as much");
         var moments = AllTests.AreAsked ? 40 : 10;
         var random = new Random(1162);
-        var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus }));
+        var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus == DriveBus.Nvme ? DriveBus.Ide : bus }));
         var run = machine.RunAsync(Cancellation);
         var shown = "";
         try

@@ -5,6 +5,7 @@ using Lamina.Boot;
 using Lamina.Devices.Ata;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Floppy;
+using Lamina.Devices.Pci;
 using Lamina.Devices.Virtio;
 using Lamina.Devices.Virtio.Mmio;
 
@@ -58,6 +59,8 @@ internal sealed class TestBoard : IBoard
         public long SerialBytesLost => _serial.Lost;
 
         public void Add(string name, DriveBus bus, AtaDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
+
+        public void Add(string name, Func<PciWires, PciFunction> create) => throw new InvalidOperationException($"there is no PCI for {name}");
 
         public void Add(string name, FloppyDrive drive) => throw new InvalidOperationException($"there is no controller for {name}");
 
