@@ -12,6 +12,7 @@ namespace Lamina.Tests.Devices.Saved;
 public sealed class NvmeSavedTests : SavedUnitTests<NvmeController>, IDisposable
 {
     private readonly Dictionary<NvmeController, NvmeGuest> _guests = [];
+    private List<(ulong Address, byte[] Content)>? _pages;
 
     public void Dispose()
     {
@@ -26,14 +27,17 @@ public sealed class NvmeSavedTests : SavedUnitTests<NvmeController>, IDisposable
         return guest.Controller;
     }
 
-    // What the rings of the disturbed one hold is in memory, which is saved apart.
+    // What the rings of the disturbed one hold is in memory, which is saved apart: its pages that are not all zero.
     protected override NvmeController CreateForLoading()
     {
+        if (_pages is null)
+        {
+            var from = Create();
+            Disturb(from);
+            _pages = [.. Enumerable.Range(0, 0x200).Select(page => ((ulong)page << 12, _guests[from].Bytes((ulong)page << 12, 0x1000))).Where(page => page.Item2.AsSpan().ContainsAnyExcept((byte)0))];
+        }
         var unit = Create();
-        var from = Create();
-        Disturb(from);
-        var memory = _guests[from].Bytes(0, 0x200000);
-        _guests[unit].Memory.TryWrite(0, memory);
+        foreach (var (address, content) in _pages) _guests[unit].Memory.TryWrite(address, content);
         return unit;
     }
 
