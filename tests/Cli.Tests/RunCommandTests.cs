@@ -276,7 +276,7 @@ public sealed class RunCommandTests : IDisposable
 
     [Fact]
     public Task More_devices_than_there_is_room_for_are_refused() =>
-        Refused("room for 32 virtio devices", ["--kernel", Guest.In(_folder, Guest.Halts), .. Enumerable.Repeat<string[]>(["--net", "user"], 31).SelectMany(words => words)]);
+        Refused("room for 32 devices", ["--kernel", Guest.In(_folder, Guest.Halts), .. Enumerable.Repeat<string[]>(["--net", "user"], 31).SelectMany(words => words)]);
 
     [Fact]
     public async Task A_published_port_that_was_picked_is_told()

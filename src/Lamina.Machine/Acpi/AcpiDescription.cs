@@ -58,6 +58,9 @@ internal sealed record AcpiDescription
     internal required int RtcIrq { get; init; }
     internal required byte CenturyRegister { get; init; }
     internal ushort? PvPanicPort { get; init; }
+    /// <summary>Whether there is a VGA.</summary>
+    internal bool HasDisplay { get; init; }
+
     internal KeyboardDescription? Keyboard { get; init; }
     internal HandOverDescription? HandOver { get; init; }
     internal PciRootDescription? Pci { get; init; }

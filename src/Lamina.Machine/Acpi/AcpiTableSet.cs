@@ -18,14 +18,14 @@ internal sealed class AcpiTableSet
     /// <summary>A sum: the byte that makes the sum of a range zero.</summary>
     internal readonly record struct Checksum(int At, int Start, int Length);
 
-    private AcpiTableSet(byte[] tables, int root, IReadOnlyList<Pointer> pointers, IReadOnlyList<Checksum> checksums) =>
+    private AcpiTableSet(byte[] tables, (int Rsdt, int Xsdt) root, IReadOnlyList<Pointer> pointers, IReadOnlyList<Checksum> checksums) =>
         (Tables, Root, Pointers, Checksums) = (tables, root, pointers, checksums);
 
     /// <summary>The block, with zeros for pointers and for the sums of those tables that have some.</summary>
     internal byte[] Tables { get; }
 
-    /// <summary>Where in it the XSDT lies.</summary>
-    internal int Root { get; }
+    /// <summary>Where in it the RSDT and the XSDT lie.</summary>
+    internal (int Rsdt, int Xsdt) Root { get; }
 
     /// <summary>Its pointers.</summary>
     internal IReadOnlyList<Pointer> Pointers { get; }
@@ -50,18 +50,19 @@ internal sealed class AcpiTableSet
         var fadt = Add(FixedTables.Fadt(machine));
         var madt = Add(FixedTables.Madt(machine));
         int[] named = [fadt, madt];
-        var xsdt = Add(FixedTables.Xsdt(named.Length));
+        var (rsdt, xsdt) = (Add(FixedTables.Rsdt(named.Length)), Add(FixedTables.Xsdt(named.Length)));
         var block = bytes.ToArray();
         List<Pointer> pointers =
         [
             new(fadt + FixedTables.FadtFacs, sizeof(uint), facs),
             new(fadt + FixedTables.FadtDsdt, sizeof(uint), dsdt),
             new(fadt + FixedTables.FadtXDsdt, sizeof(ulong), dsdt),
+            .. named.Select((table, i) => new Pointer(rsdt + AcpiTable.HeaderLength + (i * sizeof(uint)), sizeof(uint), table)),
             .. named.Select((table, i) => new Pointer(xsdt + AcpiTable.HeaderLength + (i * sizeof(ulong)), sizeof(ulong), table)),
         ];
-        List<Checksum> checksums = [.. ((int[])[fadt, xsdt]).Select(table => new Checksum(table + AcpiTable.ChecksumOffset, table, BinaryPrimitives.ReadInt32LittleEndian(block.AsSpan(table + AcpiTable.LengthOffset))))];
+        List<Checksum> checksums = [.. ((int[])[fadt, rsdt, xsdt]).Select(table => new Checksum(table + AcpiTable.ChecksumOffset, table, BinaryPrimitives.ReadInt32LittleEndian(block.AsSpan(table + AcpiTable.LengthOffset))))];
         foreach (var sum in checksums) block[sum.At] = 0;
-        return new AcpiTableSet(block, xsdt, pointers, checksums);
+        return new AcpiTableSet(block, (rsdt, xsdt), pointers, checksums);
     }
 
     /// <summary>The tables at an address that is a multiple of <see cref="Alignment"/>, the RSDP before them.</summary>
@@ -71,7 +72,7 @@ internal sealed class AcpiTableSet
         var start = address + Alignment;
         var block = new byte[Alignment + Tables.Length];
         if ((ulong)block.Length > room) throw new InvalidOperationException("the ACPI tables do not fit into their room");
-        FixedTables.Rsdp(start + (ulong)Root).CopyTo(block, 0);
+        FixedTables.Rsdp(start + (ulong)Root.Rsdt, start + (ulong)Root.Xsdt).CopyTo(block, 0);
         var tables = block.AsSpan(Alignment);
         Tables.CopyTo(tables);
         foreach (var pointer in Pointers)

@@ -8,14 +8,14 @@ internal static class FixedTables
 {
     internal const int RsdpLength = 36, FacsLength = 64;
 
-    /// <summary>Where the RSDP's pointer and its two sums stand, and the length of its first part, which the first sum is over. Table 5.3.</summary>
-    internal const int RsdpChecksum = 8, RsdpFirstLength = 20, RsdpXsdt = 24, RsdpExtendedChecksum = 32;
+    /// <summary>Where the RSDP's two pointers and its two sums stand, and the length of its first part, which the first sum is over. Table 5.3.</summary>
+    internal const int RsdpChecksum = 8, RsdpRsdt = 16, RsdpFirstLength = 20, RsdpXsdt = 24, RsdpExtendedChecksum = 32;
 
     /// <summary>Where the FADT's pointers stand: FIRMWARE_CTRL, DSDT, X_DSDT. Table 5.9.</summary>
     internal const int FadtFacs = 36, FadtDsdt = 40, FadtXDsdt = 140;
 
     private const int FadtLength = 276, MadtFixed = 44;
-    private const byte FadtRevision = 6, FadtMinorRevision = 3, MadtRevision = 5, XsdtRevision = 1;
+    private const byte FadtRevision = 6, FadtMinorRevision = 3, MadtRevision = 5, RsdtRevision = 1, XsdtRevision = 1;
 
     // Table 5.9: fixed feature flags.
     private const uint Wbinvd = 1 << 0, ProcC1 = 1 << 2, NoSleepButton = 1 << 5, RtcNotFixed = 1 << 6, TimerIs32Bit = 1 << 8, ResetRegisterSupported = 1 << 10;
@@ -33,18 +33,22 @@ internal static class FixedTables
     private const ushort LevelActiveHigh = 0xD;
 
     /// <summary>Root pointer, revision 2. Table 5.3.</summary>
-    internal static byte[] Rsdp(ulong xsdt)
+    internal static byte[] Rsdp(ulong rsdt, ulong xsdt)
     {
         var table = new GuestWriter(RsdpLength);
         table.Text(0, 8, "RSD PTR ");
         table.Text(9, 6, "LAMINA");
         table.U8(15, 2);
+        table.U32(RsdpRsdt, (uint)rsdt);
         table.U32(20, RsdpLength);
         table.U64(RsdpXsdt, xsdt);
         table.U8(RsdpChecksum, AcpiTable.Checksum(table.Bytes.AsSpan(0, RsdpFirstLength)));
         table.U8(RsdpExtendedChecksum, AcpiTable.Checksum(table.Bytes));
         return table.Bytes;
     }
+
+    /// <summary>Root system description table for a number of tables, whose addresses are to be put in: what operating systems from before ACPI 2.0 read. Table 5.7.</summary>
+    internal static byte[] Rsdt(int tables) => AcpiTable.Create("RSDT", RsdtRevision, AcpiTable.HeaderLength + (tables * sizeof(uint))).Bytes;
 
     /// <summary>Extended system description table for a number of tables, whose addresses are to be put in. Table 5.8.</summary>
     internal static byte[] Xsdt(int tables) => AcpiTable.Create("XSDT", XsdtRevision, AcpiTable.HeaderLength + (tables * sizeof(ulong))).Bytes;
@@ -83,7 +87,7 @@ internal static class FixedTables
         table.U16(96, NoC2);
         table.U16(98, NoC3);
         table.U8(108, machine.CenturyRegister);
-        table.U16(109, (ushort)(LegacyDevices | VgaNotPresent | (machine.Keyboard is null ? 0 : KeyboardController)));
+        table.U16(109, (ushort)(LegacyDevices | (machine.HasDisplay ? 0 : VgaNotPresent) | (machine.Keyboard is null ? 0 : KeyboardController)));
         table.U32(112, Wbinvd | ProcC1 | NoSleepButton | RtcNotFixed | TimerIs32Bit | ResetRegisterSupported);
         IoAddress(table, 116, machine.ResetPort, 8, ByteAccess);
         table.U8(128, machine.ResetValue);

@@ -42,8 +42,9 @@ internal static class TableLoader
             Point(commands, TablesFile, pointer.At, pointer.Size);
         }
         foreach (var sum in set.Checksums) Sum(commands, TablesFile, sum.At, sum.Start, sum.Length);
-        var rsdp = FixedTables.Rsdp((ulong)set.Root);
+        var rsdp = FixedTables.Rsdp((ulong)set.Root.Rsdt, (ulong)set.Root.Xsdt);
         (rsdp[FixedTables.RsdpChecksum], rsdp[FixedTables.RsdpExtendedChecksum]) = (0, 0);
+        Point(commands, RsdpFile, FixedTables.RsdpRsdt, sizeof(uint));
         Point(commands, RsdpFile, FixedTables.RsdpXsdt, sizeof(ulong));
         Sum(commands, RsdpFile, FixedTables.RsdpChecksum, 0, FixedTables.RsdpFirstLength);
         Sum(commands, RsdpFile, FixedTables.RsdpExtendedChecksum, 0, FixedTables.RsdpLength);

@@ -40,6 +40,7 @@ internal static class PcTables
         RtcPort = CmosRtcSpec.Port,
         RtcIrq = PcLayout.RtcIrq,
         CenturyRegister = CmosRtcSpec.CenturyRegister,
+        HasDisplay = true,
         Keyboard = new KeyboardDescription(I8042Spec.DataPort, I8042Spec.CommandPort, PcLayout.KeyboardIrq, PcLayout.MouseIrq),
         PvPanicPort = PvPanicSpec.Port,
         Pci = new PciRootDescription(

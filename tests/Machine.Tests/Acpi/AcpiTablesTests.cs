@@ -58,6 +58,20 @@ public sealed class AcpiTablesTests
         Assert.Equal(0, block.Take(36).Sum(b => b) & 0xFF);
     }
 
+    // Systems from before ACPI 2.0 know no other, whatever the revision says.
+    [Fact]
+    public void Both_roots_lead_to_the_same_tables()
+    {
+        var block = AcpiTableSet.Create(Describe()).At(Base, 0x2_0000).Bytes;
+        var (rsdt, xsdt) = ((int)(U32(block, 16) - Base), (int)(U32(block, 24) - Base));
+
+        Assert.Equal(("RSDT", "XSDT"), (Encoding.ASCII.GetString(block, rsdt, 4), Encoding.ASCII.GetString(block, xsdt, 4)));
+        Assert.Equal(0, block.Skip(rsdt).Take((int)U32(block, rsdt + 4)).Sum(b => b) & 0xFF);
+        var count = (int)(U32(block, rsdt + 4) - 36) / 4;
+        Assert.Equal(2, count);
+        for (var i = 0; i < count; i++) Assert.Equal(BinaryPrimitives.ReadUInt64LittleEndian(block.AsSpan(xsdt + 36 + (8 * i))), U32(block, rsdt + 36 + (4 * i)));
+    }
+
     [Fact]
     public void Processors_above_254_are_x2APICs()
     {

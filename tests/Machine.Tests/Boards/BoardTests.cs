@@ -112,7 +112,7 @@ public sealed class BoardTests : IDisposable
         string Refused(MachineDefinition definition) => Assert.Throws<MachineException>(() => Machine.Create(definition, new MachineHooks(), services)).Message;
 
         Assert.Equal("a machine of this build has at most 4 CPUs, not 5", Refused(spec with { Cpus = 5 }));
-        Assert.Equal("a test machine has room for 12 virtio devices, two of which are always there; this one would have 13", Refused(Enumerable.Range(0, 11).Aggregate(spec, (all, _) => all.With(new NetworkDevice()))));
+        Assert.Equal("a test machine has room for 12 devices, two of which are always there; this one would have 13", Refused(Enumerable.Range(0, 11).Aggregate(spec, (all, _) => all.With(new NetworkDevice()))));
     }
 
     // Each device is brought to DRIVER_OK as a driver does it; then the vCPU rests.

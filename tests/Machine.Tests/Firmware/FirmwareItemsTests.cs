@@ -86,7 +86,8 @@ public sealed class FirmwareItemsTests
         Assert.Equal(own[AcpiTableSet.Alignment..], memory["etc/acpi/tables"]);
         Assert.Equal(own[..36], memory["etc/acpi/rsdp"]);
         Assert.Equal(0, memory["etc/acpi/rsdp"].Sum(value => value) & 0xff);
-        Assert.Equal(tablesAt + (ulong)set.Root, BinaryPrimitives.ReadUInt64LittleEndian(memory["etc/acpi/rsdp"].AsSpan(24)));
+        Assert.Equal(tablesAt + (uint)set.Root.Rsdt, BinaryPrimitives.ReadUInt32LittleEndian(memory["etc/acpi/rsdp"].AsSpan(16)));
+        Assert.Equal(tablesAt + (ulong)set.Root.Xsdt, BinaryPrimitives.ReadUInt64LittleEndian(memory["etc/acpi/rsdp"].AsSpan(24)));
     }
 
     [Theory]

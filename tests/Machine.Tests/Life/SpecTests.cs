@@ -27,7 +27,7 @@ public sealed class SpecTests : IDisposable
         { "type", "machine type" },
         { "twoStdio", "both" },
         { "cpu", "there is no CPU model 'i486'" },
-        { "slots", "room for 32 virtio devices" },
+        { "slots", "room for 32 devices" },
         { "folder", "there is no folder" },
         { "archive", "name another folder" },
         { "nothing", "nothing to boot" },
