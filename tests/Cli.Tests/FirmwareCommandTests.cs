@@ -126,7 +126,7 @@ public sealed class FirmwareCommandTests : KeptMachines
         await Refused("does not exist", "--firmware", Folder.File("none"));
         await Refused("is a folder", "--firmware", Folder.Path);
         await Refused("is empty", "--firmware", Folder.File("empty"));
-        await Refused("not whole blocks of 64 KiB", "--firmware", Folder.File("odd"));
+        await Refused("not whole blocks of 4 KiB", "--firmware", Folder.File("odd"));
         await Refused("no instruction where a processor begins", "--firmware", Folder.File("zeros"));
         await Refused("needs a value", "--firmware", "");
         await Refused("either a kernel or firmware", "--firmware", Firmware, "--kernel", kernel);

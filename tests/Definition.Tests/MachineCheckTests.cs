@@ -114,7 +114,7 @@ public sealed class MachineCheckTests
         Assert.Equal("a disk with bus=ide needs a machine of the type pc; add --machine pc", Refused(Good.With(Disk(0))));
         Assert.Equal("a CD drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new CdromDevice { Path = "a" })));
         Assert.Equal("a machine has places for 4 disks and CD drives with bus=ide, and this one would have 5; connect some otherwise", Refused(pc.With(Disk(0), Disk(1), Disk(2), Disk(3), new CdromDevice())));
-        Assert.Equal("the disk disk0 is none by virtio, and only such have queues to choose; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
+        Assert.Equal("the disk disk0 is connected neither by virtio nor by NVMe, and only such have queues to choose; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
         Assert.Contains("places for 6", Refused(pc.With(Enumerable.Range(0, 7).Select(number => Disk(number) with { Bus = DriveBus.Sata }))), StringComparison.Ordinal);
         Assert.Contains("bus=sata needs a machine of the type pc", Refused(Good.With(Disk(0) with { Bus = DriveBus.Sata })), StringComparison.Ordinal);
         Assert.Equal("a floppy drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new FloppyDevice { Path = "a" })));

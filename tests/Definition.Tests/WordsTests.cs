@@ -33,7 +33,7 @@ public sealed class WordsTests
     [InlineData("", "needs the path")]
     [InlineData(",ro", "needs the path")]
     [InlineData("disk,", "a disk has no option \"\"")]
-    [InlineData("disk,ro=1", "a disk has no option \"ro=1\"; there are name=NAME, path=PATH, bus=virtio|ide|sata, ro, format=raw|qcow2")]
+    [InlineData("disk,ro=1", "a disk has no option \"ro=1\"; there are name=NAME, path=PATH, bus=virtio|ide|sata|nvme, ro, format=raw|qcow2")]
     [InlineData("disk,format=vhd", "format: there is no 'vhd'; there are raw and qcow2")]
     [InlineData("disk,format", "format needs a value")]
     [InlineData("disk,queues=many", "queues: 'many' is not possible; use a number from 1 to 16")]
