@@ -137,6 +137,7 @@ public sealed partial class NvmeController : PciFunction, IBusDevice, IPausable,
         {
             node.SayHex("configuration", _registers.Configuration);
             node.SayHex("status", _registers.Status);
+            node.Say("stands still", _paused);
             node.Say("doorbell buffers", _registers.Shadow != 0);
             node.Say("requests for events", (long)_registers.EventRequests.Count);
             foreach (var queue in _submissions)

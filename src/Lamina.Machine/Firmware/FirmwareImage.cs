@@ -44,6 +44,7 @@ internal sealed record FirmwareImage(string Name, byte[] Bytes)
     /// <summary>Why bytes are no firmware, as the end of a sentence; null where they can be.</summary>
     internal static string? WhyNot(ReadOnlySpan<byte> bytes)
     {
+        if (bytes.IsEmpty) return "is empty";
         if (bytes.Length % Block != 0) return $"{KernelFormat.DescribeOther(bytes) ?? $"has {bytes.Length} bytes"}, and not whole blocks of {Sizes.Text(Block)}";
         if (KernelFormat.DescribeOther(bytes) is { } other) return other;
         var first = bytes[^ResetVector..];

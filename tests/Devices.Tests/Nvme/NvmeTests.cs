@@ -1,6 +1,7 @@
 // An NVMe controller as a driver finds it, and what it does with drivers that err or mean ill.
 using System.Buffers.Binary;
 using System.Text;
+using Lamina.Core.Inspection;
 using Lamina.Devices.Media;
 using Lamina.Host;
 using Lamina.Tests.Devices.Virtio;
@@ -332,12 +333,20 @@ public sealed class NvmeTests
         guest.Write(0x1008, 2);
         Assert.True(SpinWait.SpinUntil(() => guest.Disk.InProgress == 1, TimeSpan.FromMinutes(1)));
         var pause = Task.Run(guest.Controller.Pause, TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(StandsStill, TimeSpan.FromMinutes(1)));
         Assert.False(pause.IsCompleted);
         guest.Disk.Gate.Set();
         await pause.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Equal(["read 0+1"], guest.Disk.Calls);
         guest.Controller.Resume();
         Assert.True(SpinWait.SpinUntil(() => { lock (guest.Disk.Calls) return guest.Disk.Calls.Count == 2; }, TimeSpan.FromMinutes(1)));
+
+        bool StandsStill()
+        {
+            var node = new InspectNode("nvme");
+            guest.Controller.Inspect(node);
+            return node["stands still"] is true;
+        }
     }
 
     [Theory]

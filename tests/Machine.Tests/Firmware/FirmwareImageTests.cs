@@ -44,6 +44,7 @@ public sealed class FirmwareImageTests : IDisposable
             random.NextBytes(bytes);
             _ = FirmwareImage.WhyNot(bytes);
         }
+        Assert.Equal("is empty", FirmwareImage.WhyNot([]));
     }
 
     private string Make(byte[] content)
