@@ -54,6 +54,8 @@ public sealed class ScreenTests : IDisposable
             await machine.Serial.WriteAsync("\e[B", _patience.Token);
             var menu = await WaitAsync(machine, "*memtest");
             Assert.Contains("GNU GRUB", menu.ToString(), StringComparison.Ordinal);
+            // It is drawn to its end, which the other one would do otherwise.
+            await machine.WaitForStillScreenAsync(TimeSpan.FromSeconds(1), _patience.Token);
             await machine.PauseAsync(_patience.Token);
             pixels = machine.Screen.Look().Pixels;
             await machine.SaveAsync(place, _patience.Token);
