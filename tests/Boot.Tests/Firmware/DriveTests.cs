@@ -56,7 +56,7 @@ public sealed class DriveTests : IDisposable
     [InlineData(DriveBus.Nvme)]
     public async Task GRUB_on_a_disk_boots_a_kernel(DriveBus bus)
     {
-        if (bus != DriveBus.Nvme) AllTests.SkipUnlessAsked("the boot by NVMe, and one by IDE that is saved on its way, show as much");
+        if (bus != DriveBus.Nvme) AllTests.SkipUnlessAsked("the boot by NVMe shows as much");
         await using var machine = Machine.Create(await DefinitionAsync(await GrubAsync(bus)));
         _ = machine.RunAsync(Cancellation);
         var screen = new SerialScreen(machine);
@@ -195,7 +195,7 @@ public sealed class DriveTests : IDisposable
     [InlineData(DriveBus.Nvme)]
     public async Task A_boot_that_is_saved_and_goes_on_at_any_moment_of_it_ends_as_any_other(DriveBus bus)
     {
-        if (bus != DriveBus.Ide) AllTests.SkipUnlessAsked("the boot by IDE shows as much");
+        if (bus != DriveBus.Nvme) AllTests.SkipUnlessAsked("the boot by NVMe, with a CD by IDE, shows as much");
         var moments = AllTests.AreAsked ? 40 : 10;
         var random = new Random(1162);
         var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus == DriveBus.Nvme ? DriveBus.Ide : bus }));
