@@ -115,6 +115,10 @@ public sealed class MachineCheckTests
         Assert.Equal("a CD drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new CdromDevice { Path = "a" })));
         Assert.Equal("a machine has places for 4 disks and CD drives with bus=ide, and this one would have 5; connect some otherwise", Refused(pc.With(Disk(0), Disk(1), Disk(2), Disk(3), new CdromDevice())));
         Assert.Equal("the disk disk0 is connected neither by virtio nor by NVMe, and only such have queues to choose; leave queues=2 out", Refused(pc.With(Disk(0) with { Queues = 2 })));
+        Assert.Equal("a disk with bus=nvme needs a machine of the type pc; add --machine pc", Refused(Good.With(Disk(0) with { Bus = DriveBus.Nvme })));
+        Assert.Equal("a CD drive is connected by IDE or by SATA; choose bus=ide or bus=sata for it", Refused(pc.With(new CdromDevice { Path = "a", Bus = DriveBus.Nvme })));
+        Assert.Equal("the firmware ovmf needs PCI, which the machine pc has; choose it with --machine pc, or seabios", Refused(Good with { Boot = new BootSource { Firmware = BootSource.Ovmf } }));
+        MachineCheck.Check(pc.With(Disk(0) with { Bus = DriveBus.Nvme, Queues = 2 }));
         Assert.Contains("places for 6", Refused(pc.With(Enumerable.Range(0, 7).Select(number => Disk(number) with { Bus = DriveBus.Sata }))), StringComparison.Ordinal);
         Assert.Contains("bus=sata needs a machine of the type pc", Refused(Good.With(Disk(0) with { Bus = DriveBus.Sata })), StringComparison.Ordinal);
         Assert.Equal("a floppy drive needs a machine of the type pc; add --machine pc", Refused(Good.With(new FloppyDevice { Path = "a" })));

@@ -32,9 +32,6 @@ public interface IKeyboardInput
 
     /// <summary>What the guest lights.</summary>
     KeyboardLights Lights { get; }
-
-    /// <summary>It lights something else; told without locks, on a vCPU's thread, which must not be held up.</summary>
-    event Action? LightsChanged;
 }
 
 /// <summary>The buttons of a pointing device.</summary>

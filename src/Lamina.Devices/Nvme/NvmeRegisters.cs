@@ -72,7 +72,7 @@ internal sealed record NvmeRegisters
         SetFeatures();
     }
 
-    /// <summary>Notes an event, unless its type is to be read of first, or too many wait.</summary>
+    /// <summary>Notes an event, unless the same one waits already, or too many do.</summary>
     internal void Tell(uint what)
     {
         if (Events.Count < MostEvents && !Events.Contains(what)) Events.Add(what);

@@ -70,8 +70,6 @@ internal sealed class RecordingInput : IKeyboardInput, IScreenPointer
     private readonly Lock _gate = new();
     private readonly List<string> _seen = [];
 
-    public event Action? LightsChanged { add { } remove { } }
-
     public KeyboardLights Lights { get; set; }
 
     public bool IsReady => true;

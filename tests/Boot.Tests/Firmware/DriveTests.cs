@@ -197,29 +197,7 @@ public sealed class DriveTests : IDisposable
     {
         if (bus != DriveBus.Nvme) AllTests.SkipUnlessAsked("the boot by NVMe, with a CD by IDE, shows as much");
         var moments = AllTests.AreAsked ? 40 : 10;
-        var random = new Random(1162);
-        var machine = Machine.Create(await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus == DriveBus.Nvme ? DriveBus.Ide : bus }));
-        var run = machine.RunAsync(Cancellation);
-        var shown = "";
-        try
-        {
-            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
-            {
-                await Task.Delay(random.Next(1, moment < moments / 2 ? 150 : 1000), Cancellation);
-                await machine.PauseAsync(Cancellation);
-                var place = Path.Combine(_folder, $"saved-{moment}");
-                await machine.SaveAsync(place, Cancellation);
-                shown += machine.Serial.Text;
-                await machine.DisposeAsync();
-                Assert.Equal(MachineEnd.Stopped, (await run).End);
-                machine = Machine.Restore(place);
-                run = machine.RunAsync(Cancellation);
-            }
-            await new SerialScreen(machine, shown).WaitAsync(Prompt, Cancellation);
-        }
-        finally
-        {
-            await machine.DisposeAsync();
-        }
+        var definition = await DefinitionAsync(new DiskDevice { Path = await GrubDisk.GetAsync(), Format = ImageFormat.Raw, ReadOnly = true, Bus = bus }, new CdromDevice { Path = await DriveImage.MemtestDiscAsync(), Bus = bus == DriveBus.Nvme ? DriveBus.Ide : bus });
+        await using var machine = (await SavedBoot.RunAsync(definition, _folder, moments, moments / 2, Cancellation)).Machine;
     }
 }

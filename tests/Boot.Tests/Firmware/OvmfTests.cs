@@ -8,8 +8,6 @@ namespace Lamina.Tests.Boot.Firmware;
 
 public sealed class OvmfTests : IDisposable
 {
-    private const string Prompt = "~ # ";
-
     // A host with other work takes its time.
     private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-uefi-").FullName;
@@ -63,34 +61,10 @@ public sealed class OvmfTests : IDisposable
     [Fact]
     public async Task A_boot_by_UEFI_that_is_saved_and_goes_on_at_any_moment_ends_as_any_other()
     {
-        var moments = AllTests.AreAsked ? 60 : 6;
-        var random = new Random(1162);
-        var machine = Machine.Create(await DefinitionAsync(1));
-        var run = machine.RunAsync(Cancellation);
-        var shown = "";
-        try
-        {
-            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
-            {
-                await Task.Delay(random.Next(1, 1500), Cancellation);
-                await machine.PauseAsync(Cancellation);
-                var place = Path.Combine(_folder, $"saved-{moment}");
-                await machine.SaveAsync(place, Cancellation);
-                shown += machine.Serial.Text;
-                await machine.DisposeAsync();
-                Assert.Equal(MachineEnd.Stopped, (await run).End);
-                machine = Machine.Restore(place);
-                run = machine.RunAsync(Cancellation);
-            }
-            var screen = new SerialScreen(machine, shown);
-            await screen.WaitAsync(Prompt, Cancellation);
-            await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; poweroff", Cancellation);
-            Assert.Contains("sum-42\r\n0\r\n", await screen.WaitAsync("\n0\r\n", Cancellation), StringComparison.Ordinal);
-            Assert.Equal(MachineEnd.PoweredOff, (await run.WaitAsync(Cancellation)).End);
-        }
-        finally
-        {
-            await machine.DisposeAsync();
-        }
+        var boot = await SavedBoot.RunAsync(await DefinitionAsync(1), _folder, AllTests.AreAsked ? 60 : 6, 0, Cancellation);
+        await using var machine = boot.Machine;
+        await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; poweroff", Cancellation);
+        Assert.Contains("sum-42\r\n0\r\n", await boot.Screen.WaitAsync("\n0\r\n", Cancellation), StringComparison.Ordinal);
+        Assert.Equal(MachineEnd.PoweredOff, (await boot.Run.WaitAsync(Cancellation)).End);
     }
 }

@@ -89,37 +89,13 @@ public sealed class SeaBiosTests : IDisposable
     [MemberData(nameof(OneOfEach))]
     public async Task A_boot_that_is_saved_and_goes_on_at_any_moment_of_it_ends_as_any_other(string name)
     {
+        // SeaBIOS takes a part of a second, GRUB some seconds, the kernel some more.
         var moments = AllTests.AreAsked ? 60 : 12;
-        var random = new Random(1162);
-        var definition = await DefinitionAsync(name, await GrubAsync());
-        var machine = Machine.Create(definition);
-        var run = machine.RunAsync(Cancellation);
-        var shown = "";
-        try
-        {
-            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
-            {
-                // SeaBIOS takes a part of a second, GRUB some seconds, the kernel some more.
-                await Task.Delay(random.Next(1, moment < moments / 3 ? 150 : 1000), Cancellation);
-                await machine.PauseAsync(Cancellation);
-                var place = Path.Combine(_folder, $"saved-{moment}");
-                await machine.SaveAsync(place, Cancellation);
-                shown += machine.Serial.Text;
-                await machine.DisposeAsync();
-                Assert.Equal(MachineEnd.Stopped, (await run).End);
-                machine = Machine.Restore(place);
-                run = machine.RunAsync(Cancellation);
-            }
-            var screen = new SerialScreen(machine, shown);
-            await screen.WaitAsync(Prompt, Cancellation);
-            await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; reboot", Cancellation);
-            Assert.Contains("sum-42\r\n0\r\n", await screen.WaitAsync("SeaBIOS (version", Cancellation), StringComparison.Ordinal);
-            await screen.WaitAsync(Prompt, Cancellation);
-        }
-        finally
-        {
-            await machine.DisposeAsync();
-        }
+        var boot = await SavedBoot.RunAsync(await DefinitionAsync(name, await GrubAsync()), _folder, moments, moments / 3, Cancellation);
+        await using var machine = boot.Machine;
+        await machine.Serial.WriteLineAsync("echo sum-$((6*7)); dmesg | grep -c 'Call Trace'; reboot", Cancellation);
+        Assert.Contains("sum-42\r\n0\r\n", await boot.Screen.WaitAsync("SeaBIOS (version", Cancellation), StringComparison.Ordinal);
+        await boot.Screen.WaitAsync(Prompt, Cancellation);
     }
 
     [Theory]

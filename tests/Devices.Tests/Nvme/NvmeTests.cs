@@ -315,6 +315,16 @@ public sealed class NvmeTests
     }
 
     [Fact]
+    public void A_shutdown_that_loses_what_was_written_does_not_say_that_it_is_complete()
+    {
+        using var guest = new NvmeGuest().Started();
+        guest.Disk.Failure = new IOException("the disk is broken");
+        guest.Write(0x14, 0x0046_4001);
+        guest.Wait();
+        Assert.Equal(3u, guest.Read(0x1c));
+    }
+
+    [Fact]
     public async Task A_pause_waits_for_the_command_and_nothing_more_happens()
     {
         using var guest = new NvmeGuest(workers: new ThreadWorkers());

@@ -271,8 +271,6 @@ public sealed class TypistSavedTests : TimedSavedUnitTests<Typist>
 
     private sealed class RecordingKeyboard : IKeyboardInput
     {
-        public event Action? LightsChanged { add { } remove { } }
-
         public bool IsReady { get; set; } = true;
 
         public KeyboardLights Lights => KeyboardLights.None;

@@ -35,6 +35,20 @@ public sealed class FirmwareImageTests : IDisposable
     }
 
     [Fact]
+    public void What_is_in_a_flash_chip_at_first_lies_beside_the_code()
+    {
+        foreach (var name in (string[])["a_CODE.fd", "a.fd"]) File.WriteAllBytes(_folder.In(name), TestFirmware.Image);
+        Assert.Null(FirmwareImage.Read(_folder.In("a_CODE.fd")).Variables);
+
+        File.WriteAllBytes(_folder.In("a_VARS.fd"), [.. new byte[FirmwareImage.Block - 1], 7]);
+        Assert.Equal(7, FirmwareImage.Read(_folder.In("a_CODE.fd")).Variables![^1]);
+        Assert.Null(FirmwareImage.Read(_folder.In("a.fd")).Variables);
+
+        File.WriteAllBytes(_folder.In("a_VARS.fd"), new byte[100]);
+        Assert.Contains("a_VARS.fd is no flash chip's content: it has 100 bytes", Assert.Throws<MachineException>(() => FirmwareImage.Read(_folder.In("a_CODE.fd"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Any_bytes_are_firmware_or_refused()
     {
         var random = new Random(256);

@@ -58,9 +58,6 @@ public sealed class I8042 : IKeyboardInput, IPointerInput, IResettable, IPausabl
         Reset();
     }
 
-    /// <inheritdoc/>
-    public event Action? LightsChanged;
-
     /// <summary>Port 0x60.</summary>
     public IBusDevice Data { get; }
 
@@ -234,16 +231,14 @@ public sealed class I8042 : IKeyboardInput, IPointerInput, IResettable, IPausabl
 
     private void WriteData(byte value)
     {
-        bool reset, lightsChanged;
+        bool reset;
         lock (_gate)
         {
-            var (command, lights) = (_state.Command, _keyboard?.Lights);
+            var command = _state.Command;
             (_state.WasCommand, _state.Command) = (false, 0);
             reset = TakeParameter(command, value);
             Advance();
-            lightsChanged = lights != _keyboard?.Lights;
         }
-        if (lightsChanged) LightsChanged?.Invoke();
         if (reset) _requestReset();
     }
 

@@ -32,6 +32,14 @@ internal struct Ps2Bytes
         return true;
     }
 
+    /// <summary>Adds the answer to a command. A guest that goes on commanding without reading loses the older ones.</summary>
+    internal void AddAnswer(params ReadOnlySpan<byte> bytes)
+    {
+        if (Add(bytes)) return;
+        Clear();
+        Add(bytes);
+    }
+
     /// <summary>Takes the first one; there is one.</summary>
     internal byte Take()
     {

@@ -64,10 +64,10 @@ internal sealed class Ps2Keyboard : IPs2Device
         {
             case SetLights:
                 _lights = (byte)(value & 7);
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 return;
             case ScanCodeSet when value == 0:
-                Answer(Acknowledge, _set);
+                _answers.AddAnswer(Acknowledge, _set);
                 return;
             case ScanCodeSet:
                 if (value is 1 or 2)
@@ -75,49 +75,49 @@ internal sealed class Ps2Keyboard : IPs2Device
                     _set = value;
                     _codes.Clear();
                 }
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 return;
             case Typematic or FirstOfSet3WithKey:
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 return;
         }
         switch (value)
         {
             case SetLights or ScanCodeSet or Typematic:
                 _command = value;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case EchoCommand:
-                Answer(Echo);
+                _answers.AddAnswer(Echo);
                 break;
             case Identify:
-                Answer(Acknowledge, KeyboardId1, KeyboardId2);
+                _answers.AddAnswer(Acknowledge, KeyboardId1, KeyboardId2);
                 break;
             case Enable:
                 _codes.Clear();
                 _scans = true;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Disable or Defaults:
                 SetDefaults(scans: value == Defaults);
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case >= FirstOfSet3WithKey and <= LastOfSet3:
                 _command = FirstOfSet3WithKey;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case >= FirstOfSet3 and < FirstOfSet3WithKey:
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Again:
-                Answer(_last);
+                _answers.AddAnswer(_last);
                 break;
             case Ps2Spec.Reset:
                 Reset();
-                Answer(Acknowledge, TestPassed);
+                _answers.AddAnswer(Acknowledge, TestPassed);
                 break;
             default:
-                Answer(Ps2Spec.Resend);
+                _answers.AddAnswer(Ps2Spec.Resend);
                 break;
         }
     }
@@ -160,16 +160,6 @@ internal sealed class Ps2Keyboard : IPs2Device
     {
         _codes.Clear();
         (_set, _command, _scans) = (2, 0, scans);
-    }
-
-    private void Answer(params ReadOnlySpan<byte> bytes)
-    {
-        // A guest that goes on commanding without reading loses the older answers.
-        if (!_answers.Add(bytes))
-        {
-            _answers.Clear();
-            _answers.Add(bytes);
-        }
     }
 
     private KeyModifiers Modifiers()

@@ -57,7 +57,7 @@ internal sealed class Ps2Mouse : IPs2Device
         _command = 0;
         if (_wraps && value is not (ResetWrap or Ps2Spec.Reset))
         {
-            Answer(value);
+            _answers.AddAnswer(value);
             return;
         }
         switch (command)
@@ -65,11 +65,11 @@ internal sealed class Ps2Mouse : IPs2Device
             case SampleRate:
                 Knock(value);
                 _rate = value;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 return;
             case Resolution:
                 _resolution = (byte)(value & 3);
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 return;
         }
         // Any command ends a packet that the guest has not read.
@@ -78,49 +78,49 @@ internal sealed class Ps2Mouse : IPs2Device
         {
             case SampleRate or Resolution:
                 _command = value;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Scaling1 or Scaling2:
                 _scales = value == Scaling2;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case StatusRequest:
-                Answer(Acknowledge, (byte)((_remote ? StatusRemote : 0) | (_enabled ? StatusEnabled : 0) | (_scales ? StatusScaling2 : 0) | StatusButtons()), _resolution, _rate);
+                _answers.AddAnswer(Acknowledge, (byte)((_remote ? StatusRemote : 0) | (_enabled ? StatusEnabled : 0) | (_scales ? StatusScaling2 : 0) | StatusButtons()), _resolution, _rate);
                 break;
             case StreamMode or RemoteMode:
                 _remote = value == RemoteMode;
                 Forget();
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case ReadData:
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 Pack(ref _answers);
                 break;
             case Wrap or ResetWrap:
                 _wraps = value == Wrap;
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Identify:
-                Answer(Acknowledge, _kind);
+                _answers.AddAnswer(Acknowledge, _kind);
                 break;
             case Enable or Disable:
                 _enabled = value == Enable;
                 Forget();
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Defaults:
                 SetDefaults();
-                Answer(Acknowledge);
+                _answers.AddAnswer(Acknowledge);
                 break;
             case Again:
-                Answer(_last);
+                _answers.AddAnswer(_last);
                 break;
             case Ps2Spec.Reset:
                 Reset();
-                Answer(Acknowledge, TestPassed, PlainMouse);
+                _answers.AddAnswer(Acknowledge, TestPassed, PlainMouse);
                 break;
             default:
-                Answer(Ps2Spec.Resend);
+                _answers.AddAnswer(Ps2Spec.Resend);
                 break;
         }
     }
@@ -214,14 +214,5 @@ internal sealed class Ps2Mouse : IPs2Device
         var fourth = _kind == WheelMouse ? (byte)wheel
             : (byte)((wheel & 0xf) | ((_buttons & PointerButtons.Back) != 0 ? FourthButton : 0) | ((_buttons & PointerButtons.Forward) != 0 ? FifthButton : 0));
         queue.Add([first, (byte)right, (byte)up, fourth]);
-    }
-
-    private void Answer(params ReadOnlySpan<byte> bytes)
-    {
-        if (!_answers.Add(bytes))
-        {
-            _answers.Clear();
-            _answers.Add(bytes);
-        }
     }
 }
