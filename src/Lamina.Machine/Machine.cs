@@ -1,6 +1,7 @@
 // One virtual machine, as a program uses it: created from a definition, run once to its end, and meanwhile stopped, reset,
 // paused, watched and typed to. Any number of machines live in one process; they share nothing.
 // This is the public face; MachineLife carries the actions out, MachineBuilder puts the parts together.
+using Lamina.Backends.Disk;
 using Lamina.Boards;
 using Lamina.Consoles;
 using Lamina.Control;
@@ -8,8 +9,10 @@ using Lamina.Core.Display;
 using Lamina.Core.Input;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
+using Lamina.Core.Time;
 using Lamina.Devices.Chipset.Ps2;
 using Lamina.Life;
+using Lamina.Migration;
 using Lamina.Networks;
 using Lamina.Saving;
 using Lamina.Screens;
@@ -79,9 +82,7 @@ public sealed class Machine : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(description);
         ArgumentNullException.ThrowIfNull(hooks);
         ArgumentNullException.ThrowIfNull(change);
-        var (definition, services) = (change(description.Definition), new MachineServices());
-        var start = new SavedStart(null, description.State, hooks.TakenUp);
-        return new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, services, start)) { _waits = start };
+        return WaitFor(description.State, hooks, change).Machine;
     }
 
     /// <summary>Puts a machine that waited, went on, and is paused, to where another one stands by now: what it knows of the guest's code it keeps.</summary>
@@ -121,6 +122,12 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">It has ended.</exception>
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task<MachineForked> DescribeAsync(CancellationToken cancellationToken = default) => _life.DescribeAsync().WaitAsync(cancellationToken);
+
+    internal static (Machine Machine, SavedStart Start) WaitFor(SavedMachine description, MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change)
+    {
+        var (definition, start) = (change(description.Definition), new SavedStart(null, description, hooks.TakenUp));
+        return (new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, new MachineServices(), start)) { _waits = start }, start);
+    }
 
     internal static Machine Restore(string folder, MachineHooks hooks, Func<MachineDefinition, MachineDefinition>? change, MachineServices services)
     {
@@ -212,8 +219,11 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>The published ports of the machine's networks, each with the address that it really has (port 0 picks one).</summary>
     public IReadOnlyList<PublishedPort> Published => NetworkBackends.Published(_built.Networks);
 
-    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    /// <summary>The guest's RAM.</summary>
     internal GuestMemory Memory => _built.Memory;
+
+    /// <summary>The disks that it writes and that can be copied meanwhile.</summary>
+    internal IReadOnlyList<LayeredDisk> WrittenDisks => _built.WrittenDisks;
 
     /// <summary>The names of the parts, for tests of what is told of each.</summary>
     internal IReadOnlyList<string> Parts => _built.Parts;
@@ -356,6 +366,29 @@ public sealed class Machine : IAsyncDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         return _life.DoAsync(new MachineAction.Suspend(folder), cancellationToken);
     }
+
+    /// <summary>
+    /// Sends the machine to another process or host, where a <see cref="MachineArrival"/> takes it in, with its memory and the disks that it writes, while the guest runs
+    /// but for a moment. When this returns it has ended here as <see cref="MachineEnd.Migrated"/>; where it throws it goes on here. Other hosts should be reached by a link
+    /// that is encrypted and of which both ends know who the other is.
+    /// </summary>
+    /// <param name="peer">Leads to there; the caller's to close.</param>
+    /// <param name="options">How it goes.</param>
+    /// <param name="cancellationToken">Keeps the machine here, as long as it is not given.</param>
+    /// <exception cref="MachineException">It cannot go, the other side cannot take it, or the guest writes faster than the link carries.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    public async Task<MigrationOutcome> MigrateAsync(Stream peer, MigrationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        foreach (var disk in _definition.Complete().DevicesOf<DiskDevice>())
+            if (!disk.ReadOnly && (disk.Temporary || !_built.Moves(disk.Name))) throw new MachineException($"the machine writes its disk {disk.Name}, which is no qcow2 image of its own and stays on this host");
+        using var source = new MigrationSource(_life, Memory, WrittenDisks, peer, options ?? new MigrationOptions());
+        return await source.RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    internal void HoldArriving() => _life.HoldArriving();
+
+    internal Task ArriveAsync(SavedClock from, bool isPaused) => _life.ArriveAsync(from, isPaused);
 
     /// <summary>Ends the machine, if it has not ended, and gives back all it holds.</summary>
     public async ValueTask DisposeAsync()

@@ -1,5 +1,6 @@
 // Makes a machine from its definition: checks the values, chooses the engine, opens the files, plans the boot, wires the hardware.
 // Whatever was made is given back in reverse order when a later step fails.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Display;
 using Lamina.Boards;
 using Lamina.Boot;
@@ -63,8 +64,17 @@ internal sealed record BuiltMachine(MachineLife Life, string EngineDescription, 
     /// <summary>The machine's networks.</summary>
     internal IReadOnlyList<INetBackend> Networks { get; init; } = [];
 
-    /// <summary>The guest's RAM, for tests of who touches it.</summary>
+    /// <summary>The guest's RAM.</summary>
     internal required GuestMemory Memory { get; init; }
+
+    /// <summary>The disks that it writes and that can be copied meanwhile, by their names, in the definition's order.</summary>
+    internal required IReadOnlyList<(string Name, LayeredDisk Disk)> Layered { get; init; }
+
+    /// <summary>The same without their names.</summary>
+    internal IReadOnlyList<LayeredDisk> WrittenDisks => [.. Layered.Select(disk => disk.Disk)];
+
+    /// <summary>Whether a disk is one of them.</summary>
+    internal bool Moves(string disk) => Layered.Any(known => known.Name == disk);
 
     /// <summary>The names of its parts, for tests of what is told of each.</summary>
     internal required IReadOnlyList<string> Parts { get; init; }
@@ -135,6 +145,7 @@ internal static class MachineBuilder
                 Display = display,
                 Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
                 Memory = hardware.Memory,
+                Layered = [.. parts.OfType<DiskPart>().Where(part => part.Layered is not null).Select(part => (part.Name, part.Layered!))],
                 Parts = [.. units.Names],
             };
         }

@@ -12,6 +12,7 @@ public sealed class LayeredDisk : IBlockBackend, IInspected
 {
     private readonly DiskOptions _options;
     private volatile Qcow2Disk _top;
+    private volatile BlockChanges? _changes;
 
     private LayeredDisk(Qcow2Disk top, DiskOptions options) => (_top, _options) = (top, options);
 
@@ -32,6 +33,9 @@ public sealed class LayeredDisk : IBlockBackend, IInspected
         var disk = DiskImages.Open(options);
         return disk is Qcow2Disk { IsReadOnly: false } image ? new LayeredDisk(image, options) : disk;
     }
+
+    /// <summary>Begins to note what is written, for one who copies the disk meanwhile; null ends it.</summary>
+    public BlockChanges? Changes { get => _changes; set => _changes = value; }
 
     /// <summary>Makes an empty image that is based on this disk, which goes on as it is until <see cref="DiskLayer.Use"/>. No request may be under way until then.</summary>
     /// <param name="path">The new image; there is none.</param>
@@ -71,22 +75,57 @@ public sealed class LayeredDisk : IBlockBackend, IInspected
     public bool TryReadCached(ulong offset, ReadOnlySpan<IoVector> into) => _top.TryReadCached(offset, into);
 
     /// <inheritdoc/>
-    public void Write(ulong offset, ReadOnlySpan<IoVector> from) => _top.Write(offset, from);
+    public void Write(ulong offset, ReadOnlySpan<IoVector> from)
+    {
+        try
+        {
+            _top.Write(offset, from);
+        }
+        finally
+        {
+            // A part may be written where it failed.
+            ulong length = 0;
+            foreach (var vector in from) length += (uint)vector.Length;
+            Note(offset, length);
+        }
+    }
 
     /// <inheritdoc/>
     public void Flush() => _top.Flush();
 
     /// <inheritdoc/>
-    public void Discard(ulong offset, ulong length) => _top.Discard(offset, length);
+    public void Discard(ulong offset, ulong length)
+    {
+        try
+        {
+            _top.Discard(offset, length);
+        }
+        finally
+        {
+            Note(offset, length);
+        }
+    }
 
     /// <inheritdoc/>
-    public void WriteZeroes(ulong offset, ulong length, bool mayUnmap) => _top.WriteZeroes(offset, length, mayUnmap);
+    public void WriteZeroes(ulong offset, ulong length, bool mayUnmap)
+    {
+        try
+        {
+            _top.WriteZeroes(offset, length, mayUnmap);
+        }
+        finally
+        {
+            Note(offset, length);
+        }
+    }
 
     /// <inheritdoc/>
     public BlockExtent Extent(ulong offset) => _top.Extent(offset);
 
     /// <inheritdoc/>
     public void Dispose() => _top.Dispose();
+
+    private void Note(ulong offset, ulong length) => _changes?.Mark(offset, length);
 }
 
 /// <summary>An image that is ready to take what is written to a disk. Disposed before it is used, it is removed.</summary>

@@ -152,6 +152,18 @@ public sealed class MachineClock : IHostTscClock, IInspected, IDisposable
         }
     }
 
+    /// <summary>Has time have passed while it is paused: what is due is due when it goes on.</summary>
+    public void Advance(TimeSpan time)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.Zero);
+        lock (_gate)
+        {
+            if (_pace.Running) throw new InvalidOperationException("a clock is moved while it is paused");
+            var nanoseconds = time.Ticks * TimeSpan.NanosecondsPerTick;
+            _pace = new Pace(Running: false, _pace.Nanoseconds + nanoseconds, _pace.Tsc + (ulong)((UInt128)nanoseconds * TscHz / 1_000_000_000));
+        }
+    }
+
     /// <summary>Stops the timers for good. Time goes on for those who still read it, but not its time-stamp counter.</summary>
     public void Dispose()
     {

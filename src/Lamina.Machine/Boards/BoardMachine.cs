@@ -267,9 +267,18 @@ internal sealed class BoardMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public SavedMachine DescribeState() => State(new SavedClock(0, 0, _clock.TscHz, _clock.WallClock), []);
+
+    /// <inheritdoc/>
+    public SavedMachine SaveState() => State();
+
+    /// <inheritdoc/>
+    public void Advance(TimeSpan time) => _clock.Advance(time);
+
+    /// <inheritdoc/>
     public MachineForked Describe()
     {
-        var described = MachineForked.Make(State(new SavedClock(0, 0, _clock.TscHz, _clock.WallClock), []), null);
+        var described = MachineForked.Make(DescribeState(), null);
         described.Finish(TimeSpan.Zero);
         return described;
     }
@@ -305,6 +314,12 @@ internal sealed class BoardMachine : IHardware
                 _clock.MoveTo(forked.State.Clock);
                 _memory.TakeUp(forked.TakeImage());
                 _units.Load(forked.State.Units);
+                return;
+            }
+            if (saved.Arrived is { } arrived)
+            {
+                _clock.MoveTo(arrived.Clock);
+                _units.Load(arrived.Units);
                 return;
             }
             MemoryWorkingSet.Fetch(_memory, _options.Hooks.WorkingSet.Span);

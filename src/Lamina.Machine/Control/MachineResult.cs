@@ -28,6 +28,9 @@ public enum MachineEnd
     /// <summary>It was written down, to go on from there (<see cref="Lamina.Machine.SuspendAsync"/>).</summary>
     Suspended,
 
+    /// <summary>It went to another process or host, and goes on there (<see cref="Lamina.Machine.MigrateAsync"/>).</summary>
+    Migrated,
+
     /// <summary>The engine or the host failed; <see cref="MachineResult.Message"/> says why.</summary>
     Failed,
 }

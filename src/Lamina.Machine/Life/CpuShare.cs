@@ -38,6 +38,8 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
     private readonly int? _reserve;
     private CpuLimit _limit;
 
+    private int? _throttle;
+
     // What was changed once is put back.
     private bool _isPinned, _isNice, _niceRefused;
 
@@ -83,6 +85,16 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
         }
     }
 
+    /// <summary>Has each virtual CPU take no more than so many percent of a processor for a while, whatever its share is; null ends it.</summary>
+    internal void Throttle(int? percent)
+    {
+        lock (_gate)
+        {
+            _throttle = percent;
+            Meter(_limit);
+        }
+    }
+
     /// <summary>Takes a virtual CPU's thread in: the calling one, which has not run yet.</summary>
     internal void Enter(ISharedThread thread)
     {
@@ -117,6 +129,7 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
             node.Say("cap", string.Create(CultureInfo.InvariantCulture, $"{cap}%"));
             node.Say("cap is kept by", CapBy);
         }
+        if (_throttle is { } throttle) node.Say("throttled to", string.Create(CultureInfo.InvariantCulture, $"{throttle}%"));
         node.Say("weight", _limit.Weight);
         if (_limit.Weight != CpuLimit.UsualWeight) node.Say("weight is kept by", WeightBy);
         if (_limit.Pin is { } pin) node.Say("processors", pin.ToString());
@@ -139,8 +152,16 @@ internal sealed class CpuShare : IInspected, ICounted, IDisposable
 
     private void Apply(CpuLimit limit)
     {
-        if (_host is not null) _host.Set(limit, _reserve);
-        else _meter.Cap = limit.Cap;
+        _host?.Set(limit, _reserve);
+        Meter(limit);
+    }
+
+    // What the host does not keep.
+    private void Meter(CpuLimit limit)
+    {
+        var cap = _host is null ? limit.Cap : null;
+        if (_throttle is { } throttle) cap = Math.Min(cap ?? int.MaxValue, throttle * _threads.Count);
+        _meter.Cap = cap;
     }
 
     private void Apply(HostThread thread, CpuLimit limit)

@@ -61,6 +61,16 @@ internal interface IHardware : IDisposable
     /// <summary>What another machine must be that is to go on from this one, whatever this one does meanwhile.</summary>
     MachineForked Describe();
 
+    /// <summary>The same as a saved machine, without its parts.</summary>
+    SavedMachine DescribeState();
+
+    /// <summary>All but its memory's content and its disks, of the machine that stands still.</summary>
+    /// <exception cref="MachineException">It cannot be.</exception>
+    SavedMachine SaveState();
+
+    /// <summary>Has time have passed for the guest, whose clocks stand still.</summary>
+    void Advance(TimeSpan time);
+
     /// <summary>Makes images for what is written to disks from some moment on, while the machine stands still.</summary>
     /// <exception cref="MachineException">There is no such disk, or it can have no layers.</exception>
     /// <exception cref="IOException">One cannot be made; nothing is left of them.</exception>

@@ -31,6 +31,9 @@ internal sealed class DiskPart : IPart
     /// <inheritdoc/>
     public IReadOnlyList<FlowGate> Gates { get; private set; } = [];
 
+    /// <summary>The disk as one that can be copied while the machine writes it; null where it is none.</summary>
+    internal LayeredDisk? Layered => _backend as LayeredDisk;
+
     /// <summary>Makes an image for what is written to the disk from some moment on.</summary>
     /// <exception cref="MachineException">The disk can have none.</exception>
     /// <exception cref="IOException">It cannot be made.</exception>

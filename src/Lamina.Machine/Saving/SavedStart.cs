@@ -13,6 +13,9 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     /// <summary>What a machine that waited goes on from; set before it is started.</summary>
     internal MachineForked? Forked { get; private set; }
 
+    /// <summary>Where a machine that waited goes on whose memory has come by another way; set before it is started.</summary>
+    internal SavedMachine? Arrived { get; private set; }
+
     /// <summary>Opens the file with its memory; null for a machine that waits.</summary>
     /// <param name="ram">Where the RAM of the machine lies that is to go on with it.</param>
     /// <exception cref="MachineException">It lies elsewhere, or the file cannot be used.</exception>
@@ -24,17 +27,38 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     /// <exception cref="MachineException">That one is not what this one was made to go on from.</exception>
     internal void TakeUp(MachineForked forked)
     {
-        if (Folder is not null || Forked is not null) throw new InvalidOperationException("the machine does not wait");
+        RequireWaits();
         Check(forked);
         Forked = forked;
+    }
+
+    /// <summary>Has a machine that waited go on where another one stood, whose memory is its own's content by now.</summary>
+    /// <exception cref="MachineException">That one is not what this one was made to go on from.</exception>
+    internal void TakeUp(SavedMachine arrived)
+    {
+        RequireWaits();
+        Check(arrived);
+        Arrived = arrived;
     }
 
     /// <summary>Refuses what a machine that waited cannot go on from.</summary>
     /// <exception cref="MachineException">It is of another machine.</exception>
     internal void Check(MachineForked forked)
     {
-        var state = forked.State;
-        if (forked.Image is null || state.CpuModel != State.CpuModel || !state.Ranges.SequenceEqual(State.Ranges) || !DefinitionJson.Write(state.Definition).AsSpan().SequenceEqual(DefinitionJson.Write(State.Definition)))
-            throw new MachineException(MachineError.State, "the machine is another one by now than this one was to be a copy of");
+        if (forked.Image is null) throw Other();
+        Check(forked.State);
     }
+
+    private void RequireWaits()
+    {
+        if (Folder is not null || Forked is not null || Arrived is not null) throw new InvalidOperationException("the machine does not wait");
+    }
+
+    private void Check(SavedMachine state)
+    {
+        if (state.CpuModel != State.CpuModel || !state.Ranges.SequenceEqual(State.Ranges) || !DefinitionJson.Write(state.Definition).AsSpan().SequenceEqual(DefinitionJson.Write(State.Definition)))
+            throw Other();
+    }
+
+    private static MachineException Other() => new(MachineError.State, "the machine is another one by now than this one was to be a copy of");
 }

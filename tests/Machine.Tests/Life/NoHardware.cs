@@ -76,6 +76,14 @@ internal sealed class NoHardware : IHardware
     {
     }
 
+    public SavedMachine DescribeState() => throw new InvalidOperationException("there is none");
+
+    public SavedMachine SaveState() => throw new InvalidOperationException("there is none");
+
+    public void Advance(TimeSpan time)
+    {
+    }
+
     public MachineForked Fork() => Describe();
 
     public void ShareMemory(MachineForked with)

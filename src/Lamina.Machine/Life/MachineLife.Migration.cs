@@ -1,0 +1,85 @@
+// A machine's life on its way to another place: the moment in which it is given away, and the one in which it arrives.
+using System.Diagnostics;
+using Lamina.Control;
+using Lamina.Core.Time;
+using Lamina.Migration;
+using Lamina.Saving;
+
+namespace Lamina.Life;
+
+/// <summary>Gives a machine away that stands still.</summary>
+/// <param name="state">All but its memory and its disks.</param>
+/// <param name="since">When it came to stand still, as <see cref="Stopwatch.GetTimestamp"/> has it.</param>
+/// <param name="isPaused">Whether its user has paused it.</param>
+/// <param name="patience">Over when it has stood still for too long.</param>
+internal delegate Task<MigrationOutcome> MachineGiver(SavedMachine state, long since, bool isPaused, CancellationToken patience);
+
+internal sealed partial class MachineLife
+{
+    // A clock of another host that is set otherwise is no time that has passed.
+    private static readonly TimeSpan LongestWay = TimeSpan.FromSeconds(30);
+
+    /// <summary>Has the guest take no more than so many percent of each processor; null: as much as its share is.</summary>
+    internal Task ThrottleAsync(int? percent) => Enqueue(() =>
+    {
+        if (_state != MachineState.Ended) Share?.Throttle(percent);
+        return Task.CompletedTask;
+    });
+
+    /// <summary>Has the machine stand still and be given away, with which it ends here; where that fails it goes on.</summary>
+    /// <param name="patience">For how long it may stand still.</param>
+    /// <param name="give">Gives it away.</param>
+    /// <exception cref="MachineException">It has ended, or cannot be given away.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    internal async Task<MigrationOutcome> GiveAsync(TimeSpan patience, MachineGiver give) => (MigrationOutcome)(await EnqueueAsync(async () =>
+    {
+        if (_state is not (MachineState.Running or MachineState.Paused)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot go to another place");
+        Hold(Holds.Saving);
+        try
+        {
+            var outcome = await GiveStandingAsync(patience, give).ConfigureAwait(false);
+            // It never runs here again.
+            await EndAsync(new MachineResult(MachineEnd.Migrated, Message: outcome.IsConfirmed ? null : "the other side was given the machine, and did not say any more that it runs there")).ConfigureAwait(false);
+            return outcome;
+        }
+        catch
+        {
+            Release(Holds.Saving);
+            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
+            throw;
+        }
+    }, CancellationToken.None).ConfigureAwait(false))!;
+
+    private async Task<MigrationOutcome> GiveStandingAsync(TimeSpan patience, MachineGiver give)
+    {
+        var since = Stopwatch.GetTimestamp();
+        await ApplyAsync().ConfigureAwait(false);
+        if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended on its way to another place");
+        if (Holds.HasFlag(Holds.HostFull)) throw new MachineException(MachineError.State, "the machine waits for space on this host, and what it writes is nowhere yet; make room first");
+        using var waits = new CancellationTokenSource(patience);
+        try
+        {
+            return await give(_hardware!.SaveState(), since, Holds.HasFlag(Holds.User), waits.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (waits.IsCancellationRequested)
+        {
+            throw new MachineException(MachineError.Host, $"the other side took longer than {patience.TotalSeconds:0.###} s to take the machine over, which stays here");
+        }
+    }
+
+    /// <summary>Keeps a machine that arrives from running when it is started. Called before.</summary>
+    internal void HoldArriving() => Hold(Holds.Saving);
+
+    /// <summary>Lets it run.</summary>
+    /// <param name="from">Where the clocks stood where it comes from: what passed since then has passed for the guest, too.</param>
+    /// <param name="isPaused">Whether it stays paused.</param>
+    internal Task ArriveAsync(SavedClock from, bool isPaused) => Enqueue(async () =>
+    {
+        if (_state == MachineState.Ended) return;
+        if (isPaused) Hold(Holds.User);
+        var passed = DateTimeOffset.UtcNow - from.WallClock;
+        if (!isPaused && passed > TimeSpan.Zero && passed < LongestWay) _hardware!.Advance(passed);
+        Release(Holds.Saving);
+        await ApplyAsync().ConfigureAwait(false);
+    });
+}

@@ -1,0 +1,221 @@
+// The side of a migration at which a machine arrives. What comes over the link is from another host: it reaches the RAM and the disks of the machine that
+// is built for it, and nothing else, and what does not fit there ends it.
+using System.Buffers.Binary;
+using Lamina.Backends.Disk;
+using Lamina.Control;
+using Lamina.Core.Block;
+using Lamina.Core.Memory;
+using Lamina.Core.State;
+using Lamina.Host;
+using Lamina.Saving;
+
+namespace Lamina.Migration;
+
+/// <summary>A machine that comes from another process or host (<see cref="Machine.MigrateAsync"/>): it is described, then built here, then it comes and runs.</summary>
+public sealed class MachineArrival : IAsyncDisposable
+{
+    private const int Page = HostReservation.PageSize;
+
+    // Whoever gives says so at once, or hangs up.
+    private static readonly TimeSpan GivenWithin = TimeSpan.FromMinutes(2);
+
+    private readonly FrameStream _frames;
+    private readonly SavedMachine _description;
+    private readonly TaskCompletionSource _takenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly BlockMemory _block = new(MigrationSpec.LongestFrame);
+    private SavedStart? _start;
+    private Machine? _machine;
+    private bool _runs;
+
+    private MachineArrival(FrameStream frames, SavedMachine description) => (_frames, _description) = (frames, description);
+
+    /// <summary>What the machine was where it comes from.</summary>
+    public MachineDefinition Definition => _description.Definition;
+
+    /// <summary>Waits for the description of a machine.</summary>
+    /// <param name="peer">Leads to where it comes from; the caller's to close.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">What comes is none.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    public static async Task<MachineArrival> BeginAsync(Stream peer, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        var frames = new FrameStream(peer);
+        // One piece: a description has no parts.
+        var (kind, content) = await frames.ReadAsync(cancellationToken).ConfigureAwait(false);
+        if (kind != MigrationFrame.Description) throw new MachineException(MachineError.Host, "what comes over the link does not begin with a machine's description");
+        return new MachineArrival(frames, Decode(content));
+    }
+
+    /// <summary>Builds the machine, which waits for what is yet to come.</summary>
+    /// <param name="hooks">What the program connects it with.</param>
+    /// <param name="change">Names what is elsewhere here, as for <see cref="Machine.Restore(string, MachineHooks?, Func{MachineDefinition, MachineDefinition}?)"/>. Its disks are as long as where it comes from, and empty.</param>
+    /// <exception cref="MachineException">Something that it names is not as it must be.</exception>
+    public Machine Build(MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change)
+    {
+        ArgumentNullException.ThrowIfNull(hooks);
+        ArgumentNullException.ThrowIfNull(change);
+        (_machine, _start) = Machine.WaitFor(_description, hooks with
+        {
+            TakenUp = () =>
+            {
+                hooks.TakenUp?.Invoke();
+                _takenUp.TrySetResult();
+            },
+        }, change);
+        return _machine;
+    }
+
+    /// <summary>Takes the machine in. It runs when this returns; where this throws, it does not, and never will here.</summary>
+    /// <param name="complete">Called when all of it is here and it could run, before the other side is told: whatever makes it a machine of this host. Or null.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Done when the machine has ended.</returns>
+    /// <exception cref="MachineException">It cannot run here, or was not given.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    public async Task<Task<MachineResult>> TakeAsync(Action? complete = null, CancellationToken cancellationToken = default)
+    {
+        var machine = _machine ?? throw new InvalidOperationException("the machine is built first");
+        try
+        {
+            await _frames.SendAsync(MigrationFrame.Ready, 0, cancellationToken).ConfigureAwait(false);
+            var state = await ReceiveAsync(machine, cancellationToken).ConfigureAwait(false);
+            _start!.TakeUp(state);
+            foreach (var disk in machine.WrittenDisks) disk.Flush();
+            // It is given what it needs to run, and does not until it is given away there.
+            machine.HoldArriving();
+            var run = machine.RunAsync(CancellationToken.None);
+            if (await Task.WhenAny(run, _takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.Host, $"the machine cannot go on here: {(await run.ConfigureAwait(false)).Message}");
+            complete?.Invoke();
+            await _frames.SendAsync(MigrationFrame.Loaded, 0, cancellationToken).ConfigureAwait(false);
+            await LetRunAsync(machine, state, cancellationToken).ConfigureAwait(false);
+            return run;
+        }
+        catch (Exception failure) when (failure is MachineException or IOException)
+        {
+            await _frames.TryRefuseAsync(failure.Message).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Says to where it comes from why the machine cannot be here, before it is built.</summary>
+    /// <param name="sentence">Why.</param>
+    public Task RefuseAsync(string sentence) => _frames.TryRefuseAsync(sentence);
+
+    /// <summary>Ends what never came to run; a machine that runs is its owner's.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _block.Dispose();
+        if (!_runs && _machine is not null) await _machine.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task LetRunAsync(Machine machine, SavedMachine state, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(GivenWithin);
+        try
+        {
+            var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
+            if (kind != MigrationFrame.Given || content.Length != 1) throw NotGiven(null);
+            _runs = true;
+            await machine.ArriveAsync(state.Clock, isPaused: content.Span[0] != 0).ConfigureAwait(false);
+        }
+        catch (Exception cut) when (cut is IOException or OperationCanceledException)
+        {
+            throw NotGiven(cut);
+        }
+        try
+        {
+            await _frames.SendAsync(MigrationFrame.Runs, 0, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception gone) when (gone is IOException or OperationCanceledException)
+        {
+            // It runs, whether that is heard or not.
+        }
+    }
+
+    private static MachineException NotGiven(Exception? inner) => new(MachineError.Host, "the machine was not given in the end; it is where it came from", inner);
+
+    private async Task<SavedMachine> ReceiveAsync(Machine machine, CancellationToken cancellationToken)
+    {
+        var state = new MemoryStream();
+        while (true)
+        {
+            var (kind, content) = await _frames.ReadAsync(cancellationToken).ConfigureAwait(false);
+            switch (kind)
+            {
+                case MigrationFrame.Pages:
+                    TakePages(machine.Memory, content.Span);
+                    break;
+                case MigrationFrame.ZeroPages:
+                    TakeZeroPages(machine.Memory, content.Span);
+                    break;
+                case MigrationFrame.Blocks or MigrationFrame.ZeroBlocks:
+                    TakeBlocks(machine.WrittenDisks, kind, content.Span);
+                    break;
+                case MigrationFrame.Round when content.IsEmpty:
+                    foreach (var disk in machine.WrittenDisks) disk.Flush();
+                    await _frames.SendAsync(MigrationFrame.Taken, 0, cancellationToken).ConfigureAwait(false);
+                    break;
+                case MigrationFrame.State when state.Length + content.Length <= MigrationSpec.LongestState:
+                    await state.WriteAsync(content, cancellationToken).ConfigureAwait(false);
+                    break;
+                case MigrationFrame.Whole when content.IsEmpty:
+                    return Decode(state.GetBuffer().AsMemory(0, (int)state.Length));
+                case MigrationFrame.Cancelled:
+                    throw new MachineException(MachineError.Host, "the machine stays where it is: the migration was given up there");
+                default:
+                    throw Misfit(kind);
+            }
+        }
+    }
+
+    private static void TakePages(GuestMemory memory, ReadOnlySpan<byte> content)
+    {
+        if (content.Length <= sizeof(ulong) || (content.Length - sizeof(ulong)) % Page != 0) throw Misfit(MigrationFrame.Pages);
+        var address = BinaryPrimitives.ReadUInt64LittleEndian(content);
+        if (address % Page != 0 || !memory.TryWrite(address, content[sizeof(ulong)..])) throw Misfit(MigrationFrame.Pages);
+    }
+
+    private static void TakeZeroPages(GuestMemory memory, ReadOnlySpan<byte> content)
+    {
+        if (content.Length != 2 * sizeof(ulong)) throw Misfit(MigrationFrame.ZeroPages);
+        var (address, length) = (BinaryPrimitives.ReadUInt64LittleEndian(content), BinaryPrimitives.ReadUInt64LittleEndian(content[sizeof(ulong)..]));
+        if ((address | length) % Page != 0 || !memory.TryDiscard(address, length)) throw Misfit(MigrationFrame.ZeroPages);
+    }
+
+    private void TakeBlocks(IReadOnlyList<LayeredDisk> disks, MigrationFrame kind, ReadOnlySpan<byte> content)
+    {
+        const int Head = sizeof(int) + sizeof(ulong);
+        if (content.Length <= Head) throw Misfit(kind);
+        var (number, offset) = (BinaryPrimitives.ReadInt32LittleEndian(content), BinaryPrimitives.ReadUInt64LittleEndian(content[sizeof(int)..]));
+        if ((uint)number >= (uint)disks.Count) throw Misfit(kind);
+        var disk = disks[number];
+        var isZero = kind == MigrationFrame.ZeroBlocks;
+        if (isZero && content.Length != Head + sizeof(ulong)) throw Misfit(kind);
+        var length = isZero ? BinaryPrimitives.ReadUInt64LittleEndian(content[Head..]) : (ulong)(content.Length - Head);
+        if (length == 0 || (offset | length) % IBlockBackend.SectorSize != 0 || offset > disk.Length || length > disk.Length - offset) throw Misfit(kind);
+        if (isZero)
+        {
+            disk.WriteZeroes(offset, length, mayUnmap: true);
+            return;
+        }
+        content[Head..].CopyTo(_block.Bytes);
+        var from = new BlockBuffer();
+        from.Add(_block, 0, (int)length);
+        disk.Write(offset, from);
+    }
+
+    private static SavedMachine Decode(ReadOnlyMemory<byte> content)
+    {
+        try
+        {
+            return SavedMachine.Decode(content);
+        }
+        catch (StateException wrong)
+        {
+            throw new MachineException(MachineError.Host, $"the machine that comes {wrong.Message}", wrong);
+        }
+    }
+
+    private static MachineException Misfit(MigrationFrame kind) => new(MachineError.Host, $"what comes over the link does not fit the machine ({kind})");
+}

@@ -1,0 +1,241 @@
+// The side of a migration that a machine leaves: its disks and its memory go over the link while it runs, round by round what was written meanwhile, until
+// what is left is soon sent. Then it stands still, the rest and its state go, and when the other side has taken all of that up the machine is
+// its. Up to there nothing that fails does more to the guest than to hold it up for a moment.
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
+using Lamina.Backends.Disk;
+using Lamina.Core.Block;
+using Lamina.Core.Memory;
+using Lamina.Host;
+using Lamina.Life;
+using Lamina.Saving;
+
+namespace Lamina.Migration;
+
+/// <summary>Sends one machine.</summary>
+/// <param name="life">The machine's.</param>
+/// <param name="memory">Its RAM.</param>
+/// <param name="disks">The disks that it writes.</param>
+/// <param name="peer">Leads to the other side.</param>
+/// <param name="options">How it goes.</param>
+internal sealed class MigrationSource(MachineLife life, GuestMemory memory, IReadOnlyList<LayeredDisk> disks, Stream peer, MigrationOptions options) : IDisposable
+{
+    private const int Page = HostReservation.PageSize;
+
+    // A guest that writes as fast as the link carries gets less and less of its processors, in percent, before this is given up.
+    private static readonly int[] Throttles = [60, 40, 20, 10, 5];
+
+    // A round is no step forward that leaves more than this of what the last one left.
+    private const double Progresses = 0.8;
+
+    private const int MostRounds = 200, StallsBefore = 2;
+
+    // So little goes at once, whatever the link is.
+    private const ulong Little = 256 * 1024;
+
+    private readonly FrameStream _frames = new(peer);
+    private readonly BlockMemory _block = new(BlockChanges.PartLength);
+    private MemoryChanges? _pages;
+    private BlockChanges[] _blocks = [];
+    private int _rounds;
+    private double _bytesPerSecond;
+
+    private ulong Left => (ulong)_pages!.Count * Page + _blocks.Aggregate(0ul, (sum, disk) => sum + (ulong)disk.Count * BlockChanges.PartLength);
+
+    /// <summary>Sends it. When this returns it has ended here; where it throws it goes on as if nothing had been.</summary>
+    /// <exception cref="MachineException">It cannot go, or the other side cannot take it.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    internal async Task<MigrationOutcome> RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _frames.SendPiecesAsync(MigrationFrame.Description, (await life.DescribeStateAsync().ConfigureAwait(false)).Encode(), cancellationToken).ConfigureAwait(false);
+            await _frames.ExpectAsync(MigrationFrame.Ready, cancellationToken).ConfigureAwait(false);
+            Begin();
+            await SendRoundsAsync(cancellationToken).ConfigureAwait(false);
+            return await life.GiveAsync(options.Patience, GiveAsync).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            if (failure is not IOException) await TryCancelAsync().ConfigureAwait(false);
+            else if (await TryReadRefusalAsync().ConfigureAwait(false) is { } refusal) throw refusal;
+            throw;
+        }
+        finally
+        {
+            await life.ThrottleAsync(null).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var disk in disks) disk.Changes = null;
+        _pages?.Dispose();
+        _block.Dispose();
+    }
+
+    private void Begin()
+    {
+        _blocks = [.. disks.Select(disk => new BlockChanges(disk.Length))];
+        for (var i = 0; i < disks.Count; i++)
+        {
+            if (disks[i].Changes is not null) throw new MachineException(MachineError.Busy, "the machine is on its way to another place already; wait for that, or end it");
+            disks[i].Changes = _blocks[i];
+        }
+        _pages = new MemoryChanges(memory);
+    }
+
+    private async Task SendRoundsAsync(CancellationToken cancellationToken)
+    {
+        var (stalls, throttle) = (0, -1);
+        for (var before = ulong.MaxValue; ;)
+        {
+            await SendRoundAsync(cancellationToken).ConfigureAwait(false);
+            _pages!.Collect();
+            var left = Left;
+            options.Progress?.Invoke(new MigrationProgress(_rounds, (ulong)_frames.Written, left, _bytesPerSecond));
+            if (left <= Little || left <= _bytesPerSecond * options.Downtime.TotalSeconds) return;
+            if (left > before * Progresses) stalls++;
+            before = left;
+            if (stalls < StallsBefore && _rounds < MostRounds) continue;
+            stalls = 0;
+            if (++throttle == Throttles.Length || _rounds >= MostRounds) throw TooFast(left);
+            await life.ThrottleAsync(Throttles[throttle]).ConfigureAwait(false);
+        }
+    }
+
+    private MachineException TooFast(ulong left) => new(MachineError.Host, string.Create(CultureInfo.InvariantCulture,
+        $"the guest writes its memory faster than the link carries it ({ByteSize.Format((ulong)_bytesPerSecond)} a second; {ByteSize.Format(left)} are left after {_rounds} rounds); the machine stays here. Let it stand still for longer ({Math.Ceiling(left / Math.Max(_bytesPerSecond, 1) * 1000)} ms would do now), or pause it first"));
+
+    private async Task SendRoundAsync(CancellationToken cancellationToken)
+    {
+        var (begin, written) = (Stopwatch.GetTimestamp(), _frames.Written);
+        await SendChangedAsync(cancellationToken).ConfigureAwait(false);
+        await _frames.SendAsync(MigrationFrame.Round, 0, cancellationToken).ConfigureAwait(false);
+        await _frames.ExpectAsync(MigrationFrame.Taken, cancellationToken).ConfigureAwait(false);
+        _rounds++;
+        // A short one says nothing of the link.
+        if (_frames.Written - written > (long)Little || _bytesPerSecond == 0) _bytesPerSecond = (_frames.Written - written) / Stopwatch.GetElapsedTime(begin).TotalSeconds;
+    }
+
+    private async Task SendChangedAsync(CancellationToken cancellationToken)
+    {
+        for (var i = 0; i < disks.Count; i++)
+            for (ulong from = 0; _blocks[i].TryTake(ref from, out var offset, out var length);)
+                await SendBlockAsync(i, offset, length, cancellationToken).ConfigureAwait(false);
+        for (ulong from = 0; _pages!.TryTake(MigrationSpec.PagesTogether, ref from, out var address, out var pages);)
+            await SendPagesAsync(address, pages, cancellationToken).ConfigureAwait(false);
+    }
+
+    // What is zero the other side has by itself, at first.
+    private async ValueTask SendBlockAsync(int disk, ulong offset, int length, CancellationToken cancellationToken)
+    {
+        const int Head = sizeof(int) + sizeof(ulong);
+        var extent = disks[disk].Extent(offset);
+        var isZero = extent.IsZero && extent.Length >= (uint)length;
+        if (!isZero)
+        {
+            Read(disk, offset, length);
+            isZero = !_block.Bytes[..length].ContainsAnyExcept((byte)0);
+        }
+        if (isZero && _rounds == 0) return;
+        BinaryPrimitives.WriteInt32LittleEndian(_frames.Content, disk);
+        BinaryPrimitives.WriteUInt64LittleEndian(_frames.Content[sizeof(int)..], offset);
+        if (isZero)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(_frames.Content[Head..], (ulong)length);
+            await _frames.SendAsync(MigrationFrame.ZeroBlocks, Head + sizeof(ulong), cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        _block.Bytes[..length].CopyTo(_frames.Content[Head..]);
+        await _frames.SendAsync(MigrationFrame.Blocks, Head + length, cancellationToken).ConfigureAwait(false);
+    }
+
+    private void Read(int disk, ulong offset, int length)
+    {
+        var into = new BlockBuffer();
+        into.Add(_block, 0, length);
+        disks[disk].Read(offset, into);
+    }
+
+    private async ValueTask SendPagesAsync(ulong address, int pages, CancellationToken cancellationToken)
+    {
+        for (var first = 0; first < pages;)
+        {
+            var content = _frames.Content[sizeof(ulong)..];
+            var isZero = ReadPage(first, content);
+            var count = 1;
+            while (first + count < pages && ReadPage(first + count, content[(count * Page)..]) == isZero) count++;
+            var at = address + (ulong)first * Page;
+            first += count;
+            if (isZero && _rounds == 0) continue;
+            BinaryPrimitives.WriteUInt64LittleEndian(_frames.Content, at);
+            if (isZero) BinaryPrimitives.WriteUInt64LittleEndian(_frames.Content[sizeof(ulong)..], (ulong)count * Page);
+            await _frames.SendAsync(isZero ? MigrationFrame.ZeroPages : MigrationFrame.Pages, sizeof(ulong) + (isZero ? sizeof(ulong) : count * Page), cancellationToken).ConfigureAwait(false);
+        }
+
+        bool ReadPage(int page, Span<byte> into)
+        {
+            var bytes = into[..Page];
+            if (!memory.TryRead(address + (ulong)page * Page, bytes)) bytes.Clear();
+            return !bytes.ContainsAnyExcept((byte)0);
+        }
+    }
+
+    // The machine stands still. Until it is given nothing has changed here.
+    private async Task<MigrationOutcome> GiveAsync(SavedMachine state, long since, bool isPaused, CancellationToken patience)
+    {
+        _pages!.Collect();
+        await SendChangedAsync(patience).ConfigureAwait(false);
+        await _frames.SendPiecesAsync(MigrationFrame.State, state.Encode(), patience).ConfigureAwait(false);
+        await _frames.SendAsync(MigrationFrame.Whole, 0, patience).ConfigureAwait(false);
+        await _frames.ExpectAsync(MigrationFrame.Loaded, patience).ConfigureAwait(false);
+        options.Give?.Invoke();
+        var isConfirmed = false;
+        try
+        {
+            await _frames.SendAsync(MigrationFrame.Given, [isPaused ? (byte)1 : (byte)0], CancellationToken.None).ConfigureAwait(false);
+            using var wait = new CancellationTokenSource(options.Patience);
+            await _frames.ExpectAsync(MigrationFrame.Runs, wait.Token).ConfigureAwait(false);
+            isConfirmed = true;
+        }
+        catch (Exception unknown) when (unknown is IOException or OperationCanceledException or ObjectDisposedException or MachineException)
+        {
+            // It may have heard that the machine is its, so that it is not this one's any more.
+        }
+        return new MigrationOutcome(Stopwatch.GetElapsedTime(since), (ulong)_frames.Written, _rounds, isConfirmed);
+    }
+
+    private async Task TryCancelAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            await _frames.SendAsync(MigrationFrame.Cancelled, 0, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // It knows by the end of the link.
+        }
+    }
+
+    // Whoever hangs up may have said why.
+    private async Task<MachineException?> TryReadRefusalAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            while (true)
+            {
+                var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
+                if (kind == MigrationFrame.Refused) return FrameStream.Refusal(content.Span);
+            }
+        }
+        catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException or MachineException)
+        {
+            return null;
+        }
+    }
+}
