@@ -46,6 +46,7 @@ internal static class Commands
         (["snapshot"], _ => [SnapshotVerb.Create()]),
         (["fork"], _ => [ForkVerb.Create()]),
         (["export", "import"], _ => CarryVerbs.Create()),
+        (["migrate", "receive"], _ => MigrateVerbs.Create()),
         (["set"], _ => [SetVerb.Create()]),
         (["media"], _ => [MediaVerb.Create()]),
         (["apply"], _ => [ApplyVerb.Create()]),

@@ -58,6 +58,7 @@ internal static class PsVerb
             _ => "running",
         },
         { Problem: not null } => "damaged",
+        { Migrated: { } way } => way.Place is null ? "incomplete" : "gone",
         { Suspended: not null } => "suspended",
         { WasKilled: true } => "killed",
         { LastEnd.Result.End: MachineEnd.GuestPanic } => "panicked",

@@ -148,7 +148,7 @@ internal static class RunVerb
     /// <param name="signal">The exit code of the signal that asked for it, if one did.</param>
     internal static int CodeOf(MachineResult result, int? signal = null) => result.End switch
     {
-        MachineEnd.PoweredOff or MachineEnd.Reset => ExitCode.Success,
+        MachineEnd.PoweredOff or MachineEnd.Reset or MachineEnd.Migrated => ExitCode.Success,
         MachineEnd.DebugExit => result.DebugExitCode.GetValueOrDefault(1) & 0xff,
         MachineEnd.GuestPanic => ExitCode.GuestPanic,
         MachineEnd.TripleFault => ExitCode.TripleFault,

@@ -182,6 +182,22 @@ public sealed class MachineClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Has the machine go to another place. Nothing else can be asked on this connection any more.</summary>
+    /// <param name="place">What that is called.</param>
+    /// <param name="downtime">For how long it may stand still; null: as is usual.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Frames that go there and come from there, and the socket that they go over.</returns>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    internal async Task<(Stream Link, Socket Socket)> MigrateAsync(string place, TimeSpan? downtime, CancellationToken cancellationToken)
+    {
+        _ = await AskAsync("migrate", request =>
+        {
+            request.WriteString("to", place);
+            if (downtime is { } time) request.WriteString("downtime", Duration.Exact(time));
+        }, cancellationToken).ConfigureAwait(false);
+        return (new DuplexStream(_reader.AsStream(leaveOpen: true), _stream), _stream.Socket);
+    }
+
     /// <summary>Hands a file in that a machine's process may not open by itself, for the request that comes next on another connection. Nothing else can be asked on this one any more.</summary>
     /// <param name="path">What it is called there.</param>
     /// <param name="file">The file, open.</param>

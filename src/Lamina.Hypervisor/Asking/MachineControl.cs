@@ -169,6 +169,7 @@ public static class MachineControl
             Control.MachineEnd.TimedOut => "its time was over",
             Control.MachineEnd.Stopped => "the plug was pulled",
             Control.MachineEnd.Suspended => machine.Suspended is { } kept ? $"it was suspended at {kept.Taken.ToLocalTime():yyyy-MM-dd HH:mm:ss} and goes on from there" : "it was suspended, and what was kept of it is gone",
+            Control.MachineEnd.Migrated => MigrationRecord.Read(machine.Home) is { Place: { } place } ? $"it went to {place}" : "it went to another place",
             Control.MachineEnd.DebugExit => "the guest ended it by the port of its definition",
             _ => "it failed",
         };

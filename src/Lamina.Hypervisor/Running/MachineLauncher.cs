@@ -21,6 +21,9 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     /// <summary>The last word of a process that is to wait: it is for <see cref="WaitingProcess"/>.</summary>
     public const string Waits = "waits";
 
+    /// <summary>The same of one that a machine is to come to: it is for <see cref="ArrivingProcess"/>.</summary>
+    public const string Arrives = "arrives";
+
     private const string Scratch = "TMPDIR";
 
     // Of a thread that does one thing.
@@ -36,6 +39,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         ArgumentNullException.ThrowIfNull(store);
         var home = store.Find(name);
         var known = MachineStore.Look(home);
+        if (!known.IsRunning) MigrationRecord.Check(home);
         // One that was suspended goes on as it was, whatever its definition says by now.
         var definition = known.Suspended is { } suspended ? suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home) : known.Definition;
         if (known.Suspended is not null) HostClaim.Check(home, MachineFile.ReadStarted(home), definition!);
@@ -58,6 +62,19 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var pools = definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var process = Start(home, definition, pools, store.Folder, channel);
         await BeginAsync(process, "the process of a copy", home.Name, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Starts a process that a machine is to come to (<see cref="ArrivingProcess"/>). Done when it has built it.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="home">Its folder, in which all lies that it needs.</param>
+    /// <param name="definition">What it is to be.</param>
+    /// <param name="link">Leads to where it comes from.</param>
+    /// <param name="cancellationToken">Ends the wait; the process goes on.</param>
+    /// <exception cref="MachineException">It cannot be; the sentence is the one of its process.</exception>
+    internal async Task StartArrivingAsync(MachineStore store, MachineHome home, MachineDefinition definition, SafeHandle link, CancellationToken cancellationToken)
+    {
+        using var process = Start(home, definition, [], store.Folder, link, Arrives);
+        await BeginAsync(process, $"the process of the machine {home.Name}", home.Name, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The same for one that nobody waits for: where it cannot wait there is one less.</summary>
@@ -91,7 +108,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         throw ControlErrors.ToException(root.TryGetProperty(ControlSpec.Error, out var refusal) ? refusal.GetString() ?? "" : "", root.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? said : said);
     }
 
-    private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder, SafeHandle? channel)
+    private ConfinedProcess Start(MachineHome home, MachineDefinition? definition, IReadOnlyList<Pool> pools, string folder, SafeHandle? channel, string role = Waits)
     {
         var plan = LockPlan.Of(home, definition, HostProcess.IsRoot);
         // In a user namespace the process could not.
@@ -103,7 +120,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         var groups = LimitGroups.Make(home, pools, sentence => Say(home, sentence));
         var ofGroups = groups.Paths.Select(path => new PathRule(path, PathRights.Read | PathRights.Write)).ToList();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(variable => KeyValuePair.Create((string)variable.Key, (string)variable.Value!)).Where(variable => variable.Key != Scratch).Append(KeyValuePair.Create(Scratch, scratch));
-        return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber, .. channel is null ? Array.Empty<string>() : [Waits]], environment, new Confinement
+        return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber, .. channel is null ? Array.Empty<string>() : [role]], environment, new Confinement
         {
             Wanted = plan.Parts,
             Paths = [.. MachineLock.Paths(home, definition, program), .. ofGroups],

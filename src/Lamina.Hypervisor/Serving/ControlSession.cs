@@ -100,7 +100,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb is "console" or "agent" or "snapshot" or "fork" or "file")
+            if (request.Verb is "console" or "agent" or "snapshot" or "fork" or "file" or "migrate")
             {
                 var attachment = request.Verb switch
                 {
@@ -108,6 +108,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                     "snapshot" => ToSnapshot(request),
                     "fork" => ToFork(request),
                     "file" => ToFile(request),
+                    "migrate" => ToMigrate(request),
                     _ => await ToAgentAsync(request, cancellationToken).ConfigureAwait(false),
                 };
                 _isAttached = true;
@@ -213,7 +214,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot, fork and file");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot, fork, migrate and file");
         }
     }
 
@@ -243,6 +244,13 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         var path = request.Text("path") ?? throw new ControlRequestException("\"file\" needs a \"path\", what the file is called");
         request.RefuseOthers();
         return (reader, early, ends) => served.Handed.ReceiveAsync(stream, path, reader, early, ends);
+    }
+
+    private Attachment ToMigrate(ControlRequest request)
+    {
+        var (place, downtime) = (request.Text("to") ?? throw new ControlRequestException("\"migrate\" needs \"to\", what the place is called"), request.Time("downtime"));
+        request.RefuseOthers();
+        return new MigrationSession(stream, served, place, downtime).RunAsync;
     }
 
     private Attachment ToFork(ControlRequest request)

@@ -117,14 +117,14 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
             }, cancellationToken).ConfigureAwait(false);
             if (hasDisk && HostProcess.IsRoot) ConfinedProcess.Give(home.Disk, 0);
             var (copies, stood) = Read(answer, to);
-            foreach (var copy in copies.Where(copy => copy.Refusal is not null)) await RemoveAsync(store.HomeOf(copy.Name)).ConfigureAwait(false);
+            foreach (var copy in copies.Where(copy => copy.Refusal is not null)) await store.RemoveUnfinishedAsync(store.HomeOf(copy.Name)).ConfigureAwait(false);
             return new ForkOutcome(copies, stood);
         }
         catch
         {
             // Their processes end when the machine's hangs up on them.
             await client.DisposeAsync().ConfigureAwait(false);
-            foreach (var copy in made) await RemoveAsync(copy).ConfigureAwait(false);
+            foreach (var copy in made) await store.RemoveUnfinishedAsync(copy).ConfigureAwait(false);
             throw;
         }
     }
@@ -200,25 +200,8 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         TimeSpan? Time(string what) => said.TryGetProperty(what, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds.GetDouble()) : null;
     }
 
-    // Its process may be ending.
-    private static async Task RemoveAsync(MachineHome home)
-    {
-        for (var i = 0; i < 100 && MachineStore.IsHeld(home); i++) await Task.Delay(50).ConfigureAwait(false);
-        if (MachineStore.IsHeld(home) || !Directory.Exists(home.Folder)) return;
-        File.Delete(home.Definition);
-        Directory.Delete(home.Folder, recursive: true);
-    }
-
     // The whole definition, by which its process is confined.
-    private static MachineDefinition Whole(MachineHome home, MachineDefinition definition)
-    {
-        definition = Forked(definition, home);
-        return definition with
-        {
-            Boot = File.Exists(home.Kernel) ? definition.Boot with { KernelPath = home.Kernel, InitrdPath = File.Exists(home.Initrd) ? home.Initrd : null } : definition.Boot,
-            Devices = [.. MachineDisks.DiskOf(home) is { } disk ? [disk] : Array.Empty<DeviceDefinition>(), .. definition.Devices],
-        };
-    }
+    private static MachineDefinition Whole(MachineHome home, MachineDefinition definition) => MachineDisks.Whole(home, Forked(definition, home));
 
     // What lies in a copy's folder before its first machine stands still.
     private static MachineDefinition Fill(MachineHome from, MachineDefinition definition, MachineHome to)

@@ -18,6 +18,13 @@ internal static class MachineDisks
     /// <summary>The definition of the disk of a machine's own; null where it has none.</summary>
     internal static DiskDevice? DiskOf(MachineHome home) => File.Exists(home.Disk) ? new DiskDevice { Name = MachineStore.RootName, Path = home.Disk, Backing = [home.Base, .. home.Layers] } : null;
 
+    /// <summary>A definition with what the machine has from its folder: what it boots, and the disk that is its own.</summary>
+    internal static MachineDefinition Whole(MachineHome home, MachineDefinition definition) => definition with
+    {
+        Boot = File.Exists(home.Kernel) ? definition.Boot with { KernelPath = home.Kernel, InitrdPath = File.Exists(home.Initrd) ? home.Initrd : null } : definition.Boot,
+        Devices = [.. DiskOf(home) is { } disk ? [disk] : Array.Empty<DeviceDefinition>(), .. definition.Devices],
+    };
+
     /// <summary>A disk as it is opened to be copied.</summary>
     internal static DiskOptions OptionsOf(DiskDevice disk) => new()
     {

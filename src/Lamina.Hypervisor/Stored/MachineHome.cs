@@ -47,6 +47,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>What is said of that state; where there is none, there is no state.</summary>
     public string SuspendedRecord => InWork("suspended.json");
 
+    /// <summary>What is said of a machine that has gone to another place, or has not come wholly.</summary>
+    internal string Migrated => InWork("migrated.json");
+
     /// <summary>Which memory its guest touched first when it went on from a saved state.</summary>
     internal string WorkingSet => InWork("working-set");
 

@@ -15,6 +15,9 @@ public sealed record MachineListing(string Name, MachineDefinition? Definition, 
     /// <summary>What is kept of it where it was suspended; else null.</summary>
     public SuspendRecord? Suspended { get; init; }
 
+    /// <summary>Where it went, or that it has not come wholly; else null.</summary>
+    public MigrationRecord? Migrated { get; init; }
+
     /// <summary>Whether its process ended without a word.</summary>
     public bool WasKilled => !IsRunning && Run is not null;
 }

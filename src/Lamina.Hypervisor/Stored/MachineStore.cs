@@ -78,7 +78,7 @@ public sealed class MachineStore(string folder)
         var (definition, problem) = TryRead(home);
         problem ??= definition?.Image is null ? null : WhyDamaged(home);
         var length = ((IEnumerable<string>)[home.Disk, .. home.Layers]).Select(path => new FileInfo(path)).Sum(file => file.Exists ? file.Length : 0);
-        return new MachineListing(home.Name, definition, problem, home, length, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End)) { Suspended = SuspendRecord.Read(home) };
+        return new MachineListing(home.Name, definition, problem, home, length, IsHeld(home), RunRecord.Read(home.Run), EndRecord.Read(home.End)) { Suspended = SuspendRecord.Read(home), Migrated = MigrationRecord.Read(home) };
     }
 
     /// <summary>Makes a machine. It is there when this returns, and not at all where it throws.</summary>
@@ -136,6 +136,7 @@ public sealed class MachineStore(string folder)
         var gate = TryLock(home) ?? throw Runs(name);
         try
         {
+            MigrationRecord.Check(home);
             return OpenMade(home, gate, MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now"));
         }
         catch
@@ -251,6 +252,7 @@ public sealed class MachineStore(string folder)
         using var held = TryLock(home) ?? throw Runs(name);
         SuspendRecord.Drop(home);
         SuspendRecord.DropForked(home);
+        MigrationRecord.Drop(home);
     }
 
     /// <summary>Removes a machine and its disk; gives the folder that was removed, or null where there was none.</summary>
@@ -319,6 +321,55 @@ public sealed class MachineStore(string folder)
         using (LockStore()) gate = Begin(home);
         using var held = gate;
         Fill(home, () => MachineFile.Write(home, fill(home) with { Name = null }));
+    }
+
+    /// <summary>Makes the folder of a machine that is yet to come: there is none until <see cref="Complete"/>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="fill">Puts into it what it needs.</param>
+    /// <exception cref="MachineException">There is one of that name.</exception>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    internal async Task<MachineHome> AddArrivingAsync(string name, Func<MachineHome, Task> fill)
+    {
+        var home = HomeOf(name);
+        HostLock gate;
+        using (LockStore()) gate = Begin(home);
+        // Its process takes it next.
+        using var held = gate;
+        try
+        {
+            foreach (var entry in Directory.EnumerateFileSystemEntries(home.Folder).Where(entry => entry != home.Lock).ToList())
+                if (Directory.Exists(entry)) Directory.Delete(entry, recursive: true);
+                else File.Delete(entry);
+            await fill(home).ConfigureAwait(false);
+            return home;
+        }
+        catch
+        {
+            Directory.Delete(home.Folder, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>A machine that was yet to come is there, but to run.</summary>
+    /// <exception cref="MachineException">There is one of that name.</exception>
+    /// <exception cref="IOException">It cannot be done.</exception>
+    internal void Complete(MachineHome home, MachineDefinition definition, MachineDefinition started)
+    {
+        using var order = LockStore();
+        if (File.Exists(home.Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {home.Name} already");
+        new MigrationRecord(DateTimeOffset.UtcNow, null, IsConfirmed: false).Write(home);
+        MachineFile.WriteStarted(home, started);
+        MachineFile.Write(home, definition with { Name = null });
+    }
+
+    /// <summary>Removes what there is of a machine whose process is ending, or has.</summary>
+    internal async Task RemoveUnfinishedAsync(MachineHome home)
+    {
+        for (var i = 0; i < 100 && IsHeld(home); i++) await Task.Delay(50).ConfigureAwait(false);
+        if (IsHeld(home) || !Directory.Exists(home.Folder)) return;
+        using var order = LockStore();
+        File.Delete(home.Definition);
+        Directory.Delete(home.Folder, recursive: true);
     }
 
     /// <summary>Makes a folder for a process that waits to be a machine. It has no name that a machine can have.</summary>

@@ -64,7 +64,7 @@ internal static class RecordFile
     }
 
     /// <summary>Writes one, whole or not at all.</summary>
-    internal static void Write(string path, Action<Utf8JsonWriter> write)
+    internal static void Write(string path, Action<Utf8JsonWriter> write, bool durable = false)
     {
         using var text = new MemoryStream();
         using (var json = new Utf8JsonWriter(text, new JsonWriterOptions { Indented = true }))
@@ -73,6 +73,6 @@ internal static class RecordFile
             write(json);
             json.WriteEndObject();
         }
-        HostFiles.Replace(path, text.ToArray());
+        HostFiles.Replace(path, text.ToArray(), durable: durable);
     }
 }

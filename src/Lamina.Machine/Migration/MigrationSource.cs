@@ -40,6 +40,7 @@ internal sealed class MigrationSource(MachineLife life, GuestMemory memory, IRea
     private BlockChanges[] _blocks = [];
     private int _rounds;
     private double _bytesPerSecond;
+    private bool _isThrottled;
 
     private ulong Left => (ulong)_pages!.Count * Page + _blocks.Aggregate(0ul, (sum, disk) => sum + (ulong)disk.Count * BlockChanges.PartLength);
 
@@ -58,13 +59,10 @@ internal sealed class MigrationSource(MachineLife life, GuestMemory memory, IRea
         }
         catch (Exception failure)
         {
+            if (_isThrottled) await life.ThrottleAsync(null).ConfigureAwait(false);
             if (failure is not IOException) await TryCancelAsync().ConfigureAwait(false);
             else if (await TryReadRefusalAsync().ConfigureAwait(false) is { } refusal) throw refusal;
             throw;
-        }
-        finally
-        {
-            await life.ThrottleAsync(null).ConfigureAwait(false);
         }
     }
 
@@ -102,6 +100,7 @@ internal sealed class MigrationSource(MachineLife life, GuestMemory memory, IRea
             if (stalls < StallsBefore && _rounds < MostRounds) continue;
             stalls = 0;
             if (++throttle == Throttles.Length || _rounds >= MostRounds) throw TooFast(left);
+            _isThrottled = true;
             await life.ThrottleAsync(Throttles[throttle]).ConfigureAwait(false);
         }
     }

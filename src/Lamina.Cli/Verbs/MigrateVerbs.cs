@@ -1,0 +1,185 @@
+// lamina migrate, lamina receive: a machine goes to another host, or to another user of this one, while it runs.
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Lamina.Cli.Output;
+using Lamina.Hypervisor.Migrating;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Cli.Verbs;
+
+/// <summary>Verbs for machines on their way.</summary>
+internal static class MigrateVerbs
+{
+    private const string Places = "unix:PATH|tcp:HOST:PORT|ssh:HOST|-";
+
+    // Two at least, so that it is worth the wait for both.
+    private static readonly TimeSpan LongestDowntime = TimeSpan.FromMinutes(1);
+
+    /// <summary>Builds the commands.</summary>
+    public static IEnumerable<Command> Create() => [Migrate(), Receive()];
+
+    private static Verb Migrate()
+    {
+        var name = MachineNames.One("Which machine; it must run.");
+        var place = new Argument<string>("place") { HelpName = Places, Description = "Where to: what \"lamina receive\" listens at there; or a host by ssh, on which that is started." };
+        var downtime = new Option<string?>("--downtime") { HelpName = "TIME", Description = "For how long the guest may stand still at the end: 50ms by default. Less makes the way longer." };
+        var tls = Tls();
+        var remove = new Option<bool>("--remove") { Description = "Remove what is left of the machine here when it runs there." };
+        var verbose = new Option<bool>("--verbose", "-v") { Description = "Say how far it is, and for how long the guest stood still." };
+        var verb = new Verb("migrate", "Sends a machine to another host, or to another user of this one, while it runs: its memory, its disk and all that it is doing.")
+        {
+            Sections = () => [new("Examples", [("lamina migrate web ssh:other.example", ""), ("lamina migrate web tcp:other.example:7000 --tls ~/lamina-tls", ""), ("lamina migrate --remove web unix:/srv/lamina/arrivals", "")])],
+        };
+        verb.Arguments.Add(name);
+        verb.Arguments.Add(place);
+        verb.AddGroup("Options", downtime, tls, remove, verbose);
+        verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
+        {
+            var (machine, to) = (parsed.GetRequiredValue(name), MigrationPlace.Parse(parsed.GetRequiredValue(place)));
+            var time = parsed.GetValue(downtime) is not { } text ? (TimeSpan?)null : Duration.TryParse(text, out var read) ? read : throw new UsageException($"--downtime: '{text}' is no time; write it like 50ms or 1s");
+            if (time > LongestDowntime) throw new UsageException("--downtime is a minute at most; pause the machine where it may stand still for longer");
+            _ = store.Find(machine);
+            using var link = await OpenAsync(to, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
+            var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));
+            if (!departure.IsConfirmed) throw new MachineException(MachineError.Host, $"the machine {machine} was given to {to}, and the link broke before that side said that it runs: look there; if it does not, 'lamina start --cold {machine}' begins anew here with its disk as it was then");
+            if (parsed.GetValue(remove)) _ = store.Remove(machine);
+            return ExitCode.Success;
+        }));
+        return verb;
+    }
+
+    private static Verb Receive()
+    {
+        var place = new Argument<string>("place") { HelpName = "unix:PATH|tcp:ADDRESS:PORT|-", Description = "Where from: a socket to make, an address and a port of this host, or the standard streams." };
+        var name = new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name here. Default: the one that it has." };
+        var tls = Tls();
+        var keep = new Option<bool>("--keep") { Description = "Take in one machine after another, until this is ended." };
+        var verb = new Verb("receive", "Takes in a machine that \"lamina migrate\" sends.")
+        {
+            Sections = () => [new("Examples", [("lamina receive tcp:0.0.0.0:7000 --tls ~/lamina-tls --keep", ""), ("lamina receive unix:/srv/lamina/arrivals", "")])],
+        };
+        verb.Arguments.Add(place);
+        verb.AddGroup("Options", name, tls, keep);
+        verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
+        {
+            var (from, wanted) = (MigrationPlace.Parse(parsed.GetRequiredValue(place)), parsed.GetValue(name));
+            if (wanted is not null) MachineStore.CheckName(wanted);
+            if (from is MigrationPlace.Ssh) throw new UsageException("ssh leads to another host; say there 'lamina migrate NAME ssh:THIS-HOST'");
+            var receiver = new MachineReceiver(LifeVerbs.Launcher, store);
+            if (from is MigrationPlace.Standard)
+            {
+                if (parsed.GetValue(keep)) throw new UsageException("over the standard streams one machine comes; leave out --keep");
+                using var streams = new TwoWayStream(Console.OpenStandardInput(), Console.OpenStandardOutput());
+                // The output is the link's.
+                Stderr.Say($"{await receiver.ReceiveAsync(streams, wanted, cancellation).ConfigureAwait(false)} came");
+                return ExitCode.Success;
+            }
+            if (wanted is not null && parsed.GetValue(keep)) throw new UsageException("machines cannot all have one name; leave out --name, or --keep");
+            var identity = IdentityOf(parsed.GetValue(tls));
+            if (from is MigrationPlace.Tcp && identity is null) throw new UsageException("whoever comes over the network must prove who it is; give the folder with ca.pem, cert.pem and key.pem by --tls");
+            using var listener = MigrationLink.Listen(from);
+            try
+            {
+                if (from is MigrationPlace.Tcp { Port: 0 }) Stderr.Say($"listens at {listener.LocalEndPoint}");
+                return await ReceiveAsync(receiver, listener, identity, wanted, parsed.GetValue(keep), parsed.InvocationConfiguration.Output, cancellation).ConfigureAwait(false);
+            }
+            finally
+            {
+                if (from is MigrationPlace.Unix at) File.Delete(at.Path);
+            }
+        }));
+        return verb;
+    }
+
+    // One after another: what does not come says so, and the next may.
+    private static async Task<int> ReceiveAsync(MachineReceiver receiver, System.Net.Sockets.Socket listener, MigrationIdentity? identity, string? name, bool keeps, TextWriter output, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            try
+            {
+                using var peer = await MigrationLink.AcceptAsync(listener, identity, cancellation).ConfigureAwait(false);
+                output.WriteLine(await receiver.ReceiveAsync(peer, name, cancellation).ConfigureAwait(false));
+            }
+            catch (Exception failure) when (keeps && failure is (MachineException or IOException))
+            {
+                _ = Failures.Report(failure);
+            }
+            if (!keeps) return ExitCode.Success;
+        }
+    }
+
+    private static Option<string?> Tls() => new("--tls") { HelpName = "FOLDER", Description = "Who this end is, for tcp: ca.pem, cert.pem and key.pem in this folder. Both ends have certificates by one authority." };
+
+    private static MigrationIdentity? IdentityOf(string? folder) => folder is null ? null : new MigrationIdentity(folder);
+
+    private static void Say(DepartureProgress progress)
+    {
+        var (left, rate) = (ByteSize.Format(progress.LeftBytes), ByteSize.Format((ulong)progress.BytesPerSecond));
+        Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"round {progress.Round}: {ByteSize.Format(progress.SentBytes)} sent, {left} left, {rate} a second{(progress.BytesPerSecond > 0 ? $", {progress.LeftBytes / progress.BytesPerSecond:0.0} s" : "")}"));
+    }
+
+    private static async Task<OpenLink> OpenAsync(MigrationPlace place, MigrationIdentity? identity, CancellationToken cancellation)
+    {
+        switch (place)
+        {
+            case MigrationPlace.Standard:
+                return new OpenLink(new TwoWayStream(Console.OpenStandardInput(), Console.OpenStandardOutput()), null);
+            case MigrationPlace.Ssh ssh:
+                var start = new ProcessStartInfo("ssh") { RedirectStandardInput = true, RedirectStandardOutput = true };
+                foreach (var word in (string[])["-T", ssh.Destination, "lamina", "receive", "-"]) start.ArgumentList.Add(word);
+                try
+                {
+                    var process = Process.Start(start) ?? throw new MachineException(MachineError.Host, "ssh does not start");
+                    return new OpenLink(new TwoWayStream(process.StandardOutput.BaseStream, process.StandardInput.BaseStream), process);
+                }
+                catch (System.ComponentModel.Win32Exception missing)
+                {
+                    throw new MachineException(MachineError.Host, "there is no ssh here; install it (Debian: apt-get install openssh-client), or go by tcp:HOST:PORT with --tls", missing);
+                }
+            default:
+                return new OpenLink(await MigrationLink.ConnectAsync(place, identity, cancellation).ConfigureAwait(false), null);
+        }
+    }
+
+    // With the program that carries it, if one does.
+    private sealed record OpenLink(Stream Stream, Process? Program) : IDisposable
+    {
+        public void Dispose()
+        {
+            Stream.Dispose();
+            Program?.WaitForExit(TimeSpan.FromSeconds(5));
+            Program?.Dispose();
+        }
+    }
+
+    private sealed class TwoWayStream(Stream from, Stream to) : Host.Io.SequentialStream
+    {
+        public override bool CanRead => true;
+
+        public override bool CanWrite => true;
+
+        public override void Flush() => to.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => from.Read(buffer, offset, count);
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => from.ReadAsync(buffer, cancellationToken);
+
+        public override void Write(byte[] buffer, int offset, int count) => to.Write(buffer, offset, count);
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await to.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
+            await to.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (!disposing) return;
+            from.Dispose();
+            to.Dispose();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// Sends a machine that runs to another place: says to the other side what it is, and carries what its process and that side say to each other. The process
+// decides where the machine is; whatever becomes of this program or of the link, it is in one place or, in the one moment where nobody can know, in none.
+using System.Net.Sockets;
+using System.Text.Json;
+using Lamina.Backends.Disk;
+using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Snapshots;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Migrating;
+
+/// <summary>How far a machine is on its way.</summary>
+/// <param name="Round">The round, from 1.</param>
+/// <param name="SentBytes">What was sent, in bytes.</param>
+/// <param name="LeftBytes">What is left, as far as is known by now.</param>
+/// <param name="BytesPerSecond">What the link carries.</param>
+public sealed record DepartureProgress(int Round, ulong SentBytes, ulong LeftBytes, double BytesPerSecond);
+
+/// <summary>How a machine went.</summary>
+/// <param name="StoodStill">For how long it stood still.</param>
+/// <param name="SentBytes">What was sent, in bytes.</param>
+/// <param name="Rounds">How many rounds there were.</param>
+/// <param name="IsConfirmed">Whether the other side said that it runs there.</param>
+public sealed record Departure(TimeSpan StoodStill, ulong SentBytes, int Rounds, bool IsConfirmed);
+
+/// <summary>Sends machines.</summary>
+/// <param name="store">The machines.</param>
+public sealed class MachineDeparture(MachineStore store)
+{
+    private static readonly TimeSpan Ends = TimeSpan.FromMilliseconds(20);
+    private const int MostWaits = 500;
+
+    /// <summary>Sends one. When this returns it is there, and has ended here; where it throws it runs here as before.</summary>
+    /// <param name="name">The machine.</param>
+    /// <param name="peer">Leads to <see cref="MachineReceiver"/>.</param>
+    /// <param name="place">What the place is called.</param>
+    /// <param name="downtime">For how long it may stand still; null: as is usual.</param>
+    /// <param name="progress">Told of each round; or null.</param>
+    /// <param name="cancellationToken">Keeps it here, as long as it is not given.</param>
+    /// <exception cref="MachineException">It cannot go, or cannot be there; the sentence says why.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    public async Task<Departure> SendAsync(string name, Stream peer, string place, TimeSpan? downtime = null, Action<DepartureProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        var home = store.Find(name);
+        var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
+        SnapshotStore.RequireOwnDisks(home, definition);
+        using var order = SnapshotStore.Lock(home);
+        var client = await MachineControl.ConnectAsync(home, cancellationToken).ConfigureAwait(false);
+        await using var owned = client.ConfigureAwait(false);
+        var started = MachineFile.ReadStarted(home);
+        await GreetAsync(peer, home, definition, started, cancellationToken).ConfigureAwait(false);
+        var (link, socket) = await client.MigrateAsync(place, downtime, cancellationToken).ConfigureAwait(false);
+        var departure = await CarryAsync(link, socket, peer, progress, cancellationToken).ConfigureAwait(false);
+        // Whoever asks next finds that it has ended.
+        for (var i = 0; i < MostWaits && MachineStore.IsHeld(home); i++) await Task.Delay(Ends, CancellationToken.None).ConfigureAwait(false);
+        return departure;
+    }
+
+    private static async Task GreetAsync(Stream peer, MachineHome home, MachineDefinition definition, MachineDefinition started, CancellationToken cancellationToken)
+    {
+        var files = CarriedBoot.FilesOf(home, started);
+        var disk = File.Exists(home.Disk) ? DiskTools.Inspect(home.Disk).Size : 0;
+        var head = new MigrationHead(home.Name, home.Folder, CarriedBoot.Of(definition), CarriedBoot.Of(started), [.. files.Select(file => (file.Name, new FileInfo(file.Path).Length))], disk);
+        // What the other side would refuse needs no way there.
+        head.Check();
+        await head.WriteAsync(peer, [.. files.Select(file => file.Path)], cancellationToken).ConfigureAwait(false);
+        using var answer = JsonDocument.Parse(await MigrationHead.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false));
+        if (Refusal(answer.RootElement) is { } refusal) throw refusal;
+    }
+
+    private static async Task<Departure> CarryAsync(Stream link, Socket socket, Stream peer, Action<DepartureProgress>? progress, CancellationToken cancellationToken)
+    {
+        byte[]? outcome = null;
+        using var ends = new CancellationTokenSource();
+        var back = Task.Run(async () =>
+        {
+            try
+            {
+                await MigrationRelay.CarryAsync(peer, link, [], static (_, _) => true, ends.Token).ConfigureAwait(false);
+            }
+            catch (Exception gone) when (gone is IOException or MachineException or OperationCanceledException or ObjectDisposedException)
+            {
+            }
+            HangUp(socket);
+        }, CancellationToken.None);
+        // The process hears nothing any more of the other side, and says what it makes of it.
+        await using var stops = cancellationToken.UnsafeRegister(_ => HangUp(socket), null).ConfigureAwait(false);
+        try
+        {
+            await MigrationRelay.CarryAsync(link, new TryingStream(peer), [RelaySpec.Progress, RelaySpec.Outcome], (kind, content) =>
+            {
+                if (kind == RelaySpec.Outcome) outcome = content.ToArray();
+                else Tell(content, progress);
+                return false;
+            }, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // It was killed.
+        }
+        await ends.CancelAsync().ConfigureAwait(false);
+        await back.ConfigureAwait(false);
+        if (outcome is null) throw new MachineException(MachineError.Host, "the machine's process ended on its way; 'lamina ps -a' says where the machine is");
+        using var said = JsonDocument.Parse(outcome);
+        if (Refusal(said.RootElement) is { } refusal) throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : refusal;
+        var how = said.RootElement.GetProperty(ControlSpec.Ok);
+        return new Departure(TimeSpan.FromMilliseconds(how.GetProperty("stood-still-ms").GetDouble()), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("rounds").GetInt32(), how.GetProperty("confirmed").GetBoolean());
+    }
+
+    private static void Tell(ReadOnlyMemory<byte> content, Action<DepartureProgress>? progress)
+    {
+        if (progress is null) return;
+        using var said = JsonDocument.Parse(content);
+        var how = said.RootElement.GetProperty(ControlSpec.Ok);
+        progress(new DepartureProgress(how.GetProperty("round").GetInt32(), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("left-bytes").GetUInt64(), how.GetProperty("bytes-per-second").GetDouble()));
+    }
+
+    private static MachineException? Refusal(JsonElement said) => said.ValueKind == JsonValueKind.Object && said.TryGetProperty(ControlSpec.Ok, out _) ? null
+        : ControlErrors.ToException(said.TryGetProperty(ControlSpec.Error, out var error) ? error.GetString() ?? "" : "", said.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? "" : "the other side says what is not understood");
+
+    private static void HangUp(Socket socket)
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+        }
+    }
+
+    // What cannot be sent any more is dropped: the process learns of it by the end of what it hears.
+    private sealed class TryingStream(Stream to) : Host.Io.SequentialStream
+    {
+        private bool _isBroken;
+
+        public override bool CanRead => false;
+
+        public override bool CanWrite => true;
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException("nothing is read from it");
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is written to asynchronously");
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_isBroken) return;
+            try
+            {
+                await to.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception gone) when (gone is IOException or ObjectDisposedException)
+            {
+                _isBroken = true;
+                // The other direction ends with it.
+                await to.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+}

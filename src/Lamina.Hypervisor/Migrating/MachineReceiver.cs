@@ -1,0 +1,141 @@
+// Takes a machine in that comes from another place: makes its folder, starts a process for it, and carries what that and the other side say to each other. The
+// machine is there from the moment in which all of it is, and not to be started until its process was given it.
+using System.Text;
+using Lamina.Backends.Disk;
+using Lamina.Host.Io;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Running;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Migrating;
+
+/// <summary>Takes machines in.</summary>
+/// <param name="launcher">Starts their processes.</param>
+/// <param name="store">Where they come to.</param>
+public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store)
+{
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20);
+    private const int MostLooks = 500;
+
+    /// <summary>Takes one in. It runs when this returns; where it throws nothing of it is left.</summary>
+    /// <param name="peer">Leads to <see cref="MachineDeparture"/>.</param>
+    /// <param name="name">Its name here; null: the one that it has.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Its name.</returns>
+    /// <exception cref="MachineException">It cannot be here, or was not given in the end.</exception>
+    /// <exception cref="IOException">The link is broken, or the host refuses.</exception>
+    public async Task<string> ReceiveAsync(Stream peer, string? name, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        MigrationHead head;
+        MachineHome home;
+        try
+        {
+            head = await MigrationHead.ReadAsync(peer, cancellationToken).ConfigureAwait(false);
+            home = await store.AddArrivingAsync(name ?? head.Name, to => FillAsync(head, peer, to, cancellationToken)).ConfigureAwait(false);
+        }
+        catch (Exception refusal) when (refusal is MachineException or IOException or UnauthorizedAccessException)
+        {
+            await TrySayAsync(peer, ControlLines.Refusal(null, refusal)).ConfigureAwait(false);
+            throw;
+        }
+        try
+        {
+            await peer.WriteAsync(ControlLines.Answer(null, null), cancellationToken).ConfigureAwait(false);
+            await TakeInAsync(peer, head, home, cancellationToken).ConfigureAwait(false);
+            return home.Name;
+        }
+        catch
+        {
+            await store.RemoveUnfinishedAsync(home).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task FillAsync(MigrationHead head, Stream peer, MachineHome home, CancellationToken cancellationToken)
+    {
+        await head.ReceiveFilesAsync(peer, home, cancellationToken).ConfigureAwait(false);
+        if (head.DiskBytes == 0) return;
+        DiskTools.Create(new DiskCreation { Path = home.Base, Size = head.DiskBytes });
+        DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = Path.GetFileName(home.Base) });
+    }
+
+    private async Task TakeInAsync(Stream peer, MigrationHead head, MachineHome home, CancellationToken cancellationToken)
+    {
+        var (definition, started) = (Placed(home, head.Definition), Placed(home, head.Started));
+        var (link, other) = SocketPair.Make();
+        await using var owned = link.ConfigureAwait(false);
+        // On one line: what it holds has no line's end of its own.
+        await link.WriteAsync((byte[])[.. ForkLines.Welcome(head.Folder, started), (byte)'\n'], cancellationToken).ConfigureAwait(false);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        MachineException? refusal = null;
+        var toProcess = Task.Run(() => CarryInAsync(peer, link, ends.Token), CancellationToken.None);
+        var starting = StartAsync(home, started, other, cancellationToken);
+        var fromProcess = MigrationRelay.CarryAsync(link, peer, [RelaySpec.Loaded, RelaySpec.Refused], (kind, content) =>
+        {
+            if (kind == RelaySpec.Refused) refusal ??= new MachineException(MachineError.Host, Encoding.UTF8.GetString(content.Span));
+            else store.Complete(home, definition, started);
+            return true;
+        }, ends.Token);
+        try
+        {
+            await starting.ConfigureAwait(false);
+            await fromProcess.ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is MachineException or IOException or OperationCanceledException)
+        {
+            await TrySayAsync(peer, RelaySpec.Frame(RelaySpec.Refused, Encoding.UTF8.GetBytes(failure.Message))).ConfigureAwait(false);
+            // One that was given runs, whatever became of the link.
+            if (!Runs(home)) throw refusal ?? failure;
+        }
+        finally
+        {
+            await ends.CancelAsync().ConfigureAwait(false);
+            await link.DisposeAsync().ConfigureAwait(false);
+            await toProcess.ConfigureAwait(false);
+        }
+        for (var i = 0; i < MostLooks && !Runs(home) && MachineStore.IsHeld(home); i++) await Task.Delay(LookAgain, CancellationToken.None).ConfigureAwait(false);
+        if (!Runs(home)) throw refusal ?? new MachineException(MachineError.Host, "the machine did not come; it is where it was");
+    }
+
+    private async Task StartAsync(MachineHome home, MachineDefinition started, Microsoft.Win32.SafeHandles.SafeFileHandle other, CancellationToken cancellationToken)
+    {
+        using (other) await launcher.StartArrivingAsync(store, home, MachineDisks.Whole(home, started), other, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task CarryInAsync(Stream peer, System.Net.Sockets.NetworkStream link, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await MigrationRelay.CarryAsync(peer, link, [], static (_, _) => true, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception gone) when (gone is IOException or MachineException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The process hears that nothing more comes.
+        }
+        try
+        {
+            link.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+        }
+        catch (Exception gone) when (gone is System.Net.Sockets.SocketException or ObjectDisposedException)
+        {
+        }
+    }
+
+    private static bool Runs(MachineHome home) => RunRecord.Read(home.Run) is not null || EndRecord.Read(home.End) is not null;
+
+    private static MachineDefinition Placed(MachineHome home, MachineDefinition definition) => definition.MapPaths(path => Path.GetFullPath(path, home.Folder));
+
+    private static async Task TrySayAsync(Stream peer, byte[] line)
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+            await peer.WriteAsync(line, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // Nobody hears it.
+        }
+    }
+}

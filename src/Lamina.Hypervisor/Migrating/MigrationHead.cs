@@ -1,0 +1,157 @@
+// What goes over a migration's link before the machines speak (docs/migration.md): a line with what the machine is and which files of its folder follow, and
+// those. It is answered by a line, too.
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Lamina.Host;
+using Lamina.Hypervisor.Carrying;
+using Lamina.Hypervisor.Contract;
+using Lamina.Hypervisor.Stored;
+
+namespace Lamina.Hypervisor.Migrating;
+
+/// <summary>The head of a migration.</summary>
+/// <param name="Name">The machine's name.</param>
+/// <param name="Folder">Its folder, where it comes from: paths in its definition begin with it.</param>
+/// <param name="Definition">Its definition; paths are names of files that come along (<see cref="CarriedSpec"/>).</param>
+/// <param name="Started">The one that it was started with, likewise.</param>
+/// <param name="Files">These, by name and length.</param>
+/// <param name="DiskBytes">The length of the disk that is its own; 0 where it has none.</param>
+internal sealed record MigrationHead(string Name, string Folder, MachineDefinition Definition, MachineDefinition Started, IReadOnlyList<(string Name, long Bytes)> Files, ulong DiskBytes)
+{
+    /// <summary>The protocol that is spoken.</summary>
+    internal const int Version = 1;
+
+    private const string Mark = "lamina-migration";
+    private const int Longest = 1 << 20, Piece = 1 << 16;
+
+    // A kernel, its initial RAM disk, its modules: no more than this comes beside disks.
+    private const long MostFileBytes = 4L << 30;
+
+    /// <summary>Writes it, and the files behind it.</summary>
+    /// <exception cref="IOException">The link is broken, or a file cannot be read.</exception>
+    internal async Task WriteAsync(Stream peer, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    {
+        using var text = new MemoryStream();
+        using (var line = new Utf8JsonWriter(text))
+        {
+            line.WriteStartObject();
+            line.WriteNumber(Mark, Version);
+            line.WriteString("name", Name);
+            line.WriteString("folder", Folder);
+            line.WriteNumber("disk", DiskBytes);
+            line.WriteStartArray("files");
+            foreach (var (name, bytes) in Files)
+            {
+                line.WriteStartObject();
+                line.WriteString("name", name);
+                line.WriteNumber("bytes", bytes);
+                line.WriteEndObject();
+            }
+            line.WriteEndArray();
+            line.WritePropertyName("definition");
+            DefinitionJson.Write(line, Definition);
+            line.WritePropertyName("started");
+            DefinitionJson.Write(line, Started);
+            line.WriteEndObject();
+        }
+        text.WriteByte((byte)'\n');
+        await peer.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), cancellationToken).ConfigureAwait(false);
+        for (var i = 0; i < paths.Count; i++)
+        {
+            using var file = new FileStream(paths[i], FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            await CopyAsync(file, peer, Files[i].Bytes, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Reads it. It comes from anybody.</summary>
+    /// <exception cref="MachineException">It is none, or not one that can be here.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    internal static async Task<MigrationHead> ReadAsync(Stream peer, CancellationToken cancellationToken)
+    {
+        var line = await ReadLineAsync(peer, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            using var document = JsonDocument.Parse(line);
+            var root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(Mark, out var version) || !version.TryGetInt32(out var number)) throw None();
+            if (number != Version) throw new MachineException(MachineError.Host, $"the machine comes by version {number} of the protocol, and this program knows {Version}; use the same version of Lamina on both sides");
+            var head = new MigrationHead(root.GetProperty("name").GetString() ?? "", root.GetProperty("folder").GetString() ?? "", Read("definition"), Read("started"),
+                [.. root.GetProperty("files").EnumerateArray().Select(file => (file.GetProperty("name").GetString() ?? "", file.GetProperty("bytes").GetInt64()))], root.GetProperty("disk").GetUInt64());
+            head.Check();
+            return head;
+
+            MachineDefinition Read(string name) => DefinitionJson.Read(Encoding.UTF8.GetBytes(root.GetProperty(name).GetRawText()));
+        }
+        catch (Exception none) when (none is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
+        {
+            throw None(none);
+        }
+    }
+
+    /// <summary>Puts the files that follow into a machine's folder.</summary>
+    /// <exception cref="IOException">The link is broken, or the host refuses.</exception>
+    internal async Task ReceiveFilesAsync(Stream peer, MachineHome home, CancellationToken cancellationToken)
+    {
+        foreach (var (name, bytes) in Files)
+        {
+            using var file = HostFiles.CreatePrivate(Path.Combine(home.Folder, name), FileMode.CreateNew);
+            await CopyAsync(peer, file, bytes, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Reads a line.</summary>
+    /// <exception cref="MachineException">It is too long.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    internal static async Task<byte[]> ReadLineAsync(Stream peer, CancellationToken cancellationToken)
+    {
+        // What follows it is not this one's to read.
+        var line = new MemoryStream();
+        var one = new byte[1];
+        while (line.Length < Longest)
+        {
+            if (await peer.ReadAsync(one, cancellationToken).ConfigureAwait(false) == 0) throw new IOException("the link was cut");
+            if (one[0] == '\n') return line.ToArray();
+            line.WriteByte(one[0]);
+        }
+        throw None();
+    }
+
+    /// <summary>Refuses one that cannot be.</summary>
+    /// <exception cref="MachineException">It cannot; the sentence says why.</exception>
+    internal void Check()
+    {
+        MachineStore.CheckName(Name);
+        if (!Folder.StartsWith('/') || Folder.Length > Longest / 2) throw None();
+        foreach (var definition in (MachineDefinition[])[Definition, Started])
+        {
+            MachineFile.Require(definition);
+            MachineCheck.Check(definition);
+            CarriedCheck.Check(definition);
+        }
+        string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
+        if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes)) throw None();
+        if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw None();
+    }
+
+    private static async Task CopyAsync(Stream from, Stream to, long bytes, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Piece);
+        try
+        {
+            for (; bytes > 0;)
+            {
+                var count = await from.ReadAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, bytes)), cancellationToken).ConfigureAwait(false);
+                if (count == 0) throw new IOException("the link was cut, or a file became shorter");
+                await to.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
+                bytes -= count;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static MachineException None(Exception? inner = null) => new(MachineError.Host, "what comes over the link is no migration of a machine", inner);
+}

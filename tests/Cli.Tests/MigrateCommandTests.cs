@@ -1,0 +1,196 @@
+// A machine that goes to another user's store while it runs, over a socket, over TLS, and over the streams of a program that stands for ssh; and what becomes of it where that fails.
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Lamina.Backends.Disk;
+using Lamina.Images;
+using Lamina.Tests.Cli.Support;
+using Xunit;
+
+namespace Lamina.Tests.Cli;
+
+public sealed class MigrateCommandTests : KeptMachines
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    // Another user's, or another host's.
+    private Dictionary<string, string?> There => new() { ["LAMINA_HOME"] = Folder.File("there") };
+
+    private string ThereHome(string name, params string[] file) => Path.Combine([Folder.Path, "there", "machines", name, .. file]);
+
+    private Task<Outcome> RunThereAsync(params string[] words) => LaminaProgram.RunAsync(words, There);
+
+    private static async Task<string> InAsync(Func<string[], Task<Outcome>> run, string machine, string script)
+    {
+        var outcome = await run(["exec", "--wait", "2m", machine, "--", "sh", "-c", script]);
+        Assert.True(outcome.ExitCode == 0, outcome.Errors);
+        return outcome.Output.Trim();
+    }
+
+    private async Task StartTinyAsync(string name)
+    {
+        Image? image = null;
+        try
+        {
+            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
+        }
+        catch (ImageException cannot)
+        {
+            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
+        }
+        Expect(0, await RunAsync("create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--memory", "128M"));
+        // As a machine of an image with a disk has it.
+        Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
+        Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));
+        Expect(0, await RunAsync("start", name));
+    }
+
+    // Ready when its socket is there.
+    private async Task<HostProcess> ReceiveAsync(string socket, params string[] words)
+    {
+        var receiver = HostProcess.Start(LaminaProgram.File, ["receive", $"unix:{socket}", .. words], There);
+        while (!File.Exists(socket))
+        {
+            Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+        return receiver;
+    }
+
+    private async Task ClearThereAsync()
+    {
+        if (!Directory.Exists(ThereHome("."))) return;
+        foreach (var folder in Directory.EnumerateDirectories(ThereHome("."))) await RunThereAsync("kill", Path.GetFileName(folder));
+    }
+
+    [Fact]
+    public async Task A_machine_goes_with_all_that_it_does_and_comes_back()
+    {
+        await StartTinyAsync("web");
+        try
+        {
+            Assert.Equal("", await InAsync(RunAsync, "web", "echo on the disk | dd of=/dev/vda bs=4k conv=notrunc 2>/dev/null; echo in memory >/tmp/x; (while :; do dd if=/dev/urandom of=/tmp/load bs=64k count=16 2>/dev/null; done) >/dev/null 2>&1 & echo $! >/tmp/pid"));
+            var boot = await InAsync(RunAsync, "web", "cat /proc/sys/kernel/random/boot_id; cat /sys/class/net/eth0/address");
+            var uptime = Seconds(await InAsync(RunAsync, "web", "cut -d' ' -f1 /proc/uptime"));
+            var socket = Folder.File("in");
+            using (await ReceiveAsync(socket))
+                Expect(0, await RunAsync("migrate", "web", $"unix:{socket}"));
+
+            Assert.Equal("gone", await StateAsync("web"));
+            Expect(1, await RunAsync("start", "web"), $"lamina: the machine web went to unix:{socket} at * and runs there; remove what is left of it here with 'lamina rm web'");
+            Assert.Equal(boot, await InAsync(RunThereAsync, "web", "cat /proc/sys/kernel/random/boot_id; cat /sys/class/net/eth0/address"));
+            Assert.Equal("in memory\non the disk", await InAsync(RunThereAsync, "web", "cat /tmp/x; head -n1 /dev/vda; kill -0 $(cat /tmp/pid)"));
+            Assert.True(Seconds(await InAsync(RunThereAsync, "web", "cut -d' ' -f1 /proc/uptime")) >= uptime);
+            Assert.Equal("", await InAsync(RunThereAsync, "web", "dmesg | grep -i -E 'lockup|stall|jump|warn|bug|error' || true"));
+
+            // It starts again there as here.
+            Expect(0, await RunThereAsync("restart", "web"));
+            Assert.Equal("on the disk", await InAsync(RunThereAsync, "web", "head -n1 /dev/vda"));
+
+            // And back, under another name, over the streams of a program that stands for ssh.
+            Expect(0, await RunAsync("rm", "web"));
+            var programs = Directory.CreateDirectory(Folder.File("bin")).FullName;
+            await File.WriteAllTextAsync(Path.Combine(programs, "ssh"), $"#!/bin/sh\n[ \"$1 $2\" = '-T back.example' ] || exit 99\nshift 2\n[ \"$*\" = 'lamina receive -' ] || exit 98\nLAMINA_HOME={Folder.File("home")} exec {LaminaProgram.File} receive - --name back\n", Token);
+            File.SetUnixFileMode(Path.Combine(programs, "ssh"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            var went = await LaminaProgram.RunAsync(["migrate", "--remove", "-v", "web", "ssh:back.example"], new Dictionary<string, string?>(There) { ["PATH"] = $"{programs}:{System.Environment.GetEnvironmentVariable("PATH")}" });
+            Assert.True(went.ExitCode == 0, went.Errors);
+            Assert.Contains("web stood still for ", went.Errors, StringComparison.Ordinal);
+            Assert.False(Directory.Exists(ThereHome("web")));
+            Assert.Equal("on the disk", await InAsync(RunAsync, "back", "head -n1 /dev/vda"));
+            Assert.Equal(Home("back", "disk.qcow2"), DiskTools.Inspect(Home("back", "disk.qcow2")).Path);
+        }
+        finally
+        {
+            await ClearThereAsync();
+        }
+    }
+
+    [Fact]
+    public async Task What_does_not_come_stays_and_nothing_of_it_is_left_there()
+    {
+        var socket = Folder.File("in");
+        await CreateAsync("quiet", Guest.Halts);
+        Expect(1, await RunAsync("migrate", "quiet", $"unix:{socket}"), $"lamina: nobody takes machines in at unix:{socket} (*); start 'lamina receive unix:{socket}' there first");
+        Expect(2, await RunAsync("migrate", "quiet", "somewhere"), "lamina: 'somewhere' is no place that a machine can go to or come from; write unix:PATH, tcp:HOST:PORT (with --tls), ssh:HOST or - for the standard streams");
+        Expect(2, await RunAsync("migrate", "nobody", $"unix:{socket}"), "lamina: there is no machine nobody*");
+        using (await ReceiveAsync(socket, "--keep"))
+        {
+            // One that does not run.
+            Expect(1, await RunAsync("migrate", "quiet", $"unix:{socket}"), "lamina: the machine quiet does not run*");
+            Expect(0, await RunAsync("start", "quiet"));
+            // One whose name is taken there.
+            var other = await LaminaProgram.RunAsync(["create", "quiet", "--kernel", Folder.File("guest"), "--engine", "translator"], There);
+            Assert.True(other.ExitCode == 0, other.Errors);
+            Expect(1, await RunAsync("migrate", "quiet", $"unix:{socket}"), "lamina: there is a machine quiet already*");
+            Assert.Equal("running", await StateAsync("quiet"));
+            Expect(0, await RunThereAsync("rm", "quiet"));
+            // One that leads to this host.
+            Directory.CreateDirectory(Folder.File("shared"));
+            await CreateAsync("shares", Guest.Halts, "--share", Folder.File("shared"));
+            Expect(0, await RunAsync("start", "shares"));
+            Expect(1, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: a share leads to *");
+            Assert.Equal("running", await StateAsync("shares"));
+            // Whoever connects and says nothing of sense.
+            using (var noise = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified))
+            {
+                await noise.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(socket), Token);
+                await noise.SendAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray(), Token);
+                var answer = new byte[1000];
+                Assert.Contains("is no migration of a machine", System.Text.Encoding.UTF8.GetString(answer, 0, await noise.ReceiveAsync(answer, Token)), StringComparison.Ordinal);
+            }
+            // And then one that comes.
+            Expect(0, await RunAsync("migrate", "--downtime", "1s", "quiet", $"unix:{socket}"));
+        }
+        Assert.Equal(["quiet"], Directory.EnumerateDirectories(ThereHome(".")).Select(Path.GetFileName));
+        await ClearThereAsync();
+    }
+
+    [Fact]
+    public async Task Over_a_network_both_ends_prove_who_they_are()
+    {
+        await CreateAsync("quiet", Guest.Halts);
+        Expect(0, await RunAsync("start", "quiet"));
+        var (ours, theirs, strangers) = (Folder.File("ours"), Folder.File("theirs"), Folder.File("strangers"));
+        MakeIdentities(ours, theirs);
+        MakeIdentities(strangers, Folder.File("nobody"));
+        Expect(2, await RunThereAsync("receive", "tcp:127.0.0.1:0"), "lamina: whoever comes over the network must prove who it is*");
+        Expect(1, await RunThereAsync("receive", "tcp:127.0.0.1:0", "--tls", Folder.File("none")), "lamina: *cert.pem*");
+        using var receiver = HostProcess.Start(LaminaProgram.File, ["receive", "tcp:127.0.0.1:0", "--tls", theirs, "--keep"], There);
+        await receiver.SaidAsync("\n");
+        var line = receiver.Errors.Trim();
+        var port = int.Parse(line[(line.LastIndexOf(':') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+
+        Expect(2, await RunAsync("migrate", "quiet", $"tcp:127.0.0.1:{port}"), "lamina: a machine's memory goes over a network only where both ends have proved who they are*");
+        Expect(1, await RunAsync("migrate", "quiet", $"tcp:127.0.0.1:{port}", "--tls", strangers));
+        Assert.Equal("running", await StateAsync("quiet"));
+        // Not the name in the other's certificate.
+        Expect(1, await RunAsync("migrate", "quiet", $"tcp:localhost:{port}", "--tls", ours));
+        Expect(0, await RunAsync("migrate", "quiet", $"tcp:127.0.0.1:{port}", "--tls", ours));
+        Assert.Equal("gone", await StateAsync("quiet"));
+        Expect(0, await RunThereAsync("kill", "quiet"));
+    }
+
+    // Two ends by one authority.
+    private static void MakeIdentities(params string[] folders)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=Lamina test authority", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        using var authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        foreach (var folder in folders)
+        {
+            Directory.CreateDirectory(folder);
+            using var own = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            var wanted = new CertificateRequest("CN=Lamina test", own, HashAlgorithmName.SHA256);
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddIpAddress(IPAddress.Loopback);
+            wanted.CertificateExtensions.Add(names.Build());
+            using var certificate = wanted.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), RandomNumberGenerator.GetBytes(8));
+            File.WriteAllText(Path.Combine(folder, "ca.pem"), authority.ExportCertificatePem());
+            File.WriteAllText(Path.Combine(folder, "cert.pem"), certificate.ExportCertificatePem());
+            File.WriteAllText(Path.Combine(folder, "key.pem"), own.ExportPkcs8PrivateKeyPem());
+        }
+    }
+
+    private static double Seconds(string text) => double.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
+}
