@@ -65,9 +65,32 @@ public sealed class MachineDeparture(MachineStore store)
         var head = new MigrationHead(home.Name, home.Folder, CarriedBoot.Of(definition), CarriedBoot.Of(started), [.. files.Select(file => (file.Name, new FileInfo(file.Path).Length))], disk);
         // What the other side would refuse needs no way there.
         head.Check();
-        await head.WriteAsync(peer, [.. files.Select(file => file.Path)], cancellationToken).ConfigureAwait(false);
-        using var answer = JsonDocument.Parse(await MigrationHead.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false));
-        if (Refusal(answer.RootElement) is { } refusal) throw refusal;
+        await head.WriteAsync(peer, cancellationToken).ConfigureAwait(false);
+        await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await head.WriteFilesAsync(peer, [.. files.Select(file => file.Path)], cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // Whoever hangs up has said why.
+            await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+            throw;
+        }
+        await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task AnsweredAsync(Stream peer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var answer = JsonDocument.Parse(await MigrationLines.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false));
+            if (Refusal(answer.RootElement) is { } refusal) throw refusal;
+        }
+        catch (JsonException none)
+        {
+            throw new MachineException(MachineError.Host, "what answers there takes no machines in", none);
+        }
     }
 
     private static async Task<Departure> CarryAsync(Stream link, Socket socket, Stream peer, Action<DepartureProgress>? progress, CancellationToken cancellationToken)
@@ -89,9 +112,9 @@ public sealed class MachineDeparture(MachineStore store)
         await using var stops = cancellationToken.UnsafeRegister(_ => HangUp(socket), null).ConfigureAwait(false);
         try
         {
-            await MigrationRelay.CarryAsync(link, new TryingStream(peer), [RelaySpec.Progress, RelaySpec.Outcome], (kind, content) =>
+            await MigrationRelay.CarryAsync(link, new TryingStream(peer), [MigrationLines.Progress, MigrationLines.Outcome], (kind, content) =>
             {
-                if (kind == RelaySpec.Outcome) outcome = content.ToArray();
+                if (kind == MigrationLines.Outcome) outcome = content.ToArray();
                 else Tell(content, progress);
                 return false;
             }, CancellationToken.None).ConfigureAwait(false);

@@ -54,6 +54,8 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
 
     private static async Task FillAsync(MigrationHead head, Stream peer, MachineHome home, CancellationToken cancellationToken)
     {
+        // Its name is free here.
+        await peer.WriteAsync(ControlLines.Answer(null, null), cancellationToken).ConfigureAwait(false);
         await head.ReceiveFilesAsync(peer, home, cancellationToken).ConfigureAwait(false);
         if (head.DiskBytes == 0) return;
         DiskTools.Create(new DiskCreation { Path = home.Base, Size = head.DiskBytes });
@@ -71,9 +73,9 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         MachineException? refusal = null;
         var toProcess = Task.Run(() => CarryInAsync(peer, link, ends.Token), CancellationToken.None);
         var starting = StartAsync(home, started, other, cancellationToken);
-        var fromProcess = MigrationRelay.CarryAsync(link, peer, [RelaySpec.Loaded, RelaySpec.Refused], (kind, content) =>
+        var fromProcess = MigrationRelay.CarryAsync(link, peer, [MigrationLines.Loaded, MigrationLines.Refused], (kind, content) =>
         {
-            if (kind == RelaySpec.Refused) refusal ??= new MachineException(MachineError.Host, Encoding.UTF8.GetString(content.Span));
+            if (kind == MigrationLines.Refused) refusal ??= new MachineException(MachineError.Host, Encoding.UTF8.GetString(content.Span));
             else store.Complete(home, definition, started);
             return true;
         }, ends.Token);
@@ -84,7 +86,7 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         }
         catch (Exception failure) when (failure is MachineException or IOException or OperationCanceledException)
         {
-            await TrySayAsync(peer, RelaySpec.Frame(RelaySpec.Refused, Encoding.UTF8.GetBytes(failure.Message))).ConfigureAwait(false);
+            await TrySayAsync(peer, MigrationLines.Frame(MigrationLines.Refused, Encoding.UTF8.GetBytes(failure.Message))).ConfigureAwait(false);
             // One that was given runs, whatever became of the link.
             if (!Runs(home)) throw refusal ?? failure;
         }

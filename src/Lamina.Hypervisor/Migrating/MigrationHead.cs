@@ -1,5 +1,5 @@
 // What goes over a migration's link before the machines speak (docs/migration.md): a line with what the machine is and which files of its folder follow, and
-// those. It is answered by a line, too.
+// those, when the line was answered. Both are answered by a line.
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
@@ -23,14 +23,14 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
     internal const int Version = 1;
 
     private const string Mark = "lamina-migration";
-    private const int Longest = 1 << 20, Piece = 1 << 16;
+    private const int Piece = 1 << 16;
 
     // A kernel, its initial RAM disk, its modules: no more than this comes beside disks.
     private const long MostFileBytes = 4L << 30;
 
-    /// <summary>Writes it, and the files behind it.</summary>
-    /// <exception cref="IOException">The link is broken, or a file cannot be read.</exception>
-    internal async Task WriteAsync(Stream peer, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    /// <summary>Writes it.</summary>
+    /// <exception cref="IOException">The link is broken.</exception>
+    internal async Task WriteAsync(Stream peer, CancellationToken cancellationToken)
     {
         using var text = new MemoryStream();
         using (var line = new Utf8JsonWriter(text))
@@ -57,6 +57,15 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
         }
         text.WriteByte((byte)'\n');
         await peer.WriteAsync(text.GetBuffer().AsMemory(0, (int)text.Length), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes the files, which go when the head was taken.</summary>
+    /// <param name="peer">Takes them.</param>
+    /// <param name="paths">Where they lie.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="IOException">The link is broken, or a file cannot be read.</exception>
+    internal async Task WriteFilesAsync(Stream peer, IReadOnlyList<string> paths, CancellationToken cancellationToken)
+    {
         for (var i = 0; i < paths.Count; i++)
         {
             using var file = new FileStream(paths[i], FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
@@ -69,12 +78,12 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
     /// <exception cref="IOException">The link is broken.</exception>
     internal static async Task<MigrationHead> ReadAsync(Stream peer, CancellationToken cancellationToken)
     {
-        var line = await ReadLineAsync(peer, cancellationToken).ConfigureAwait(false);
+        var line = await MigrationLines.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false);
         try
         {
             using var document = JsonDocument.Parse(line);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(Mark, out var version) || !version.TryGetInt32(out var number)) throw None();
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(Mark, out var version) || !version.TryGetInt32(out var number)) throw MigrationLines.None();
             if (number != Version) throw new MachineException(MachineError.Host, $"the machine comes by version {number} of the protocol, and this program knows {Version}; use the same version of Lamina on both sides");
             var head = new MigrationHead(root.GetProperty("name").GetString() ?? "", root.GetProperty("folder").GetString() ?? "", Read("definition"), Read("started"),
                 [.. root.GetProperty("files").EnumerateArray().Select(file => (file.GetProperty("name").GetString() ?? "", file.GetProperty("bytes").GetInt64()))], root.GetProperty("disk").GetUInt64());
@@ -85,7 +94,7 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
         }
         catch (Exception none) when (none is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
         {
-            throw None(none);
+            throw MigrationLines.None(none);
         }
     }
 
@@ -100,29 +109,12 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
         }
     }
 
-    /// <summary>Reads a line.</summary>
-    /// <exception cref="MachineException">It is too long.</exception>
-    /// <exception cref="IOException">The link is broken.</exception>
-    internal static async Task<byte[]> ReadLineAsync(Stream peer, CancellationToken cancellationToken)
-    {
-        // What follows it is not this one's to read.
-        var line = new MemoryStream();
-        var one = new byte[1];
-        while (line.Length < Longest)
-        {
-            if (await peer.ReadAsync(one, cancellationToken).ConfigureAwait(false) == 0) throw new IOException("the link was cut");
-            if (one[0] == '\n') return line.ToArray();
-            line.WriteByte(one[0]);
-        }
-        throw None();
-    }
-
     /// <summary>Refuses one that cannot be.</summary>
     /// <exception cref="MachineException">It cannot; the sentence says why.</exception>
     internal void Check()
     {
         MachineStore.CheckName(Name);
-        if (!Folder.StartsWith('/') || Folder.Length > Longest / 2) throw None();
+        if (!Folder.StartsWith('/') || Folder.Length > MigrationLines.LongestLine / 2) throw MigrationLines.None();
         foreach (var definition in (MachineDefinition[])[Definition, Started])
         {
             MachineFile.Require(definition);
@@ -130,8 +122,8 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
             CarriedCheck.Check(definition);
         }
         string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
-        if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes)) throw None();
-        if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw None();
+        if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes)) throw MigrationLines.None();
+        if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw MigrationLines.None();
     }
 
     private static async Task CopyAsync(Stream from, Stream to, long bytes, CancellationToken cancellationToken)
@@ -152,6 +144,4 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
-
-    private static MachineException None(Exception? inner = null) => new(MachineError.Host, "what comes over the link is no migration of a machine", inner);
 }

@@ -9,7 +9,6 @@ using Lamina.Host.Processes;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
-using Lamina.Hypervisor.Migrating;
 using Lamina.Hypervisor.Serving;
 using Lamina.Hypervisor.Stored;
 using Lamina.Migration;
@@ -59,7 +58,7 @@ public static class ArrivingProcess
         var started = DateTimeOffset.UtcNow;
         using var log = new MachineLogFile(home.Log);
         place = place with { Groups = MachineProcess.Enter(place.Groups, log) };
-        var welcome = await MigrationHead.ReadLineAsync(link, cancellationToken).ConfigureAwait(false);
+        var welcome = await MigrationLines.ReadLineAsync(link, cancellationToken).ConfigureAwait(false);
         var (from, kept) = (ForkLines.FolderIn(welcome), ForkLines.KeptIn(welcome));
         var arrival = await MachineArrival.BeginAsync(link, cancellationToken).ConfigureAwait(false);
         await using var owned = arrival.ConfigureAwait(false);

@@ -6,7 +6,6 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Contract;
-using Lamina.Hypervisor.Migrating;
 using Lamina.Hypervisor.Stored;
 using Lamina.Migration;
 
@@ -49,7 +48,7 @@ internal sealed class MigrationSession(NetworkStream stream, ServedMachine serve
         }
         try
         {
-            await stream.WriteAsync(RelaySpec.Frame(RelaySpec.Outcome, said), cancellationToken).ConfigureAwait(false);
+            await stream.WriteAsync(MigrationLines.Frame(MigrationLines.Outcome, said), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException)
         {
@@ -58,7 +57,7 @@ internal sealed class MigrationSession(NetworkStream stream, ServedMachine serve
     }
 
     // Between two frames of the machine's.
-    private void Tell(MigrationProgress progress) => stream.Write(RelaySpec.Frame(RelaySpec.Progress, ControlLines.Answer(null, line =>
+    private void Tell(MigrationProgress progress) => stream.Write(MigrationLines.Frame(MigrationLines.Progress, ControlLines.Answer(null, line =>
     {
         line.WriteStartObject();
         line.WriteNumber("round", progress.Round);

@@ -7,31 +7,20 @@ using Lamina.Saving;
 
 namespace Lamina.Life;
 
-/// <summary>Gives a machine away that stands still.</summary>
-/// <param name="state">All but its memory and its disks.</param>
-/// <param name="since">When it came to stand still, as <see cref="Stopwatch.GetTimestamp"/> has it.</param>
-/// <param name="isPaused">Whether its user has paused it.</param>
-/// <param name="patience">Over when it has stood still for too long.</param>
-internal delegate Task<MigrationOutcome> MachineGiver(SavedMachine state, long since, bool isPaused, CancellationToken patience);
-
-internal sealed partial class MachineLife
+internal sealed partial class MachineLife : IDepartingMachine
 {
     // A clock of another host that is set otherwise is no time that has passed.
     private static readonly TimeSpan LongestWay = TimeSpan.FromSeconds(30);
 
-    /// <summary>Has the guest take no more than so many percent of each processor; null: as much as its share is.</summary>
-    internal Task ThrottleAsync(int? percent) => Enqueue(() =>
+    /// <inheritdoc/>
+    public Task ThrottleAsync(int? percent) => Enqueue(() =>
     {
         if (_state != MachineState.Ended) Share?.Throttle(percent);
         return Task.CompletedTask;
     });
 
-    /// <summary>Has the machine stand still and be given away, with which it ends here; where that fails it goes on.</summary>
-    /// <param name="patience">For how long it may stand still.</param>
-    /// <param name="give">Gives it away.</param>
-    /// <exception cref="MachineException">It has ended, or cannot be given away.</exception>
-    /// <exception cref="IOException">The link or the host fails.</exception>
-    internal async Task<MigrationOutcome> GiveAsync(TimeSpan patience, MachineGiver give) => (MigrationOutcome)(await EnqueueAsync(async () =>
+    /// <inheritdoc/>
+    public async Task<MigrationOutcome> GiveAsync(TimeSpan patience, MachineGiver give) => (MigrationOutcome)(await EnqueueAsync(async () =>
     {
         if (_state is not (MachineState.Running or MachineState.Paused)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot go to another place");
         Hold(Holds.Saving);

@@ -99,8 +99,8 @@ internal sealed partial class MachineLife : IHardwareEvents
         ? throw new MachineException(MachineError.State, "the machine has ended")
         : Task.FromResult<object?>(_hardware!.Describe()), CancellationToken.None).ConfigureAwait(false))!;
 
-    /// <summary>The same as a saved machine, without its parts.</summary>
-    internal async Task<SavedMachine> DescribeStateAsync() => (SavedMachine)(await EnqueueAsync(() => _state == MachineState.Ended
+    /// <inheritdoc/>
+    public async Task<SavedMachine> DescribeStateAsync() => (SavedMachine)(await EnqueueAsync(() => _state == MachineState.Ended
         ? throw new MachineException(MachineError.State, "the machine has ended")
         : Task.FromResult<object?>(_hardware!.DescribeState()), CancellationToken.None).ConfigureAwait(false))!;
 

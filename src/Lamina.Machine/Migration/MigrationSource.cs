@@ -8,18 +8,17 @@ using Lamina.Backends.Disk;
 using Lamina.Core.Block;
 using Lamina.Core.Memory;
 using Lamina.Host;
-using Lamina.Life;
 using Lamina.Saving;
 
 namespace Lamina.Migration;
 
 /// <summary>Sends one machine.</summary>
-/// <param name="life">The machine's.</param>
+/// <param name="life">The machine.</param>
 /// <param name="memory">Its RAM.</param>
 /// <param name="disks">The disks that it writes.</param>
 /// <param name="peer">Leads to the other side.</param>
 /// <param name="options">How it goes.</param>
-internal sealed class MigrationSource(MachineLife life, GuestMemory memory, IReadOnlyList<LayeredDisk> disks, Stream peer, MigrationOptions options) : IDisposable
+internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory, IReadOnlyList<LayeredDisk> disks, Stream peer, MigrationOptions options) : IDisposable
 {
     private const int Page = HostReservation.PageSize;
 

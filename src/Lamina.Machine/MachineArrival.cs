@@ -7,9 +7,10 @@ using Lamina.Core.Block;
 using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Host;
+using Lamina.Migration;
 using Lamina.Saving;
 
-namespace Lamina.Migration;
+namespace Lamina;
 
 /// <summary>A machine that comes from another process or host (<see cref="Machine.MigrateAsync"/>): it is described, then built here, then it comes and runs.</summary>
 public sealed class MachineArrival : IAsyncDisposable
@@ -99,7 +100,8 @@ public sealed class MachineArrival : IAsyncDisposable
 
     /// <summary>Says to where it comes from why the machine cannot be here, before it is built.</summary>
     /// <param name="sentence">Why.</param>
-    public Task RefuseAsync(string sentence) => _frames.TryRefuseAsync(sentence);
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task RefuseAsync(string sentence, CancellationToken cancellationToken = default) => _frames.TryRefuseAsync(sentence).WaitAsync(cancellationToken);
 
     /// <summary>Ends what never came to run; a machine that runs is its owner's.</summary>
     public async ValueTask DisposeAsync()
