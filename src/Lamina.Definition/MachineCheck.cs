@@ -116,6 +116,7 @@ public static class MachineCheck
         Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
         CheckDisks(machine);
         CheckDrives(machine);
+        CheckCards(machine);
         CheckPorts(machine);
         CheckShares(machine);
     }
@@ -166,6 +167,15 @@ public static class MachineCheck
         if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");
         if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus is not (DriveBus.Virtio or DriveBus.Nvme) && disk.Queues is not null) is { } disk)
             throw new MachineException($"the disk {disk.Path} is connected neither by virtio nor by NVMe, and only such have queues to choose; leave queues={disk.Queues} out");
+    }
+
+    private static void CheckCards(MachineDefinition machine)
+    {
+        if (machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Model != NetworkModel.Virtio) is not { } card) return;
+        var word = card.Model == NetworkModel.E1000 ? "e1000" : "e1000e";
+        if (machine.Type != MachineType.Pc) throw new MachineException($"a network card with model={word} needs a machine of the type pc; add --machine pc");
+        if (machine.DevicesOf<NetworkDevice>().FirstOrDefault(other => other.Model != NetworkModel.Virtio && other.Queues != 1) is { } queued)
+            throw new MachineException($"only a virtio card has queues to choose; leave queues={queued.Queues} out, or model={(queued.Model == NetworkModel.E1000 ? "e1000" : "e1000e")}");
     }
 
     private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };

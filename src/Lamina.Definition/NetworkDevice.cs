@@ -75,6 +75,19 @@ public abstract record NetworkLink
     public sealed record Own : NetworkLink;
 }
 
+/// <summary>Kinds of network cards.</summary>
+public enum NetworkModel
+{
+    /// <summary>A virtio network device.</summary>
+    Virtio,
+
+    /// <summary>Intel's 82540EM, which systems since about 2002 know.</summary>
+    E1000,
+
+    /// <summary>Intel's 82574L, which systems since about 2009 know.</summary>
+    E1000e,
+}
+
 /// <summary>A network card.</summary>
 public sealed record NetworkDevice : DeviceDefinition
 {
@@ -85,6 +98,9 @@ public sealed record NetworkDevice : DeviceDefinition
 
     /// <summary>What it is plugged into.</summary>
     public NetworkLink Link { get; init; } = new NetworkLink.User();
+
+    /// <summary>What the guest sees: a virtio device, or on a machine that has PCI a card that operating systems for PCs know.</summary>
+    public NetworkModel Model { get; init; }
 
     /// <summary>Its address as 02:00:00:00:00:01; null for one that is made up.</summary>
     public string? Mac { get; init; }
@@ -110,13 +126,15 @@ public sealed record NetworkDevice : DeviceDefinition
         On<NetworkLink.Tap>(Property.Text<NetworkLink.Tap>("interface", "NAME", "the interface; made where it does not exist", tap => tap.Interface, (tap, name) => tap with { Interface = name }) with { IsShort = true }),
         On<NetworkLink.Switch>(Property.Path<NetworkLink.Switch>("path", "the switch's socket", shared => shared.Path, (shared, path) => shared with { Path = path }) with { IsShort = true }),
         On<NetworkLink.Socket>(Property.Path<NetworkLink.Socket>("path", "the program's socket", socket => socket.Path, (socket, path) => socket with { Path = path }) with { IsShort = true }),
+        Property.Choice<NetworkDevice, NetworkModel>("model", "what card it is: virtio (the default), or on a machine of the type pc e1000 or e1000e, Intel's 82540EM and 82574L, which other operating systems know", [("virtio", NetworkModel.Virtio), ("e1000", NetworkModel.E1000), ("e1000e", NetworkModel.E1000e)],
+            card => card.Model == default ? null : card.Model, (card, model) => card with { Model = model }),
         new Property<NetworkDevice>("mac", ValueKind.Text, "ADDRESS", "the card's address, as 02:00:00:00:00:01")
         {
             Read = (card, text) => card with { Mac = Address.FormatMac(Address.ReadMac(Property.Needed("mac", text))) },
             Write = card => card.Mac is { } mac ? [mac] : [],
         },
         Property.Switch<NetworkDevice>("plugged", "whether the cable is in the card: off is a link that is down; on by default", usual: true, card => card.Plugged, (card, on) => card with { Plugged = on }),
-        Property.Number<NetworkDevice>("queues", "pairs of queues, 1 by default", (1, MostQueues), card => card.Queues == 1 ? null : card.Queues, (card, count) => card with { Queues = (int)count }),
+        Property.Number<NetworkDevice>("queues", "pairs of queues of a virtio card, 1 by default", (1, MostQueues), card => card.Queues == 1 ? null : card.Queues, (card, count) => card with { Queues = (int)count }),
         On<NetworkLink.Tap>(Property.Text<NetworkLink.Tap>("bridge", "NAME", "a bridge of the host's to add the interface to", tap => tap.Bridge, (tap, name) => tap with { Bridge = name })),
         On<NetworkLink.Switch>(new Property<NetworkLink.Switch>("vlan", ValueKind.Text, "N|trunk", "which of the switch's networks: 1 to 4094, or trunk for every frame with its tag")
         {

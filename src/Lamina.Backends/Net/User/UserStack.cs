@@ -150,7 +150,7 @@ internal sealed class UserStack : IDisposable
         if (bytes.Length < Ip.Header4 || bytes[0] >> 4 != 4) return;
         var header = (bytes[0] & 15) * 4;
         int total = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
-        if (header < Ip.Header4 || total < header || total > bytes.Length || !Checksum.IsRight(0, bytes[..header])) return;
+        if (header < Ip.Header4 || total < header || total > bytes.Length || !InternetChecksum.IsRight(0, bytes[..header])) return;
         bytes = bytes[..total];
         var packet = new IpPacket
         {
@@ -265,7 +265,7 @@ internal sealed class UserStack : IDisposable
                 ReceiveUdp(packet);
                 break;
             case IpProtocol.Icmp4 when packet.Source.IsV4:
-                if (packet.Payload.Length >= Icmp.HeaderLength && Checksum.IsRight(0, packet.Payload) && packet.Payload[0] == Icmp.Echo4) _echo.Receive(packet);
+                if (packet.Payload.Length >= Icmp.HeaderLength && InternetChecksum.IsRight(0, packet.Payload) && packet.Payload[0] == Icmp.Echo4) _echo.Receive(packet);
                 break;
             case IpProtocol.Icmp6 when !packet.Source.IsV4:
                 if (packet.Payload.Length < Icmp.HeaderLength || !packet.HasRightChecksum) break;
