@@ -28,6 +28,9 @@ public abstract record NetworkLink
         /// <summary>The name that DHCP gives the guest, or null.</summary>
         public string? HostName { get; init; }
 
+        /// <summary>What DHCP names as the file to boot from the network, such as a URL for iPXE; or null.</summary>
+        public string? BootFile { get; init; }
+
         /// <summary>The servers that names are asked of; empty for the host's own.</summary>
         public IReadOnlyList<System.Net.IPEndPoint> DnsServers { get; init; } = [];
 
@@ -94,7 +97,7 @@ public sealed record NetworkDevice : DeviceDefinition
     /// <summary>The most pairs of queues.</summary>
     public const int MostQueues = 8;
 
-    private const int LongestHostName = 63, LargestVlan = 4094;
+    private const int LongestHostName = 63, LongestBootFile = 127, LargestVlan = 4094;
 
     /// <summary>What it is plugged into.</summary>
     public NetworkLink Link { get; init; } = new NetworkLink.User();
@@ -210,6 +213,14 @@ public sealed record NetworkDevice : DeviceDefinition
                 ? user with { HostName = name }
                 : throw new MachineException($"hostname: '{text}' is not possible; a host name has up to {LongestHostName} letters, digits, dots and hyphens"),
             Write = user => user.HostName is { } name ? [name] : [],
+        },
+        new("boot", ValueKind.Text, "URL", "what DHCP names as the file that a guest boots from the network, as http://10.0.2.2:8080/start.ipxe for iPXE")
+        {
+            // RFC 2131, 2: the field has 128 bytes, the last of which is zero.
+            Read = (user, text) => Property.Needed("boot", text) is { Length: <= LongestBootFile } file && file.All(c => c is > ' ' and <= '~')
+                ? user with { BootFile = file }
+                : throw new MachineException($"boot: '{text}' is not possible; what a guest boots from the network is a URL or a file's name of up to {LongestBootFile} characters of ASCII without spaces"),
+            Write = user => user.BootFile is { } file ? [file] : [],
         },
         new("subnet", ValueKind.Text, "NETWORK", "the guest's IPv4 network, as 10.0.2.0/24")
         {

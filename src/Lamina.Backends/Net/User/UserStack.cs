@@ -36,7 +36,7 @@ internal sealed class UserStack : IDisposable
         _context = new UserContext(options, addresses, link, new HostEvents(), policy, servers, new IcmpErrors(link, addresses, now), now);
         _reassembly = new Reassembly(now);
         var forwardsNames = options.Dns ?? options.Allowed is null;
-        _dhcp = new Dhcp(link, addresses, forwardsNames, options.HostName);
+        _dhcp = new Dhcp(link, addresses, forwardsNames, options.HostName, options.BootFile);
         if (options.Network6 is not null) _neighbours = new NeighbourDiscovery(link, addresses, forwardsNames);
         _advertiseAt = now() + NeighbourDiscovery.AdvertiseMilliseconds;
         _tcp = new TcpTable(_context);
