@@ -86,6 +86,57 @@ public sealed class NetworkCardTests : IDisposable
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
     }
 
+    // Two cards of one machine on a switch, each in a network of its own, so that a connection between them outlives what is thrown away.
+    [Fact]
+    public async Task A_transfer_that_is_saved_and_goes_on_at_any_moment_comes_to_its_end()
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        patience.CancelAfter(TimeSpan.FromMinutes(8));
+        var definition = await DefinitionAsync(NetworkModel.E1000);
+        var lan = new NetworkLink.Switch(Path.Combine(_folder, "lan"));
+        definition = definition with
+        {
+            Devices = [new SerialDevice { To = new ConsoleTarget.Memory() }, new NetworkDevice { Link = lan, Model = NetworkModel.E1000, Mac = "02:4c:41:00:00:01" }, new NetworkDevice { Link = lan, Model = NetworkModel.E1000e, Mac = "02:4c:41:00:00:02" }],
+        };
+        var random = new Random(82574);
+        var boot = await SavedBoot.RunAsync(definition, _folder, 0, 0, patience.Token);
+        var (machine, run, screen) = (boot.Machine, boot.Run, boot.Screen);
+        try
+        {
+            foreach (var command in (string[])
+            [
+                $"{DriveImage.LoadDrivers}; mkdir /www; dd if=/dev/urandom of=/www/file bs=1M count=8 2>/dev/null",
+                "unshare -n sh -c 'echo $$ >/tmp/other; exec sleep 100000' & sleep 1; other=$(cat /tmp/other)",
+                "for e in eth0 eth1; do if [ $(cat /sys/class/net/$e/address) = 02:4c:41:00:00:01 ]; then own=$e; else ip link set $e netns $other; far=$e; fi; done",
+                "ip address add 192.168.9.1/24 dev $own; ip link set $own up",
+                "nsenter -t $other -n sh -c \"ip address add 192.168.9.2/24 dev $far; ip link set $far up; httpd -p 80 -h /www\"",
+                "sum=$(sha256sum </www/file); r=0; i=0; while [ $i -lt 40 ]; do [ \"$(wget -q -O - http://192.168.9.2/file | sha256sum)\" = \"$sum\" ] || r=1; i=$((i+1)); done; dmesg | grep -i 'unit hang\\|reset adapter\\|watchdog:'; echo transfers: $i, wrong: $r.",
+            ])
+            {
+                await machine.Serial.WriteAsync(command + "\r", patience.Token);
+                if (!command.StartsWith("sum", StringComparison.Ordinal)) await screen.WaitAsync("~ # ", patience.Token);
+            }
+            var shown = "";
+            for (var moment = 0; moment < 20 && !shown.Contains("wrong: 0.", StringComparison.Ordinal); moment++)
+            {
+                await Task.Delay(random.Next(20, 700), patience.Token);
+                await machine.PauseAsync(patience.Token);
+                var place = Path.Combine(_folder, $"saved-{moment}");
+                await machine.SaveAsync(place, patience.Token);
+                shown += machine.Serial.Text;
+                await machine.DisposeAsync();
+                Assert.Equal(MachineEnd.Stopped, (await run).End);
+                machine = Machine.Restore(place);
+                run = machine.RunAsync(patience.Token);
+            }
+            await new SerialScreen(machine, shown).WaitAsync("transfers: 40, wrong: 0.", patience.Token);
+        }
+        finally
+        {
+            await machine.DisposeAsync();
+        }
+    }
+
     private async Task TransferAsync(LinuxGuest guest)
     {
         Assert.StartsWith(Sum, await guest.DoAsync($"wget -q -O - http://{Gateway}:{_servers.HttpPort}/file | sha256sum"), StringComparison.Ordinal);
