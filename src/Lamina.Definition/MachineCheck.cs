@@ -36,7 +36,9 @@ public static class MachineCheck
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
         if (machine is { Boot.Firmware: BootSource.Ovmf, Type: not MachineType.Pc }) throw new MachineException($"the firmware {BootSource.Ovmf} needs PCI, which the machine pc has; choose it with --machine pc, or {BootSource.SeaBios}");
         if (machine.Boot.BootMenu && machine.FirmwareToBoot is null) throw new MachineException("a boot menu is firmware's, and this machine boots without; name firmware, or leave the boot menu out");
-        if (machine.Boot.From == BootMedium.Cdrom && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
+        if (machine.Boot.From != BootMedium.Disk && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
+        if (machine.Boot.From == BootMedium.Network && (machine.Type != MachineType.Pc || !machine.DevicesOf<NetworkDevice>().Any()))
+            throw new MachineException(machine.Type != MachineType.Pc ? "a machine that boots from the network is one of the type pc; add --machine pc" : "a machine that boots from the network needs a network card; add one (--net user,boot=URL)");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes

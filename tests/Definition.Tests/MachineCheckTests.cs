@@ -51,6 +51,9 @@ public sealed class MachineCheckTests
         { Good.With(Net("user,mac=02:00:00:00:00:01"), Net("user,mac=02:00:00:00:00:01")), "the address 02:00:00:00:00:01" },
         { Good.With(Net("tap=tap0"), Net("tap=tap0")), "use the interface tap0" },
         { Good.With(Net("user,model=e1000e")), "a network card with model=e1000e needs a machine of the type pc; add --machine pc" },
+        { Good with { Boot = new BootSource { From = BootMedium.Network } }, "is one of the type pc; add --machine pc" },
+        { Good with { Type = MachineType.Pc, Boot = new BootSource { From = BootMedium.Network } }, "needs a network card; add one" },
+        { Good with { Type = MachineType.Pc, Boot = Good.Boot with { From = BootMedium.Network } }, "this machine boots without" },
         { Good.With(Net("user,model=e1000,queues=2")) with { Type = MachineType.Pc }, "leave queues=2 out, or model=e1000" },
         { Good.With(new SerialDevice { To = new ConsoleTarget.Unix("/tmp/x") }, new VsockDevice { Path = "/tmp/../tmp/x" }), "two devices use /tmp/x" },
         { Good.With(Net("user,publish=8081:80,publish=8081:81")), "the TCP port 8081 of the host is published twice, to the guest's ports 80 and 81" },
@@ -77,6 +80,7 @@ public sealed class MachineCheckTests
         Good.With(Net("user,publish=8081:80,publish=8081:80/udp,publish=127.0.0.2:8081:80,publish=[::1]:8081:80")),
         Good.With(Net("user,publish=0:80,publish=0:80")) with { GdbPort = 0 },
         Good.With(Net("user,model=e1000"), Net("switch=/run/lan,model=e1000e"), Net("tap,queues=2")) with { Type = MachineType.Pc },
+        Good.With(Net("user,boot=x")) with { Type = MachineType.Pc, Boot = new BootSource { From = BootMedium.Network } },
         Good.With(Net("switch=/run/lan"), Net("switch=/run/lan"), Net("tap"), Net("tap")),
         Good.With(new DiskDevice { Path = "a", ReadOnly = true }, new DiskDevice { Path = "a", Temporary = true }),
         Good.With(new SerialDevice { To = new ConsoleTarget.File("/dev/null") }, new ConsoleDevice { To = new ConsoleTarget.File("/dev/null") }));
