@@ -53,7 +53,7 @@ public sealed class MachineCheckTests
         { Good.With(Net("user,model=e1000e")), "a network card with model=e1000e needs a machine of the type pc; add --machine pc" },
         { Good with { Boot = new BootSource { From = BootMedium.Network } }, "is one of the type pc; add --machine pc" },
         { Good with { Type = MachineType.Pc, Boot = new BootSource { From = BootMedium.Network } }, "needs a network card; add one" },
-        { Good with { Type = MachineType.Pc, Boot = Good.Boot with { From = BootMedium.Network } }, "this machine boots without" },
+        { Good with { Type = MachineType.Pc, Boot = new BootSource { KernelPath = "k", From = BootMedium.Network } }, "this machine boots without" },
         { Good.With(Net("user,model=e1000,queues=2")) with { Type = MachineType.Pc }, "leave queues=2 out, or model=e1000" },
         { Good.With(new SerialDevice { To = new ConsoleTarget.Unix("/tmp/x") }, new VsockDevice { Path = "/tmp/../tmp/x" }), "two devices use /tmp/x" },
         { Good.With(Net("user,publish=8081:80,publish=8081:81")), "the TCP port 8081 of the host is published twice, to the guest's ports 80 and 81" },
