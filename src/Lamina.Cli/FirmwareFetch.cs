@@ -11,7 +11,7 @@ namespace Lamina.Cli;
 internal static class FirmwareFetch
 {
     /// <summary>
-    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot, and there is a floppy disk, or a disc in a CD drive,
+    /// Whether the words are for a machine that begins with firmware: they name it, or they name nothing to boot but the network, or nothing, and there is a floppy disk, or a disc in a CD drive,
     /// or a boot loader on the first disk, which is the one that firmware boots.
     /// </summary>
     /// <exception cref="UsageException">Words do not go together.</exception>
@@ -33,10 +33,12 @@ internal static class FirmwareFetch
     {
         if (machine.FirmwareToBoot is { } firmware && BootSource.IsFirmwareName(firmware) && FirmwareStore.OfUser().Find(firmware) is null)
             ImageBuild.Run(FirmwareStore.OfUser(), (store, progress, cancellation) => store.FindOrBuildAsync(firmware, progress, cancellation));
+        if (machine.Boot.From == BootMedium.Network && FirmwareStore.OfUser().Find(FirmwareStore.NetworkRoms) is null)
+            ImageBuild.Run(FirmwareStore.OfUser(), (store, progress, cancellation) => store.FindOrBuildAsync(FirmwareStore.NetworkRoms, progress, cancellation));
     }
 
     private static bool BootsByItself(MachineDefinition machine) =>
-        machine.DevicesOf<FloppyDevice>().Any() || machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Path.Length > 0) || machine.DevicesOf<DiskDevice>().FirstOrDefault() is { } first && IsBootable(first);
+        machine.Boot.From == BootMedium.Network || machine.DevicesOf<FloppyDevice>().Any() || machine.DevicesOf<CdromDevice>().Any(cdrom => cdrom.Path.Length > 0) || machine.DevicesOf<DiskDevice>().FirstOrDefault() is { } first && IsBootable(first);
 
     // What cannot be read is said by the machine that opens it.
     private static bool IsBootable(DiskDevice disk)

@@ -36,7 +36,9 @@ public static class MachineCheck
             throw new MachineException("an initrd, modules and a command line are for a kernel that is loaded directly, and this machine begins with firmware; leave them out, or name a kernel");
         if (machine is { Boot.Firmware: BootSource.Ovmf, Type: not MachineType.Pc }) throw new MachineException($"the firmware {BootSource.Ovmf} needs PCI, which the machine pc has; choose it with --machine pc, or {BootSource.SeaBios}");
         if (machine.Boot.BootMenu && machine.FirmwareToBoot is null) throw new MachineException("a boot menu is firmware's, and this machine boots without; name firmware, or leave the boot menu out");
-        if (machine.Boot.From == BootMedium.Cdrom && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
+        if (machine.Boot.From != BootMedium.Disk && machine.FirmwareToBoot is null) throw new MachineException("boot says from what firmware boots, and this machine boots without; name firmware, or leave boot out");
+        if (machine.Boot.From == BootMedium.Network && (machine.Type != MachineType.Pc || !machine.DevicesOf<NetworkDevice>().Any()))
+            throw new MachineException(machine.Type != MachineType.Pc ? "a machine that boots from the network is one of the type pc; add --machine pc" : "a machine that boots from the network needs a network card; add one (--net user,boot=URL)");
         if (machine.Cpus < 1) throw new MachineException($"a machine cannot have {machine.Cpus} CPUs; give it at least one");
         if (machine.MostMemoryBytes is { } most && (most < machine.MemoryBytes || machine.MemoryBytes < LeastMemory))
             throw new MachineException(most < machine.MemoryBytes
@@ -116,6 +118,7 @@ public static class MachineCheck
         Once(OwnFiles(machine).Select(Path.GetFullPath), path => $"two devices use {path}; give each a path of its own");
         CheckDisks(machine);
         CheckDrives(machine);
+        CheckCards(machine);
         CheckPorts(machine);
         CheckShares(machine);
     }
@@ -166,6 +169,15 @@ public static class MachineCheck
         if (floppies > MostFloppies) throw new MachineException($"a machine has {MostFloppies} floppy drives at most, and this one would have {floppies}; leave out the others");
         if (machine.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.Bus is not (DriveBus.Virtio or DriveBus.Nvme) && disk.Queues is not null) is { } disk)
             throw new MachineException($"the disk {disk.Path} is connected neither by virtio nor by NVMe, and only such have queues to choose; leave queues={disk.Queues} out");
+    }
+
+    private static void CheckCards(MachineDefinition machine)
+    {
+        if (machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Model != NetworkModel.Virtio) is not { } card) return;
+        var word = card.Model == NetworkModel.E1000 ? "e1000" : "e1000e";
+        if (machine.Type != MachineType.Pc) throw new MachineException($"a network card with model={word} needs a machine of the type pc; add --machine pc");
+        if (machine.DevicesOf<NetworkDevice>().FirstOrDefault(other => other.Model != NetworkModel.Virtio && other.Queues != 1) is { } queued)
+            throw new MachineException($"only a virtio card has queues to choose; leave queues={queued.Queues} out, or model={(queued.Model == NetworkModel.E1000 ? "e1000" : "e1000e")}");
     }
 
     private static DriveBus? BusOf(DeviceDefinition device) => device switch { DiskDevice disk => disk.Bus, CdromDevice cdrom => cdrom.Bus, _ => null };

@@ -21,6 +21,9 @@ public enum BootMedium
 
     /// <summary>CDs, then the first disk.</summary>
     Cdrom,
+
+    /// <summary>The network, by the first card's own firmware, then disks and CDs.</summary>
+    Network,
 }
 
 /// <summary>Which CPU engine runs the guest.</summary>
@@ -144,7 +147,7 @@ public sealed record MachineDefinition
     public BootSource Boot { get; init; } = new();
 
     /// <summary>The firmware that it begins with; null where a kernel is loaded. A machine that has disks, and of which nothing is said, boots from them.</summary>
-    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && Devices.Any(device => device is DiskDevice or FloppyDevice or CdromDevice { Path.Length: > 0 }) ? BootSource.SeaBios : null);
+    public string? FirmwareToBoot => Boot.Firmware ?? (Boot.KernelPath is null && Image is null && (Boot.From == BootMedium.Network || Devices.Any(device => device is DiskDevice or FloppyDevice or CdromDevice { Path.Length: > 0 })) ? BootSource.SeaBios : null);
 
     /// <summary>Memory that the guest has to itself, in bytes: a multiple of 4 KiB, from 16 MiB on.</summary>
     public ulong MemoryBytes { get; init; } = UsualMemory;

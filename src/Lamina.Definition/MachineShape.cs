@@ -63,7 +63,7 @@ public static class MachineShape
         Property.Text<MachineDefinition>("firmware", "seabios|ovmf|PATH", "firmware that boots from the disks: seabios, or ovmf for UEFI (Debian's, fetched on first use), or a file; seabios by default where there is a disk and nothing else to boot",
             machine => machine.Boot.Firmware, (machine, firmware) => machine with { Boot = machine.Boot with { Firmware = firmware } }),
         Property.Flag<MachineDefinition>("boot-menu", "have the firmware wait five seconds for a key (ESC) that leads to a menu of what can be booted", machine => machine.Boot.BootMenu, (machine, on) => machine with { Boot = machine.Boot with { BootMenu = on } }),
-        Property.Choice<MachineDefinition, BootMedium>("boot", "from what the firmware boots first: disk (the default), or cdrom; it goes on to the other where there is no boot loader", [("disk", BootMedium.Disk), ("cdrom", BootMedium.Cdrom)],
+        Property.Choice<MachineDefinition, BootMedium>("boot", "from what the firmware boots first: disk (the default), cdrom, or network (a machine of the type pc; by iPXE, which is fetched on first use); it goes on to the others where there is nothing to boot", [("disk", BootMedium.Disk), ("cdrom", BootMedium.Cdrom), ("network", BootMedium.Network)],
             machine => machine.Boot.From == default ? null : machine.Boot.From, (machine, medium) => machine with { Boot = machine.Boot with { From = medium } }),
         Property.Size<MachineDefinition>("memory", "guest memory, from 16M: 512M, 1G, 1GiB", "16M, 512MiB or 1G",
             machine => machine.MemoryBytes == MachineDefinition.UsualMemory ? null : machine.MemoryBytes, (machine, bytes) => machine with { MemoryBytes = bytes }),

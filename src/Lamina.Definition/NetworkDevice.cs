@@ -28,6 +28,9 @@ public abstract record NetworkLink
         /// <summary>The name that DHCP gives the guest, or null.</summary>
         public string? HostName { get; init; }
 
+        /// <summary>What DHCP names as the file to boot from the network, such as a URL for iPXE; or null.</summary>
+        public string? BootFile { get; init; }
+
         /// <summary>The servers that names are asked of; empty for the host's own.</summary>
         public IReadOnlyList<System.Net.IPEndPoint> DnsServers { get; init; } = [];
 
@@ -75,16 +78,32 @@ public abstract record NetworkLink
     public sealed record Own : NetworkLink;
 }
 
+/// <summary>Kinds of network cards.</summary>
+public enum NetworkModel
+{
+    /// <summary>A virtio network device.</summary>
+    Virtio,
+
+    /// <summary>Intel's 82540EM, which systems since about 2002 know.</summary>
+    E1000,
+
+    /// <summary>Intel's 82574L, which systems since about 2009 know.</summary>
+    E1000e,
+}
+
 /// <summary>A network card.</summary>
 public sealed record NetworkDevice : DeviceDefinition
 {
     /// <summary>The most pairs of queues.</summary>
     public const int MostQueues = 8;
 
-    private const int LongestHostName = 63, LargestVlan = 4094;
+    private const int LongestHostName = 63, LongestBootFile = 127, LargestVlan = 4094;
 
     /// <summary>What it is plugged into.</summary>
     public NetworkLink Link { get; init; } = new NetworkLink.User();
+
+    /// <summary>What the guest sees: a virtio device, or on a machine that has PCI a card that operating systems for PCs know.</summary>
+    public NetworkModel Model { get; init; }
 
     /// <summary>Its address as 02:00:00:00:00:01; null for one that is made up.</summary>
     public string? Mac { get; init; }
@@ -110,13 +129,15 @@ public sealed record NetworkDevice : DeviceDefinition
         On<NetworkLink.Tap>(Property.Text<NetworkLink.Tap>("interface", "NAME", "the interface; made where it does not exist", tap => tap.Interface, (tap, name) => tap with { Interface = name }) with { IsShort = true }),
         On<NetworkLink.Switch>(Property.Path<NetworkLink.Switch>("path", "the switch's socket", shared => shared.Path, (shared, path) => shared with { Path = path }) with { IsShort = true }),
         On<NetworkLink.Socket>(Property.Path<NetworkLink.Socket>("path", "the program's socket", socket => socket.Path, (socket, path) => socket with { Path = path }) with { IsShort = true }),
+        Property.Choice<NetworkDevice, NetworkModel>("model", "what card it is: virtio (the default), or on a machine of the type pc e1000 or e1000e, Intel's 82540EM and 82574L, which other operating systems know", [("virtio", NetworkModel.Virtio), ("e1000", NetworkModel.E1000), ("e1000e", NetworkModel.E1000e)],
+            card => card.Model == default ? null : card.Model, (card, model) => card with { Model = model }),
         new Property<NetworkDevice>("mac", ValueKind.Text, "ADDRESS", "the card's address, as 02:00:00:00:00:01")
         {
             Read = (card, text) => card with { Mac = Address.FormatMac(Address.ReadMac(Property.Needed("mac", text))) },
             Write = card => card.Mac is { } mac ? [mac] : [],
         },
         Property.Switch<NetworkDevice>("plugged", "whether the cable is in the card: off is a link that is down; on by default", usual: true, card => card.Plugged, (card, on) => card with { Plugged = on }),
-        Property.Number<NetworkDevice>("queues", "pairs of queues, 1 by default", (1, MostQueues), card => card.Queues == 1 ? null : card.Queues, (card, count) => card with { Queues = (int)count }),
+        Property.Number<NetworkDevice>("queues", "pairs of queues of a virtio card, 1 by default", (1, MostQueues), card => card.Queues == 1 ? null : card.Queues, (card, count) => card with { Queues = (int)count }),
         On<NetworkLink.Tap>(Property.Text<NetworkLink.Tap>("bridge", "NAME", "a bridge of the host's to add the interface to", tap => tap.Bridge, (tap, name) => tap with { Bridge = name })),
         On<NetworkLink.Switch>(new Property<NetworkLink.Switch>("vlan", ValueKind.Text, "N|trunk", "which of the switch's networks: 1 to 4094, or trunk for every frame with its tag")
         {
@@ -192,6 +213,14 @@ public sealed record NetworkDevice : DeviceDefinition
                 ? user with { HostName = name }
                 : throw new MachineException($"hostname: '{text}' is not possible; a host name has up to {LongestHostName} letters, digits, dots and hyphens"),
             Write = user => user.HostName is { } name ? [name] : [],
+        },
+        new("boot", ValueKind.Text, "URL", "what DHCP names as the file that a guest boots from the network, as http://10.0.2.2:8080/start.ipxe for iPXE")
+        {
+            // RFC 2131, 2: the field has 128 bytes, the last of which is zero.
+            Read = (user, text) => Property.Needed("boot", text) is { Length: <= LongestBootFile } file && file.All(c => c is > ' ' and <= '~')
+                ? user with { BootFile = file }
+                : throw new MachineException($"boot: '{text}' is not possible; what a guest boots from the network is a URL or a file's name of up to {LongestBootFile} characters of ASCII without spaces"),
+            Write = user => user.BootFile is { } file ? [file] : [],
         },
         new("subnet", ValueKind.Text, "NETWORK", "the guest's IPv4 network, as 10.0.2.0/24")
         {

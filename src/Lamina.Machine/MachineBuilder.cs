@@ -125,6 +125,8 @@ internal static class MachineBuilder
                     SerialConsole = board.Layout.SerialPort,
                     BootMenu = spec.Boot.BootMenu,
                     DisplayRom = firmware.Variables is null && board.DisplayRom is { } name && DisplayRom.Find(spec.FirmwareToBoot!, log.Of("firmware")) is { } rom ? (name, rom) : null,
+                    // UEFI has drivers of its own.
+                    CardRoms = firmware.Variables is not null ? [] : [.. FirmwareStore.CardPathsOf(spec).Where(card => board.NetworkRomOf(card.Model) is not null).Select(card => (board.NetworkRomOf(card.Model)!, OptionRom.Read("network card's firmware", card.Path)))],
                 }),
                 TscRate = services.TscRate is { } rate ? new TscRateMemory(() => (ulong?)rate.Recall(), hertz => rate.Keep(hertz)) : null,
             }, life, units);

@@ -10,6 +10,17 @@ namespace Lamina.Tests.Cli;
 public sealed class SetCommandTests : KeptMachines
 {
     [Fact]
+    public async Task A_card_that_only_a_PC_has_makes_the_machine_one_and_its_cable_is_pulled_while_it_runs()
+    {
+        await CreateAsync("web", Guest.Halts, "--net", "user,model=e1000e");
+        Expect(0, await RunAsync("start", "web"));
+        using (var inspected = await InspectAsync("web")) Assert.Equal(("8086:10d3", "true"), (Text(Part(inspected, "network0"), "identity"), Text(Part(inspected, "network0"), "link is up")));
+
+        Assert.Equal("web: in force now: plugged of network0, rate of network0\n", (await RunAsync("set", "web", "--device", "network0,plugged=off,rate=1M")).Output);
+        using (var inspected = await InspectAsync("web")) Assert.Equal("false", Text(Part(inspected, "network0"), "link is up"));
+    }
+
+    [Fact]
     public async Task What_a_machine_that_is_off_becomes_is_kept_for_its_next_start()
     {
         await CreateAsync("web", Guest.Halts, "--cpus", "1");

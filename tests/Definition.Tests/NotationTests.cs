@@ -15,7 +15,7 @@ public sealed class NotationTests
         ("disk", "a,,b.img,name=root,bus=ide,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
         ("floppy", "a,,b.img,name=a"),
         ("cdrom", "a,,b.iso,name=cd,bus=sata"),
-        ("network", "user,name=net,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp,rate=1000,packets=10,burst=500ms"),
+        ("network", "user,name=net,model=e1000e,mac=02:00:00:00:00:01,queues=2,mtu=9000,hostname=box,boot=http://10.0.2.2/start.ipxe,subnet=192.168.7.0/24,ipv6=off,dns=on,dns=192.0.2.53,dns=[2001:db8::53]:5353,host=80,host=443,allow=192.0.2.0/24:443,allow=[2001:db8::1]:22,publish=8080:80,publish=[::1]:53:53/udp,rate=1000,packets=10,burst=500ms"),
         ("network", "user,host,isolated"),
         ("network", "tap=tap0,bridge=br0"),
         ("network", "tap"),

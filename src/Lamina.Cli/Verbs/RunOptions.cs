@@ -218,12 +218,13 @@ internal sealed class RunOptions
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Cdroms)) machine = machine.Without<CdromDevice>().With(Each(parsed, Cdroms, CdromDevice.Parse));
         if (IsGiven(parsed, Floppies)) machine = machine.Without<FloppyDevice>().With(Each(parsed, Floppies, FloppyDevice.Parse));
-        // What is on IDE says what kind of machine it is, where nothing else does.
-        if (!IsGiven(parsed, MachineType) && machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio })) machine = machine with { Type = Definition.MachineType.Pc };
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
         if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
         if (parsed.GetValue(Balloon)) machine = machine.Without<BalloonDevice>().With(new BalloonDevice());
-        return WithNetworks(parsed, machine);
+        machine = WithNetworks(parsed, machine);
+        // What only a PC has says what kind of machine it is, where nothing else does.
+        return !IsGiven(parsed, MachineType) && (machine.Boot.From == BootMedium.Network || machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio } or NetworkDevice { Model: not NetworkModel.Virtio }))
+            ? machine with { Type = Definition.MachineType.Pc } : machine;
     }
 
     /// <summary>Where the serial port leads: this terminal, unless the words say otherwise.</summary>

@@ -1,5 +1,5 @@
-// From which drives firmware is to boot, and in which order: disks, then floppy disks, then CDs, each kind in the order in which the guest finds it; or CDs first, where
-// that is said. What cannot be booted is passed over by the firmware.
+// From which drives firmware is to boot, and in which order: disks, then floppy disks, then CDs, each kind in the order in which the guest finds it; or CDs, or network cards, first,
+// where that is said. What cannot be booted is passed over by the firmware.
 using Lamina.Parts;
 
 namespace Lamina.Boards;
@@ -21,6 +21,7 @@ internal static class BootOrder
             var among = PartCatalog.TakesPlace(device) ? "" : $"{bus}";
             var place = taken.GetValueOrDefault(among);
             taken[among] = place + 1;
+            if (device is NetworkDevice && machine.Boot.From == BootMedium.Network && board.NetworkBootPathOf(place) is { } card) drives.Add((0, card));
             int? order = device switch { DiskDevice => 1, FloppyDevice => 2, CdromDevice => machine.Boot.From == BootMedium.Cdrom ? 0 : 3, _ => null };
             if (order is { } known) drives.Add((known, board.BootPathOf(bus, place)));
         }

@@ -108,6 +108,12 @@ internal interface IBoard
     /// <param name="place">The place, from 0, in the order in which devices are added to that bus.</param>
     string BootPathOf(DriveBus? bus, int place);
 
+    /// <summary>The same of a network card in one of the places for devices; null where firmware boots by none.</summary>
+    string? NetworkBootPathOf(int place) => null;
+
+    /// <summary>The name by which SeaBIOS asks for the firmware of a network card; null where it has none.</summary>
+    string? NetworkRomOf(NetworkModel model) => null;
+
     /// <summary>
     /// The name by which SeaBIOS asks its configuration device for the firmware of the board's display; null where it has no display. It could as well
     /// read it through the display's expansion ROM register: a file costs the device nothing, and a saved machine has it with the others.

@@ -23,6 +23,9 @@ internal sealed record FirmwareRequest(MemoryMap Map, FirmwareTables Tables, int
     /// <summary>The display's own firmware, and the name by which the machine's asks for it; null where there is none.</summary>
     internal (string Name, byte[] Bytes)? DisplayRom { get; init; }
 
+    /// <summary>The same of network cards.</summary>
+    internal IReadOnlyList<(string Name, byte[] Bytes)> CardRoms { get; init; } = [];
+
     /// <summary>Whether to wait for a key that leads to a menu of what can be booted.</summary>
     internal bool BootMenu { get; init; }
 }
@@ -54,6 +57,7 @@ internal static class FirmwareItems
             files.Add("etc/screen-and-debug", Number(0));
         }
         if (request.DisplayRom is { } rom) files.Add(rom.Name, rom.Bytes);
+        foreach (var (name, bytes) in request.CardRoms) files.Add(name, bytes);
         foreach (var (name, bytes) in files) items.Add(name, bytes);
         return items;
     }

@@ -73,6 +73,7 @@ internal static class NetworkBackends
             Network6 = user.Ipv6 ? usual.Network6 : null,
             Mtu = user.Mtu,
             HostName = user.HostName,
+            BootFile = user.BootFile,
             DnsServers = user.DnsServers,
             Dns = user.Dns,
             HostPorts = user.HostPorts,

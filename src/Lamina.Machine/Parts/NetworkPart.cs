@@ -5,6 +5,7 @@ using Lamina.Backends.Work;
 using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
+using Lamina.Devices.Ethernet;
 using Lamina.Devices.Virtio.Net;
 using Lamina.Networks;
 
@@ -15,7 +16,7 @@ internal sealed class NetworkPart : IPart
 {
     private readonly NetworkDevice _definition;
     private readonly int _index;
-    private VirtioNet? _card;
+    private Action<bool>? _plug;
 
     internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
         (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
@@ -52,11 +53,25 @@ internal sealed class NetworkPart : IPart
         else context.Units.AddAside(network, Backend);
         var (sending, receiving) = (context.Gate(_definition.Limit), context.Gate(_definition.Limit));
         Gates = [sending, receiving];
-        places.Add(name, _card = new VirtioNet(Backend, new VirtioNetOptions(Address.ReadMac(_definition.Mac!), _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged });
+        var mac = Address.ReadMac(_definition.Mac!);
+        if (_definition.Model == NetworkModel.Virtio)
+        {
+            var device = new VirtioNet(Backend, new VirtioNetOptions(mac, _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged };
+            _plug = plugged => device.IsPlugged = plugged;
+            places.Add(name, device);
+            return;
+        }
+        var options = new E1000Options(_definition.Model == NetworkModel.E1000 ? E1000Model.E1000 : E1000Model.E1000e, mac) { Sending = sending, Receiving = receiving };
+        places.Add(name, wires =>
+        {
+            var card = new E1000Card(wires, Backend, options, context.Memory, context.Workers, context.Clock) { IsPlugged = _definition.Plugged };
+            _plug = plugged => card.IsPlugged = plugged;
+            return card;
+        });
     }
 
     /// <summary>Puts the cable in or pulls it.</summary>
-    internal void Plug(bool plugged) => _card!.IsPlugged = plugged;
+    internal void Plug(bool plugged) => _plug!(plugged);
 
     /// <summary>Leads these ports of the host's to the guest, and no others.</summary>
     /// <exception cref="MachineException">Its network has no ports.</exception>

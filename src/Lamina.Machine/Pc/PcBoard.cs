@@ -45,6 +45,13 @@ internal sealed class PcBoard : IBoard
     };
 
     /// <inheritdoc/>
+    public string NetworkBootPathOf(int place) => $"/pci@i0cf8/ethernet@{PcLayout.FirstPlace + place:x}";
+
+    /// <inheritdoc/>
+    // virtio 1.2, 5.1.1 and 4.1.2.1: a transitional network card has the number 1000h.
+    public string NetworkRomOf(NetworkModel model) => model switch { NetworkModel.E1000 => "pci8086,100e.rom", NetworkModel.E1000e => "pci8086,10d3.rom", _ => "pci1af4,1000.rom" };
+
+    /// <inheritdoc/>
     public string DisplayRom => $"pci{VgaSpec.Identity.Vendor:x4},{VgaSpec.Identity.Device:x4}.rom";
 
     /// <inheritdoc/>

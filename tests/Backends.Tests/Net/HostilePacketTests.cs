@@ -121,7 +121,7 @@ public sealed class HostilePacketTests
         var header = (frame[14] & 15) * 4;
         if (header < 20 || 14 + header > frame.Length) return;
         frame[24] = frame[25] = 0;
-        var sum = Checksum.Finish(Checksum.Add(0, frame.AsSpan(14, header)));
+        var sum = InternetChecksum.Finish(InternetChecksum.Add(0, frame.AsSpan(14, header)));
         (frame[24], frame[25]) = ((byte)(sum >> 8), (byte)sum);
     }
 

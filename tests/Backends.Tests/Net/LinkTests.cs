@@ -77,6 +77,20 @@ public sealed class LinkTests : IDisposable
     }
 
     [Fact]
+    public void DHCP_names_what_to_boot()
+    {
+        const string url = "http://10.0.2.2:8080/start.ipxe";
+        using var lab = new UserLab(new UserNetOptions { BootFile = url, HostName = new string('h', 63) });
+        using var without = new UserLab(new UserNetOptions());
+
+        foreach (var answer in (DhcpAnswer[])[Ask(lab, 1, []), Ask(lab, 3, [50, 4, 10, 0, 2, 15])])
+            Assert.Equal((url, url), (System.Text.Encoding.ASCII.GetString(answer.Options[67]), System.Text.Encoding.ASCII.GetString(answer.File).TrimEnd('\0')));
+        Assert.False(Ask(without, 1, []).Options.ContainsKey(67));
+        using var longest = new UserLab(new UserNetOptions { BootFile = new string('b', 127), HostName = new string('h', 63) });
+        Assert.Equal(127, Ask(longest, 1, []).Options[67].Length);
+    }
+
+    [Fact]
     public void DHCP_refuses_an_address_that_is_not_the_clients()
     {
         var answer = Ask(_lab, 3, [50, 4, 10, 0, 2, 99]);
@@ -284,7 +298,7 @@ public sealed class LinkTests : IDisposable
         Assert.Empty(_lab.Card.Frames);
     }
 
-    private sealed record DhcpAnswer(byte[] Yours, Dictionary<byte, byte[]> Options);
+    private sealed record DhcpAnswer(byte[] Yours, byte[] File, Dictionary<byte, byte[]> Options);
 
     private static DhcpAnswer Ask(UserLab lab, byte type, byte[] options, ulong mac = UserLab.GuestMac) => TryAsk(lab, type, options, mac) ?? throw new InvalidOperationException("there was no answer");
 
@@ -304,7 +318,7 @@ public sealed class LinkTests : IDisposable
         Assert.Equal(0x1234_5678u, BinaryPrimitives.ReadUInt32BigEndian(answer.AsSpan(4)));
         var found = new Dictionary<byte, byte[]>();
         for (var at = 240; answer[at] != 255; at += 2 + answer[at + 1]) found[answer[at]] = answer[(at + 2)..(at + 2 + answer[at + 1])];
-        return new DhcpAnswer(answer[16..20], found);
+        return new DhcpAnswer(answer[16..20], answer[108..236], found);
     }
 
     private void SendIcmp6(IpAddr from, IpAddr to, byte[] message) => _lab.SendIp(from, to, IpProtocol.Icmp6, message, 2, hopLimit: 255);

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 using Xunit;
 
 namespace Lamina.Tests.Backends.Net;
@@ -112,7 +113,7 @@ public sealed class UdpTests : IDisposable
         var last = -1;
         foreach (var frame in _lab.Card.Frames)
         {
-            Assert.True(Checksum.IsRight(0, frame.Packet.AsSpan(0, 20)));
+            Assert.True(InternetChecksum.IsRight(0, frame.Packet.AsSpan(0, 20)));
             Assert.InRange(frame.Packet.Length, 21, 1500);
             var fragment = BinaryPrimitives.ReadUInt16BigEndian(frame.Packet.AsSpan(6));
             frame.Payload.CopyTo(whole, (fragment & 0x1fff) * 8);
@@ -120,7 +121,7 @@ public sealed class UdpTests : IDisposable
         }
         Assert.Equal(5008, last);
         Assert.Equal(data, whole[8..]);
-        Assert.True(Checksum.IsRight(Checksum.Pseudo(UserLab.Gateway, UserLab.Guest, IpProtocol.Udp, whole.Length), whole));
+        Assert.True(InternetChecksum.IsRight(Checksum.Pseudo(UserLab.Gateway, UserLab.Guest, IpProtocol.Udp, whole.Length), whole));
         Assert.Single(_lab.Card.Frames.Select(frame => BinaryPrimitives.ReadUInt16BigEndian(frame.Packet.AsSpan(4))).Distinct());
     }
 
@@ -132,7 +133,7 @@ public sealed class UdpTests : IDisposable
     {
         var data = HostPeers.Pattern(4000);
         var datagram = UserLab.Datagram(5000, PortOf(_host), data);
-        var sum = Checksum.Finish(Checksum.Add(Checksum.Pseudo(UserLab.Guest, UserLab.Gateway, IpProtocol.Udp, datagram.Length), datagram));
+        var sum = InternetChecksum.Finish(InternetChecksum.Add(Checksum.Pseudo(UserLab.Guest, UserLab.Gateway, IpProtocol.Udp, datagram.Length), datagram));
         BinaryPrimitives.WriteUInt16BigEndian(datagram.AsSpan(6), sum);
         (int Start, int End)[] pieces = [(0, 1480), (1480, 2960), (2960, datagram.Length)];
 

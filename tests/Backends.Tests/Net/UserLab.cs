@@ -142,7 +142,7 @@ internal sealed class UserLab : IDisposable
         {
             BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(checksumAt), 0);
             var start = protocol == IpProtocol.Icmp4 ? 0 : Checksum.Pseudo(from, to, protocol, bytes.Length);
-            BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(checksumAt), Checksum.Finish(Checksum.Add(start, bytes)));
+            BinaryPrimitives.WriteUInt16BigEndian(bytes.AsSpan(checksumAt), InternetChecksum.Finish(InternetChecksum.Add(start, bytes)));
         }
         Send(Addresses.GatewayMac, from.IsV4 ? Ethernet.Ip4 : Ethernet.Ip6, Packet(from, to, protocol, bytes, hopLimit, fragment, identification));
     }
@@ -160,7 +160,7 @@ internal sealed class UserLab : IDisposable
             BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(6), (ushort)fragment);
             from.Write(packet.AsSpan(12));
             to.Write(packet.AsSpan(16));
-            BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(10), Checksum.Finish(Checksum.Add(0, packet.AsSpan(0, 20))));
+            BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(10), InternetChecksum.Finish(InternetChecksum.Add(0, packet.AsSpan(0, 20))));
         }
         else
         {
@@ -188,16 +188,16 @@ internal sealed class UserLab : IDisposable
     /// <summary>Checks that a frame's IP and transport sums are right, or left undone as it says.</summary>
     public static void AssertSums(Frame frame)
     {
-        if (frame.IsV4) Assert.True(Checksum.IsRight(0, frame.Packet.AsSpan(0, 20)), "IP's sum is wrong");
+        if (frame.IsV4) Assert.True(InternetChecksum.IsRight(0, frame.Packet.AsSpan(0, 20)), "IP's sum is wrong");
         var payload = frame.Payload;
         if (frame.Offload.NeedsChecksum)
         {
             var at = frame.Offload.ChecksumStart + frame.Offload.ChecksumOffset;
             Assert.Equal(frame.IsV4 ? 34 : 54, frame.Offload.ChecksumStart);
-            Assert.Equal(Checksum.Fold(Checksum.Pseudo(frame.Source, frame.Destination, frame.Protocol, payload.Length)), BinaryPrimitives.ReadUInt16BigEndian(frame.Bytes.AsSpan(at)));
+            Assert.Equal(InternetChecksum.Fold(Checksum.Pseudo(frame.Source, frame.Destination, frame.Protocol, payload.Length)), BinaryPrimitives.ReadUInt16BigEndian(frame.Bytes.AsSpan(at)));
             return;
         }
         var start = frame.Protocol == IpProtocol.Icmp4 ? 0 : Checksum.Pseudo(frame.Source, frame.Destination, frame.Protocol, payload.Length);
-        Assert.True(Checksum.IsRight(start, payload), "the transport's sum is wrong");
+        Assert.True(InternetChecksum.IsRight(start, payload), "the transport's sum is wrong");
     }
 }

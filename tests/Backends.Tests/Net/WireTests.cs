@@ -3,6 +3,7 @@ using System.Net;
 using Lamina.Backends.Net.User;
 using Lamina.Backends.Net.User.Transport;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 using Xunit;
 
 namespace Lamina.Tests.Backends.Net;
@@ -35,8 +36,8 @@ public class WireTests
     public void Sums_are_those_of_RFC_1071()
     {
         // RFC 1071, 3: the example's sum is ddf2.
-        Assert.Equal(0xddf2, Checksum.Fold(Checksum.Add(0, [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])));
-        Assert.Equal(0xddf2 + 0x0100, Checksum.Fold(Checksum.Add(0, [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0x01])));
+        Assert.Equal(0xddf2, InternetChecksum.Fold(InternetChecksum.Add(0, [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])));
+        Assert.Equal(0xddf2 + 0x0100, InternetChecksum.Fold(InternetChecksum.Add(0, [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0x01])));
     }
 
     [Fact]
@@ -50,7 +51,7 @@ public class WireTests
             ulong plain = 0;
             for (var i = 0; i < length; i++) plain += (ulong)bytes[i] << (i % 2 == 0 ? 8 : 0);
 
-            Assert.Equal(Checksum.Fold(plain), Checksum.Fold(Checksum.Add(0, bytes)));
+            Assert.Equal(InternetChecksum.Fold(plain), InternetChecksum.Fold(InternetChecksum.Add(0, bytes)));
         }
     }
 

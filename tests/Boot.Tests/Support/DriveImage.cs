@@ -1,4 +1,4 @@
-// Debian's kernel for any PC, with tiny's initial RAM disk and the drivers of a PC's drives in it, which nobody loads before a test does: /drives has
+// Debian's kernel for any PC, with tiny's initial RAM disk and the drivers of a PC's drives and network cards in it, which nobody loads before a test does: /drives has
 // them, numbered in the order in which they can be. And CDs of Debian's packages. Tests that need them are skipped, with the reason, where they cannot
 // be had.
 using System.Globalization;
@@ -9,7 +9,7 @@ namespace Lamina.Tests.Boot.Support;
 
 internal static class DriveImage
 {
-    private const string Generic = "generic-drives", Discs = "discs";
+    private const string Generic = "generic-drives", Discs = "discs", Network = "ipxe";
 
     /// <summary>What loads all drivers that are there.</summary>
     internal const string LoadDrivers = "for m in /drives/*.ko; do insmod $m || break; done";
@@ -21,10 +21,13 @@ internal static class DriveImage
     }
 
     /// <summary>A CD with GRUB, which begins with its menu.</summary>
-    internal static async Task<string> GrubDiscAsync() => (await BuildAsync(Discs, new DiscsRecipe())).KernelPath;
+    internal static async Task<string> GrubDiscAsync() => (await BuildAsync(Discs, DiscsOfDrives())).KernelPath;
 
     /// <summary>A CD with memtest86+.</summary>
-    internal static async Task<string> MemtestDiscAsync() => (await BuildAsync(Discs, new DiscsRecipe())).InitrdPath!;
+    internal static async Task<string> MemtestDiscAsync() => (await BuildAsync(Discs, DiscsOfDrives())).InitrdPath!;
+
+    /// <summary>A CD with iPXE, which boots from the network.</summary>
+    internal static async Task<string> IpxeDiscAsync() => (await BuildAsync(Network, new DiscsRecipe(Network, "CD of iPXE", ("ipxe", "usr/lib/ipxe/ipxe.iso")))).KernelPath;
 
     private static async Task<Image> BuildAsync(string name, IImageRecipe recipe)
     {
@@ -42,15 +45,15 @@ internal static class DriveImage
 
     private sealed class GenericRecipe : IImageRecipe
     {
-        private static readonly string[] Drivers = ["crc32c_generic", "ata_piix", "ahci", "ata_generic", "sd_mod", "sr_mod", "isofs", "ext4"];
+        private static readonly string[] Drivers = ["crc32c_generic", "ata_piix", "ahci", "ata_generic", "sd_mod", "sr_mod", "isofs", "ext4", "e1000", "e1000e"];
 
         private readonly Images.Tiny.TinyImage _tiny = new(Generic, "linux-image-amd64");
 
         public string Name => Generic;
 
-        public string Description => "Debian's kernel with drivers of drives";
+        public string Description => "Debian's kernel with drivers of drives and network cards";
 
-        public int Recipe => 2;
+        public int Recipe => 3;
 
         public string CommandLine => _tiny.CommandLine;
 
@@ -74,28 +77,31 @@ internal static class DriveImage
         }
     }
 
-    private sealed class DiscsRecipe : IImageRecipe
+    private static DiscsRecipe DiscsOfDrives() => new(Discs, "CDs of Debian's packages", ("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso"), ("memtest86+", "usr/lib/memtest86+/memtest86+x64.iso"));
+
+    // One or two packages, and the disc in each.
+    private sealed class DiscsRecipe(string name, string description, params (string Package, string File)[] discs) : IImageRecipe
     {
-        public string Name => Discs;
+        public string Name => name;
 
-        public string Description => "CDs of Debian's packages";
+        public string Description => description;
 
-        public int Recipe => 2;
+        public int Recipe => 3;
 
         public string CommandLine => "";
 
-        public string Kernel => "grub.iso";
+        public string Kernel => "first.iso";
 
-        public string? Initrd => "memtest.iso";
+        public string? Initrd => discs.Length > 1 ? "second.iso" : null;
 
         public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
         {
             var apt = AptPackages.Open(Directory.CreateDirectory(Path.Combine(scratch, "apt")).FullName, progress);
-            var packages = await apt.FindAsync(["grub-rescue-pc", "memtest86+"], cancellationToken);
+            var packages = await apt.FindAsync([.. discs.Select(disc => disc.Package)], cancellationToken);
             var root = Directory.CreateDirectory(Path.Combine(scratch, "root")).FullName;
             foreach (var package in packages) await apt.UnpackAsync(await apt.DownloadAsync(package, cancellationToken), root, cancellationToken);
-            File.Copy(Path.Combine(root, "usr/lib/grub-rescue/grub-rescue-cdrom.iso"), Path.Combine(target, Kernel));
-            File.Copy(Path.Combine(root, "usr/lib/memtest86+/memtest86+x64.iso"), Path.Combine(target, Initrd!));
+            File.Copy(Path.Combine(root, discs[0].File), Path.Combine(target, Kernel));
+            if (Initrd is { } second) File.Copy(Path.Combine(root, discs[1].File), Path.Combine(target, second));
             return new ImageContents(packages[0].Version, [.. packages.Select(package => new ImagePackage(package.Name, package.Version, package.Sha256))], []);
         }
     }

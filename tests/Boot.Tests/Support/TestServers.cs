@@ -26,6 +26,9 @@ internal sealed class TestServers : IDisposable
 
     internal byte[] File { get; } = new byte[16 << 20];
 
+    /// <summary>What is found under a path, as "/start"; under any other is <see cref="File"/>.</summary>
+    internal Dictionary<string, byte[]> Files { get; } = [];
+
     internal IPEndPoint Dns => (IPEndPoint)_dns.LocalEndPoint!;
 
     internal int HttpPort => ((IPEndPoint)_http.LocalEndpoint).Port;
@@ -104,7 +107,8 @@ internal sealed class TestServers : IDisposable
                 var length = lines.Where(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)).Select(line => int.Parse(line[15..], CultureInfo.InvariantCulture)).FirstOrDefault();
                 var body = new byte[length];
                 await stream.ReadExactlyAsync(body);
-                var answer = lines[0].StartsWith("POST", StringComparison.Ordinal) ? Encoding.ASCII.GetBytes(Convert.ToHexStringLower(SHA256.HashData(body))) : File;
+                var answer = lines[0].StartsWith("POST", StringComparison.Ordinal) ? Encoding.ASCII.GetBytes(Convert.ToHexStringLower(SHA256.HashData(body)))
+                    : Files.GetValueOrDefault(lines[0].Split(' ').ElementAtOrDefault(1) ?? "", File);
                 await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.0 200 OK\r\nContent-Length: {answer.Length}\r\nConnection: close\r\n\r\n"));
                 await stream.WriteAsync(answer);
             }

@@ -71,6 +71,33 @@ public sealed class PcBoardTests : IDisposable
     }
 
     [Fact]
+    public async Task Gigabit_cards_are_functions_of_their_own_whose_cables_are_pulled()
+    {
+        const uint places = 10;
+        var definition = (TestMachines.Spec(_folder) with { Type = MachineType.Pc, DebugExitPort = null })
+            .With(new NetworkDevice { Model = NetworkModel.E1000, Name = "old" }, new NetworkDevice { Model = NetworkModel.E1000e, Name = "new", Plugged = false, Limit = new RateLimit { OperationsPerSecond = 10 } });
+        var (seen, resting) = (new List<uint>(), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        await using var machine = Machine.Create(definition, new MachineHooks(), new MachineServices { Engine = new FakeEngine(Script) });
+        var run = machine.RunAsync(Token);
+        if (await Task.WhenAny(resting.Task, run) == run) Assert.Fail((await run).Message ?? "the machine ended");
+
+        Assert.Equal([0x100e_8086, 0x10d3_8086], seen.Where(id => id is 0x100e_8086 or 0x10d3_8086));
+        await machine.DoAsync(new Lamina.Control.MachineAction.Plug("new", true), Token);
+        await machine.DoAsync(new Lamina.Control.MachineAction.Plug("old", false), Token);
+        var devices = await machine.InspectAsync("devices", Token);
+        Assert.Equal((false, true), (devices.Find("old")!["link is up"], devices.Find("new")!["link is up"]));
+        await machine.StopAsync(Token);
+        await run;
+
+        IEnumerable<FakeStep> Script(FakeVcpu vcpu)
+        {
+            for (var device = 3u; device < places; device++) seen.Add(Config(vcpu, device, 0));
+            resting.TrySetResult();
+            while (true) yield return FakeStep.Halt;
+        }
+    }
+
+    [Fact]
     public async Task Drives_are_on_the_IDE_function_which_answers_without_firmware_after_each_reset()
     {
         foreach (var name in (string[])["first", "second", "disc"]) File.WriteAllBytes(_folder.In(name), new byte[1 << 20]);

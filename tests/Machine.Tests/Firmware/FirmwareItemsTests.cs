@@ -58,6 +58,7 @@ public sealed class FirmwareItemsTests
         Assert.Equal("/virtio-mmio@00000000feb03000/disk@0,0", new MicroBoard().BootPathOf(DriveBus.Virtio, 3));
         Assert.Equal("/pci@i0cf8/scsi@6/disk@0,0", new PcBoard().BootPathOf(DriveBus.Virtio, 3));
         Assert.Equal("/pci@i0cf8/isa@1/fdc@03f0/floppy@1", new PcBoard().BootPathOf(null, 1));
+        Assert.Equal("/pci@i0cf8/ethernet@6", new PcBoard().NetworkBootPathOf(3));
         Assert.Equal("/pci@i0cf8/sata@1f/drive@5/disk@0", new PcBoard().BootPathOf(DriveBus.Sata, 5));
         Assert.Equal(["/pci@i0cf8/ide@1,1/drive@0/disk@0", "/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0"], Enumerable.Range(0, 3).Select(place => new PcBoard().BootPathOf(DriveBus.Ide, place)));
     }
@@ -71,6 +72,9 @@ public sealed class FirmwareItemsTests
         // Entropy and console have the first places.
         Assert.Equal(["/pci@i0cf8/scsi@5/disk@0,0", "/pci@i0cf8/ide@1,1/drive@0/disk@0", "/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0"], Order(machine));
         Assert.Equal(["/pci@i0cf8/ide@1,1/drive@0/disk@1", "/pci@i0cf8/ide@1,1/drive@1/disk@0", "/pci@i0cf8/scsi@5/disk@0,0", "/pci@i0cf8/ide@1,1/drive@0/disk@0"], Order(machine with { Boot = new BootSource { From = BootMedium.Cdrom } }));
+        var cards = machine.With(new NetworkDevice(), new NetworkDevice { Model = NetworkModel.E1000e });
+        Assert.Equal(Order(machine), Order(cards));
+        Assert.Equal(["/pci@i0cf8/ethernet@6", "/pci@i0cf8/ethernet@7", .. Order(machine)], Order(cards with { Boot = new BootSource { From = BootMedium.Network } }));
     }
 
     [Theory]

@@ -7,14 +7,14 @@ using Lamina.Backends.Net.Wire;
 namespace Lamina.Backends.Net.User;
 
 /// <summary>DHCP.</summary>
-internal sealed class Dhcp(GuestLink link, Addresses addresses, bool forwardsNames, string? hostName)
+internal sealed class Dhcp(GuestLink link, Addresses addresses, bool forwardsNames, string? hostName, string? bootFile)
 {
-    private const int Fixed = 236, Options = 240, LongestAnswer = 576;
+    private const int FileAt = 108, Fixed = 236, Options = 240, LongestAnswer = 576;
     private const uint Cookie = 0x6382_5363, LeaseSeconds = 86400;
     private const byte BootRequest = 1, BootReply = 2;
     private const byte Discover = 1, Offer = 2, Request = 3, Acknowledge = 5, Refuse = 6, Inform = 8;
     private const byte SubnetMask = 1, Router = 3, NameServer = 6, HostName = 12, InterfaceMtu = 26, RequestedAddress = 50, LeaseTime = 51;
-    private const byte MessageType = 53, ServerIdentifier = 54, OptionOverload = 52, End = 255, Pad = 0;
+    private const byte MessageType = 53, ServerIdentifier = 54, OptionOverload = 52, BootFile = 67, End = 255, Pad = 0;
     private const int FirstHost = 15, MostLeases = 32;
 
     private readonly Dictionary<ulong, IpAddr> _leases = [];
@@ -100,6 +100,11 @@ internal sealed class Dhcp(GuestLink link, Addresses addresses, bool forwardsNam
         BinaryPrimitives.WriteUInt16BigEndian(number, (ushort)link.Mtu);
         Put(message, ref length, InterfaceMtu, number[..2]);
         if (hostName is not null) Put(message, ref length, HostName, Encoding.ASCII.GetBytes(hostName));
+        if (bootFile is null) return;
+        // In the header's field, with a zero behind it, as well: older firmware looks only there.
+        var name = Encoding.ASCII.GetBytes(bootFile);
+        name.CopyTo(message[FileAt..]);
+        Put(message, ref length, BootFile, name);
     }
 
     private static void Put(Span<byte> message, ref int length, byte option, IpAddr address)

@@ -148,7 +148,7 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
     {
         BinaryPrimitives.WriteUInt16BigEndian(payload[at..], 0);
         var pseudo = Checksum.Pseudo(from, to, protocol, payload.Length);
-        var sum = leave ? Checksum.Fold(pseudo) : Checksum.Finish(Checksum.Add(pseudo, payload));
+        var sum = leave ? InternetChecksum.Fold(pseudo) : InternetChecksum.Finish(InternetChecksum.Add(pseudo, payload));
         // RFC 768: a UDP sum of 0 means that there is none.
         if (!leave && sum == 0 && protocol == IpProtocol.Udp) sum = 0xffff;
         BinaryPrimitives.WriteUInt16BigEndian(payload[at..], sum);
@@ -190,7 +190,7 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
         BinaryPrimitives.WriteUInt16BigEndian(header[10..], 0);
         from.Write(header[12..]);
         to.Write(header[16..]);
-        BinaryPrimitives.WriteUInt16BigEndian(header[10..], Checksum.Finish(Checksum.Add(0, header)));
+        BinaryPrimitives.WriteUInt16BigEndian(header[10..], InternetChecksum.Finish(InternetChecksum.Add(0, header)));
     }
 
     // A datagram that is longer than the guest's link takes. RFC 791, 3.2; RFC 8200, 4.5.
@@ -213,7 +213,7 @@ internal sealed class GuestLink(Addresses addresses, int mtu)
                 var header = _frame.AsSpan(Ethernet.HeaderLength, Ip.Header4);
                 BinaryPrimitives.WriteUInt16BigEndian(header[4..], identification);
                 BinaryPrimitives.WriteUInt16BigEndian(header[10..], 0);
-                BinaryPrimitives.WriteUInt16BigEndian(header[10..], Checksum.Finish(Checksum.Add(0, header)));
+                BinaryPrimitives.WriteUInt16BigEndian(header[10..], InternetChecksum.Finish(InternetChecksum.Add(0, header)));
             }
             else
             {

@@ -1,6 +1,7 @@
 // Errors that the guest is told of: what cannot be reached, and packets that went too far. RFC 792, RFC 4443, RFC 1812.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 
 namespace Lamina.Backends.Net.User;
 
@@ -65,7 +66,7 @@ internal sealed class IcmpErrors(GuestLink link, Addresses addresses, Func<long>
         // ICMP for IPv4 has no pseudo header.
         var message = link.Payload(v4: true, length);
         BinaryPrimitives.WriteUInt16BigEndian(message[2..], 0);
-        BinaryPrimitives.WriteUInt16BigEndian(message[2..], Checksum.Finish(Checksum.Add(0, message)));
+        BinaryPrimitives.WriteUInt16BigEndian(message[2..], InternetChecksum.Finish(InternetChecksum.Add(0, message)));
         _ = link.Send(from, to, IpProtocol.Icmp4, length, new SendOptions(ChecksumAt: -1));
     }
 

@@ -1,5 +1,6 @@
 // A packet of the guest's whose IP header was read and believed: addresses, protocol and what is inside.
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 
 namespace Lamina.Backends.Net.User;
 
@@ -26,5 +27,5 @@ internal ref struct IpPacket
 
     /// <summary>Whether the transport's check sum, with the pseudo header, is right.</summary>
     internal readonly bool HasRightChecksum =>
-        ChecksumIsTrusted || Checksum.IsRight(Checksum.Pseudo(Source, Destination, Protocol, Payload.Length), Payload);
+        ChecksumIsTrusted || InternetChecksum.IsRight(Checksum.Pseudo(Source, Destination, Protocol, Payload.Length), Payload);
 }

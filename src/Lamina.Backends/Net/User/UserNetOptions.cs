@@ -33,6 +33,9 @@ public sealed record UserNetOptions
     /// <summary>The name that DHCP gives the guest, or null.</summary>
     public string? HostName { get; init; }
 
+    /// <summary>What DHCP names as the file to boot from the network, such as a URL: up to 127 characters of ASCII; or null.</summary>
+    public string? BootFile { get; init; }
+
     /// <summary>The servers that names are asked of; empty for the host's own (/etc/resolv.conf).</summary>
     public IReadOnlyList<IPEndPoint> DnsServers { get; init; } = [];
 

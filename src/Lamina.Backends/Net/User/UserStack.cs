@@ -36,7 +36,7 @@ internal sealed class UserStack : IDisposable
         _context = new UserContext(options, addresses, link, new HostEvents(), policy, servers, new IcmpErrors(link, addresses, now), now);
         _reassembly = new Reassembly(now);
         var forwardsNames = options.Dns ?? options.Allowed is null;
-        _dhcp = new Dhcp(link, addresses, forwardsNames, options.HostName);
+        _dhcp = new Dhcp(link, addresses, forwardsNames, options.HostName, options.BootFile);
         if (options.Network6 is not null) _neighbours = new NeighbourDiscovery(link, addresses, forwardsNames);
         _advertiseAt = now() + NeighbourDiscovery.AdvertiseMilliseconds;
         _tcp = new TcpTable(_context);
@@ -150,7 +150,7 @@ internal sealed class UserStack : IDisposable
         if (bytes.Length < Ip.Header4 || bytes[0] >> 4 != 4) return;
         var header = (bytes[0] & 15) * 4;
         int total = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
-        if (header < Ip.Header4 || total < header || total > bytes.Length || !Checksum.IsRight(0, bytes[..header])) return;
+        if (header < Ip.Header4 || total < header || total > bytes.Length || !InternetChecksum.IsRight(0, bytes[..header])) return;
         bytes = bytes[..total];
         var packet = new IpPacket
         {
@@ -265,7 +265,7 @@ internal sealed class UserStack : IDisposable
                 ReceiveUdp(packet);
                 break;
             case IpProtocol.Icmp4 when packet.Source.IsV4:
-                if (packet.Payload.Length >= Icmp.HeaderLength && Checksum.IsRight(0, packet.Payload) && packet.Payload[0] == Icmp.Echo4) _echo.Receive(packet);
+                if (packet.Payload.Length >= Icmp.HeaderLength && InternetChecksum.IsRight(0, packet.Payload) && packet.Payload[0] == Icmp.Echo4) _echo.Receive(packet);
                 break;
             case IpProtocol.Icmp6 when !packet.Source.IsV4:
                 if (packet.Payload.Length < Icmp.HeaderLength || !packet.HasRightChecksum) break;

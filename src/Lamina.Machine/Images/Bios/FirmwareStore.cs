@@ -8,7 +8,7 @@ public static class FirmwareStore
 {
     /// <summary>The store of the user: below $XDG_CACHE_HOME/lamina, or ~/.cache/lamina.</summary>
     /// <exception cref="ImageException">The user has neither.</exception>
-    public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios(), new Ovmf()]);
+    public static ImageStore OfUser() => new(Path.Combine(UserFolders.Cache ?? throw new ImageException("there is no folder for firmware: neither HOME nor XDG_CACHE_HOME names one"), "firmware"), [new SeaBios(), new Ovmf(), new NetworkRoms()]);
 
     /// <summary>The file with a display's firmware for a machine that begins with this firmware: beside it, or else what was fetched with SeaBIOS; null where there is none.</summary>
     /// <param name="firmware">As for <see cref="PathOf"/>.</param>
@@ -26,6 +26,26 @@ public static class FirmwareStore
             }
         }
         return null;
+    }
+
+    /// <summary>What the firmware of network cards is called in the store.</summary>
+    public const string NetworkRoms = "ipxe";
+
+    /// <summary>The files with the firmware of the network cards of a machine that boots from the network, by their model; none where it boots otherwise.</summary>
+    /// <exception cref="MachineException">It was not fetched yet.</exception>
+    public static IEnumerable<(NetworkModel Model, string Path)> CardPathsOf(MachineDefinition machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (machine.Boot.From != BootMedium.Network) return [];
+        try
+        {
+            var folder = OfUser().Find(NetworkRoms)?.Folder ?? throw new MachineException(MachineError.File, $"the firmware of network cards, {NetworkRoms}, has not been fetched yet; \"lamina run --boot network\" fetches it");
+            return machine.DevicesOf<NetworkDevice>().Select(card => card.Model).Distinct().Select(model => (model, Path.Combine(folder, Bios.NetworkRoms.FileOf(model))));
+        }
+        catch (ImageException wrong)
+        {
+            throw new MachineException(MachineError.File, wrong.Message, wrong);
+        }
     }
 
     /// <summary>The file of what a definition names: a path is one, a name leads to what was fetched.</summary>

@@ -2,6 +2,7 @@
 // allows them (net.ipv4.ping_group_range, icmp(7)) or this process may open raw ones.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 using Lamina.Host.Net;
 
 namespace Lamina.Backends.Net.User.Transport;
@@ -91,7 +92,7 @@ internal sealed class EchoTable(UserContext context) : IDisposable
             message.CopyTo(request);
             // A raw socket sends what it is given; for ICMPv6 and for echo sockets the host computes the sum.
             BinaryPrimitives.WriteUInt16BigEndian(request[2..], 0);
-            if (_key.Peer.IsV4) BinaryPrimitives.WriteUInt16BigEndian(request[2..], Checksum.Finish(Checksum.Add(0, request)));
+            if (_key.Peer.IsV4) BinaryPrimitives.WriteUInt16BigEndian(request[2..], InternetChecksum.Finish(InternetChecksum.Add(0, request)));
             _ = Socket.Send(request);
         }
 

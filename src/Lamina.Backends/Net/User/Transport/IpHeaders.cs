@@ -1,6 +1,7 @@
 // The headers of a packet that the guest sent some time ago, as an ICMP error has to quote them.
 using System.Buffers.Binary;
 using Lamina.Backends.Net.Wire;
+using Lamina.Core.Net;
 
 namespace Lamina.Backends.Net.User.Transport;
 
@@ -24,7 +25,7 @@ internal static class IpHeaders
             BinaryPrimitives.WriteUInt16BigEndian(buffer[2..], (ushort)(header + Tcp.HeaderLength));
             key.Guest.Write(buffer[12..]);
             key.Peer.Write(buffer[16..]);
-            BinaryPrimitives.WriteUInt16BigEndian(buffer[10..], Checksum.Finish(Checksum.Add(0, buffer[..header])));
+            BinaryPrimitives.WriteUInt16BigEndian(buffer[10..], InternetChecksum.Finish(InternetChecksum.Add(0, buffer[..header])));
         }
         else
         {
