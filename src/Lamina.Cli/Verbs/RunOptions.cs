@@ -218,8 +218,8 @@ internal sealed class RunOptions
         if (IsGiven(parsed, Disks)) machine = machine.Without<DiskDevice>().With(Each(parsed, Disks, DiskDevice.Parse));
         if (IsGiven(parsed, Cdroms)) machine = machine.Without<CdromDevice>().With(Each(parsed, Cdroms, CdromDevice.Parse));
         if (IsGiven(parsed, Floppies)) machine = machine.Without<FloppyDevice>().With(Each(parsed, Floppies, FloppyDevice.Parse));
-        // What is on IDE says what kind of machine it is, where nothing else does.
-        if (!IsGiven(parsed, MachineType) && machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio })) machine = machine with { Type = Definition.MachineType.Pc };
+        // What is on IDE, and UEFI, say what kind of machine it is, where nothing else does.
+        if (!IsGiven(parsed, MachineType) && (machine.Boot.Firmware == BootSource.Ovmf || machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio }))) machine = machine with { Type = Definition.MachineType.Pc };
         if (IsGiven(parsed, Shares)) machine = machine.Without<ShareDevice>().With(Each(parsed, Shares, ShareDevice.Parse));
         if (parsed.GetValue(Vsock) is { } vsock) machine = machine.Without<VsockDevice>().With(Read(Vsock, vsock, VsockDevice.Parse));
         if (parsed.GetValue(Balloon)) machine = machine.Without<BalloonDevice>().With(new BalloonDevice());

@@ -75,6 +75,9 @@ public static class MachineExport
             for (var i = 0; i < boot.Modules.Count; i++) _files.Add((CarriedSpec.Module(i), boot.Modules[i].Path));
             foreach (var path in (IEnumerable<string>)[home.Base, .. home.Layers, home.Disk, home.Seed])
                 if (File.Exists(path)) _files.Add((Path.GetFileName(path), path));
+            // By a copy: what lies in the folder of its process may be a link to anything.
+            MachineVariables.Keep(home, Path.Combine(scratch, CarriedSpec.Variables));
+            if (File.Exists(Path.Combine(scratch, CarriedSpec.Variables))) _files.Add((CarriedSpec.Variables, Path.Combine(scratch, CarriedSpec.Variables)));
             if (definition.Lock == LockMode.Off) _notes.Add("its process is locked where it is imported, whatever its lock is here");
             var names = definition.Complete().Devices;
             var devices = definition.Devices.Select((device, index) => Carried(device, names[index].Name, scratch, cancellationToken)).OfType<DeviceDefinition>().ToList();

@@ -47,6 +47,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>What is said of that state; where there is none, there is no state.</summary>
     public string SuspendedRecord => InWork("suspended.json");
 
+    /// <summary>What its firmware keeps of its variables (UEFI), where it has some.</summary>
+    public string Variables => InWork("uefi-variables.fd");
+
     /// <summary>Which memory its guest touched first when it went on from a saved state.</summary>
     internal string WorkingSet => InWork("working-set");
 

@@ -120,7 +120,11 @@ internal sealed class BoardMachine : IHardware
             DebugExitPort = definition.DebugExitPort,
             HasFirmware = options.Firmware is not null,
         });
-        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
+        if (options.Firmware is { } firmware)
+        {
+            var variables = firmware.Image.Variables is { } first && options.Hooks.FirmwareVariables is { } path ? VariablesFile.Open(path, first, workers, log.Of("firmware/variables")) : null;
+            _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log, variables);
+        }
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) part.Attach($"devices/{part.Name}", _board, context);

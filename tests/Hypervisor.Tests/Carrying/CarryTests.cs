@@ -70,6 +70,19 @@ public sealed class CarryTests : IDisposable
     }
 
     [Fact]
+    public void What_firmware_keeps_comes_along()
+    {
+        MakeWithDisk();
+        Directory.CreateDirectory(Here.HomeOf("web").Work);
+        File.WriteAllBytes(Here.HomeOf("web").Variables, [1, 0, 3]);
+
+        Import(Export("web").Archive);
+
+        Assert.Equal(new byte[] { 1, 0, 3 }, File.ReadAllBytes(There.HomeOf("web").Variables));
+        Assert.False(File.Exists(Path.Combine(There.HomeOf("web").Folder, "uefi-variables.fd")));
+    }
+
+    [Fact]
     public void What_lies_elsewhere_comes_along_and_what_is_the_hosts_is_left_out()
     {
         var (kernel, initrd, module, raw) = (Path.Combine(_folder, "bzImage"), Path.Combine(_folder, "i"), Path.Combine(_folder, "m"), Path.Combine(_folder, "data.raw"));
