@@ -6,6 +6,7 @@ using System.Text;
 using Lamina.Backends.Disk;
 using Lamina.Hypervisor.Archives;
 using Lamina.Hypervisor.Stored;
+using Lamina.Images.Bios;
 
 namespace Lamina.Hypervisor.Carrying;
 
@@ -72,6 +73,7 @@ public static class MachineExport
             // One that is fetched is fetched there, too.
             var firmware = boot.Firmware is { } named && !BootSource.IsFirmwareName(named) ? named : null;
             if (firmware is not null) _files.Add((CarriedSpec.Firmware, firmware));
+            if (firmware is not null && FirmwareStore.VariablesPathOf(firmware) is { } begins) _files.Add((CarriedSpec.FirmwareVariables, begins));
             for (var i = 0; i < boot.Modules.Count; i++) _files.Add((CarriedSpec.Module(i), boot.Modules[i].Path));
             foreach (var path in (IEnumerable<string>)[home.Base, .. home.Layers, home.Disk, home.Seed])
                 if (File.Exists(path)) _files.Add((Path.GetFileName(path), path));

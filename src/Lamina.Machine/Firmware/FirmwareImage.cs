@@ -17,6 +17,9 @@ internal sealed record FirmwareImage(string Name, byte[] Bytes)
     // As many as any 64-bit processor has, or else as most virtual machines have. Half of what they reach is for devices above RAM.
     private static readonly int[] UefiAddressBits = [36, 40];
 
+    // What stands behind the name of firmware whose name says nothing of its parts.
+    internal const string VariablesSuffix = ".vars";
+
     // How those who build UEFI firmware in two parts call them.
     private const string Code = "CODE", VariablesOf = "VARS";
 
@@ -48,10 +51,18 @@ internal sealed record FirmwareImage(string Name, byte[] Bytes)
     private static bool NeedsManagementMode(string path) => Path.GetFileName(HostFiles.RealPath(path) ?? path) is var name && name.Contains(Code, StringComparison.Ordinal)
         && (name.Contains(".secboot", StringComparison.Ordinal) || name.Contains(".ms.", StringComparison.Ordinal) || name.Contains(".snakeoil", StringComparison.Ordinal));
 
+    /// <summary>Where the variables lie that firmware begins with; null where it has none.</summary>
+    internal static string? VariablesPathOf(string path)
+    {
+        var whole = Path.GetFullPath(path);
+        var name = Path.GetFileName(whole);
+        string[] places = [name.Replace(Code, VariablesOf, StringComparison.Ordinal), name + VariablesSuffix];
+        return places.Where(place => place != name).Select(place => Path.Combine(Path.GetDirectoryName(whole)!, place)).FirstOrDefault(Path.Exists);
+    }
+
     private static byte[]? VariablesBeside(string path)
     {
-        var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path).Replace(Code, VariablesOf, StringComparison.Ordinal));
-        if (beside == Path.GetFullPath(path) || !Path.Exists(beside)) return null;
+        if (VariablesPathOf(path) is not { } beside) return null;
         using var file = BootFile.Open("firmware's variables", beside, Longest + 1, $"is no flash chip's content, which has at most {Sizes.Text(Longest)}");
         var bytes = file.Head((int)file.Length);
         return bytes.Length > 0 && bytes.Length % Block == 0 ? bytes : throw new MachineException(MachineError.File, $"{beside} is no flash chip's content: it has {bytes.Length} bytes, and not whole blocks of {Sizes.Text(Block)}");

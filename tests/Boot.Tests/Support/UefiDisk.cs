@@ -10,6 +10,20 @@ internal static class UefiDisk
 {
     private static readonly Lazy<Task<(string? Firmware, string? Disk, string? Reason)>> Made = new(MakeAsync);
 
+    /// <summary>The firmware alone.</summary>
+    internal static async Task<string> GetFirmwareAsync()
+    {
+        try
+        {
+            return (await FirmwareStore.OfUser().FindOrBuildAsync(BootSource.Ovmf, new Progress<ImageProgress>(), CancellationToken.None)).KernelPath;
+        }
+        catch (ImageException e)
+        {
+            Assert.Skip($"the firmware ovmf cannot be had here: {e.Message}");
+            throw;
+        }
+    }
+
     /// <summary>The firmware, and the disk's raw image, which nobody writes.</summary>
     internal static async Task<(string Firmware, string Disk)> GetAsync()
     {

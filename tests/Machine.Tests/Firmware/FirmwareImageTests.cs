@@ -45,6 +45,9 @@ public sealed class FirmwareImageTests : IDisposable
         Assert.Equal(7, FirmwareImage.Read(_folder.In("a_CODE.fd")).Variables![^1]);
         Assert.Null(FirmwareImage.Read(_folder.In("a.fd")).Variables);
 
+        File.WriteAllBytes(_folder.In("a.fd.vars"), [.. new byte[FirmwareImage.Block - 1], 8]);
+        Assert.Equal(8, FirmwareImage.Read(_folder.In("a.fd")).Variables![^1]);
+
         File.WriteAllBytes(_folder.In("a_VARS.fd"), new byte[100]);
         Assert.Contains("a_VARS.fd is no flash chip's content: it has 100 bytes", Assert.Throws<MachineException>(() => FirmwareImage.Read(_folder.In("a_CODE.fd"))).Message, StringComparison.Ordinal);
     }
