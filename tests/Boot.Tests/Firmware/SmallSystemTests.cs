@@ -84,13 +84,16 @@ public sealed class SmallSystemTests : IDisposable
 
     private async Task<uint[]> StillAsync(Machine machine)
     {
-        for (var last = Look(machine); ;)
+        // Between the parts that it draws it rests, too.
+        var (last, looks) = (Look(machine), 0);
+        while (looks < 4)
         {
-            await Task.Delay(1000, Cancellation);
+            await Task.Delay(700, Cancellation);
             var now = Look(machine);
-            if (now.Length > 0 && Changed(last, now) == 0 && last.Length == now.Length) return now;
+            looks = now.Length > 0 && last.AsSpan().SequenceEqual(now) ? looks + 1 : 0;
             last = now;
         }
+        return last;
     }
 
     private async Task UntilAsync(Func<bool> holds)

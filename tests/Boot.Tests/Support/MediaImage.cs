@@ -57,7 +57,7 @@ internal sealed record MediaImage(string Folder)
 
         public string Description => "boot media of Debian's packages";
 
-        int IImageRecipe.Recipe => 1;
+        int IImageRecipe.Recipe => 2;
 
         public string CommandLine => "";
 
@@ -79,6 +79,8 @@ internal sealed record MediaImage(string Folder)
             await WithIsolinuxAsync();
             File.Copy(Path.Combine(root, "usr/lib/memtest86+/memtest86+x64.iso"), Path.Combine(target, "memtest.iso"));
             File.Copy(Path.Combine(root, "usr/lib/grub-rescue/grub-rescue-floppy.img"), Path.Combine(target, "rescue-floppy.img"));
+            // As long as a disk of 1.44 MB is.
+            await using (var floppy = File.OpenWrite(Path.Combine(target, "rescue-floppy.img"))) floppy.SetLength(1440 << 10);
             File.Copy(Path.Combine(root, "usr/lib/grub-rescue/grub-rescue-usb.img"), Path.Combine(target, "rescue-usb.img"));
             return new ImageContents(packages[0].Version, [.. packages.Select(package => new ImagePackage(package.Name, package.Version, package.Sha256))], []);
 
