@@ -114,6 +114,74 @@ public sealed class FirmwareCommandTests : KeptMachines
         Expect(2, await RunAsync("start", "probe"), "*the firmware * does not exist*");
     }
 
+    // Firmware of two parts of 4 KiB each: prints the first letter of its flash chip, which lies just below it, and programs the letter's lowest bit to zero. A
+    // processor begins with a code segment that ends at 4 GiB, and so reaches both.
+    private static readonly byte[] s_counts =
+    [
+        0x2e, 0xa0, 0x10, 0xe0, 0x88, 0xc4,                                 // mov al, [cs:e010h]; mov ah, al
+        0xba, 0xf8, 0x03, 0xee, 0xb0, (byte)'\n', 0xee,                     // mov dx, 3f8h; out dx, al; mov al, '\n'; out dx, al
+        0x88, 0xe0, 0xfe, 0xc8, 0x20, 0xe0,                                 // mov al, ah; dec al; and al, ah
+        0x2e, 0xc6, 0x06, 0x10, 0xe0, 0x40, 0x2e, 0xa2, 0x10, 0xe0,         // mov byte [cs:e010h], 40h; mov [cs:e010h], al
+        0x2e, 0xc6, 0x06, 0x10, 0xe0, 0xff,                                 // mov byte [cs:e010h], 0ffh
+        0xb0, (byte)'k', 0xee, 0xb0, (byte)'\n', 0xee, 0xf4, 0xeb, 0xfd,    // mov al, 'k'; out dx, al; mov al, '\n'; out dx, al; hlt; jmp $ - 1
+    ];
+
+    [Fact]
+    public async Task Variables_of_a_machine_that_is_kept_outlive_its_process_and_are_its_clones_too()
+    {
+        var (code, variables) = (new byte[4096], new byte[4096]);
+        s_counts.CopyTo(code, 0);
+        new byte[] { 0xe9, 0x0d, 0xf0 }.CopyTo(code, code.Length - 16);     // jmp f000h
+        variables[0x10] = (byte)'w';
+        File.WriteAllBytes(Folder.File("x_CODE.bin"), code);
+        File.WriteAllBytes(Folder.File("x_VARS.bin"), variables);
+        Expect(0, await RunAsync("create", "probe", "--machine", "pc", "--net", "none", "--firmware", Folder.File("x_CODE.bin"), "--engine", "translator"));
+
+        Expect(0, await RunAsync("start", "probe"));
+        await PrintedAsync("probe", "w\nk");
+        Assert.Contains("\"file\": \"uefi-variables.fd\"", (await RunAsync("inspect", "probe", "firmware/variables")).Output, StringComparison.Ordinal);
+        using (var run = JsonDocument.Parse(File.ReadAllBytes(Home("probe", "run/run.json"))))
+        using (var process = System.Diagnostics.Process.GetProcessById(run.RootElement.GetProperty("pid").GetInt32()))
+        {
+            process.Kill();
+            process.WaitForExit();
+        }
+        Expect(0, await RunAsync("start", "probe"));
+        await PrintedAsync("probe", "v\nk");
+        Expect(0, await RunAsync("kill", "probe"));
+
+        Expect(0, await RunAsync("clone", "probe", "copy"));
+        Expect(0, await RunAsync("start", "copy"));
+        await PrintedAsync("copy", "t\nk");
+        Expect(0, await RunAsync("suspend", "copy"));
+        // What a suspended machine remembers is what its chip goes on with, whatever the file says.
+        File.Delete(Home("copy", "run/uefi-variables.fd"));
+        Expect(0, await RunAsync("start", "copy"));
+        Assert.Equal((byte)('t' & 's'), File.ReadAllBytes(Home("copy", "run/uefi-variables.fd"))[0x10]);
+        Expect(0, await RunAsync("kill", "copy"));
+
+        File.WriteAllBytes(Home("probe", "run/uefi-variables.fd"), new byte[100]);
+        Expect(2, await RunAsync("start", "probe"), "*has 100 bytes, and this firmware's flash chip has 4096; name the firmware that wrote it, or remove it*");
+        File.Delete(Home("probe", "run/uefi-variables.fd"));
+        Expect(0, await RunAsync("start", "probe"));
+        while (File.ReadAllBytes(Home("probe", "run/uefi-variables.fd"))[0x10] != (byte)'v') await Task.Delay(10, TestContext.Current.CancellationToken);
+        Expect(0, await RunAsync("kill", "probe"));
+    }
+
+    [Fact]
+    public async Task UEFI_chooses_the_machine_pc()
+    {
+        var folder = Directory.CreateDirectory(Folder.File("home/cache/firmware/ovmf/1-r3-0")).FullName;
+        File.WriteAllBytes(Path.Combine(folder, "OVMF_CODE_4M.fd"), Image);
+        File.WriteAllBytes(Path.Combine(folder, ImageManifest.FileName), new ImageManifest("ovmf", "1", 3, DateTimeOffset.UnixEpoch, "", [new ImageFile("OVMF_CODE_4M.fd", Image.Length, "")], [], []).ToJson());
+        File.CreateSymbolicLink(Path.Combine(Path.GetDirectoryName(folder)!, "current"), "1-r3-0");
+
+        Expect(Code, await RunAsync("run", "--firmware", "ovmf", "--debug-exit", "0xf4", "--engine", "translator"));
+        Expect(0, await RunAsync("create", "probe", "--firmware", "ovmf"));
+        Assert.Contains("\"machine\": \"pc\"", File.ReadAllText(Home("probe", "machine.json")), StringComparison.Ordinal);
+        Expect(2, await RunAsync("run", "--firmware", "ovmf", "--machine", "micro"), "*needs PCI*");
+    }
+
     [Fact]
     public async Task What_cannot_be_is_refused_in_one_sentence()
     {

@@ -223,7 +223,7 @@ internal sealed class RunOptions
         if (parsed.GetValue(Balloon)) machine = machine.Without<BalloonDevice>().With(new BalloonDevice());
         machine = WithNetworks(parsed, machine);
         // What only a PC has says what kind of machine it is, where nothing else does.
-        return !IsGiven(parsed, MachineType) && (machine.Boot.From == BootMedium.Network || machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio } or NetworkDevice { Model: not NetworkModel.Virtio }))
+        return !IsGiven(parsed, MachineType) && (machine.Boot.Firmware == BootSource.Ovmf || machine.Boot.From == BootMedium.Network || machine.Devices.Any(device => device is CdromDevice or FloppyDevice or DiskDevice { Bus: not DriveBus.Virtio } or NetworkDevice { Model: not NetworkModel.Virtio }))
             ? machine with { Type = Definition.MachineType.Pc } : machine;
     }
 

@@ -138,6 +138,9 @@ public sealed record EngineMachineOptions(GuestMemory Memory, Time.IMachineClock
     /// cannot give with a sentence. Null for a guest that starts.
     /// </summary>
     public CpuIdentity? CpuIdentity { get; init; }
+
+    /// <summary>The most bits of physical address that the CPU says to have; null for as many as there are. A guest that was saved has what it had.</summary>
+    public int? MostPhysicalAddressBits { get; init; }
 }
 
 /// <summary>A CPU engine.</summary>

@@ -1,7 +1,8 @@
 // A flash chip in which firmware keeps variables: loads see its bytes until a store, which is a command, has them see something else; then all goes
 // to the chip until it is told to show its bytes again. Commands are those of Intel's and Sharp's chips, a byte wide (JEDEC JEP137, command set
 // 0001h; Intel, Common Flash Interface and Command Sets, AP-646), as many as firmware for PCs uses: read, read status, clear status, identify, program a
-// byte, erase a block. A byte is programmed by clearing bits, a block is erased to ones.
+// byte, erase a block. A byte is programmed by clearing bits, a block is erased to ones. What is to outlive the machine is kept in a store before
+// the chip says that it is done; what cannot be kept is not done, and the chip's status says so.
 using Lamina.Core.Bus;
 using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
@@ -25,10 +26,14 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
     private readonly Lock _gate = new();
     private readonly MemoryRegion _region;
     private readonly IBusWindow _window;
+    private readonly IFlashStore? _store;
     private readonly int _length;
     private Mode _mode;
     private byte _status = Ready;
     private long _programmed, _erased;
+
+    // What was written since it showed its bytes last.
+    private bool _unsettled;
 
     private enum Mode : byte
     {
@@ -45,11 +50,12 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
     /// <param name="name">What it is called there.</param>
     /// <param name="start">Where it lies.</param>
     /// <param name="content">What is in it: whole blocks.</param>
+    /// <param name="store">Keeps what is written, and holds the same content now; the chip's from now on. Null: it ends with the machine.</param>
     /// <exception cref="Host.HostException">The host has no memory for it.</exception>
-    public FlashChip(GuestMemory memory, Bus bus, string name, ulong start, ReadOnlySpan<byte> content)
+    public FlashChip(GuestMemory memory, Bus bus, string name, ulong start, ReadOnlySpan<byte> content, IFlashStore? store = null)
     {
         if (content.Length is 0 or > Longest || content.Length % Block != 0) throw new ArgumentException($"a flash chip has whole blocks of {Block} bytes", nameof(content));
-        _length = content.Length;
+        (_length, _store) = (content.Length, store);
         _region = memory.Map(start, (ulong)content.Length, MemoryKind.Rom, name);
         _region.TryWrite(0, content);
         _window = bus.CreateWindow(name, (ulong)content.Length, this);
@@ -119,6 +125,7 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
         node.Say("bytes", (long)_length);
         node.Say("mode", _mode);
         node.SayHex("status", _status);
+        node.Say("file", _store?.Name);
     });
 
     /// <inheritdoc/>
@@ -150,6 +157,8 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
             var (content, mode) = (new byte[_length], Mode.Array);
             Exchange(fields, ref content, ref mode);
             SavedFields.Require(content.Length == _length, $"a flash chip of {content.Length} bytes, and this one has {_length}");
+            // Whoever is killed here goes on from the same state again, and writes all of it again.
+            SavedFields.Require(_store is null || _store.TryWrite(0, content), $"a flash chip whose content {_store?.Name} does not take");
             _region.TryWrite(0, content);
             Enter(mode);
         }
@@ -160,6 +169,7 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
     {
         _window.Dispose();
         _region.Dispose();
+        _store?.Dispose();
     }
 
     private void Exchange(SavedFields fields, ref byte[] content, ref Mode mode)
@@ -206,17 +216,34 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
         there = there[..data.Length];
         if (!_region.TryRead(offset, there)) return;
         for (var i = 0; i < data.Length; i++) there[i] &= data[i];
-        _region.TryWrite(offset, there);
         _status |= Ready;
+        if (!Keep(offset, there))
+        {
+            _status |= ProgramFailed;
+            return;
+        }
+        _region.TryWrite(offset, there);
         Interlocked.Add(ref _programmed, data.Length);
+    }
+
+    private bool Keep(ulong offset, ReadOnlySpan<byte> bytes)
+    {
+        _unsettled = true;
+        return _store?.TryWrite((long)offset, bytes) != false;
     }
 
     private void EraseBlock(ulong offset)
     {
         Span<byte> ones = stackalloc byte[Block];
         ones.Fill(0xff);
-        _region.TryWrite(offset / Block * Block, ones);
+        offset = offset / Block * Block;
         _status |= Ready;
+        if (!Keep(offset, ones))
+        {
+            _status |= EraseFailed;
+            return;
+        }
+        _region.TryWrite(offset, ones);
         Interlocked.Increment(ref _erased);
     }
 
@@ -225,6 +252,11 @@ public sealed class FlashChip : IBusDevice, IResettable, ISavedUnit, IInspected,
     {
         var (before, after) = (_mode == Mode.Array, mode == Mode.Array);
         _mode = mode;
+        if (after && _unsettled)
+        {
+            _unsettled = false;
+            _store?.Settle();
+        }
         if (before != after) _region.SetKind(after ? MemoryKind.Rom : MemoryKind.Device);
     }
 }

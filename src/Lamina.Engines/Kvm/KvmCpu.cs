@@ -23,6 +23,7 @@ internal sealed unsafe class KvmCpu
             VcpuCount = options.VcpuCount,
             Selection = CpuSelection.Parse(options.CpuModel),
             Saved = options.CpuIdentity,
+            MostPhysicalBits = options.MostPhysicalAddressBits,
             RunsNatively = true,
             NativeArchCapabilities = (supported[7].Edx & SpeculationFeatures.ArchCapabilities) != 0 ? system.ReadArchCapabilities() : 0,
             // On Intel the kernel takes writes of the deadline for its own local APIC, even where the machine has another.

@@ -83,7 +83,7 @@ internal sealed class TranslatorMachine : IEngineMachine, IInspected, IGuestMemo
             throw new HostException($"the translator runs machines of at most {MaximumCpusWithLostRegions} CPUs on a host whose kernel does not know FSGSBASE; give the machine fewer");
         _options = options;
         _settings = settings;
-        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel), Saved = options.CpuIdentity });
+        _model = X86.Cpuid.CpuModel.ForHost(new CpuModelOptions { TscHz = options.Clock.TscHz, VcpuCount = options.VcpuCount, Selection = CpuSelection.Parse(options.CpuModel), Saved = options.CpuIdentity, MostPhysicalBits = options.MostPhysicalAddressBits });
         _store = new TranslationStore(options.Memory, settings, _model);
         options.Memory.Watch(this);
         _trimmer = new CacheTrimmer(_store, settings);

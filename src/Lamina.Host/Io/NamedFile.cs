@@ -67,30 +67,8 @@ public static unsafe class NamedFile
     /// <exception cref="FileNotFoundException">There is nothing.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="HostException">It cannot be opened.</exception>
-    public static SafeFileHandle OpenToRead(string path, out NamedKind kind, bool followsLink = true)
-    {
-        var descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK | Libc.O_NOCTTY | (followsLink ? 0 : Libc.O_NOFOLLOW), 0);
-        if (descriptor < 0)
-        {
-            throw Marshal.GetLastPInvokeError() switch
-            {
-                Libc.ELOOP when !followsLink => new HostException($"{path} is {Describe(NamedKind.Link)}, and no file"),
-                Libc.ENOENT or Libc.ENOTDIR => new FileNotFoundException($"there is no file {path}"),
-                Libc.EACCES or Libc.EPERM => new UnauthorizedAccessException($"{path} may not be read"),
-                _ => HostException.FromErrno($"cannot open {path}"),
-            };
-        }
-        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
-        var stat = stackalloc byte[StatxLength];
-        if (Libc.statx(descriptor, "", Libc.AT_EMPTY_PATH, Libc.STATX_TYPE, stat) == 0)
-        {
-            kind = KindOf(stat);
-            return handle;
-        }
-        var failure = HostException.FromErrno($"cannot examine {path}");
-        handle.Dispose();
-        throw failure;
-    }
+    public static SafeFileHandle OpenToRead(string path, out NamedKind kind, bool followsLink = true) =>
+        Open(path, Libc.O_RDONLY | (followsLink ? 0 : Libc.O_NOFOLLOW), "read", out kind);
 
     /// <summary>Opens an ordinary file for reading that whoever left it there may have chosen to do harm with: nothing else than a file is opened, no link is followed, and nothing is waited for.</summary>
     /// <exception cref="FileNotFoundException">There is nothing.</exception>
@@ -99,9 +77,18 @@ public static unsafe class NamedFile
     public static SafeFileHandle OpenFile(string path)
     {
         var handle = OpenToRead(path, out var kind, followsLink: false);
-        if (kind == NamedKind.File) return handle;
-        handle.Dispose();
-        throw new HostException($"{path} is {Describe(kind)}, and no file");
+        return kind == NamedKind.File ? handle : throw Refuse(handle, path, kind);
+    }
+
+    /// <summary>Opens an ordinary file to read and write it, with the same care: no link is followed, and nothing is made.</summary>
+    /// <exception cref="FileNotFoundException">There is nothing.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    /// <exception cref="HostException">It is no ordinary file, or cannot be opened.</exception>
+    public static SafeFileHandle OpenFileToWrite(string path)
+    {
+        // A folder is nothing to write to, and said to be one.
+        if (KindOf(path, followsLink: false) is not (null or NamedKind.File) and { } other) throw new HostException($"{path} is {Describe(other)}, and no file");
+        return Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW, "written", out var kind) is var handle && kind == NamedKind.File ? handle : throw Refuse(handle, path, kind);
     }
 
     /// <summary>Holds a socket's name, so that one connects to what was found there and nothing else: at the path <see cref="PathOf"/> of what is returned.</summary>
@@ -168,6 +155,37 @@ public static unsafe class NamedFile
             }
             else if (Marshal.GetLastPInvokeError() is not (Libc.EINTR or Libc.EAGAIN)) throw HostException.FromErrno("cannot read from it");
         }
+    }
+
+    private static SafeFileHandle Open(string path, int how, string done, out NamedKind kind)
+    {
+        var descriptor = Libc.open(path, how | Libc.O_CLOEXEC | Libc.O_NONBLOCK | Libc.O_NOCTTY, 0);
+        if (descriptor < 0)
+        {
+            throw Marshal.GetLastPInvokeError() switch
+            {
+                Libc.ELOOP when (how & Libc.O_NOFOLLOW) != 0 => new HostException($"{path} is {Describe(NamedKind.Link)}, and no file"),
+                Libc.ENOENT or Libc.ENOTDIR => new FileNotFoundException($"there is no file {path}"),
+                Libc.EACCES or Libc.EPERM => new UnauthorizedAccessException($"{path} may not be {done}"),
+                _ => HostException.FromErrno($"cannot open {path}"),
+            };
+        }
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        var stat = stackalloc byte[StatxLength];
+        if (Libc.statx(descriptor, "", Libc.AT_EMPTY_PATH, Libc.STATX_TYPE, stat) == 0)
+        {
+            kind = KindOf(stat);
+            return handle;
+        }
+        var failure = HostException.FromErrno($"cannot examine {path}");
+        handle.Dispose();
+        throw failure;
+    }
+
+    private static HostException Refuse(SafeFileHandle handle, string path, NamedKind kind)
+    {
+        handle.Dispose();
+        return new HostException($"{path} is {Describe(kind)}, and no file");
     }
 
     private static NamedKind KindOf(byte* statx) => (*(ushort*)(statx + StatxMode) & Libc.S_IFMT) switch

@@ -27,7 +27,7 @@ internal static class CarriedCheck
     /// <summary>The names of the files that can come with a definition.</summary>
     internal static IEnumerable<string> FilesOf(MachineDefinition definition) =>
     [
-        CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.Base, CarriedSpec.Disk, CarriedSpec.Seed,
+        CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.FirmwareVariables, CarriedSpec.Base, CarriedSpec.Disk, CarriedSpec.Seed, CarriedSpec.Variables,
         .. definition.Boot.Modules.Select(module => module.Path), .. definition.DevicesOf<DiskDevice>().Select(disk => disk.Path),
     ];
 

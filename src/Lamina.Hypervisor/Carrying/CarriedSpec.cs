@@ -18,7 +18,7 @@ internal static class CarriedSpec
     internal const string Digests = "SHA256SUMS";
 
     /// <summary>Files of a machine's folder, by the names that they have there.</summary>
-    internal const string Kernel = "kernel", Initrd = "initrd", Firmware = "firmware", Base = "base.qcow2", Disk = "disk.qcow2", Seed = "seed.img";
+    internal const string Kernel = "kernel", Initrd = "initrd", Firmware = "firmware", FirmwareVariables = "firmware.vars", Base = "base.qcow2", Disk = "disk.qcow2", Seed = "seed.img", Variables = "uefi-variables.fd";
 
     /// <summary>Where a machine's socket device listens, from its folder.</summary>
     internal const string Sockets = "run/vsock";

@@ -6,6 +6,7 @@ using System.Text;
 using Lamina.Backends.Disk;
 using Lamina.Hypervisor.Archives;
 using Lamina.Hypervisor.Stored;
+using Lamina.Images.Bios;
 
 namespace Lamina.Hypervisor.Carrying;
 
@@ -72,9 +73,13 @@ public static class MachineExport
             // One that is fetched is fetched there, too.
             var firmware = boot.Firmware is { } named && !BootSource.IsFirmwareName(named) ? named : null;
             if (firmware is not null) _files.Add((CarriedSpec.Firmware, firmware));
+            if (firmware is not null && FirmwareStore.VariablesPathOf(firmware) is { } begins) _files.Add((CarriedSpec.FirmwareVariables, begins));
             for (var i = 0; i < boot.Modules.Count; i++) _files.Add((CarriedSpec.Module(i), boot.Modules[i].Path));
             foreach (var path in (IEnumerable<string>)[home.Base, .. home.Layers, home.Disk, home.Seed])
                 if (File.Exists(path)) _files.Add((Path.GetFileName(path), path));
+            // By a copy: what lies in the folder of its process may be a link to anything.
+            MachineVariables.Keep(home, Path.Combine(scratch, CarriedSpec.Variables));
+            if (File.Exists(Path.Combine(scratch, CarriedSpec.Variables))) _files.Add((CarriedSpec.Variables, Path.Combine(scratch, CarriedSpec.Variables)));
             if (definition.Lock == LockMode.Off) _notes.Add("its process is locked where it is imported, whatever its lock is here");
             var names = definition.Complete().Devices;
             var devices = definition.Devices.Select((device, index) => Carried(device, names[index].Name, scratch, cancellationToken)).OfType<DeviceDefinition>().ToList();

@@ -114,9 +114,17 @@ public sealed class MachineImport
             if (_digests.Count == CarriedSpec.MostFiles) throw Damaged($"it has more than {CarriedSpec.MostFiles} files");
             if (entry.Length > free) throw new IOException($"{Shown(entry.Name)} has {ByteSize.Format((ulong)entry.Length)}");
             free -= entry.Length;
-            Write(entry, Path.Combine(home.Folder, entry.Name));
+            if (entry.Name == CarriedSpec.Variables && entry.Length > MachineVariables.Longest) throw Damaged($"{entry.Name} has {entry.Length} bytes, more than a flash chip");
+            Write(entry, entry.Name == CarriedSpec.Variables ? PlaceOfVariables(home) : Path.Combine(home.Folder, entry.Name));
         }
         throw Damaged("it is cut");
+    }
+
+    // Its process writes to it.
+    private static string PlaceOfVariables(MachineHome home)
+    {
+        Directory.CreateDirectory(home.Work, MachineStore.Private);
+        return home.Variables;
     }
 
     private void CheckDigests(string text)

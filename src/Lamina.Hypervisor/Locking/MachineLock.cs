@@ -57,6 +57,7 @@ internal static class MachineLock
             if (path is not null) yield return new PathRule(path, PathRights.Read);
         if (definition is { Type: MachineType.Pc, FirmwareToBoot: { } begins } && FirmwareStore.DisplayPathOf(begins) is { } display) yield return new PathRule(display, PathRights.Read);
         foreach (var (_, rom) in FirmwareStore.CardPathsOf(definition)) yield return new PathRule(rom, PathRights.Read);
+        if (definition.FirmwareToBoot is { } flashed && FirmwareStore.VariablesPathOf(flashed) is { } variables) yield return new PathRule(variables, PathRights.Read);
         if (definition.Display?.PasswordFile is { } password) yield return new PathRule(password, PathRights.Read);
         if (definition.Display?.Path is { } screen) yield return new PathRule(Above(screen), Folder);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);

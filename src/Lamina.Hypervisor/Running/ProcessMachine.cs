@@ -60,6 +60,7 @@ internal sealed class ProcessMachine : IAsyncDisposable
                 Cpus = groups.Cpu is null ? null : groups,
                 Log = Core.Logging.Log.To(line => log.Write(line.Message), Core.Logging.LogLevel.Warning),
                 Channels = channels,
+                FirmwareVariables = home.Variables,
                 AsksToPowerOff = cancellation => AgentRelay.TryPowerOffAsync(sockets, _qemu, cancellation),
                 TakenUp = () =>
                 {

@@ -232,6 +232,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
             if (DiskStamp.Of(to.Disk) is { } stamp) disks[Path.Combine(moment.Machine, Path.GetFileName(to.Disk))] = stamp;
         }
         FillSeed(from, to);
+        MachineVariables.Copy(from, to);
         Directory.CreateDirectory(to.Forked, MachineStore.Private);
         foreach (var file in Directory.EnumerateFiles(folder)) MachineDisks.LinkOrCopy(file, Path.Combine(to.Forked, Path.GetFileName(file)));
         new SuspendRecord(moment.Taken, moment.Machine, disks) { IsFork = true }.Write(to);

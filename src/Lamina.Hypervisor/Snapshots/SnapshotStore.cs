@@ -150,6 +150,7 @@ public static class SnapshotStore
         var definition = File.ReadAllBytes(Snapshot.DefinitionIn(folder));
         SuspendRecord.Drop(home);
         if (snapshot.Layer is { } layer) MachineDisks.PutBack(home, layer);
+        MachineVariables.PutBack(home, Snapshot.VariablesIn(folder));
         HostFiles.Replace(home.Definition, definition, durable: true);
         if (snapshot.HasMemory)
         {
@@ -231,6 +232,7 @@ public static class SnapshotStore
             // Nobody writes to these files.
             foreach (var name in SavedFiles) MachineDisks.LinkOrCopy(Path.Combine(suspended.StateOf(home), name), Path.Combine(folder, name));
         }
+        MachineVariables.Keep(home, Snapshot.VariablesIn(folder));
         var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
         // Its disk is another file now, with the same on it.
         if (suspended is not null && hasDisk && DiskStamp.Of(home.Disk) is { } stamp)
@@ -248,10 +250,12 @@ public static class SnapshotStore
         // What the guest has yet to write to its disk is in its memory, else.
         var still = diskOnly ? await TryStillAsync(home, cancellationToken).ConfigureAwait(false) : null;
         TimeSpan stood;
+        byte[]? variables = null;
         try
         {
             stood = await client.SnapshotAsync(!diskOnly, layer, () =>
             {
+                variables = MachineVariables.Read(home);
                 if (layer is not null) MachineDisks.Exchange(home, layer, home.SnapshotDisk);
             }, cancellationToken).ConfigureAwait(false);
         }
@@ -261,6 +265,7 @@ public static class SnapshotStore
         }
         // The process of the machine has no way into a folder that it did not make.
         Directory.CreateDirectory(folder, MachineStore.Private);
+        if (variables is not null) HostFiles.Replace(Snapshot.VariablesIn(folder), variables);
         if (!diskOnly)
             foreach (var name in SavedFiles)
             {

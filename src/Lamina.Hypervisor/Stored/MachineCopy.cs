@@ -18,6 +18,7 @@ internal static class MachineCopy
             if (File.Exists(file)) MachineDisks.LinkOrCopy(file, Path.Combine(to.Folder, Path.GetFileName(file)));
         MachineDisks.Share(from, to);
         if (File.Exists(from.Seed)) File.WriteAllBytes(to.Seed, Seed.OfCopy(File.ReadAllBytes(from.Seed), to.Name) ?? File.ReadAllBytes(from.Seed));
+        MachineVariables.Copy(from, to);
         var names = definition.Complete().Devices;
         var devices = definition.Devices.Select((device, index) => Own(device, names[index].Name, to)).ToList();
         return (definition with { Devices = devices }, [.. Shared(from, to, definition)]);

@@ -50,6 +50,9 @@ public sealed record MachineHome(string Folder)
     /// <summary>What is said of a machine that has gone to another place, or has not come wholly.</summary>
     internal string Migrated => InWork("migrated.json");
 
+    /// <summary>What its firmware keeps of its variables (UEFI), where it has some.</summary>
+    public string Variables => InWork("uefi-variables.fd");
+
     /// <summary>Which memory its guest touched first when it went on from a saved state.</summary>
     internal string WorkingSet => InWork("working-set");
 

@@ -34,6 +34,9 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>What the machine had been started with, in a snapshot's folder.</summary>
     internal static string StartedIn(string folder) => Path.Combine(folder, "started.json");
 
+    /// <summary>What the machine's firmware had kept of its variables, in a snapshot's folder.</summary>
+    internal static string VariablesIn(string folder) => Path.Combine(folder, "uefi-variables.fd");
+
     /// <summary>The folders of a machine's snapshots.</summary>
     internal static IEnumerable<string> FoldersOf(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
 

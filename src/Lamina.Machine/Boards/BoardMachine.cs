@@ -93,7 +93,7 @@ internal sealed class BoardMachine : IHardware
         if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate, options.Read));
-        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity }));
+        _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity, MostPhysicalAddressBits = options.Firmware?.Image.AddressBits(options.Map) }));
         if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
         var controllers = units.Add("interrupts", _engine.Irqchip is { } irqchip ? new InterruptControllers(irqchip, definition.Cpus) : new InterruptControllers(_clock, definition.Cpus, board.Layout.PhysicalAddressBits));
         (_ports, _mmio) = (units.AddAside("buses/port", new Bus("port", log: log.Of("buses/port"))), units.AddAside("buses/memory", new Bus("memory", log: log.Of("buses/memory"))));
@@ -120,7 +120,11 @@ internal sealed class BoardMachine : IHardware
             DebugExitPort = definition.DebugExitPort,
             HasFirmware = options.Firmware is not null,
         });
-        if (options.Firmware is { } firmware) _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log);
+        if (options.Firmware is { } firmware)
+        {
+            var variables = firmware.Image.Variables is { } first && options.Hooks.FirmwareVariables is { } path ? VariablesFile.Open(path, first, workers, log.Of("firmware/variables")) : null;
+            _firmware = new FirmwareHardware(units, _memory, _mmio, _ports, firmware.Image, FirmwareItems.Create(firmware.Request), log, variables);
+        }
         _full = units.AddAside("full disks", new FullDisks(events.WaitForHost, log.Of("full disks"), options.Hooks.Time, events.DiskFull));
         var context = new PartContext(definition, log, units, _memory, workers, _full, events) { Clock = _clock };
         foreach (var part in options.Parts) part.Attach($"devices/{part.Name}", _board, context);

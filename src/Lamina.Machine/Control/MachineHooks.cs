@@ -40,6 +40,12 @@ public sealed record MachineHooks
     /// </summary>
     public ReadOnlyMemory<byte> WorkingSet { get; init; }
 
+    /// <summary>
+    /// The file in which firmware's variables (UEFI's) are kept from one machine to the next, as its flash chip has them; made where there is none. Null: they
+    /// end with the machine. Firmware without a flash chip has no use for it.
+    /// </summary>
+    public string? FirmwareVariables { get; init; }
+
     /// <summary>The host's own means to keep the virtual CPUs to their share of processor time; null where there are none, and the machine does it by itself.</summary>
     public IHostCpus? Cpus { get; init; }
 

@@ -22,10 +22,11 @@ internal sealed class FirmwareHardware
     /// <param name="image">The firmware.</param>
     /// <param name="items">What it is told.</param>
     /// <param name="log">Makes the logs of its devices.</param>
-    internal FirmwareHardware(UnitTree units, GuestMemory memory, Bus mmio, Bus ports, FirmwareImage image, FwCfgItems items, MachineLog log)
+    /// <param name="variables">Keeps its variables, which it takes over; null where they end with the machine.</param>
+    internal FirmwareHardware(UnitTree units, GuestMemory memory, Bus mmio, Bus ports, FirmwareImage image, FwCfgItems items, MachineLog log, VariablesFile? variables)
     {
         _rom = units.Add("firmware/rom", new FirmwareRom(memory, image));
-        if (image.Variables is { } variables) units.Add("firmware/variables", new FlashChip(memory, mmio, "firmware variables", FirmwareRom.End - (ulong)(image.Bytes.Length + variables.Length), variables));
+        if ((variables?.Content ?? image.Variables) is { } content) units.Add("firmware/variables", new FlashChip(memory, mmio, "firmware variables", FirmwareRom.End - (ulong)(image.Bytes.Length + content.Length), content, variables));
         units.Add("firmware/configuration", new FwCfg(items, memory, log.Of("firmware/configuration"))).MapPorts(ports);
         units.AddAside("firmware/log", new FirmwareLog(log.Of("firmware/log"))).MapPorts(ports);
     }

@@ -1,9 +1,8 @@
 // What firmware does to a PC's chipset before it loads an operating system, for a kernel that is loaded without one: leads the PIRQ
-// router's inputs to interrupts and makes those level triggered, puts the power management blocks to their ports, has IDE answer, gives every PCI
+// router's inputs to interrupts and makes those level triggered, puts the power management blocks to their ports, gives every PCI
 // function's base address registers a place, and tells it the interrupt of its pin. All by way of configuration space, as firmware does.
 using System.Buffers.Binary;
 using Lamina.Acpi;
-using Lamina.Devices.Ata.Ide;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.I440fx;
 using Lamina.Devices.Pci;
@@ -35,7 +34,6 @@ internal sealed class PcFirmware(PciBus bus, PciWindow? wide)
         Write(power, I440fxSpec.SmBusBase, PcLayout.SmBusPorts, sizeof(uint));
         Write(power, I440fxSpec.SmBusConfiguration, 1, 1);
         Write(power, PciSpec.InterruptLine, AcpiPmSpec.SciGsi, 1);
-        Write(PciBus.Number(I440fxSpec.IsaDevice, I440fxSpec.IdeFunction), PiixIde.ChannelTiming, (uint)PiixIde.ChannelDecode << 16 | PiixIde.ChannelDecode, sizeof(uint));
         var functions = Enumerable.Range(0, PciBus.Devices * PciBus.FunctionsOfDevice).Where(function => Read(function, PciSpec.Vendor, sizeof(ushort)) != ushort.MaxValue).ToArray();
         Place([.. functions.SelectMany(Registers)]);
         foreach (var function in functions)

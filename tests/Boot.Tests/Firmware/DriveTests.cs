@@ -97,22 +97,6 @@ public sealed class DriveTests : IDisposable
         await screen.WaitAsync("Filesystem type iso9660", Cancellation);
     }
 
-    // It lies beside the repository where somebody put it there.
-    [Fact]
-    public async Task FreeDOS_boots_from_a_floppy_disk()
-    {
-        const string name = "shared/guests/freedos722.img";
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, name))) folder = folder.Parent;
-        Assert.SkipWhen(folder is null, $"there is no {name} beside the repository");
-        await using var machine = Machine.Create(await DefinitionAsync(new FloppyDevice { Path = Path.Combine(folder!.FullName, name) }));
-        _ = machine.RunAsync(Cancellation);
-        var screen = new SerialScreen(machine);
-
-        await screen.WaitAsync("Booting from Floppy...", Cancellation);
-        await screen.WaitAsync("FreeDOS", Cancellation);
-    }
-
     [Fact]
     public async Task A_disk_without_a_boot_loader_is_passed_over_for_the_CD()
     {

@@ -8,6 +8,14 @@ namespace Lamina.Tests.Boot.Firmware;
 
 public sealed class OvmfTests : IDisposable
 {
+    private const string Mount = "{ test -d /sys/firmware/efi/efivars/ && grep -q efivarfs /proc/mounts || { insmod /uefi/*efivarfs.ko; mount -t efivarfs efivarfs /sys/firmware/efi/efivars; }; }";
+    private const string Guid = "9a1d9b62-4c3e-4d55-8a70-5b1f6a0a7c11";
+    private const string Variable = $"/sys/firmware/efi/efivars/Kept-{Guid}";
+
+    // Before its content a variable's file has four bytes of attributes: here not volatile, and for boot services and at run time.
+    private const string WriteVariable = $"{Mount} && printf '\\007\\000\\000\\000kept' > {Variable} && sync";
+    private const string ReadVariable = $"{Mount} && tail -c +5 {Variable} && echo";
+
     // A host with other work takes its time.
     private readonly CancellationTokenSource _patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-uefi-").FullName;
@@ -51,11 +59,68 @@ public sealed class OvmfTests : IDisposable
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
         // UEFI found its flash chip, and keeps its variables there.
         Assert.NotEqual(0, guest.Machine.Counters.Single(counter => counter.Name == "flash_programmed_bytes").Value);
+        await guest.DoAsync(WriteVariable);
         await guest.TypeAsync("reboot");
         await guest.WaitAsync("BdsDxe: starting");
         await guest.WaitForPromptAsync();
+        Assert.Equal("kept\n", await guest.DoAsync(ReadVariable));
         await guest.TypeAsync("poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
+    }
+
+    [Fact]
+    public async Task Variables_are_there_when_the_machine_was_killed_and_starts_anew()
+    {
+        AllTests.SkipUnlessAsked("it boots UEFI twice");
+        var hooks = new MachineHooks { FirmwareVariables = Path.Combine(_folder, "variables.fd") };
+        var kept = Path.Combine(_folder, "killed.fd");
+        await using (var guest = await LinuxGuest.BootAsync(await DefinitionAsync(1), hooks))
+        {
+            await guest.DoAsync(WriteVariable);
+            // What is there now is what a killed process leaves.
+            File.Copy(hooks.FirmwareVariables, kept);
+        }
+        await using var next = await LinuxGuest.BootAsync(await DefinitionAsync(1), hooks with { FirmwareVariables = kept });
+        Assert.Equal("kept\n", await next.DoAsync(ReadVariable));
+    }
+
+    [Fact]
+    public async Task The_shell_sets_a_variable_and_has_it_after_a_reset_and_in_the_next_machine()
+    {
+        var hooks = new MachineHooks { FirmwareVariables = Path.Combine(_folder, "variables.fd") };
+        var definition = await DefinitionAsync(1);
+        definition = definition.Without<DiskDevice>();
+        await using (var machine = Machine.Create(definition, hooks))
+        {
+            _ = machine.RunAsync(Cancellation);
+            var screen = new SerialScreen(machine);
+            await ShellAsync(machine, screen);
+            Assert.Contains("Mapping table", await AskAsync(machine, screen, "map"), StringComparison.Ordinal);
+            await AskAsync(machine, screen, $"setvar Typed -guid {Guid} -nv -bs -rt =H\"4c616d696e61\"");
+            Assert.Contains("4C 61 6D 69 6E 61", await AskAsync(machine, screen, $"dmpstore Typed -guid {Guid}"), StringComparison.Ordinal);
+            await machine.Serial.WriteAsync("reset\r", Cancellation);
+            await ShellAsync(machine, screen);
+            Assert.Contains("4C 61 6D 69 6E 61", await AskAsync(machine, screen, $"dmpstore Typed -guid {Guid}"), StringComparison.Ordinal);
+        }
+        await using var next = Machine.Create(definition, hooks);
+        _ = next.RunAsync(Cancellation);
+        var shown = new SerialScreen(next);
+        await ShellAsync(next, shown);
+        Assert.Contains("4C 61 6D 69 6E 61", await AskAsync(next, shown, $"dmpstore Typed -guid {Guid}"), StringComparison.Ordinal);
+    }
+
+    // It looks for a script first, at once where a key is pressed; ESC alone might become a longer sequence, which it waits for.
+    private async Task ShellAsync(Machine machine, SerialScreen screen)
+    {
+        await screen.WaitAsync("to skip", Cancellation);
+        await machine.Serial.WriteAsync("\r", Cancellation);
+        await screen.WaitAsync("Shell> ", Cancellation);
+    }
+
+    private async Task<string> AskAsync(Machine machine, SerialScreen screen, string command)
+    {
+        await machine.Serial.WriteAsync($"{command}\r", Cancellation);
+        return await screen.WaitAsync("Shell> ", Cancellation);
     }
 
     [Fact]

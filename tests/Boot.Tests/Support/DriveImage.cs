@@ -29,6 +29,18 @@ internal static class DriveImage
     /// <summary>A CD with iPXE, which boots from the network.</summary>
     internal static async Task<string> IpxeDiscAsync() => (await BuildAsync(Network, new DiscsRecipe(Network, "CD of iPXE", ("ipxe", "usr/lib/ipxe/ipxe.iso")))).KernelPath;
 
+    /// <summary>Puts modules into a folder of an initial RAM disk, numbered in the order in which they can be loaded.</summary>
+    internal static void AppendModules(FileStream initrd, string folder, ModuleSet modules)
+    {
+        // Each archive begins at a multiple of 4 bytes; the kernel unpacks one behind the other.
+        while (initrd.Position % 4 != 0) initrd.WriteByte(0);
+        var cpio = new CpioWriter(initrd, DateTimeOffset.UnixEpoch);
+        cpio.AddDirectory(folder);
+        foreach (var (index, module) in modules.Modules.Index())
+            cpio.AddFile(string.Create(CultureInfo.InvariantCulture, $"{folder}/{index:d2}-{module.Info.Name}.ko"), module.Content.Span);
+        cpio.Finish();
+    }
+
     private static async Task<Image> BuildAsync(string name, IImageRecipe recipe)
     {
         try
@@ -66,13 +78,7 @@ internal static class DriveImage
             var contents = await _tiny.BuildAsync(scratch, target, progress, cancellationToken);
             var modules = Directory.EnumerateDirectories(Path.Combine(scratch, "root"), "modules", SearchOption.AllDirectories).SelectMany(Directory.EnumerateDirectories).First();
             await using var initrd = File.Open(Path.Combine(target, Initrd!), FileMode.Append);
-            // Each archive begins at a multiple of 4 bytes; the kernel unpacks one behind the other.
-            while (initrd.Position % 4 != 0) initrd.WriteByte(0);
-            var cpio = new CpioWriter(initrd, DateTimeOffset.UnixEpoch);
-            cpio.AddDirectory("drives");
-            foreach (var (index, module) in ModuleSet.Collect(modules, Drivers, []).Modules.Index())
-                cpio.AddFile(string.Create(CultureInfo.InvariantCulture, $"drives/{index:d2}-{module.Info.Name}.ko"), module.Content.Span);
-            cpio.Finish();
+            AppendModules(initrd, "drives", ModuleSet.Collect(modules, Drivers, []));
             return contents;
         }
     }

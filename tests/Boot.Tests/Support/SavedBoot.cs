@@ -1,4 +1,4 @@
-// A boot that is saved, thrown away and gone on with at random moments of it, until the guest shows its shell's prompt.
+// A boot that is saved, thrown away and gone on with at random moments of it, until the guest shows a prompt.
 using Xunit;
 
 namespace Lamina.Tests.Boot.Support;
@@ -9,7 +9,7 @@ namespace Lamina.Tests.Boot.Support;
 /// <param name="Screen">What all of them have shown.</param>
 internal sealed record SavedBoot(Machine Machine, Task<MachineResult> Run, SerialScreen Screen)
 {
-    private const string Prompt = "~ # ";
+    private const string Shell = "~ # ";
 
     /// <summary>Boots, and waits for the prompt.</summary>
     /// <param name="definition">The machine.</param>
@@ -17,7 +17,8 @@ internal sealed record SavedBoot(Machine Machine, Task<MachineResult> Run, Seria
     /// <param name="moments">How often, at most.</param>
     /// <param name="quick">How many of the first moments come quickly, while the firmware is at work.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    internal static async Task<SavedBoot> RunAsync(MachineDefinition definition, string folder, int moments, int quick, CancellationToken cancellation)
+    /// <param name="prompt">What the guest shows at its end.</param>
+    internal static async Task<SavedBoot> RunAsync(MachineDefinition definition, string folder, int moments, int quick, CancellationToken cancellation, string prompt = Shell)
     {
         var random = new Random(1162);
         var machine = Machine.Create(definition);
@@ -25,7 +26,7 @@ internal sealed record SavedBoot(Machine Machine, Task<MachineResult> Run, Seria
         {
             var run = machine.RunAsync(cancellation);
             var shown = "";
-            for (var moment = 0; moment < moments && !shown.Contains(Prompt, StringComparison.Ordinal); moment++)
+            for (var moment = 0; moment < moments && !shown.Contains(prompt, StringComparison.Ordinal); moment++)
             {
                 await Task.Delay(random.Next(1, moment < quick ? 150 : 1000), cancellation);
                 await machine.PauseAsync(cancellation);
@@ -38,7 +39,7 @@ internal sealed record SavedBoot(Machine Machine, Task<MachineResult> Run, Seria
                 run = machine.RunAsync(cancellation);
             }
             var screen = new SerialScreen(machine, shown);
-            await screen.WaitAsync(Prompt, cancellation);
+            await screen.WaitAsync(prompt, cancellation);
             return new SavedBoot(machine, run, screen);
         }
         catch

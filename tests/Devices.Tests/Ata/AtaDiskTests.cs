@@ -364,8 +364,8 @@ public sealed class AtaDiskTests : IDisposable
         _guest.Out(0x1f6, 0xa0);
         Assert.Equal(Ready | 0x10, _guest.Wait());
 
-        for (var register = 1; register < 8; register++) Assert.Equal(0xff, _guest.In(0x170 + register));
-        Assert.Equal(0xff, _guest.In(0x376));
+        for (var register = 1; register < 8; register++) Assert.Equal(0x7f, _guest.In(0x170 + register));
+        Assert.Equal(0x7f, _guest.In(0x376));
     }
 
     [Fact]

@@ -95,6 +95,71 @@ public sealed class FlashChipTests : IDisposable
     }
 
     [Fact]
+    public void What_is_to_outlive_the_machine_is_kept_before_it_is_acknowledged()
+    {
+        var store = new KeptBytes(new byte[Length]);
+        using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)], end: 1ul << 32);
+        var chip = new FlashChip(memory, new Bus("memory"), "flash", Start, store.Bytes, store);
+        foreach (var value in (byte[])[0x20, 0xd0, 0xff]) chip.Write(FlashChip.Block + 7, [value]);
+        Assert.Equal((1, 1), (store.Writes, store.Settled));
+        foreach (var value in (byte[])[0x10, 0x5a, 0x10, 0x0f]) chip.Write(FlashChip.Block + 9, [value]);
+        Assert.Equal((3, 1), (store.Writes, store.Settled));
+        chip.Write(0, [0xff]);
+        Assert.Equal(2, store.Settled);
+        Assert.Equal([0, 0xff, 0x0a, 0xff], new[] { FlashChip.Block - 1, FlashChip.Block + 8, FlashChip.Block + 9, 2 * FlashChip.Block - 1 }.Select(at => store.Bytes[at]));
+        // Commands that write nothing have nothing settled.
+        foreach (var value in (byte[])[0x70, 0xff, 0x90, 0xff]) chip.Write(0, [value]);
+        Assert.Equal(2, store.Settled);
+        chip.Dispose();
+        Assert.True(store.IsDisposed);
+    }
+
+    [Fact]
+    public void What_cannot_be_kept_is_not_done_and_the_status_says_so()
+    {
+        var store = new KeptBytes(new byte[Length]) { Refuses = true };
+        using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)], end: 1ul << 32);
+        using var chip = new FlashChip(memory, new Bus("memory"), "flash", Start, store.Bytes, store);
+        Span<byte> seen = stackalloc byte[1];
+        foreach (var value in (byte[])[0x20, 0xd0]) chip.Write(3, [value]);
+        chip.Read(0, seen);
+        Assert.Equal(0xa0, seen[0]);
+        foreach (var value in (byte[])[0x50, 0x10, 0x00]) chip.Write(3, [value]);
+        chip.Read(0, seen);
+        Assert.Equal(0x90, seen[0]);
+        chip.Write(0, [0xff]);
+        chip.Read(3, seen);
+        Assert.Equal(0, seen[0]);
+    }
+
+    private sealed class KeptBytes(byte[] bytes) : IFlashStore
+    {
+        internal byte[] Bytes => bytes;
+
+        internal bool Refuses { get; init; }
+
+        internal int Writes { get; private set; }
+
+        internal int Settled { get; private set; }
+
+        internal bool IsDisposed { get; private set; }
+
+        public string Name => "store";
+
+        public bool TryWrite(long offset, ReadOnlySpan<byte> written)
+        {
+            if (Refuses) return false;
+            Writes++;
+            written.CopyTo(bytes.AsSpan((int)offset));
+            return true;
+        }
+
+        public void Settle() => Settled++;
+
+        public void Dispose() => IsDisposed = true;
+    }
+
+    [Fact]
     public void Whatever_is_written_nothing_else_is_touched()
     {
         var random = new Random(42);

@@ -70,6 +70,33 @@ public sealed class CarryTests : IDisposable
     }
 
     [Fact]
+    public void What_firmware_keeps_comes_along()
+    {
+        MakeWithDisk();
+        Directory.CreateDirectory(Here.HomeOf("web").Work);
+        File.WriteAllBytes(Here.HomeOf("web").Variables, [1, 0, 3]);
+
+        Import(Export("web").Archive);
+
+        Assert.Equal(new byte[] { 1, 0, 3 }, File.ReadAllBytes(There.HomeOf("web").Variables));
+        Assert.False(File.Exists(Path.Combine(There.HomeOf("web").Folder, "uefi-variables.fd")));
+    }
+
+    [Fact]
+    public void Firmware_of_two_parts_comes_along_with_both()
+    {
+        foreach (var (name, value) in ((string, byte)[])[("x_CODE.fd", 1), ("x_VARS.fd", 2)]) File.WriteAllBytes(Path.Combine(_folder, name), [value]);
+        Here.Create("own", new MachineDefinition { Type = MachineType.Pc, Boot = new BootSource { Firmware = Path.Combine(_folder, "x_CODE.fd") } }, null);
+
+        Import(Export("own").Archive);
+
+        using var imported = There.OpenToRun("own");
+        var firmware = imported.ToRun().Boot.Firmware!;
+        Assert.Equal((There.HomeOf("own").Folder, (byte)1), (Path.GetDirectoryName(firmware), File.ReadAllBytes(firmware)[0]));
+        Assert.Equal(new byte[] { 2 }, File.ReadAllBytes(Images.Bios.FirmwareStore.VariablesPathOf(firmware)!));
+    }
+
+    [Fact]
     public void What_lies_elsewhere_comes_along_and_what_is_the_hosts_is_left_out()
     {
         var (kernel, initrd, module, raw) = (Path.Combine(_folder, "bzImage"), Path.Combine(_folder, "i"), Path.Combine(_folder, "m"), Path.Combine(_folder, "data.raw"));

@@ -2,6 +2,7 @@
 using Lamina.Backends.Disk;
 using Lamina.Core.Block;
 using Lamina.Host.Io;
+using Lamina.Hypervisor.Snapshots;
 using Lamina.Hypervisor.Stored;
 using Lamina.Images;
 using Xunit;
@@ -40,6 +41,43 @@ public sealed class CloneTests : IDisposable
         Assert.Equal((0x33, 0x22), (Read("web", 0), Read("web", 1 << 20)));
         Assert.Equal((0x11, 0x44), (Read("two", 0), Read("two", 1 << 20)));
         Assert.Equal("kernel", File.ReadAllText(Store.HomeOf("two").Kernel));
+    }
+
+    [Fact]
+    public void What_firmware_keeps_is_copied_and_is_each_ones_own()
+    {
+        Make("web");
+        Directory.CreateDirectory(Store.HomeOf("web").Work);
+        File.WriteAllBytes(Store.HomeOf("web").Variables, [1, 2, 3]);
+
+        Store.Clone("web", "two");
+        File.WriteAllBytes(Store.HomeOf("web").Variables, [4]);
+
+        Assert.Equal(new byte[] { 1, 2, 3 }, File.ReadAllBytes(Store.HomeOf("two").Variables));
+
+        // What a process left there that is no machine's goes nowhere.
+        File.WriteAllText(Path.Combine(_folder, "secret"), "x");
+        File.Delete(Store.HomeOf("web").Variables);
+        File.CreateSymbolicLink(Store.HomeOf("web").Variables, Path.Combine(_folder, "secret"));
+        Assert.EndsWith("remove what lies there, which no machine left", Assert.Throws<MachineException>(() => Store.Clone("web", "three")).Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Store.HomeOf("three").Folder));
+    }
+
+    [Fact]
+    public async Task A_snapshot_of_a_machine_that_is_off_has_what_firmware_kept()
+    {
+        Make("web");
+        var home = Store.HomeOf("web");
+        await SnapshotStore.CreateAsync(home, "before", cancellationToken: TestContext.Current.CancellationToken);
+        Directory.CreateDirectory(home.Work);
+        File.WriteAllBytes(home.Variables, [1]);
+        await SnapshotStore.CreateAsync(home, "after", cancellationToken: TestContext.Current.CancellationToken);
+        File.WriteAllBytes(home.Variables, [2]);
+
+        SnapshotStore.Restore(home, "after");
+        Assert.Equal(new byte[] { 1 }, File.ReadAllBytes(home.Variables));
+        SnapshotStore.Restore(home, "before");
+        Assert.False(File.Exists(home.Variables));
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 // What can be firmware, and what a user is told of a file that cannot.
+using Lamina.Boot;
 using Lamina.Firmware;
 using Lamina.Tests.Machines.Life;
 using Xunit;
@@ -44,8 +45,33 @@ public sealed class FirmwareImageTests : IDisposable
         Assert.Equal(7, FirmwareImage.Read(_folder.In("a_CODE.fd")).Variables![^1]);
         Assert.Null(FirmwareImage.Read(_folder.In("a.fd")).Variables);
 
+        File.WriteAllBytes(_folder.In("a.fd.vars"), [.. new byte[FirmwareImage.Block - 1], 8]);
+        Assert.Equal(8, FirmwareImage.Read(_folder.In("a.fd")).Variables![^1]);
+
         File.WriteAllBytes(_folder.In("a_VARS.fd"), new byte[100]);
         Assert.Contains("a_VARS.fd is no flash chip's content: it has 100 bytes", Assert.Throws<MachineException>(() => FirmwareImage.Read(_folder.In("a_CODE.fd"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Builds_for_a_mode_that_there_is_not_are_refused_whatever_leads_to_them()
+    {
+        File.WriteAllBytes(_folder.In("OVMF_CODE_4M.secboot.fd"), TestFirmware.Image);
+        File.CreateSymbolicLink(_folder.In("uefi.fd"), "OVMF_CODE_4M.secboot.fd");
+        File.WriteAllBytes(_folder.In("OVMF_CODE.ms.fd"), TestFirmware.Image);
+        foreach (var name in (string[])["OVMF_CODE_4M.secboot.fd", "uefi.fd", "OVMF_CODE.ms.fd"])
+            Assert.Contains("System Management Mode", Assert.Throws<MachineException>(() => FirmwareImage.Read(_folder.In(name))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(512, 36)]
+    [InlineData(32 << 10, 40)] // with the hole below 4 GiB, half of what 36 bits reach is passed
+    [InlineData(400 << 10, 40)]
+    [InlineData(600 << 10, null)]
+    public void UEFI_is_told_of_no_more_bits_of_address_than_it_can_map(int mebibytes, int? bits)
+    {
+        var map = MemoryMap.Create(Pc.PcLayout.Boot, (ulong)mebibytes << 20);
+        Assert.Equal(bits, new FirmwareImage("x", TestFirmware.Image) { Variables = new byte[FirmwareImage.Block] }.AddressBits(map));
+        Assert.Null(new FirmwareImage("x", TestFirmware.Image).AddressBits(map));
     }
 
     [Fact]

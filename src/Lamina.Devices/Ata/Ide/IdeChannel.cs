@@ -150,7 +150,7 @@ internal sealed partial class IdeChannel : IHeldBack, ISavedUnit, IDisposable
     {
         lock (_gate)
         {
-            if (!HasDrives) return 0xff;
+            if (!HasDrives) return Floating;
             var slot = Selected;
             // A device that is not there has nothing to show, and above all not what another one has.
             if (slot.Drive is null) return 0;
@@ -222,7 +222,7 @@ internal sealed partial class IdeChannel : IHeldBack, ISavedUnit, IDisposable
 
     private byte ReadControl()
     {
-        lock (_gate) return !HasDrives ? (byte)0xff : Selected.Drive is null ? (byte)0 : Selected.File.Status;
+        lock (_gate) return !HasDrives ? Floating : Selected.Drive is null ? (byte)0 : Selected.File.Status;
     }
 
     private void WriteControl(byte value)
@@ -277,7 +277,8 @@ internal sealed partial class IdeChannel : IHeldBack, ISavedUnit, IDisposable
         data.Clear();
         lock (_gate)
         {
-            if (!HasDrives) data.Fill(0xff);
+            if (!HasDrives)
+                for (var i = 0; i < data.Length; i++) data[i] = i % 2 == 0 ? Floating : byte.MaxValue;
             if (Selected is not { Phase: IdePhase.ToHost } slot) return;
             var length = Math.Min(data.Length, slot.BlockEnd - slot.At);
             slot.Bytes.Slice(slot.At, length).CopyTo(data);

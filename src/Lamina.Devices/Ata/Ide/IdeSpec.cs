@@ -23,6 +23,10 @@ internal static class IdeSpec
     internal const int EntryLength = 8, MostEntries = 65536 / EntryLength;
     internal const uint LastEntry = 1u << 31, AddressMask = ~1u, LengthMask = 0xfffe;
 
+    // What a cable without drives shows in its eight lower lines: D7, which is BSY in a status, is pulled down for that (ATA/ATAPI-4, 4.3.1), and who waits for BSY
+    // to go waits for nothing.
+    internal const byte Floating = 0x7f;
+
     // Configuration space: timing of the two channels, whose bit 15 has them answer; slave timing.
     internal const int Timing = 0x40, SlaveTiming = 0x44;
     internal const ushort Decode = 0x8000;

@@ -1,5 +1,6 @@
 // The IDE function of the PIIX3 (Intel's data sheet 290550, 2.2 and 2.3): two channels at the ports and interrupts that every PC has had since 1984,
-// and a bus master for each. A channel answers where software switched it on in configuration space, and COMMAND lets ports be answered.
+// and a bus master for each. A channel answers where software did not switch it off in configuration space, and COMMAND lets ports be answered: the
+// hardware begins with both off, but OVMF switches none on, since the virtual machines that it knows have no such switch.
 using System.Buffers.Binary;
 using Lamina.Core.Bus;
 using Lamina.Core.Inspection;
@@ -20,9 +21,6 @@ public sealed class PiixIde : PciFunction, IPausable
     /// <summary>How many drives it has places for: two on each of two channels.</summary>
     public const int Places = IdeSpec.Channels * Drives;
 
-    /// <summary>The timing registers of its two channels, of 16 bits each, and what has a channel answer.</summary>
-    public const int ChannelTiming = Timing, ChannelDecode = Decode;
-
     private readonly IdeChannel[] _channels;
     private readonly IBusWindow[] _windows;
 
@@ -35,7 +33,7 @@ public sealed class PiixIde : PciFunction, IPausable
     {
         _channels = [.. Enumerable.Range(0, IdeSpec.Channels).Select(i => new IdeChannel($"ide-{i}", lines[i], memory, workers))];
         Fix(PciSpec.Status, 0x0280, sizeof(ushort));
-        Fix(Timing, 0, sizeof(uint), uint.MaxValue);
+        Fix(Timing, (uint)Decode << 16 | Decode, sizeof(uint), uint.MaxValue);
         Fix(SlaveTiming, 0, sizeof(byte), byte.MaxValue);
         AddBar(4, PciSpec.BarIsPorts, MasterPorts, new MasterPort(_channels));
         _windows = [.. _channels.SelectMany((channel, i) => (IBusWindow[])

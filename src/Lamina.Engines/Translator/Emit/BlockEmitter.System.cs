@@ -142,6 +142,9 @@ internal sealed unsafe partial class BlockEmitter
 
     private bool Supervisor64 => IsSupervisor64(_key);
 
+    // Real mode, too, which has a privilege level of 0.
+    private bool Supervisor => (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
+
     private static bool IsSupervisor64(ModeKey key) => key.IsLong() && (key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0;
 
     /// <summary>Whether an INVLPG is done by the stub, or left by it with the linear address in scratch 0.</summary>
@@ -167,7 +170,7 @@ internal sealed unsafe partial class BlockEmitter
         _asm.GsImmediate(0x81, 1, Slot.SystemFlags, (int)Rflags.IF);
     }
 
-    /// <summary>PUSHFQ: RFLAGS without VM and RF (SDM vol. 2, PUSHF).</summary>
+    /// <summary>PUSHFD, PUSHFQ: RFLAGS without VM and RF (SDM vol. 2, PUSHF). Virtual-8086 mode, which asks for IOPL, has no stack that gets here.</summary>
     private void EmitPushFlags()
     {
         var operand = BeginPush();
@@ -183,9 +186,52 @@ internal sealed unsafe partial class BlockEmitter
         _asm.BindShort(noOverflow);
         _asm.Gs(Op.OrLoad, S1, Slot.SystemFlags);
         _asm.RegImmediate(4, S1, ~(int)(Rflags.VM | Rflags.RF));
-        OperandOp(Op.MovStore, S1, operand, wide: true);
-        AdjustStack(-8);
+        OperandOp(Op.MovStore, S1, operand, _long);
+        AdjustStack(-StackWidth);
         EndAccess(operand);
+    }
+
+    /// <summary>
+    /// POPFD, POPFQ at CPL 0 and 3 (SDM vol. 2, POPF). The executor does those that change what translations depend on (TF, AC), that let an interrupt in
+    /// which waits, and users' that change IF, which is a matter of IOPL.
+    /// </summary>
+    private void EmitPopFlags(in Instruction instruction)
+    {
+        const ulong Always = Rflags.DF | Rflags.NT | Rflags.ID;
+        var isUser = (_key & ModeKey.User) != 0;
+        var changes = isUser ? Always : Always | Rflags.IF | Rflags.IOPL;
+        var operand = BeginPop();
+        OperandOp(Op.MovLoad, S1, operand, _long);
+        EndAccess(operand);
+        _asm.Mov(S0, S1, wide: false);
+        _asm.Gs(Op.XorLoad, S0, Slot.SystemFlags, wide: false);
+        _asm.RegImmediate(4, S0, (int)(Rflags.TF | Rflags.AC | (isUser ? Rflags.IF : 0)), wide: false);
+        AddColdSystem(instruction, Cond.NE);
+        if (!isUser)
+        {
+            _asm.Mov(S0, S1, wide: false);
+            _asm.RegImmediate(4, S0, (int)Rflags.IF, wide: false);
+            var stays = _asm.JccShort(Cond.E);
+            _asm.GsCompare8(Slot.InterruptWaits, 0, wide: true);
+            AddColdSystem(instruction, Cond.NE);
+            _asm.BindShort(stays);
+        }
+        _asm.Mov(S0, S1, wide: false);
+        _asm.RegImmediate(4, S0, (int)changes, wide: false);
+        _asm.GsImmediate(0x81, 4, Slot.SystemFlags, ~(int)(changes | Rflags.RF));
+        _asm.Gs(Op.Or, S0, Slot.SystemFlags, wide: false);
+        // As LAHF and SETO leave the arithmetic ones.
+        _asm.Mov(S0, S1, wide: false);
+        _asm.Shift(5, S0, 11, wide: false);
+        _asm.RegImmediate(4, S0, 1, wide: false);
+        _asm.RegImmediate(4, S1, 0xd5, wide: false);
+        _asm.Shift(4, S1, 8, wide: false);
+        _asm.Rr(Op.Or, S1, S0, wide: false);
+        _asm.RegImmediate(1, S0, 0x200, wide: false);
+        _asm.Frame(Op.MovStore, S0, Frame.ParkedFlags, wide: false);
+        _flags = FlagPlace.Parked;
+        AdjustStack(StackWidth);
+        EmitJump(NextOffset, LiveAfter);
     }
 
     /// <summary>A register from a slot of the state: MOV r, Sreg (zero-extended), MOV r, CRn, RDFSBASE and RDGSBASE.</summary>
@@ -213,7 +259,7 @@ internal sealed unsafe partial class BlockEmitter
         EndAccess(operand);
     }
 
-    private static bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4 or 8;
+    private bool NativeControlRegister(in Instruction instruction) => instruction.Reg is 0 or 2 or 3 or 4 || _long && instruction.Reg == 8;
 
     private static int ControlRegisterSlot(int number) => number switch { 0 => Slot.Cr0, 2 => Slot.Cr2, 3 => Slot.Cr3, 4 => Slot.Cr4, _ => Slot.TaskPriority };
 

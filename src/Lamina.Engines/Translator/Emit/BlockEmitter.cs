@@ -229,17 +229,20 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.BitTestMemory when NativeBitTest(instruction):
                 EmitBitTest(instruction);
                 break;
-            case InstructionId.Cli when Supervisor64:
+            case InstructionId.Cli when Supervisor:
                 EmitSystemFlag(Rflags.IF, set: false);
                 break;
-            case InstructionId.Sti when Supervisor64 && _index < _block.Count - 1:
+            case InstructionId.Sti when Supervisor && _index < _block.Count - 1:
                 EmitEnableInterrupts(instruction);
                 break;
-            case InstructionId.Cld or InstructionId.Std when _long:
+            case InstructionId.Cld or InstructionId.Std:
                 EmitSystemFlag(Rflags.DF, instruction.Id == InstructionId.Std);
                 break;
-            case InstructionId.Pushf when Supervisor64 && NativeStack(instruction):
+            case InstructionId.Pushf when NativeStack(instruction):
                 EmitPushFlags();
+                break;
+            case InstructionId.Popf when NativeStack(instruction) && (_key & (ModeKey.Cpl0 | ModeKey.User)) != 0:
+                EmitPopFlags(instruction);
                 break;
             case InstructionId.MovFromSegment when !instruction.HasMemory && instruction.OperandSize >= 4:
                 EmitLoadSlot(instruction.Rm, Slot.SegmentSelector(instruction.Reg), 2);
@@ -247,8 +250,8 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.MovFromSegment when instruction.HasMemory:
                 EmitStoreSelector(instruction);
                 break;
-            case InstructionId.MovFromCr when Supervisor64 && NativeControlRegister(instruction):
-                EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), 8);
+            case InstructionId.MovFromCr when Supervisor && NativeControlRegister(instruction):
+                EmitLoadSlot(instruction.Rm, ControlRegisterSlot(instruction.Reg), _long ? 8 : 4);
                 break;
             case InstructionId.MovToCr when Supervisor64 && instruction.Reg == 8:
                 EmitWriteTaskPriority(instruction);
@@ -289,7 +292,7 @@ internal sealed unsafe partial class BlockEmitter(CodeBuffer buffer, StubAddress
             case InstructionId.Invlpg when InvalidatesByStub(_key, instruction):
                 EmitInvalidatePage(instruction);
                 break;
-            case InstructionId.In or InstructionId.Out when (_key & (ModeKey.Cpl0 | ModeKey.SingleStep)) == ModeKey.Cpl0:
+            case InstructionId.In or InstructionId.Out when Supervisor:
                 EmitPort(instruction);
                 break;
             case InstructionId.Rdtsc when (_key & ModeKey.NativeTsc) != 0:

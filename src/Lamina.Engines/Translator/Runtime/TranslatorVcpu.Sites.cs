@@ -353,6 +353,7 @@ internal sealed unsafe partial class TranslatorVcpu
             InstructionId.Leave or InstructionId.Ret or InstructionId.CallRelative or InstructionId.PushImmediate or InstructionId.Pushf => true,
             InstructionId.Push or InstructionId.CallIndirect => write || !instruction.HasMemory,
             InstructionId.Pop => !write,
+            InstructionId.Popf => true,
             _ => false,
         };
         return stack ? SegmentIndex.Ss : instruction.Segment;

@@ -26,6 +26,9 @@ internal sealed record CpuModelOptions
     /// <summary>The CPU that a saved guest saw, which it is to see again; null for one of this host's.</summary>
     public CpuIdentity? Saved { get; init; }
 
+    /// <summary>The most bits of physical address that it says to have; null for as many as there are.</summary>
+    public int? MostPhysicalBits { get; init; }
+
     /// <summary>Makes guests keep their own guards against branch speculation. See SpeculationFeatures.</summary>
     public bool SoftwareMitigations { get; init; }
 

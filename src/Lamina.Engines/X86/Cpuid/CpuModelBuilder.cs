@@ -174,7 +174,7 @@ internal sealed class CpuModelBuilder
         }
         Set(0x8000_0007, 0, 0, 0, 0, CpuFeatures.InvariantTsc);
         var eight = _host[0x8000_0008];
-        var bits = Math.Min(Math.Max(eight.Eax & 0xff, 36), MaximumPhysicalBits);
+        var bits = Math.Clamp(eight.Eax & 0xff, 36, (uint)(_options.MostPhysicalBits ?? MaximumPhysicalBits));
         if (_vendor == CpuVendor.Intel)
         {
             Set(0x8000_0008, 0, bits | 48 << 8, eight.Ebx & CpuFeatures.Extended8EbxNative, 0, 0);

@@ -48,6 +48,21 @@ public static class FirmwareStore
         }
     }
 
+    /// <summary>The file with the variables that a machine begins with whose firmware keeps some: beside the firmware; null where there is none.</summary>
+    /// <param name="firmware">As for <see cref="PathOf"/>.</param>
+    public static string? VariablesPathOf(string firmware)
+    {
+        try
+        {
+            return Firmware.FirmwareImage.VariablesPathOf(PathOf(firmware));
+        }
+        catch (MachineException)
+        {
+            // It was not fetched.
+            return null;
+        }
+    }
+
     /// <summary>The file of what a definition names: a path is one, a name leads to what was fetched.</summary>
     /// <param name="firmware">A path, or <see cref="BootSource.SeaBios"/>.</param>
     /// <exception cref="MachineException">It is a name, and nothing of it was fetched yet.</exception>

@@ -1,11 +1,11 @@
-// OVMF, the UEFI firmware for virtual machines, as Debian packages it: the build without SMM, which a machine here does not have, and the
-// variables that a machine begins with, for its flash chip.
+// OVMF, the UEFI firmware for virtual machines, as Debian packages it: of its builds the one that is chosen for virtual machines without SMM, with 4 MiB for
+// code and variables, and the variables that a machine begins with, for its flash chip.
 namespace Lamina.Images.Bios;
 
 /// <summary>How the firmware "ovmf" is fetched.</summary>
 internal sealed class Ovmf : IImageRecipe
 {
-    private const string Package = "ovmf", Folder = "usr/share/OVMF", Code = "OVMF_CODE.fd", Variables = "OVMF_VARS.fd";
+    private const string Package = "ovmf", Folder = "usr/share/OVMF", Code = "OVMF_CODE_4M.fd", Variables = "OVMF_VARS_4M.fd";
 
     /// <inheritdoc/>
     public string Name => BootSource.Ovmf;
@@ -14,7 +14,7 @@ internal sealed class Ovmf : IImageRecipe
     public string Description => "Debian's OVMF (UEFI)";
 
     /// <inheritdoc/>
-    public int Recipe => 2;
+    public int Recipe => 3;
 
     /// <inheritdoc/>
     public string CommandLine => "";
