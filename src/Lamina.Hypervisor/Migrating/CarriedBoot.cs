@@ -1,6 +1,7 @@
 // What a machine boots, as it goes to another host: the files that come along, under names that are the same everywhere.
 using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Stored;
+using Lamina.Images.Bios;
 
 namespace Lamina.Hypervisor.Migrating;
 
@@ -38,7 +39,11 @@ internal static class CarriedBoot
         if ((hasKernel ? home.Kernel : boot.KernelPath) is { } kernel) files.Add((CarriedSpec.Kernel, kernel));
         if ((hasKernel ? File.Exists(home.Initrd) ? home.Initrd : null : boot.InitrdPath) is { } initrd) files.Add((CarriedSpec.Initrd, initrd));
         // One that is fetched is fetched there, too.
-        if (OwnFirmware(definition) is { } firmware) files.Add((CarriedSpec.Firmware, firmware));
+        if (OwnFirmware(definition) is { } firmware)
+        {
+            files.Add((CarriedSpec.Firmware, firmware));
+            if (FirmwareStore.VariablesPathOf(firmware) is { } variables) files.Add((CarriedSpec.FirmwareVariables, variables));
+        }
         for (var i = 0; i < boot.Modules.Count; i++) files.Add((CarriedSpec.Module(i), boot.Modules[i].Path));
         if (File.Exists(home.Seed)) files.Add((CarriedSpec.Seed, home.Seed));
         return files;

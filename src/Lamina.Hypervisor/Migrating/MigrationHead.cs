@@ -121,7 +121,7 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
             MachineCheck.Check(definition);
             CarriedCheck.Check(definition);
         }
-        string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
+        string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.FirmwareVariables, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
         if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes)) throw MigrationLines.None();
         if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw MigrationLines.None();
     }

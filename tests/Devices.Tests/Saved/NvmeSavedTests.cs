@@ -11,7 +11,10 @@ namespace Lamina.Tests.Devices.Saved;
 
 public sealed class NvmeSavedTests : SavedUnitTests<NvmeController>, IDisposable
 {
+    private const int MostGuests = 8;
+
     private readonly Dictionary<NvmeController, NvmeGuest> _guests = [];
+    private readonly Queue<NvmeController> _order = [];
     private List<(ulong Address, byte[] Content)>? _pages;
 
     public void Dispose()
@@ -24,6 +27,9 @@ public sealed class NvmeSavedTests : SavedUnitTests<NvmeController>, IDisposable
         var guest = new NvmeGuest(new TestDisk(64), drive: new DriveOptions());
         guest.Controller.Reset();
         _guests[guest.Controller] = guest;
+        _order.Enqueue(guest.Controller);
+        // Each has a memory, and a test looks at the last few.
+        if (_order.Count > MostGuests && _guests.Remove(_order.Dequeue(), out var former)) former.Dispose();
         return guest.Controller;
     }
 
