@@ -135,10 +135,11 @@ public sealed partial class MigrateCommandTests : KeptMachines
             Expect(2, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: a share leads to *");
             Assert.Equal("running", await StateAsync("shares"));
             // Whoever connects and says nothing of sense.
-            using (var noise = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified))
+            foreach (var said in (byte[][])["GET / HTTP/1.1\r\n\r\n"u8.ToArray(), new byte[(1 << 20) + 1]])
             {
+                using var noise = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
                 await noise.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(socket), Token);
-                await noise.SendAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray(), Token);
+                await noise.SendAsync(said, Token);
                 var answer = new byte[1000];
                 Assert.Contains("is no migration of a machine", System.Text.Encoding.UTF8.GetString(answer, 0, await noise.ReceiveAsync(answer, Token)), StringComparison.Ordinal);
             }

@@ -39,7 +39,8 @@ internal static class MigrateVerbs
             var (machine, to) = (parsed.GetRequiredValue(name), MigrationPlace.Parse(parsed.GetRequiredValue(place)));
             var time = parsed.GetValue(downtime) is not { } text ? (TimeSpan?)null : Duration.TryParse(text, out var read) ? read : throw new UsageException($"--downtime: '{text}' is no time; write it like 50ms or 1s");
             if (time > LongestDowntime) throw new UsageException("--downtime is a minute at most; pause the machine where it may stand still for longer");
-            _ = store.Find(machine);
+            var home = store.Find(machine);
+            if (parsed.GetValue(remove) && Directory.Exists(home.Snapshots) && Directory.EnumerateFileSystemEntries(home.Snapshots).Any()) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
             using var link = await OpenAsync(to, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
             var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
             if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));

@@ -109,7 +109,11 @@ public sealed class MachineDeparture(MachineStore store)
             HangUp(socket);
         }, CancellationToken.None);
         // The process hears nothing any more of the other side, and says what it makes of it.
-        await using var stops = cancellationToken.UnsafeRegister(_ => HangUp(socket), null).ConfigureAwait(false);
+        await using var stops = cancellationToken.UnsafeRegister(_ =>
+        {
+            HangUp(socket);
+            peer.Dispose();
+        }, null).ConfigureAwait(false);
         try
         {
             await MigrationRelay.CarryAsync(link, new TryingStream(peer), [MigrationLines.Progress, MigrationLines.Outcome], (kind, content) =>

@@ -28,6 +28,9 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
     // A kernel, its initial RAM disk, its modules: no more than this comes beside disks.
     private const long MostFileBytes = 4L << 30;
 
+    // Whoever calls says at once what it wants.
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     /// <summary>Writes it.</summary>
     /// <exception cref="IOException">The link is broken.</exception>
     internal async Task WriteAsync(Stream peer, CancellationToken cancellationToken)
@@ -78,7 +81,17 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
     /// <exception cref="IOException">The link is broken.</exception>
     internal static async Task<MigrationHead> ReadAsync(Stream peer, CancellationToken cancellationToken)
     {
-        var line = await MigrationLines.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        byte[] line;
+        try
+        {
+            line = await MigrationLines.ReadLineAsync(peer, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw MigrationLines.None();
+        }
         try
         {
             using var document = JsonDocument.Parse(line);
@@ -122,7 +135,7 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
             CarriedCheck.Check(definition);
         }
         string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.FirmwareVariables, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
-        if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes)) throw MigrationLines.None();
+        if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes) || Files.Sum(file => file.Bytes) > MostFileBytes) throw MigrationLines.None();
         if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw MigrationLines.None();
     }
 

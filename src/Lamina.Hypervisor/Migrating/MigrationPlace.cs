@@ -173,9 +173,10 @@ public static class MigrationLink
     public static async Task<Stream> ConnectAsync(MigrationPlace place, MigrationIdentity? identity, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(place);
-        var socket = place is MigrationPlace.Unix ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = place is MigrationPlace.Unix ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) : new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            if (place is MigrationPlace.Tcp) Prepare(socket);
             switch (place)
             {
                 case MigrationPlace.Unix at:
@@ -241,7 +242,7 @@ public static class MigrationLink
         var socket = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
         var link = new NetworkStream(socket, ownsSocket: true);
         if (listener.AddressFamily == AddressFamily.Unix) return link;
-        socket.NoDelay = true;
+        Prepare(socket);
         try
         {
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -258,6 +259,16 @@ public static class MigrationLink
             await link.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    // Answers are short and waited for; and a host that is gone without a word is found out.
+    private static void Prepare(Socket socket)
+    {
+        socket.NoDelay = true;
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 4);
     }
 
     private static MigrationIdentity Needed(MigrationIdentity? identity) => identity ?? throw new MachineException("a machine's memory goes over a network only where both ends have proved who they are; give the folder with ca.pem, cert.pem and key.pem by --tls, or go by ssh:HOST");

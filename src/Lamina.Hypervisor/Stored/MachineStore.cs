@@ -136,7 +136,6 @@ public sealed class MachineStore(string folder)
         var gate = TryLock(home) ?? throw Runs(name);
         try
         {
-            MigrationRecord.Check(home);
             return OpenMade(home, gate, MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now"));
         }
         catch
@@ -237,6 +236,7 @@ public sealed class MachineStore(string folder)
         var home = Find(name);
         using var held = TryLock(home) ?? throw new MachineException(MachineError.Busy, $"the machine {name} is running, and its disk changes meanwhile; stop it first ('lamina stop {name}'), then {verb} it");
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
+        MigrationRecord.Check(home);
         if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
         if (SuspendRecord.Read(home) is not null)
             throw new MachineException(MachineError.State, $"the machine {name} is suspended in the middle of what it does, and its disk is as at a pulled plug; let it go on and stop it first ('lamina start {name}', 'lamina stop {name}'), then {verb} it");
@@ -514,6 +514,7 @@ public sealed class MachineStore(string folder)
 
     private static StoredMachine OpenMade(MachineHome home, HostLock gate, MachineDefinition definition)
     {
+        MigrationRecord.Check(home);
         if (definition.Image is not null && WhyDamaged(home) is { } damaged) throw new MachineException(MachineError.File, damaged);
         return Stored(home, gate, definition, isNew: false);
     }

@@ -68,7 +68,9 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var disk in disks) disk.Changes = null;
+        // Another migration's are not this one's to end.
+        for (var i = 0; i < _blocks.Length; i++)
+            if (disks[i].Changes == _blocks[i]) disks[i].Changes = null;
         _pages?.Dispose();
         _block.Dispose();
     }

@@ -29,6 +29,7 @@ internal static class GuestHost
                 guest ??= words switch
                 {
                     ["boot", var file, var shell] => await LinuxGuest.BootAsync(DefinitionJson.Read(await File.ReadAllBytesAsync(file)), bash: shell == Bash),
+                    ["receive", var socket, var place] => await LinuxGuest.ReceiveAsync(socket, place),
                     ["restore", var folder, var commands] => LinuxGuest.Restore(folder, int.Parse(commands, CultureInfo.InvariantCulture)),
                     _ => throw new InvalidOperationException($"there is no guest yet: {line}"),
                 };
@@ -49,7 +50,7 @@ internal static class GuestHost
     {
         switch (words)
         {
-            case ["boot" or "restore", ..]:
+            case ["boot" or "restore" or "receive", ..]:
                 return guest.Machine.EngineDescription;
             case ["do", var command]:
                 return await guest.DoAsync(command);
@@ -63,6 +64,12 @@ internal static class GuestHost
                 await guest.Machine.PauseAsync();
                 await guest.Machine.SaveAsync(folder);
                 return guest.Commands.ToString(CultureInfo.InvariantCulture);
+            case ["migrate", var socket]:
+                var outcome = await guest.MigrateAsync(socket);
+                return string.Create(CultureInfo.InvariantCulture, $"{guest.Commands} {outcome.StoodStill.TotalMilliseconds} {outcome.IsConfirmed}");
+            case ["commands", var count]:
+                guest.Commands = int.Parse(count, CultureInfo.InvariantCulture);
+                return "";
             case ["end"]:
                 return (await guest.EndAsync()).End.ToString();
             default:

@@ -31,6 +31,31 @@ internal sealed class GuestProcess : IDisposable
         return await StartAsync("restore", folder, commands);
     }
 
+    /// <summary>Sends the machine to a new process while it runs, and ends the old one.</summary>
+    /// <param name="socket">A socket between the two, which is made.</param>
+    /// <param name="place">What its disks' names end in there.</param>
+    /// <returns>The new one, and for how long the guest stood still.</returns>
+    internal async Task<(GuestProcess Process, TimeSpan StoodStill)> MigrateAsync(string socket, string place)
+    {
+        var next = new GuestProcess();
+        try
+        {
+            var arrives = next.AskAsync("receive", socket, place);
+            while (!File.Exists(socket) && !arrives.IsCompleted) await Task.Yield();
+            var went = (await AskAsync("migrate", socket)).Split(' ');
+            await arrives;
+            Assert.Equal("True", went[2]);
+            await next.AskAsync("commands", went[0]);
+            Dispose();
+            return (next, TimeSpan.FromMilliseconds(double.Parse(went[1], CultureInfo.InvariantCulture)));
+        }
+        catch
+        {
+            next.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Types a command, which must exit with 0, and returns what it printed.</summary>
     internal Task<string> DoAsync(string command) => AskAsync("do", command);
 

@@ -1,6 +1,9 @@
 // A Linux guest with a shell on its serial port, driven as a person drives it: wait for the prompt, type a command, read
 // what it prints and its exit code. Every wait is bounded; a wait that fails shows the console's last lines.
 using System.Globalization;
+using Lamina.Backends.Disk;
+using Lamina.Hypervisor.Migrating;
+using Lamina.Migration;
 using Xunit;
 
 namespace Lamina.Tests.Boot.Support;
@@ -21,7 +24,7 @@ internal sealed class LinuxGuest : IAsyncDisposable
     internal Task<MachineResult> Run { get; }
 
     /// <summary>How many commands have been typed.</summary>
-    internal int Commands { get; private set; }
+    internal int Commands { get; set; }
 
     /// <summary>Boots the image tiny up to its prompt.</summary>
     internal static Task<LinuxGuest> BootAsync(GuestConfiguration configuration, params DiskDevice[] disks) =>
@@ -72,6 +75,34 @@ internal sealed class LinuxGuest : IAsyncDisposable
     {
         var machine = Machine.Restore(folder);
         return new LinuxGuest(machine, machine.RunAsync()) { Commands = commands };
+    }
+
+    /// <summary>Takes in a machine that comes over a socket, with disks of its own beside those that it had.</summary>
+    /// <param name="path">The socket, which is made.</param>
+    /// <param name="place">What its disks' names end in here.</param>
+    internal static async Task<LinuxGuest> ReceiveAsync(string path, string place)
+    {
+        using var listener = MigrationLink.Listen(new MigrationPlace.Unix(path));
+        using var peer = await MigrationLink.AcceptAsync(listener, null);
+        var arrival = await MachineArrival.BeginAsync(peer);
+        var machine = arrival.Build(new MachineHooks(), definition => definition with { Devices = [.. definition.Devices.Select(device => device is DiskDevice disk ? disk with { Path = Moved(disk.Path, place) } : device)] });
+        return new LinuxGuest(machine, await arrival.TakeAsync());
+    }
+
+    // An empty disk of the same length.
+    private static string Moved(string path, string place)
+    {
+        var here = $"{path.Split('@')[0]}@{place}";
+        DiskTools.Create(new DiskCreation { Path = here, Size = DiskTools.Inspect(path).Size });
+        return here;
+    }
+
+    /// <summary>Sends its machine to where another one is taken in.</summary>
+    /// <param name="path">The socket.</param>
+    internal async Task<MigrationOutcome> MigrateAsync(string path)
+    {
+        using var link = await MigrationLink.ConnectAsync(new MigrationPlace.Unix(path), null);
+        return await Machine.MigrateAsync(link);
     }
 
     internal Task WaitForPromptAsync() => WaitAsync(Prompt);

@@ -296,6 +296,18 @@ public sealed class MigrationTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task A_frame_that_is_longer_than_any_ends_it()
+    {
+        var head = new byte[MigrationSpec.HeaderLength];
+        head[0] = (byte)MigrationFrame.Description;
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(head.AsSpan(4), MigrationSpec.LongestFrame + 1);
+
+        var refused = await Assert.ThrowsAsync<MachineException>(() => MachineArrival.BeginAsync(new MemoryStream(head), Token));
+
+        Assert.Equal("what comes over the link is no migration", refused.Message);
+    }
+
     // Keeps what is read, and takes what is written.
     private sealed class RecordedStream(Stream from) : Stream
     {
