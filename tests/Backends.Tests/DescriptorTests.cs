@@ -200,9 +200,11 @@ internal sealed class NoDescriptors : IDisposable
 
     private readonly Limit _before;
     private readonly List<FileStream> _filling = [];
+    private (int Workers, int Ports) _least, _most;
 
     public NoDescriptors(bool isFull = false)
     {
+        HaveThreads();
         // The runtime's timers and its waiting for sockets begin with the first one.
         Task.Delay(1).Wait();
         using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
@@ -237,6 +239,26 @@ internal sealed class NoDescriptors : IDisposable
     {
         Check(setrlimit(RLIMIT_NOFILE, _before));
         foreach (var file in _filling) file.Dispose();
+        ThreadPool.SetMaxThreads(_most.Workers, _most.Ports);
+        ThreadPool.SetMinThreads(_least.Workers, _least.Ports);
+    }
+
+    // A thread cannot begin without descriptors, and the runtime ends where its pool wants another one: it has all that it may have, which wait a while
+    // for work before they end, and wants no more. Each of them is begun because the others stand.
+    private void HaveThreads()
+    {
+        ThreadPool.GetMinThreads(out _least.Workers, out _least.Ports);
+        ThreadPool.GetMaxThreads(out _most.Workers, out _most.Ports);
+        var threads = Math.Max(8, Environment.ProcessorCount);
+        Assert.True(ThreadPool.SetMinThreads(threads, _least.Ports));
+        using var all = new CountdownEvent(threads);
+        var stand = Enumerable.Range(0, threads).Select(_ => Task.Run(() =>
+        {
+            all.Signal();
+            all.Wait();
+        })).ToArray();
+        Task.WaitAll(stand);
+        Assert.True(ThreadPool.SetMaxThreads(threads, _most.Ports));
     }
 
     private static void Check(int result) => Assert.True(result == 0, $"errno {Marshal.GetLastPInvokeError()}");
