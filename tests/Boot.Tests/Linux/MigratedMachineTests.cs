@@ -47,12 +47,12 @@ public sealed class MigratedMachineTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-migrated-").FullName;
 
-    public static TheoryData<string> OneOfEachMachineWhereAsked => GuestConfiguration.OneOfEachMachineWhereAsked;
+    public static TheoryData<string> OneOfEachWhereAsked => GuestConfiguration.OneOfEachWhereAsked;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [MemberData(nameof(OneOfEachMachineWhereAsked))]
+    [MemberData(nameof(OneOfEachWhereAsked))]
     public async Task A_busy_machine_goes_from_process_to_process_again_and_again(string name)
     {
         var configuration = GuestConfiguration.Of(name);
