@@ -119,6 +119,8 @@ public sealed partial class MigrateCommandTests : KeptMachines
         Expect(2, await RunAsync("migrate", "nobody", $"unix:{socket}"), "lamina: there is no machine nobody*");
         using (await ReceiveAsync(socket, "--keep"))
         {
+            // Another one at the same place.
+            Expect(1, await RunThereAsync("receive", $"unix:{socket}"), $"lamina: machines cannot be taken in at unix:{socket}: it exists already; *");
             // One that does not run.
             Expect(2, await RunAsync("migrate", "quiet", $"unix:{socket}"), "lamina: the machine quiet is not running*");
             Expect(0, await RunAsync("start", "quiet"));

@@ -211,17 +211,26 @@ public static class MigrationLink
         var socket = place is MigrationPlace.Unix ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) : new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            if (place is MigrationPlace.Unix at)
+            if (place is MigrationPlace.Tcp port) socket.Bind(new IPEndPoint(AddressOf(port), port.Port));
+            if (place is not MigrationPlace.Unix at)
             {
-                socket.Bind(new UnixDomainSocketEndPoint(at.Path));
-                File.SetUnixFileMode(at.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                socket.Listen();
+                return socket;
             }
-            else if (place is MigrationPlace.Tcp port)
-            {
-                socket.Bind(new IPEndPoint(AddressOf(port), port.Port));
-            }
+            if (Path.Exists(at.Path)) throw new MachineException(MachineError.Host, $"machines cannot be taken in at {place}: it exists already; choose another place, or remove it where nobody listens there any more");
+            // It has its name when it can be connected to, and by nobody else.
+            var made = at.Path + ".new";
+            File.Delete(made);
+            socket.Bind(new UnixDomainSocketEndPoint(made));
+            File.SetUnixFileMode(made, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             socket.Listen();
+            File.Move(made, at.Path);
             return socket;
+        }
+        catch (MachineException)
+        {
+            socket.Dispose();
+            throw;
         }
         catch (Exception refused) when (refused is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
         {
