@@ -193,7 +193,7 @@ public static class MigrationLink
         catch (SocketException refused)
         {
             socket.Dispose();
-            throw new MachineException(MachineError.Host, $"nobody takes machines in at {place} ({refused.Message}); start 'lamina receive {place}' there first", refused);
+            throw new MachineException(MachineError.Host, $"nobody takes machines in at {place} ({(place is MigrationPlace.Unix at && !File.Exists(at.Path) ? "there is no such socket" : refused.Message)}); start 'lamina receive {place}' there first", refused);
         }
         catch
         {
