@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Lamina.Cli.Output;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Migrating;
 using Lamina.Hypervisor.Stored;
 
@@ -72,7 +73,7 @@ internal static class MigrateVerbs
             if (from is MigrationPlace.Standard)
             {
                 if (parsed.GetValue(keep)) throw new UsageException("over the standard streams one machine comes; leave out --keep");
-                using var streams = new TwoWayStream(Console.OpenStandardInput(), Console.OpenStandardOutput());
+                using var streams = new DuplexStream(Console.OpenStandardInput(), Console.OpenStandardOutput());
                 // The output is the link's.
                 Stderr.Say($"{await receiver.ReceiveAsync(streams, wanted, cancellation).ConfigureAwait(false)} came");
                 return ExitCode.Success;
@@ -127,14 +128,14 @@ internal static class MigrateVerbs
         switch (place)
         {
             case MigrationPlace.Standard:
-                return new OpenLink(new TwoWayStream(Console.OpenStandardInput(), Console.OpenStandardOutput()), null);
+                return new OpenLink(new DuplexStream(Console.OpenStandardInput(), Console.OpenStandardOutput()), null);
             case MigrationPlace.Ssh ssh:
                 var start = new ProcessStartInfo("ssh") { RedirectStandardInput = true, RedirectStandardOutput = true };
                 foreach (var word in (string[])["-T", ssh.Destination, "lamina", "receive", "-"]) start.ArgumentList.Add(word);
                 try
                 {
                     var process = Process.Start(start) ?? throw new MachineException(MachineError.Host, "ssh does not start");
-                    return new OpenLink(new TwoWayStream(process.StandardOutput.BaseStream, process.StandardInput.BaseStream), process);
+                    return new OpenLink(new DuplexStream(process.StandardOutput.BaseStream, process.StandardInput.BaseStream), process);
                 }
                 catch (System.ComponentModel.Win32Exception missing)
                 {
@@ -153,34 +154,6 @@ internal static class MigrateVerbs
             Stream.Dispose();
             Program?.WaitForExit(TimeSpan.FromSeconds(5));
             Program?.Dispose();
-        }
-    }
-
-    private sealed class TwoWayStream(Stream from, Stream to) : Host.Io.SequentialStream
-    {
-        public override bool CanRead => true;
-
-        public override bool CanWrite => true;
-
-        public override void Flush() => to.Flush();
-
-        public override int Read(byte[] buffer, int offset, int count) => from.Read(buffer, offset, count);
-
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => from.ReadAsync(buffer, cancellationToken);
-
-        public override void Write(byte[] buffer, int offset, int count) => to.Write(buffer, offset, count);
-
-        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            await to.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
-            await to.FlushAsync(cancellationToken).ConfigureAwait(false);
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (!disposing) return;
-            from.Dispose();
-            to.Dispose();
         }
     }
 }

@@ -5,6 +5,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Lamina.Control;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Agent.Qemu;
 

@@ -4,7 +4,7 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Net.Sockets;
-using Lamina.Hypervisor.Agent;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Stored;
 using Lamina.Migration;
