@@ -73,7 +73,7 @@ public static class ArrivingProcess
             await MachineProcess.SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
-            var run = await arrival.TakeAsync(() => { }, cancellationToken).ConfigureAwait(false);
+            var run = await arrival.TakeAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
             MigrationRecord.Drop(home);
             new RunRecord(place.Number, started).Write(home.Run);
             await link.DisposeAsync().ConfigureAwait(false);

@@ -1,10 +1,11 @@
 // A link between two machines of one process, which can be cut behind any byte.
 using System.IO.Pipelines;
+using Lamina.Host.Io;
 
 namespace Lamina.Tests.Machines.Migration;
 
 /// <summary>One end of it.</summary>
-internal sealed class Link(PipeReader reader, PipeWriter writer, Link.State state) : Stream
+internal sealed class Link(PipeReader reader, PipeWriter writer, Link.State state) : SequentialStream
 {
     private volatile bool _isCut;
 
@@ -81,23 +82,13 @@ internal sealed class Link(PipeReader reader, PipeWriter writer, Link.State stat
 
     public override bool CanRead => true;
 
-    public override bool CanSeek => false;
-
     public override bool CanWrite => true;
-
-    public override long Length => throw new InvalidOperationException();
-
-    public override long Position { get => throw new InvalidOperationException(); set => throw new InvalidOperationException(); }
 
     public override void Flush()
     {
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException();
+    public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is read asynchronously");
 
-    public override long Seek(long offset, SeekOrigin origin) => throw new InvalidOperationException();
-
-    public override void SetLength(long value) => throw new InvalidOperationException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException();
+    public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is written to asynchronously");
 }

@@ -309,7 +309,7 @@ public sealed class MigrationTests : IDisposable
     }
 
     // Keeps what is read, and takes what is written.
-    private sealed class RecordedStream(Stream from) : Stream
+    private sealed class RecordedStream(Stream from) : Host.Io.SequentialStream
     {
         internal MemoryStream Recorded { get; } = new();
 
@@ -324,25 +324,15 @@ public sealed class MigrationTests : IDisposable
 
         public override bool CanRead => true;
 
-        public override bool CanSeek => false;
-
         public override bool CanWrite => true;
-
-        public override long Length => throw new InvalidOperationException();
-
-        public override long Position { get => throw new InvalidOperationException(); set => throw new InvalidOperationException(); }
 
         public override void Flush()
         {
         }
 
-        public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException();
+        public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is read asynchronously");
 
-        public override long Seek(long offset, SeekOrigin origin) => throw new InvalidOperationException();
-
-        public override void SetLength(long value) => throw new InvalidOperationException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException();
+        public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is written to asynchronously");
     }
 
     private static void Fill(LayeredDisk disk, ulong offset, byte value, int length)
