@@ -30,6 +30,20 @@ internal sealed class PageRights(TranslationStore store, WriteLog log) : IMemory
         }
     }
 
+    /// <summary>
+    /// The same where a page has code, after a store to it had to be seen: gives the code up where many stores follow one another, which
+    /// may not be that of the block that makes the store.
+    /// </summary>
+    public bool TryTakeFromCode(ulong physical)
+    {
+        lock (store.Gate)
+        {
+            if (!store.Pages.IsRewritten(physical)) return false;
+            store.Invalidate(physical & ~(PageSize - 1), PageSize);
+        }
+        return TryOpen(physical);
+    }
+
     /// <inheritdoc/>
     public void Remapped(MemoryRange range, MemoryKind? before, MemoryKind? after)
     {

@@ -15,6 +15,10 @@ internal sealed unsafe class PhysicalPages : IDisposable
     // What is changed more often is made anew each time.
     private const int MostSeeks = 16;
 
+    // A page's code is given up at so many stores, or at one for so many blocks where those are more: a block is made in the time of
+    // some four stores that are seen, and few of them run again.
+    private const int FewStores = 4, BlocksForStore = 4;
+
     private readonly HostReservation _info;
     private readonly byte* _bytes;
     private readonly Dictionary<ulong, CodePage> _code = [];
@@ -28,6 +32,9 @@ internal sealed unsafe class PhysicalPages : IDisposable
         public bool Sought;
 
         public int Seeks;
+
+        /// <summary>Stores that had to be seen since a block was added.</summary>
+        public int Stores;
     }
 
     /// <summary>Makes a table in which nothing is memory.</summary>
@@ -118,6 +125,20 @@ internal sealed unsafe class PhysicalPages : IDisposable
         return page.Sought = true;
     }
 
+    /// <summary>
+    /// Counts a store to a page that has code. True: there were so many since code was last made there that it is better given up. A kernel
+    /// that patches its calls one after the other makes thousands. To make again what of the blocks still runs costs no more than
+    /// a few times what the stores until now did, whatever comes next. The caller holds the store's gate.
+    /// </summary>
+    public bool IsRewritten(ulong physical)
+    {
+        if (!HasCode(physical)) return false;
+        var page = _code[physical >> 12];
+        if (++page.Stores < Math.Max(FewStores, page.Blocks.Count / BlocksForStore)) return false;
+        page.Stores = 0;
+        return true;
+    }
+
     /// <summary>Records a block with all that it depends on, in pages that are marked.</summary>
     public void Add(Block block)
     {
@@ -129,6 +150,7 @@ internal sealed unsafe class PhysicalPages : IDisposable
     {
         var code = _code[page >> 12];
         code.Blocks.Add(block);
+        code.Stores = 0;
         code.Granules |= GranulesOf(block, page);
     }
 

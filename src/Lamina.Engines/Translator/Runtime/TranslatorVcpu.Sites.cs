@@ -214,7 +214,7 @@ internal sealed unsafe partial class TranslatorVcpu
                 var physical = found | linear & 0xfff;
                 if (_store.Pages.IsRam(physical) && !_processor.WatchesDataPage(linear))
                 {
-                    if (_store.Rights.TryOpen(physical))
+                    if (_store.Rights.TryOpen(physical) || (!IsOwnPage(block, physical) && _store.Rights.TryTakeFromCode(physical)))
                     {
                         Fill(linear, page, write: true);
                         ResumeInPlace(site.Resume);
@@ -247,6 +247,9 @@ internal sealed unsafe partial class TranslatorVcpu
         ResumeAt(site.Copy);
         return true;
     }
+
+    // What a block changes of its own page it may run next.
+    private static bool IsOwnPage(Block block, ulong physical) => (physical ^ block.Physical) < PageSize || (physical & ~(PageSize - 1)) == block.SecondPage;
 
     private bool IsInRam(in StorePlace place, int size) =>
         _store.Pages.IsRam(place.FirstPage) && (InOnePage(place.Linear, size) || _store.Pages.IsRam(place.SecondPage));
