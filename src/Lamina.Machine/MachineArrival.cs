@@ -69,11 +69,12 @@ public sealed class MachineArrival : IAsyncDisposable
 
     /// <summary>Takes the machine in. It runs when this returns; where this throws, it does not, and never will here.</summary>
     /// <param name="complete">Called when all of it is here and it could run, before the other side is told: whatever makes it a machine of this host. Or null.</param>
+    /// <param name="given">Called when the machine was given, before it goes on and says so: from then on it is nowhere but here, even if this process ends. Or null.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>Done when the machine has ended.</returns>
     /// <exception cref="MachineException">It cannot run here, or was not given.</exception>
     /// <exception cref="IOException">The link is broken.</exception>
-    public async Task<Task<MachineResult>> TakeAsync(Action? complete = null, CancellationToken cancellationToken = default)
+    public async Task<Task<MachineResult>> TakeAsync(Action? complete = null, Action? given = null, CancellationToken cancellationToken = default)
     {
         var machine = _machine ?? throw new InvalidOperationException("the machine is built first");
         try
@@ -88,7 +89,7 @@ public sealed class MachineArrival : IAsyncDisposable
             if (await Task.WhenAny(run, _takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.Host, $"the machine cannot go on here: {(await run.ConfigureAwait(false)).Message}");
             complete?.Invoke();
             await _frames.SendAsync(MigrationFrame.Loaded, 0, cancellationToken).ConfigureAwait(false);
-            await LetRunAsync(machine, state, cancellationToken).ConfigureAwait(false);
+            await LetRunAsync(machine, state, given, cancellationToken).ConfigureAwait(false);
             return run;
         }
         catch (Exception failure) when (failure is MachineException or IOException)
@@ -110,7 +111,7 @@ public sealed class MachineArrival : IAsyncDisposable
         if (!_runs && _machine is not null) await _machine.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task LetRunAsync(Machine machine, SavedMachine state, CancellationToken cancellationToken)
+    private async Task LetRunAsync(Machine machine, SavedMachine state, Action? given, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(GivenWithin);
@@ -119,6 +120,7 @@ public sealed class MachineArrival : IAsyncDisposable
             var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
             if (kind != MigrationFrame.Given || content.Length != 1) throw NotGiven(null);
             _runs = true;
+            given?.Invoke();
             await machine.ArriveAsync(state.Clock, isPaused: content.Span[0] != 0).ConfigureAwait(false);
         }
         catch (Exception cut) when (cut is IOException or OperationCanceledException)

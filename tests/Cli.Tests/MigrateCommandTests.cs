@@ -4,66 +4,13 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
 using Lamina.Backends.Disk;
-using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
 namespace Lamina.Tests.Cli;
 
-public sealed partial class MigrateCommandTests : KeptMachines
+public sealed partial class MigrateCommandTests : TwoStores
 {
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
-
-    // Another user's, or another host's.
-    private Dictionary<string, string?> There => new() { ["LAMINA_HOME"] = Folder.File("there") };
-
-    private string ThereHome(string name, params string[] file) => Path.Combine([Folder.Path, "there", "machines", name, .. file]);
-
-    private Task<Outcome> RunThereAsync(params string[] words) => LaminaProgram.RunAsync(words, There);
-
-    private static async Task<string> InAsync(Func<string[], Task<Outcome>> run, string machine, string script)
-    {
-        var outcome = await run(["exec", "--wait", "2m", machine, "--", "sh", "-c", script]);
-        Assert.True(outcome.ExitCode == 0, outcome.Errors);
-        return outcome.Output.Trim();
-    }
-
-    private async Task StartTinyAsync(string name)
-    {
-        Image? image = null;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-        }
-        Expect(0, await RunAsync("create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--memory", "128M"));
-        // As a machine of an image with a disk has it.
-        Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
-        Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));
-        Expect(0, await RunAsync("start", name));
-    }
-
-    // Ready when its socket is there.
-    private async Task<HostProcess> ReceiveAsync(string socket, params string[] words)
-    {
-        var receiver = HostProcess.Start(LaminaProgram.File, ["receive", $"unix:{socket}", .. words], There);
-        while (!File.Exists(socket))
-        {
-            Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-        return receiver;
-    }
-
-    private async Task ClearThereAsync()
-    {
-        if (!Directory.Exists(ThereHome("."))) return;
-        foreach (var folder in Directory.EnumerateDirectories(ThereHome("."))) await RunThereAsync("kill", Path.GetFileName(folder));
-    }
-
     [Fact]
     public async Task A_machine_goes_with_all_that_it_does_and_comes_back()
     {

@@ -73,9 +73,11 @@ public static class ArrivingProcess
             await MachineProcess.SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
             await ready.DisposeAsync().ConfigureAwait(false);
             HostProcess.LeaveStandardStreams(home.Log);
-            var run = await arrival.TakeAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
-            MigrationRecord.Drop(home);
-            new RunRecord(place.Number, started).Write(home.Run);
+            var run = await arrival.TakeAsync(given: () =>
+            {
+                new RunRecord(place.Number, started).Write(home.Run);
+                MigrationRecord.Drop(home);
+            }, cancellationToken: cancellationToken).ConfigureAwait(false);
             await link.DisposeAsync().ConfigureAwait(false);
             log.Write($"came from {from} on another host, or of another user");
             _ = AgentRelay.TrySetClockAsync(served);

@@ -20,8 +20,11 @@ public sealed record MigrationRecord(DateTimeOffset Time, string? Place, bool Is
         json.WriteBoolean("confirmed", IsConfirmed);
     }, durable: true);
 
-    /// <summary>The machine is here, and nowhere else.</summary>
-    internal static void Drop(MachineHome home) => _ = HostFiles.TryUnlink(home.Migrated);
+    /// <summary>The machine is here, and nowhere else, even if the host loses its power now.</summary>
+    internal static void Drop(MachineHome home)
+    {
+        if (HostFiles.TryUnlink(home.Migrated)) HostFiles.SyncDirectory(Path.GetDirectoryName(home.Migrated)!);
+    }
 
     /// <summary>Refuses to start what is elsewhere.</summary>
     /// <exception cref="MachineException">It is.</exception>

@@ -51,7 +51,7 @@ public sealed class MigrationTests : IDisposable
         var machine = arrival.Build(new MachineHooks(), change ?? (definition => definition));
         try
         {
-            return (arrival, machine, await arrival.TakeAsync(complete, Token));
+            return (arrival, machine, await arrival.TakeAsync(complete, cancellationToken: Token));
         }
         catch
         {
