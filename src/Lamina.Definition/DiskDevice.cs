@@ -83,6 +83,9 @@ public sealed record DiskDevice : DeviceDefinition
     /// <summary>Its format, or null to look.</summary>
     public ImageFormat? Format { get; init; }
 
+    /// <summary>How long a disk is made where there is no image yet, in bytes; null where there must be one. An image that is there stays as it is.</summary>
+    public ulong? Size { get; init; }
+
     /// <summary>Whether the guest may only read.</summary>
     public bool ReadOnly { get; init; }
 
@@ -132,6 +135,8 @@ public sealed record DiskDevice : DeviceDefinition
         Property.Flag<DiskDevice>("ro", "read only", disk => disk.ReadOnly, (disk, on) => disk with { ReadOnly = on }),
         Property.Choice<DiskDevice, ImageFormat>("format", "the image's format; found out where it is not given", [("raw", ImageFormat.Raw), ("qcow2", ImageFormat.Qcow2)],
             disk => disk.Format, (disk, format) => disk with { Format = format }),
+        Property.Size<DiskDevice>("size", "make an empty disk of this size where there is no image yet: raw where the name ends in .raw or .img, else qcow2, unless format says it", "20G",
+            disk => disk.Size, (disk, bytes) => disk with { Size = bytes }),
         Property.Text<DiskDevice>("serial", "TEXT", $"what the guest finds it by, at most {LongestSerial} bytes", disk => disk.Serial.Length == 0 ? null : disk.Serial, (disk, serial) =>
             Encoding.UTF8.GetByteCount(serial) <= LongestSerial ? disk with { Serial = serial } : throw new MachineException($"the serial number \"{serial}\" is longer than {LongestSerial} bytes; use a shorter one")),
         Property.Choice<DiskDevice, CacheMode>("cache", "when writes become durable: writeback (when the guest flushes; the default), writethrough, or unsafe: the host is never asked to write",

@@ -11,6 +11,24 @@ namespace Lamina.Tests.Cli;
 public sealed class MachineCommandTests : KeptMachines
 {
     [Fact]
+    public async Task A_disk_that_has_a_size_is_made_at_the_first_start()
+    {
+        var disk = Folder.File("new.qcow2");
+        await CreateAsync("one", Guest.Halts, "--disk", $"{disk},size=16M");
+        Expect(0, await RunAsync("start", "one"));
+        await PrintedAsync("one", "up");
+        Expect(0, await RunAsync("kill", "one"));
+        var made = await File.ReadAllBytesAsync(disk, TestContext.Current.CancellationToken);
+        Assert.Equal("QFI"u8.ToArray(), made[..3]);
+
+        Expect(0, await RunAsync("start", "one"));
+        Expect(0, await RunAsync("kill", "one"));
+        Assert.Equal(made.Length, new FileInfo(disk).Length);
+        Expect(0, await RunAsync("rm", "one"));
+        Assert.True(File.Exists(disk));
+    }
+
+    [Fact]
     public async Task A_machine_is_made_started_paused_stopped_and_removed()
     {
         await CreateAsync("web", Guest.Halts);

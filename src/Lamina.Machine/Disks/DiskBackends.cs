@@ -15,9 +15,9 @@ internal static class DiskBackends
     internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
         foreach (var disk in disks)
-            if (IsGone(disk.Path)) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; lamina disk create makes one");
+            if (IsGone(disk.Path) && disk.Size is null) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; make one with 'lamina disk create', or by size=SIZE");
         foreach (var disk in disks)
-            if (WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
+            if ((IsGone(disk.Path) ? WhyNotMade(disk) ?? WhyUnfit(disk, disk.Size!.Value) : WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size)) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
         var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
@@ -48,6 +48,11 @@ internal static class DiskBackends
     /// <exception cref="MachineException">It is no disk.</exception>
     internal static IBlockBackend Open(DiskDevice disk, ILog? log)
     {
+        if (disk.Size is { } size && IsGone(disk.Path))
+        {
+            if (WhyNotMade(disk) is { } not) throw new MachineException(MachineError.File, $"the disk {disk.Path} {not}");
+            DiskTools.Create(new DiskCreation { Path = disk.Path, Size = size, Format = FormatOf(disk) ?? DiskFormat.Qcow2 });
+        }
         var options = new DiskOptions
         {
             Path = disk.Path,
@@ -76,12 +81,17 @@ internal static class DiskBackends
         throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
     }
 
+    // One that is made by its size alone is raw by its name, then as later.
     private static DiskFormat? FormatOf(DiskDevice disk) => disk.Format switch
     {
         ImageFormat.Raw => DiskFormat.Raw,
         ImageFormat.Qcow2 => DiskFormat.Qcow2,
-        _ => null,
+        _ => disk.Size is not null && Path.GetExtension(disk.Path) is (".raw" or ".img") ? DiskFormat.Raw : null,
     };
+
+    private static string? WhyNotMade(DiskDevice disk) => disk.ReadOnly || disk.Temporary
+        ? $"is not there, and to be made it must be one that is written to; leave {(disk.ReadOnly ? "ro" : "temporary")} out, or name an image"
+        : null;
 
     private static string? WhyUnfit(DiskDevice disk, ulong length)
     {

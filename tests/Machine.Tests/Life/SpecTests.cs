@@ -1,4 +1,5 @@
 // Specs that cannot be: each is refused in one sentence before anything is made.
+using Lamina.Backends.Disk;
 using Lamina.Engines.X86.Cpuid;
 using Xunit;
 using static Lamina.Tests.Machines.Life.TestMachines;
@@ -101,5 +102,45 @@ public sealed class SpecTests : IDisposable
 
         Assert.Equal(MachineError.File, refused.Error);
         Assert.Contains("there is no disk image", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("new.qcow2", null, ImageFormat.Qcow2)]
+    [InlineData("new", null, ImageFormat.Qcow2)]
+    [InlineData("new.raw", null, ImageFormat.Raw)]
+    [InlineData("new.img", null, ImageFormat.Raw)]
+    [InlineData("new.img", ImageFormat.Qcow2, ImageFormat.Qcow2)]
+    public async Task A_disk_that_has_a_size_is_made_where_there_is_none_and_kept_where_there_is(string name, ImageFormat? said, ImageFormat made)
+    {
+        var disk = new DiskDevice { Path = _folder.In(name), Size = 1 << 20, Format = said };
+        Machine.Check(Spec(_folder).With(disk));
+        Assert.False(File.Exists(disk.Path));
+
+        await using (Create(Spec(_folder).With(disk), Forever))
+        {
+            // The machine's own lock.
+            Assert.ThrowsAny<IOException>(() => LayeredDisk.Open(new DiskOptions { Path = disk.Path, Format = made == ImageFormat.Raw ? DiskFormat.Raw : DiskFormat.Qcow2 }).Dispose());
+        }
+        var info = DiskTools.Inspect(disk.Path);
+        Assert.Equal((made == ImageFormat.Raw ? DiskFormat.Raw : DiskFormat.Qcow2, 1ul << 20), (info.Format, info.Size));
+
+        var later = disk with { Size = 2 << 20 };
+        Machine.Check(Spec(_folder).With(later));
+        await Create(Spec(_folder).With(later), Forever).DisposeAsync();
+        Assert.Equal(1ul << 20, DiskTools.Inspect(disk.Path).Size);
+    }
+
+    [Theory]
+    [InlineData("new.qcow2,size=1M,ro", "leave ro out")]
+    [InlineData("new.qcow2,size=1M,temporary", "leave temporary out")]
+    [InlineData("new.qcow2,size=0", "0 bytes")]
+    [InlineData("new.qcow2,size=6144,block-size=4096", "no whole number of blocks")]
+    public void A_disk_that_cannot_be_made_is_refused_by_the_check(string text, string word)
+    {
+        var disk = DiskDevice.Parse(text);
+        var refused = Assert.Throws<MachineException>(() => Machine.Check(Spec(_folder).With(disk with { Path = _folder.In(disk.Path) })));
+
+        Assert.Contains(word, refused.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.In(disk.Path)));
     }
 }
