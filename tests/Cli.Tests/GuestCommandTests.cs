@@ -29,6 +29,15 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         Assert.Equal((7, "out\n", "err\n"), (outcome.ExitCode, outcome.Output, outcome.Errors));
     }
 
+    // The host's name servers are read while its process is locked, and by a user of its own where root started it.
+    [Fact]
+    public async Task A_guest_asks_for_names()
+    {
+        var outcome = await ExecAsync("sh", "-c", "timeout 20 nslookup lamina.invalid >/dev/null 2>&1; timeout 20 nslookup lamina.invalid 2>&1 | grep -c '^Server:'");
+
+        Assert.Equal((0, "1\n", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
     [Theory]
     [InlineData(137, "", "sh", "-c", "kill -9 $$")]
     [InlineData(127, "lamina: the guest cannot run nope: No such file or directory\n", "nope")]

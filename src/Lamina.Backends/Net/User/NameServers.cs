@@ -49,14 +49,16 @@ internal sealed class NameServers
     /// <summary>The servers that a file names, at most as many as the C library asks; the loopback where it names none.</summary>
     internal static IReadOnlyList<IPEndPoint> Read(string path)
     {
-        string[] lines;
+        var lines = new List<string>();
         try
         {
-            lines = new FileInfo(path) is { Length: < LongestFile } ? File.ReadAllLines(path) : [];
+            using var file = new StreamReader(path);
+            if (file.BaseStream.Length < LongestFile)
+                while (file.ReadLine() is { } line) lines.Add(line);
         }
-        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or NotSupportedException)
         {
-            lines = [];
+            // As if it were empty.
         }
         var servers = new List<IPEndPoint>();
         foreach (var line in lines)
