@@ -220,7 +220,7 @@ internal sealed class NbdConnection : IDisposable
         {
             case NbdChunk.None when length == 0 && (flags & NbdSpec.Done) != 0:
                 break;
-            case NbdChunk.Data when length > 8 && request.Command == NbdCommand.Read:
+            case NbdChunk.Data when length > 8 && length - 8 <= request.Length && request.Command == NbdCommand.Read:
                 var at = Place(request, length - 8);
                 request.Fill(_reader, at, length - 8);
                 break;

@@ -117,6 +117,8 @@ internal sealed class NbdHandshake
         if (refused is { } why)
         {
             if (why.Type == NbdReply.Unsupported) return null;
+            // It is told that this end goes, and need not wonder.
+            Send(NbdOption.Abort, []);
             throw Refused(why.Type, why.Message);
         }
         if (export is null) throw new NbdException($"the server of {_uri} does not say how large the export is");

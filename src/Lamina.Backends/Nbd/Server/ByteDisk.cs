@@ -42,6 +42,20 @@ internal sealed class ByteDisk(IBlockBackend disk) : IDisposable
         disk.Read(offset - (uint)skip, [IoVector.Of(buffer, 0, Whole(skip + length))]);
     }
 
+    /// <summary>Reads as <see cref="Read"/> where that needs no wait for the host's disk; false where it would, or fails.</summary>
+    internal bool TryReadCached(ulong offset, int length, HostBuffer buffer)
+    {
+        var skip = PlaceOf(offset);
+        try
+        {
+            return disk.TryReadCached(offset - (uint)skip, [IoVector.Of(buffer, 0, Whole(skip + length))]);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Writes from a buffer, from <see cref="PlaceOf"/> on; what is around it in the buffer is overwritten.</summary>
     /// <param name="offset">Where, in bytes.</param>
     /// <param name="length">How many bytes, <see cref="Piece"/> at most; within the disk.</param>

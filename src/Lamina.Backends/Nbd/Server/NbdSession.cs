@@ -18,9 +18,6 @@ internal sealed class NbdSession : IDisposable
     // What is shorter is read without looking for holes in it.
     private const int LeastHole = 32 << 10;
 
-    // What is carried out by the thread that reads, where nothing else is to be done.
-    private const int MostInline = 64 << 10;
-
     private readonly NbdServerOptions _options;
     private readonly ByteDisk _disk;
     private readonly Stream _link;
@@ -96,16 +93,27 @@ internal sealed class NbdSession : IDisposable
                 return true;
             default:
                 if (WhyWrong(request) is not NbdError.None and var wrong) Finish(request, wrong);
-                else Begin(() => Carry(request), request.Command == NbdCommand.Read && request.Length <= MostInline);
+                else if (request.Command != NbdCommand.Read || !TryAnswerAtOnce(request)) _workers.Do(() => Guarded(() => Carry(request)));
                 return true;
         }
     }
 
-    // A short request that is alone is carried out at once; any other while the next is read.
-    private void Begin(Action work, bool isShort)
+    // What needs no wait for the host's disk needs no other thread; a short read has no holes that would be looked for.
+    private bool TryAnswerAtOnce(Request request)
     {
-        if (isShort && !_reader.HasMore && _workers.IsIdle) Guarded(work);
-        else _workers.Do(() => Guarded(work));
+        if (request.Length is 0 or >= LeastHole) return false;
+        var buffer = Rent();
+        try
+        {
+            // Where it fails it does so again, and is told.
+            if (!_disk.TryReadCached(request.Offset, (int)request.Length, buffer)) return false;
+            SendData(request, request.Offset, buffer, request.Length, NbdSpec.Done);
+            return true;
+        }
+        finally
+        {
+            Return(buffer);
+        }
     }
 
     private void Receive(Request request)
@@ -132,7 +140,7 @@ internal sealed class NbdSession : IDisposable
             Return(buffer);
             throw;
         }
-        Begin(() =>
+        _workers.Do(() => Guarded(() =>
         {
             var error = Try(request, () =>
             {
@@ -140,7 +148,7 @@ internal sealed class NbdSession : IDisposable
             });
             Return(buffer);
             Finish(request, error);
-        }, request.Length <= MostInline && !request.Flags.HasFlag(NbdCommandFlags.Fua));
+        }));
     }
 
     // Is written as it comes. Where that fails the rest is passed over.
@@ -246,14 +254,8 @@ internal sealed class NbdSession : IDisposable
                 }
                 done += left;
                 var flags = done == request.Length ? NbdSpec.Done : (ushort)0;
-                lock (_sending)
-                {
-                    WriteChunk(request, flags, isHole ? NbdChunk.Hole : NbdChunk.Data, isHole ? 12 : 8 + left);
-                    _writer.WriteU64(at);
-                    if (isHole) _writer.WriteU32(left);
-                    else _writer.Write(buffer.Span.Slice(ByteDisk.PlaceOf(at), (int)left));
-                    _writer.Flush();
-                }
+                if (isHole) SendHole(request, at, left, flags);
+                else SendData(request, at, buffer, left, flags);
             }
         }
         finally
@@ -261,6 +263,32 @@ internal sealed class NbdSession : IDisposable
             Return(buffer);
         }
         if (request.Length == 0) Finish(request, NbdError.None);
+    }
+
+    private void SendHole(Request request, ulong at, uint length, ushort flags)
+    {
+        lock (_sending)
+        {
+            WriteChunk(request, flags, NbdChunk.Hole, 12);
+            _writer.WriteU64(at);
+            _writer.WriteU32(length);
+            _writer.Flush();
+        }
+    }
+
+    private void SendData(Request request, ulong at, HostBuffer buffer, uint length, ushort flags)
+    {
+        lock (_sending)
+        {
+            if (_isStructured)
+            {
+                WriteChunk(request, flags, NbdChunk.Data, 8 + length);
+                _writer.WriteU64(at);
+            }
+            else WriteSimple(request, NbdError.None);
+            _writer.Write(buffer.Span.Slice(ByteDisk.PlaceOf(at), (int)length));
+            _writer.Flush();
+        }
     }
 
     // There is one answer, and it says at once that all is well: what fails later ends the connection ("Structured reply chunk message" says so of simple replies).

@@ -11,15 +11,6 @@ internal sealed class NbdWorkers(int most) : IDisposable
     private int _idle, _under;
     private bool _isEnding;
 
-    /// <summary>Whether nothing is under way.</summary>
-    internal bool IsIdle
-    {
-        get
-        {
-            lock (_gate) return _under == 0;
-        }
-    }
-
     /// <summary>Has work done, by and by; waits while as much is under way as may be. Work does not throw.</summary>
     internal void Do(Action work)
     {
