@@ -54,7 +54,7 @@ public sealed class NbdCommandTests : IDisposable
         await Succeed("disk", "convert", Uri, _folder.File("to.raw"), "--format", "raw");
         Assert.Equal(content, File.ReadAllBytes(_folder.File("to.raw"))[..content.Length]);
         await Refused("in use by another", "disk", "serve", Image, "--unix", _folder.File("other"));
-        await Refused("exists already", "disk", "serve", Image, "--unix", Socket);
+        await Refused("exists already", "disk", "serve", _folder.File("from.raw"), "--format", "raw", "--unix", Socket);
         await Refused("leave out --format", "disk", "convert", _folder.File("from.raw"), Uri, "--format", "qcow2");
         await Refused("no export 'other'", "disk", "info", $"nbd+unix:///other?socket={Socket}");
         await Refused("another program's", "disk", "check", Uri);

@@ -3,6 +3,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -16,16 +17,20 @@ public sealed class NbdMachineTests : KeptMachines
     private readonly CancellationToken _cancellation = TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_locked_machines_disk_is_lost_and_found_and_lost_for_too_long(bool isOnNetwork)
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task A_locked_machines_disk_is_lost_and_found_and_lost_for_too_long(bool isOnNetwork, bool isSecure)
     {
         var place = isOnNetwork ? $"127.0.0.1:{FreePort()}" : Folder.File("s");
         Expect(0, await RunAsync("disk", "create", Folder.File("disk.qcow2"), "64M"));
-        string[] serving = ["disk", "serve", Folder.File("disk.qcow2"), isOnNetwork ? "--listen" : "--unix", place];
+        if (isSecure) TestCertificates.Make(Folder.File("server"), Folder.File("client"));
+        string[] serving = ["disk", "serve", Folder.File("disk.qcow2"), isOnNetwork ? "--listen" : "--unix", place, .. isSecure ? (string[])["--tls", Folder.File("server")] : []];
         var server = Start(serving);
         await server.SaidAsync("serves ");
-        await StartAsync("--disk", $"{(isOnNetwork ? $"nbd://{place}" : $"nbd+unix:///?socket={place}")},reconnect=20s");
+        await StartAsync("--disk", $"{(isSecure ? $"nbds://{place},tls={Folder.File("client")}" : isOnNetwork ? $"nbd://{place}" : $"nbd+unix:///?socket={place}")},reconnect=20s");
+        using (var status = JsonDocument.Parse((await RunAsync("inspect", Name)).Output))
+            Assert.Superset((HashSet<string>)["calls", "files"], status.RootElement.GetProperty("status").GetProperty("locked-by").EnumerateArray().Select(part => part.GetString()!).ToHashSet());
         await GuestAsync("dd if=/dev/urandom of=/tmp/p bs=64k count=32 2>/dev/null; dd if=/tmp/p of=/dev/vda bs=64k conv=fsync 2>/dev/null");
 
         // The server goes in the middle, and another takes its place.
