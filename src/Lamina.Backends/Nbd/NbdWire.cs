@@ -27,8 +27,7 @@ internal sealed class NbdReader(Stream stream)
     }
 
     /// <summary>Reads so many bytes.</summary>
-    /// <exception cref="NbdException">The stream ends before.</exception>
-    /// <exception cref="IOException">The connection is broken.</exception>
+    /// <exception cref="IOException">The connection is broken, or ends before.</exception>
     internal void Read(Span<byte> into)
     {
         while (into.Length > 0)
@@ -98,7 +97,7 @@ internal sealed class NbdReader(Stream stream)
         return BinaryPrimitives.ReadUInt64BigEndian(bytes);
     }
 
-    private static NbdException Ended() => new("the other end hung up");
+    private static EndOfStreamException Ended() => new("the other end hung up");
 }
 
 /// <summary>Writes to a stream; what is written is under way after <see cref="Flush"/>.</summary>

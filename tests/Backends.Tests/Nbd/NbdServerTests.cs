@@ -344,7 +344,6 @@ public sealed class NbdServerTests : IDisposable
         using var gate = new ManualResetEventSlim();
         _disk.BeforeRead = _ => gate.Wait(Waiting.Limit);
         peer.Request(NbdCommand.Read, 1, 0, 512);
-        peer.Request(NbdCommand.Read, 2, 4096, 512);
         Waiting.Until(() => _disk.MostUnder > 0);
 
         var ending = Waiting.Run(_served!.Stop);

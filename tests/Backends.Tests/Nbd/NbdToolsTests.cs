@@ -60,17 +60,20 @@ public sealed class NbdToolsTests : IDisposable
         return (process.ExitCode, output + errors.Result);
     }
 
-    // A server of somebody else's, which is there when its socket is.
+    // A server of somebody else's, which is there when it listens at its socket.
     private Process Serve(string socket, string program, params string[] words)
     {
         var info = new ProcessStartInfo(program);
         foreach (var word in words) info.ArgumentList.Add(word);
         var server = Process.Start(info)!;
         _servers.Add(server);
-        Waiting.Until(() => File.Exists(socket) || server.HasExited);
+        Waiting.Until(() => Listens(socket) || server.HasExited);
         Assert.False(server.HasExited, $"{program} ended at once");
         return server;
     }
+
+    // proc_net(5): the flags are the fourth column, and __SO_ACCEPTCON is this.
+    private static bool Listens(string socket) => File.ReadLines("/proc/net/unix").Any(line => line.EndsWith($" {socket}", StringComparison.Ordinal) && line.Contains(" 00010000 ", StringComparison.Ordinal));
 
     private static InspectNode Look(IBlockBackend disk)
     {

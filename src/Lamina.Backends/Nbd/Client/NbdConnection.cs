@@ -85,8 +85,8 @@ internal sealed class NbdConnection : IDisposable
         {
             socket.Dispose();
             if (patience.IsCancellationRequested) throw new NbdException(cancellationToken.IsCancellationRequested ? "the connection was closed" : $"the server of {uri} does not answer", failure);
-            if (failure is IOException or SocketException) throw;
-            throw new NbdException($"the connection to {uri} breaks: {failure.Message}", failure);
+            if (failure is NbdException or SocketException) throw;
+            throw new NbdException($"the connection to {uri} breaks: {Reason(failure)}", failure);
         }
     }
 
@@ -119,7 +119,7 @@ internal sealed class NbdConnection : IDisposable
         catch (Exception failure) when (failure is IOException or ObjectDisposedException or AuthenticationException or InvalidOperationException)
         {
             // Who reads finds the same, and hands the request back.
-            Break(failure.Message);
+            Break(Reason(failure));
         }
         return true;
     }
@@ -160,7 +160,7 @@ internal sealed class NbdConnection : IDisposable
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException or AuthenticationException or InvalidOperationException)
         {
-            Failure ??= failure.Message;
+            Failure ??= Reason(failure);
         }
         finally
         {
@@ -281,6 +281,9 @@ internal sealed class NbdConnection : IDisposable
         lock (_gate) _sent.Remove(cookie);
         request.End(NbdRequestState.Done);
     }
+
+    // What .NET says around an error of a socket tells nobody more.
+    private static string Reason(Exception failure) => (failure.InnerException as SocketException ?? failure).Message.TrimEnd('.');
 
     private NbdException Wrong(string what) => new($"the server of {_uri} does not keep to the protocol: {what}");
 }
