@@ -13,9 +13,6 @@ internal sealed record NbdExport
     /// <summary>Every offset and length is a multiple of it, in bytes; a power of two.</summary>
     internal int MinimumBlock { get; init; } = 1;
 
-    /// <summary>What requests should be a multiple of, in bytes.</summary>
-    internal int PreferredBlock { get; init; } = 4096;
-
     /// <summary>The most bytes of one read or write.</summary>
     internal uint MostPayload { get; init; } = NbdSpec.MostPayload;
 

@@ -129,7 +129,7 @@ internal sealed class NbdHandshake
     {
         if (!BitOperations.IsPow2(minimum) || minimum > NbdSpec.LargestMinimum || !BitOperations.IsPow2(preferred) || preferred < minimum || most < Math.Max(minimum, 512))
             throw new NbdException($"the server of {_uri} tells block sizes that cannot be: {minimum}, {preferred} and {most} bytes");
-        return export with { MinimumBlock = (int)minimum, PreferredBlock = (int)Math.Min(preferred, 1 << 30), MostPayload = most };
+        return export with { MinimumBlock = (int)minimum, MostPayload = most };
     }
 
     // "NBD_OPT_EXPORT_NAME": the server hangs up where it has none of that name.
