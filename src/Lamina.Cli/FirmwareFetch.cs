@@ -43,6 +43,8 @@ internal static class FirmwareFetch
     // What cannot be read is said by the machine that opens it.
     private static bool IsBootable(DiskDevice disk)
     {
+        // Its server may take one client only, which is the machine.
+        if (disk.IsRemote) return true;
         try
         {
             return BootSector.IsOn(new DiskOptions

@@ -71,11 +71,31 @@ public sealed record DiskDevice : DeviceDefinition
     /// <summary>The longest <see cref="Serial"/> in bytes, and the most <see cref="Queues"/>. virtio 1.2, 5.2.6 (VIRTIO_BLK_T_GET_ID); ours.</summary>
     public const int LongestSerial = 20, MostQueues = 16;
 
+    /// <summary>How long requests to an NBD export wait where <see cref="Reconnect"/> is null, in seconds.</summary>
+    public const int UsualReconnectSeconds = 30;
+
+    private static readonly TimeSpan LongestReconnect = TimeSpan.FromHours(1);
+
     /// <summary>In <see cref="Backing"/>: whatever file the image names.</summary>
     public const string AnyBacking = "any";
 
-    /// <summary>The image: a file or a block device.</summary>
+    /// <summary>The image: a file or a block device; or an NBD export that is the disk (nbd://HOST/EXPORT).</summary>
     public string Path { get; init; } = "";
+
+    /// <summary>Whether the disk is an NBD export, and <see cref="Path"/> no path of the host's.</summary>
+    public bool IsRemote => Path.StartsWith("nbd", StringComparison.Ordinal) && Path.Contains("://", StringComparison.Ordinal);
+
+    /// <summary>Whether an NBD export is reached over the network, and not by a socket of the host's file system.</summary>
+    public bool IsOnNetwork => IsRemote && RemoteSocket is null;
+
+    /// <summary>The socket of the host's file system by which an NBD export is reached; null where there is none.</summary>
+    public string? RemoteSocket => IsRemote && Path.Contains("+unix://", StringComparison.Ordinal) && Path.IndexOf("socket=", StringComparison.Ordinal) is > 0 and var at ? Uri.UnescapeDataString(Path[(at + "socket=".Length)..].Split('&')[0]) : null;
+
+    /// <summary>Of an NBD export by TLS: the folder with ca.pem, and with cert.pem and key.pem where its server asks for a certificate; null without TLS.</summary>
+    public string? Tls { get; init; }
+
+    /// <summary>Of an NBD export: how long requests wait for a connection that is lost, before they fail; null for 30 seconds.</summary>
+    public TimeSpan? Reconnect { get; init; }
 
     /// <summary>How it is connected: virtio, or what every operating system for PCs knows, on a machine that has it.</summary>
     public DriveBus Bus { get; init; }
@@ -129,7 +149,7 @@ public sealed record DiskDevice : DeviceDefinition
     public static Shape<DiskDevice> Shape { get; } = new("a disk",
     [
         NameProperty<DiskDevice>(),
-        Property.Path<DiskDevice>("path", "the image", disk => disk.Path, (disk, path) => disk with { Path = path }),
+        Property.Path<DiskDevice>("path", "the image: a file, a block device, or an NBD export (nbd://HOST/EXPORT)", disk => disk.Path, (disk, path) => disk with { Path = path }),
         Property.Choice<DiskDevice, DriveBus>("bus", "how it is connected: virtio (the default), or on a machine of the type pc ide, which every operating system for PCs knows, sata (AHCI), or nvme", [("virtio", DriveBus.Virtio), ("ide", DriveBus.Ide), ("sata", DriveBus.Sata), ("nvme", DriveBus.Nvme)],
             disk => disk.Bus == default ? null : disk.Bus, (disk, bus) => disk with { Bus = bus }),
         Property.Flag<DiskDevice>("ro", "read only", disk => disk.ReadOnly, (disk, on) => disk with { ReadOnly = on }),
@@ -154,6 +174,9 @@ public sealed record DiskDevice : DeviceDefinition
         Property.Flag<DiskDevice>("temporary", "forget all writes at the end", disk => disk.Temporary, (disk, on) => disk with { Temporary = on }),
         Property.List<DiskDevice>("backing", "PATH", "a file that the image may use as its backing file; repeatable; \"any\" trusts the image", disk => disk.Backing,
             (disk, path) => disk with { Backing = [.. disk.Backing, Property.Needed("backing", path)] }),
+        Property.Path<DiskDevice>("tls", "of an NBD export by TLS (nbds://): the folder with ca.pem, which vouches for its server, and cert.pem and key.pem where this end needs a certificate", disk => disk.Tls, (disk, folder) => disk with { Tls = folder }),
+        Property.Time<DiskDevice>("reconnect", $"of an NBD export: how long requests wait for a connection that is lost, before they are I/O errors; {UsualReconnectSeconds}s by default, 1h at most", "10s", disk => disk.Reconnect, (disk, time) =>
+            time <= LongestReconnect ? disk with { Reconnect = time } : throw new MachineException("reconnect: more than 1h is not possible; use a shorter time")),
         .. RateLimit.Properties<DiskDevice>("iops", "requests", ", both ways together", disk => disk.Limit, (disk, limit) => disk with { Limit = limit }),
     ]);
 

@@ -81,6 +81,8 @@ public static class MachineCheck
         {
             case DiskDevice { Path: "" }:
                 throw new MachineException("a disk needs the path of its image");
+            case DiskDevice { IsRemote: false, Tls: not null } or DiskDevice { IsRemote: false, Reconnect: not null }:
+                throw new MachineException("tls and reconnect are for disks that are NBD exports (nbd://HOST/EXPORT); leave them out for a file");
             case FloppyDevice { Path: "" }:
                 throw new MachineException("a floppy drive needs the path of the disk in it");
             case ShareDevice { Path: "" } or ShareDevice { Tag: "" }:
@@ -150,7 +152,7 @@ public static class MachineCheck
     // The same file by another name is found when it is opened.
     private static void CheckDisks(MachineDefinition machine)
     {
-        foreach (var disks in machine.DevicesOf<DiskDevice>().GroupBy(disk => Path.GetFullPath(disk.Path)).Where(disks => disks.Count() > 1))
+        foreach (var disks in machine.DevicesOf<DiskDevice>().GroupBy(disk => disk.IsRemote ? disk.Path : Path.GetFullPath(disk.Path)).Where(disks => disks.Count() > 1))
             if (disks.Any(disk => !disk.ReadOnly && !disk.Temporary)) throw new MachineException($"the disk {disks.First().Path} is given twice; a machine can share an image with itself only where both are read only");
     }
 

@@ -286,7 +286,7 @@ public sealed record MachineDefinition
         Display = Display is { } display ? display with { Path = display.Path is { } path ? map(path) : null, PasswordFile = display.PasswordFile is { } password ? map(password) : null } : null,
         Devices = [.. Devices.Select(device => device switch
         {
-            DiskDevice disk => disk with { Path = map(disk.Path), Backing = [.. disk.Backing.Select(path => path == DiskDevice.AnyBacking ? path : map(path))] },
+            DiskDevice disk => disk with { Path = disk.IsRemote ? disk.Path : map(disk.Path), Tls = disk.Tls is { } folder ? map(folder) : null, Backing = [.. disk.Backing.Select(path => path == DiskDevice.AnyBacking ? path : map(path))] },
             SerialDevice serial => serial with { To = serial.To.MapPath(map) },
             ConsoleDevice console => console with { To = console.To.MapPath(map) },
             _ => DeviceKind.Of(device).MapPaths(device, map),

@@ -47,6 +47,9 @@ public sealed class MachineCheckTests
         { Good.With(new DiskDevice { Path = "a", Name = "x" }, new DiskDevice { Path = "b", Name = "x" }), "two devices have the name x" },
         { Good.With(new ShareDevice { Path = "/", Tag = "a" }, new ShareDevice { Path = "/tmp", Tag = "a" }), "have the same tag, a" },
         { Good.With(new DiskDevice { Path = "a", Serial = "s" }, new DiskDevice { Path = "b", Serial = "s" }), "same serial number, s" },
+        { Good.With(new DiskDevice { Path = "nbd://h/a" }, new DiskDevice { Path = "nbd://h/a", ReadOnly = true }), "is given twice" },
+        { Good.With(new DiskDevice { Path = "a", Tls = "b" }), "NBD exports" },
+        { Good.With(new DiskDevice { Path = "nbd/a", Reconnect = TimeSpan.FromSeconds(1) }), "NBD exports" },
         { Good.With(new DiskDevice { Path = "a" }, new DiskDevice { Path = "./a", ReadOnly = true }), "is given twice" },
         { Good.With(Net("user,mac=02:00:00:00:00:01"), Net("user,mac=02:00:00:00:00:01")), "the address 02:00:00:00:00:01" },
         { Good.With(Net("tap=tap0"), Net("tap=tap0")), "use the interface tap0" },
@@ -154,6 +157,16 @@ public sealed class MachineCheckTests
         string Moved(string firmware) => (Good with { Boot = new BootSource { Firmware = firmware } }).MapPaths(path => $"/r/{path}").Boot.Firmware!;
 
         Assert.Equal(["seabios", "/r/bios.bin", "/r/./seabios"], [Moved("seabios"), Moved("bios.bin"), Moved("./seabios")]);
+    }
+
+    [Theory]
+    [InlineData("nbd://h/x", null, true)]
+    [InlineData("nbd+unix:///x?socket=/tmp/a%20b&tls-hostname=c", "/tmp/a b", false)]
+    public void A_disk_that_is_served_is_no_path_of_the_hosts_but_its_certificates_and_socket_are(string uri, string? socket, bool isOnNetwork)
+    {
+        var moved = Good.With(new DiskDevice { Path = uri, Tls = "t" }).MapPaths(path => $"/r/{path}").DevicesOf<DiskDevice>().Single();
+
+        Assert.Equal((uri, "/r/t", socket, isOnNetwork, true), (moved.Path, moved.Tls, moved.RemoteSocket, moved.IsOnNetwork, moved.IsRemote));
     }
 
     [Fact]

@@ -2,12 +2,13 @@
 // the rest by way of an aligned buffer, a write with reading first where it begins or ends within a block.
 using System.Diagnostics.CodeAnalysis;
 using Lamina.Core.Block;
+using Lamina.Core.Inspection;
 using Lamina.Host.Io;
 
 namespace Lamina.Backends.Disk;
 
 /// <summary>Aligns what a direct file is asked for.</summary>
-internal sealed class DirectImageFile(IImageFile file) : IImageFile
+internal sealed class DirectImageFile(IImageFile file) : IImageFile, IInspected
 {
     // What every file system of Linux is content with; many would take 512.
     private const int Alignment = 4096;
@@ -32,6 +33,12 @@ internal sealed class DirectImageFile(IImageFile file) : IImageFile
 
     /// <inheritdoc/>
     public int SectorSize => file.SectorSize;
+
+    /// <inheritdoc/>
+    public void Inspect(InspectNode node)
+    {
+        if (file is IInspected more) more.Inspect(node);
+    }
 
     /// <inheritdoc/>
     public void EndWriting() => file.EndWriting();

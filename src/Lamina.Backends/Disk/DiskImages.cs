@@ -3,6 +3,8 @@
 // the host its guest may read.
 using System.Runtime.InteropServices;
 using Lamina.Backends.Disk.Qcow2;
+using Lamina.Backends.Nbd;
+using Lamina.Backends.Nbd.Client;
 using Lamina.Core.Block;
 using Lamina.Core.Logging;
 using Lamina.Host.Io;
@@ -17,6 +19,9 @@ public static class DiskImages
 
     /// <summary>The most bytes that one image keeps in memory, of whatever format: its tables, and a piece past the page cache.</summary>
     public const long MostBytes = ClusterMap.CacheCapacity + Refcounts.CacheCapacity + DirectImageFile.BounceLength;
+
+    /// <summary>The most connections to an NBD export, a socket and a thread each.</summary>
+    public const int MostConnections = NbdClient.MostConnections;
 
     /// <summary>Opens an image and its backing files. A qcow2 image that was not closed is repaired first, where it may be written.</summary>
     /// <exception cref="IOException">It cannot be used; the message is a sentence that says why and what to do.</exception>
@@ -55,6 +60,7 @@ public static class DiskImages
     /// <summary>Opens the file of an image and takes its locks.</summary>
     internal static IImageFile OpenFile(DiskOptions options)
     {
+        if (NbdUri.Is(options.Path)) throw new DiskImageException($"{options.Path} is another program's to look into and to change; ask that one, or work on the image itself");
         var mode = (options.ReadOnly ? DiskFileMode.Read : DiskFileMode.Write) | (options.Direct ? DiskFileMode.Direct : 0);
         var disk = DiskFile.Open(options.Path, mode);
         try
@@ -97,8 +103,30 @@ public static class DiskImages
     internal static string BackingPath(string image, string name) =>
         Path.GetFullPath(name, Path.GetDirectoryName(Path.GetFullPath(image)) ?? "/");
 
+    /// <summary>Refuses what no NBD export can be opened with, before anything is.</summary>
+    /// <exception cref="IOException">It cannot be; the message is a sentence.</exception>
+    public static void CheckExport(DiskOptions options)
+    {
+        var uri = NbdUri.Parse(options.Path);
+        if (uri.IsSecure && options.TlsFolder is null) throw new DiskImageException($"nothing says who the server of {uri} must be; name a folder with ca.pem (tls=FOLDER with --disk, --tls FOLDER with lamina disk)");
+        if (!uri.IsSecure && options.TlsFolder is not null) throw new DiskImageException($"{uri} is reached without TLS, and certificates are given for it; write nbds instead of nbd, or leave the certificates out");
+        if (options.Format == DiskFormat.Qcow2) throw new DiskImageException($"{options.Path} is taken for the disk as it is; leave out format=qcow2, and have its server open the image in it");
+        if (options.Direct || options.Aio == DiskAio.IoUring) throw new DiskImageException($"{options.Path} is no file of this host's; leave out {(options.Direct ? "direct" : "aio=io_uring")}");
+        if (options.Backing.Count > 0 || options.TrustsBacking) throw new DiskImageException($"{options.Path} has no backing file; leave that out");
+    }
+
+    private static RawDisk OpenExport(DiskOptions options)
+    {
+        CheckExport(options);
+        var export = NbdImageFile.Open(options);
+        // What is no whole block of the server's is put together here.
+        return new RawDisk(export.SectorSize > IBlockBackend.SectorSize ? new DirectImageFile(export) : export, options.ReadOnly);
+    }
+
     private static IBlockBackend Open(DiskOptions options, List<string> chain)
     {
+        if (NbdUri.Is(options.Path)) return OpenExport(options);
+        if (options.TlsFolder is not null || options.Patience is not null) throw new DiskImageException($"{options.Path} is a file, which has no connection; leave out {(options.TlsFolder is not null ? "tls" : "reconnect")}");
         // Looked at before it is opened: the chain's own locks would be in the way.
         if (HostPath.Identity(options.Path) is { } identity && chain.Contains(identity))
             throw new DiskImageException($"{options.Path} is its own backing file, by way of {chain.Count} images; the chain must end");

@@ -42,7 +42,7 @@ public enum DiskAio
 /// <summary>How an image is opened.</summary>
 public sealed record DiskOptions
 {
-    /// <summary>The file or block device.</summary>
+    /// <summary>The file or block device; or an NBD export (nbd://HOST/EXPORT), which is the disk itself.</summary>
     public required string Path { get; init; }
 
     /// <summary>Its format; null to look.</summary>
@@ -65,6 +65,12 @@ public sealed record DiskOptions
 
     /// <summary>Whether to open whatever backing file an image names. An image of unknown origin may name any file of the host's.</summary>
     public bool TrustsBacking { get; init; }
+
+    /// <summary>Of an NBD export by TLS: the folder with ca.pem, which vouches for its server, and with cert.pem and key.pem where this end needs a certificate; null without TLS.</summary>
+    public string? TlsFolder { get; init; }
+
+    /// <summary>Of an NBD export: how long requests wait for a connection that is lost, before they fail; null for 30 seconds.</summary>
+    public TimeSpan? Patience { get; init; }
 
     /// <summary>Told of what goes wrong when nobody waits for an answer; any thread.</summary>
     public ILog? Log { get; init; }

@@ -1,6 +1,7 @@
 // What people do with images apart from running machines on them: make, look at, check, resize, convert, take snapshots.
 // Every operation takes the image's locks, so that none disturbs a machine that runs.
 using Lamina.Backends.Disk.Qcow2;
+using Lamina.Backends.Nbd;
 using Lamina.Core.Block;
 using Lamina.Core.Logging;
 using Lamina.Host.Io;
@@ -12,6 +13,7 @@ public static class DiskTools
 {
     private const int CopyLength = 2 << 20;
     private const int ZeroUnit = 4096;
+    private const ulong MostCleared = 1 << 30;
 
     /// <summary>Makes an image.</summary>
     /// <exception cref="IOException">It cannot be made; nothing is left behind.</exception>
@@ -33,9 +35,12 @@ public static class DiskTools
     /// <summary>Looks at an image. Backing files are not opened.</summary>
     /// <param name="path">The image.</param>
     /// <param name="format">What it is; null for what it seems to be.</param>
+    /// <param name="tlsFolder">For an NBD export by TLS: see <see cref="DiskOptions.TlsFolder"/>.</param>
     /// <exception cref="IOException">It cannot be read or is none.</exception>
-    public static DiskInfo Inspect(string path, DiskFormat? format = null)
+    public static DiskInfo Inspect(string path, DiskFormat? format = null, string? tlsFolder = null)
     {
+        if (NbdUri.Is(path)) return InspectExport(path, tlsFolder);
+        if (tlsFolder is not null) throw new DiskImageException($"{path} is a file, which is reached without certificates; leave them out");
         using var file = DiskFile.Open(path, DiskFileMode.Read);
         using var image = new HostImageFile(file);
         if ((format ?? DiskImages.FormatOf(image)) == DiskFormat.Raw) return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = image.Length, FileLength = image.Length };
@@ -114,6 +119,7 @@ public static class DiskTools
     /// <exception cref="IOException">It cannot be done; nothing is left behind.</exception>
     public static void Convert(DiskOptions source, DiskCreation creation, IProgress<ulong>? progress, CancellationToken cancellationToken)
     {
+        if (NbdUri.Is(creation.Path)) throw new DiskImageException($"{creation.Path} is there already, and its server alone can make it; copy into it as it is (raw)");
         if (creation.Compressed && creation.Format == DiskFormat.Raw) throw new DiskImageException("a raw image cannot be compressed; make a qcow2 image");
         using var from = DiskImages.Open(source with { ReadOnly = true });
         Make(creation.Path, file =>
@@ -131,6 +137,35 @@ public static class DiskTools
             Copy(from, to, progress, cancellationToken);
             to.Flush();
         });
+    }
+
+    /// <summary>Copies a disk into one that there is, such as an NBD export, which is at least as long. What is behind the copy stays as it is.</summary>
+    /// <param name="source">What to copy; its backing files too.</param>
+    /// <param name="target">What to write.</param>
+    /// <param name="progress">Told how many bytes of the disk are done.</param>
+    /// <param name="cancellationToken">Stops it; a part is copied then.</param>
+    /// <exception cref="IOException">It cannot be done; a part may be copied.</exception>
+    public static void CopyInto(DiskOptions source, DiskOptions target, IProgress<ulong>? progress, CancellationToken cancellationToken)
+    {
+        using var from = DiskImages.Open(source with { ReadOnly = true });
+        using var to = DiskImages.Open(target with { ReadOnly = false });
+        if (to.Length < from.Length) throw new DiskImageException($"{target.Path} has {to.Length} bytes, and the disk to copy has {from.Length}; have a larger one served");
+        using var buffer = new HostBuffer(CopyLength);
+        for (ulong at = 0; at < from.Length; progress?.Report(at))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var extent = from.Extent(at);
+            var length = Math.Min(Math.Min(extent.Length, MostCleared), from.Length - at);
+            if (extent.IsZero) to.WriteZeroes(at, length, mayUnmap: true);
+            else
+            {
+                length = Math.Min(length, CopyLength - at % CopyLength);
+                from.Read(at, [IoVector.Of(buffer, 0, (int)length)]);
+                to.Write(at, [IoVector.Of(buffer, 0, (int)length)]);
+            }
+            at += length;
+        }
+        to.Flush();
     }
 
     private static void Copy(IBlockBackend from, IBlockBackend to, IProgress<ulong>? progress, CancellationToken cancellationToken)
@@ -184,6 +219,14 @@ public static class DiskTools
         }
 
         bool IsZero(int from) => buffer.Span[from..Math.Min(length, from + ZeroUnit)].IndexOfAnyExcept((byte)0) < 0;
+    }
+
+    private static DiskInfo InspectExport(string path, string? tlsFolder)
+    {
+        var options = new DiskOptions { Path = path, ReadOnly = true, TlsFolder = tlsFolder };
+        DiskImages.CheckExport(options);
+        using var export = NbdImageFile.Open(options, connections: 1);
+        return new DiskInfo { Path = path, Format = DiskFormat.Raw, Size = export.Length, FileLength = export.Length, Properties = export.Properties };
     }
 
     private static (ulong? Size, string? Format) SizeAndFormat(DiskCreation creation, string backing)

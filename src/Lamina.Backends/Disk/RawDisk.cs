@@ -39,6 +39,7 @@ internal sealed class RawDisk : IBlockBackend, IInspected
         node.Say("file", _file.Name);
         node.Say("bytes", Length);
         node.Say("read only", IsReadOnly);
+        if (_file is IInspected more) more.Inspect(node);
     }
 
     /// <inheritdoc/>

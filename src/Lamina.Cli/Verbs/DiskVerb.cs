@@ -1,6 +1,7 @@
 // "lamina disk": makes disk images, looks at them, checks, resizes and converts them. Its snapshots are in DiskSnapshotVerb.
 using System.CommandLine;
 using Lamina.Backends.Disk;
+using Lamina.Backends.Nbd;
 using Lamina.Cli.Output;
 
 namespace Lamina.Cli.Verbs;
@@ -9,7 +10,7 @@ namespace Lamina.Cli.Verbs;
 internal static class DiskVerb
 {
     /// <summary>Builds the command.</summary>
-    public static Command Create() => new Verb("disk", "Makes, checks, resizes and converts disk images.")
+    public static Command Create() => new Verb("disk", "Makes, checks, resizes, converts and serves disk images.")
     {
         CreateCreate(),
         CreateInfo(),
@@ -17,6 +18,7 @@ internal static class DiskVerb
         CreateResize(),
         CreateConvert(),
         DiskSnapshotVerb.Create(),
+        DiskServeVerb.Create(),
     };
 
     /// <summary>The word that names an image.</summary>
@@ -49,12 +51,14 @@ internal static class DiskVerb
 
     private static Command CreateInfo()
     {
-        var path = PathArgument();
+        var path = PathArgument(description: "The image, or an NBD export (nbd://HOST/EXPORT).");
+        var tls = TlsOption();
         var verb = new Verb("info", "Shows what an image says of itself.");
         verb.Arguments.Add(path);
+        verb.AddGroup("Options", tls);
         verb.SetAction(parsed =>
         {
-            var info = DiskTools.Inspect(parsed.GetRequiredValue(path));
+            var info = DiskTools.Inspect(parsed.GetRequiredValue(path), tlsFolder: parsed.GetValue(tls));
             IEnumerable<(string Name, string Value)> rows =
             [
                 ("image", info.Path),
@@ -120,23 +124,31 @@ internal static class DiskVerb
 
     private static Command CreateConvert()
     {
-        var source = PathArgument("source", "The image to copy.");
-        var target = PathArgument("target", "The file to make; there must be none.");
+        var source = PathArgument("source", "The image to copy, or an NBD export (nbd://HOST/EXPORT).");
+        var target = PathArgument("target", "The file to make; there must be none. Or an NBD export that is as long at least, which is written.");
         var backing = BackingOption();
         var sourceFormat = FormatOption("--source-format", "The source's format, where it is not to be found out: raw or qcow2.");
         var compress = new Option<bool>("--compress") { Description = "Compress the copy's clusters (zstd), for images that are kept or sent; qcow2 only." };
+        var tls = TlsOption();
         var words = new CreationWords();
         var verb = new Verb("convert", "Copies a disk into a new image of its own: without holes, snapshots and backing files.");
         verb.Arguments.Add(source);
         verb.Arguments.Add(target);
-        verb.AddGroup("Options", [words.Format, words.ClusterSize, words.Compatibility, compress, sourceFormat, backing]);
+        verb.AddGroup("Options", [words.Format, words.ClusterSize, words.Compatibility, compress, sourceFormat, backing, tls]);
         verb.SetAction(parsed =>
         {
             using var signals = new EndingSignals();
             try
             {
-                DiskTools.Convert(Source(parsed, parsed.GetRequiredValue(source), backing, sourceFormat),
-                    words.Read(parsed, parsed.GetRequiredValue(target)) with { Compressed = parsed.GetValue(compress) }, progress: null, signals.Token);
+                var (from, to, folder) = (parsed.GetRequiredValue(source), parsed.GetRequiredValue(target), parsed.GetValue(tls));
+                if (folder is not null && !NbdUri.Is(from) && !NbdUri.Is(to)) throw new UsageException("--tls is for NBD exports (nbds://HOST/EXPORT); leave it out for files");
+                var copied = Source(parsed, from, backing, sourceFormat) with { TlsFolder = FolderFor(from) };
+                var creation = words.Read(parsed, to) with { Compressed = parsed.GetValue(compress) };
+                if (!NbdUri.Is(to)) DiskTools.Convert(copied, creation, progress: null, signals.Token);
+                else if (parsed.GetValue(words.Format) is not (null or "raw") || creation.Compressed) throw new UsageException("an NBD export is written as the disk that it is; leave out --format and --compress");
+                else DiskTools.CopyInto(copied, new DiskOptions { Path = to, TlsFolder = FolderFor(to), Log = copied.Log }, progress: null, signals.Token);
+
+                string? FolderFor(string path) => path.StartsWith("nbds", StringComparison.Ordinal) && NbdUri.Is(path) ? folder : null;
             }
             catch (OperationCanceledException)
             {
@@ -147,16 +159,22 @@ internal static class DiskVerb
         return verb;
     }
 
-    private static Option<string[]> BackingOption() => new("--backing") { HelpName = "FILE", Description = "A file that the image may use as its backing file; repeatable." };
+    /// <summary>Which certificates an NBD export is reached with.</summary>
+    internal static Option<string?> TlsOption() => new("--tls") { HelpName = "FOLDER", Description = "For NBD exports by TLS (nbds://): ca.pem in this folder vouches for the server; cert.pem and key.pem say who this end is, where the server asks." };
 
-    private static Option<string?> FormatOption(string name, string description)
+    /// <summary>Files that an image may use.</summary>
+    internal static Option<string[]> BackingOption() => new("--backing") { HelpName = "FILE", Description = "A file that the image may use as its backing file; repeatable." };
+
+    /// <summary>A format, where it is not to be found out.</summary>
+    internal static Option<string?> FormatOption(string name, string description)
     {
         var option = new Option<string?>(name) { HelpName = "FORMAT", Description = description };
         option.CompletionSources.Add("raw", "qcow2");
         return option;
     }
 
-    private static DiskOptions Source(ParseResult parsed, string path, Option<string[]> backing, Option<string?> format) => new()
+    /// <summary>An image that the words name.</summary>
+    internal static DiskOptions Source(ParseResult parsed, string path, Option<string[]> backing, Option<string?> format) => new()
     {
         Path = path,
         Format = ReadFormat(format.Name, parsed.GetValue(format)),

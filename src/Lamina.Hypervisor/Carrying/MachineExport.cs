@@ -149,7 +149,7 @@ public static class MachineExport
             var copy = Path.Combine(scratch, entry);
             DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = copy }, null, cancellationToken);
             _files.Add((entry, copy));
-            return disk with { Path = entry, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false };
+            return disk with { Path = entry, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false, Tls = null, Reconnect = null };
         }
     }
 }

@@ -33,6 +33,7 @@ internal static class HostClaim
                 if (right != PathRights.None && rights.HasFlag(right)) yield return $"the right to {Verb(right)} {path}";
         foreach (var disk in definition.DevicesOf<DiskDevice>().Where(disk => disk.TrustsBacking && disk.Path != home.Disk)) yield return $"whatever {disk.Path} names as its base";
         foreach (var disk in definition.DevicesOf<DiskDevice>().Where(disk => disk.Direct && disk.Aio != AioMode.Threads)) yield return $"a ring for {disk.Path}";
+        foreach (var disk in definition.DevicesOf<DiskDevice>().Where(disk => disk.IsRemote)) yield return $"the disk {disk.Path}";
         foreach (var card in definition.DevicesOf<NetworkDevice>()) yield return $"the network \"{NetworkOf(card)}\"";
     }
 

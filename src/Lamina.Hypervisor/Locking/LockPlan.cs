@@ -56,6 +56,7 @@ internal sealed record LockPlan(ConfinementParts Parts, bool HasOwnUser, IReadOn
     private static string? OfOthers(MachineHome home, MachineDefinition definition)
     {
         if (definition.DevicesOf<ShareDevice>().FirstOrDefault() is { } share) return $"files of the share {share.Tag} are made in it";
+        if (definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.RemoteSocket is not null) is { } remote) return $"the socket {remote.RemoteSocket} is connected to again where the connection is lost";
         var below = Path.GetFullPath(home.Work) + "/";
         var other = MachineLock.Written(definition).FirstOrDefault(folder => !(folder + "/").StartsWith(below, StringComparison.Ordinal));
         return other is null ? null : $"the folder {other} is written to";

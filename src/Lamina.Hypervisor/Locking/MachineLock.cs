@@ -77,7 +77,7 @@ internal static class MachineLock
         if (definition is null) return always;
         // Which name servers there are changes when the host's network does.
         IEnumerable<PathRule> names = definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User) ? [new("/etc", PathRights.Read), new("/run/systemd/resolve", PathRights.Read)] : [];
-        return [.. always, .. names, .. Written(definition).Select(folder => new PathRule(folder, Folder))];
+        return [.. always, .. names, .. definition.DevicesOf<DiskDevice>().SelectMany(RemoteSocket), .. Written(definition).Select(folder => new PathRule(folder, Folder))];
     }
 
     /// <summary>Folders beside its own in which it makes sockets and files while it runs.</summary>
@@ -101,10 +101,11 @@ internal static class MachineLock
 
     /// <summary>What of a machine is on the host's network, in words; null where nothing is.</summary>
     internal static string? UsesNetwork(MachineDefinition definition) =>
-        definition.GdbPort is not null ? "the debugger's port" : definition.Display?.Address is not null ? "the display's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd() : null;
+        definition.GdbPort is not null ? "the debugger's port" : definition.Display?.Address is not null ? "the display's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd()
+        : definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.IsOnNetwork) is { } remote ? $"the server of the disk {remote.Name}".TrimEnd() : null;
 
     /// <summary>Whether a machine's process uses TCP ports.</summary>
-    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.Display?.Address is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User);
+    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.Display?.Address is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User) || definition.DevicesOf<DiskDevice>().Any(disk => disk.IsOnNetwork);
 
     /// <summary>What of root's rights a machine's process keeps, where root starts it and it stays root; and until it does not.</summary>
     internal static HostCapabilities Keeps(MachineDefinition? definition)
@@ -119,8 +120,8 @@ internal static class MachineLock
     internal static CallGroup Calls(MachineDefinition definition)
     {
         var groups = RuntimeFeature.IsDynamicCodeSupported ? CallGroup.Compiler : CallGroup.Machine;
-        if (definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User or NetworkLink.Tap)) groups |= CallGroup.Sockets;
-        if (definition.DevicesOf<VsockDevice>().Any() || definition.DevicesOf<NetworkDevice>().Any()) groups |= CallGroup.LocalSockets;
+        if (definition.GdbPort is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User or NetworkLink.Tap) || definition.DevicesOf<DiskDevice>().Any(disk => disk.IsOnNetwork)) groups |= CallGroup.Sockets;
+        if (definition.DevicesOf<VsockDevice>().Any() || definition.DevicesOf<DiskDevice>().Any(disk => disk.IsRemote) || definition.DevicesOf<NetworkDevice>().Any()) groups |= CallGroup.LocalSockets;
         if (definition.DevicesOf<ShareDevice>().Any()) groups |= CallGroup.Folders;
         if (definition.DevicesOf<DiskDevice>().Any(disk => disk.Direct && disk.Aio != AioMode.Threads)) groups |= CallGroup.Ring;
         return groups;
@@ -128,6 +129,7 @@ internal static class MachineLock
 
     private static IEnumerable<PathRule> Of(DeviceDefinition device) => device switch
     {
+        DiskDevice { IsRemote: true } disk => [.. RemoteSocket(disk), .. disk.Tls is { } folder ? [new(folder, PathRights.Read)] : Array.Empty<PathRule>()],
         DiskDevice disk => [new(disk.Path, (disk.ReadOnly || disk.Temporary ? PathRights.Read : ReadWrite) | PathRights.Control), .. Backing(disk)],
         FloppyDevice floppy => [new(floppy.Path, PathRights.Read | PathRights.Control)],
         CdromDevice { Path.Length: > 0 } cdrom => [new(cdrom.Path, PathRights.Read | PathRights.Control)],
@@ -141,6 +143,10 @@ internal static class MachineLock
         NetworkDevice { Link: NetworkLink.Tap } => [new("/dev/net/tun", ReadWrite | PathRights.Control)],
         _ => [],
     };
+
+    // Where the socket of a disk's server is, by which it is connected to again; of the folder's files none is read or written. A server that was
+    // started again has made another socket.
+    private static IEnumerable<PathRule> RemoteSocket(DiskDevice disk) => disk.RemoteSocket is { } socket ? [new(Above(socket), PathRights.None)] : [];
 
     private static IEnumerable<PathRule> Of(ConsoleTarget target) => target switch
     {

@@ -5,9 +5,8 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Lamina.Host;
+using Lamina.Host.Net;
 
 namespace Lamina.Hypervisor.Migrating;
 
@@ -70,8 +69,7 @@ public abstract record MigrationPlace
 /// <param name="folder">The folder: ca.pem (who vouches for both ends), cert.pem and key.pem (this end's).</param>
 public sealed class MigrationIdentity(string folder)
 {
-    private readonly X509Certificate2 _own = Load(folder);
-    private readonly X509Certificate2Collection _authorities = LoadAuthorities(folder);
+    private readonly TlsIdentity _identity = Load(folder);
 
     /// <summary>Speaks TLS as the end that was called.</summary>
     /// <exception cref="MachineException">The other end is not who it should be.</exception>
@@ -79,13 +77,7 @@ public sealed class MigrationIdentity(string folder)
     public async Task<Stream> AnswerAsync(Stream link, CancellationToken cancellationToken)
     {
         var secure = new SslStream(link);
-        await HandshakeAsync(secure, () => secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
-        {
-            ServerCertificate = _own,
-            ClientCertificateRequired = true,
-            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            RemoteCertificateValidationCallback = (_, certificate, _, _) => IsVouchedFor(certificate, null),
-        }, cancellationToken)).ConfigureAwait(false);
+        await HandshakeAsync(secure, () => secure.AuthenticateAsServerAsync(_identity.ToAnswer(), cancellationToken)).ConfigureAwait(false);
         return secure;
     }
 
@@ -98,13 +90,7 @@ public sealed class MigrationIdentity(string folder)
     public async Task<Stream> CallAsync(Stream link, string name, CancellationToken cancellationToken)
     {
         var secure = new SslStream(link);
-        await HandshakeAsync(secure, () => secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
-        {
-            TargetHost = name,
-            ClientCertificates = [_own],
-            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            RemoteCertificateValidationCallback = (_, certificate, _, _) => IsVouchedFor(certificate, name),
-        }, cancellationToken)).ConfigureAwait(false);
+        await HandshakeAsync(secure, () => secure.AuthenticateAsClientAsync(_identity.ToCall(name), cancellationToken)).ConfigureAwait(false);
         return secure;
     }
 
@@ -121,42 +107,15 @@ public sealed class MigrationIdentity(string folder)
         }
     }
 
-    private bool IsVouchedFor(X509Certificate? certificate, string? name)
+    private static TlsIdentity Load(string folder)
     {
-        if (certificate is null) return false;
-        using var other = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(_authorities);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        return chain.Build(other) && (name is null || other.MatchesHostname(name, allowWildcards: true, allowCommonName: false));
-    }
-
-    private static X509Certificate2 Load(string folder)
-    {
-        var (certificate, key) = (Path.Combine(folder, "cert.pem"), Path.Combine(folder, "key.pem"));
         try
         {
-            return X509Certificate2.CreateFromPemFile(certificate, key);
+            return TlsIdentity.OfBoth(folder);
         }
-        catch (Exception wrong) when (wrong is CryptographicException or IOException or UnauthorizedAccessException)
+        catch (HostException wrong)
         {
-            throw new MachineException(MachineError.File, $"{certificate} and {key} are no certificate in PEM with its key: {wrong.Message.TrimEnd('.')}", wrong);
-        }
-    }
-
-    private static X509Certificate2Collection LoadAuthorities(string folder)
-    {
-        var path = Path.Combine(folder, "ca.pem");
-        try
-        {
-            var authorities = new X509Certificate2Collection();
-            authorities.ImportFromPemFile(path);
-            return authorities.Count > 0 ? authorities : throw new CryptographicException("it holds none");
-        }
-        catch (Exception wrong) when (wrong is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new MachineException(MachineError.File, $"{path} is no certificate in PEM: {wrong.Message.TrimEnd('.')}", wrong);
+            throw new MachineException(MachineError.File, wrong.Message, wrong);
         }
     }
 }

@@ -50,7 +50,7 @@ internal static class MachineCopy
     {
         DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = path }, null, CancellationToken.None);
         // io_uring and O_DIRECT are for raw images and block devices.
-        return disk with { Path = path, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false };
+        return disk with { Path = path, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false, Tls = null, Reconnect = null };
     }
 
     private static IEnumerable<string> Shared(MachineHome from, MachineHome to, MachineDefinition definition)

@@ -33,6 +33,7 @@ internal static class MachineDisks
         TrustsBacking = disk.TrustsBacking,
         Format = disk.Format switch { ImageFormat.Raw => DiskFormat.Raw, ImageFormat.Qcow2 => DiskFormat.Qcow2, _ => null },
         ReadOnly = true,
+        TlsFolder = disk.Tls,
     };
 
     /// <summary>What is wrong with the files that a machine's disk needs; null where nothing is.</summary>

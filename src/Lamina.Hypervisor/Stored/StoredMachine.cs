@@ -58,7 +58,7 @@ public sealed class StoredMachine : IDisposable
     }
 
     /// <summary>The format of an image that is found out now is that of later starts, too, whatever a guest writes meanwhile.</summary>
-    internal static DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null } disk
+    internal static DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null, IsRemote: false } disk
         ? disk with { Format = DiskTools.Inspect(disk.Path).Format == DiskFormat.Raw ? ImageFormat.Raw : ImageFormat.Qcow2 }
         : device;
 

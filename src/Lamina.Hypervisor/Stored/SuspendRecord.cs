@@ -117,8 +117,8 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>The disks whose files a machine writes.</summary>
-    internal static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary);
+    /// <summary>The disks whose files a machine writes. What another program serves is not known to have been left as it was.</summary>
+    internal static IEnumerable<DiskDevice> Written(MachineDefinition definition) => definition.DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.Temporary && !disk.IsRemote);
 
     private string Moved(string path, MachineHome home) => path.StartsWith(Folder + "/", StringComparison.Ordinal) ? home.Folder + path[Folder.Length..] : path;
 }

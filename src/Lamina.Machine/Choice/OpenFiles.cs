@@ -1,5 +1,6 @@
 // How many open files a machine takes of this process, so that one that cannot have them is told at once and not when its guest does
 // something that needs one more. What the guest's connections and files take comes on top; where those find no more, they fail alone.
+using Lamina.Backends.Disk;
 using Lamina.Backends.Share;
 using Lamina.Core.Engine;
 using Lamina.Host.Io;
@@ -14,6 +15,9 @@ internal static class OpenFiles
 
     // Of a guest that is to get anywhere on its network.
     private const int Connections = 8;
+
+    // Of a disk that another program serves, to that.
+    private const int RemoteConnections = DiskImages.MostConnections;
 
     /// <summary>How many a machine takes at least.</summary>
     internal static int Of(MachineDefinition machine, IEngine engine) =>
@@ -31,6 +35,7 @@ internal static class OpenFiles
     // A ring takes two for each queue.
     private static int Of(DeviceDefinition device, int cpus) => device switch
     {
+        DiskDevice { IsRemote: true } => 2 + RemoteConnections,
         DiskDevice disk => 2 + disk.Backing.Count + (disk.Direct ? 2 * (disk.Queues ?? cpus) : 0),
         CdromDevice or FloppyDevice => 2,
         NetworkDevice { Link: NetworkLink.User user } => 2 + user.Published.Count + Connections,

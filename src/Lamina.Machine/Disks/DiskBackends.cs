@@ -14,12 +14,18 @@ internal static class DiskBackends
     /// <exception cref="IOException">One cannot be read; the message is a sentence.</exception>
     internal static void Check(IReadOnlyList<DiskDevice> disks)
     {
-        foreach (var disk in disks)
+        foreach (var disk in disks.Where(disk => disk.IsRemote))
+        {
+            if (disk.Size is not null) throw new MachineException(MachineError.Definition, $"{disk.Path} is as long as its server says; leave size= out");
+            DiskImages.CheckExport(OptionsOf(disk, null));
+        }
+        var files = disks.Where(disk => !disk.IsRemote).ToList();
+        foreach (var disk in files)
             if (IsGone(disk.Path) && disk.Size is null) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; make one with 'lamina disk create', or by size=SIZE");
-        foreach (var disk in disks)
+        foreach (var disk in files)
             if ((IsGone(disk.Path) ? WhyNotMade(disk) ?? WhyUnfit(disk, disk.Size!.Value) : WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size)) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
-        var twice = disks.Where(disk => !disk.ReadOnly && !disk.Temporary)
-            .FirstOrDefault(disk => disks.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
+        var twice = files.Where(disk => !disk.ReadOnly && !disk.Temporary)
+            .FirstOrDefault(disk => files.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
     }
 
@@ -48,38 +54,42 @@ internal static class DiskBackends
     /// <exception cref="MachineException">It is no disk.</exception>
     internal static IBlockBackend Open(DiskDevice disk, ILog? log)
     {
-        if (disk.Size is { } size && IsGone(disk.Path))
+        if (disk is { Size: { } size, IsRemote: false } && IsGone(disk.Path))
         {
             if (WhyNotMade(disk) is { } not) throw new MachineException(MachineError.File, $"the disk {disk.Path} {not}");
             DiskTools.Create(new DiskCreation { Path = disk.Path, Size = size, Format = FormatOf(disk) ?? DiskFormat.Qcow2 });
         }
-        var options = new DiskOptions
-        {
-            Path = disk.Path,
-            Format = FormatOf(disk),
-            ReadOnly = disk.ReadOnly,
-            Direct = disk.Direct,
-            Aio = disk.Aio switch
-            {
-                AioMode.IoUring => DiskAio.IoUring,
-                AioMode.Threads => DiskAio.Threads,
-                _ => DiskAio.Auto,
-            },
-            Cache = disk.Cache switch
-            {
-                CacheMode.WriteThrough => DiskCache.WriteThrough,
-                CacheMode.Unsafe => DiskCache.Unsafe,
-                _ => DiskCache.WriteBack,
-            },
-            Backing = disk.Backing,
-            TrustsBacking = disk.TrustsBacking,
-            Log = log,
-        };
+        var options = OptionsOf(disk, log);
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : LayeredDisk.Open(options);
         if (WhyUnfit(disk, backend.Length) is not { } reason) return backend;
         backend.Dispose();
         throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
     }
+
+    private static DiskOptions OptionsOf(DiskDevice disk, ILog? log) => new()
+    {
+        Path = disk.Path,
+        Format = FormatOf(disk),
+        ReadOnly = disk.ReadOnly,
+        Direct = disk.Direct,
+        Aio = disk.Aio switch
+        {
+            AioMode.IoUring => DiskAio.IoUring,
+            AioMode.Threads => DiskAio.Threads,
+            _ => DiskAio.Auto,
+        },
+        Cache = disk.Cache switch
+        {
+            CacheMode.WriteThrough => DiskCache.WriteThrough,
+            CacheMode.Unsafe => DiskCache.Unsafe,
+            _ => DiskCache.WriteBack,
+        },
+        Backing = disk.Backing,
+        TrustsBacking = disk.TrustsBacking,
+        TlsFolder = disk.Tls,
+        Patience = disk.Reconnect,
+        Log = log,
+    };
 
     // One that is made by its size alone is raw by its name, then as later.
     private static DiskFormat? FormatOf(DiskDevice disk) => disk.Format switch

@@ -75,7 +75,7 @@ internal sealed class DiskPart : IPart
                 WriteThrough = _definition.Cache == CacheMode.WriteThrough,
                 Discard = _definition.Discard,
                 Parallel = Requests,
-                WritesWait = _definition.Direct,
+                WritesWait = _definition.Direct || _definition.IsRemote,
                 WaitsForSpace = waitsForSpace,
                 Log = log,
                 Gate = gate,
