@@ -13,8 +13,8 @@ namespace Lamina.Backends.Display;
 internal sealed class VncConnection : IDisposable
 {
     private readonly VncServer _server;
-    private readonly Socket _socket;
-    private readonly IScreen _screen;
+    private readonly ViewerLink _link;
+    private readonly bool _isWebSocket;
     private readonly VncOptions _options;
     private readonly VncUpdates _updates;
     private readonly CancellationTokenSource _ends = new();
@@ -23,11 +23,12 @@ internal sealed class VncConnection : IDisposable
     private readonly string _peer;
     private int _wheel;
 
-    internal VncConnection(VncServer server, Socket socket, IScreen screen, VncOptions options)
+    internal VncConnection(VncServer server, Socket socket, bool isWebSocket, IScreen screen, VncOptions options)
     {
-        (_server, _socket, _screen, _options) = (server, socket, screen, options);
+        (_server, _isWebSocket, _options) = (server, isWebSocket, options);
+        _link = new ViewerLink(socket, options.Patience);
         _peer = socket.RemoteEndPoint is System.Net.IPEndPoint from ? from.ToString() : "a socket of this host's";
-        _updates = new VncUpdates(socket, screen, options);
+        _updates = new VncUpdates(_link, screen, options);
     }
 
     /// <summary>Whether it has passed the greeting.</summary>
@@ -36,7 +37,7 @@ internal sealed class VncConnection : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _socket.Dispose();
+        _link.Dispose();
         _updates.Dispose();
         _ends.Dispose();
     }
@@ -47,9 +48,10 @@ internal sealed class VncConnection : IDisposable
     internal void Inspect(InspectNode node)
     {
         node.Say("from", _peer);
+        node.Say("over", _link.Carrier);
         node.Say("greeted", IsGreeted);
         node.Say("updates", _updates.Sent);
-        node.Say("bytes", _updates.Bytes);
+        node.Say("bytes", _link.Bytes);
     }
 
     /// <summary>Serves it to its end.</summary>
@@ -60,6 +62,7 @@ internal sealed class VncConnection : IDisposable
         using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ends.Token))
         {
             patience.CancelAfter(_options.Patience);
+            if (_isWebSocket) await _link.UpgradeAsync(_options.WebSocketOrigin, patience.Token).ConfigureAwait(false);
             await GreetAsync(patience.Token).ConfigureAwait(false);
         }
         IsGreeted = true;
@@ -219,11 +222,11 @@ internal sealed class VncConnection : IDisposable
     {
         for (var done = 0; done < length;)
         {
-            var count = await _socket.ReceiveAsync(_buffer.AsMemory(done, length - done), cancellationToken).ConfigureAwait(false);
+            var count = await _link.ReceiveAsync(_buffer.AsMemory(done, length - done), cancellationToken).ConfigureAwait(false);
             if (count == 0) throw new IOException("the viewer went");
             done += count;
         }
     }
 
-    private Task SendAsync(byte[] bytes, CancellationToken cancellationToken) => _updates.SendAsync(bytes, cancellationToken);
+    private Task SendAsync(byte[] bytes, CancellationToken cancellationToken) => _link.SendAsync(bytes, cancellationToken);
 }

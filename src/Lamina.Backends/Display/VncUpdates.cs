@@ -2,7 +2,6 @@
 // agreed on beside. While a viewer waits for a change the screen is asked now and then whether there is any, more seldom the longer there was none.
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Text;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
@@ -15,11 +14,11 @@ internal sealed class VncUpdates : IDisposable
     private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(33), Latest = TimeSpan.FromMilliseconds(150);
 
     private readonly Lock _gate = new();
-    private readonly Socket _socket;
+    private readonly ViewerLink _link;
     private readonly IScreen _screen;
     private readonly VncOptions _options;
     private readonly PictureEncoder _encoder = new();
-    private readonly SemaphoreSlim _wake = new(0, 1), _sending = new(1, 1);
+    private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Queue<byte[]> _messages = [];
     private readonly ArrayBufferWriter<byte> _output = new(64 << 10);
 
@@ -33,9 +32,9 @@ internal sealed class VncUpdates : IDisposable
     // What it has been sent.
     private ScreenPicture? _sent, _spare;
     private (int Width, int Height) _size;
-    private long _updates, _bytes;
+    private long _updates;
 
-    internal VncUpdates(Socket socket, IScreen screen, VncOptions options) => (_socket, _screen, _options) = (socket, screen, options);
+    internal VncUpdates(ViewerLink link, IScreen screen, VncOptions options) => (_link, _screen, _options) = (link, screen, options);
 
     internal PixelFormat Format
     {
@@ -56,14 +55,11 @@ internal sealed class VncUpdates : IDisposable
 
     internal long Sent => Volatile.Read(ref _updates);
 
-    internal long Bytes => Volatile.Read(ref _bytes);
-
     /// <inheritdoc/>
     public void Dispose()
     {
         _encoder.Dispose();
         _wake.Dispose();
-        _sending.Dispose();
     }
 
     /// <summary>Sends ServerInit.</summary>
@@ -78,7 +74,7 @@ internal sealed class VncUpdates : IDisposable
         PixelFormat.Own.Write(init.AsSpan(4, RfbSpec.FormatLength));
         BinaryPrimitives.WriteInt32BigEndian(init.AsSpan(4 + RfbSpec.FormatLength), name.Length);
         name.CopyTo(init.AsSpan(4 + RfbSpec.FormatLength + sizeof(uint)));
-        await SendAsync(init, cancellationToken).ConfigureAwait(false);
+        await _link.SendAsync(init, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The viewer says what it knows, what it likes best first.</summary>
@@ -164,27 +160,6 @@ internal sealed class VncUpdates : IDisposable
         }
     }
 
-    /// <summary>Sends bytes; a viewer that does not take them loses its connection.</summary>
-    internal async Task SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            while (!bytes.IsEmpty)
-            {
-                patience.CancelAfter(_options.Patience);
-                var count = await _socket.SendAsync(bytes, patience.Token).ConfigureAwait(false);
-                Interlocked.Add(ref _bytes, count);
-                bytes = bytes[count..];
-            }
-        }
-        finally
-        {
-            _sending.Release();
-        }
-    }
-
     private void Wake()
     {
         lock (_gate)
@@ -207,7 +182,7 @@ internal sealed class VncUpdates : IDisposable
             byte[]? message;
             lock (_gate) _messages.TryDequeue(out message);
             if (message is null) return;
-            await SendAsync(message, cancellationToken).ConfigureAwait(false);
+            await _link.SendAsync(message, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -245,7 +220,7 @@ internal sealed class VncUpdates : IDisposable
         }
         Compose(picture, parts, encoding, format, new Beside(resized || tellsSize, tellsKeys, refuses, lamps, encodings.Contains(RfbSpec.ExtendedDesktopSize), resized));
         (_spare, _sent) = (_sent, picture);
-        await SendAsync(_output.WrittenMemory, cancellationToken).ConfigureAwait(false);
+        await _link.SendAsync(_output.WrittenMemory, cancellationToken).ConfigureAwait(false);
         Interlocked.Increment(ref _updates);
         return (true, true);
     }

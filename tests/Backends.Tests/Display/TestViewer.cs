@@ -99,12 +99,11 @@ internal sealed class RecordingInput : IKeyboardInput, IScreenPointer
 
 internal sealed class TestViewer : IAsyncDisposable
 {
-    private readonly Socket _socket;
-    private readonly NetworkStream _stream;
+    private Stream _stream;
     private readonly Inflater _zrle = new();
     private readonly Inflater[] _tight = [new(), new(), new(), new()];
 
-    private TestViewer(Socket socket) => (_socket, _stream) = (socket, new NetworkStream(socket, ownsSocket: true));
+    internal TestViewer(Stream stream) => _stream = stream;
 
     internal ScreenPicture Picture { get; private set; } = new(1, 1, [0]);
 
@@ -124,7 +123,7 @@ internal sealed class TestViewer : IAsyncDisposable
         EndPoint place = IPEndPoint.TryParse(address, out var port) ? port : new UnixDomainSocketEndPoint(address);
         var socket = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         await socket.ConnectAsync(place, cancellation);
-        return new TestViewer(socket);
+        return new TestViewer(new NetworkStream(socket, ownsSocket: true));
     }
 
     internal async Task GreetAsync(CancellationToken cancellation, Func<byte[], byte[]>? password = null, string version = "RFB 003.008\n", bool shared = true)
@@ -191,11 +190,11 @@ internal sealed class TestViewer : IAsyncDisposable
         try
         {
             var buffer = new byte[4096];
-            while (await _socket.ReceiveAsync(buffer, cancellation) > 0)
+            while (await _stream.ReadAsync(buffer, cancellation) > 0)
             {
             }
         }
-        catch (SocketException)
+        catch (IOException)
         {
         }
         return true;
