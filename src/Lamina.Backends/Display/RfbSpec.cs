@@ -10,8 +10,12 @@ internal static class RfbSpec
     internal const int VersionLength = 12, FormatLength = 16, ChallengeLength = 16;
 
     // Security types, and what SecurityResult says.
-    internal const byte NoSecurity = 1, PasswordSecurity = 2;
+    internal const byte NoSecurity = 1, PasswordSecurity = 2, VeNCrypt = 19;
     internal const uint Accepted = 0, Refused = 1;
+
+    // VeNCrypt 0.2: its subtypes by which the server has a certificate; what acknowledges a version, and a subtype.
+    internal const uint X509None = 260, X509Password = 261;
+    internal const byte VersionAccepted = 0, VersionRefused = 1, SubtypeRefused = 0, SubtypeAccepted = 1;
 
     // Client to server.
     internal const byte SetPixelFormat = 0, SetEncodings = 2, UpdateRequest = 3, KeyEvent = 4, PointerEvent = 5, ClientCutText = 6,

@@ -62,6 +62,7 @@ internal sealed class VncConnection : IDisposable
         using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ends.Token))
         {
             patience.CancelAfter(_options.Patience);
+            if (_isWebSocket && _options.Certificate is { } certificate) await _link.SecureAsync(certificate, patience.Token).ConfigureAwait(false);
             if (_isWebSocket) await _link.UpgradeAsync(_options.WebSocketOrigin, patience.Token).ConfigureAwait(false);
             await GreetAsync(patience.Token).ConfigureAwait(false);
         }
@@ -95,19 +96,59 @@ internal sealed class VncConnection : IDisposable
             _ => throw new RfbException("it does not speak RFB"),
         };
         var security = _options.Password is null ? RfbSpec.NoSecurity : RfbSpec.PasswordSecurity;
-        if (minor == 3) await SendAsync([0, 0, 0, security], cancellationToken).ConfigureAwait(false);
+        // A browser's link is secure already, and browsers' viewers know no VeNCrypt.
+        var secures = _options.Certificate is not null && !_isWebSocket;
+        var offered = secures ? RfbSpec.VeNCrypt : security;
+        if (minor == 3)
+        {
+            if (secures) await RefuseAsync([0, 0, 0, 0], "this screen is served over TLS alone, by VeNCrypt, of which RFB 3.3 knows nothing", cancellationToken).ConfigureAwait(false);
+            await SendAsync([0, 0, 0, security], cancellationToken).ConfigureAwait(false);
+        }
         else
         {
-            await SendAsync([1, security], cancellationToken).ConfigureAwait(false);
+            await SendAsync([1, offered], cancellationToken).ConfigureAwait(false);
             await ReadAsync(1, cancellationToken).ConfigureAwait(false);
-            if (_buffer[0] != security) throw new RfbException("it chose a security type that was not offered");
+            if (_buffer[0] != offered) throw new RfbException("it chose a security type that was not offered");
         }
+        if (secures) await SecureAsync(security, cancellationToken).ConfigureAwait(false);
         if (security == RfbSpec.PasswordSecurity) await AuthenticateAsync(minor, cancellationToken).ConfigureAwait(false);
-        else if (minor == 8) await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
+        else if (minor == 8 || secures) await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
         // ClientInit.
         await ReadAsync(1, cancellationToken).ConfigureAwait(false);
         if (_buffer[0] == 0) _server.EndOthers(this);
         await _updates.SendInitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    // VeNCrypt, version 0.2 ("VeNCrypt"): one subtype is offered, what follows it is said over TLS. Those with the prefix TLS have no certificate,
+    // so whoever is between could read all; .NET has no such TLS.
+    private async Task SecureAsync(byte security, CancellationToken cancellationToken)
+    {
+        await SendAsync([0, 2], cancellationToken).ConfigureAwait(false);
+        await ReadAsync(2, cancellationToken).ConfigureAwait(false);
+        if ((_buffer[0], _buffer[1]) != (0, 2))
+        {
+            await SendAsync([RfbSpec.VersionRefused], cancellationToken).ConfigureAwait(false);
+            throw new RfbException("it speaks another version of VeNCrypt");
+        }
+        var subtype = security == RfbSpec.PasswordSecurity ? RfbSpec.X509Password : RfbSpec.X509None;
+        byte[] offer = [RfbSpec.VersionAccepted, 1, 0, 0, 0, 0];
+        BinaryPrimitives.WriteUInt32BigEndian(offer.AsSpan(2), subtype);
+        await SendAsync(offer, cancellationToken).ConfigureAwait(false);
+        await ReadAsync(sizeof(uint), cancellationToken).ConfigureAwait(false);
+        if (U32(0) != subtype)
+        {
+            await SendAsync([RfbSpec.SubtypeRefused], cancellationToken).ConfigureAwait(false);
+            throw new RfbException("it chose a subtype of VeNCrypt that was not offered");
+        }
+        await SendAsync([RfbSpec.SubtypeAccepted], cancellationToken).ConfigureAwait(false);
+        await _link.SecureAsync(_options.Certificate!, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RefuseAsync(byte[] head, string sentence, CancellationToken cancellationToken)
+    {
+        var why = Encoding.UTF8.GetBytes(sentence);
+        await SendAsync([.. head, 0, 0, 0, (byte)why.Length, .. why], cancellationToken).ConfigureAwait(false);
+        throw new RfbException($"it was told that {sentence}");
     }
 
     private async Task AuthenticateAsync(int minor, CancellationToken cancellationToken)

@@ -1,8 +1,10 @@
 // A VNC server for one machine's screen: listens at a TCP port or a Unix socket and serves a few viewers at a time. What a viewer sends
 // is believed in nothing: one that says what it must not, or takes nothing, loses its connection, and the machine hears nothing of it.
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Security.Authentication;
 using Lamina.Backends.Work;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
@@ -26,6 +28,9 @@ public sealed record VncOptions
 
     /// <summary>The origin of the pages that may look by WebSocket, beside those of this host's own addresses; or null.</summary>
     public string? WebSocketOrigin { get; init; }
+
+    /// <summary>By which the screen proves who it is, and is served over TLS alone; null for no TLS.</summary>
+    public SslStreamCertificateContext? Certificate { get; init; }
 
     /// <summary>What viewers must know; null: nothing.</summary>
     public ReadOnlyMemory<byte>? Password { get; init; }
@@ -106,6 +111,7 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         node.Kind = "VNC server";
         node.Say("address", Address);
         if (WebSocketAddress is { } web) node.Say("WebSocket", web);
+        node.Say("TLS", _options.Certificate is not null);
         node.Say("password", _options.Password is not null);
         node.Locked(_gate, () => node.Each("viewer", _viewers.Keys, static (below, viewer) => viewer.Inspect(below)));
     }
@@ -229,7 +235,7 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         {
             await viewer.RunAsync(_ends.Token).ConfigureAwait(false);
         }
-        catch (Exception ended) when (ended is IOException or SocketException or WebSocketException or OperationCanceledException or ObjectDisposedException or RfbException)
+        catch (Exception ended) when (ended is IOException or SocketException or WebSocketException or AuthenticationException or OperationCanceledException or ObjectDisposedException or RfbException)
         {
             if (ended is RfbException wrong) _options.Log.Trace(LogEvent.Socket, $"a viewer was hung up on: {wrong.Message}");
         }

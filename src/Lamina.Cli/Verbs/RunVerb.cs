@@ -104,6 +104,7 @@ internal static class RunVerb
         source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.Display is { } display) Stderr.Say($"the screen is at {display} (VNC)");
+        if (machine.DisplayWebSocket is { } web) Stderr.Say($"browsers find it at {(definition.Display!.Tls is null ? "ws" : "wss")}://{web} (WebSocket)");
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
         Lock(definition, copies: false);

@@ -2,6 +2,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Core.Display;
@@ -137,8 +138,10 @@ internal sealed class TestViewer : IAsyncDisposable
             security = (await ReadAsync((await ReadAsync(1, cancellation))[0], cancellation))[0];
             await SendAsync([security], cancellation);
         }
+        var isSecured = security == 19;
+        if (isSecured) security = await SecureAsync(cancellation);
         if (security == 2) await SendAsync(password!(await ReadAsync(16, cancellation)), cancellation);
-        if ((security == 2 || version == "RFB 003.008\n") && (await ReadAsync(4, cancellation))[3] != 0)
+        if ((security == 2 || isSecured || version == "RFB 003.008\n") && (await ReadAsync(4, cancellation))[3] != 0)
         {
             var length = BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation));
             throw new UnauthorizedAccessException(Encoding.UTF8.GetString(await ReadAsync(length, cancellation)));
@@ -147,6 +150,30 @@ internal sealed class TestViewer : IAsyncDisposable
         var init = await ReadAsync(24, cancellation);
         Resize(BinaryPrimitives.ReadUInt16BigEndian(init), BinaryPrimitives.ReadUInt16BigEndian(init.AsSpan(2)));
         Name = Encoding.UTF8.GetString(await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(init.AsSpan(20)), cancellation));
+    }
+
+    /// <summary>The subject of the certificate that the server had.</summary>
+    internal string? Certificate { get; private set; }
+
+    // VeNCrypt 0.2; which security follows.
+    private async Task<byte> SecureAsync(CancellationToken cancellation)
+    {
+        if (await ReadAsync(2, cancellation) is not [0, 2]) throw new InvalidOperationException("not VeNCrypt 0.2");
+        await SendAsync([0, 2], cancellation);
+        if (await ReadAsync(2, cancellation) is not [0, 1]) throw new InvalidOperationException("not one subtype");
+        var subtype = await ReadAsync(4, cancellation);
+        await SendAsync(subtype, cancellation);
+        if (await ReadAsync(1, cancellation) is not [1]) throw new InvalidOperationException("subtype refused");
+        await UpgradeAsync(cancellation);
+        return subtype is [0, 0, 1, 4] ? (byte)1 : subtype is [0, 0, 1, 5] ? (byte)2 : throw new InvalidOperationException("neither X509None nor X509Vnc");
+    }
+
+    /// <summary>Goes on by TLS.</summary>
+    internal async Task UpgradeAsync(CancellationToken cancellation)
+    {
+        var secure = new SslStream(_stream);
+        _stream = secure;
+        await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "screen", RemoteCertificateValidationCallback = (_, certificate, _, _) => (Certificate = certificate?.Subject) is not null }, cancellation);
     }
 
     internal Task SetEncodingsAsync(CancellationToken cancellation, params int[] encodings)
@@ -187,17 +214,22 @@ internal sealed class TestViewer : IAsyncDisposable
     /// <summary>Whether the server hangs up, whatever it says before.</summary>
     internal async Task<bool> IsHungUpAsync(CancellationToken cancellation)
     {
+        await ReadToEndAsync(cancellation);
+        return true;
+    }
+
+    /// <summary>All that the server says until it hangs up.</summary>
+    internal async Task<byte[]> ReadToEndAsync(CancellationToken cancellation)
+    {
+        var (bytes, buffer) = (new MemoryStream(), new byte[4096]);
         try
         {
-            var buffer = new byte[4096];
-            while (await _stream.ReadAsync(buffer, cancellation) > 0)
-            {
-            }
+            for (int count; (count = await _stream.ReadAsync(buffer, cancellation)) > 0;) bytes.Write(buffer, 0, count);
         }
         catch (IOException)
         {
         }
-        return true;
+        return bytes.ToArray();
     }
 
     private async Task<byte[]> ReadAsync(int length, CancellationToken cancellation)
