@@ -25,8 +25,8 @@ internal static class RfbSpec
     internal const byte Update = 0, EndOfContinuousUpdates = 150, ServerFence = 248;
 
     // Encodings, and pseudo-encodings by which either side says what it can.
-    internal const int Raw = 0, Tight = 7, Zrle = 16;
-    internal const int DesktopSize = -223, ExtendedKeys = -258, LedState = -261, ExtendedDesktopSize = -308, Fence = -312, ContinuousUpdates = -313;
+    internal const int Raw = 0, CopyRect = 1, Tight = 7, Zrle = 16;
+    internal const int LowestQuality = -32, DesktopSize = -223, ExtendedKeys = -258, LedState = -261, DesktopName = -307, ExtendedDesktopSize = -308, Fence = -312, ContinuousUpdates = -313;
 
     internal const uint FenceRequest = 1u << 31, FenceKnown = 7;
     internal const int LongestFence = 64, ScreenLength = 16, ResizeByClient = 1, ResizeProhibited = 1;
@@ -35,7 +35,7 @@ internal static class RfbSpec
     internal const int LongestCutText = 1 << 20, MostEncodings = 1024;
 
     // ZRLE and Tight.
-    internal const int ZrleTile = 64, MostPaletteColours = 16, TightMostWidth = 2048, TightLeastPacked = 12;
+    internal const int ZrleTile = 64, MostPaletteColours = 16, TightMostWidth = 2048, TightMostPixels = 1 << 16, TightLeastJpegPixels = 1 << 10, TightLeastPacked = 12;
 
     /// <summary>Side of a tile of what is compared, in pixels.</summary>
     internal const int Tile = 16;

@@ -26,7 +26,8 @@ internal sealed class VncUpdates : IDisposable
     private PixelFormat _format = PixelFormat.Own;
     private HashSet<int> _encodings = [];
     private int _encoding = RfbSpec.Raw;
-    private bool _isAsked, _isWhole, _isContinuous, _tellsSize, _tellsKeys, _refusesResize;
+    private int? _quality;
+    private bool _isAsked, _isWhole, _isContinuous, _tellsSize, _tellsKeys, _tellsName, _refusesResize;
     private KeyboardLights? _lamps;
 
     // What it has been sent.
@@ -85,6 +86,8 @@ internal sealed class VncUpdates : IDisposable
             var before = _encodings;
             _encodings = [.. encodings];
             _encoding = encodings.Where(PictureEncoder.Knows).FirstOrDefault(RfbSpec.Raw);
+            _quality = encodings.Select(encoding => encoding - RfbSpec.LowestQuality).Where(level => level is >= 0 and < JpegRectangle.Levels).Select(level => (int?)level).FirstOrDefault();
+            if (IsNew(RfbSpec.DesktopName)) _tellsName = true;
             if (IsNew(RfbSpec.ExtendedDesktopSize)) _tellsSize = true;
             if (IsNew(RfbSpec.ExtendedKeys)) _tellsKeys = true;
             if (IsNew(RfbSpec.LedState)) _lamps = null;
@@ -192,18 +195,20 @@ internal sealed class VncUpdates : IDisposable
         PixelFormat format;
         HashSet<int> encodings;
         int encoding;
-        bool isWhole, tellsSize, tellsKeys, refuses;
+        int? quality;
+        bool isWhole, tellsSize, tellsKeys, tellsName, refuses;
         KeyboardLights? lamps;
         lock (_gate)
         {
             if (!_isAsked && !_isContinuous) return (false, false);
-            (format, encodings, encoding, isWhole, tellsSize, tellsKeys, refuses) = (_format, _encodings, _encoding, _isWhole, _tellsSize, _tellsKeys, _refusesResize);
+            (format, encodings, encoding, quality) = (_format, _encodings, _encoding, _quality);
+            (isWhole, tellsSize, tellsKeys, tellsName, refuses) = (_isWhole, _tellsSize, _tellsKeys, _tellsName, _refusesResize);
             lamps = encodings.Contains(RfbSpec.LedState) && (_options.Keyboard?.Lights ?? KeyboardLights.None) is var lit && lit != _lamps ? lit : null;
-            if (!hasChanged && !isWhole && !tellsSize && !tellsKeys && !refuses && lamps is null && _sent is not null) return (false, false);
+            if (!hasChanged && !isWhole && !tellsSize && !tellsKeys && !tellsName && !refuses && lamps is null && _sent is not null) return (false, false);
         }
         var picture = Shown(encodings, out var resized);
         var parts = isWhole || resized || _sent is null ? [new ScreenPart(0, 0, picture.Width, picture.Height)] : ScreenDifference.Between(_sent, picture);
-        if (parts.Count == 0 && !tellsSize && !tellsKeys && !refuses && lamps is null)
+        if (parts.Count == 0 && !tellsSize && !tellsKeys && !tellsName && !refuses && lamps is null)
         {
             _spare = picture;
             return (true, false);
@@ -213,12 +218,19 @@ internal sealed class VncUpdates : IDisposable
             _isAsked = _isWhole = false;
             _tellsSize &= !tellsSize;
             _tellsKeys &= !tellsKeys;
+            _tellsName &= !tellsName;
             _refusesResize &= !refuses;
             _lamps = lamps ?? _lamps;
             _isWhole |= _format != format;
             _size = (picture.Width, picture.Height);
         }
-        Compose(picture, parts, encoding, format, new Beside(resized || tellsSize, tellsKeys, refuses, lamps, encodings.Contains(RfbSpec.ExtendedDesktopSize), resized));
+        var scrolled = !isWhole && !resized && _sent is not null && encodings.Contains(RfbSpec.CopyRect) ? ScrollDetector.Find(_sent, picture, parts) : null;
+        if (scrolled is var (part, fromY))
+        {
+            ScrollDetector.Apply(_sent!, part, fromY);
+            parts = ScreenDifference.Between(_sent!, picture);
+        }
+        Compose(picture, parts, scrolled, new Form(encoding, format, quality), new Beside(resized || tellsSize, tellsKeys, tellsName, refuses, lamps, encodings.Contains(RfbSpec.ExtendedDesktopSize), resized));
         (_spare, _sent) = (_sent, picture);
         await _link.SendAsync(_output.WrittenMemory, cancellationToken).ConfigureAwait(false);
         Interlocked.Increment(ref _updates);
@@ -240,14 +252,16 @@ internal sealed class VncUpdates : IDisposable
         return cut;
     }
 
-    private readonly record struct Beside(bool Size, bool Keys, bool Refuses, KeyboardLights? Lamps, bool IsExtended, bool Resized);
+    private readonly record struct Form(int Encoding, PixelFormat Format, int? Quality);
 
-    private void Compose(ScreenPicture picture, List<ScreenPart> parts, int encoding, PixelFormat format, Beside beside)
+    private readonly record struct Beside(bool Size, bool Keys, bool Name, bool Refuses, KeyboardLights? Lamps, bool IsExtended, bool Resized);
+
+    private void Compose(ScreenPicture picture, List<ScreenPart> parts, (ScreenPart Part, int FromY)? scrolled, Form form, Beside beside)
     {
         _output.ResetWrittenCount();
-        ScreenPart[] pieces = [.. parts.SelectMany(part => PictureEncoder.Cut(part, encoding))];
+        ScreenPart[] pieces = [.. parts.SelectMany(part => PictureEncoder.Cut(part, form.Encoding))];
         var size = beside.Size && (beside.IsExtended || beside.Resized);
-        var count = pieces.Length + (size ? 1 : 0) + (beside.Keys ? 1 : 0) + (beside.Refuses ? 1 : 0) + (beside.Lamps is not null ? 1 : 0);
+        var count = pieces.Length + (scrolled is null ? 0 : 1) + (size ? 1 : 0) + (beside.Keys ? 1 : 0) + (beside.Name ? 1 : 0) + (beside.Refuses ? 1 : 0) + (beside.Lamps is not null ? 1 : 0);
         var head = _output.GetSpan(4);
         (head[0], head[1]) = (RfbSpec.Update, 0);
         BinaryPrimitives.WriteUInt16BigEndian(head[2..], (ushort)count);
@@ -256,12 +270,25 @@ internal sealed class VncUpdates : IDisposable
         else if (size) PictureEncoder.WriteHead(_output, 0, 0, picture.Width, picture.Height, RfbSpec.DesktopSize);
         if (beside.Refuses) WriteSize(picture, RfbSpec.ResizeByClient, RfbSpec.ResizeProhibited);
         if (beside.Keys) PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.ExtendedKeys);
+        if (beside.Name) WriteName();
         if (beside.Lamps is { } lamps)
         {
             PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.LedState);
             _output.Write([(byte)lamps]);
         }
-        foreach (var piece in pieces) _encoder.Write(_output, picture, piece, encoding, format);
+        // It is of what the viewer has by now.
+        if (scrolled is var (moved, fromY)) PictureEncoder.WriteCopy(_output, moved, fromY);
+        foreach (var piece in pieces) _encoder.Write(_output, picture, piece, form.Encoding, form.Format, form.Quality);
+    }
+
+    // "DesktopName Pseudo-encoding".
+    private void WriteName()
+    {
+        PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.DesktopName);
+        var name = Encoding.UTF8.GetBytes(_options.Name);
+        BinaryPrimitives.WriteInt32BigEndian(_output.GetSpan(sizeof(int)), name.Length);
+        _output.Advance(sizeof(int));
+        _output.Write(name);
     }
 
     // ExtendedDesktopSize: one screen, which is all of the picture.

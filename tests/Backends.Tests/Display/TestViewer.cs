@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using JpegLibrary;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
 
@@ -115,6 +116,11 @@ internal sealed class TestViewer : IAsyncDisposable
     /// <summary>How many pixels the last update brought.</summary>
     internal int Pixels { get; private set; }
 
+    /// <summary>How many it had elsewhere, and how many rectangles came as JPEG.</summary>
+    internal int Copied { get; private set; }
+
+    internal int Jpegs { get; private set; }
+
     internal int Bytes { get; set; } = 4;
 
     public async ValueTask DisposeAsync() => await _stream.DisposeAsync();
@@ -197,7 +203,7 @@ internal sealed class TestViewer : IAsyncDisposable
         {
             case 0:
                 Encodings.Clear();
-                Pixels = 0;
+                Pixels = Copied = Jpegs = 0;
                 var count = BinaryPrimitives.ReadUInt16BigEndian((await ReadAsync(3, cancellation)).AsSpan(1));
                 for (var i = 0; i < count; i++) await ReadPartAsync(cancellation);
                 return [0];
@@ -252,6 +258,13 @@ internal sealed class TestViewer : IAsyncDisposable
             case 0:
                 Put(x, y, width, height, await ReadAsync(width * height * Bytes, cancellation), Bytes);
                 break;
+            case 1:
+                var from = await ReadAsync(4, cancellation);
+                Copied += width * height;
+                var block = new uint[width * height];
+                for (var i = 0; i < block.Length; i++) block[i] = Picture.Pixels[((U16(from, 2) + (i / width)) * Picture.Width) + U16(from, 0) + (i % width)];
+                for (var i = 0; i < block.Length; i++) Picture.Pixels[((y + (i / width)) * Picture.Width) + x + (i % width)] = block[i];
+                break;
             case 16:
                 UnpackZrle(x, y, width, height, await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation)), cancellation));
                 break;
@@ -266,6 +279,9 @@ internal sealed class TestViewer : IAsyncDisposable
                 _ = await ReadAsync(screens[0] * 16, cancellation);
                 if ((x, y) == (0, 0)) Resize(width, height);
                 else Encodings[^1] = -308 * 1000 - (10 * x) - y;
+                break;
+            case -307:
+                Name = "renamed: " + Encoding.UTF8.GetString(await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation)), cancellation));
                 break;
             case -258:
                 break;
@@ -335,6 +351,12 @@ internal sealed class TestViewer : IAsyncDisposable
             Put(x, y, width, height, [.. Enumerable.Range(0, width * height).SelectMany(_ => new[] { colour[2], colour[1], colour[0] })], 3);
             return;
         }
+        if (control == 0x90)
+        {
+            Jpegs++;
+            Put(x, y, width, height, UnpackJpeg(width, height, await ReadAsync(await ReadLengthAsync(cancellation), cancellation)), 3);
+            return;
+        }
         var palette = Array.Empty<byte>();
         if ((control & 0x40) != 0)
         {
@@ -353,6 +375,38 @@ internal sealed class TestViewer : IAsyncDisposable
             (pixels[i * 3], pixels[(i * 3) + 1], pixels[(i * 3) + 2]) = (from[(index * 3) + 2], from[(index * 3) + 1], from[index * 3]);
         }
         Put(x, y, width, height, pixels, 3);
+    }
+
+    // Blue, green and red of each pixel.
+    private static byte[] UnpackJpeg(int width, int height, byte[] data)
+    {
+        var decoder = new JpegDecoder();
+        decoder.SetInput(data);
+        decoder.Identify();
+        if ((decoder.Width, decoder.Height, decoder.NumberOfComponents) != (width, height, 3)) throw new InvalidOperationException("not the rectangle's size");
+        var planes = new Planes(width, height);
+        decoder.SetOutputWriter(planes);
+        decoder.Decode();
+        var pixels = new byte[width * height * 3];
+        for (var i = 0; i < width * height; i++)
+        {
+            var (luminance, blue, red) = (planes.Values[0][i], planes.Values[1][i] - 128, planes.Values[2][i] - 128);
+            (pixels[i * 3], pixels[(i * 3) + 1], pixels[(i * 3) + 2]) = (Byte(luminance + (1.772 * blue)), Byte(luminance - (0.344136 * blue) - (0.714136 * red)), Byte(luminance + (1.402 * red)));
+        }
+        return pixels;
+
+        static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value), 0, 255);
+    }
+
+    private sealed class Planes(int width, int height) : JpegBlockOutputWriter
+    {
+        internal int[][] Values { get; } = [new int[width * height], new int[width * height], new int[width * height]];
+
+        public override void WriteBlock(ref short blockRef, int componentIndex, int x, int y)
+        {
+            for (var i = 0; i < 64; i++)
+                if (x + (i % 8) < width && y + (i / 8) < height) Values[componentIndex][((y + (i / 8)) * width) + x + (i % 8)] = System.Runtime.CompilerServices.Unsafe.Add(ref blockRef, i);
+        }
     }
 
     private async Task<int> ReadLengthAsync(CancellationToken cancellation)
