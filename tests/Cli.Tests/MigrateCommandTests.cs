@@ -158,8 +158,8 @@ public sealed partial class MigrateCommandTests : KeptMachines
         await CreateAsync("quiet", Guest.Halts);
         Expect(0, await RunAsync("start", "quiet"));
         var (ours, theirs, strangers) = (Folder.File("ours"), Folder.File("theirs"), Folder.File("strangers"));
-        MakeIdentities(ours, theirs);
-        MakeIdentities(strangers, Folder.File("nobody"));
+        Identities.Make(ours, theirs);
+        Identities.Make(strangers, Folder.File("nobody"));
         Expect(2, await RunThereAsync("receive", "tcp:127.0.0.1:0"), "lamina: whoever comes over the network must prove who it is*");
         Expect(2, await RunThereAsync("receive", "tcp:127.0.0.1:0", "--tls", Folder.File("none")), "lamina: *cert.pem*");
         using var receiver = HostProcess.Start(LaminaProgram.File, ["receive", "tcp:127.0.0.1:0", "--tls", theirs, "--keep"], There);
@@ -175,28 +175,6 @@ public sealed partial class MigrateCommandTests : KeptMachines
         Expect(0, await RunAsync("migrate", "quiet", $"tcp:127.0.0.1:{port}", "--tls", ours));
         Assert.Equal("gone", await StateAsync("quiet"));
         Expect(0, await RunThereAsync("kill", "quiet"));
-    }
-
-    // Two ends by one authority.
-    private static void MakeIdentities(params string[] folders)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=Lamina test authority", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        using var authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
-        foreach (var folder in folders)
-        {
-            Directory.CreateDirectory(folder);
-            using var own = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            var wanted = new CertificateRequest("CN=Lamina test", own, HashAlgorithmName.SHA256);
-            var names = new SubjectAlternativeNameBuilder();
-            names.AddIpAddress(IPAddress.Loopback);
-            wanted.CertificateExtensions.Add(names.Build());
-            using var certificate = wanted.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), RandomNumberGenerator.GetBytes(8));
-            File.WriteAllText(Path.Combine(folder, "ca.pem"), authority.ExportCertificatePem());
-            File.WriteAllText(Path.Combine(folder, "cert.pem"), certificate.ExportCertificatePem());
-            File.WriteAllText(Path.Combine(folder, "key.pem"), own.ExportPkcs8PrivateKeyPem());
-        }
     }
 
     // What a kernel says that finds time or its devices other than they were.

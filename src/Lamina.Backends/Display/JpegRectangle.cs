@@ -1,7 +1,6 @@
 // A rectangle of a picture as JPEG (ITU-T T.81, baseline), for Tight: JpegLibrary does the work.
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using JpegLibrary;
 using Lamina.Core.Display;
 
@@ -56,12 +55,12 @@ internal sealed class JpegRectangle : JpegBlockInputReader
     /// <inheritdoc/>
     public override void ReadBlock(ref short blockRef, int componentIndex, int x, int y)
     {
-        var block = MemoryMarshal.CreateSpan(ref blockRef, Side * Side);
         for (var row = 0; row < Side; row++)
         {
             // Beyond the edge it goes on as at it.
             var line = _picture.Pixels.AsSpan(((_part.Y + Math.Min(y + row, _part.Height - 1)) * _picture.Width) + _part.X, _part.Width);
-            for (var column = 0; column < Side; column++) block[(row * Side) + column] = Convert(line[Math.Min(x + column, _part.Width - 1)], componentIndex);
+            // The library gives the first of a block's 64 values.
+            for (var column = 0; column < Side; column++) Unsafe.Add(ref blockRef, (row * Side) + column) = Convert(line[Math.Min(x + column, _part.Width - 1)], componentIndex);
         }
     }
 

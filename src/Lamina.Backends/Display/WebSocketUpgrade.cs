@@ -46,9 +46,7 @@ internal static class WebSocketUpgrade
     }
 
     // The protocol wants this function; nothing is kept secret by it.
-#pragma warning disable CA5350
     private static byte[] Hash(string text) => SHA1.HashData(Encoding.ASCII.GetBytes(text));
-#pragma warning restore CA5350
 
     // A browser says nothing more until it was answered, so a request ends what was read.
     private static async Task<Head?> ReadAsync(Stream stream, CancellationToken cancellationToken)
