@@ -13,6 +13,7 @@ namespace Lamina.Cli.TextScreens;
 internal sealed class TextDisplay : IDisposable
 {
     private const string Word = "text", Help = "Ctrl-A X ends the machine, Ctrl-A Ctrl-A sends Ctrl-A to the guest; any key goes on";
+    private const string NoTerminal = "--display text shows the screen in a terminal, and there is none here; --display vnc serves it to viewers";
     private const int PollMilliseconds = 100, MostWaiting = 16384, UsualColumns = 80, UsualRows = 25;
 
     private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(33), Latest = TimeSpan.FromMilliseconds(150);
@@ -46,24 +47,23 @@ internal sealed class TextDisplay : IDisposable
     /// <summary>Whether a value of --display asks for it.</summary>
     internal static bool IsMeant(string? value) => value is Word || value?.StartsWith($"{Word}=", StringComparison.Ordinal) == true;
 
-    /// <summary>Refuses what cannot be, before anything is made.</summary>
+    /// <summary>Finds out whether it can be, before anything is made.</summary>
     /// <param name="value">The value of --display.</param>
-    /// <returns>The layout of the keyboard.</returns>
-    /// <exception cref="UsageException">There is no such layout, or no terminal.</exception>
-    internal static KeyboardLayout Check(string value)
+    /// <returns>The layout of the keyboard, or a sentence that says why not.</returns>
+    internal static (KeyboardLayout? Layout, string? Problem) Check(string value)
     {
         var name = value == Word ? KeyboardLayout.All[0].Name : value[(Word.Length + 1)..];
-        var layout = KeyboardLayout.Find(name) ?? throw new UsageException($"--display: there is no keyboard layout '{name}'; there are {string.Join(", ", KeyboardLayout.All.Select(each => each.Name))}");
-        return HostIo.IsTerminal(HostIo.Input) && HostIo.IsTerminal(HostIo.Output) ? layout : throw new UsageException("--display text shows the screen in a terminal, and there is none here; --display vnc serves it to viewers");
+        if (KeyboardLayout.Find(name) is not { } layout) return (null, $"--display: there is no keyboard layout '{name}'; there are {string.Join(", ", KeyboardLayout.All.Select(each => each.Name))}");
+        return HostIo.IsTerminal(HostIo.Input) && HostIo.IsTerminal(HostIo.Output) ? (layout, null) : (null, NoTerminal);
     }
 
     /// <summary>Shows a machine's screen until it is disposed of.</summary>
     /// <param name="machine">The machine, of the kind pc.</param>
     /// <param name="layout">The layout that its guest has.</param>
     /// <param name="quit">Called when the user wants its end.</param>
-    /// <exception cref="UsageException">There is no terminal.</exception>
+    /// <exception cref="MachineException">There is no terminal any more.</exception>
     internal static TextDisplay Show(Machine machine, KeyboardLayout layout, Action quit) =>
-        new(machine, Terminal.TryOpen(HostIo.Input) ?? throw new UsageException("--display text shows the screen in a terminal, and there is none here"), layout, quit);
+        new(machine, Terminal.TryOpen(HostIo.Input) ?? throw new MachineException(MachineError.Host, NoTerminal), layout, quit);
 
     /// <inheritdoc/>
     public void Dispose()

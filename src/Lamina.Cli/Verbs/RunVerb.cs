@@ -92,7 +92,8 @@ internal static class RunVerb
         if (parsed.GetValue(options.Rm)) throw new UsageException("--display text is not for a machine that runs one command and is gone with it; leave out --display or --rm");
         if (machine.Type != MachineType.Pc) throw new UsageException("a display is of a machine of the kind pc; add --machine pc, or leave the display out");
         if (machine.DevicesOf<SerialDevice>().Any(port => port.To is ConsoleTarget.Stdio)) throw new UsageException("this terminal shows the screen (--display text); let the serial port lead elsewhere (--serial file:PATH), or leave --serial out");
-        return TextDisplay.Check(parsed.GetValue(options.Display)!);
+        var (layout, problem) = TextDisplay.Check(parsed.GetValue(options.Display)!);
+        return layout ?? throw new UsageException(problem!);
     }
 
     // What this run does with whatever machine it is.
