@@ -42,14 +42,14 @@ internal sealed class ViewerLink(Socket socket, TimeSpan patience) : IDisposable
 
     /// <summary>Goes on by TLS, as the end that has a certificate.</summary>
     /// <exception cref="AuthenticationException">The viewer does not, or will not.</exception>
-    internal async Task SecureAsync(SslStreamCertificateContext certificate, CancellationToken cancellationToken)
+    internal async Task SecureAsync(SslStreamCertificateContext certificate, SslProtocols protocols, CancellationToken cancellationToken)
     {
         var secure = new SslStream(_stream);
         _stream = secure;
         await secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
         {
             ServerCertificateContext = certificate,
-            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            EnabledSslProtocols = protocols,
         }, cancellationToken).ConfigureAwait(false);
     }
 

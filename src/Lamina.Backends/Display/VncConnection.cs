@@ -1,6 +1,7 @@
 // One viewer: its greeting, and what it says from then on. What is on the screen goes out by VncUpdates, at the same time.
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Text;
 using Lamina.Core.Display;
@@ -62,7 +63,7 @@ internal sealed class VncConnection : IDisposable
         using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ends.Token))
         {
             patience.CancelAfter(_options.Patience);
-            if (_isWebSocket && _options.Certificate is { } certificate) await _link.SecureAsync(certificate, patience.Token).ConfigureAwait(false);
+            if (_isWebSocket && _options.Certificate is { } certificate) await _link.SecureAsync(certificate, SslProtocols.Tls12 | SslProtocols.Tls13, patience.Token).ConfigureAwait(false);
             if (_isWebSocket) await _link.UpgradeAsync(_options.WebSocketOrigin, patience.Token).ConfigureAwait(false);
             await GreetAsync(patience.Token).ConfigureAwait(false);
         }
@@ -141,7 +142,8 @@ internal sealed class VncConnection : IDisposable
             throw new RfbException("it chose a subtype of VeNCrypt that was not offered");
         }
         await SendAsync([RfbSpec.SubtypeAccepted], cancellationToken).ConfigureAwait(false);
-        await _link.SecureAsync(_options.Certificate!, cancellationToken).ConfigureAwait(false);
+        // Not 1.3, whose server sends tickets behind its handshake: TigerVNC 1.12 goes on waiting where what it waits for comes together with one.
+        await _link.SecureAsync(_options.Certificate!, SslProtocols.Tls12, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task RefuseAsync(byte[] head, string sentence, CancellationToken cancellationToken)
