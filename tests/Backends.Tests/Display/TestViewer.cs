@@ -158,6 +158,9 @@ internal sealed class TestViewer : IAsyncDisposable
         Name = Encoding.UTF8.GetString(await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(init.AsSpan(20)), cancellation));
     }
 
+    /// <summary>Which TLS it speaks.</summary>
+    internal System.Security.Authentication.SslProtocols Protocol => (_stream as SslStream)?.SslProtocol ?? default;
+
     /// <summary>The subject of the certificate that the server had.</summary>
     internal string? Certificate { get; private set; }
 
