@@ -53,10 +53,7 @@ public static class MachineCheck
         if (machine.Display is { } display)
         {
             if (machine.Type != MachineType.Pc) throw new MachineException("a display is of a machine of the kind pc; add --machine pc, or leave the display out");
-            // A program may have made it.
-            _ = ScreenServer.Parse(display.ToString());
-            if (display.Address is { } address && !IPAddress.IsLoopback(address.Address) && display.PasswordFile is null)
-                throw new MachineException($"whoever reaches {address} would see the screen and type; give it a password (display: {display},password-file=PATH), or an address of this host alone, such as 127.0.0.1:5900");
+            display.Check();
         }
         // What is read from words was checked then; what a program made is checked by the same tables.
         foreach (var device in machine.Devices)
@@ -197,10 +194,11 @@ public static class MachineCheck
 
     private static void CheckDisplay(MachineDefinition machine, List<PublishedPort> ports)
     {
-        if (machine.Display?.Address is not { Port: not 0 } address) return;
-        var own = new PublishedPort(address, 1);
-        if (ports.Any(port => Overlap(port, own)) || machine.GdbPort is { } gdb && Overlap(own, new PublishedPort(new IPEndPoint(IPAddress.Loopback, gdb), 1)))
-            throw new MachineException($"the TCP port {address.Port} of the host is both the display's and published or gdb's; give each a port of its own");
+        PublishedPort[] own = [.. machine.Display?.Ports.Where(port => port.Port != 0).Select(port => new PublishedPort(port, 1)) ?? []];
+        foreach (var port in own)
+            if (ports.Any(other => Overlap(other, port)) || machine.GdbPort is { } gdb && Overlap(port, new PublishedPort(new IPEndPoint(IPAddress.Loopback, gdb), 1)))
+                throw new MachineException($"the TCP port {port.Host.Port} of the host is both the display's and published or gdb's; give each a port of its own");
+        if (own is [var first, var second] && Overlap(first, second)) throw new MachineException($"the TCP port {first.Host.Port} of the host is the display's both for VNC and for WebSocket; give each a port of its own");
     }
 
     private static bool Overlap(PublishedPort a, PublishedPort b) => a.IsUdp == b.IsUdp && a.Host.Port == b.Host.Port && a.Host.AddressFamily == b.Host.AddressFamily

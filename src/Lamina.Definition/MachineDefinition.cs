@@ -283,7 +283,7 @@ public sealed record MachineDefinition
             Firmware = Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? map(firmware) : Boot.Firmware,
             Modules = [.. Boot.Modules.Select(module => module with { Path = map(module.Path) })],
         },
-        Display = Display is { } display ? display with { Path = display.Path is { } path ? map(path) : null, PasswordFile = display.PasswordFile is { } password ? map(password) : null } : null,
+        Display = Display is { } display ? display with { Path = display.Path is { } path ? map(path) : null, Tls = display.Tls is { } tls ? map(tls) : null, PasswordFile = display.PasswordFile is { } password ? map(password) : null } : null,
         Devices = [.. Devices.Select(device => device switch
         {
             DiskDevice disk => disk with { Path = disk.IsRemote ? disk.Path : map(disk.Path), Tls = disk.Tls is { } folder ? map(folder) : null, Backing = [.. disk.Backing.Select(path => path == DiskDevice.AnyBacking ? path : map(path))] },

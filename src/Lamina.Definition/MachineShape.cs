@@ -101,7 +101,7 @@ public static class MachineShape
             Read = (machine, text) => Words.Read(Gdb, "port", machine with { GdbPort = null, GdbArchitecture = default }, text ?? ""),
             Write = machine => machine.GdbPort is null ? [] : [Words.Write(Gdb, "port", machine)],
         },
-        new Property<MachineDefinition>("display", ValueKind.Text, "vnc[=WHERE][,password-file=PATH]|none", "where the screen of a machine pc can be looked at over VNC: ADDRESS:PORT (127.0.0.1:5900 by default, port 0 picks a free one) or unix:PATH; beyond this host only with a password, which is the first line of a file")
+        new Property<MachineDefinition>("display", ValueKind.Text, "vnc[=WHERE][,OPTION…]|none", "where the screen of a machine pc can be looked at over VNC: ADDRESS:PORT (127.0.0.1:5900 by default, port 0 picks a free one) or unix:PATH. Options: websocket[=ADDRESS:PORT] serves it to browsers, too (127.0.0.1:5700), origin=ORIGIN to pages from there, tls=FOLDER over TLS alone (cert.pem, key.pem), password-file=PATH, the last, to those who know the first line of a file, without which only this host is served")
         {
             Read = (machine, text) => machine with { Display = text == "none" ? null : ScreenServer.Parse(Property.Needed("display", text)) },
             Write = machine => machine.Display is { } display ? [display.ToString()] : [],

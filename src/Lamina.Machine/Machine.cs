@@ -166,6 +166,9 @@ public sealed class Machine : IAsyncDisposable
     /// <summary>Where the screen can be looked at over VNC: an address with the port that it has, or a path; null where it cannot.</summary>
     public string? Display => _built.Display?.Address;
 
+    /// <summary>Where browsers find the screen by WebSocket: an address with the port that it has; null where they cannot.</summary>
+    public string? DisplayWebSocket => _built.Display?.WebSocketAddress;
+
     /// <summary>Waits until the guest's screen shows a text.</summary>
     /// <param name="text">It, within a row; as it is spelled.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

@@ -23,7 +23,7 @@ public sealed partial class SourceTests
         "src/Lamina.Devices/Virtio/Block/BlockUnderWay.cs", "src/Lamina.Devices/Virtio/Block/BlockWorkers.cs", // requests of a queue that is stopped, milliseconds
         "src/Lamina.Devices/Ata/WorkInHand.cs", // a part of a transfer that is given up, likewise
         "src/Lamina.Host/Io/Ring/IoUring.cs", // the kernel has no memory for the moment
-        "src/Lamina.Backends/Vsock/UnixStream.cs", "src/Lamina.Backends/Vsock/UnixSocketHost.cs", "src/Lamina.Backends/Char/MemoryCharBackend.cs", "src/Lamina.Backends/Display/VncServer.cs", "src/Lamina.Backends/Display/VncUpdates.cs", // tasks wait, no thread does
+        "src/Lamina.Backends/Vsock/UnixStream.cs", "src/Lamina.Backends/Vsock/UnixSocketHost.cs", "src/Lamina.Backends/Char/MemoryCharBackend.cs", "src/Lamina.Backends/Display/VncServer.cs", "src/Lamina.Backends/Display/ViewerLink.cs", "src/Lamina.Backends/Display/VncUpdates.cs", // tasks wait, no thread does
         "src/Lamina.Hypervisor/Asking/MachineClient.cs", "src/Lamina.Hypervisor/Consoles/ConsoleHub.cs", "src/Lamina.Hypervisor/Agent/AgentConnection.cs", "src/Lamina.Hypervisor/Agent/Qemu/QemuAgent.cs", "src/Lamina.Hypervisor/Serving/ControlSession.cs", "src/Lamina.Hypervisor/Serving/ForkPool.cs", "src/Lamina.Hypervisor/Serving/LiveChange.cs", "src/Lamina.Hypervisor/Serving/ServedMachine.cs", // likewise
     ];
 

@@ -1,6 +1,8 @@
 // What is on a machine's screen, through the real program.
 using System.Net;
 using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -94,6 +96,30 @@ public sealed class ScreenCommandTests : KeptMachines
     }
 
     [Fact]
+    public async Task A_browser_sees_the_screen_of_a_locked_machine_over_TLS()
+    {
+        var tls = Folder.File("tls");
+        TestCertificates.Make(tls);
+        await StartAsync(Guest.ShowsText, "--machine", "pc", "--display", $"vnc=127.0.0.1:0,websocket=127.0.0.1:0,tls={tls}");
+        using var inspected = JsonDocument.Parse((await RunAsync("inspect", "web")).Output);
+        var status = inspected.RootElement.GetProperty("status");
+        Assert.Equal([19], await OfferedAsync(IPEndPoint.Parse(status.GetProperty("display").GetString()!)));
+
+        using var browser = new ClientWebSocket();
+        browser.Options.RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+        {
+            using var chain = new X509Chain();
+            chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+            chain.ChainPolicy.CustomTrustStore.Add(X509CertificateLoader.LoadCertificateFromFile(Path.Combine(tls, "ca.pem")));
+            chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+            return chain.Build((X509Certificate2)certificate!);
+        };
+        await browser.ConnectAsync(new Uri($"wss://{status.GetProperty("display-websocket").GetString()}/websockify"), TestContext.Current.CancellationToken);
+        await using var stream = WebSocketStream.Create(browser, WebSocketMessageType.Binary);
+        Assert.Equal([1], await OfferedAsync(stream));
+    }
+
+    [Fact]
     public async Task What_cannot_be_served_is_one_sentence()
     {
         await CreateAsync("web", Guest.Halts);
@@ -103,7 +129,11 @@ public sealed class ScreenCommandTests : KeptMachines
         var empty = Folder.File("empty");
         await File.WriteAllTextAsync(empty, "\n", TestContext.Current.CancellationToken);
         Expect(0, await RunAsync("set", "web", "--machine", "pc", "--display", $"vnc=127.0.0.1:0,password-file={empty}"));
+        Expect(2, await RunAsync("set", "web", "--display", "vnc=127.0.0.1:0,websocket=0.0.0.0:5700"), "lamina: whoever reaches 0.0.0.0:5700 would see the screen*");
         Expect(2, await RunAsync("start", "web"), $"lamina: the first line of {empty} is empty; write the password there*");
+        var tls = Folder.File("tls");
+        Expect(0, await RunAsync("set", "web", "--display", $"vnc=127.0.0.1:0,tls={tls}"));
+        Expect(2, await RunAsync("start", "web"), $"lamina: {tls}/cert.pem and {tls}/key.pem are no certificate in PEM with its key: *");
     }
 
     // Speaks so far that the server says which kinds of security it has.
@@ -112,6 +142,11 @@ public sealed class ScreenCommandTests : KeptMachines
         using var socket = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         await socket.ConnectAsync(place, TestContext.Current.CancellationToken);
         await using var stream = new NetworkStream(socket);
+        return await OfferedAsync(stream);
+    }
+
+    private static async Task<byte[]> OfferedAsync(Stream stream)
+    {
         var greeting = new byte[12];
         await stream.ReadExactlyAsync(greeting, TestContext.Current.CancellationToken);
         Assert.Equal("RFB 003.008\n"u8, greeting);

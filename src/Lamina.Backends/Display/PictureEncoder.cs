@@ -1,4 +1,4 @@
-// Parts of a picture as a client takes them: raw; ZRLE; Tight without JPEG. The packed streams go on from one rectangle to the next, so
+// Parts of a picture as a client takes them: raw; ZRLE; Tight, with JPEG where the client has named a quality. The packed streams go on from one rectangle to the next, so
 // there is one encoder for each client.
 using System.Buffers;
 using System.Buffers.Binary;
@@ -10,7 +10,7 @@ namespace Lamina.Backends.Display;
 /// <summary>Encodes for one client.</summary>
 internal sealed class PictureEncoder : IDisposable
 {
-    private const byte TightFill = 0x80, TightFilter = 0x40, TightPalette = 1;
+    private const byte TightFill = 0x80, TightJpeg = 0x90, TightFilter = 0x40, TightPalette = 1;
 
     private readonly PackedStream _zrle = new();
     // Of full colour, of two colours, of more.
@@ -28,28 +28,40 @@ internal sealed class PictureEncoder : IDisposable
     /// <summary>Whether it knows an encoding.</summary>
     internal static bool Knows(int encoding) => encoding is RfbSpec.Raw or RfbSpec.Zrle or RfbSpec.Tight;
 
-    /// <summary>Parts as an encoding takes them: Tight has a largest width.</summary>
+    /// <summary>Parts as an encoding takes them: Tight has a largest width, and a number for lengths that more pixels could exceed.</summary>
     internal static IEnumerable<ScreenPart> Cut(ScreenPart part, int encoding)
     {
-        for (var x = 0; x < part.Width; x += RfbSpec.TightMostWidth)
-        {
-            if (encoding == RfbSpec.Tight) yield return part with { X = part.X + x, Width = Math.Min(RfbSpec.TightMostWidth, part.Width - x) };
-            else
-            {
-                yield return part;
-                yield break;
-            }
-        }
+        var width = encoding == RfbSpec.Tight ? Math.Min(RfbSpec.TightMostWidth, part.Width) : part.Width;
+        var height = encoding == RfbSpec.Tight ? RfbSpec.TightMostPixels / width : part.Height;
+        for (var y = 0; y < part.Height; y += height)
+            for (var x = 0; x < part.Width; x += width)
+                yield return new ScreenPart(part.X + x, part.Y + y, Math.Min(width, part.Width - x), Math.Min(height, part.Height - y));
+    }
+
+    /// <summary>Writes that a part is what the client has elsewhere ("CopyRect Encoding").</summary>
+    internal static void WriteCopy(ArrayBufferWriter<byte> output, ScreenPart part, int fromY)
+    {
+        WriteHead(output, part.X, part.Y, part.Width, part.Height, RfbSpec.CopyRect);
+        var from = output.GetSpan(4);
+        BinaryPrimitives.WriteUInt16BigEndian(from, (ushort)part.X);
+        BinaryPrimitives.WriteUInt16BigEndian(from[2..], (ushort)fromY);
+        output.Advance(4);
     }
 
     /// <summary>Writes a rectangle, its head included.</summary>
-    internal void Write(ArrayBufferWriter<byte> output, ScreenPicture picture, ScreenPart part, int encoding, PixelFormat format)
+    /// <param name="output">Takes it.</param>
+    /// <param name="picture">What is shown.</param>
+    /// <param name="part">Of which this part.</param>
+    /// <param name="encoding">How.</param>
+    /// <param name="format">The form of pixels.</param>
+    /// <param name="quality">The level of JPEG's quality, 0 to 9, for what has many colours; null for no JPEG.</param>
+    internal void Write(ArrayBufferWriter<byte> output, ScreenPicture picture, ScreenPart part, int encoding, PixelFormat format, int? quality)
     {
         WriteHead(output, part.X, part.Y, part.Width, part.Height, encoding);
         switch (encoding)
         {
             case RfbSpec.Zrle: WriteZrle(output, picture, part, format); break;
-            case RfbSpec.Tight: WriteTight(output, picture, part, format); break;
+            case RfbSpec.Tight: WriteTight(output, picture, part, format, quality); break;
             default: WriteRaw(output, picture, part, format); break;
         }
     }
@@ -161,13 +173,22 @@ internal sealed class PictureEncoder : IDisposable
         return _palette.Count;
     }
 
-    private void WriteTight(ArrayBufferWriter<byte> output, ScreenPicture picture, ScreenPart part, PixelFormat format)
+    private void WriteTight(ArrayBufferWriter<byte> output, ScreenPicture picture, ScreenPart part, PixelFormat format, int? quality)
     {
         var colours = CollectPalette(picture, part, 256);
         if (colours == 1)
         {
             WriteByte(output, TightFill);
             WriteTightPixels(output, _colours, format);
+            return;
+        }
+        if (colours == 0 && quality is { } level && format.Bits > 8 && part.Width * part.Height >= RfbSpec.TightLeastJpegPixels)
+        {
+            var jpeg = new ArrayBufferWriter<byte>();
+            JpegRectangle.Write(jpeg, picture, part, level);
+            WriteByte(output, TightJpeg);
+            WriteTightLength(output, jpeg.WrittenCount);
+            output.Write(jpeg.WrittenSpan);
             return;
         }
         var stream = colours switch
@@ -203,12 +224,16 @@ internal sealed class PictureEncoder : IDisposable
         }
         _tight[stream].Write(data.WrittenSpan);
         var packed = _tight[stream].Flush();
-        // Seven bits a byte, the lowest first; the third has eight.
-        var length = packed.Length;
+        WriteTightLength(output, packed.Length);
+        output.Write(packed);
+    }
+
+    // Seven bits a byte, the lowest first; the third has eight.
+    private static void WriteTightLength(ArrayBufferWriter<byte> output, int length)
+    {
         WriteByte(output, (byte)(length & 0x7f | (length > 0x7f ? 0x80 : 0)));
         if (length > 0x7f) WriteByte(output, (byte)(length >> 7 & 0x7f | (length > 0x3fff ? 0x80 : 0)));
         if (length > 0x3fff) WriteByte(output, (byte)(length >> 14));
-        output.Write(packed);
     }
 
     private static void WriteByte(ArrayBufferWriter<byte> output, byte value)

@@ -1,6 +1,7 @@
 // One viewer: its greeting, and what it says from then on. What is on the screen goes out by VncUpdates, at the same time.
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Text;
 using Lamina.Core.Display;
@@ -13,8 +14,8 @@ namespace Lamina.Backends.Display;
 internal sealed class VncConnection : IDisposable
 {
     private readonly VncServer _server;
-    private readonly Socket _socket;
-    private readonly IScreen _screen;
+    private readonly ViewerLink _link;
+    private readonly bool _isWebSocket;
     private readonly VncOptions _options;
     private readonly VncUpdates _updates;
     private readonly CancellationTokenSource _ends = new();
@@ -23,11 +24,12 @@ internal sealed class VncConnection : IDisposable
     private readonly string _peer;
     private int _wheel;
 
-    internal VncConnection(VncServer server, Socket socket, IScreen screen, VncOptions options)
+    internal VncConnection(VncServer server, Socket socket, bool isWebSocket, IScreen screen, VncOptions options)
     {
-        (_server, _socket, _screen, _options) = (server, socket, screen, options);
+        (_server, _isWebSocket, _options) = (server, isWebSocket, options);
+        _link = new ViewerLink(socket, options.Patience);
         _peer = socket.RemoteEndPoint is System.Net.IPEndPoint from ? from.ToString() : "a socket of this host's";
-        _updates = new VncUpdates(socket, screen, options);
+        _updates = new VncUpdates(_link, screen, options);
     }
 
     /// <summary>Whether it has passed the greeting.</summary>
@@ -36,7 +38,7 @@ internal sealed class VncConnection : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _socket.Dispose();
+        _link.Dispose();
         _updates.Dispose();
         _ends.Dispose();
     }
@@ -47,9 +49,10 @@ internal sealed class VncConnection : IDisposable
     internal void Inspect(InspectNode node)
     {
         node.Say("from", _peer);
+        node.Say("over", _link.Carrier);
         node.Say("greeted", IsGreeted);
         node.Say("updates", _updates.Sent);
-        node.Say("bytes", _updates.Bytes);
+        node.Say("bytes", _link.Bytes);
     }
 
     /// <summary>Serves it to its end.</summary>
@@ -60,6 +63,8 @@ internal sealed class VncConnection : IDisposable
         using (var patience = CancellationTokenSource.CreateLinkedTokenSource(ends.Token))
         {
             patience.CancelAfter(_options.Patience);
+            if (_isWebSocket && _options.Certificate is { } certificate) await _link.SecureAsync(certificate, SslProtocols.Tls12 | SslProtocols.Tls13, patience.Token).ConfigureAwait(false);
+            if (_isWebSocket) await _link.UpgradeAsync(_options.WebSocketOrigin, patience.Token).ConfigureAwait(false);
             await GreetAsync(patience.Token).ConfigureAwait(false);
         }
         IsGreeted = true;
@@ -92,19 +97,60 @@ internal sealed class VncConnection : IDisposable
             _ => throw new RfbException("it does not speak RFB"),
         };
         var security = _options.Password is null ? RfbSpec.NoSecurity : RfbSpec.PasswordSecurity;
-        if (minor == 3) await SendAsync([0, 0, 0, security], cancellationToken).ConfigureAwait(false);
+        // A browser's link is secure already, and browsers' viewers know no VeNCrypt.
+        var secures = _options.Certificate is not null && !_isWebSocket;
+        var offered = secures ? RfbSpec.VeNCrypt : security;
+        if (minor == 3)
+        {
+            if (secures) await RefuseAsync([0, 0, 0, 0], "this screen is served over TLS alone, by VeNCrypt, of which RFB 3.3 knows nothing", cancellationToken).ConfigureAwait(false);
+            await SendAsync([0, 0, 0, security], cancellationToken).ConfigureAwait(false);
+        }
         else
         {
-            await SendAsync([1, security], cancellationToken).ConfigureAwait(false);
+            await SendAsync([1, offered], cancellationToken).ConfigureAwait(false);
             await ReadAsync(1, cancellationToken).ConfigureAwait(false);
-            if (_buffer[0] != security) throw new RfbException("it chose a security type that was not offered");
+            if (_buffer[0] != offered) throw new RfbException("it chose a security type that was not offered");
         }
+        if (secures) await SecureAsync(security, cancellationToken).ConfigureAwait(false);
         if (security == RfbSpec.PasswordSecurity) await AuthenticateAsync(minor, cancellationToken).ConfigureAwait(false);
-        else if (minor == 8) await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
+        else if (minor == 8 || secures) await SendAsync([0, 0, 0, (byte)RfbSpec.Accepted], cancellationToken).ConfigureAwait(false);
         // ClientInit.
         await ReadAsync(1, cancellationToken).ConfigureAwait(false);
         if (_buffer[0] == 0) _server.EndOthers(this);
         await _updates.SendInitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    // VeNCrypt, version 0.2 ("VeNCrypt"): one subtype is offered, what follows it is said over TLS. Those with the prefix TLS have no certificate,
+    // so whoever is between could read all; .NET has no such TLS.
+    private async Task SecureAsync(byte security, CancellationToken cancellationToken)
+    {
+        await SendAsync([0, 2], cancellationToken).ConfigureAwait(false);
+        await ReadAsync(2, cancellationToken).ConfigureAwait(false);
+        if ((_buffer[0], _buffer[1]) != (0, 2))
+        {
+            await SendAsync([RfbSpec.VersionRefused], cancellationToken).ConfigureAwait(false);
+            throw new RfbException("it speaks another version of VeNCrypt");
+        }
+        var subtype = security == RfbSpec.PasswordSecurity ? RfbSpec.X509Password : RfbSpec.X509None;
+        byte[] offer = [RfbSpec.VersionAccepted, 1, 0, 0, 0, 0];
+        BinaryPrimitives.WriteUInt32BigEndian(offer.AsSpan(2), subtype);
+        await SendAsync(offer, cancellationToken).ConfigureAwait(false);
+        await ReadAsync(sizeof(uint), cancellationToken).ConfigureAwait(false);
+        if (U32(0) != subtype)
+        {
+            await SendAsync([RfbSpec.SubtypeRefused], cancellationToken).ConfigureAwait(false);
+            throw new RfbException("it chose a subtype of VeNCrypt that was not offered");
+        }
+        await SendAsync([RfbSpec.SubtypeAccepted], cancellationToken).ConfigureAwait(false);
+        // Not 1.3, whose server sends tickets behind its handshake: TigerVNC 1.12 goes on waiting where what it waits for comes together with one.
+        await _link.SecureAsync(_options.Certificate!, SslProtocols.Tls12, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task RefuseAsync(byte[] head, string sentence, CancellationToken cancellationToken)
+    {
+        var why = Encoding.UTF8.GetBytes(sentence);
+        await SendAsync([.. head, 0, 0, 0, (byte)why.Length, .. why], cancellationToken).ConfigureAwait(false);
+        throw new RfbException($"it was told that {sentence}");
     }
 
     private async Task AuthenticateAsync(int minor, CancellationToken cancellationToken)
@@ -219,11 +265,11 @@ internal sealed class VncConnection : IDisposable
     {
         for (var done = 0; done < length;)
         {
-            var count = await _socket.ReceiveAsync(_buffer.AsMemory(done, length - done), cancellationToken).ConfigureAwait(false);
+            var count = await _link.ReceiveAsync(_buffer.AsMemory(done, length - done), cancellationToken).ConfigureAwait(false);
             if (count == 0) throw new IOException("the viewer went");
             done += count;
         }
     }
 
-    private Task SendAsync(byte[] bytes, CancellationToken cancellationToken) => _updates.SendAsync(bytes, cancellationToken);
+    private Task SendAsync(byte[] bytes, CancellationToken cancellationToken) => _link.SendAsync(bytes, cancellationToken);
 }

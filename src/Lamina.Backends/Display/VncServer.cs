@@ -1,7 +1,10 @@
 // A VNC server for one machine's screen: listens at a TCP port or a Unix socket and serves a few viewers at a time. What a viewer sends
 // is believed in nothing: one that says what it must not, or takes nothing, loses its connection, and the machine hears nothing of it.
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Security.Authentication;
 using Lamina.Backends.Work;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
@@ -19,6 +22,15 @@ public sealed record VncOptions
 
     /// <summary>Where it listens: an <see cref="IPEndPoint"/> (port 0 picks one) or a <see cref="UnixDomainSocketEndPoint"/>.</summary>
     public required EndPoint Address { get; init; }
+
+    /// <summary>Where it listens for viewers in browsers, which speak WebSocket; port 0 picks one. Null: nowhere.</summary>
+    public IPEndPoint? WebSocket { get; init; }
+
+    /// <summary>The origin of the pages that may look by WebSocket, beside those of this host's own addresses; or null.</summary>
+    public string? WebSocketOrigin { get; init; }
+
+    /// <summary>By which the screen proves who it is, and is served over TLS alone; null for no TLS.</summary>
+    public SslStreamCertificateContext? Certificate { get; init; }
 
     /// <summary>What viewers must know; null: nothing.</summary>
     public ReadOnlyMemory<byte>? Password { get; init; }
@@ -49,6 +61,7 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
     private readonly VncOptions _options;
     private readonly IScreen _screen;
     private readonly Socket _listener;
+    private readonly Socket? _webListener;
     private readonly SocketFile? _file;
     private readonly SemaphoreSlim _guessing = new(1, 1);
     private readonly CancellationTokenSource _ends = new();
@@ -66,14 +79,27 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         (_screen, _options) = (screen, options);
         var path = options.Address is UnixDomainSocketEndPoint unix ? unix.ToString() : null;
-        _listener = Listen(options.Address, path);
+        if (options.WebSocket is { } place) _webListener = Listen(place, null);
+        try
+        {
+            _listener = Listen(options.Address, path);
+        }
+        catch
+        {
+            _webListener?.Dispose();
+            throw;
+        }
         if (path is not null) _file = new SocketFile(path);
         Address = path is null ? _listener.LocalEndPoint!.ToString()! : path;
-        _accepting = Task.Run(AcceptAsync);
+        WebSocketAddress = _webListener?.LocalEndPoint!.ToString();
+        _accepting = Task.WhenAll(Task.Run(() => AcceptAsync(_listener)), _webListener is null ? Task.CompletedTask : Task.Run(() => AcceptAsync(_webListener)));
     }
 
     /// <summary>Where it listens: an address with the port that it has, or a path.</summary>
     public string Address { get; }
+
+    /// <summary>Where it listens for WebSocket: an address with the port that it has; null for nowhere.</summary>
+    public string? WebSocketAddress { get; }
 
     /// <inheritdoc/>
     SocketFile? IListener.Socket => _disposed ? null : _file;
@@ -84,6 +110,8 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         ArgumentNullException.ThrowIfNull(node);
         node.Kind = "VNC server";
         node.Say("address", Address);
+        if (WebSocketAddress is { } web) node.Say("WebSocket", web);
+        node.Say("TLS", _options.Certificate is not null);
         node.Say("password", _options.Password is not null);
         node.Locked(_gate, () => node.Each("viewer", _viewers.Keys, static (below, viewer) => viewer.Inspect(below)));
     }
@@ -111,6 +139,7 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         }
         _ends.Cancel();
         _listener.Dispose();
+        _webListener?.Dispose();
         _accepting.Wait();
         Task.WaitAll(viewers);
         _file?.Delete();
@@ -166,14 +195,14 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         }
     }
 
-    private async Task AcceptAsync()
+    private async Task AcceptAsync(Socket listener)
     {
         while (!_ends.IsCancellationRequested)
         {
             try
             {
-                var client = await _listener.AcceptAsync(_ends.Token).ConfigureAwait(false);
-                if (!TryServe(client)) client.Dispose();
+                var client = await listener.AcceptAsync(_ends.Token).ConfigureAwait(false);
+                if (!TryServe(client, isWebSocket: listener == _webListener)) client.Dispose();
             }
             catch (Exception ended) when (ended is OperationCanceledException or ObjectDisposedException)
             {
@@ -187,14 +216,14 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         }
     }
 
-    private bool TryServe(Socket client)
+    private bool TryServe(Socket client, bool isWebSocket)
     {
         lock (_gate)
         {
             if (_disposed || _viewers.Count >= MostViewers) return false;
             if (client.AddressFamily != AddressFamily.Unix) client.NoDelay = true;
             _accepted++;
-            var viewer = new VncConnection(this, client, _screen, _options);
+            var viewer = new VncConnection(this, client, isWebSocket, _screen, _options);
             _viewers.Add(viewer, Task.Run(() => ServeAsync(viewer)));
             return true;
         }
@@ -206,7 +235,7 @@ public sealed class VncServer : IListener, IInspected, ICounted, IDisposable
         {
             await viewer.RunAsync(_ends.Token).ConfigureAwait(false);
         }
-        catch (Exception ended) when (ended is IOException or SocketException or OperationCanceledException or ObjectDisposedException or RfbException)
+        catch (Exception ended) when (ended is IOException or SocketException or WebSocketException or AuthenticationException or OperationCanceledException or ObjectDisposedException or RfbException)
         {
             if (ended is RfbException wrong) _options.Log.Trace(LogEvent.Socket, $"a viewer was hung up on: {wrong.Message}");
         }

@@ -2,7 +2,6 @@
 // agreed on beside. While a viewer waits for a change the screen is asked now and then whether there is any, more seldom the longer there was none.
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Text;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
@@ -15,11 +14,11 @@ internal sealed class VncUpdates : IDisposable
     private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(33), Latest = TimeSpan.FromMilliseconds(150);
 
     private readonly Lock _gate = new();
-    private readonly Socket _socket;
+    private readonly ViewerLink _link;
     private readonly IScreen _screen;
     private readonly VncOptions _options;
     private readonly PictureEncoder _encoder = new();
-    private readonly SemaphoreSlim _wake = new(0, 1), _sending = new(1, 1);
+    private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Queue<byte[]> _messages = [];
     private readonly ArrayBufferWriter<byte> _output = new(64 << 10);
 
@@ -27,15 +26,16 @@ internal sealed class VncUpdates : IDisposable
     private PixelFormat _format = PixelFormat.Own;
     private HashSet<int> _encodings = [];
     private int _encoding = RfbSpec.Raw;
-    private bool _isAsked, _isWhole, _isContinuous, _tellsSize, _tellsKeys, _refusesResize;
+    private int? _quality;
+    private bool _isAsked, _isWhole, _isContinuous, _tellsSize, _tellsKeys, _tellsName, _refusesResize;
     private KeyboardLights? _lamps;
 
     // What it has been sent.
     private ScreenPicture? _sent, _spare;
     private (int Width, int Height) _size;
-    private long _updates, _bytes;
+    private long _updates;
 
-    internal VncUpdates(Socket socket, IScreen screen, VncOptions options) => (_socket, _screen, _options) = (socket, screen, options);
+    internal VncUpdates(ViewerLink link, IScreen screen, VncOptions options) => (_link, _screen, _options) = (link, screen, options);
 
     internal PixelFormat Format
     {
@@ -56,14 +56,11 @@ internal sealed class VncUpdates : IDisposable
 
     internal long Sent => Volatile.Read(ref _updates);
 
-    internal long Bytes => Volatile.Read(ref _bytes);
-
     /// <inheritdoc/>
     public void Dispose()
     {
         _encoder.Dispose();
         _wake.Dispose();
-        _sending.Dispose();
     }
 
     /// <summary>Sends ServerInit.</summary>
@@ -78,7 +75,7 @@ internal sealed class VncUpdates : IDisposable
         PixelFormat.Own.Write(init.AsSpan(4, RfbSpec.FormatLength));
         BinaryPrimitives.WriteInt32BigEndian(init.AsSpan(4 + RfbSpec.FormatLength), name.Length);
         name.CopyTo(init.AsSpan(4 + RfbSpec.FormatLength + sizeof(uint)));
-        await SendAsync(init, cancellationToken).ConfigureAwait(false);
+        await _link.SendAsync(init, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The viewer says what it knows, what it likes best first.</summary>
@@ -89,6 +86,8 @@ internal sealed class VncUpdates : IDisposable
             var before = _encodings;
             _encodings = [.. encodings];
             _encoding = encodings.Where(PictureEncoder.Knows).FirstOrDefault(RfbSpec.Raw);
+            _quality = encodings.Select(encoding => encoding - RfbSpec.LowestQuality).Where(level => level is >= 0 and < JpegRectangle.Levels).Select(level => (int?)level).FirstOrDefault();
+            if (IsNew(RfbSpec.DesktopName)) _tellsName = true;
             if (IsNew(RfbSpec.ExtendedDesktopSize)) _tellsSize = true;
             if (IsNew(RfbSpec.ExtendedKeys)) _tellsKeys = true;
             if (IsNew(RfbSpec.LedState)) _lamps = null;
@@ -164,27 +163,6 @@ internal sealed class VncUpdates : IDisposable
         }
     }
 
-    /// <summary>Sends bytes; a viewer that does not take them loses its connection.</summary>
-    internal async Task SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            while (!bytes.IsEmpty)
-            {
-                patience.CancelAfter(_options.Patience);
-                var count = await _socket.SendAsync(bytes, patience.Token).ConfigureAwait(false);
-                Interlocked.Add(ref _bytes, count);
-                bytes = bytes[count..];
-            }
-        }
-        finally
-        {
-            _sending.Release();
-        }
-    }
-
     private void Wake()
     {
         lock (_gate)
@@ -207,7 +185,7 @@ internal sealed class VncUpdates : IDisposable
             byte[]? message;
             lock (_gate) _messages.TryDequeue(out message);
             if (message is null) return;
-            await SendAsync(message, cancellationToken).ConfigureAwait(false);
+            await _link.SendAsync(message, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -217,18 +195,20 @@ internal sealed class VncUpdates : IDisposable
         PixelFormat format;
         HashSet<int> encodings;
         int encoding;
-        bool isWhole, tellsSize, tellsKeys, refuses;
+        int? quality;
+        bool isWhole, tellsSize, tellsKeys, tellsName, refuses;
         KeyboardLights? lamps;
         lock (_gate)
         {
             if (!_isAsked && !_isContinuous) return (false, false);
-            (format, encodings, encoding, isWhole, tellsSize, tellsKeys, refuses) = (_format, _encodings, _encoding, _isWhole, _tellsSize, _tellsKeys, _refusesResize);
+            (format, encodings, encoding, quality) = (_format, _encodings, _encoding, _quality);
+            (isWhole, tellsSize, tellsKeys, tellsName, refuses) = (_isWhole, _tellsSize, _tellsKeys, _tellsName, _refusesResize);
             lamps = encodings.Contains(RfbSpec.LedState) && (_options.Keyboard?.Lights ?? KeyboardLights.None) is var lit && lit != _lamps ? lit : null;
-            if (!hasChanged && !isWhole && !tellsSize && !tellsKeys && !refuses && lamps is null && _sent is not null) return (false, false);
+            if (!hasChanged && !isWhole && !tellsSize && !tellsKeys && !tellsName && !refuses && lamps is null && _sent is not null) return (false, false);
         }
         var picture = Shown(encodings, out var resized);
         var parts = isWhole || resized || _sent is null ? [new ScreenPart(0, 0, picture.Width, picture.Height)] : ScreenDifference.Between(_sent, picture);
-        if (parts.Count == 0 && !tellsSize && !tellsKeys && !refuses && lamps is null)
+        if (parts.Count == 0 && !tellsSize && !tellsKeys && !tellsName && !refuses && lamps is null)
         {
             _spare = picture;
             return (true, false);
@@ -238,14 +218,21 @@ internal sealed class VncUpdates : IDisposable
             _isAsked = _isWhole = false;
             _tellsSize &= !tellsSize;
             _tellsKeys &= !tellsKeys;
+            _tellsName &= !tellsName;
             _refusesResize &= !refuses;
             _lamps = lamps ?? _lamps;
             _isWhole |= _format != format;
             _size = (picture.Width, picture.Height);
         }
-        Compose(picture, parts, encoding, format, new Beside(resized || tellsSize, tellsKeys, refuses, lamps, encodings.Contains(RfbSpec.ExtendedDesktopSize), resized));
+        var scrolled = !isWhole && !resized && _sent is not null && encodings.Contains(RfbSpec.CopyRect) ? ScrollDetector.Find(_sent, picture, parts) : null;
+        if (scrolled is var (part, fromY))
+        {
+            ScrollDetector.Apply(_sent!, part, fromY);
+            parts = ScreenDifference.Between(_sent!, picture);
+        }
+        Compose(picture, parts, scrolled, new Form(encoding, format, quality), new Beside(resized || tellsSize, tellsKeys, tellsName, refuses, lamps, encodings.Contains(RfbSpec.ExtendedDesktopSize), resized));
         (_spare, _sent) = (_sent, picture);
-        await SendAsync(_output.WrittenMemory, cancellationToken).ConfigureAwait(false);
+        await _link.SendAsync(_output.WrittenMemory, cancellationToken).ConfigureAwait(false);
         Interlocked.Increment(ref _updates);
         return (true, true);
     }
@@ -265,14 +252,16 @@ internal sealed class VncUpdates : IDisposable
         return cut;
     }
 
-    private readonly record struct Beside(bool Size, bool Keys, bool Refuses, KeyboardLights? Lamps, bool IsExtended, bool Resized);
+    private readonly record struct Form(int Encoding, PixelFormat Format, int? Quality);
 
-    private void Compose(ScreenPicture picture, List<ScreenPart> parts, int encoding, PixelFormat format, Beside beside)
+    private readonly record struct Beside(bool Size, bool Keys, bool Name, bool Refuses, KeyboardLights? Lamps, bool IsExtended, bool Resized);
+
+    private void Compose(ScreenPicture picture, List<ScreenPart> parts, (ScreenPart Part, int FromY)? scrolled, Form form, Beside beside)
     {
         _output.ResetWrittenCount();
-        ScreenPart[] pieces = [.. parts.SelectMany(part => PictureEncoder.Cut(part, encoding))];
+        ScreenPart[] pieces = [.. parts.SelectMany(part => PictureEncoder.Cut(part, form.Encoding))];
         var size = beside.Size && (beside.IsExtended || beside.Resized);
-        var count = pieces.Length + (size ? 1 : 0) + (beside.Keys ? 1 : 0) + (beside.Refuses ? 1 : 0) + (beside.Lamps is not null ? 1 : 0);
+        var count = pieces.Length + (scrolled is null ? 0 : 1) + (size ? 1 : 0) + (beside.Keys ? 1 : 0) + (beside.Name ? 1 : 0) + (beside.Refuses ? 1 : 0) + (beside.Lamps is not null ? 1 : 0);
         var head = _output.GetSpan(4);
         (head[0], head[1]) = (RfbSpec.Update, 0);
         BinaryPrimitives.WriteUInt16BigEndian(head[2..], (ushort)count);
@@ -281,12 +270,25 @@ internal sealed class VncUpdates : IDisposable
         else if (size) PictureEncoder.WriteHead(_output, 0, 0, picture.Width, picture.Height, RfbSpec.DesktopSize);
         if (beside.Refuses) WriteSize(picture, RfbSpec.ResizeByClient, RfbSpec.ResizeProhibited);
         if (beside.Keys) PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.ExtendedKeys);
+        if (beside.Name) WriteName();
         if (beside.Lamps is { } lamps)
         {
             PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.LedState);
             _output.Write([(byte)lamps]);
         }
-        foreach (var piece in pieces) _encoder.Write(_output, picture, piece, encoding, format);
+        // It is of what the viewer has by now.
+        if (scrolled is var (moved, fromY)) PictureEncoder.WriteCopy(_output, moved, fromY);
+        foreach (var piece in pieces) _encoder.Write(_output, picture, piece, form.Encoding, form.Format, form.Quality);
+    }
+
+    // "DesktopName Pseudo-encoding".
+    private void WriteName()
+    {
+        PictureEncoder.WriteHead(_output, 0, 0, 0, 0, RfbSpec.DesktopName);
+        var name = Encoding.UTF8.GetBytes(_options.Name);
+        BinaryPrimitives.WriteInt32BigEndian(_output.GetSpan(sizeof(int)), name.Length);
+        _output.Advance(sizeof(int));
+        _output.Write(name);
     }
 
     // ExtendedDesktopSize: one screen, which is all of the picture.

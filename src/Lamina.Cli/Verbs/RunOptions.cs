@@ -3,6 +3,8 @@
 // is parsed as text: each further type of option costs milliseconds at every start, since the runtime compiles
 // System.CommandLine anew for it.
 using System.CommandLine;
+using Lamina.Cli.TextScreens;
+using Lamina.Core.Input;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -33,7 +35,7 @@ internal sealed class RunOptions
         Ends = [Flag("no-reboot"), Said("timeout"), Said("stop-timeout"), Said("debug-exit")];
         Gdb = Said("gdb");
         Display = Said("display");
-        Display.CompletionSources.Add("vnc", "vnc=", "none");
+        Display.CompletionSources.Add(_ => IsOnTerminal ? ["vnc", "vnc=", "text", "none"] : ["vnc", "vnc=", "none"]);
         MachineOptions.First(option => option.Name == "--cpu").CompletionSources.Add([.. Machine.CpuModelNames]);
         Name.CompletionSources.Add(_ => MachineStore.OfUser().Names);
         Serial.CompletionSources.Add(context => Completions(context.WordToComplete, ["stdio", "null", "file:", "unix:"], SerialDevice.Shape, "to"));
@@ -87,6 +89,9 @@ internal sealed class RunOptions
 
     /// <summary>--copy-out.</summary>
     public Option<string[]> CopyOut { get; } = new("--copy-out") { HelpName = "GUEST:HOST", Description = "Copy a file or folder out of the guest behind the command, whatever its exit code; repeatable." };
+
+    /// <summary>Whether the machine is this terminal's, which can show its screen (--display text).</summary>
+    public bool IsOnTerminal { get; init; }
 
     /// <summary>The command of --rm: what stands behind --.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
@@ -161,6 +166,8 @@ internal sealed class RunOptions
     /// <summary>Adds all of them to a verb.</summary>
     public void AddTo(Verb verb)
     {
+        Display.HelpName += "|text[=LAYOUT]";
+        Display.Description += $" Or text: its characters in this terminal, of which the keys are the machine's keyboard's ({string.Join(", ", KeyboardLayout.All.Select(layout => layout.Name))}).";
         verb.Arguments.Add(Image);
         verb.AddGroup("What to boot", [.. Boot, Root]);
         verb.AddGroup("A command in a machine of its own", Rm, CopyIn, CopyOut, Cold);
@@ -256,7 +263,8 @@ internal sealed class RunOptions
         foreach (var (property, option) in _said)
         {
             if (option == Modules && IsGiven(parsed, option)) machine = machine with { Boot = machine.Boot with { Modules = [] } };
-            foreach (var text in Values(parsed, option)) machine = With(machine, property, text);
+            foreach (var text in Values(parsed, option))
+                if (option != Display || !IsOnTerminal || !TextDisplay.IsMeant(text)) machine = With(machine, property, text);
         }
         return machine;
     }

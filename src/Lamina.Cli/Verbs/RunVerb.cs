@@ -3,7 +3,9 @@
 using System.CommandLine;
 using Lamina.Choice;
 using Lamina.Cli.Output;
+using Lamina.Cli.TextScreens;
 using Lamina.Control;
+using Lamina.Core.Input;
 using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Cli.Verbs;
@@ -37,6 +39,7 @@ internal static class RunVerb
             ("lamina run --disk work.qcow2 --disk base.img,ro", "two disks"),
             ("lamina run --kernel bzImage --initrd initrd.cpio --cmdline \"console=ttyS0 quiet\"", ""),
             ("lamina run --kernel bzImage --root / --cmdline \"console=ttyS0 init=/bin/sh\"", "your own files, as far as you may read and write them"),
+            ("lamina run --machine pc --floppy dos.img --display text", "a PC's screen and keyboard"),
             ("lamina run --kernel kernel.elf --debug-exit 0xf4 --no-reboot --timeout 30s", ""),
         ]),
     ];
@@ -60,7 +63,7 @@ internal static class RunVerb
     public static Command Create(string[] guests)
     {
         var verb = new Verb("run", "Boots a machine on this terminal and ends with it.") { Sections = Sections };
-        var options = new RunOptions { Command = guests };
+        var options = new RunOptions { Command = guests, IsOnTerminal = true };
         options.AddTo(verb);
         verb.SetAction(parsed => Run(parsed, options));
         return verb;
@@ -73,18 +76,29 @@ internal static class RunVerb
         var said = WithRun(parsed, options, options.Apply(parsed, new MachineDefinition()));
         Machine.Check(said);
         TerminalLock.Check(said);
+        var layout = TextDisplay.IsMeant(parsed.GetValue(options.Display)) ? CheckText(parsed, options, said) : null;
         using var trace = parsed.GetResult(options.Trace) is null ? null : TraceSink.Open(parsed.GetValue(options.Trace));
         using var inspection = parsed.GetResult(options.Inspect) is null ? null : new InspectSignal(parsed.GetValue(options.Inspect));
         using var source = RunSource.Open(parsed, options);
         var definition = WithRun(parsed, options, source.Complete(options.Apply(parsed, source.Definition)));
         var hooks = new MachineHooks { Log = ProgramLog.Of(trace), MeasuresTime = parsed.GetValue(options.Stats) };
-        return throwAway is null ? RunAsync(definition, hooks, source, inspection).GetAwaiter().GetResult()
+        return throwAway is null ? RunAsync(definition, hooks, source, inspection, layout).GetAwaiter().GetResult()
             : RunAsync(throwAway.Complete(definition, parsed.GetResult(options.Serial) is not null), hooks, source, throwAway).GetAwaiter().GetResult();
+    }
+
+    // The terminal shows one thing.
+    private static KeyboardLayout CheckText(ParseResult parsed, RunOptions options, MachineDefinition machine)
+    {
+        if (parsed.GetValue(options.Rm)) throw new UsageException("--display text is not for a machine that runs one command and is gone with it; leave out --display or --rm");
+        if (machine.Type != MachineType.Pc) throw new UsageException("a display is of a machine of the kind pc; add --machine pc, or leave the display out");
+        if (machine.DevicesOf<SerialDevice>().Any(port => port.To is ConsoleTarget.Stdio)) throw new UsageException("this terminal shows the screen (--display text); let the serial port lead elsewhere (--serial file:PATH), or leave --serial out");
+        var (layout, problem) = TextDisplay.Check(parsed.GetValue(options.Display)!);
+        return layout ?? throw new UsageException(problem!);
     }
 
     // What this run does with whatever machine it is.
     private static MachineDefinition WithRun(ParseResult parsed, RunOptions options, MachineDefinition definition) =>
-        definition.Without<SerialDevice>().With(options.ReadSerial(parsed)) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
+        definition.Without<SerialDevice>().With(TextDisplay.IsMeant(parsed.GetValue(options.Display)) && parsed.GetValue(options.Serial) is null ? new SerialDevice { To = new ConsoleTarget.Null() } : options.ReadSerial(parsed)) with { CodeArchive = definition.CodeArchive ?? CodeArchiveFolder.OfUser() };
 
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, ThrowAwayRun throwAway)
     {
@@ -97,21 +111,25 @@ internal static class RunVerb
         }
     }
 
-    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection)
+    private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection, KeyboardLayout? layout)
     {
         using var signals = new EndingSignals(takesTwo: true);
         await using var machine = Machine.Create(definition, hooks);
         source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.Display is { } display) Stderr.Say($"the screen is at {display} (VNC)");
+        if (machine.DisplayWebSocket is { } web) Stderr.Say($"browsers find it at {(definition.Display!.Tls is null ? "ws" : "wss")}://{web} (WebSocket)");
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
         Lock(definition, copies: false);
         // Who wants the end before the guest has begun gets it at once.
-        var run = machine.RunAsync(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
+        using var screen = layout is null ? null : TextDisplay.Show(machine, layout, ends.Cancel);
+        var run = machine.RunAsync(ends.Token);
         await using var asks = signals.Token.UnsafeRegister(_ => _ = machine.ShutDownAsync(() => Stderr.Say("asked the guest to power off; a second signal pulls the plug")), null).ConfigureAwait(false);
         inspection?.LookAt(machine);
         var result = await run.ConfigureAwait(false);
+        screen?.Dispose();
         if (hooks.MeasuresTime) CounterTable.Write([.. machine.Counters, .. ProcessCounters.Read()]);
         return Conclude(result, signals.ExitCode);
     }

@@ -43,6 +43,9 @@ public sealed record MachineStatus
     /// <summary>Where its screen can be looked at over VNC; null for nowhere.</summary>
     public string? Display { get; init; }
 
+    /// <summary>Where browsers find its screen by WebSocket; null for nowhere.</summary>
+    public string? DisplayWebSocket { get; init; }
+
     /// <summary>What its process is kept from: <c>files</c> that are not the machine's, TCP <c>ports</c> where it uses none, system <c>calls</c> that it does not need.</summary>
     public IReadOnlyList<string> LockedBy { get; init; } = [];
 
@@ -68,6 +71,7 @@ public sealed record MachineStatus
         WriteList(line, "not-locked-by", NotLockedBy);
         if (GdbPort is { } port) line.WriteNumber("gdb", port);
         if (Display is { } display) line.WriteString("display", display);
+        if (DisplayWebSocket is { } web) line.WriteString("display-websocket", web);
         line.WriteEndObject();
     }
 
@@ -92,6 +96,7 @@ public sealed record MachineStatus
             NotLockedBy = [.. Items(value, "not-locked-by")],
             GdbPort = value.TryGetProperty("gdb", out _) ? (int)Number(value, "gdb") : null,
             Display = Text(value, "display"),
+            DisplayWebSocket = Text(value, "display-websocket"),
         };
     }
 

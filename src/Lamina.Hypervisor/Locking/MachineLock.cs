@@ -59,6 +59,7 @@ internal static class MachineLock
         foreach (var (_, rom) in FirmwareStore.CardPathsOf(definition)) yield return new PathRule(rom, PathRights.Read);
         if (definition.FirmwareToBoot is { } flashed && FirmwareStore.VariablesPathOf(flashed) is { } variables) yield return new PathRule(variables, PathRights.Read);
         if (definition.Display?.PasswordFile is { } password) yield return new PathRule(password, PathRights.Read);
+        foreach (var file in definition.Display?.TlsFiles ?? []) yield return new PathRule(file, PathRights.Read);
         if (definition.Display?.Path is { } screen) yield return new PathRule(Above(screen), Folder);
         if (definition.CodeArchive is { } archive and not "off") yield return new PathRule(archive, Folder);
         if (definition.Engine != EngineChoice.Translator) yield return new PathRule("/dev/kvm", ReadWrite | PathRights.Control);
@@ -101,11 +102,11 @@ internal static class MachineLock
 
     /// <summary>What of a machine is on the host's network, in words; null where nothing is.</summary>
     internal static string? UsesNetwork(MachineDefinition definition) =>
-        definition.GdbPort is not null ? "the debugger's port" : definition.Display?.Address is not null ? "the display's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd()
+        definition.GdbPort is not null ? "the debugger's port" : definition.Display?.Ports.Any() == true ? "the display's port" : definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User or NetworkLink.Tap) is { } card ? $"the network card {card.Name}".TrimEnd()
         : definition.DevicesOf<DiskDevice>().FirstOrDefault(disk => disk.IsOnNetwork) is { } remote ? $"the server of the disk {remote.Name}".TrimEnd() : null;
 
     /// <summary>Whether a machine's process uses TCP ports.</summary>
-    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.Display?.Address is not null || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User) || definition.DevicesOf<DiskDevice>().Any(disk => disk.IsOnNetwork);
+    internal static bool UsesTcp(MachineDefinition? definition) => definition is null || definition.GdbPort is not null || definition.Display?.Ports.Any() == true || definition.DevicesOf<NetworkDevice>().Any(card => card.Link is NetworkLink.User) || definition.DevicesOf<DiskDevice>().Any(disk => disk.IsOnNetwork);
 
     /// <summary>What of root's rights a machine's process keeps, where root starts it and it stays root; and until it does not.</summary>
     internal static HostCapabilities Keeps(MachineDefinition? definition)

@@ -77,6 +77,7 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Consoles = [.. Consoles.Select(console => console.Device)],
         GdbPort = Machine.GdbPort,
         Display = Machine.Display,
+        DisplayWebSocket = Machine.DisplayWebSocket,
         LockedBy = Locked.InForce,
         NotLockedBy = [.. Locked.Gaps.Select(gap => gap.ToString())],
     };

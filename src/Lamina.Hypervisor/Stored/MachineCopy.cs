@@ -61,7 +61,7 @@ internal static class MachineCopy
         foreach (var tap in links.OfType<NetworkLink.Tap>().Where(tap => tap.Interface is not null)) yield return $"{to.Name} uses the interface {tap.Interface} as {from.Name} does, and one of them can run at a time";
         foreach (var socket in links.OfType<NetworkLink.Socket>()) yield return $"{to.Name} is plugged into the program at {socket.Path} as {from.Name} is; it may take one machine only";
         if (definition.GdbPort is > 0 and var gdb) yield return $"{to.Name} waits for gdb at port {gdb} as {from.Name} does, and one of them can run at a time; 'lamina set {to.Name} --unset gdb' lets it not wait";
-        if (definition.Display is { Address: not { Port: 0 } } display) yield return $"{to.Name} serves its screen at {display.Where} as {from.Name} does, and one of them can run at a time; 'lamina set {to.Name} --display vnc=…' gives it another place";
+        if (definition.Display is { } display && (display.Path is not null || display.Ports.Any(port => port.Port != 0))) yield return $"{to.Name} serves its screen at {display.Where} as {from.Name} does, and one of them can run at a time; 'lamina set {to.Name} --display vnc=…' gives it another place";
         if (File.Exists(from.Seed) && Seed.OfCopy(File.ReadAllBytes(from.Seed), to.Name) is null) yield return $"the settings of {to.Name} are those of {from.Name}, since they are none of Lamina's: its guest has the same name";
     }
 }

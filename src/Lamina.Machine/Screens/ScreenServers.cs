@@ -20,7 +20,7 @@ internal static class ScreenServers
     /// <param name="screen">What is shown.</param>
     /// <param name="input">What whoever looks at it operates; null: nothing.</param>
     /// <param name="log">Takes what there is to say.</param>
-    /// <exception cref="MachineException">The password's file has none.</exception>
+    /// <exception cref="MachineException">The password's file has none, or the certificate's folder.</exception>
     /// <exception cref="IOException">The place cannot be had.</exception>
     internal static VncServer Open(ScreenServer wanted, string? name, IScreen screen, BoardInput? input, ILog? log)
     {
@@ -28,6 +28,9 @@ internal static class ScreenServers
         {
             Name = name is null ? "Lamina" : $"Lamina: {name}",
             Address = wanted.Path is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : wanted.Address!,
+            WebSocket = wanted.WebSocket,
+            WebSocketOrigin = wanted.Origin,
+            Certificate = wanted.TlsFiles is [var certificate, var key] ? ScreenCertificate.Read(certificate, key) : null,
             Password = wanted.PasswordFile is { } file ? ReadPassword(file) : (ReadOnlyMemory<byte>?)null,
             Keyboard = input?.Keyboard,
             Pointer = input is null ? null : new MousePointer(input.Pointer),

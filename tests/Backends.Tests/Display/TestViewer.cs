@@ -2,8 +2,10 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using JpegLibrary;
 using Lamina.Core.Display;
 using Lamina.Core.Input;
 
@@ -99,12 +101,11 @@ internal sealed class RecordingInput : IKeyboardInput, IScreenPointer
 
 internal sealed class TestViewer : IAsyncDisposable
 {
-    private readonly Socket _socket;
-    private readonly NetworkStream _stream;
+    private Stream _stream;
     private readonly Inflater _zrle = new();
     private readonly Inflater[] _tight = [new(), new(), new(), new()];
 
-    private TestViewer(Socket socket) => (_socket, _stream) = (socket, new NetworkStream(socket, ownsSocket: true));
+    internal TestViewer(Stream stream) => _stream = stream;
 
     internal ScreenPicture Picture { get; private set; } = new(1, 1, [0]);
 
@@ -115,6 +116,11 @@ internal sealed class TestViewer : IAsyncDisposable
     /// <summary>How many pixels the last update brought.</summary>
     internal int Pixels { get; private set; }
 
+    /// <summary>How many it had elsewhere, and how many rectangles came as JPEG.</summary>
+    internal int Copied { get; private set; }
+
+    internal int Jpegs { get; private set; }
+
     internal int Bytes { get; set; } = 4;
 
     public async ValueTask DisposeAsync() => await _stream.DisposeAsync();
@@ -124,7 +130,7 @@ internal sealed class TestViewer : IAsyncDisposable
         EndPoint place = IPEndPoint.TryParse(address, out var port) ? port : new UnixDomainSocketEndPoint(address);
         var socket = new Socket(place.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         await socket.ConnectAsync(place, cancellation);
-        return new TestViewer(socket);
+        return new TestViewer(new NetworkStream(socket, ownsSocket: true));
     }
 
     internal async Task GreetAsync(CancellationToken cancellation, Func<byte[], byte[]>? password = null, string version = "RFB 003.008\n", bool shared = true)
@@ -138,8 +144,10 @@ internal sealed class TestViewer : IAsyncDisposable
             security = (await ReadAsync((await ReadAsync(1, cancellation))[0], cancellation))[0];
             await SendAsync([security], cancellation);
         }
+        var isSecured = security == 19;
+        if (isSecured) security = await SecureAsync(cancellation);
         if (security == 2) await SendAsync(password!(await ReadAsync(16, cancellation)), cancellation);
-        if ((security == 2 || version == "RFB 003.008\n") && (await ReadAsync(4, cancellation))[3] != 0)
+        if ((security == 2 || isSecured || version == "RFB 003.008\n") && (await ReadAsync(4, cancellation))[3] != 0)
         {
             var length = BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation));
             throw new UnauthorizedAccessException(Encoding.UTF8.GetString(await ReadAsync(length, cancellation)));
@@ -148,6 +156,33 @@ internal sealed class TestViewer : IAsyncDisposable
         var init = await ReadAsync(24, cancellation);
         Resize(BinaryPrimitives.ReadUInt16BigEndian(init), BinaryPrimitives.ReadUInt16BigEndian(init.AsSpan(2)));
         Name = Encoding.UTF8.GetString(await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(init.AsSpan(20)), cancellation));
+    }
+
+    /// <summary>Which TLS it speaks.</summary>
+    internal System.Security.Authentication.SslProtocols Protocol => (_stream as SslStream)?.SslProtocol ?? default;
+
+    /// <summary>The subject of the certificate that the server had.</summary>
+    internal string? Certificate { get; private set; }
+
+    // VeNCrypt 0.2; which security follows.
+    private async Task<byte> SecureAsync(CancellationToken cancellation)
+    {
+        if (await ReadAsync(2, cancellation) is not [0, 2]) throw new InvalidOperationException("not VeNCrypt 0.2");
+        await SendAsync([0, 2], cancellation);
+        if (await ReadAsync(2, cancellation) is not [0, 1]) throw new InvalidOperationException("not one subtype");
+        var subtype = await ReadAsync(4, cancellation);
+        await SendAsync(subtype, cancellation);
+        if (await ReadAsync(1, cancellation) is not [1]) throw new InvalidOperationException("subtype refused");
+        await UpgradeAsync(cancellation);
+        return subtype is [0, 0, 1, 4] ? (byte)1 : subtype is [0, 0, 1, 5] ? (byte)2 : throw new InvalidOperationException("neither X509None nor X509Vnc");
+    }
+
+    /// <summary>Goes on by TLS.</summary>
+    internal async Task UpgradeAsync(CancellationToken cancellation)
+    {
+        var secure = new SslStream(_stream);
+        _stream = secure;
+        await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "screen", RemoteCertificateValidationCallback = (_, certificate, _, _) => (Certificate = certificate?.Subject) is not null }, cancellation);
     }
 
     internal Task SetEncodingsAsync(CancellationToken cancellation, params int[] encodings)
@@ -171,7 +206,7 @@ internal sealed class TestViewer : IAsyncDisposable
         {
             case 0:
                 Encodings.Clear();
-                Pixels = 0;
+                Pixels = Copied = Jpegs = 0;
                 var count = BinaryPrimitives.ReadUInt16BigEndian((await ReadAsync(3, cancellation)).AsSpan(1));
                 for (var i = 0; i < count; i++) await ReadPartAsync(cancellation);
                 return [0];
@@ -188,17 +223,22 @@ internal sealed class TestViewer : IAsyncDisposable
     /// <summary>Whether the server hangs up, whatever it says before.</summary>
     internal async Task<bool> IsHungUpAsync(CancellationToken cancellation)
     {
+        await ReadToEndAsync(cancellation);
+        return true;
+    }
+
+    /// <summary>All that the server says until it hangs up.</summary>
+    internal async Task<byte[]> ReadToEndAsync(CancellationToken cancellation)
+    {
+        var (bytes, buffer) = (new MemoryStream(), new byte[4096]);
         try
         {
-            var buffer = new byte[4096];
-            while (await _socket.ReceiveAsync(buffer, cancellation) > 0)
-            {
-            }
+            for (int count; (count = await _stream.ReadAsync(buffer, cancellation)) > 0;) bytes.Write(buffer, 0, count);
         }
-        catch (SocketException)
+        catch (IOException)
         {
         }
-        return true;
+        return bytes.ToArray();
     }
 
     private async Task<byte[]> ReadAsync(int length, CancellationToken cancellation)
@@ -221,6 +261,13 @@ internal sealed class TestViewer : IAsyncDisposable
             case 0:
                 Put(x, y, width, height, await ReadAsync(width * height * Bytes, cancellation), Bytes);
                 break;
+            case 1:
+                var from = await ReadAsync(4, cancellation);
+                Copied += width * height;
+                var block = new uint[width * height];
+                for (var i = 0; i < block.Length; i++) block[i] = Picture.Pixels[((U16(from, 2) + (i / width)) * Picture.Width) + U16(from, 0) + (i % width)];
+                for (var i = 0; i < block.Length; i++) Picture.Pixels[((y + (i / width)) * Picture.Width) + x + (i % width)] = block[i];
+                break;
             case 16:
                 UnpackZrle(x, y, width, height, await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation)), cancellation));
                 break;
@@ -235,6 +282,9 @@ internal sealed class TestViewer : IAsyncDisposable
                 _ = await ReadAsync(screens[0] * 16, cancellation);
                 if ((x, y) == (0, 0)) Resize(width, height);
                 else Encodings[^1] = -308 * 1000 - (10 * x) - y;
+                break;
+            case -307:
+                Name = "renamed: " + Encoding.UTF8.GetString(await ReadAsync(BinaryPrimitives.ReadInt32BigEndian(await ReadAsync(4, cancellation)), cancellation));
                 break;
             case -258:
                 break;
@@ -304,6 +354,12 @@ internal sealed class TestViewer : IAsyncDisposable
             Put(x, y, width, height, [.. Enumerable.Range(0, width * height).SelectMany(_ => new[] { colour[2], colour[1], colour[0] })], 3);
             return;
         }
+        if (control == 0x90)
+        {
+            Jpegs++;
+            Put(x, y, width, height, UnpackJpeg(width, height, await ReadAsync(await ReadLengthAsync(cancellation), cancellation)), 3);
+            return;
+        }
         var palette = Array.Empty<byte>();
         if ((control & 0x40) != 0)
         {
@@ -322,6 +378,38 @@ internal sealed class TestViewer : IAsyncDisposable
             (pixels[i * 3], pixels[(i * 3) + 1], pixels[(i * 3) + 2]) = (from[(index * 3) + 2], from[(index * 3) + 1], from[index * 3]);
         }
         Put(x, y, width, height, pixels, 3);
+    }
+
+    // Blue, green and red of each pixel.
+    private static byte[] UnpackJpeg(int width, int height, byte[] data)
+    {
+        var decoder = new JpegDecoder();
+        decoder.SetInput(data);
+        decoder.Identify();
+        if ((decoder.Width, decoder.Height, decoder.NumberOfComponents) != (width, height, 3)) throw new InvalidOperationException("not the rectangle's size");
+        var planes = new Planes(width, height);
+        decoder.SetOutputWriter(planes);
+        decoder.Decode();
+        var pixels = new byte[width * height * 3];
+        for (var i = 0; i < width * height; i++)
+        {
+            var (luminance, blue, red) = (planes.Values[0][i], planes.Values[1][i] - 128, planes.Values[2][i] - 128);
+            (pixels[i * 3], pixels[(i * 3) + 1], pixels[(i * 3) + 2]) = (Byte(luminance + (1.772 * blue)), Byte(luminance - (0.344136 * blue) - (0.714136 * red)), Byte(luminance + (1.402 * red)));
+        }
+        return pixels;
+
+        static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value), 0, 255);
+    }
+
+    private sealed class Planes(int width, int height) : JpegBlockOutputWriter
+    {
+        internal int[][] Values { get; } = [new int[width * height], new int[width * height], new int[width * height]];
+
+        public override void WriteBlock(ref short blockRef, int componentIndex, int x, int y)
+        {
+            for (var i = 0; i < 64; i++)
+                if (x + (i % 8) < width && y + (i / 8) < height) Values[componentIndex][((y + (i / 8)) * width) + x + (i % 8)] = System.Runtime.CompilerServices.Unsafe.Add(ref blockRef, i);
+        }
     }
 
     private async Task<int> ReadLengthAsync(CancellationToken cancellation)

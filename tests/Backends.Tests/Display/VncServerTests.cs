@@ -114,6 +114,113 @@ public sealed class VncServerTests : IDisposable
         Assert.Equal(3, viewer.Encodings.Count);
     }
 
+    [Theory]
+    [InlineData(-16)]
+    [InlineData(16)]
+    [InlineData(-33)]
+    public async Task Text_that_scrolls_is_copied_for_viewers_that_can(int by)
+    {
+        _screen.Show(Picture(200, 100, 1, 300));
+        await using var knows = await ViewAsync(16, 1);
+        await using var others = await ViewAsync(16);
+        foreach (var viewer in (TestViewer[])[knows, others]) await UpdateAsync(viewer, incremental: false);
+        // A window of it scrolls, beside and above what stays.
+        var (before, now) = (Picture(200, 100, 1, 300), Picture(200, 100, 1, 300));
+        var fresh = Picture(200, 100, 2, 300);
+        for (var y = 10; y < 90; y++)
+            for (var x = 21; x < 180; x++)
+                now.Pixels[(y * 200) + x] = y - by is >= 10 and < 90 ? before.Pixels[((y - by) * 200) + x] : fresh.Pixels[(y * 200) + x];
+        _screen.Show(now);
+        foreach (var viewer in (TestViewer[])[knows, others])
+        {
+            await UpdateAsync(viewer);
+            Assert.Equal(now.Pixels, viewer.Picture.Pixels);
+        }
+        Assert.Equal((80 - Math.Abs(by)) * 159, knows.Copied);
+        Assert.Equal(1, knows.Encodings[0]);
+        Assert.InRange(knows.Pixels, 1, others.Pixels / 2);
+        Assert.Equal(0, others.Copied);
+        // What has other lines, and what changes in a few squares, is as it was.
+        now = Picture(200, 100, 7, 300);
+        _screen.Show(now);
+        await UpdateAsync(knows);
+        Assert.Equal((0, 20_000), (knows.Copied, knows.Pixels));
+        Assert.Equal(now.Pixels, knows.Picture.Pixels);
+    }
+
+    [Fact]
+    public void Whatever_changes_what_was_copied_and_what_differs_then_is_the_picture()
+    {
+        var random = new Random(4);
+        for (var round = 0; round < 300; round++)
+        {
+            // Few colours and sizes of every kind: lines are alike, and places overlap.
+            var (width, height) = (random.Next(1, 100), random.Next(1, 100));
+            var before = Picture(width, height, round, random.Next(1, 3));
+            var now = before with { Pixels = [.. before.Pixels] };
+            var (from, to) = (random.Next(height), random.Next(height));
+            for (var y = 0; y < height - Math.Max(from, to); y++) before.Pixels.AsSpan((from + y) * width, width).CopyTo(now.Pixels.AsSpan((to + y) * width));
+            for (var i = 0; i < random.Next(4); i++) now.Pixels[random.Next(now.Pixels.Length)] ^= 1;
+            if (ScrollDetector.Find(before, now, ScreenDifference.Between(before, now)) is not var (part, fromY)) continue;
+            Assert.InRange(fromY, 0, height - part.Height);
+            Assert.InRange(part.Y, 0, height - part.Height);
+            ScrollDetector.Apply(before, part, fromY);
+            for (var y = part.Y; y < part.Y + part.Height; y++) Assert.Equal(now.Pixels[((y * width) + part.X)..((y * width) + part.X + part.Width)], before.Pixels[((y * width) + part.X)..((y * width) + part.X + part.Width)]);
+        }
+    }
+
+    [Fact]
+    public async Task What_has_many_colours_is_JPEG_of_the_quality_that_is_asked_for()
+    {
+        // A photograph's gradients; a drawing; a strip that is too small.
+        var picture = new ScreenPicture(203, 101, [.. Enumerable.Range(0, 203 * 101).Select(i => (uint)((i % 203) << 16 | (i / 203 * 2) << 8 | (255 - (i % 203))))]);
+        _screen.Show(picture);
+        var errors = new List<double>();
+        foreach (var level in (int[])[-32, -26, -25, -23])
+        {
+            await using var viewer = await ViewAsync(7, -223, level);
+            await UpdateAsync(viewer, incremental: false);
+            Assert.Equal(1, viewer.Jpegs);
+            errors.Add(picture.Pixels.Zip(viewer.Picture.Pixels).Average(pair => Enumerable.Range(0, 3).Average(n => Math.Abs((int)(pair.First >> (8 * n) & 0xff) - (int)(pair.Second >> (8 * n) & 0xff)))));
+        }
+        Assert.Equal(errors.OrderDescending(), errors);
+        Assert.InRange(errors[0], 1, 12);
+        Assert.InRange(errors[^1], 0, 1.5);
+
+        // Nobody who has not asked gets what is not quite it; nor one whose pixels have 8 bits.
+        await using var exact = await ViewAsync(7, -223, -33, -22);
+        await UpdateAsync(exact, incremental: false);
+        Assert.Equal((0, 203 * 101), (exact.Jpegs, exact.Pixels));
+        Assert.Equal(picture.Pixels, exact.Picture.Pixels);
+        await using var drawn = await ViewAsync(7, -223, -23);
+        _screen.Show(Picture(203, 101, 3, 200));
+        await UpdateAsync(drawn, incremental: false);
+        Assert.Equal(Picture(203, 101, 3, 200).Pixels, drawn.Picture.Pixels);
+        Assert.Equal(0, drawn.Jpegs);
+    }
+
+    [Theory]
+    [InlineData(7)]
+    [InlineData(7, -23)]
+    public async Task The_largest_picture_that_cannot_be_packed_arrives(params int[] encodings)
+    {
+        var picture = Picture(2560, 2048, 1, int.MaxValue);
+        _screen.Show(picture);
+        await using var viewer = await ViewAsync([.. encodings, -223]);
+        await UpdateAsync(viewer, incremental: false);
+        Assert.Equal(picture.Pixels.Length, viewer.Pixels);
+        if (encodings.Length == 1) Assert.Equal(picture.Pixels, viewer.Picture.Pixels);
+        else Assert.Equal(viewer.Encodings.Count(encoding => encoding == 7), viewer.Jpegs);
+    }
+
+    [Fact]
+    public async Task The_name_is_told_again_to_those_who_want_it()
+    {
+        await using var viewer = await ViewAsync(16, -307);
+        await UpdateAsync(viewer, incremental: false);
+        Assert.Equal("renamed: Lamina: web", viewer.Name);
+    }
+
     [Fact]
     public async Task A_screen_that_does_not_change_is_not_looked_at_and_nobody_is_told()
     {

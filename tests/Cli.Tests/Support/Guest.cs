@@ -35,15 +35,39 @@ internal static class Guest
         get
         {
             List<byte> code = [];
-            Out(code, 0x3c2, 0x67, 1);
-            foreach (var (port, index, value) in ((ushort, byte, byte)[])[(0x3c4, 2, 3), (0x3c4, 4, 2), (0x3ce, 5, 0x10), (0x3ce, 6, 0x0e), (0x3ce, 8, 0xff), (0x3d4, 1, 0x4f), (0x3d4, 7, 2), (0x3d4, 9, 0x0f), (0x3d4, 0x12, 0x8f), (0x3d4, 0x13, 0x28), (0x3d4, 0xa, 0x20)])
-                Out(code, port, (ushort)(value << 8 | index), 2);
-            Out(code, 0x3c0, 0x20, 1);
+            SetTextMode(code);
             var at = 0xb_8000u;
             // mov word [at], attribute and character
             foreach (var character in "hello\u001b") code.AddRange([0x66, 0xc7, 0x05, .. BitConverter.GetBytes(at += 2), (byte)character, 0x07]);
             return Image([.. code, .. Print("up\n"), 0xf4, 0xeb, 0xfd]);
         }
+    }
+
+    /// <summary>Puts the display of the machine pc into its text mode, turns the keyboard on, prints "up", and shows each key's scan code as a character at the left top.</summary>
+    public static byte[] ShowsKeys
+    {
+        get
+        {
+            List<byte> code = [];
+            SetTextMode(code);
+            // The keyboard's port on, its codes translated, and the keyboard told to scan.
+            foreach (var (port, value) in ((ushort, byte)[])[(0x64, 0xae), (0x64, 0x60), (0x60, 0x40), (0x60, 0xf4)]) Out(code, port, value, 1);
+            return Image(
+            [
+                .. code, .. Print("up\n"),
+                0xe4, 0x64, 0xa8, 0x01, 0x74, 0xfa, // wait for a byte
+                0xe4, 0x60, 0xa8, 0x80, 0x75, 0xf4, // that is no key's release, nor an answer
+                0xb4, 0x07, 0x66, 0xa3, 0x00, 0x80, 0x0b, 0x00, 0xeb, 0xea, // mov word [0xb8000], ax
+            ]);
+        }
+    }
+
+    private static void SetTextMode(List<byte> code)
+    {
+        Out(code, 0x3c2, 0x67, 1);
+        foreach (var (port, index, value) in ((ushort, byte, byte)[])[(0x3c4, 2, 3), (0x3c4, 4, 2), (0x3ce, 5, 0x10), (0x3ce, 6, 0x0e), (0x3ce, 8, 0xff), (0x3d4, 1, 0x4f), (0x3d4, 7, 2), (0x3d4, 9, 0x0f), (0x3d4, 0x12, 0x8f), (0x3d4, 0x13, 0x28), (0x3d4, 0xa, 0x20)])
+            Out(code, port, (ushort)(value << 8 | index), 2);
+        Out(code, 0x3c0, 0x20, 1);
     }
 
     /// <summary>Writes a value to a port below 256, then halts.</summary>
