@@ -48,6 +48,21 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The first thing that is wrong.</exception>
     public static void Check(MachineDefinition definition) => MachineBuilder.Check(definition);
 
+    /// <summary>Makes the images of disks that have a size and are not there (<see cref="DiskDevice.Size"/>), as <see cref="Create(MachineDefinition, MachineHooks?)"/> does; for programs that create the machine where it cannot reach their folders.</summary>
+    /// <exception cref="MachineException">One cannot be made.</exception>
+    public static void MakeDisks(MachineDefinition definition)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        try
+        {
+            foreach (var disk in definition.DevicesOf<DiskDevice>()) Disks.DiskBackends.Make(disk);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException(MachineError.File, failure.Message, failure);
+        }
+    }
+
     /// <summary>The names of CPU models, as <see cref="MachineDefinition.Cpu"/> has them; switches may stand behind one.</summary>
     public static IReadOnlyList<string> CpuModelNames => Engines.CpuModels.Names;
 

@@ -12,6 +12,7 @@ public sealed class NotationTests
     // A device of each kind and link, with each of its properties said. A property that is missing here fails the test below.
     private static readonly (string Kind, string Words)[] Devices =
     [
+        ("disk", "new.img,size=20G,format=raw"),
         ("disk", "nbds://h:7/work,name=far,tls=a,,b,reconnect=90s"),
         ("disk", "a,,b.img,name=root,bus=ide,ro,format=qcow2,serial=x=1,cache=unsafe,direct,aio=threads,queues=4,block-size=4096,discard=off,on-full=pause,temporary,backing=c,,d,backing=any,rate=50M,iops=1000,burst=2s"),
         ("floppy", "a,,b.img,name=a"),

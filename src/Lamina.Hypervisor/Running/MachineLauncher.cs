@@ -43,7 +43,12 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         // One that was suspended goes on as it was, whatever its definition says by now.
         var definition = known.Suspended is { } suspended ? suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home) : known.Definition;
         if (known.Suspended is not null) HostClaim.Check(home, MachineFile.ReadStarted(home), definition!);
-        else if (definition is not null && !known.IsRunning) MachineFile.WriteStarted(home, definition);
+        else if (definition is not null && !known.IsRunning)
+        {
+            // Its process reaches files that there are.
+            Machine.MakeDisks(definition);
+            MachineFile.WriteStarted(home, definition);
+        }
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         using var reserved = definition is null ? null : Reservations.Take(store, new Reserving(name, definition), pools);
         using var process = Start(home, definition, pools, store.Folder, null);

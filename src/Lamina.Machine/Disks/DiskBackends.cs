@@ -47,6 +47,16 @@ internal static class DiskBackends
         }
     }
 
+    /// <summary>Makes a disk's image where there is none and the disk has a size.</summary>
+    /// <exception cref="IOException">It cannot be made; the message is a sentence.</exception>
+    /// <exception cref="MachineException">It is none that is made.</exception>
+    internal static void Make(DiskDevice disk)
+    {
+        if (disk is not { Size: { } size, IsRemote: false } || !IsGone(disk.Path)) return;
+        if (WhyNotMade(disk) is { } not) throw new MachineException(MachineError.File, $"the disk {disk.Path} {not}");
+        DiskTools.Create(new DiskCreation { Path = disk.Path, Size = size, Format = FormatOf(disk) ?? DiskFormat.Qcow2 });
+    }
+
     /// <summary>Opens a disk's image.</summary>
     /// <param name="disk">What to open.</param>
     /// <param name="log">Told of what goes wrong later; or null.</param>
@@ -54,11 +64,7 @@ internal static class DiskBackends
     /// <exception cref="MachineException">It is no disk.</exception>
     internal static IBlockBackend Open(DiskDevice disk, ILog? log)
     {
-        if (disk is { Size: { } size, IsRemote: false } && IsGone(disk.Path))
-        {
-            if (WhyNotMade(disk) is { } not) throw new MachineException(MachineError.File, $"the disk {disk.Path} {not}");
-            DiskTools.Create(new DiskCreation { Path = disk.Path, Size = size, Format = FormatOf(disk) ?? DiskFormat.Qcow2 });
-        }
+        Make(disk);
         var options = OptionsOf(disk, log);
         var backend = disk.Temporary ? DiskImages.OpenTemporary(options) : LayeredDisk.Open(options);
         if (WhyUnfit(disk, backend.Length) is not { } reason) return backend;
