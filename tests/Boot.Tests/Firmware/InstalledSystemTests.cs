@@ -73,8 +73,9 @@ public sealed class InstalledSystemTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(firmware == uefi ? "UEFI" : "BIOS", await guest.DoAsync("test -d /sys/firmware/efi && echo UEFI || echo BIOS"));
             Assert.Equal("installed", await guest.DoAsync("lsblk -no LABEL $(findmnt -no SOURCE /)"));
             Assert.Equal("", await guest.DoAsync("systemctl --failed --quiet"));
+            var boot = await guest.DoAsync("cat /proc/sys/kernel/random/boot_id");
             await guest.AskAsync("sudo reboot");
-            await guest.WaitAsync("test $(cut -d. -f1 /proc/uptime) -lt 60 && systemctl is-system-running --wait");
+            await guest.WaitAsync($"test $(cat /proc/sys/kernel/random/boot_id) != {boot} && systemctl is-system-running --wait");
             Assert.True(await machine.PressPowerButtonAsync(Cancellation));
             Assert.Equal(MachineEnd.PoweredOff, (await run.WaitAsync(TimeSpan.FromMinutes(3), Cancellation)).End);
         }
