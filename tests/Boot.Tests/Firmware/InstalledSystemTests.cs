@@ -99,7 +99,7 @@ public sealed class InstalledSystemTests(ITestOutputHelper output) : IDisposable
         var run = machine.RunAsync(Cancellation);
         var guest = new SshGuest(_folder, "alice", machine.Published.Single().Host.Port);
         await guest.WaitAsync("systemctl is-system-running --wait");
-        var device = await guest.DoAsync("for disk in /sys/block/*; do [ $(cat $disk/size) = 8388608 ] && echo /dev/${disk##*/}; done");
+        var device = await guest.DoAsync("for disk in /sys/block/*; do if [ $(cat $disk/size) = 8388608 ]; then echo /dev/${disk##*/}; fi; done");
         Assert.StartsWith("/dev/", device, StringComparison.Ordinal);
         var started = TimeProvider.System.GetTimestamp();
         var update = await guest.AskAsync("sudo apt-get update -q -o APT::Update::Error-Mode=any");
