@@ -1,5 +1,5 @@
 // A Debian that puts itself on a disk of each kind, with GRUB for a BIOS and for UEFI, and starts from there by its own boot loader: reached by ssh, rebooted,
-// powered off by the button. What Debian's installer does beyond that is asking; its parts are on few mirrors, and are not needed here.
+// powered off by the button. What Debian's installer does beyond that is asking.
 using Lamina.Hypervisor.Stored;
 using Lamina.Tests.Boot.Support;
 using Xunit;
