@@ -289,13 +289,14 @@ public sealed unsafe class DiskFile : IDisposable
         return (false, hole < 0 ? Length : (ulong)hole);
     }
 
-    /// <summary>Takes a shared lock on one byte; locks belong to this open file and go with it (F_OFD_SETLK, fcntl(2)).</summary>
+    /// <summary>Takes a shared lock on one byte; locks belong to this open file and end when it is closed (F_OFD_SETLK, fcntl(2)).</summary>
     /// <returns>False where somebody holds an exclusive lock there.</returns>
     /// <exception cref="HostException">The file system has no locks.</exception>
     public bool TryLockByte(long at)
     {
         var request = new Libc.Flock { l_type = Libc.F_RDLCK, l_whence = Libc.SEEK_SET, l_start = at, l_len = 1 };
         using var use = new Use(_descriptor);
+        _descriptor.HasLocks = true;
         if (Libc.fcntl(use.Descriptor, Libc.F_OFD_SETLK, &request) == 0) return true;
         return Marshal.GetLastPInvokeError() is Libc.EAGAIN or Libc.EACCES ? false : throw HostException.FromErrno($"cannot lock {Path}");
     }
@@ -367,7 +368,16 @@ public sealed unsafe class DiskFile : IDisposable
 
         public override bool IsInvalid => handle < 0;
 
-        protected override bool ReleaseHandle() => Libc.close((int)handle) == 0;
+        /// <summary>Whether locks were asked for.</summary>
+        internal bool HasLocks { get; set; }
+
+        protected override bool ReleaseHandle()
+        {
+            // Closing it is not enough: a process that is being started has copies of this one's open files until it is another program.
+            var all = new Libc.Flock { l_type = Libc.F_UNLCK, l_whence = Libc.SEEK_SET };
+            if (HasLocks) _ = Libc.fcntl((int)handle, Libc.F_OFD_SETLK, &all);
+            return Libc.close((int)handle) == 0;
+        }
     }
 
     private readonly ref struct Use

@@ -93,8 +93,6 @@ internal sealed class VariablesFile : IFlashStore
     {
         _settles.Dispose();
         Sync();
-        // A process that is being started has a copy of the descriptor for a moment.
-        _file.UnlockByte(0);
         _file.Dispose();
     }
 
