@@ -6,6 +6,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Work;
 using Lamina.Host;
+using Lamina.Host.Threads;
 using Lamina.Host.Io;
 using static Lamina.Engines.Kvm.KvmApi;
 
@@ -60,6 +61,8 @@ internal sealed unsafe class KvmMachine : IEngineMachine, IInspected, IEngineDoo
         try
         {
             _machine = _system.CreateMachine();
+            // Its threads begin when the process may no longer have code made.
+            ThreadInterrupt.Prepare();
             CheckLimits(options, _system.Capability);
             KernelIrqchip = KvmKernelIrqchip.Create(irqchip, _machine, _vcpus, _system.Capability);
             Memory = new KvmMemory(_machine, options.Memory, Hold, dirtyRingEntries, _system.Capability);

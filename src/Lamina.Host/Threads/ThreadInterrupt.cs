@@ -11,15 +11,19 @@ public sealed unsafe class ThreadInterrupt
     // A real-time signal that neither the C library (32, 33) nor the runtime (34) uses.
     private const int Signal = 40;
 
-    private static readonly nint Handler = Install();
+    private static readonly Lazy<bool> Handler = new(TryInstall);
 
     private readonly long _thread = Libc.gettid(Libc.SYS_gettid);
 
     /// <summary>Stands for the calling thread.</summary>
     /// <exception cref="HostException">The host forbids generated code.</exception>
-    public ThreadInterrupt()
+    public ThreadInterrupt() => Prepare();
+
+    /// <summary>Puts the handler in place, for the process as long as it is there. A process that gives up the right to do so has it done before.</summary>
+    /// <exception cref="HostException">The host forbids generated code.</exception>
+    public static void Prepare()
     {
-        if (Handler == 0) throw new HostException("cannot set a signal handler");
+        if (!Handler.Value) throw new HostException("cannot set a signal handler");
     }
 
     /// <summary>Whether this is the calling thread.</summary>
@@ -28,7 +32,7 @@ public sealed unsafe class ThreadInterrupt
     /// <summary>Makes a system call that the thread is in, and that can be interrupted, end with EINTR. Any thread.</summary>
     public void Send() => _ = Libc.tgkill(Libc.SYS_tgkill, Environment.ProcessId, _thread, Signal);
 
-    private static nint Install()
+    private static bool TryInstall()
     {
         var code = HostReservation.Reserve(HostReservation.PageSize);
         using var memory = SharedMemory.Create("lamina-kick", HostReservation.PageSize);
@@ -37,6 +41,6 @@ public sealed unsafe class ThreadInterrupt
         code.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
         // System calls of the thread that are not meant are begun again by the kernel.
         var action = new Libc.SigAction { Handler = code.Address, Flags = Libc.SA_RESTART };
-        return Libc.sigaction(Signal, &action, null) == 0 ? code.Address : 0;
+        return Libc.sigaction(Signal, &action, null) == 0;
     }
 }
