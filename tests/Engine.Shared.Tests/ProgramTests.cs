@@ -52,6 +52,9 @@ public sealed class ProgramTests
         ["long: task priority"] = LongPrograms.TaskPriority,
     };
 
+    // A software-assisted KVM runs a user's code as one of the host's, with IOPL 0, and its emulator does not carry every interrupt through gates of 32 bits.
+    private static readonly HashSet<string> s_exact = ["long: flags of a user with IOPL 3", "protected: flags let an interrupt in"];
+
     public static TheoryData<string, string> NamesAndEngines => With(EngineKind.All);
 
     public static TheoryData<string, string> NamesAndOtherEngines => With(EngineKind.All.Where(EngineKind.IsKvm));
@@ -60,6 +63,7 @@ public sealed class ProgramTests
     [MemberData(nameof(NamesAndEngines))]
     public void A_program_comes_to_what_the_manual_says(string name, string engine)
     {
+        if (EngineKind.IsKvm(engine) && s_exact.Contains(name)) EngineKind.SkipWhereSoftwareAssisted();
         using var machine = new SmallMachine(engine);
 
         var state = s_programs[name].Run(machine);
@@ -71,6 +75,7 @@ public sealed class ProgramTests
     [MemberData(nameof(NamesAndOtherEngines))]
     public void A_program_leaves_the_same_behind_as_on_the_translator(string name, string engine)
     {
+        if (s_exact.Contains(name)) EngineKind.SkipWhereSoftwareAssisted();
         using var first = new SmallMachine(EngineKind.Translator);
         using var second = new SmallMachine(engine);
 
