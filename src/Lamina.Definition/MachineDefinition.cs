@@ -103,6 +103,9 @@ public sealed record BootSource
     /// <summary>The firmware that boots what it finds on the disks: a file, <see cref="SeaBios"/> or <see cref="Ovmf"/>; null where none is said.</summary>
     public string? Firmware { get; init; }
 
+    /// <summary>Whether a compressed kernel unpacks itself in the guest, as where a PC's boot loader loads it; else it is loaded unpacked where that can be.</summary>
+    public bool SelfUnpack { get; init; }
+
     /// <summary>Whether the firmware waits for a key that leads to a menu of what can be booted.</summary>
     public bool BootMenu { get; init; }
 

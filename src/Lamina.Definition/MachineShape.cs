@@ -60,6 +60,7 @@ public static class MachineShape
         },
         Property.List<MachineDefinition>("module", "\"FILE [ARGS]\"", "a module for a Multiboot or PVH kernel; repeatable, in order", machine => machine.Boot.Modules.Select(module => module.ToString()),
             (machine, text) => machine with { Boot = machine.Boot with { Modules = [.. machine.Boot.Modules, BootModule.Parse(Property.Needed("module", text))] } }),
+        Property.Flag<MachineDefinition>("self-unpack", "have a compressed Linux kernel unpack itself in the guest, as where a PC's boot loader loads it, and not be loaded unpacked", machine => machine.Boot.SelfUnpack, (machine, on) => machine with { Boot = machine.Boot with { SelfUnpack = on } }),
         Property.Text<MachineDefinition>("firmware", "seabios|ovmf|PATH", "firmware that boots from the disks: seabios, or ovmf for UEFI (Debian's, fetched on first use), or a file; seabios by default where there is a disk and nothing else to boot",
             machine => machine.Boot.Firmware, (machine, firmware) => machine with { Boot = machine.Boot with { Firmware = firmware } }),
         Property.Flag<MachineDefinition>("boot-menu", "have the firmware wait five seconds for a key (ESC) that leads to a menu of what can be booted", machine => machine.Boot.BootMenu, (machine, on) => machine with { Boot = machine.Boot with { BootMenu = on } }),

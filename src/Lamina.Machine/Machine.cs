@@ -63,6 +63,14 @@ public sealed class Machine : IAsyncDisposable
         }
     }
 
+    /// <summary>Unpacks a Linux kernel that is to be loaded unpacked (<see cref="BootSource.SelfUnpack"/>), as <see cref="Create(MachineDefinition, MachineHooks?)"/> does; for programs that create the machine where it cannot keep the unpacked one.</summary>
+    /// <exception cref="MachineException">The kernel's file cannot be read.</exception>
+    public static void UnpackKernel(MachineDefinition definition)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        Boot.BootLoader.Unpack(definition.Boot);
+    }
+
     /// <summary>The names of CPU models, as <see cref="MachineDefinition.Cpu"/> has them; switches may stand behind one.</summary>
     public static IReadOnlyList<string> CpuModelNames => Engines.CpuModels.Names;
 

@@ -34,7 +34,7 @@ public sealed class NotationTests
     private const string Machine = """
         {
           "name": "web", "image": "debian", "image-version": "12.5", "made": "2026-01-31T12:00:00Z", "machine": "micro",
-          "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"], "firmware": "/srv/bios.bin", "boot": "cdrom", "boot-menu": true,
+          "kernel": "/boot/vmlinuz", "initrd": "initrd", "cmdline": "console=ttyS0 \"quiet\"", "module": ["a", "b c d"], "firmware": "/srv/bios.bin", "boot": "cdrom", "boot-menu": true, "self-unpack": true,
           "memory": "512M", "memory-most": "1G", "cpus": 4, "cpu": "host,-avx512f", "engine": "kvm", "irqchip": "split", "code-cache": "64M", "code-archive": "off", "lock": "strict",
           "no-reboot": true, "timeout": "90s", "stop-timeout": "10s", "debug-exit": "0xf4", "gdb": "1234,arch=i386", "display": "vnc=unix:/srv/web/screen,password-file=/srv/web/password",
           "cpu-cap": "150%", "cpu-weight": 300, "cpu-pin": "0-1,3", "cpu-reserve": "50%", "memory-reserve": "256M", "memory-least": "64M", "huge-pages": false, "share-pages": true, "memory-limit": "1G", "pool": "build",

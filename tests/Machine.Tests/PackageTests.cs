@@ -2,6 +2,7 @@
 // program boots the tests' own guest, watches the machine, and looks inside it.
 using System.Diagnostics;
 using System.IO.Compression;
+using System.Xml.Linq;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 
@@ -75,7 +76,8 @@ public sealed class PackageTests : IDisposable
         }
         """;
 
-    private static readonly string[] s_needed = ["microsoft.extensions.logging.abstractions", "microsoft.extensions.dependencyinjection.abstractions"];
+    private static readonly string[] s_neededByLoggers = ["microsoft.extensions.logging.abstractions", "microsoft.extensions.dependencyinjection.abstractions"];
+    private static readonly string[] s_packed = ["Lamina.Backends", "Lamina.Core", "Lamina.Definition", "Lamina.Devices", "Lamina.Engines", "Lamina.Host", "Lamina.Machine"];
 
     // One type of each room that a machine is made of.
     private static readonly string[] s_inside =
@@ -96,12 +98,24 @@ public sealed class PackageTests : IDisposable
         var said = await DotnetAsync(User, _folder.In("out/User.dll"), _folder.Kernel);
 
         Assert.Equal("True\nTrue\nStopped\nStarted\nEnded\n", said);
-        using var package = ZipFile.OpenRead(Directory.GetFiles(Feed).Single());
+        using var package = ZipFile.OpenRead(Directory.GetFiles(Feed, "Lamina.*").Single());
         var inside = package.Entries.Select(entry => entry.FullName).ToArray();
-        Assert.Equal(["Lamina.Backends", "Lamina.Core", "Lamina.Definition", "Lamina.Devices", "Lamina.Engines", "Lamina.Host", "Lamina.Machine"], Assemblies(inside, "runtimes/linux-x64/lib/net10.0/"));
+        Assert.Equal(s_packed, Assemblies(inside, "runtimes/linux-x64/lib/net10.0/"));
         Assert.Equal(["Lamina.Core", "Lamina.Definition", "Lamina.Machine"], Assemblies(inside, "lib/"));
         foreach (var name in Assemblies(inside, "lib/")) Assert.Contains($"lib/net10.0/{name}.xml", inside);
         Assert.Contains("README.md", inside);
+
+        using var nuspec = package.GetEntry("Lamina.nuspec")!.Open();
+        var dependencies = XDocument.Load(nuspec).Descendants().Where(element => element.Name.LocalName == "dependency").Select(element => ((string)element.Attribute("id")!, (string)element.Attribute("version")!));
+        Assert.Equal(Needed(), dependencies);
+    }
+
+    // The packages that the package's assemblies are built with, and their versions.
+    private static IEnumerable<(string Name, string Version)> Needed()
+    {
+        var versions = XDocument.Load(Path.Combine(Root, "Directory.Packages.props")).Descendants("PackageVersion").ToDictionary(package => (string)package.Attribute("Include")!, package => (string)package.Attribute("Version")!);
+        return s_packed.SelectMany(project => XDocument.Load(Path.Combine(Root, "src", project, $"{project}.csproj")).Descendants("PackageReference")).Select(reference => (string)reference.Attribute("Include")!).Order(StringComparer.Ordinal)
+            .Select(name => (name, versions[name]));
     }
 
     [Fact]
@@ -126,9 +140,7 @@ public sealed class PackageTests : IDisposable
         File.WriteAllBytes(_folder.Kernel, EchoGuest.Image);
         await PackAsync("Lamina.Machine");
         await PackAsync("Lamina.Logging");
-        // What the package needs of others is where this build had it from.
-        foreach (var needed in s_needed)
-            foreach (var file in Directory.GetFiles(Path.Combine(Packages, needed), "*.nupkg", SearchOption.AllDirectories)) File.Copy(file, Path.Combine(Feed, Path.GetFileName(file)));
+        foreach (var needed in s_neededByLoggers) Supply(needed);
         Write("Lamina.Logging", LoggingProgram);
 
         await DotnetAsync(User, "build", "-c", "Release", "-o", _folder.In("out"));
@@ -147,8 +159,20 @@ public sealed class PackageTests : IDisposable
     private static IEnumerable<string?> Assemblies(string[] inside, string below) =>
         inside.Where(name => name.StartsWith(below, StringComparison.Ordinal) && name.EndsWith(".dll", StringComparison.Ordinal)).Select(Path.GetFileNameWithoutExtension).Order();
 
-    private Task PackAsync(string project) =>
-        DotnetAsync(Path.GetFullPath($"../../../../../src/{project}", AppContext.BaseDirectory), "pack", "--no-build", "-c", Configuration, "-o", Feed);
+    private static string Root => Path.GetFullPath("../../../../..", AppContext.BaseDirectory);
+
+    private async Task PackAsync(string project)
+    {
+        await DotnetAsync(Path.Combine(Root, "src", project), "pack", "--no-build", "-c", Configuration, "-o", Feed);
+        if (project == "Lamina.Machine")
+            foreach (var (name, _) in Needed()) Supply(name);
+    }
+
+    // What the package needs of others is where this build had it from.
+    private void Supply(string name)
+    {
+        foreach (var file in Directory.GetFiles(Path.Combine(Packages, name.ToLowerInvariant()), "*.nupkg", SearchOption.AllDirectories)) File.Copy(file, Path.Combine(Feed, Path.GetFileName(file)));
+    }
 
     private void Write(string package, string program)
     {

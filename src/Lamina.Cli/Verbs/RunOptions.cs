@@ -26,7 +26,7 @@ internal sealed class RunOptions
         Modules = Many("module");
         Firmware = Said("firmware");
         Firmware.CompletionSources.Add(BootSource.SeaBios, BootSource.Ovmf);
-        Boot = [Kernel, Initrd, CommandLine, Modules, Firmware, Said("boot"), Flag("boot-menu")];
+        Boot = [Kernel, Initrd, CommandLine, Modules, Flag("self-unpack"), Firmware, Said("boot"), Flag("boot-menu")];
         MachineType = Said("machine");
         MachineOptions = [Said("memory", "-m"), Said("memory-most"), Said("cpus"), Said("cpu"), MachineType, Said("engine"), Said("irqchip"), Said("code-cache"), Said("code-archive")];
         Limits = [Said("cpu-cap"), Said("cpu-weight"), Said("cpu-pin"), Said("memory-least"), Said("huge-pages"), Said("share-pages")];

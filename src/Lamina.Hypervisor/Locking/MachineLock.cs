@@ -40,7 +40,7 @@ internal static class MachineLock
         // Where code is compiled as it runs, by the runtime that runs this.
         if (RuntimeFeature.IsDynamicCodeSupported) yield return new PathRule(Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..")), Program);
         if (UserFolders.Cache is { } cache)
-            foreach (var name in (string[])["images", "firmware", "kvm-speed", "tsc-rate"]) yield return new PathRule(Path.Combine(cache, name), PathRights.Read);
+            foreach (var name in (string[])["images", "kernels", "firmware", "kvm-speed", "tsc-rate"]) yield return new PathRule(Path.Combine(cache, name), PathRights.Read);
         yield return new PathRule(home.Folder, PathRights.Read);
         yield return new PathRule(home.Work, Folder);
         yield return new PathRule(home.Lock, ReadWrite);

@@ -1,6 +1,7 @@
 // From the names in a boot source to a plan: opens the files, which stay open as long as the machine, since each reset
 // reads them again.
 using Lamina.Core.Units;
+using Lamina.Host.Io;
 
 namespace Lamina.Boot;
 
@@ -19,6 +20,17 @@ internal static class BootLoader
         var modules = source.Modules
             .Select((m, i) => new LoadedModule(Open("module", m.Path, $"module {i}"), m.CommandLine.Length == 0 ? m.Path : $"{m.Path} {m.CommandLine}"))
             .ToArray();
-        return KernelFormat.Plan(new BootRequest(map, firmware, kernel, initrd, source.CommandLine ?? BootSource.DefaultCommandLine, modules));
+        return KernelFormat.Plan(new BootRequest(map, firmware, kernel, initrd, source.CommandLine ?? BootSource.DefaultCommandLine, modules)
+        {
+            Unpack = (payload, isUsable) => !source.SelfUnpack && UnpackedKernels.Place is { } folder && UnpackedKernels.Open(folder, kernel, payload, isUsable) is { } file ? units.AddAside("boot/unpacked kernel", file) : null,
+        });
+    }
+
+    /// <summary>Unpacks the kernel of a source, where that can be kept and has not been done; for programs that create the machine where it cannot reach the folder.</summary>
+    internal static void Unpack(BootSource source)
+    {
+        if (source.SelfUnpack || source.KernelPath is not { } path || UnpackedKernels.Place is not { } folder || NamedFile.KindOf(path) is not NamedKind.File) return;
+        using var kernel = BootFile.Open("kernel", path, ulong.MaxValue);
+        BzImageLoader.Unpack(kernel, (payload, isUsable) => UnpackedKernels.Open(folder, kernel, payload, isUsable));
     }
 }

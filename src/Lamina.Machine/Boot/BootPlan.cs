@@ -26,6 +26,9 @@ internal sealed class BootPlan(MemoryMap map)
     /// <summary>Sets vCPU 0, which is in its RESET state, to the protocol's entry state.</summary>
     internal Action<VcpuState> Enter { get; set; } = _ => throw new InvalidOperationException("no loader set the entry state");
 
+    /// <summary>A kernel that is placed anew whenever the plan is carried out; null where what is loaded lies where it lies.</summary>
+    internal KernelPlace? Kernel { get; set; }
+
     /// <summary>Keeps a range of memory for a purpose.</summary>
     /// <param name="address">The first address.</param>
     /// <param name="length">The length in bytes; nothing is kept for 0.</param>
@@ -86,6 +89,20 @@ internal sealed class BootPlan(MemoryMap map)
         return null;
     }
 
+    /// <summary>Where what a range is kept for could lie as well: multiples of the alignment from its start on, below the hole, where nothing else does.</summary>
+    /// <returns>At least the range's own start, which is such a multiple.</returns>
+    internal IReadOnlyList<ulong> PlacesFor(MemoryRange own, ulong alignment)
+    {
+        var others = _claims.Where(claim => claim.Range != own).ToList();
+        var places = new List<ulong>();
+        for (var start = own.Start; start + own.Length <= map.LowEnd; start += alignment)
+        {
+            var range = new MemoryRange(start, own.Length);
+            if (map.IsUsable(range) && !others.Exists(claim => range.Start < claim.Range.End && claim.Range.Start < range.End)) places.Add(start);
+        }
+        return places;
+    }
+
     /// <summary>Puts bytes at an address that was reserved.</summary>
     internal void Place(ulong address, ReadOnlyMemory<byte> bytes) =>
         _pieces.Add(new Piece(address, bytes, null, 0, (ulong)bytes.Length, false));
@@ -109,6 +126,7 @@ internal sealed class BootPlan(MemoryMap map)
     internal void Load(GuestMemory memory, bool filesToo = true)
     {
         if (filesToo) LoadFiles(memory);
+        if (Kernel is not null) memory.NotifyWritten(Kernel.Written.Start, Kernel.Written.Length);
         foreach (var piece in _pieces)
         {
             if (piece.File is not null) memory.NotifyWritten(piece.Address, piece.Length);
@@ -121,6 +139,7 @@ internal sealed class BootPlan(MemoryMap map)
     /// <exception cref="MachineException">A file can no longer be read.</exception>
     internal void LoadFiles(GuestMemory memory)
     {
+        Kernel?.Load(memory, this);
         foreach (var piece in _pieces)
         {
             if (piece.File is { } file) file.CopyTo(memory, piece.Address, piece.Offset, piece.Length);

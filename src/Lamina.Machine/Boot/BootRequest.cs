@@ -26,6 +26,9 @@ internal sealed record FirmwareTables(IReadOnlyList<FirmwareTable> Tables, ulong
 /// <summary>Everything that a loader may look at.</summary>
 internal sealed record BootRequest(MemoryMap Map, FirmwareTables Firmware, BootFile Kernel, BootFile? Initrd, string CommandLine, IReadOnlyList<LoadedModule> Modules)
 {
+    /// <summary>Finds the unpacked kernel of a payload, or makes it; null where there is none, and the kernel unpacks itself. What it gives stays open as long as the plan.</summary>
+    internal Func<KernelPayload, Func<BootFile, bool>, BootFile?> Unpack { get; init; } = (_, _) => null;
+
     private const string NoAcpi = "acpi=off", NamedDevice = "virtio_mmio.device=";
 
     /// <summary>Starts a plan with what every protocol has: firmware tables, real-mode interrupts, BIOS data area, GDT.</summary>

@@ -18,7 +18,7 @@ internal static class LinuxSpec
 
     internal const ushort BootFlagValue = 0xAA55;
     internal const uint HeaderMagic = 0x5372_6448;      // "HdrS"
-    internal const byte LoaderUnassigned = 0xFF, LoadedHigh = 1;
+    internal const byte LoaderUnassigned = 0xFF, LoadedHigh = 1, KaslrFlag = 2;
     internal const ushort VidModeNormal = 0xFFFF;
     internal const ushort XlfKernel64 = 1, XlfCanBeLoadedAbove4G = 2;
     internal const uint SetupRngSeed = 9;

@@ -37,6 +37,63 @@ internal static class KernelImages
         return image;
     }
 
+    /// <summary>A bzImage whose code is a payload, 16 bytes behind its first.</summary>
+    internal static byte[] BzImageOf(byte[] payload, uint initSize = 0x40_0000)
+    {
+        const int setup = 4 * 512, before = 16;
+        var head = BzImage(initSize: initSize);
+        var image = new byte[setup + ((before + payload.Length + 15) & ~15)];
+        head.AsSpan(0, setup).CopyTo(image);
+        payload.CopyTo(image, setup + before);
+        U32(image, 0x1F4, (uint)(image.Length - setup) / 16);
+        U32(image, 0x248, before);
+        U32(image, 0x24C, (uint)payload.Length);
+        return image;
+    }
+
+    /// <summary>
+    /// An unpacked kernel that is linked for 16 MiB: 4 KiB at its beginning, 4 KiB of which 256 bytes are in the file at 2 MiB, sections, and behind it
+    /// the places of addresses: one of 64 bits at 0x100, one of 32 at 0x200, one that shrinks at 0x300 (<paramref name="lists"/> 3), one of 32 at 0x20_0010.
+    /// </summary>
+    internal static byte[] Vmlinux(int lists = 3)
+    {
+        const ulong map = 0xFFFF_FFFF_8000_0000, linked = 0x100_0000;
+        const int end = 0x2000;
+        int Place(int at) => (int)(map + linked + (ulong)at);
+        int[] words = lists switch
+        {
+            0 => [],
+            2 => [0, Place(0x100), 0, Place(0x200), Place(0x20_0010)],
+            _ => [0, Place(0x100), 0, Place(0x300), 0, Place(0x200), Place(0x20_0010)],
+        };
+        var image = new byte[end + (words.Length * 4)];
+        new byte[] { 0x7F, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1 }.CopyTo(image, 0);
+        U16(image, 16, 2);
+        U16(image, 18, 62);
+        U32(image, 20, 1);
+        U64(image, 24, linked + 0x40);
+        U64(image, 32, 64);
+        U64(image, 40, 0x1E00);
+        U16(image, 52, 64);
+        U16(image, 54, 56);
+        U16(image, 56, 2);
+        U16(image, 58, 64);
+        U16(image, 60, 2);
+        ProgramHeader64(image, 64, 1, 0x200, map + linked, linked, 0x1000, 0x1000);
+        ProgramHeader64(image, 120, 1, 0x1400, map + linked + 0x20_0000, linked + 0x20_0000, 0x100, 0x1000);
+        // A section of names that ends where the file does.
+        U32(image, 0x1E40 + 4, 3);
+        U64(image, 0x1E40 + 24, 0x1F00);
+        U64(image, 0x1E40 + 32, 0x100);
+        image.AsSpan(0x200, 0x1000).Fill(0xCC);
+        U64(image, 0x200 + 0x100, map + linked + 0x777);
+        U32(image, 0x200 + 0x200, unchecked((uint)(map + linked + 0x888)));
+        U32(image, 0x200 + 0x300, 0x1234_5678);
+        U32(image, 0x1400 + 0x10, unchecked((uint)(map + linked + 0x999)));
+        for (var i = 0; i < words.Length; i++) U32(image, end + (i * 4), (uint)words[i]);
+        return image;
+    }
+
     /// <summary>A 64-bit ELF with one segment of 32 bytes in the file and 4 KiB in memory, and a PVH note if asked for.</summary>
     internal static byte[] Elf64(ulong physical = 0x20_0000, ulong entry = 0x20_0010, uint? pvhEntry = null, ushort type = 2)
     {
@@ -151,8 +208,10 @@ internal sealed class Booted : IDisposable
     internal static Booted Load(byte[] kernel, ulong memory = 64 << 20, byte[]? initrd = null, string commandLine = "console=ttyS0", params LoadedModule[] modules)
     {
         var request = Request(kernel, memory, initrd, commandLine, modules);
-        return new Booted(KernelFormat.Plan(request), new GuestMemory(request.Map.Ram));
+        return Load(request);
     }
+
+    internal static Booted Load(BootRequest request) => new(KernelFormat.Plan(request), new GuestMemory(request.Map.Ram));
 
     internal uint U32(ulong address) => Memory.TryRead<uint>(address, out var value) ? value : throw new InvalidOperationException();
 

@@ -1,0 +1,135 @@
+// An unpacked Linux kernel, as it lies in a bzImage's payload: an ELF file, and behind it, where the kernel can run at another address than the one
+// it was linked for, the places that contain addresses (arch/x86/tools/relocs.c, and arch/x86/boot/compressed/misc.c for what becomes of
+// them): 32-bit words, each the low half of a place's linked address. A zero, those whose 64 bits grow by the distance, a zero, (until
+// Linux 6.14) those whose 32 bits shrink by it, a zero, those whose 32 bits grow. Nothing of the file is trusted.
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Lamina.Core.Memory;
+using Lamina.Host.Io;
+
+namespace Lamina.Boot;
+
+/// <summary>A checked kernel that can be loaded anywhere, and entered without its own unpacker.</summary>
+internal sealed class KernelImage
+{
+    // __START_KERNEL_map: physical address 0 in the kernel's first mapping.
+    private const ulong KernelMap = 0xFFFF_FFFF_8000_0000;
+    private const int SectionHeaderLength = 64, SectionNoBits = 8, MostLists = 3;
+
+    private readonly BootFile _file;
+    private readonly ElfFile _elf;
+    private readonly ulong _linkedAt, _tail;
+
+    private KernelImage(BootFile file, ElfFile elf, ulong linkedAt, ulong tail)
+    {
+        (_file, _elf, _linkedAt, _tail) = (file, elf, linkedAt, tail);
+        LoadedLength = elf.Segments.Max(segment => segment.PhysicalAddress + segment.FileLength) - linkedAt;
+    }
+
+    /// <summary>Whether it can run at other linear addresses than those that it was linked for.</summary>
+    internal bool IsRelocatable => _file.Length > _tail;
+
+    /// <summary>The distance of its entry from its first byte.</summary>
+    internal ulong Entry => _elf.Entry - _linkedAt;
+
+    /// <summary>The length that is written where it is loaded.</summary>
+    internal ulong LoadedLength { get; }
+
+    /// <summary>Reads the headers; null where it is not such a kernel.</summary>
+    /// <param name="file">The unpacked payload; stays open as long as this is used.</param>
+    /// <param name="linkedAt">The physical address that it was linked for (pref_address).</param>
+    /// <param name="room">What it may take from there on (init_size).</param>
+    internal static KernelImage? TryRead(BootFile file, ulong linkedAt, ulong room)
+    {
+        if (!ElfFile.Matches(file.Head(4))) return null;
+        ElfFile elf;
+        try
+        {
+            elf = ElfFile.Parse(file);
+        }
+        catch (MachineException)
+        {
+            return null;
+        }
+        if (!elf.Is64 || elf.IsPositionIndependent || EndOf(file) is not { } tail || tail > file.Length || (file.Length - tail) % sizeof(int) != 0) return null;
+        foreach (var segment in elf.Segments)
+            if (segment.PhysicalAddress < linkedAt || segment.PhysicalAddress - linkedAt > room || segment.MemoryLength > room - (segment.PhysicalAddress - linkedAt)) return null;
+        return elf.IsLoaded(elf.Entry) ? new KernelImage(file, elf, linkedAt, tail) : null;
+    }
+
+    /// <summary>Whether the places with addresses can be told and lie in what is loaded.</summary>
+    internal bool IsWhole()
+    {
+        if (!IsRelocatable) return true;
+        using var words = ReadPlaces();
+        return TryMove(Words(words), [], 0);
+    }
+
+    /// <summary>Loads it. Whoever watches the memory is not told.</summary>
+    /// <param name="memory">Where to; zero where it comes to lie.</param>
+    /// <param name="physical">Where it comes to lie.</param>
+    /// <param name="distance">How far from where it was linked it runs, in linear addresses; 0 where it is not relocatable.</param>
+    /// <exception cref="MachineException">The file is no longer what it was.</exception>
+    internal void Load(GuestMemory memory, ulong physical, ulong distance)
+    {
+        foreach (var segment in _elf.Segments) _file.CopyTo(memory, physical + (segment.PhysicalAddress - _linkedAt), segment.FileOffset, segment.FileLength);
+        if (distance == 0) return;
+        if (!memory.TrySlice(physical, (int)LoadedLength, out var loaded)) throw new InvalidOperationException("a kernel was placed outside RAM");
+        using var words = ReadPlaces();
+        if (!TryMove(Words(words), loaded, distance)) throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} is damaged; remove it, and it is made anew");
+    }
+
+    private static ReadOnlySpan<int> Words(HostBuffer buffer) => MemoryMarshal.Cast<byte, int>(buffer.Span);
+
+    private HostBuffer ReadPlaces()
+    {
+        var buffer = new HostBuffer((int)(_file.Length - _tail));
+        if (_file.TryRead(_tail, buffer.Span)) return buffer;
+        buffer.Dispose();
+        throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} became shorter while it was in use");
+    }
+
+    // Adds the distance to the addresses in what was loaded; only looks where nothing was. False where the words are no such lists.
+    private bool TryMove(ReadOnlySpan<int> words, Span<byte> loaded, ulong distance)
+    {
+        var lists = words.Count(0);
+        if (words[0] != 0 || lists is not (MostLists or MostLists - 1)) return false;
+        var list = -1;
+        foreach (var word in words)
+        {
+            if (word == 0)
+            {
+                list++;
+                continue;
+            }
+            var at = (ulong)word - KernelMap - _linkedAt;
+            if (at > LoadedLength || LoadedLength - at < (ulong)(list == 0 ? sizeof(ulong) : sizeof(uint))) return false;
+            if (loaded.IsEmpty) continue;
+            var place = loaded[(int)at..];
+            if (list == 0) BinaryPrimitives.WriteUInt64LittleEndian(place, BinaryPrimitives.ReadUInt64LittleEndian(place) + distance);
+            else BinaryPrimitives.WriteUInt32LittleEndian(place, BinaryPrimitives.ReadUInt32LittleEndian(place) + (list == lists - 1 ? (uint)distance : 0 - (uint)distance));
+        }
+        return true;
+    }
+
+    // Where the ELF file ends: behind its tables, segments and sections. Parse has checked the rest.
+    private static ulong? EndOf(BootFile file)
+    {
+        var head = file.Head(64);
+        ulong U64(int at) => BinaryPrimitives.ReadUInt64LittleEndian(head.AsSpan(at));
+        ushort U16(int at) => BinaryPrimitives.ReadUInt16LittleEndian(head.AsSpan(at));
+        var (sections, count) = (U64(40), U16(60));
+        if (count == 0 || U16(58) != SectionHeaderLength || sections > file.Length) return null;
+        var table = new byte[count * SectionHeaderLength];
+        if (!file.TryRead(sections, table)) return null;
+        var end = sections + (ulong)table.Length;
+        for (var at = 0; at < table.Length; at += SectionHeaderLength)
+        {
+            if (BinaryPrimitives.ReadUInt32LittleEndian(table.AsSpan(at + 4)) == SectionNoBits) continue;
+            var (offset, length) = (BinaryPrimitives.ReadUInt64LittleEndian(table.AsSpan(at + 24)), BinaryPrimitives.ReadUInt64LittleEndian(table.AsSpan(at + 32)));
+            if (offset > file.Length || length > file.Length - offset) return null;
+            end = Math.Max(end, offset + length);
+        }
+        return end;
+    }
+}

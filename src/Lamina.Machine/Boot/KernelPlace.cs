@@ -1,0 +1,59 @@
+// Where an unpacked kernel comes to lie, and at which linear addresses it runs: somewhere else at each start, as its own unpacker would choose
+// (arch/x86/boot/compressed/kaslr.c), unless it cannot, or its command line has it not.
+using Lamina.Core.Memory;
+using Lamina.Host;
+
+namespace Lamina.Boot;
+
+/// <summary>A kernel that is placed anew whenever its plan is carried out.</summary>
+/// <param name="image">The kernel.</param>
+/// <param name="own">The memory that is kept for it: where it lies if it is not to be moved.</param>
+/// <param name="alignment">What its address is a multiple of.</param>
+/// <param name="moves">How far it may be moved.</param>
+internal sealed class KernelPlace(KernelImage image, MemoryRange own, ulong alignment, KernelMoves moves)
+{
+    // KERNEL_IMAGE_SIZE of kernels that can be moved: what their first mapping has room for.
+    private const ulong MappedLength = 1ul << 30;
+
+    /// <summary>Where it lies since it was loaded last.</summary>
+    internal ulong Physical { get; private set; } = own.Start;
+
+    /// <summary>Whether it is somewhere else at each start.</summary>
+    internal bool IsMoved => moves != KernelMoves.None;
+
+    /// <summary>The address of its first instruction.</summary>
+    internal ulong Entry => Physical + image.Entry;
+
+    /// <summary>What of the memory was written.</summary>
+    internal MemoryRange Written => new(Physical, image.LoadedLength);
+
+    /// <summary>Loads it. Whoever watches the memory is not told.</summary>
+    /// <param name="memory">The machine's.</param>
+    /// <param name="plan">What else lies there.</param>
+    /// <exception cref="MachineException">The file is no longer what it was.</exception>
+    internal void Load(GuestMemory memory, BootPlan plan)
+    {
+        Physical = moves.HasFlag(KernelMoves.Physical) ? Choose(plan.PlacesFor(own, alignment)) : own.Start;
+        var places = own.Start + own.Length < MappedLength ? (MappedLength - own.Start - own.Length) / alignment + 1 : 1;
+        image.Load(memory, Physical, moves.HasFlag(KernelMoves.Linear) ? Random(places) * alignment : 0);
+    }
+
+    private static ulong Choose(IReadOnlyList<ulong> places) => places[(int)Random((ulong)places.Count)];
+
+    // So few are chosen from 64 random bits that none is likelier than another in any way that can be told.
+    private static ulong Random(ulong count) => BitConverter.ToUInt64(HostRandom.Bytes(sizeof(ulong))) % count;
+}
+
+/// <summary>How a kernel is moved from where it was linked for.</summary>
+[Flags]
+internal enum KernelMoves
+{
+    /// <summary>It is not.</summary>
+    None = 0,
+
+    /// <summary>It runs at other linear addresses.</summary>
+    Linear = 1,
+
+    /// <summary>It lies at another physical address.</summary>
+    Physical = 2,
+}
