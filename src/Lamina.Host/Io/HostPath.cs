@@ -8,7 +8,7 @@ namespace Lamina.Host.Io;
 public static unsafe class HostPath
 {
     // struct statx: stx_mode lies at 28; the whole is 256 bytes.
-    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxSize = 40, StatxBlocks = 48, StatxChanged = 96, StatxModified = 112, StatxDevice = 136, SpaceUnit = 512;
+    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxSize = 40, StatxBlocks = 48, StatxModified = 112, StatxDevice = 136, SpaceUnit = 512;
 
     /// <summary>Whether a socket lies at a path (links are not followed).</summary>
     public static bool IsSocket(string path) => IsOf(path, Libc.S_IFSOCK);
@@ -37,14 +37,13 @@ public static unsafe class HostPath
         return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit : 0;
     }
 
-    /// <summary>A text that is equal for an open file as long as nothing of it is changed, links followed: its file system, number, length and the times of its last changes. Null where the host cannot tell.</summary>
+    /// <summary>A text that is equal for an open file as long as nobody writes to it, whatever its names: its file system, number, length and the time of its last change. Null where the host cannot tell.</summary>
     public static string? Version(SafeHandle file)
     {
         ArgumentNullException.ThrowIfNull(file);
         var statx = stackalloc byte[StatxLength];
         if (Libc.statx((int)file.DangerousGetHandle(), "", Libc.AT_EMPTY_PATH, Libc.STATX_BASIC_STATS, statx) != 0) return null;
-        string Time(int at) => $"{*(ulong*)(statx + at):x}.{*(uint*)(statx + at + sizeof(ulong)):x}";
-        return $"{*(uint*)(statx + StatxDevice):x}.{*(uint*)(statx + StatxDevice + 4):x}-{*(ulong*)(statx + StatxInode):x}-{*(ulong*)(statx + StatxSize):x}-{Time(StatxModified)}-{Time(StatxChanged)}";
+        return $"{*(uint*)(statx + StatxDevice):x}.{*(uint*)(statx + StatxDevice + 4):x}-{*(ulong*)(statx + StatxInode):x}-{*(ulong*)(statx + StatxSize):x}-{*(ulong*)(statx + StatxModified):x}.{*(uint*)(statx + StatxModified + sizeof(ulong)):x}";
     }
 
     internal static string Identity(byte* statx) => $"{*(uint*)(statx + StatxDevice)}:{*(uint*)(statx + StatxDevice + 4)}:{*(ulong*)(statx + StatxInode)}";

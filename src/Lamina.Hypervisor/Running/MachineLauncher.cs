@@ -47,7 +47,7 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         {
             // Its process reaches files that there are.
             Machine.MakeDisks(definition);
-            Machine.UnpackKernel(definition);
+            Machine.UnpackKernel(MachineDisks.Whole(home, definition));
             MachineFile.WriteStarted(home, definition);
         }
         var pools = definition?.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];

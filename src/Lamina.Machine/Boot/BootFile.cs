@@ -31,7 +31,7 @@ internal sealed class BootFile : IDisposable
     /// <summary>Length in bytes when it was opened.</summary>
     internal ulong Length { get; }
 
-    /// <summary>A text that is equal as long as nothing of the file is changed; null where nothing tells that.</summary>
+    /// <summary>A text that is equal as long as nobody writes to the file; null where nothing tells that.</summary>
     internal string? Version => _handle is null ? null : HostPath.Version(_handle);
 
     /// <summary>A file that is already in memory.</summary>

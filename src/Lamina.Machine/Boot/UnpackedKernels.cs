@@ -1,5 +1,6 @@
 // The user's unpacked kernels. A kernel that unpacks itself in the guest does so at each start; unpacked once, it is there at the next in the time
-// of a copy. Files are named by what the kernel's file was when they were made: its file system, number, length and the times of its last changes.
+// of a copy. Files are named by what the kernel's file was when they were made: its file system, number, length, the time of its last change, and the
+// last bytes of what it has packed.
 using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io;
@@ -15,6 +16,7 @@ internal static class UnpackedKernels
     /// <summary>The most files in it; those that were used last stay.</summary>
     internal const int Most = 8;
 
+    private const int EndLength = 12;
     private const string Suffix = ".vmlinux";
 
     /// <summary>The user's; null where no variable names a folder.</summary>
@@ -27,10 +29,11 @@ internal static class UnpackedKernels
     /// <param name="isUsable">Looks at what was unpacked, before it is kept.</param>
     internal static BootFile? Open(string folder, BootFile kernel, KernelPayload payload, Func<BootFile, bool> isUsable)
     {
-        if (kernel.Version is not { } version) return null;
-        var path = Path.Combine(folder, version + Suffix);
+        Span<byte> end = stackalloc byte[EndLength];
         try
         {
+            if (kernel.Version is not { } version || !kernel.TryRead(payload.Offset + (ulong)payload.Length - EndLength, end)) return null;
+            var path = Path.Combine(folder, $"{version}-{Convert.ToHexStringLower(end)}{Suffix}");
             return Find(path, payload) ?? (TryMake(folder, path, kernel, payload, isUsable) ? Find(path, payload) : null);
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or HostException or MachineException { Error: MachineError.File })
