@@ -10,12 +10,14 @@ namespace Lamina.Hypervisor.Locking;
 /// <summary>Locks the process that runs a machine on a terminal.</summary>
 public static class TerminalLock
 {
-    /// <summary>Refuses a machine that is to be locked by more than a process on a terminal can be.</summary>
+    /// <summary>Refuses a machine that is to be locked by more than a process on a terminal can be; one that is not refused is going to be locked before long.</summary>
     /// <exception cref="MachineException">It is.</exception>
     public static void Check(MachineDefinition definition)
     {
         ArgumentNullException.ThrowIfNull(definition);
         if (definition.Lock == LockMode.Strict) throw new MachineException("a machine on your terminal is locked by system calls alone, which is not all of the lock; a machine that is kept has it all: lamina create --lock strict");
+        // Beside what else there is to do until then: it takes milliseconds.
+        if (definition.Lock != LockMode.Off) _ = ThreadPool.UnsafeQueueUserWorkItem(static _ => Load(), null);
     }
 
     /// <summary>Locks this process for good. All that the machine needs must be open.</summary>
@@ -26,8 +28,7 @@ public static class TerminalLock
     {
         ArgumentNullException.ThrowIfNull(definition);
         if (definition.Lock == LockMode.Off) return null;
-        // What is loaded later could not be any more.
-        _ = SHA256.HashData(default(ReadOnlySpan<byte>));
+        Load();
         try
         {
             CallFilter.Enter(MachineLock.Calls(definition) | CallGroup.Terminal | (copies ? CallGroup.Folders : 0), report: null);
@@ -38,4 +39,7 @@ public static class TerminalLock
             return refused.Message;
         }
     }
+
+    // What is loaded later could not be any more: the digest of a machine that is saved comes of a library.
+    private static void Load() => SHA256.HashData(default(ReadOnlySpan<byte>));
 }
