@@ -13,6 +13,9 @@ public static class HostFiles
 {
     private const int LargestErrno = 4096, OwnerOnly = 0x180; // 0600
 
+    // Shorter runs of zeros are written: each hole is two questions more for who reads the file.
+    private const int LeastHole = 64 << 10;
+
     /// <summary>Waits until a folder's entries (created, renamed, removed names) are on the disk.</summary>
     /// <exception cref="HostException">The folder cannot be opened or the disk reports an error.</exception>
     public static void SyncDirectory(string path)
@@ -106,6 +109,30 @@ public static class HostFiles
             if (File.Exists(under)) File.Delete(under);
             throw;
         }
+    }
+
+    /// <summary>Writes bytes to a new file of which long runs of zeros take no room: it has holes there.</summary>
+    public static void WriteSparse(FileStream file, ReadOnlySpan<byte> content)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        for (var at = 0; at < content.Length; at += LeastHole)
+        {
+            var piece = content.Slice(at, Math.Min(LeastHole, content.Length - at));
+            if (piece.IndexOfAnyExcept((byte)0) >= 0) RandomAccess.Write(file.SafeFileHandle, piece, at);
+        }
+        file.SetLength(content.Length);
+    }
+
+    /// <summary>The first range of a file from an offset on that is no hole, as far as an end; empty at the end where there is none. A host that cannot tell has no holes. lseek(2).</summary>
+    public static (long Start, long End) NextData(SafeFileHandle file, long offset, long end)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        var descriptor = (int)file.DangerousGetHandle();
+        var start = Libc.lseek(descriptor, offset, Libc.SEEK_DATA);
+        if (start < 0) return Marshal.GetLastPInvokeError() == Libc.ENXIO ? (end, end) : (offset, end);
+        if (start >= end) return (end, end);
+        var hole = Libc.lseek(descriptor, start, Libc.SEEK_HOLE);
+        return (start, hole < 0 ? end : Math.Min(hole, end));
     }
 
     /// <summary>Why a file could not be opened, as the end of a sentence.</summary>

@@ -3,6 +3,7 @@
 // in memory as a whole. Copies go straight from the file to guest memory; nothing of the file stays in the process.
 using System.Buffers.Binary;
 using Lamina.Core.Memory;
+using Lamina.Host;
 using Lamina.Host.Io;
 using Microsoft.Win32.SafeHandles;
 
@@ -12,9 +13,6 @@ namespace Lamina.Boot;
 internal sealed class BootFile : IDisposable
 {
     private const int CopyPiece = 4 << 20;
-
-    // Whoever writes to a pipe (a program that unpacks a kernel) may think for a while; a pipe that nobody writes to is a mistake.
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(10);
 
     private readonly SafeFileHandle? _handle;
     private readonly ReadOnlyMemory<byte> _bytes;
@@ -130,9 +128,22 @@ internal sealed class BootFile : IDisposable
         return there;
     }
 
-    /// <summary>Copies a part of the file into guest memory, whose watchers are not told. The range must be RAM.</summary>
+    /// <summary>Copies a part of the file into guest memory, whose watchers are not told. The range must be RAM, and zero: the file's holes are left out, so that they take no memory.</summary>
     /// <exception cref="MachineException">The file has become shorter since it was opened.</exception>
     internal void CopyTo(GuestMemory memory, ulong address, ulong offset, ulong length)
+    {
+        var end = offset + length;
+        // One that has become shorter has a hole behind its end.
+        if (_handle is not null && (ulong)RandomAccess.GetLength(_handle) < Math.Min(end, Length)) throw Shrunk();
+        while (offset != end)
+        {
+            var (start, stop) = _handle is null ? ((long)offset, (long)end) : HostFiles.NextData(_handle, (long)offset, (long)end);
+            CopyData(memory, address + ((ulong)start - offset), (ulong)start, (ulong)(stop - start));
+            (address, offset) = (address + ((ulong)stop - offset), (ulong)stop);
+        }
+    }
+
+    private void CopyData(GuestMemory memory, ulong address, ulong offset, ulong length)
     {
         while (length != 0)
         {
@@ -155,12 +166,12 @@ internal sealed class BootFile : IDisposable
         var most = Math.Min(limit, int.MaxValue / 2);
         try
         {
-            return NamedFile.ReadToEnd(handle, (long)most, LongestSilence)
+            return NamedFile.ReadToEnd(handle, (long)most, NamedFile.LongestSilence)
                 ?? throw new MachineException(MachineError.File, $"the {what} {path} does not end within {Sizes.Text(most)}; name a smaller file or give the machine more memory");
         }
         catch (TimeoutException silent)
         {
-            throw new MachineException(MachineError.File, $"the {what} {path} is a pipe from which nothing came for {LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it", silent);
+            throw new MachineException(MachineError.File, $"the {what} {path} is a pipe from which nothing came for {NamedFile.LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it", silent);
         }
     }
 }

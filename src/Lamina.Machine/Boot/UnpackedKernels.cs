@@ -62,7 +62,7 @@ internal static class UnpackedKernels
         var under = $"{path}.{Convert.ToHexStringLower(HostRandom.Bytes(8))}";
         try
         {
-            using (var file = HostFiles.CreatePrivate(under, FileMode.CreateNew)) file.Write(unpacked.Span);
+            using (var file = HostFiles.CreatePrivate(under, FileMode.CreateNew)) HostFiles.WriteSparse(file, unpacked.Span);
             using (var made = BootFile.Open("unpacked kernel", under, ulong.MaxValue))
                 if (!isUsable(made)) return false;
             File.Move(under, path, overwrite: true);

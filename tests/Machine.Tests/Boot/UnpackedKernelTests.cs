@@ -5,6 +5,7 @@ using K4os.Compression.LZ4;
 using Lamina.Boot;
 using Lamina.Core.Engine;
 using Lamina.Core.Memory;
+using Lamina.Host.Io;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 
@@ -170,6 +171,24 @@ public sealed class UnpackedKernelTests : IDisposable
 
         Assert.Equal(2, Directory.GetFiles(Kernels).Length);
         Assert.Equal(written, File.GetLastWriteTimeUtc(first));
+    }
+
+    [Fact]
+    public void Zeros_take_no_room_in_the_file_and_are_zeros_in_memory()
+    {
+        const int zeros = 3 << 20;
+        var vmlinux = KernelImages.Vmlinux(lists: 0);
+        // The second segment gets zeros before its 256 bytes, and what follows it in the file moves along.
+        byte[] image = [.. vmlinux[..0x1400], .. new byte[zeros], .. vmlinux[0x1400..]];
+        KernelImages.U64(image, 40, 0x1E00 + zeros);
+        KernelImages.U64(image, 0x1E40 + zeros + 24, 0x1F00 + zeros);
+        KernelImages.ProgramHeader64(image, 120, 1, 0x1400, Map + Linked + 0x8_0000, Linked + 0x8_0000, zeros + 0x100, zeros + 0x1000);
+        using var booted = Booted.Load(Request(KernelImages.BzImageOf(Pack("lz4", image))));
+
+        Assert.NotNull(booted.Plan.Kernel);
+        Assert.InRange(HostPath.SpaceOf(Assert.Single(Directory.GetFiles(Kernels))), 1ul, 256ul << 10);
+        Assert.Equal(image[0x1400..(0x1500 + zeros)], booted.Bytes(Linked + 0x8_0000, zeros + 0x100));
+        Assert.Equal(image[0x200..0x1200], booted.Bytes(Linked, 0x1000));
     }
 
     [Fact]
