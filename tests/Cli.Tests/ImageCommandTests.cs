@@ -134,7 +134,7 @@ public sealed class ImageCommandTests : IDisposable
 
         Assert.Equal(code, outcome.ExitCode);
         Assert.DoesNotContain("Exception", outcome.Errors, StringComparison.Ordinal);
-        Assert.Equal([".lock"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName));
+        Assert.Equal([".tiny.lock"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName));
         var fetcher = File.ReadAllText(_folder.File("bin/apt-get.pid")).Trim();
         Assert.False(Directory.Exists($"/proc/{fetcher}") && !File.ReadAllText($"/proc/{fetcher}/stat").Contains(") Z ", StringComparison.Ordinal), "apt-get goes on");
     }
@@ -154,7 +154,7 @@ public sealed class ImageCommandTests : IDisposable
         _apt.Behave();
 
         Assert.Equal(0, (await Lamina("image", "build")).ExitCode);
-        Assert.Equal([".lock", "tiny"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([".tiny.lock", "tiny"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -198,6 +198,6 @@ public sealed class ImageCommandTests : IDisposable
         Assert.StartsWith("lamina: ", line, StringComparison.Ordinal);
         Assert.Contains(sentence, line, StringComparison.Ordinal);
         Assert.Contains(advice, line, StringComparison.Ordinal);
-        if (leavesStore) Assert.Equal([".lock"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName));
+        if (leavesStore) Assert.Equal([".tiny.lock"], Directory.EnumerateFileSystemEntries(_apt.Images).Select(Path.GetFileName));
     }
 }

@@ -7,7 +7,7 @@ namespace Lamina.Tests.Cli;
 public sealed class ImageStoreTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly FakeRecipe _recipe = new();
+    private readonly FakeRecipe _recipe = new("fake");
     private readonly Progress _progress = new();
 
     private ImageStore Store => new(_folder.File("images"), [_recipe]);
@@ -86,7 +86,7 @@ public sealed class ImageStoreTests : IDisposable
         var image = await Store.BuildAsync("fake", _progress, Cancellation);
 
         Assert.Equal("same", File.ReadAllText(image.KernelPath));
-        Assert.Equal([".lock", "fake"], Names(Store.Folder));
+        Assert.Equal([".fake.lock", "fake"], Names(Store.Folder));
     }
 
     [Fact]
@@ -98,7 +98,30 @@ public sealed class ImageStoreTests : IDisposable
         await Assert.ThrowsAsync<ImageException>(() => Store.BuildAsync("fake", _progress, Cancellation));
 
         Assert.Equal(old, Store.Find("fake"));
-        Assert.Equal([".lock", "fake"], Names(Store.Folder));
+        Assert.Equal([".fake.lock", "fake"], Names(Store.Folder));
+    }
+
+    [Fact]
+    public async Task Another_image_is_built_and_removed_while_one_is_being_built()
+    {
+        var (begun, goesOn) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource());
+        _recipe.Content = _ =>
+        {
+            begun.SetResult();
+            goesOn.Task.Wait(Cancellation);
+            return "kernel";
+        };
+        var store = new ImageStore(Store.Folder, [_recipe, new FakeRecipe("other")]);
+        var build = Task.Run(() => store.BuildAsync("fake", _progress, Cancellation), Cancellation);
+        await begun.Task;
+
+        var other = await store.FindOrBuildAsync("other", _progress, Cancellation);
+        Assert.Single(await store.RemoveAsync("other", Cancellation));
+
+        Assert.False(build.IsCompleted);
+        goesOn.SetResult();
+        Assert.Equal("kernel", File.ReadAllText((await build).KernelPath));
+        Assert.False(File.Exists(other.KernelPath));
     }
 
     [Fact]
@@ -114,7 +137,7 @@ public sealed class ImageStoreTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Store.BuildAsync("fake", _progress, source.Token));
 
         Assert.Null(Store.Find("fake"));
-        Assert.Equal([".lock"], Names(Store.Folder));
+        Assert.Equal([".fake.lock"], Names(Store.Folder));
     }
 
     [Fact]
@@ -125,7 +148,7 @@ public sealed class ImageStoreTests : IDisposable
 
         await Store.BuildAsync("fake", _progress, Cancellation);
 
-        Assert.Equal([".lock", "fake"], Names(Store.Folder));
+        Assert.Equal([".fake.lock", "fake"], Names(Store.Folder));
     }
 
     [Fact]
@@ -164,7 +187,7 @@ public sealed class ImageStoreTests : IDisposable
     public async Task Who_waits_for_another_builder_is_told_and_can_be_cancelled()
     {
         Directory.CreateDirectory(Store.Folder);
-        using var other = new FileStream(Path.Combine(Store.Folder, ".lock"), FileMode.Create, FileAccess.ReadWrite, FileShare.None);
+        using var other = new FileStream(Path.Combine(Store.Folder, ".fake.lock"), FileMode.Create, FileAccess.ReadWrite, FileShare.None);
         using var source = new CancellationTokenSource();
         _progress.Told = step =>
         {
@@ -184,7 +207,7 @@ public sealed class ImageStoreTests : IDisposable
         Assert.Equal([image.Folder], await Store.RemoveAsync("fake", Cancellation));
 
         Assert.Null(Store.Find("fake"));
-        Assert.Equal([".lock"], Names(Store.Folder));
+        Assert.Equal([".fake.lock"], Names(Store.Folder));
         Assert.Empty(await Store.RemoveAsync("fake", Cancellation));
     }
 
@@ -234,7 +257,7 @@ public sealed class ImageStoreTests : IDisposable
         public void Report(ImageProgress value) => Told(value.Step);
     }
 
-    private sealed class FakeRecipe : IImageRecipe
+    private sealed class FakeRecipe(string name) : IImageRecipe
     {
         private int _builds;
 
@@ -242,7 +265,7 @@ public sealed class ImageStoreTests : IDisposable
 
         public Func<int, string> Content { get; set; } = build => $"kernel {build}";
 
-        public string Name => "fake";
+        public string Name => name;
 
         public string Description => "a fake";
 

@@ -40,7 +40,7 @@ public sealed record ImageListing(string Name, string Description, Image? Built)
 /// <summary>The built images of a user.</summary>
 public sealed class ImageStore
 {
-    private const string Current = "current", Scratch = ".scratch-", LockFile = ".lock";
+    private const string Current = "current", Scratch = ".scratch-", LockSuffix = ".lock";
     private const int WouldBlock = 11; // errno(3): EWOULDBLOCK
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -110,8 +110,8 @@ public sealed class ImageStore
         if (!Directory.Exists(folder)) return [];
         try
         {
-            using var gate = await LockAsync(null, cancellationToken).ConfigureAwait(false);
-            RemoveScratch();
+            using var gate = await LockAsync(name, null, cancellationToken).ConfigureAwait(false);
+            RemoveScratch(name);
             string[] removed = [.. Directory.EnumerateDirectories(folder).Where(path => Path.GetFileName(path) != Current)];
             File.Delete(Path.Combine(folder, Current));
             Directory.Delete(folder, recursive: true);
@@ -168,9 +168,9 @@ public sealed class ImageStore
         try
         {
             Directory.CreateDirectory(Folder, Private);
-            using var gate = await LockAsync(progress, cancellationToken).ConfigureAwait(false);
+            using var gate = await LockAsync(recipe.Name, progress, cancellationToken).ConfigureAwait(false);
             if (useOthers && Find(recipe) is { } built) return built;
-            RemoveScratch();
+            RemoveScratch(recipe.Name);
             CheckSpace(recipe.NeededSpace);
             var scratch = Directory.CreateDirectory(Path.Combine(Folder, Scratch + recipe.Name), Private).FullName;
             try
@@ -179,7 +179,7 @@ public sealed class ImageStore
             }
             finally
             {
-                RemoveScratch();
+                RemoveScratch(recipe.Name);
             }
         }
         catch (Exception failure) when (failure is (IOException and not ImageException and not HostException) or UnauthorizedAccessException)
@@ -253,23 +253,24 @@ public sealed class ImageStore
         if (new DriveInfo(Folder).AvailableFreeSpace < needed) throw ImageException.Full(Folder);
     }
 
-    // What is found while the lock is held belongs to nobody: its builder was killed.
-    private void RemoveScratch()
+    // What is found while the image's lock is held belongs to nobody: its builder was killed.
+    private void RemoveScratch(string image)
     {
-        foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*")) HostMounts.RemoveFolder(left);
+        if (Path.Combine(Folder, Scratch + image) is var left && Directory.Exists(left)) HostMounts.RemoveFolder(left);
     }
 
-    private async Task<FileStream> LockAsync(IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
+    // One at a time builds, takes over or removes an image; another image's lock is another.
+    private async Task<FileStream> LockAsync(string image, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
         for (var first = true; ; first = false)
         {
             try
             {
-                return new FileStream(Path.Combine(Folder, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return new FileStream(Path.Combine(Folder, $".{image}{LockSuffix}"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException busy) when (busy.HResult == WouldBlock)
             {
-                if (first) progress?.Report(new ImageProgress("Waiting for another process that builds an image", null));
+                if (first) progress?.Report(new ImageProgress($"Waiting for another process that builds the image {image}", null));
             }
             await Task.Delay(100, cancellationToken).ConfigureAwait(false);
         }
