@@ -131,6 +131,8 @@ public sealed class BeforeFetchTests : IDisposable
     [InlineData("--ssh-key {}/empty", "{}/empty")]
     [InlineData("--user-data {}/missing", "{}/missing")]
     [InlineData("--user-data {}/folder", "{}/folder")]
+    [InlineData("--user-data {}/pipe", "{}/pipe")]
+    [InlineData("--ssh-key {}/pipe", "{}/pipe")]
     [InlineData("--ephemeral --name x", "leave out one of them")]
     [InlineData("--initrd {}/missing", "initrd")]
     [InlineData("--module {}/raw", "--module is for a kernel of your own")]

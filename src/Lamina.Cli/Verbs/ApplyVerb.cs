@@ -2,6 +2,7 @@
 // while it runs; a second time there is nothing to do.
 using System.CommandLine;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
 
@@ -92,7 +93,7 @@ internal static class ApplyVerb
             _folder = path == Input ? Environment.CurrentDirectory : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path)) ?? "/";
             try
             {
-                using var stream = path == Input ? Console.OpenStandardInput() : File.OpenRead(path);
+                using var stream = path == Input ? Console.OpenStandardInput() : NamedFile.OpenStream(path);
                 using var text = new MemoryStream();
                 var piece = new byte[4096];
                 while (stream.Read(piece) is > 0 and var count)

@@ -2,6 +2,7 @@
 using System.CommandLine;
 using Lamina.Cli.Output;
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Stored;
 
@@ -104,7 +105,7 @@ internal static class CarryVerbs
     {
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            return NamedFile.OpenStream(path);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -8,7 +8,7 @@ internal static unsafe partial class Libc
     internal const int EINTR = 4, EIO = 5, EAGAIN = 11, ENOTTY = 25;
     internal const short POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
     internal const int EFD_CLOEXEC = 0x80000, EFD_NONBLOCK = 0x800;
-    internal const int O_RDWR = 2, O_NOCTTY = 0x100, O_NONBLOCK = 0x800;
+    internal const int O_RDWR = 2, O_NOCTTY = 0x100, O_NONBLOCK = 0x800, F_SETFL = 4;
     internal const int TCSANOW = 0;
     internal const nuint TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414;
     internal const int SIGSTOP = 19;

@@ -39,6 +39,9 @@ public static unsafe class NamedFile
     private const int StatxLength = 256, StatxMode = 28;
     private const int Piece = 1 << 16;
 
+    /// <summary>How long nothing may come from a pipe: whoever writes to it (a program that unpacks something) may think for a while; a pipe that nobody writes to is a mistake.</summary>
+    public static TimeSpan LongestSilence { get; } = TimeSpan.FromSeconds(10);
+
     /// <summary>What lies at a path; null where there is nothing, or the host does not say.</summary>
     /// <param name="path">The path.</param>
     /// <param name="followsLink">Whether a link at its end is followed, which else is what lies there.</param>
@@ -155,6 +158,45 @@ public static unsafe class NamedFile
             }
             else if (Marshal.GetLastPInvokeError() is not (Libc.EINTR or Libc.EAGAIN)) throw HostException.FromErrno("cannot read from it");
         }
+    }
+
+    /// <summary>Opens what a user names to be read from its beginning on: a file, or a pipe, for whose first bytes it waits <see cref="LongestSilence"/>.</summary>
+    /// <exception cref="FileNotFoundException">There is nothing.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="HostException">It is a folder or a socket, nothing came, or it cannot be opened.</exception>
+    public static FileStream OpenStream(string path)
+    {
+        var handle = OpenToRead(path, out var kind);
+        try
+        {
+            if (kind is NamedKind.Folder or NamedKind.Socket) throw new HostException($"{path} is {Describe(kind)}, and no file");
+            if (kind is NamedKind.Pipe or NamedKind.CharacterDevice)
+            {
+                var wait = new Libc.PollFd { fd = (int)handle.DangerousGetHandle(), events = Libc.POLLIN };
+                if (Libc.poll(&wait, 1, (int)LongestSilence.TotalMilliseconds) == 0) throw new HostException($"{path} is a pipe from which nothing came for {LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it");
+                if (Libc.fcntl(wait.fd, Libc.F_SETFL, 0) != 0) throw HostException.FromErrno($"cannot open {path}");
+            }
+            return new FileStream(handle, FileAccess.Read, bufferSize: 0);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads what a user names whole, as <see cref="OpenStream"/> opens it; null where it has more than so many bytes.</summary>
+    public static byte[]? ReadStream(string path, int most)
+    {
+        using var stream = OpenStream(path);
+        using var kept = new MemoryStream();
+        var piece = new byte[Piece];
+        while (stream.Read(piece) is > 0 and var count)
+        {
+            if (kept.Length + count > most) return null;
+            kept.Write(piece, 0, count);
+        }
+        return kept.ToArray();
     }
 
     private static SafeFileHandle Open(string path, int how, string done, out NamedKind kind)

@@ -4,6 +4,7 @@
 // instance-id: a guest applies a seed once. Source: cloud-init's documentation, datasources, NoCloud.
 using System.Security.Cryptography;
 using System.Text;
+using Lamina.Host.Io;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -52,7 +53,7 @@ public sealed record Seed
         {
             try
             {
-                return File.ReadAllText(path);
+                return Encoding.UTF8.GetString(NamedFile.ReadStream(path, LongestUserData) ?? throw new MachineException(MachineError.File, $"{path} is larger than {LongestUserData >> 20} MiB, and no file of ssh keys is; name a file that ends in .pub"));
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
@@ -67,8 +68,8 @@ public sealed record Seed
     {
         try
         {
-            if (File.Exists(path) && new FileInfo(path).Length > LongestUserData) throw new MachineException(MachineError.File, $"{path} is larger than {LongestUserData >> 20} MiB, which is the most that a guest is given at its first start; have it fetch the rest");
-            return File.ReadAllBytes(path);
+            return NamedFile.ReadStream(path, LongestUserData)
+                ?? throw new MachineException(MachineError.File, $"{path} is larger than {LongestUserData >> 20} MiB, which is the most that a guest is given at its first start; have it fetch the rest");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -1,6 +1,7 @@
 // An image that was made elsewhere, a cloud image usually: its disk is copied, and its kernel taken out of it to lie beside it,
 // since the machine has no firmware to start the boot loader in it. What an import found stands in the image's manifest.
 using Lamina.Backends.Disk;
+using Lamina.Host.Io;
 
 namespace Lamina.Images.Imported;
 
@@ -90,11 +91,20 @@ internal sealed class ImportedImage(string name, string commandLine, bool hasIni
 
     private static string CommandLineFor(Partition root) => $"console=ttyS0 root=/dev/vda{(root.Number == 0 ? "" : root.Number)} ro";
 
+    // What is imported is copied from any place in it.
+    private static FileStream Open(string path)
+    {
+        var handle = NamedFile.OpenToRead(path, out var kind);
+        if (kind is NamedKind.File or NamedKind.BlockDevice) return new FileStream(handle, FileAccess.Read, bufferSize: 0);
+        handle.Dispose();
+        throw new ImageException($"{path} is {NamedFile.Describe(kind)}, which cannot hold a disk; name a file or a block device");
+    }
+
     // A container's archive has no kernel and no file system of its own; as a raw disk it would be nonsense.
     private static void RefuseArchives(string path)
     {
         const int magicAt = 257; // POSIX ustar
-        using var file = File.OpenRead(path);
+        using var file = Open(path);
         var start = new byte[512];
         var length = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         var isTar = length == start.Length && start.AsSpan(magicAt).StartsWith("ustar"u8);
