@@ -35,7 +35,9 @@ internal static class Failures
         _ => ExitCode.Internal,
     };
 
-    private static string Fault(Exception failure)
+    /// <summary>Writes a fault's details to a file that is its owner's alone.</summary>
+    /// <returns>The sentence that says where they are.</returns>
+    internal static string Fault(Exception failure)
     {
         var file = Path.Combine(Path.GetTempPath(), $"lamina-fault-{Environment.ProcessId}-{Stopwatch.GetTimestamp():x}.txt");
         try

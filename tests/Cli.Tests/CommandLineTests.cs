@@ -18,6 +18,7 @@ public sealed class CommandLineTests
     [InlineData("", "a command is missing")]
     [InlineData("rnu", "did you mean 'run'?")]
     [InlineData("frobnicate", "there is no command 'frobnicate'; 'lamina --help'")]
+    [InlineData("list", "there is no command 'list'; there are 'lamina snapshot list', 'lamina image list' and 'lamina pool list'")]
     [InlineData("--frob", "there is no option '--frob'")]
     [InlineData("image", "a command is missing; 'lamina image --help'")]
     [InlineData("image buidl", "did you mean 'build'?")]
@@ -142,6 +143,20 @@ public sealed class CommandLineTests
         Assert.Equal(0, outcome.ExitCode);
         var offered = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(completions.Split('\n'), offered.Where(word => !word.StartsWith('-') || typed.EndsWith("eng", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Names_of_machines_are_completed()
+    {
+        using var home = new TemporaryFolder();
+        foreach (var name in (string[])["db", "web"]) File.WriteAllText(Path.Combine(home.Folder($"machines/{name}"), "machine.json"), "{}");
+
+        foreach (var (typed, completions) in ((string, string)[])[("lamina run --name ", "db\nweb\n"), ("lamina run --name w", "web\n")])
+        {
+            var outcome = await LaminaProgram.RunAsync([$"[suggest:{typed.Length}]", typed], new Dictionary<string, string?> { ["LAMINA_HOME"] = home.Path });
+
+            Assert.Equal((0, completions, ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+        }
     }
 
     [Fact]

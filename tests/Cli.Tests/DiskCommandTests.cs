@@ -163,6 +163,7 @@ public sealed class DiskCommandTests : IDisposable
     [InlineData("run --kernel {kernel} --disk {image} --disk {image}", "is given twice")]
     [InlineData("run --kernel {kernel} --disk {raw},format=qcow2", "no qcow2 image")]
     [InlineData("run --kernel {kernel} --disk {overlay}", "name that as its backing file if it may be read (backing=")]
+    [InlineData("disk convert {overlay} {new}", "name that as its backing file if it may be read (backing={image} with --disk, --backing {image} with lamina disk)")]
     public async Task A_mistake_ends_in_one_sentence(string words, string sentence)
     {
         await Succeed("disk", "create", Image, "1M");
@@ -177,7 +178,8 @@ public sealed class DiskCommandTests : IDisposable
             ["{overlay}"] = _folder.File("overlay.qcow2"),
         };
 
-        await Fail(2, sentence, words.Split(' ').Select(word => named.Aggregate(word, (text, name) => text.Replace(name.Key, name.Value, StringComparison.Ordinal))).ToArray());
+        string Named(string text) => named.Aggregate(text, (said, name) => said.Replace(name.Key, name.Value, StringComparison.Ordinal));
+        await Fail(2, Named(sentence), words.Split(' ').Select(Named).ToArray());
 
         Assert.False(File.Exists(_folder.File("new.qcow2")));
     }

@@ -40,6 +40,61 @@ public sealed class LauncherTests : IDisposable
         Assert.Equal(1, Builds);
     }
 
+    [Fact]
+    public async Task A_later_build_says_how_long_the_last_one_took()
+    {
+        var first = await Lamina();
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Program.cs"), "2");
+
+        var second = await Lamina();
+
+        Assert.Equal("lamina: building (once; again only when a source changes); this takes a minute or two", first.ErrorLines[0]);
+        Assert.Matches("^lamina: building \\(once; again only when a source changes\\); it took [0-9]+ s last time$", second.ErrorLines[0]);
+    }
+
+    [Fact]
+    public async Task What_is_being_done_is_said_while_it_is_done()
+    {
+        // The compiler goes on when each step has been said.
+        Compile(before: $$"""
+            step() { until [[ -e '{{_folder.Path}}/said'$1 ]]; do sleep 0.1; done; }
+            step 0; echo '  Restored src/Lamina.Cli/Lamina.Cli.csproj (in 2 sec).'
+            step 1; echo '  Lamina.Core -> bin/Lamina.Core.dll'
+            step 2; echo '  Generating native code'
+            step 3
+            """);
+        File.WriteAllText(Path.Combine(_folder.Folder("house/src/Lamina.Core"), "Lamina.Core.csproj"), "");
+        File.WriteAllText(_folder.File("house/src/Lamina.Cli/Lamina.Cli.csproj"), "");
+        using var build = HostProcess.Start(_folder.File("house/lamina"), ["x"], Environment);
+
+        string[] steps = ["fetching packages", "compiling, 0 of 2 parts done", "compiling, 1 of 2 parts done", "making native code"];
+        for (var step = 0; step < steps.Length; step++)
+        {
+            await build.SaidAsync($"lamina: {steps[step]}\n");
+            File.WriteAllText(_folder.File($"said{step}"), "");
+        }
+        var outcome = await build.EndAsync();
+
+        Assert.Equal((0, "version 1: x,\n"), (outcome.ExitCode, outcome.Output));
+        Assert.Equal(steps, outcome.ErrorLines[1..^1].Select(line => line["lamina: ".Length..]));
+    }
+
+    [Theory]
+    [InlineData(true, "-p:PublishAot=true")]
+    [InlineData(false, "-p:PublishReadyToRun=true")]
+    public async Task Every_processor_builds_and_what_audits_say_is_no_error(bool linker, string kind)
+    {
+        Linker(linker);
+
+        await Lamina();
+
+        var words = Assert.Single(File.ReadAllLines(_folder.File("builds"))).Split(' ');
+        Assert.Contains(kind, words);
+        Assert.Contains("-maxcpucount", words);
+        Assert.Contains("-p:UseSharedCompilation=true", words);
+        Assert.Contains("-p:NuGetAudit=false", words);
+    }
+
     [Theory]
     [InlineData("src/Lamina.Cli/Program.cs")]
     [InlineData("src/Lamina.Cli/New.cs")]
@@ -392,7 +447,7 @@ public sealed class LauncherTests : IDisposable
     // Sets what "dotnet publish" does.
     private void Compile(string? instead = null, string before = ":", string program = "printf '#!/bin/sh\\nprintf \"version '$(cat \"$2/Program.cs\")': \"; printf \"%%s,\" \"$@\"; echo\\n' >\"$out/lamina\"") => _folder.Script("bin/dotnet", $$"""
         #!/bin/bash
-        echo build >>'{{_folder.File("builds")}}'
+        echo "$*" >>'{{_folder.File("builds")}}'
         {{instead ?? before}}
         while [[ $1 != --artifacts-path ]]; do [[ $1 != */src/Lamina.Cli ]] || source=$1; shift; done
         out=$2/publish/Lamina.Cli/release

@@ -1,4 +1,5 @@
 // "lamina run" through the real program, with guests of a few instructions: every way in which a run ends.
+using System.IO.Compression;
 using System.Runtime.InteropServices;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -260,6 +261,28 @@ public sealed class RunCommandTests : IDisposable
     [Fact]
     public Task An_initrd_that_is_missing_is_refused() =>
         Refused("does not exist", "--kernel", Guest.In(_folder, Guest.Halts), "--initrd", _folder.File("missing"));
+
+    [Fact]
+    public async Task Half_an_initrd_is_refused()
+    {
+        var packed = new MemoryStream();
+        await using (var zip = new GZipStream(packed, CompressionLevel.Optimal, leaveOpen: true)) zip.Write(Enumerable.Range(0, 1 << 16).Select(number => (byte)(number * number >> 3)).ToArray());
+        File.WriteAllBytes(_folder.File("initrd"), packed.ToArray()[..(int)(packed.Length / 2)]);
+
+        await Refused($"the initrd {_folder.File("initrd")} is cut off: ", "--kernel", Guest.In(_folder, Guest.Halts), "--initrd", _folder.File("initrd"));
+    }
+
+    /// <summary>It is waited for, in case that somebody is about to write, but not without an end.</summary>
+    [Theory]
+    [InlineData("kernel")]
+    [InlineData("initrd")]
+    public async Task A_pipe_that_nobody_writes_to_is_refused(string what)
+    {
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [_folder.File("pipe")])) await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        string[] kernel = what == "kernel" ? [] : ["--kernel", Guest.In(_folder, Guest.Halts)];
+
+        await Refused($"the {what} {_folder.File("pipe")} is a pipe from which nothing came for ", [.. kernel, $"--{what}", _folder.File("pipe")]);
+    }
 
     [Fact]
     public Task A_serial_file_that_cannot_be_made_is_refused() =>

@@ -58,6 +58,8 @@ public sealed partial class KvmFailureTests
         var path = ReportPattern().Match(failure).Groups[1].Value;
         try
         {
+            // A guest's registers are in it.
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
             var report = File.ReadAllText(path);
             Assert.StartsWith(sentence, report, StringComparison.Ordinal);
             Assert.Contains(line, report, StringComparison.Ordinal);

@@ -14,6 +14,21 @@ internal static class Guest
     /// <summary>Prints "up" and runs in circles.</summary>
     public static byte[] Loops => Image([.. Print("up\n"), 0xeb, 0xfe]);
 
+    /// <summary>Listens to the power button, prints "up", and powers off when it is pressed. ACPI 6.5, 4.8.3: PM1 event block at 600h, control at 604h.</summary>
+    public static byte[] PowersOffWhenAsked => Image(
+    [
+        .. ListensToPowerButton,
+        .. Print("up\n"),
+        0x66, 0xba, 0x01, 0x06, 0xec, 0xa8, 0x01, 0x74, 0xfb,             // mov dx, 0x601; wait: in al, dx; test al, 1; jz wait
+        0x66, 0xba, 0x05, 0x06, 0xb0, 0x34, 0xee, 0xf4, 0xeb, 0xfd,       // mov dx, 0x605; mov al, S5 | SLP_EN; out dx, al; halt
+    ]);
+
+    /// <summary>Listens to the power button, prints "up", and halts: it does not come to powering off, however often it is asked.</summary>
+    public static byte[] NeverComesToPoweringOff => Image([.. ListensToPowerButton, .. Print("up\n"), 0xf4, 0xeb, 0xfd]);
+
+    // mov dx, 0x603; mov al, PWRBTN_EN; out dx, al
+    private static byte[] ListensToPowerButton => [0x66, 0xba, 0x03, 0x06, 0xb0, 0x01, 0xee];
+
     /// <summary>Prints without end, as fast as the first serial port says that it takes it.</summary>
     public static byte[] Prints => Image(
     [

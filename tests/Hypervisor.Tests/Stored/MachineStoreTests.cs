@@ -239,6 +239,27 @@ public sealed class MachineStoreTests : IDisposable
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(100)]
+    public void Settings_that_were_cut_off_are_told_with_what_to_do(int length)
+    {
+        using (var made = Start("web")) made.SetSeed(new Seed { HostName = "web", User = "alice" });
+        var seed = Path.Combine(Store.Folder, "web", "seed.img");
+        using (var file = File.OpenWrite(seed)) file.SetLength(length);
+        using var machine = Open("web");
+
+        foreach (var ask in (Func<object?>[])[() => machine.SeedDisk, machine.ToRun])
+        {
+            var refused = Assert.Throws<MachineException>(ask);
+            Assert.Equal(MachineError.File, refused.Error);
+            Assert.Equal($"{seed}, the machine's settings, is damaged; give them again (--hostname, --user, --ssh-key, --user-data), or remove the file to go on without", refused.Message);
+        }
+
+        machine.SetSeed(new Seed { HostName = "web", User = "alice" });
+        Assert.NotNull(machine.SeedDisk);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("../web")]
     [InlineData("Web")]
