@@ -77,6 +77,10 @@ public sealed class ApplyCommandTests : KeptMachines
         Expect(2, await RunAsync("apply", "--name", "a b", path), "lamina: 'a b' cannot be a machine's name*");
         Expect(2, await RunAsync("apply", Folder.File("none.json")), $"lamina: {Folder.File("none.json")} cannot be read: it does not exist; name a file with a machine's definition");
         Expect(2, await RunAsync("apply", Folder.Path), $"lamina: {Folder.Path} cannot be read: it is a folder; name a file with a machine's definition");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [Folder.File("pipe")])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Expect(2, await RunAsync("apply", Folder.File("pipe")), $"lamina: {Folder.File("pipe")} cannot be read: it is a pipe from which nothing came for 10 s; name a file with a machine's definition");
+        Expect(2, await RunAsync("import", Folder.File("pipe")), $"lamina: {Folder.File("pipe")} cannot be read: it is a pipe from which nothing came for 10 s; name what 'lamina export' wrote");
+        Expect(1, await RunAsync("image", "import", Folder.File("pipe"), "--name", "mine"), $"lamina: {Folder.File("pipe")} is a pipe, which cannot hold a disk; name a file or a block device");
         Expect(2, await RunAsync("apply", "--name", "web", "--disk-size", "4G", path), "lamina: --disk-size is for an image with a disk, such as debian, and not for a kernel of your own");
         Expect(0, await RunAsync("apply", "--name", "web", path));
         Expect(2, await RunAsync("apply", "--name", "web", "--hostname", "x", path), "lamina: --hostname is for a machine that is made, and web is there already");

@@ -163,17 +163,17 @@ public static unsafe class NamedFile
     /// <summary>Opens what a user names to be read from its beginning on: a file, or a pipe, for whose first bytes it waits <see cref="LongestSilence"/>.</summary>
     /// <exception cref="FileNotFoundException">There is nothing.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    /// <exception cref="HostException">It is a folder or a socket, nothing came, or it cannot be opened.</exception>
+    /// <exception cref="HostException">It is a folder or a socket, nothing came, or it cannot be opened; the message is the end of a sentence, as <see cref="HostFiles.Reason"/> has it.</exception>
     public static FileStream OpenStream(string path)
     {
         var handle = OpenToRead(path, out var kind);
         try
         {
-            if (kind is NamedKind.Folder or NamedKind.Socket) throw new HostException($"{path} is {Describe(kind)}, and no file");
+            if (kind is NamedKind.Folder or NamedKind.Socket) throw new HostException($"it is {Describe(kind)}");
             if (kind is NamedKind.Pipe or NamedKind.CharacterDevice)
             {
                 var wait = new Libc.PollFd { fd = (int)handle.DangerousGetHandle(), events = Libc.POLLIN };
-                if (Libc.poll(&wait, 1, (int)LongestSilence.TotalMilliseconds) == 0) throw new HostException($"{path} is a pipe from which nothing came for {LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it");
+                if (Libc.poll(&wait, 1, (int)LongestSilence.TotalMilliseconds) == 0) throw new HostException($"it is a pipe from which nothing came for {LongestSilence.TotalSeconds:0} s");
                 if (Libc.fcntl(wait.fd, Libc.F_SETFL, 0) != 0) throw HostException.FromErrno($"cannot open {path}");
             }
             return new FileStream(handle, FileAccess.Read, bufferSize: 0);

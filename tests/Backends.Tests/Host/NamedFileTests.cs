@@ -48,7 +48,7 @@ public sealed class NamedFileTests : IDisposable
     {
         var refused = Assert.Throws<HostException>(() => NamedFile.OpenStream(_folder["pipe"]));
 
-        Assert.Equal($"{_folder["pipe"]} is a pipe from which nothing came for 10 s; name a file, or have somebody write to it", refused.Message);
+        Assert.Equal("it is a pipe from which nothing came for 10 s", refused.Message);
     }
 
     [Fact]

@@ -64,8 +64,8 @@ internal sealed class ImportedImage(string name, string commandLine, bool hasIni
     public async Task<ImageContents> BuildAsync(string scratch, string target, IProgress<ImageProgress> progress, CancellationToken cancellationToken)
     {
         if (import is null) throw new ImageException($"the image {name} was imported and is damaged; import it again");
-        progress.Report(new ImageProgress($"Copying {Path.GetFileName(import.Path)}", null));
         RefuseArchives(import.Path);
+        progress.Report(new ImageProgress($"Copying {Path.GetFileName(import.Path)}", null));
         var raw = Path.Combine(scratch, RawDisk);
         var source = new DiskOptions { Path = Path.GetFullPath(import.Path), ReadOnly = true };
         DiskTools.Convert(source, new DiskCreation { Path = raw, Format = DiskFormat.Raw }, progress: null, cancellationToken);
