@@ -116,10 +116,10 @@ public sealed class EndTests
         var network = new BreakingNetwork();
         await using var guest = await LinuxGuest.BootAsync(GuestConfiguration.Of(OneOfEach.First().Data), spec => spec.With(new NetworkDevice { Name = "broken", Link = new NetworkLink.Own() }),
             new MachineHooks { Networks = new Dictionary<string, INetBackend> { ["broken"] = network } });
-        // The guest sends before it is at its prompt, too.
-        network.IsBroken = true;
+        // The guest sends by itself, too: what is typed is to be taken before it breaks.
+        await guest.TypeAsync("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; ping 10.0.2.2");
 
-        await guest.TypeAsync("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2");
+        network.IsBroken = true;
 
         var result = await guest.EndAsync();
         Assert.Equal(MachineEnd.Failed, result.End);
