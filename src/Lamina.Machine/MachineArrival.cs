@@ -30,6 +30,9 @@ public sealed class MachineArrival : IAsyncDisposable
 
     private MachineArrival(FrameStream frames, SavedMachine description) => (_frames, _description) = (frames, description);
 
+    /// <summary>The most bytes of a state that are taken.</summary>
+    internal long LongestState { get; set; } = MigrationSpec.LongestState;
+
     /// <summary>What the machine was where it comes from.</summary>
     public MachineDefinition Definition => _description.Definition;
 
@@ -160,7 +163,7 @@ public sealed class MachineArrival : IAsyncDisposable
                     foreach (var disk in machine.WrittenDisks) disk.Flush();
                     await _frames.SendAsync(MigrationFrame.Taken, 0, cancellationToken).ConfigureAwait(false);
                     break;
-                case MigrationFrame.State when state.Length + content.Length <= MigrationSpec.LongestState:
+                case MigrationFrame.State when state.Length + content.Length <= LongestState:
                     await state.WriteAsync(content, cancellationToken).ConfigureAwait(false);
                     break;
                 case MigrationFrame.Whole when content.IsEmpty:

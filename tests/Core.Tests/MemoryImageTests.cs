@@ -345,6 +345,45 @@ public sealed class MemoryImageTests : IDisposable
     }
 
     [Fact]
+    public void Of_what_a_guest_touches_first_so_much_is_written_down_and_no_more_of_it_is_read()
+    {
+        const int run = 8;
+        var path = Path.GetTempFileName();
+        try
+        {
+            // Of a file, whose pages no host puts together to large ones.
+            File.WriteAllBytes(path, new byte[First]);
+            using var file = SharedMemory.Open(path);
+            GuestMemory Goes()
+            {
+                var memory = new GuestMemory([new MemoryRange(0, First)], MemoryBacking.PrivateCopy(file));
+                _made.Add(memory);
+                return memory;
+            }
+            var before = Goes();
+            for (ulong page = 0; page < 20; page += 2) Assert.True(before.TryWrite(page * Page, (byte)1));
+            var whole = MemoryWorkingSet.Of(before);
+            Assert.Equal(10 * run, whole.Length);
+
+            foreach (var (most, runs) in new[] { (10 * run, 10), (10 * run - 1, 9), (3 * run, 3), (run - 1, 0) })
+                Assert.Equal(whole[..(runs * run)], MemoryWorkingSet.Of(before, most));
+
+            // Runs without pages, then one that ends where it may and one that ends behind that.
+            var set = new byte[MemoryWorkingSet.MostBytes + run];
+            new byte[] { 5, 0, 0, 0, 1, 0, 0, 0x80 }.CopyTo(set, MemoryWorkingSet.MostBytes - run);
+            new byte[] { 9, 0, 0, 0, 1, 0, 0, 0x80 }.CopyTo(set, MemoryWorkingSet.MostBytes);
+            var after = Goes();
+            MemoryWorkingSet.Fetch(after, set);
+            var own = after.OwnPages()!;
+            Assert.Equal([5], Enumerable.Range(0, own.Length).Where(page => own[page]));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
     public void Wrong_hints_of_what_is_touched_first_do_nothing_that_the_guest_could_notice()
     {
         var memory = Make();

@@ -15,6 +15,7 @@ internal sealed class NbdReports(ILog? log)
     /// <summary>Says one, where there may be another.</summary>
     internal void Say(string sentence)
     {
-        if (Interlocked.Increment(ref _count) <= Most) log.Warn(LogEvent.DiskImage, sentence);
+        // Nobody counts beyond it: the count would come to its end one day, and begin anew.
+        if (Volatile.Read(ref _count) < Most && Interlocked.Increment(ref _count) <= Most) log.Warn(LogEvent.DiskImage, sentence);
     }
 }

@@ -30,13 +30,16 @@ public static class MemoryWorkingSet
     private const ulong Page = HostReservation.PageSize;
 
     /// <summary>What was touched of a memory; empty where the host does not tell.</summary>
-    public static byte[] Of(GuestMemory memory)
+    public static byte[] Of(GuestMemory memory) => Of(memory, MostBytes);
+
+    /// <summary>The same, of no more than so many bytes: what lies further up is left out.</summary>
+    internal static byte[] Of(GuestMemory memory, int mostBytes)
     {
         ArgumentNullException.ThrowIfNull(memory);
         if (memory.OwnPages() is not { } own || memory.TouchedPages() is not { } touched) return [];
         var runs = new List<byte>();
         Span<byte> run = stackalloc byte[RunBytes];
-        for (var first = 0; first < touched.Length && runs.Count + RunBytes <= MostBytes;)
+        for (var first = 0; first < touched.Length && runs.Count + RunBytes <= mostBytes;)
         {
             var count = 1;
             while (first + count < touched.Length && touched[first + count] == touched[first] && own[first + count] == own[first]) count++;
@@ -53,7 +56,7 @@ public static class MemoryWorkingSet
 
     /// <summary>Has the host fetch one. What is beyond the memory is passed over.</summary>
     /// <param name="memory">The memory, which the guest does not use yet.</param>
-    /// <param name="set">What <see cref="Of"/> gave, or anything.</param>
+    /// <param name="set">What <see cref="Of(GuestMemory)"/> gave, or anything.</param>
     public static void Fetch(GuestMemory memory, ReadOnlySpan<byte> set)
     {
         ArgumentNullException.ThrowIfNull(memory);

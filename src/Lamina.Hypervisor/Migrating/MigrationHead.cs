@@ -26,7 +26,7 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
     private const int Piece = 1 << 16;
 
     // A kernel, its initial RAM disk, its modules: no more than this comes beside disks.
-    private const long MostFileBytes = 4L << 30;
+    internal const long MostFileBytes = 4L << 30;
 
     // Whoever calls says at once what it wants.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);

@@ -181,6 +181,38 @@ public sealed class NbdDiskTests : IDisposable
     }
 
     [Fact]
+    public void Of_connections_that_a_server_breaks_so_many_are_told()
+    {
+        const int breaks = NbdReports.Most + 5;
+        using var server = new ScriptedServer(_folder["s"], (peer, connection) =>
+        {
+            peer.Serve(Size);
+            if (connection > breaks)
+            {
+                peer.IsGone();
+                return;
+            }
+            // An answer, so that the next connection is made at once.
+            peer.Writer.WriteU32(NbdSpec.SimpleReplyMagic);
+            peer.Writer.WriteU32(0);
+            peer.Writer.WriteU64(peer.Next().Cookie);
+            peer.Writer.Write(new byte[512]);
+            peer.Writer.Flush();
+        });
+        var lines = new List<string>();
+        var log = Log.To(line =>
+        {
+            lock (lines) lines.Add(line.Message);
+        }, LogLevel.Warning).CreateLog("disk");
+        using var disk = Open(server.Uri, new DiskOptions { Path = "", Patience = Long, Log = log });
+
+        for (var i = 0; i < breaks; i++) _ = disk.Read(0, 512);
+        Waiting.Until(() => server.Connections > breaks && Look(disk)["connections"] is 1ul);
+
+        lock (lines) Assert.Equal((NbdReports.Most, NbdReports.Most), (lines.Count, lines.Count(line => line.Contains("is lost", StringComparison.Ordinal) || line.Contains("reached again", StringComparison.Ordinal))));
+    }
+
+    [Fact]
     public void Requests_under_way_when_a_connection_breaks_are_sent_again()
     {
         using var server = new ScriptedServer(_folder["s"], (peer, connection) =>

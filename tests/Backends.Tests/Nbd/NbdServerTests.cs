@@ -2,6 +2,7 @@
 using System.Text;
 using Lamina.Backends.Nbd;
 using Lamina.Backends.Nbd.Server;
+using Lamina.Core.Logging;
 using Lamina.Host;
 using Xunit;
 
@@ -320,6 +321,46 @@ public sealed class NbdServerTests : IDisposable
             using var next = _served!.Connect();
             return !next.IsGone();
         });
+    }
+
+    [Fact]
+    public void Of_what_clients_cause_so_many_sentences_are_said_and_all_are_answered()
+    {
+        var lines = new List<string>();
+        var log = Log.To(line =>
+        {
+            lock (lines) lines.Add(line.Message);
+        }, LogLevel.Warning).CreateLog("disk");
+        _disk.Failure = new IOException("no");
+        using var first = Begin(options: new NbdServerOptions { Clients = 2, Log = log });
+
+        for (var i = 1; i <= NbdReports.Most; i++) Fail(first);
+        var said = Said();
+
+        // Whatever they cause, and whoever it is.
+        using (var second = Begin())
+        {
+            for (var i = 1; i <= NbdReports.Most; i++) Fail(second);
+            using (var third = _served!.Connect()) Assert.True(third.IsGone());
+            second.Writer.Write(new byte[28]);
+            second.Writer.Flush();
+            Assert.True(second.IsGone());
+        }
+        _disk.Failure = null;
+
+        Assert.Equal(Enumerable.Repeat("a client got an error: no", NbdReports.Most), said);
+        Assert.Equal(said, Said());
+
+        static void Fail(NbdPeer peer)
+        {
+            peer.Request(NbdCommand.Read, 1, 0, 512);
+            Assert.Equal(NbdChunk.Error, peer.Chunk().Type);
+        }
+
+        string[] Said()
+        {
+            lock (lines) return [.. lines];
+        }
     }
 
     [Fact]

@@ -80,6 +80,34 @@ public sealed class CloneTests : IDisposable
         Assert.False(File.Exists(home.Variables));
     }
 
+    [Fact]
+    public async Task A_machine_has_so_many_snapshots_and_one_more_when_one_is_removed()
+    {
+        Make("web");
+        var home = Store.HomeOf("web");
+        await TakeAsync("s0");
+        // Copies of the first are as good, and there at once.
+        var first = SnapshotStore.Find(home, "s0");
+        for (var i = 1; i < SnapshotStore.Most - 1; i++)
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(home.Snapshots, $"s{i}")).FullName;
+            File.Copy(Snapshot.DefinitionIn(Path.Combine(home.Snapshots, "s0")), Snapshot.DefinitionIn(folder));
+            (first with { Name = $"s{i}" }).Write(folder);
+        }
+        await TakeAsync("last");
+
+        var refused = await Assert.ThrowsAsync<MachineException>(() => TakeAsync("more"));
+
+        Assert.Equal($"the machine web has {SnapshotStore.Most} snapshots, which is as many as there can be; remove some with 'lamina snapshot rm'", refused.Message);
+        Assert.Equal(SnapshotStore.Most, SnapshotStore.List(home).Count);
+        Assert.Empty(Directory.EnumerateDirectories(home.Snapshots, SnapshotStore.Unfinished + "*"));
+        SnapshotStore.Remove(home, "s7");
+        await TakeAsync("more");
+        Assert.Equal(SnapshotStore.Most, SnapshotStore.List(home).Count);
+
+        Task TakeAsync(string name) => SnapshotStore.CreateAsync(home, name, cancellationToken: TestContext.Current.CancellationToken);
+    }
+
     [Theory]
     [InlineData("web")]
     [InlineData("two")]

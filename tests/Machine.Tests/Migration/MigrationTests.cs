@@ -308,6 +308,65 @@ public sealed class MigrationTests : IDisposable
         Assert.Equal("what comes over the link is no migration", refused.Message);
     }
 
+    [Fact]
+    public async Task A_state_is_as_long_as_may_be_and_not_a_byte_longer()
+    {
+        var (machine, _) = await StartAsync();
+        var (here, there, _) = Link.Make();
+        var recorded = new RecordedStream(there);
+        var arrives = ArriveAsync(recorded);
+        await machine.MigrateAsync(here, cancellationToken: Token);
+        await machine.DisposeAsync();
+        await using ((await arrives).Machine)
+        {
+        }
+        var bytes = recorded.Recorded.ToArray();
+        var length = Frames(bytes).Where(frame => frame.Kind == MigrationFrame.State).Sum(frame => frame.Length);
+        Assert.InRange(length, 1, MigrationSpec.LongestState);
+
+        await using (var arrival = await MachineArrival.BeginAsync(new RecordedStream(new MemoryStream(bytes)), Token))
+        {
+            arrival.LongestState = length;
+            await using var arrived = arrival.Build(new MachineHooks(), definition => definition);
+            _ = await arrival.TakeAsync(cancellationToken: Token);
+            await AnswersAsync(arrived, "whole");
+        }
+        await using (var arrival = await MachineArrival.BeginAsync(new RecordedStream(new MemoryStream(bytes)), Token))
+        {
+            arrival.LongestState = length - 1;
+            arrival.Build(new MachineHooks(), definition => definition);
+            Assert.Equal("what comes over the link does not fit the machine (State)", (await Assert.ThrowsAsync<MachineException>(() => arrival.TakeAsync(cancellationToken: Token))).Message);
+        }
+    }
+
+    [Fact]
+    public async Task A_state_without_an_end_ends_it_and_the_machine_goes_on_where_it_is()
+    {
+        var (machine, _) = await StartAsync();
+        var (here, there, _) = Link.Make();
+        var leaves = machine.MigrateAsync(here, cancellationToken: Token);
+        var arrival = await MachineArrival.BeginAsync(there, Token);
+        arrival.LongestState = 100;
+        arrival.Build(new MachineHooks(), definition => definition);
+
+        var refused = await Assert.ThrowsAsync<MachineException>(() => arrival.TakeAsync(cancellationToken: Token));
+
+        Assert.Contains(refused.Message, (await Assert.ThrowsAsync<MachineException>(() => leaves)).Message, StringComparison.Ordinal);
+        await arrival.DisposeAsync();
+        await AnswersAsync(machine, "still here");
+        await machine.DisposeAsync();
+    }
+
+    private static IEnumerable<(MigrationFrame Kind, int Length)> Frames(byte[] bytes)
+    {
+        for (var at = 0; at < bytes.Length;)
+        {
+            var length = System.Buffers.Binary.BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(at + 4));
+            yield return ((MigrationFrame)bytes[at], length);
+            at += MigrationSpec.HeaderLength + length;
+        }
+    }
+
     // Keeps what is read, and takes what is written.
     private sealed class RecordedStream(Stream from) : Host.Io.SequentialStream
     {
