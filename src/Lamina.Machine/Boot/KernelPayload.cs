@@ -24,6 +24,9 @@ internal enum PayloadKind
 /// <param name="UnpackedLength">How long it says that it is unpacked.</param>
 internal readonly record struct KernelPayload(PayloadKind Kind, ulong Offset, int Length, int UnpackedLength)
 {
+    /// <summary>The longest that is unpacked here, and the longest to unpack: an eighth of it is a large kernel.</summary>
+    internal const int Longest = 512 << 20;
+
     private const ushort PayloadVersion = 0x0208;
     private const int PayloadOffset = 0x248, PayloadLength = 0x24C, Shortest = 16;
 
@@ -38,8 +41,8 @@ internal readonly record struct KernelPayload(PayloadKind Kind, ulong Offset, in
         var offset = code + BinaryPrimitives.ReadUInt32LittleEndian(header[PayloadOffset..]);
         var length = BinaryPrimitives.ReadUInt32LittleEndian(header[PayloadLength..]);
         Span<byte> magic = stackalloc byte[4];
-        if (length is < Shortest or > int.MaxValue || !kernel.TryRead(offset, magic) || KindOf(magic) is not { } kind || !kernel.TryReadUInt32(offset + length - 4, out var unpacked)) return null;
-        return unpacked == 0 || unpacked > Math.Min(most, int.MaxValue) ? null : new KernelPayload(kind, offset, (int)length - (kind == PayloadKind.Gzip ? 0 : 4), (int)unpacked);
+        if (length is < Shortest or > Longest || !kernel.TryRead(offset, magic) || KindOf(magic) is not { } kind || !kernel.TryReadUInt32(offset + length - 4, out var unpacked)) return null;
+        return unpacked == 0 || unpacked > Math.Min(most, Longest) ? null : new KernelPayload(kind, offset, (int)length - (kind == PayloadKind.Gzip ? 0 : 4), (int)unpacked);
     }
 
     private static PayloadKind? KindOf(ReadOnlySpan<byte> magic) => BinaryPrimitives.ReadUInt32LittleEndian(magic) switch

@@ -36,7 +36,7 @@ internal static class UnpackedKernels
             var path = Path.Combine(folder, $"{version}-{Convert.ToHexStringLower(end)}{Suffix}");
             return Find(path, payload) ?? (TryMake(folder, path, kernel, payload, isUsable) ? Find(path, payload) : null);
         }
-        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or HostException or MachineException { Error: MachineError.File })
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or OutOfMemoryException or MachineException { Error: MachineError.File })
         {
             return null;
         }

@@ -222,6 +222,17 @@ public sealed class UnpackedKernelTests : IDisposable
     }
 
     [Fact]
+    public void One_that_says_it_is_longer_than_any_unpacks_itself()
+    {
+        foreach (var (length, isPayload) in ((int, bool)[])[(KernelPayload.Longest, true), (KernelPayload.Longest + 1, false)])
+        {
+            var image = KernelImages.BzImageOf([0x02, 0x21, 0x4C, 0x18, .. new byte[100], .. BitConverter.GetBytes(length)]);
+            using var kernel = BootFile.FromBytes("kernel", "vmlinuz", image);
+            Assert.Equal(isPayload, KernelPayload.Find(kernel, image, 4 * 512, ulong.MaxValue) is not null);
+        }
+    }
+
+    [Fact]
     public void A_folder_that_cannot_be_used_harms_nothing()
     {
         var kernel = KernelImages.BzImageOf(Pack("lz4", KernelImages.Vmlinux()));
@@ -256,6 +267,21 @@ public sealed class UnpackedKernelTests : IDisposable
             for (var round = 0; round < 1000; round++) plan.Load(memory);
         });
         Assert.Contains($"{made} is damaged; remove it", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Payloads_with_random_bytes_are_unpacked_or_damaged(string kind)
+    {
+        var random = new Random(20261130);
+        var good = Pack(kind, KernelImages.Vmlinux());
+        var unpacked = new byte[KernelImages.Vmlinux().Length];
+        for (var round = 0; round < 5000; round++)
+        {
+            var mutant = good[..(random.Next(4) == 0 ? random.Next(16, good.Length) : good.Length)];
+            for (var change = random.Next(1, 6); change > 0; change--) mutant[random.Next(4, mutant.Length)] = (byte)random.Next(256);
+            _ = PayloadUnpacker.TryUnpack(kind switch { "gzip" => PayloadKind.Gzip, "zstd" => PayloadKind.Zstd, _ => PayloadKind.Lz4 }, mutant, unpacked);
+        }
     }
 
     [Fact]
