@@ -1,6 +1,5 @@
 // What is piped into "lamina run", with Linux behind it: it is there before the guest's kernel is, waits until the shell reads, and arrives
 // whole. Skipped, with the builder's reason, where the image tiny cannot be had.
-using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -15,7 +14,7 @@ public sealed class PipedInputTests
     [InlineData("auto")]
     public async Task Piped_input_reaches_the_guests_shell_whole(string engine)
     {
-        await NeedTinyAsync();
+        await TinyImage.NeedAsync();
 
         for (var round = 0; round < 3; round++)
         {
@@ -26,18 +25,6 @@ public sealed class PipedInputTests
             // Each answer is a line of its own, once; of a command whose first letter was lost it would be "not found".
             Assert.Equal(["first-42", "then-52"], lines.Where(line => line is "first-42" or "then-52"));
             Assert.DoesNotContain("not found", outcome.Output, StringComparison.Ordinal);
-        }
-    }
-
-    private static async Task NeedTinyAsync()
-    {
-        try
-        {
-            await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), TestContext.Current.CancellationToken);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
         }
     }
 }
