@@ -16,9 +16,10 @@ public sealed class PipedInputTests
     {
         await TinyImage.NeedAsync();
 
+        // Without a network card: now and then Linux 6.1 does not come to powering off while a packet of its card's is under way.
         for (var round = 0; round < 3; round++)
         {
-            var outcome = await HostProcess.RunAsync("/bin/sh", ["-c", $"printf '%s\\n' '{First}' '{Then}' poweroff | \"$0\" run --engine {engine} --timeout 110s tiny", LaminaProgram.File]);
+            var outcome = await HostProcess.RunAsync("/bin/sh", ["-c", $"printf '%s\\n' '{First}' '{Then}' poweroff | \"$0\" run --engine {engine} --net none --timeout 110s tiny", LaminaProgram.File]);
 
             Assert.True(outcome.ExitCode == 0, $"{outcome.Errors}{outcome.Output}");
             var lines = outcome.Output.Replace("\r", "", StringComparison.Ordinal).Split('\n');

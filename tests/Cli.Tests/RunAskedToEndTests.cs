@@ -33,7 +33,7 @@ public sealed class RunAskedToEndTests : IDisposable
     public async Task Linux_is_asked_and_powers_off()
     {
         await TinyImage.NeedAsync();
-        using var run = LaminaProgram.Start(["run", "--engine", "translator", "--stop-timeout", "1h", "tiny"]);
+        using var run = LaminaProgram.Start(["run", "--engine", "translator", "--stop-timeout", "1h", "--net", "none", "tiny"]);
         // Before its shell it starts what listens to the button.
         await run.SaidAsync("~ # ");
 
