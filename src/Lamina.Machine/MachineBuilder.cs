@@ -109,7 +109,7 @@ internal static class MachineBuilder
             var devices = PartCatalog.Of(spec).ToList();
             var tables = board.Describe(map, spec.Cpus, devices.Count(PartCatalog.TakesPlace));
             var firmware = spec.FirmwareToBoot is { } named ? FirmwareImage.Read(FirmwareStore.PathOf(named)) : null;
-            var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units) : FirmwareHardware.Plan(firmware, map);
+            var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units, spec.Timeout, hooks.Cancellation) : FirmwareHardware.Plan(firmware, map);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
             var calls = new ConsoleCalls(hooks, log, Quit, fail, () => life.IsHurried);

@@ -29,6 +29,21 @@ public sealed class RunAskedToEndTests : IDisposable
         Assert.Equal(Asked, Assert.Single(outcome.ErrorLines.Skip(1)));
     }
 
+    [Fact]
+    public async Task Linux_is_asked_and_powers_off()
+    {
+        await TinyImage.NeedAsync();
+        using var run = LaminaProgram.Start(["run", "--engine", "translator", "--stop-timeout", "1h", "--net", "none", "tiny"]);
+        // Before its shell it starts what listens to the button.
+        await run.SaidAsync("~ # ");
+
+        run.Signal(PosixSignal.SIGTERM);
+        var outcome = await run.EndAsync();
+
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Contains(Asked, outcome.ErrorLines);
+    }
+
     [Theory]
     [InlineData(PosixSignal.SIGINT, 130)]
     [InlineData(PosixSignal.SIGTERM, 143)]

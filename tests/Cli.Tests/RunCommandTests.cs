@@ -274,14 +274,38 @@ public sealed class RunCommandTests : IDisposable
 
     /// <summary>It is waited for, in case that somebody is about to write, but not without an end.</summary>
     [Theory]
-    [InlineData("kernel")]
-    [InlineData("initrd")]
-    public async Task A_pipe_that_nobody_writes_to_is_refused(string what)
+    [InlineData("kernel", "1h", "10 s")]
+    [InlineData("initrd", "1h", "10 s")]
+    [InlineData("kernel", "1s", "1 s")]
+    [InlineData("initrd", "200ms", "0.2 s")]
+    public async Task A_pipe_that_nobody_writes_to_is_refused_within_the_time_of_the_run(string what, string timeout, string said)
     {
-        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [_folder.File("pipe")])) await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
-        string[] kernel = what == "kernel" ? [] : ["--kernel", Guest.In(_folder, Guest.Halts)];
+        var outcome = await LaminaProgram.RunAsync(["run", "--timeout", timeout, .. OnPipe(what)]);
 
-        await Refused($"the {what} {_folder.File("pipe")} is a pipe from which nothing came for ", [.. kernel, $"--{what}", _folder.File("pipe")]);
+        Assert.Equal($"lamina: the {what} {_folder.File("pipe")} is a pipe from which nothing came for {said}; name a file, or have somebody write to it", Assert.Single(outcome.ErrorLines));
+        Assert.Equal(2, outcome.ExitCode);
+    }
+
+    [Theory]
+    [InlineData("kernel", PosixSignal.SIGTERM, 143)]
+    [InlineData("initrd", PosixSignal.SIGINT, 130)]
+    [InlineData("kernel", PosixSignal.SIGHUP, 129)]
+    public async Task A_signal_ends_the_wait_for_a_pipe(string what, PosixSignal signal, int code)
+    {
+        using var run = LaminaProgram.Start(["run", .. OnPipe(what)]);
+        // Opened for writing when the program has it open.
+        using var silent = await Task.Run(() => File.OpenHandle(_folder.File("pipe"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite), TestContext.Current.CancellationToken);
+
+        run.Signal(signal);
+        var outcome = await run.EndAsync();
+
+        Assert.Equal((code, "", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    private string[] OnPipe(string what)
+    {
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [_folder.File("pipe")])) mkfifo.WaitForExit();
+        return what == "kernel" ? ["--kernel", _folder.File("pipe")] : ["--kernel", Guest.In(_folder, Guest.Halts), "--initrd", _folder.File("pipe")];
     }
 
     [Fact]

@@ -114,7 +114,7 @@ internal static class RunVerb
     private static async Task<int> RunAsync(MachineDefinition definition, MachineHooks hooks, RunSource source, InspectSignal? inspection, KeyboardLayout? layout)
     {
         using var signals = new EndingSignals(takesTwo: true);
-        await using var machine = Machine.Create(definition, hooks);
+        await using var machine = Make(definition, hooks, signals);
         source.SetStarted();
         Stderr.Say(machine.EngineDescription);
         if (machine.Display is { } display) Stderr.Say($"the screen is at {display} (VNC)");
@@ -132,6 +132,18 @@ internal static class RunVerb
         screen?.Dispose();
         if (hooks.MeasuresTime) CounterTable.Write([.. machine.Counters, .. ProcessCounters.Read()]);
         return Conclude(result, signals.ExitCode);
+    }
+
+    private static Machine Make(MachineDefinition definition, MachineHooks hooks, EndingSignals signals)
+    {
+        try
+        {
+            return Machine.Create(definition, hooks with { Cancellation = signals.Token });
+        }
+        catch (OperationCanceledException) when (signals.ExitCode is { } code)
+        {
+            throw new EndedBySignalException(code);
+        }
     }
 
     // From here on nothing is opened that is not the machine's.

@@ -42,6 +42,9 @@ public static unsafe class NamedFile
     /// <summary>How long nothing may come from a pipe: whoever writes to it (a program that unpacks something) may think for a while; a pipe that nobody writes to is a mistake.</summary>
     public static TimeSpan LongestSilence { get; } = TimeSpan.FromSeconds(10);
 
+    // How long a wait for a pipe is before it is seen that nobody wants it any more.
+    private static readonly TimeSpan LongestLook = TimeSpan.FromMilliseconds(100);
+
     /// <summary>What lies at a path; null where there is nothing, or the host does not say.</summary>
     /// <param name="path">The path.</param>
     /// <param name="followsLink">Whether a link at its end is followed, which else is what lies there.</param>
@@ -136,18 +139,28 @@ public static unsafe class NamedFile
     /// <param name="handle">It.</param>
     /// <param name="limit">The most bytes.</param>
     /// <param name="silence">How long nothing may come.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Its bytes; null where it did not end within the limit.</returns>
     /// <exception cref="TimeoutException">Nothing came for too long.</exception>
+    /// <exception cref="OperationCanceledException">The wait was ended.</exception>
     /// <exception cref="HostException">The host reports an error.</exception>
-    public static byte[]? ReadToEnd(SafeFileHandle handle, long limit, TimeSpan silence)
+    public static byte[]? ReadToEnd(SafeFileHandle handle, long limit, TimeSpan silence, CancellationToken cancellationToken = default)
     {
+        var silent = TimeSpan.Zero;
         using var kept = new MemoryStream();
         var piece = new byte[Piece];
         while (true)
         {
             var wait = new Libc.PollFd { fd = (int)handle.DangerousGetHandle(), events = Libc.POLLIN };
-            var ready = Libc.poll(&wait, 1, (int)silence.TotalMilliseconds);
-            if (ready == 0) throw new TimeoutException();
+            var look = silence - silent < LongestLook ? silence - silent : LongestLook;
+            var ready = Libc.poll(&wait, 1, (int)Math.Ceiling(look.TotalMilliseconds));
+            cancellationToken.ThrowIfCancellationRequested();
+            if (ready == 0)
+            {
+                if ((silent += look) >= silence) throw new TimeoutException();
+                continue;
+            }
+            silent = TimeSpan.Zero;
             nint count;
             fixed (byte* into = piece) count = ready < 0 ? -1 : Libc.read(wait.fd, into, (nuint)piece.Length);
             if (count == 0) return kept.ToArray();

@@ -41,8 +41,11 @@ internal sealed class BootFile : IDisposable
     /// <param name="path">Its path.</param>
     /// <param name="limit">The first length that is too much.</param>
     /// <param name="whyLimited">The end of a sentence about one that is longer; null where the machine's memory is the limit.</param>
+    /// <param name="patience">How long nothing may come from a pipe, where that is less than usual.</param>
+    /// <param name="cancellationToken">Ends the wait for a pipe.</param>
     /// <exception cref="MachineException">It is missing, unreadable, a folder, empty or too large.</exception>
-    internal static BootFile Open(string what, string path, ulong limit, string? whyLimited = null)
+    /// <exception cref="OperationCanceledException">The wait for a pipe was ended.</exception>
+    internal static BootFile Open(string what, string path, ulong limit, string? whyLimited = null, TimeSpan? patience = null, CancellationToken cancellationToken = default)
     {
         if (path.Length == 0) throw new MachineException(MachineError.File, $"the {what}'s file name is empty");
         SafeFileHandle? handle = null;
@@ -57,7 +60,7 @@ internal sealed class BootFile : IDisposable
                     handle = null;
                     break;
                 case NamedKind.Pipe or NamedKind.CharacterDevice:
-                    file = FromBytes(what, path, ReadAll(handle, what, path, limit));
+                    file = FromBytes(what, path, ReadAll(handle, what, path, limit, patience < NamedFile.LongestSilence ? patience.Value : NamedFile.LongestSilence, cancellationToken));
                     break;
                 default:
                     throw new MachineException(MachineError.File, $"the {what} {path} is {NamedFile.Describe(kind)}; name a file");
@@ -161,17 +164,17 @@ internal sealed class BootFile : IDisposable
 
     private MachineException Shrunk() => new(MachineError.File, $"the {What} {Path} became shorter while it was in use");
 
-    private static byte[] ReadAll(SafeFileHandle handle, string what, string path, ulong limit)
+    private static byte[] ReadAll(SafeFileHandle handle, string what, string path, ulong limit, TimeSpan silence, CancellationToken cancellationToken)
     {
         var most = Math.Min(limit, int.MaxValue / 2);
         try
         {
-            return NamedFile.ReadToEnd(handle, (long)most, NamedFile.LongestSilence)
+            return NamedFile.ReadToEnd(handle, (long)most, silence, cancellationToken)
                 ?? throw new MachineException(MachineError.File, $"the {what} {path} does not end within {Sizes.Text(most)}; name a smaller file or give the machine more memory");
         }
         catch (TimeoutException silent)
         {
-            throw new MachineException(MachineError.File, $"the {what} {path} is a pipe from which nothing came for {NamedFile.LongestSilence.TotalSeconds:0} s; name a file, or have somebody write to it", silent);
+            throw new MachineException(MachineError.File, $"the {what} {path} is a pipe from which nothing came for {silence.TotalSeconds:0.###} s; name a file, or have somebody write to it", silent);
         }
     }
 }

@@ -9,11 +9,17 @@ namespace Lamina.Boot;
 internal static class BootLoader
 {
     /// <summary>Plans the boot of a source in a machine.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="map">The machine's memory.</param>
+    /// <param name="firmware">The tables that the kernel is given.</param>
+    /// <param name="units">Whose the files are.</param>
+    /// <param name="patience">How long nothing may come from a file that is a pipe, where that is less than usual.</param>
+    /// <param name="cancellationToken">Ends the wait for one.</param>
     /// <exception cref="MachineException">A file cannot be used.</exception>
-    internal static BootPlan Plan(BootSource source, MemoryMap map, FirmwareTables firmware, UnitTree units)
+    internal static BootPlan Plan(BootSource source, MemoryMap map, FirmwareTables firmware, UnitTree units, TimeSpan? patience = null, CancellationToken cancellationToken = default)
     {
         var memory = map.Ram.Aggregate(0ul, (sum, range) => sum + range.Length);
-        BootFile Open(string what, string path, string? name = null) => units.AddAside($"boot/{name ?? what}", BootFile.Open(what, path, memory));
+        BootFile Open(string what, string path, string? name = null) => units.AddAside($"boot/{name ?? what}", BootFile.Open(what, path, memory, patience: patience, cancellationToken: cancellationToken));
         var kernel = Open("kernel", source.KernelPath ?? throw new MachineException("the machine has nothing to boot: neither a kernel nor a disk; name one"));
         var initrd = source.InitrdPath is { } path ? Open("initrd", path) : null;
         if (initrd is not null && InitrdCheck.WhyCut(initrd) is { } cut) throw new MachineException(MachineError.File, $"the initrd {source.InitrdPath} is cut off: {cut}; copy or make it anew");

@@ -52,6 +52,9 @@ public sealed record MachineHooks
     /// <summary>Measures where the vCPUs' time goes, which costs a few percent; <see cref="Lamina.Machine.Counters"/> tells it.</summary>
     public bool MeasuresTime { get; init; }
 
+    /// <summary>Ends the making of the machine, by an <see cref="OperationCanceledException"/>, while it waits for a boot file that is a pipe.</summary>
+    public CancellationToken Cancellation { get; init; }
+
     /// <summary>Measures <see cref="MachineDefinition.Timeout"/> and what the machine waits for on the host.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
