@@ -41,7 +41,9 @@ public sealed class EventTests
     {
         // QEMU 7.2 asks for a virtual interrupt without its lock where a guest's guest writes CR8 while one waits (helper_write_crN), and
         // ends where it finds that out.
-        var program = new EventProgram(new Random(seed), avoidsCr8: EngineKind.InQemu);
+        // An INIT that waits when a vCPU is moved and the start-up IPI behind it do not meet where one of them is the kernel's.
+        var hasStarts = from == to || (!EngineKind.HasKernelApics(from) && !EngineKind.HasKernelApics(to));
+        var program = new EventProgram(new Random(seed), avoidsCr8: EngineKind.InQemu, hasStarts);
         using var run = new EventRun(program, from, to);
         try
         {
@@ -54,9 +56,11 @@ public sealed class EventTests
                 return;
             }
             var waiting = Waiting(run.Machine).ToArray();
+            // Two that wait are one.
+            Assert.InRange(log.Count(entry => entry.Handler == EventProgram.Started), Math.Min(run.Inits, 1), run.Inits);
             foreach (var (handler, at) in run.Raised)
-                Assert.True(waiting.Contains(handler) || (handler == EventProgram.NmiHandler && end.Pending.Nmi) || log.Skip(at).Any(entry => entry.Handler == handler), $"{handler} did not come after entry {at} of {log.Length}: {string.Join(" ", log)}");
-            foreach (var handler in log.Select(entry => entry.Handler).Distinct())
+                Assert.True(waiting.Contains(handler) || (handler == EventProgram.NmiHandler && end.Pending.Nmi) || log.Skip(at).Any(entry => entry.Handler == handler || entry.Handler == EventProgram.Started), $"{handler} did not come after entry {at} of {log.Length}: {string.Join(" ", log)}");
+            foreach (var handler in log.Select(entry => entry.Handler).Distinct().Except([EventProgram.Started]))
                 Assert.True(log.Count(entry => entry.Handler == handler) <= run.Raised.Count(raised => raised.Handler == handler) + program.OwnInterrupts(handler, log), $"{handler} came too often");
         }
         catch (Exception e) when (e is Xunit.Sdk.XunitException)

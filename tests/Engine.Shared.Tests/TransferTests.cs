@@ -225,7 +225,7 @@ public sealed class TransferTests
     {
         VcpuState expected;
         using (var reference = new SmallMachine(from, cpuModel: cpuModel)) expected = program.Run(reference);
-        var machines = SmallMachine.Each([from, to], cpuModel);
+        var machines = SmallMachine.Each([from, to], cpuModel: cpuModel);
         try
         {
             var state = program.Load(machines[0]);

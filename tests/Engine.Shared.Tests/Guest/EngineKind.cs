@@ -24,6 +24,9 @@ internal static class EngineKind
     /// <summary>Whether the host's kernel runs the guest.</summary>
     internal static bool IsKvm(string name) => name != Translator;
 
+    /// <summary>Whether the host's kernel has the local APICs, too.</summary>
+    internal static bool HasKernelApics(string name) => name is KvmSplit or KvmKernel;
+
     internal static IEngine Create(string name)
     {
         if (name == Translator) return new TranslatorEngine(new TranslatorSettings { CodeBufferBytes = CodeBytes });

@@ -1,5 +1,5 @@
-// What a processor must do with an EventProgram, step by step: which handler runs when, by SDM vol. 3, table 6-2 (NMI before maskable
-// interrupts), 6.7.1 (NMIs until IRET), 6.8.3 (shadows) and 11.8.3 (priorities). It knows nothing of any engine.
+// What a processor must do with an EventProgram, step by step: which handler runs when, by SDM vol. 3, table 6-2 (INIT before NMI,
+// and that before maskable interrupts), 6.7.1 (NMIs until IRET), 6.8.3 (shadows) and 11.8.3 (priorities). It knows nothing of any engine.
 namespace Lamina.Tests.Engine.Shared.Guest;
 
 internal sealed class EventModel
@@ -10,7 +10,7 @@ internal sealed class EventModel
     private readonly Stack<(int Routine, int Step, bool Allowed)> _frames = new();
     private readonly SortedSet<int> _requested = [], _inService = [];
     private int _routine = EventProgram.Main, _step, _priority, _raised;
-    private bool _allowed, _nmi, _nmiBlocked, _shadow;
+    private bool _allowed, _nmi, _nmiBlocked, _shadow, _init;
 
     /// <summary>Runs a program to its end.</summary>
     internal EventModel(EventProgram program)
@@ -18,6 +18,7 @@ internal sealed class EventModel
         _program = program;
         for (var n = 0; n < MostSteps; n++)
         {
+            if (_init) Start();
             // The step's NOP ends the shadow of the step before, so what waits comes behind it.
             if (!_shadow && Deliver()) continue;
             _shadow = false;
@@ -56,6 +57,17 @@ internal sealed class EventModel
         return true;
     }
 
+    // All that waits is gone, and all that is on its way (SDM vol. 3, table 9-1 and 11.4.7.3).
+    private void Start()
+    {
+        (_init, _nmi, _nmiBlocked, _allowed, _shadow, _priority) = (false, false, false, false, false, 0);
+        _requested.Clear();
+        _inService.Clear();
+        _frames.Clear();
+        Log.Add((EventProgram.Started, 0, 0));
+        (_routine, _step) = (EventProgram.Main, 0);
+    }
+
     private void Enter(int handler)
     {
         Log.Add((handler, _routine, _step));
@@ -81,7 +93,7 @@ internal sealed class EventModel
             case EventStep.RaiseAndHalt:
                 _allowed = false;
                 Raise(nmi: false);
-                Halts.Add(Deliverable);
+                Halts.Add(Deliverable && !_init);
                 _allowed = Halts[^1];
                 break;
             case EventStep.EndInterrupt:
@@ -102,5 +114,6 @@ internal sealed class EventModel
         var raise = _program.Raises[_raised++];
         _requested.UnionWith(raise.Vectors.Select(vector => (int)vector));
         if (nmi) _nmi |= raise.Nmi;
+        _init = raise.HasInit;
     }
 }

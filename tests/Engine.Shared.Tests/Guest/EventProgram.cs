@@ -1,5 +1,5 @@
 // A random program whose instructions let events in and keep them out: a main routine, a handler for each of a few vectors, one for
-// NMIs. Where it writes to the log's port its machine makes events pending. EventModel says what must come of it.
+// NMIs, and what begins the main routine anew behind INIT and a start-up IPI. Where it writes to the log's port its machine makes events pending. EventModel says what must come of it.
 using Iced.Intel;
 using Lamina.Core.Engine;
 using static Iced.Intel.AssemblerRegisters;
@@ -37,16 +37,40 @@ internal enum EventStep
     Return,
 }
 
+/// <summary>INIT and start-up IPIs that come with other events.</summary>
+internal enum EventStart
+{
+    None,
+
+    /// <summary>INIT, and a start-up IPI right behind it.</summary>
+    AtOnce,
+
+    /// <summary>INIT, and a start-up IPI when the vCPU has left.</summary>
+    WhenLeft,
+
+    /// <summary>A start-up IPI, for which nobody waits.</summary>
+    Unasked,
+}
+
 /// <summary>What a machine makes pending at once.</summary>
-internal sealed record EventRaise(byte[] Vectors, bool Nmi, bool Kick);
+internal sealed record EventRaise(byte[] Vectors, bool Nmi, bool Kick, EventStart Start = EventStart.None)
+{
+    internal bool HasInit => Start is EventStart.AtOnce or EventStart.WhenLeft;
+}
 
 internal sealed class EventProgram
 {
     internal const int Main = -1, NmiHandler = 2;
 
+    /// <summary>Stands in the log for a start; where it came is lost with all else.</summary>
+    internal const int Started = 1;
+
+    /// <summary>The page of the start-up IPI.</summary>
+    internal const byte StartPage = 0xE;
+
     internal static readonly byte[] Vectors = [0x41, 0x4F, 0x50, 0x7A, 0xA3, 0xE0];
 
-    private const uint RoutineSpace = 0x800, Routines = 0x4_0000, Answer = 0xF000, Stack = 0x7_0000, Log = 0x5_0000;
+    private const uint RoutineSpace = 0x800, Routines = 0x4_0000, Answer = 0xF000, Start = StartPage << 12, StartIn64Bits = Start + 0x80, StartTables = Start + 0xF0, Stack = 0x7_0000, Log = 0x5_0000;
     private const ulong EntryLength = 16;
 
     /// <summary>What it writes to the log's port.</summary>
@@ -58,7 +82,8 @@ internal sealed class EventProgram
 
     /// <param name="random">Makes it.</param>
     /// <param name="avoidsCr8">Whether it sets its priority by the local APIC's register instead, which is the same (SDM vol. 3, 11.8.6).</param>
-    internal EventProgram(Random random, bool avoidsCr8)
+    /// <param name="hasStarts">Whether INIT and start-up IPIs are among its events.</param>
+    internal EventProgram(Random random, bool avoidsCr8, bool hasStarts)
     {
         _avoidsCr8 = avoidsCr8;
         _routines[Main] = [.. Steps(random, 50, own: true), (EventStep.SetPriority, 0), (EventStep.AllowInterrupts, 0), .. Enumerable.Repeat((EventStep.Leave, 0), 8), (EventStep.ForbidInterrupts, 0), (EventStep.Return, 0)];
@@ -67,7 +92,8 @@ internal sealed class EventProgram
         foreach (var vector in Vectors)
             _routines[vector] = [.. Steps(random, random.Next(5), own: false), (EventStep.EndInterrupt, 0), .. Steps(random, random.Next(5), own: false), (EventStep.Return, 0)];
         Raises = [.. Enumerable.Range(0, 60).Select(_ => new EventRaise(
-            [.. Vectors.Where(_ => random.Next(5) == 0)], random.Next(3) == 0, random.Next(3) == 0))];
+            [.. Vectors.Where(_ => random.Next(5) == 0)], random.Next(3) == 0, random.Next(3) == 0, (EventStart)Math.Max(0, random.Next(30) - 26)))];
+        if (!hasStarts) Raises = [.. Raises.Select(raise => raise with { Start = EventStart.None })];
     }
 
     /// <summary>What is raised, in order; nothing when all were.</summary>
@@ -100,11 +126,12 @@ internal sealed class EventProgram
         }
         machine.Load(Layout.Code, Modes.Assemble(64, Layout.Code, c =>
         {
-            LongPrograms.EnterX2Apic(c);
+            LongPrograms.EnterX2Apic(c, isBootstrap: false);
             c.mov(edi, Log);
             c.mov(rax, _places[Main][0]);
             c.jmp(rax);
         }));
+        WriteStart(machine);
         var state = machine.Start(GuestMode.Long);
         state.Gpr[GprIndex.Rsp] = Stack;
         return state;
@@ -133,7 +160,7 @@ internal sealed class EventProgram
     internal int OwnInterrupts(int vector, IEnumerable<(int Handler, int Routine, int Step)> log)
     {
         int Of(int routine) => _routines[routine].Count(step => step == (EventStep.SelfInterrupt, vector));
-        return Of(Main) + log.Count(entry => entry.Handler == NmiHandler) * Of(NmiHandler);
+        return Of(Main) * (1 + log.Count(entry => entry.Handler == Started)) + log.Count(entry => entry.Handler == NmiHandler) * Of(NmiHandler);
     }
 
     private (int Routine, int Step) At(ulong place) =>
@@ -153,6 +180,56 @@ internal sealed class EventProgram
             var kind = kinds[random.Next(kinds.Length)];
             yield return (kind, kind == EventStep.SetPriority ? random.Next(3) * 4 : Vectors[random.Next(Vectors.Length)]);
         }
+    }
+
+    // From real mode to the main routine, with another entry of the log.
+    private void WriteStart(SmallMachine machine)
+    {
+        const int pae = 1 << 5, osFxsr = 1 << 9, pe = 1, ne = 1 << 5, wp = 1 << 16, pg = unchecked((int)(1u << 31)), efer = unchecked((int)0xC000_0080), lme = 1 << 8;
+        var (gdt, idt) = (Layout.GdtRegister, Layout.Idt);
+        machine.Load(Start, Modes.Assemble(16, 0, c =>
+        {
+            c.mov(ax, cs);
+            c.mov(ds, ax);
+            c.lgdt(__[(int)(StartTables - Start)]);
+            c.lidt(__[(int)(StartTables - Start) + 6]);
+            c.mov(eax, pae | osFxsr);
+            c.mov(cr4, eax);
+            c.mov(eax, Layout.PageTables);
+            c.mov(cr3, eax);
+            c.mov(ecx, efer);
+            c.mov(eax, lme);
+            c.xor(edx, edx);
+            c.wrmsr();
+            c.mov(eax, pe | ne | wp | pg);
+            c.mov(cr0, eax);
+            // jmp far Code64:StartIn64Bits
+            c.db(0x66, 0xEA);
+            c.dd(StartIn64Bits);
+            c.dw(Layout.Code64);
+        }));
+        machine.Load(StartTables, [.. BitConverter.GetBytes((ushort)gdt.Limit), .. BitConverter.GetBytes((uint)gdt.Base), 0xFF, 0x0F, .. BitConverter.GetBytes(idt)]);
+        machine.Load(StartIn64Bits, Modes.Assemble(64, StartIn64Bits, c =>
+        {
+            var (next, found) = (c.CreateLabel(), c.CreateLabel());
+            c.mov(eax, Layout.Data32);
+            c.mov(ds, eax);
+            c.mov(es, eax);
+            c.mov(ss, eax);
+            c.mov(esp, Stack);
+            LongPrograms.EnterX2Apic(c, isBootstrap: false);
+            c.mov(edi, Log);
+            c.Label(ref next);
+            c.cmp(__qword_ptr[rdi], 0);
+            c.je(found);
+            c.add(edi, (int)EntryLength);
+            c.jmp(next);
+            c.Label(ref found);
+            c.mov(__qword_ptr[rdi], Started);
+            c.add(edi, (int)EntryLength);
+            c.mov(rax, _places[Main][0]);
+            c.jmp(rax);
+        }));
     }
 
     private static void Enter(Assembler c, int routine)

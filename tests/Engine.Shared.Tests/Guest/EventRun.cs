@@ -1,4 +1,5 @@
-// An EventProgram on its way: one machine, or two between which the vCPU moves at each kick.
+// An EventProgram on its way: one machine, or two between which the vCPU moves at each kick. It is the second vCPU, which INIT has wait for a
+// start-up IPI; the first one never runs.
 using Lamina.Core.Engine;
 using Lamina.Core.Interrupts;
 using Xunit;
@@ -11,14 +12,14 @@ internal sealed class EventRun : IDisposable
     private readonly SmallMachine[] _machines;
     private readonly bool _exact;
     private int _at, _asked, _halts;
-    private bool _kicked, _ended;
+    private bool _kicked, _ended, _owesStart;
 
     internal EventRun(EventProgram program, string from, string to)
     {
         _program = program;
         Model = new EventModel(program);
         _exact = EngineKind.IsExact(from) && EngineKind.IsExact(to);
-        _machines = SmallMachine.Each(from == to ? [from] : [from, to]);
+        _machines = SmallMachine.Each(from == to ? [from] : [from, to], cpus: 2);
         foreach (var machine in _machines)
         {
             machine.Ended = () => { _ended = true; machine.Vcpu.Kick(); };
@@ -35,6 +36,9 @@ internal sealed class EventRun : IDisposable
     /// <summary>What the machine raised, and how many handlers had run before.</summary>
     internal List<(int Handler, int At)> Raised { get; } = [];
 
+    /// <summary>How often it was sent INIT.</summary>
+    internal int Inits { get; private set; }
+
     /// <summary>Runs it, and gives the state at its end.</summary>
     internal VcpuState ToEnd()
     {
@@ -45,18 +49,25 @@ internal sealed class EventRun : IDisposable
             Assert.True(exit == VcpuExit.Kicked && (_ended || _kicked), $"{exit} {Machine.Vcpu.Failure} at {Machine.State().Rip:x}, {Machine.State().Activity}, after {_asked} of its events");
             if (_ended) return Machine.State();
             _kicked = false;
-            if (_machines.Length == 1) continue;
-            var (state, image, before) = (Machine.State(), Machine.LocalApic, Machine);
-            _at ^= 1;
-            TransferTests.CopyMemory(before, Machine);
-            Machine.Take(state);
-            Machine.LocalApic = image;
+            Move();
+            if (_owesStart) Assert.True(Machine.Send(Machine.Main, InterruptDeliveryMode.StartUp, EventProgram.StartPage));
+            _owesStart = false;
         }
     }
 
     public void Dispose()
     {
         foreach (var machine in _machines) machine.Dispose();
+    }
+
+    private void Move()
+    {
+        if (_machines.Length == 1) return;
+        var (state, image, before) = (Machine.State(), Machine.LocalApic, Machine);
+        _at ^= 1;
+        TransferTests.CopyMemory(before, Machine);
+        Machine.Take(state);
+        Machine.LocalApic = image;
     }
 
     private void Answer(SmallMachine machine, int asked)
@@ -68,14 +79,22 @@ internal sealed class EventRun : IDisposable
         else if (raise.Nmi)
         {
             Raised.Add((EventProgram.NmiHandler, EventProgram.LogLength(machine)));
-            machine.Send(0, InterruptDeliveryMode.Nmi);
+            machine.Send(machine.Main, InterruptDeliveryMode.Nmi);
         }
+        if (raise.HasInit)
+        {
+            Inits++;
+            Assert.True(machine.Send(machine.Main, InterruptDeliveryMode.Init));
+        }
+        if (raise.Start is EventStart.AtOnce or EventStart.Unasked) Assert.True(machine.Send(machine.Main, InterruptDeliveryMode.StartUp, EventProgram.StartPage));
         foreach (var vector in raise.Vectors)
         {
             Raised.Add((vector, EventProgram.LogLength(machine)));
             Assert.True(machine.Interrupt(vector));
         }
-        if (!raise.Kick) return;
+        // Where it leaves late it may have been asked for other things before.
+        _owesStart |= raise.Start == EventStart.WhenLeft;
+        if (!raise.Kick && !_owesStart) return;
         _kicked = true;
         machine.Vcpu.Kick();
     }

@@ -401,9 +401,11 @@ internal static class LongPrograms
     }
 
     /// <summary>x2APIC mode, enabled by software too (SDM vol. 3, 11.12.1 and 11.9).</summary>
-    internal static void EnterX2Apic(Assembler c)
+    /// <param name="c">Takes the code.</param>
+    /// <param name="isBootstrap">Whether it is the first vCPU's, which says of itself that it is that.</param>
+    internal static void EnterX2Apic(Assembler c, bool isBootstrap = true)
     {
-        WriteMsr(c, 0x1B, 0xFEE0_0D00);
+        WriteMsr(c, 0x1B, isBootstrap ? 0xFEE0_0D00 : 0xFEE0_0C00);
         WriteMsr(c, 0x80F, 0x1FF);
     }
 

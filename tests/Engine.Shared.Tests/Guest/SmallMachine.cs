@@ -1,5 +1,5 @@
 // A machine as small as one can be that still has a PC's interrupt controllers and timer: a few megabytes of memory, one or
-// more vCPUs on an engine of the test's choice, a log of port writes, a device in memory. vCPU 0 runs on the test's thread.
+// more vCPUs on an engine of the test's choice, a log of port writes, a device in memory. vCPU 0, or the one that is said, runs on the test's thread.
 using Lamina.Backends.Time;
 using Lamina.Core.Bus;
 using Lamina.Core.Engine;
@@ -57,11 +57,11 @@ internal sealed class SmallMachine : IDisposable
         Ended = () => Vcpu.Kick();
     }
 
-    /// <summary>A machine on each of some engines, and none where one of them cannot be had.</summary>
-    internal static SmallMachine[] Each(IEnumerable<string> engines, string cpuModel = "host")
+    /// <summary>A machine on each of some engines, and none where one of them cannot be had. It is the last of its vCPUs that runs.</summary>
+    internal static SmallMachine[] Each(IEnumerable<string> engines, int cpus = 1, string cpuModel = "host")
     {
         IEngine[] all = [.. engines.Select(EngineKind.Create)];
-        return [.. all.Select(engine => new SmallMachine(engine, cpuModel: cpuModel))];
+        return [.. all.Select(engine => new SmallMachine(engine, cpus, cpuModel) { Main = cpus - 1 })];
     }
 
     internal string EngineName { get; }
@@ -73,7 +73,10 @@ internal sealed class SmallMachine : IDisposable
 
     internal IReadOnlyList<IVcpu> Vcpus { get; }
 
-    internal IVcpu Vcpu => Vcpus[0];
+    /// <summary>The vCPU that runs on the test's thread: the first, which INIT starts at its reset vector, or another one.</summary>
+    internal int Main { get; init; }
+
+    internal IVcpu Vcpu => Vcpus[Main];
 
     internal IEngineMachine Machine => _machine;
 
@@ -177,21 +180,21 @@ internal sealed class SmallMachine : IDisposable
         _clock.Resume();
     }
 
-    /// <summary>Sends vCPU 0 an interrupt.</summary>
-    internal bool Interrupt(byte vector) => Send(0, InterruptDeliveryMode.Fixed, vector);
+    /// <summary>Sends the main vCPU an interrupt.</summary>
+    internal bool Interrupt(byte vector) => Send(Main, InterruptDeliveryMode.Fixed, vector);
 
     /// <summary>Sends a vCPU a message, as another vCPU or a device would.</summary>
     internal bool Send(int vcpu, InterruptDeliveryMode mode, byte vector = 0) =>
         ((IInterruptBus?)Machine.Irqchip ?? Controllers.Bus!).Deliver(new InterruptMessage((uint)vcpu, Logical: false, mode, vector, Level: false));
 
-    /// <summary>The registers of vCPU 0's local APIC.</summary>
+    /// <summary>The registers of the main vCPU's local APIC.</summary>
     internal LocalApicImage LocalApic
     {
-        get => Machine.Irqchip?.GetLocalApic(0) ?? Controllers.LocalApics[0].Save();
+        get => Machine.Irqchip?.GetLocalApic(Main) ?? Controllers.LocalApics[Main].Save();
         set
         {
-            if (Machine.Irqchip is { } kernels) kernels.SetLocalApic(0, value);
-            else Controllers.LocalApics[0].Load(value);
+            if (Machine.Irqchip is { } kernels) kernels.SetLocalApic(Main, value);
+            else Controllers.LocalApics[Main].Load(value);
         }
     }
 
