@@ -38,7 +38,7 @@ public sealed class BootFileTests : IDisposable
     {
         File.WriteAllBytes($"{_folder}/large", new byte[8192]);
 
-        var refusal = Assert.Throws<MachineException>(() => BootFile.Open("initrd", $"{_folder}/large", 4096)).Message;
+        var refusal = Assert.Throws<MachineException>(() => BootFile.Open("initrd", $"{_folder}/large", 4096, cancellationToken: TestContext.Current.CancellationToken)).Message;
 
         Assert.Contains("8 KiB", refusal, StringComparison.Ordinal);
         Assert.Contains("4 KiB", refusal, StringComparison.Ordinal);
@@ -46,7 +46,7 @@ public sealed class BootFileTests : IDisposable
 
     [Fact]
     public void A_device_without_an_end_is_refused() =>
-        Assert.Throws<MachineException>(() => BootFile.Open("kernel", "/dev/zero", 1 << 20));
+        Assert.Throws<MachineException>(() => BootFile.Open("kernel", "/dev/zero", 1 << 20, cancellationToken: TestContext.Current.CancellationToken));
 
     /// <summary>A pipe that nobody writes to would be waited for without an end.</summary>
     [Fact]
@@ -66,7 +66,7 @@ public sealed class BootFileTests : IDisposable
     public void Reads_beyond_the_end_are_values()
     {
         File.WriteAllBytes($"{_folder}/four", [1, 2, 3, 4]);
-        using var file = BootFile.Open("kernel", $"{_folder}/four", 1 << 20);
+        using var file = BootFile.Open("kernel", $"{_folder}/four", 1 << 20, cancellationToken: TestContext.Current.CancellationToken);
         var two = new byte[2];
 
         Assert.True(file.TryRead(2, two));
@@ -79,7 +79,7 @@ public sealed class BootFileTests : IDisposable
     public void A_file_that_became_shorter_ends_the_copy_in_a_sentence()
     {
         File.WriteAllBytes($"{_folder}/shrinks", new byte[10_000]);
-        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 1 << 20);
+        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 1 << 20, cancellationToken: TestContext.Current.CancellationToken);
         using var memory = new GuestMemory([new MemoryRange(0, 1 << 20)]);
         File.WriteAllBytes($"{_folder}/shrinks", new byte[10]);
 
@@ -95,7 +95,7 @@ public sealed class BootFileTests : IDisposable
         var content = new byte[skip + length + 9];
         new Random(1).NextBytes(content);
         File.WriteAllBytes($"{_folder}/large", content);
-        using var file = BootFile.Open("kernel", $"{_folder}/large", 32 << 20);
+        using var file = BootFile.Open("kernel", $"{_folder}/large", 32 << 20, cancellationToken: TestContext.Current.CancellationToken);
         using var memory = new GuestMemory([new MemoryRange(0, 32 << 20)]);
 
         file.CopyTo(memory, start, skip, length);
@@ -112,12 +112,12 @@ public sealed class BootFileTests : IDisposable
     public void A_large_file_that_became_shorter_ends_the_copy_in_the_same_sentence(int left)
     {
         File.WriteAllBytes($"{_folder}/shrinks", new byte[17 << 20]);
-        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 32 << 20);
+        using var file = BootFile.Open("kernel", $"{_folder}/shrinks", 32 << 20, cancellationToken: TestContext.Current.CancellationToken);
         using var memory = new GuestMemory([new MemoryRange(0, 32 << 20)]);
         File.WriteAllBytes($"{_folder}/shrinks", new byte[left]);
 
         Assert.Contains("shorter", Assert.Throws<MachineException>(() => file.CopyTo(memory, 0, 0, 17 << 20)).Message, StringComparison.Ordinal);
     }
 
-    private static string Refusal(string path) => Assert.Throws<MachineException>(() => BootFile.Open("kernel", path, 1 << 20)).Message;
+    private static string Refusal(string path) => Assert.Throws<MachineException>(() => BootFile.Open("kernel", path, 1 << 20, cancellationToken: TestContext.Current.CancellationToken)).Message;
 }

@@ -80,7 +80,7 @@ public sealed class InitrdCheckTests : IDisposable
     {
         var path = Path.Combine(_folder, "initrd");
         File.WriteAllBytes(path, content);
-        using var file = BootFile.Open("initrd", path, 1 << 30);
+        using var file = BootFile.Open("initrd", path, 1 << 30, cancellationToken: TestContext.Current.CancellationToken);
         return InitrdCheck.WhyCut(file);
     }
 

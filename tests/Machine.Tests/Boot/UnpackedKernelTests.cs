@@ -52,7 +52,7 @@ public sealed class UnpackedKernelTests : IDisposable
     private BootRequest Request(byte[] kernel, string commandLine = "", ulong memory = 64 << 20, byte[]? initrd = null)
     {
         File.WriteAllBytes(_folder.In("vmlinuz"), kernel);
-        var file = BootFile.Open("kernel", _folder.In("vmlinuz"), ulong.MaxValue);
+        var file = BootFile.Open("kernel", _folder.In("vmlinuz"), ulong.MaxValue, cancellationToken: TestContext.Current.CancellationToken);
         return Booted.Request(kernel, memory, initrd, commandLine) with { Kernel = file, Unpack = (payload, isUsable) => UnpackedKernels.Open(Kernels, file, payload, isUsable) };
     }
 
