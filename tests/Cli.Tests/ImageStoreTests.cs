@@ -125,6 +125,17 @@ public sealed class ImageStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_killed_build_of_another_image_left_goes_and_what_one_is_making_stays()
+    {
+        var left = Directory.CreateDirectory(Path.Combine(Store.Folder, ".scratch-left"));
+        var made = Directory.CreateDirectory(Path.Combine(Store.Folder, ".scratch-made"));
+        using (new FileStream(Path.Combine(Store.Folder, ".made.lock"), FileMode.Create, FileAccess.ReadWrite, FileShare.None)) await Store.BuildAsync("fake", _progress, Cancellation);
+
+        Assert.False(Directory.Exists(left.FullName));
+        Assert.True(Directory.Exists(made.FullName));
+    }
+
+    [Fact]
     public async Task A_build_that_is_cancelled_leaves_nothing()
     {
         using var source = new CancellationTokenSource();

@@ -6,8 +6,8 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Interrupts;
 using Lamina.Core.Work;
 using Lamina.Host;
-using Lamina.Host.Threads;
 using Lamina.Host.Io;
+using Lamina.Host.Threads;
 using static Lamina.Engines.Kvm.KvmApi;
 
 namespace Lamina.Engines.Kvm;

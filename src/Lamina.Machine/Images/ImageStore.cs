@@ -253,10 +253,27 @@ public sealed class ImageStore
         if (new DriveInfo(Folder).AvailableFreeSpace < needed) throw ImageException.Full(Folder);
     }
 
-    // What is found while the image's lock is held belongs to nobody: its builder was killed.
-    private void RemoveScratch(string image)
+    // What is found while its image's lock is held, or can be, belongs to nobody: its builder was killed.
+    private void RemoveScratch(string held)
     {
-        if (Path.Combine(Folder, Scratch + image) is var left && Directory.Exists(left)) HostMounts.RemoveFolder(left);
+        foreach (var left in Directory.EnumerateDirectories(Folder, Scratch + "*"))
+        {
+            var image = Path.GetFileName(left)[Scratch.Length..];
+            using var other = image == held ? null : TryLock(image);
+            if (image == held || other is not null) HostMounts.RemoveFolder(left);
+        }
+    }
+
+    private FileStream? TryLock(string image)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(Folder, $".{image}{LockSuffix}"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException busy) when (busy.HResult == WouldBlock)
+        {
+            return null;
+        }
     }
 
     // One at a time builds, takes over or removes an image; another image's lock is another.
@@ -264,14 +281,8 @@ public sealed class ImageStore
     {
         for (var first = true; ; first = false)
         {
-            try
-            {
-                return new FileStream(Path.Combine(Folder, $".{image}{LockSuffix}"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException busy) when (busy.HResult == WouldBlock)
-            {
-                if (first) progress?.Report(new ImageProgress($"Waiting for another process that builds the image {image}", null));
-            }
+            if (TryLock(image) is { } mine) return mine;
+            if (first) progress?.Report(new ImageProgress($"Waiting for another process that builds the image {image}", null));
             await Task.Delay(100, cancellationToken).ConfigureAwait(false);
         }
     }
