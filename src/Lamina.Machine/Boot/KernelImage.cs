@@ -112,7 +112,7 @@ internal sealed class KernelImage
         return true;
     }
 
-    // Where the ELF file ends: behind its tables, segments and sections. Parse has checked the rest.
+    // Where the ELF file ends: behind the table of its sections, and behind the last of them. What is loaded is made of sections.
     private static ulong? EndOf(BootFile file)
     {
         var head = file.Head(64);

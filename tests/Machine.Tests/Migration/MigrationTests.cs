@@ -44,6 +44,21 @@ public sealed class MigrationTests : IDisposable
         return (machine, run);
     }
 
+    // What really goes over the link when a machine moves.
+    private async Task<byte[]> RecordAsync()
+    {
+        var (machine, _) = await StartAsync();
+        var (here, there, _) = Link.Make();
+        var recorded = new RecordedStream(there);
+        var arrives = ArriveAsync(recorded);
+        await machine.MigrateAsync(here, cancellationToken: Token);
+        await machine.DisposeAsync();
+        await using ((await arrives).Machine)
+        {
+        }
+        return recorded.Recorded.ToArray();
+    }
+
     // What the other side does.
     private static async Task<(MachineArrival Arrival, Machine Machine, Task<MachineResult> Run)> ArriveAsync(Stream peer, Func<MachineDefinition, MachineDefinition>? change = null, Action? complete = null)
     {
@@ -265,20 +280,11 @@ public sealed class MigrationTests : IDisposable
     [InlineData(1), InlineData(2), InlineData(3)]
     public async Task What_is_no_migration_ends_with_a_sentence_and_touches_nothing(int seed)
     {
-        // What really goes over the link, then changed.
-        var (machine, _) = await StartAsync();
-        var (here, there, _) = Link.Make();
-        var recorded = new RecordedStream(there);
-        var arrives = ArriveAsync(recorded);
-        await machine.MigrateAsync(here, cancellationToken: Token);
-        await machine.DisposeAsync();
-        await using ((await arrives).Machine)
-        {
-        }
+        var recorded = await RecordAsync();
         var random = new Random(seed);
         for (var round = 0; round < 20; round++)
         {
-            var bytes = recorded.Recorded.ToArray();
+            var bytes = recorded.ToArray();
             for (var change = random.Next(1, 4); change > 0; change--)
                 bytes[random.Next(2) == 0 ? random.Next(bytes.Length) : random.Next(Math.Min(bytes.Length, 4096))] = (byte)random.Next(256);
             if (random.Next(3) == 0) bytes = bytes[..random.Next(bytes.Length)];
@@ -311,16 +317,7 @@ public sealed class MigrationTests : IDisposable
     [Fact]
     public async Task A_state_is_as_long_as_may_be_and_not_a_byte_longer()
     {
-        var (machine, _) = await StartAsync();
-        var (here, there, _) = Link.Make();
-        var recorded = new RecordedStream(there);
-        var arrives = ArriveAsync(recorded);
-        await machine.MigrateAsync(here, cancellationToken: Token);
-        await machine.DisposeAsync();
-        await using ((await arrives).Machine)
-        {
-        }
-        var bytes = recorded.Recorded.ToArray();
+        var bytes = await RecordAsync();
         var length = Frames(bytes).Where(frame => frame.Kind == MigrationFrame.State).Sum(frame => frame.Length);
         Assert.InRange(length, 1, MigrationSpec.LongestState);
 
