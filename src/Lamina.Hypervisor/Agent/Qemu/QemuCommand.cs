@@ -129,9 +129,14 @@ internal sealed partial class QemuCommand
             var (wait, end) = (Soonest, default(byte[]));
             while (true)
             {
-                var count = 0;
-                for (var i = 0; i < handles.Length; i++) count += await ReadAsync(i, handles[i], over.Token).ConfigureAwait(false);
-                if (count == 0 && end is not null && _room.All(room => room > 0)) break;
+                var (count, isRead) = (0, true);
+                for (var i = 0; i < handles.Length; i++)
+                {
+                    var read = await ReadAsync(i, handles[i], over.Token).ConfigureAwait(false);
+                    count += read ?? 0;
+                    isRead &= read == 0;
+                }
+                if (isRead && end is not null) break;
                 end ??= EndOf(await StatusAsync(_agent, _process, over.Token).ConfigureAwait(false));
                 wait = count > 0 || end is not null ? Soonest : wait * 1.5 > Latest ? Latest : wait * 1.5;
                 if (count == 0) await Task.Delay(wait, over.Token).ConfigureAwait(false);
@@ -175,10 +180,11 @@ internal sealed partial class QemuCommand
         }
     }
 
-    private async Task<int> ReadAsync(int stream, long handle, CancellationToken cancellationToken)
+    // How many bytes came; null where the client has no room, so that nothing was looked for.
+    private async Task<int?> ReadAsync(int stream, long handle, CancellationToken cancellationToken)
     {
         var most = Math.Min(Piece, Volatile.Read(ref _room[stream]));
-        if (most <= 0) return 0;
+        if (most <= 0) return null;
         var read = await _agent.AskAsync("guest-file-read", arguments =>
         {
             arguments.WriteNumber("handle", handle);
