@@ -12,7 +12,7 @@ namespace Lamina.Boot;
 /// <summary>A readable file of known length.</summary>
 internal sealed class BootFile : IDisposable
 {
-    private const int CopyPiece = 4 << 20;
+    private const ulong LongestPiece = 2 << 20;
 
     private readonly SafeFileHandle? _handle;
     private readonly ReadOnlyMemory<byte> _bytes;
@@ -131,9 +131,9 @@ internal sealed class BootFile : IDisposable
         return there;
     }
 
-    /// <summary>Copies a part of the file into guest memory, whose watchers are not told. The range must be RAM, and zero: the file's holes are left out, so that they take no memory.</summary>
+    /// <summary>The pieces of a part of the file that is to come into guest memory, which must be zero: the file's holes are left out, so that they take no memory.</summary>
     /// <exception cref="MachineException">The file has become shorter since it was opened.</exception>
-    internal void CopyTo(GuestMemory memory, ulong address, ulong offset, ulong length)
+    internal IEnumerable<LoadPiece> PiecesOf(ulong address, ulong offset, ulong length)
     {
         var end = offset + length;
         // One that has become shorter has a hole behind its end.
@@ -141,22 +141,23 @@ internal sealed class BootFile : IDisposable
         while (offset != end)
         {
             var (start, stop) = _handle is null ? ((long)offset, (long)end) : HostFiles.NextData(_handle, (long)offset, (long)end);
-            CopyData(memory, address + ((ulong)start - offset), (ulong)start, (ulong)(stop - start));
-            (address, offset) = (address + ((ulong)stop - offset), (ulong)stop);
+            (address, offset) = (address + ((ulong)start - offset), (ulong)start);
+            while (offset != (ulong)stop)
+            {
+                // They end where a huge page does: no two threads clear the same one.
+                var piece = Math.Min((ulong)stop - offset, LongestPiece - address % LongestPiece);
+                yield return new LoadPiece(address, piece, this, offset);
+                (address, offset) = (address + piece, offset + piece);
+            }
         }
     }
 
-    private void CopyData(GuestMemory memory, ulong address, ulong offset, ulong length)
+    /// <summary>Reads a part of the file into guest memory, whose watchers are not told. The range must be RAM.</summary>
+    /// <exception cref="MachineException">The file has become shorter since it was opened.</exception>
+    internal void Read(GuestMemory memory, ulong address, ulong offset, ulong length)
     {
-        while (length != 0)
-        {
-            var piece = (int)Math.Min(length, CopyPiece);
-            if (!memory.TrySlice(address, piece, out var span)) throw new InvalidOperationException("a boot file was placed outside RAM");
-            // All pages of a piece at once cost less than each as it is touched.
-            memory.Populate(new MemoryRange(address, (ulong)piece));
-            if (!TryRead(offset, span)) throw Shrunk();
-            (address, offset, length) = (address + (ulong)piece, offset + (ulong)piece, length - (ulong)piece);
-        }
+        if (!memory.TrySlice(address, (int)length, out var span)) throw new InvalidOperationException("a boot file was placed outside RAM");
+        if (!TryRead(offset, span)) throw Shrunk();
     }
 
     /// <inheritdoc/>

@@ -121,11 +121,16 @@ internal sealed class BootPlan(MemoryMap map)
 
     /// <summary>Writes everything to memory, which is zero throughout.</summary>
     /// <param name="memory">The machine's.</param>
-    /// <param name="filesToo">Whether what comes of files is written, too; else it is there by <see cref="LoadFiles"/>, and those who watch the memory are told.</param>
+    /// <param name="filesToo">Whether what comes of files is written, too; else it is there by <see cref="LoadOf"/>, and those who watch the memory are told.</param>
     /// <exception cref="MachineException">A file can no longer be read.</exception>
     internal void Load(GuestMemory memory, bool filesToo = true)
     {
-        if (filesToo) LoadFiles(memory);
+        if (filesToo)
+        {
+            var load = LoadOf(memory);
+            load.Work();
+            load.Finish();
+        }
         if (Kernel is not null) memory.NotifyWritten(Kernel.Written.Start, Kernel.Written.Length);
         foreach (var piece in _pieces)
         {
@@ -135,15 +140,16 @@ internal sealed class BootPlan(MemoryMap map)
         }
     }
 
-    /// <summary>Writes what comes of files to memory, and takes the pages of the rest from the host. Nobody is told.</summary>
+    /// <summary>What writes what comes of files to memory, and takes the pages of the rest from the host. Nobody is told.</summary>
     /// <exception cref="MachineException">A file can no longer be read.</exception>
-    internal void LoadFiles(GuestMemory memory)
+    internal FileLoad LoadOf(GuestMemory memory)
     {
-        Kernel?.Load(memory, this);
+        List<LoadPiece> pieces = [.. Kernel?.Place(this) ?? []];
         foreach (var piece in _pieces)
         {
-            if (piece.File is { } file) file.CopyTo(memory, piece.Address, piece.Offset, piece.Length);
-            else memory.Populate(new MemoryRange(piece.Address, piece.Length));
+            if (piece.File is { } file) pieces.AddRange(file.PiecesOf(piece.Address, piece.Offset, piece.Length));
+            else pieces.Add(new LoadPiece(piece.Address, piece.Length, null, 0));
         }
+        return new FileLoad(memory, pieces, () => Kernel?.Move(memory));
     }
 }

@@ -65,15 +65,18 @@ internal sealed class KernelImage
         return TryMove(Words(words), [], 0);
     }
 
-    /// <summary>Loads it. Whoever watches the memory is not told.</summary>
-    /// <param name="memory">Where to; zero where it comes to lie.</param>
-    /// <param name="physical">Where it comes to lie.</param>
-    /// <param name="distance">How far from where it was linked it runs, in linear addresses; 0 where it is not relocatable.</param>
+    /// <summary>What is to be loaded where it comes to lie.</summary>
+    /// <param name="physical">Where that is.</param>
     /// <exception cref="MachineException">The file is no longer what it was.</exception>
-    internal void Load(GuestMemory memory, ulong physical, ulong distance)
+    internal IEnumerable<LoadPiece> PiecesAt(ulong physical) => _elf.Segments.SelectMany(segment => _file.PiecesOf(physical + (segment.PhysicalAddress - _linkedAt), segment.FileOffset, segment.FileLength));
+
+    /// <summary>Moves it to other linear addresses. Whoever watches the memory is not told.</summary>
+    /// <param name="memory">Where it was loaded.</param>
+    /// <param name="physical">Where it lies.</param>
+    /// <param name="distance">How far from where it was linked it runs.</param>
+    /// <exception cref="MachineException">The file is no longer what it was.</exception>
+    internal void Move(GuestMemory memory, ulong physical, ulong distance)
     {
-        foreach (var segment in _elf.Segments) _file.CopyTo(memory, physical + (segment.PhysicalAddress - _linkedAt), segment.FileOffset, segment.FileLength);
-        if (distance == 0) return;
         if (!memory.TrySlice(physical, (int)LoadedLength, out var loaded)) throw new InvalidOperationException("a kernel was placed outside RAM");
         using var words = ReadPlaces();
         if (!TryMove(Words(words), loaded, distance)) throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} is damaged; remove it, and it is made anew");

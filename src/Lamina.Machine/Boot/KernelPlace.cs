@@ -15,6 +15,8 @@ internal sealed class KernelPlace(KernelImage image, MemoryRange own, ulong alig
     // KERNEL_IMAGE_SIZE of kernels that can be moved: what their first mapping has room for.
     private const ulong MappedLength = 1ul << 30;
 
+    private ulong _distance;
+
     /// <summary>Where it lies since it was loaded last.</summary>
     internal ulong Physical { get; private set; } = own.Start;
 
@@ -27,15 +29,24 @@ internal sealed class KernelPlace(KernelImage image, MemoryRange own, ulong alig
     /// <summary>What of the memory was written.</summary>
     internal MemoryRange Written => new(Physical, image.LoadedLength);
 
-    /// <summary>Loads it. Whoever watches the memory is not told.</summary>
-    /// <param name="memory">The machine's.</param>
-    /// <param name="plan">What else lies there.</param>
+    /// <summary>Chooses a place.</summary>
+    /// <param name="plan">What else lies in memory.</param>
+    /// <returns>What is to be loaded there.</returns>
     /// <exception cref="MachineException">The file is no longer what it was.</exception>
-    internal void Load(GuestMemory memory, BootPlan plan)
+    internal IEnumerable<LoadPiece> Place(BootPlan plan)
     {
         Physical = moves.HasFlag(KernelMoves.Physical) ? Choose(plan.PlacesFor(own, alignment)) : own.Start;
         var places = own.Start + own.Length < MappedLength ? (MappedLength - own.Start - own.Length) / alignment + 1 : 1;
-        image.Load(memory, Physical, moves.HasFlag(KernelMoves.Linear) ? Random(places) * alignment : 0);
+        _distance = moves.HasFlag(KernelMoves.Linear) ? Random(places) * alignment : 0;
+        return image.PiecesAt(Physical);
+    }
+
+    /// <summary>Gives it the addresses of its place when it has been loaded there. Whoever watches the memory is not told.</summary>
+    /// <param name="memory">The machine's.</param>
+    /// <exception cref="MachineException">The file is no longer what it was.</exception>
+    internal void Move(GuestMemory memory)
+    {
+        if (_distance != 0) image.Move(memory, Physical, _distance);
     }
 
     private static ulong Choose(IReadOnlyList<ulong> places) => places[(int)Random((ulong)places.Count)];

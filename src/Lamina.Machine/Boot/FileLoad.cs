@@ -1,0 +1,42 @@
+// What comes of files into memory at a start, cut into pieces, so that every thread that has nothing else to do takes some: clearing those pages
+// and copying the files is most of what a start costs.
+using Lamina.Core.Memory;
+
+namespace Lamina.Boot;
+
+/// <summary>A part of memory that is taken from the host, and of a file what it holds.</summary>
+/// <param name="Address">Where it begins.</param>
+/// <param name="Length">Its length.</param>
+/// <param name="File">The file; null where only the pages are taken.</param>
+/// <param name="Offset">Where the part begins in the file.</param>
+internal readonly record struct LoadPiece(ulong Address, ulong Length, BootFile? File, ulong Offset)
+{
+    /// <summary>Brings it into memory. Whoever watches the memory is not told.</summary>
+    /// <exception cref="MachineException">The file can no longer be read.</exception>
+    internal void Load(GuestMemory memory)
+    {
+        // All pages of a piece at once cost less than each as it is touched.
+        memory.Populate(new MemoryRange(Address, Length));
+        File?.Read(memory, Address, Offset, Length);
+    }
+}
+
+/// <summary>One load, by any number of threads.</summary>
+/// <param name="memory">Where to.</param>
+/// <param name="pieces">What.</param>
+/// <param name="finish">What is to be done when all pieces are there.</param>
+internal sealed class FileLoad(GuestMemory memory, IReadOnlyList<LoadPiece> pieces, Action finish)
+{
+    private int _taken;
+
+    /// <summary>Loads pieces until none is left that nobody has begun.</summary>
+    /// <exception cref="MachineException">A file can no longer be read.</exception>
+    internal void Work()
+    {
+        while (Interlocked.Increment(ref _taken) is var number && number <= pieces.Count) pieces[number - 1].Load(memory);
+    }
+
+    /// <summary>Ends it. All who worked must have returned.</summary>
+    /// <exception cref="MachineException">A file is no longer what it was.</exception>
+    internal void Finish() => finish();
+}
