@@ -125,12 +125,7 @@ internal sealed class BootPlan(MemoryMap map)
     /// <exception cref="MachineException">A file can no longer be read.</exception>
     internal void Load(GuestMemory memory, bool filesToo = true)
     {
-        if (filesToo)
-        {
-            var load = LoadOf(memory);
-            load.Work();
-            load.Finish();
-        }
+        if (filesToo) LoadOf(memory).Work();
         if (Kernel is not null) memory.NotifyWritten(Kernel.Written.Start, Kernel.Written.Length);
         foreach (var piece in _pieces)
         {

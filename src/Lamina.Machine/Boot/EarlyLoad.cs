@@ -41,7 +41,6 @@ internal sealed class EarlyLoad : IDisposable
         _load.Value.Work();
         _thread.Join();
         _failure?.Throw();
-        _load.Value.Finish();
     }
 
     /// <inheritdoc/>

@@ -27,16 +27,16 @@ internal readonly record struct LoadPiece(ulong Address, ulong Length, BootFile?
 /// <param name="finish">What is to be done when all pieces are there.</param>
 internal sealed class FileLoad(GuestMemory memory, IReadOnlyList<LoadPiece> pieces, Action finish)
 {
-    private int _taken;
+    private int _begun, _left = pieces.Count;
 
-    /// <summary>Loads pieces until none is left that nobody has begun.</summary>
-    /// <exception cref="MachineException">A file can no longer be read.</exception>
+    /// <summary>Loads pieces until none is left that nobody has begun; who loads the last one finishes the load.</summary>
+    /// <exception cref="MachineException">A file can no longer be read, or is no longer what it was.</exception>
     internal void Work()
     {
-        while (Interlocked.Increment(ref _taken) is var number && number <= pieces.Count) pieces[number - 1].Load(memory);
+        while (Interlocked.Increment(ref _begun) is var number && number <= pieces.Count)
+        {
+            pieces[number - 1].Load(memory);
+            if (Interlocked.Decrement(ref _left) == 0) finish();
+        }
     }
-
-    /// <summary>Ends it. All who worked must have returned.</summary>
-    /// <exception cref="MachineException">A file is no longer what it was.</exception>
-    internal void Finish() => finish();
 }
