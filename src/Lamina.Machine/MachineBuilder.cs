@@ -101,8 +101,6 @@ internal static class MachineBuilder
         var units = new UnitTree();
         var events = new EventSource(hooks.Time);
         var log = new MachineLog(hooks, events);
-        // Reads many small files of the host's, which is no reason to wait.
-        var appetite = Task.Run(() => MachineAppetite.Warning(spec, engine.Engine, services.Read));
         var life = new MachineLife(spec.NoReboot, log.OfLife, saved, events);
         try
         {
@@ -110,13 +108,14 @@ internal static class MachineBuilder
             var tables = board.Describe(map, spec.Cpus, devices.Count(PartCatalog.TakesPlace));
             var firmware = spec.FirmwareToBoot is { } named ? FirmwareImage.Read(FirmwareStore.PathOf(named)) : null;
             var boot = firmware is null ? BootLoader.Plan(spec.Boot, map, tables, units, spec.Timeout, hooks.Cancellation) : FirmwareHardware.Plan(firmware, map);
+            var memory = BoardMemory.Make(units, spec, map, boot, saved);
             void Quit() => _ = life.DoAsync(new MachineAction.End(new MachineResult(MachineEnd.Stopped, Message: "ended from the terminal")));
             Action<string> fail = ((IHardwareEvents)life).Fail;
             var calls = new ConsoleCalls(hooks, log, Quit, fail, () => life.IsHurried);
             var port1 = spec.DevicesOf<SerialDevice>().Single();
             var serial = ConsoleBackends.Open(port1.Name, port1.To, calls, units);
             var parts = PartCatalog.Open(new OpenContext(spec, hooks, log, units, calls));
-            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, boot, engine.Engine, serial, parts, saved)
+            var hardware = new BoardMachine(new BoardMachineOptions(board, spec, hooks, log, map, memory, boot, engine.Engine, serial, parts, saved)
             {
                 Read = services.Read,
                 Firmware = firmware is null ? null : (firmware, new FirmwareRequest(map, tables, spec.Cpus, board.Name)
@@ -139,14 +138,14 @@ internal static class MachineBuilder
                 if (part.Listener is { } listener) sockets.Add(listener, log.Of($"devices/{part.Name}"));
             var display = spec.Display is { } wanted ? units.AddAside("display", ScreenServers.Open(wanted, spec.Name, hardware.Screen!, hardware.Input, log.Of("display"))) : null;
             if (display is not null) sockets.Add(display, log.Of("display"));
-            if (appetite.GetAwaiter().GetResult() is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
+            if (MachineAppetite.Warning(spec, engine.Engine, services.Read) is { } warning) log.Of("").Warn(LogEvent.HostMemory, warning);
             var debugger = spec.GdbPort is { } port ? GdbServer.Listen(port, life, spec.GdbArchitecture) : null;
             return new BuiltMachine(life, engine.Description, boot.Description, serial.Memory, parts.OfType<ConsolePart>().First().Channel.Memory, debugger, hardware.Balloon, hardware.Input)
             {
                 Screen = hardware.Screen,
                 Display = display,
                 Networks = [.. parts.OfType<NetworkPart>().Select(part => part.Backend)],
-                Memory = hardware.Memory,
+                Memory = memory.Ram,
                 Layered = [.. parts.OfType<DiskPart>().Where(part => part.Layered is not null).Select(part => (part.Name, part.Layered!))],
                 Parts = [.. units.Names],
             };

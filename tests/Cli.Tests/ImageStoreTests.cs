@@ -256,8 +256,29 @@ public sealed class ImageStoreTests : IDisposable
     [InlineData("null")]
     [InlineData("{\"name\":1}")]
     [InlineData("[")]
+    [InlineData("[]")]
+    [InlineData(WholeManifest + "x")]
     public void A_damaged_manifest_is_refused(string json) =>
         Assert.Throws<ImageException>(() => ImageManifest.FromJson(System.Text.Encoding.UTF8.GetBytes(json)));
+
+    private const string WholeManifest = """{"name":"a","version":"1","recipe":1,"built":"2026-11-30T00:00:00Z","commandLine":"","files":[{"name":"f","size":1,"sha256":"0"}],"packages":[{"name":"p","version":"1","sha256":null}],"modules":["m"]}""";
+
+    [Theory]
+    [InlineData("\"a\"", "null")]
+    [InlineData("\"recipe\":1", "\"recipe\":1.5")]
+    [InlineData("\"recipe\":1,", "")]
+    [InlineData("2026-11-30T00:00:00Z", "yesterday")]
+    [InlineData("\"size\":1", "\"size\":\"1\"")]
+    [InlineData("\"f\"", "\"\\ud800\"")]
+    [InlineData(",\"sha256\":null", "")]
+    [InlineData("[\"m\"]", "[null]")]
+    [InlineData("[\"m\"]", "{}")]
+    public void A_manifest_with_one_wrong_value_is_refused(string right, string wrong)
+    {
+        Assert.Equal("m", Assert.Single(ImageManifest.FromJson(System.Text.Encoding.UTF8.GetBytes(WholeManifest)).Modules));
+
+        A_damaged_manifest_is_refused(WholeManifest.Replace(right, wrong, StringComparison.Ordinal));
+    }
 
     private static IEnumerable<string> Names(string folder) => Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal);
 

@@ -16,19 +16,18 @@ public static class TerminalLock
     {
         ArgumentNullException.ThrowIfNull(definition);
         if (definition.Lock == LockMode.Strict) throw new MachineException("a machine on your terminal is locked by system calls alone, which is not all of the lock; a machine that is kept has it all: lamina create --lock strict");
-        // Beside what else there is to do until then: it takes milliseconds.
-        if (definition.Lock != LockMode.Off) _ = ThreadPool.UnsafeQueueUserWorkItem(static _ => Load(), null);
     }
 
     /// <summary>Locks this process for good. All that the machine needs must be open.</summary>
     /// <param name="definition">The machine.</param>
-    /// <param name="copies">Whether this process copies files out of the guest, too.</param>
+    /// <param name="speaks">Whether this process speaks to the guest's agent.</param>
+    /// <param name="copies">Whether it copies files out of the guest, too.</param>
     /// <returns>Why it could not be locked, as a part of a sentence; null where it is, or is not to be.</returns>
-    public static string? TryEnter(MachineDefinition definition, bool copies)
+    public static string? TryEnter(MachineDefinition definition, bool speaks, bool copies)
     {
         ArgumentNullException.ThrowIfNull(definition);
         if (definition.Lock == LockMode.Off) return null;
-        Load();
+        if (speaks || MayDigest(definition)) Load();
         try
         {
             CallFilter.Enter(MachineLock.Calls(definition) | CallGroup.Terminal | (copies ? CallGroup.Folders : 0), report: null);
@@ -40,6 +39,9 @@ public static class TerminalLock
         }
     }
 
-    // What is loaded later could not be any more: the digest of a machine that is saved comes of a library.
+    // A screen's viewers are answered with digests, and an NVMe drive has its name from one.
+    private static bool MayDigest(MachineDefinition definition) => definition.Display is not null || definition.DevicesOf<DiskDevice>().Any(disk => disk.Bus == DriveBus.Nvme);
+
+    // The library of digests, which takes milliseconds. What is loaded later could not be any more.
     private static void Load() => SHA256.HashData(default(ReadOnlySpan<byte>));
 }

@@ -35,12 +35,13 @@ namespace Lamina.Boards;
 /// <param name="Hooks">What the program connects it with.</param>
 /// <param name="Log">Takes what it has to say.</param>
 /// <param name="Map">Where its RAM lies.</param>
-/// <param name="Boot">What lies in memory when it starts.</param>
+/// <param name="Memory">Its RAM.</param>
+/// <param name="Boot">What lies in it when it starts.</param>
 /// <param name="Engine">What runs its CPUs.</param>
 /// <param name="Serial">The channel of its first serial port.</param>
 /// <param name="Parts">Its devices, open.</param>
 /// <param name="Saved">Where it goes on; null for a machine that starts.</param>
-internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved)
+internal sealed record BoardMachineOptions(IBoard Board, MachineDefinition Definition, MachineHooks Hooks, MachineLog Log, MemoryMap Map, BoardMemory Memory, BootPlan Boot, IEngine Engine, ConsoleChannel Serial, IReadOnlyList<IPart> Parts, SavedStart? Saved)
 {
     /// <summary>The text of a file of the host's kernel, or null.</summary>
     internal required Func<string, string?> Read { get; init; }
@@ -77,21 +78,13 @@ internal sealed class BoardMachine : IHardware
     // How often it was let run, and how often it had been when it was put back last.
     private long _runs, _rewoundAt = -1;
 
-    // The first load, which began when the memory was there; nobody asks it twice.
-    private EarlyLoad? _early;
-
     /// <summary>Wires the hardware. Parts go onto the tree of units, which is the hardware's from now on.</summary>
     /// <exception cref="MachineException">A port that the definition chose is taken.</exception>
     internal BoardMachine(BoardMachineOptions options, IHardwareEvents events, UnitTree units)
     {
         (_options, _units, _definition) = (options, units, options.Definition);
         var (board, definition, log) = (options.Board, options.Definition, options.Log);
-        // Of a machine that was saved, pages are read as they are touched.
-        var file = options.Saved?.OpenMemory(options.Map.Ram);
-        if (file is not null) _ = units.AddAside("memory file", file);
-        _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
-        if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
-        if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
+        _memory = options.Memory.Ram;
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate, options.Read));
         _engine = units.AddAside("engine", options.Engine.CreateMachine(new EngineMachineOptions(_memory, _clock, definition.Cpus) { CpuModel = options.Saved?.State.CpuModel ?? definition.Cpu ?? CpuModels.Host, CpuIdentity = options.Saved?.State.CpuIdentity, MostPhysicalAddressBits = options.Firmware?.Image.AddressBits(options.Map) }));
         if (_engine.CpuWithheld is { Count: > 0 } untrue) log.Of("engine").Warn(LogEvent.CpuModel, $"the guest was told of its CPU what does not hold here, and is told no longer: {string.Join(", ", untrue)}");
@@ -133,9 +126,6 @@ internal sealed class BoardMachine : IHardware
 
     /// <inheritdoc/>
     public IReadOnlyList<IVcpu> Vcpus => _vcpus;
-
-    /// <summary>The guest's RAM.</summary>
-    internal GuestMemory Memory => _memory;
 
     /// <summary>Its keyboard and mouse, where it has them.</summary>
     internal BoardInput? Input => _board.Input;
@@ -229,9 +219,7 @@ internal sealed class BoardMachine : IHardware
         if (_firmware is null) _board.StandInForFirmware();
         if (_loaded) _memory.Clear();
         _loaded = true;
-        var early = Interlocked.Exchange(ref _early, null);
-        early?.Finish();
-        _options.Boot.Load(_memory, filesToo: early is null);
+        _options.Boot.Load(_memory, filesToo: !_options.Memory.FinishLoad());
         _firmware?.Renew();
         for (var i = 0; i < _vcpus.Count; i++)
         {

@@ -15,7 +15,9 @@ internal readonly record struct LoadPiece(ulong Address, ulong Length, BootFile?
     /// <exception cref="MachineException">The file can no longer be read.</exception>
     internal void Load(GuestMemory memory)
     {
-        // All pages of a piece at once cost less than each as it is touched.
+        // Where the host gives huge pages, one comes by this, and the process's other threads can map memory meanwhile. Otherwise all of the
+        // piece's pages at once cost less than each as it is touched.
+        if (memory.TrySlice(Address, 1, out var first)) first[0] = 0;
         memory.Populate(new MemoryRange(Address, Length));
         File?.Read(memory, Address, Offset, Length);
     }

@@ -59,7 +59,7 @@ internal sealed partial class MachineLife : IHardwareEvents
     {
         (_noReboot, _log, _saved) = (noReboot, log, saved);
         Events = events ?? new EventSource(TimeProvider.System);
-        _loop = Task.Run(LoopAsync);
+        _loop = LoopAsync();
     }
 
     /// <summary>The state after the last finished action.</summary>

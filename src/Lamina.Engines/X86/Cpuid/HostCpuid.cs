@@ -13,6 +13,8 @@ internal sealed class HostCpuid
     /// <summary>Leaves whose result depends on ECX, with the number of subleaves kept.</summary>
     private static readonly (uint Leaf, uint Count)[] s_subleaves = [(4, 8), (7, 3), (0xb, 2), (0xd, 64), (0x8000_001d, 8)];
 
+    private const uint StateLeaf = 0xd;
+
     private readonly Dictionary<(uint Leaf, uint Subleaf), CpuidResult> _results;
 
     /// <summary>Makes a table of given results.</summary>
@@ -30,7 +32,8 @@ internal sealed class HostCpuid
                 var count = 1u;
                 foreach (var (indexed, subleaves) in s_subleaves)
                     if (indexed == leaf) count = subleaves;
-                for (var subleaf = 0u; subleaf < count; subleaf++) results[(leaf, subleaf)] = Execute(leaf, subleaf);
+                for (var subleaf = 0u; subleaf < count; subleaf++)
+                    if (leaf != StateLeaf || subleaf < 2 || HasState(results, (int)subleaf)) results[(leaf, subleaf)] = Execute(leaf, subleaf);
             }
         }
         return new HostCpuid(results);
@@ -46,6 +49,13 @@ internal sealed class HostCpuid
         foreach (var feature in features)
             if (results.TryGetValue((feature.Leaf, feature.Subleaf), out var result)) results[(feature.Leaf, feature.Subleaf)] = feature.Without(result);
         return new HostCpuid(results);
+    }
+
+    // A subleaf for each component of the processor's extended state that it has (SDM vol. 1, 13.2); the others are zero, and most do not exist.
+    private static bool HasState(Dictionary<(uint, uint), CpuidResult> results, int component)
+    {
+        var (user, supervisor) = (results[(StateLeaf, 0)], results[(StateLeaf, 1)]);
+        return ((((ulong)user.Edx << 32 | user.Eax) | ((ulong)supervisor.Edx << 32 | supervisor.Ecx)) >> component & 1) != 0;
     }
 
     private static CpuidResult Execute(uint leaf, uint subleaf)
