@@ -28,7 +28,7 @@ public sealed partial class LockedMachineTests : KeptMachines
     {
         using var host = new TcpListener(IPAddress.Loopback, 0);
         host.Start();
-        var (published, later, shared) = (FreePort(), FreePort(), Folder.File("shared"));
+        var (published, later, shared) = (HostProcess.FreePort(), HostProcess.FreePort(), Folder.File("shared"));
         await StartAsync(EveryDevice($"user,publish=127.0.0.1:{published}:7,host={((IPEndPoint)host.LocalEndpoint).Port}"));
         Assert.Superset((HashSet<string>)["files", "calls"], (await LockedByAsync()).ToHashSet());
         await GuestAsync("mkdir -p /s; mount -t virtiofs s /s; (while :; do nc -l -p 7 -e cat; done) >/dev/null 2>&1 & echo kept >/tmp/kept; dd if=/dev/urandom of=/tmp/p bs=64k count=32 2>/dev/null");
@@ -230,13 +230,6 @@ public sealed partial class LockedMachineTests : KeptMachines
                 // Refused in the guest.
             }
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private async Task<string> GuestAsync(string command)

@@ -22,7 +22,7 @@ public sealed class NbdMachineTests : KeptMachines
     [InlineData(true, true)]
     public async Task A_locked_machines_disk_is_lost_and_found_and_lost_for_too_long(bool isOnNetwork, bool isSecure)
     {
-        var place = isOnNetwork ? $"127.0.0.1:{FreePort()}" : Folder.File("s");
+        var place = isOnNetwork ? $"127.0.0.1:{HostProcess.FreePort()}" : Folder.File("s");
         Expect(0, await RunAsync("disk", "create", Folder.File("disk.qcow2"), "64M"));
         if (isSecure) TestCertificates.Make(Folder.File("server"), Folder.File("client"));
         string[] serving = ["disk", "serve", Folder.File("disk.qcow2"), isOnNetwork ? "--listen" : "--unix", place, .. isSecure ? (string[])["--tls", Folder.File("server")] : []];
@@ -79,12 +79,5 @@ public sealed class NbdMachineTests : KeptMachines
         var outcome = await RunAsync("exec", Name, "--", "sh", "-c", command);
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
         return outcome.Output;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

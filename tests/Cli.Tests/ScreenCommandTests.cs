@@ -120,6 +120,20 @@ public sealed class ScreenCommandTests : KeptMachines
     }
 
     [Fact]
+    public async Task Browsers_are_answered_by_a_machine_on_a_terminal_that_is_locked()
+    {
+        var port = HostProcess.FreePort();
+        using var run = LaminaProgram.Start(["run", "--engine", "translator", "--machine", "pc", "--kernel", Guest.In(Folder, Guest.ShowsText), "--display", $"vnc=127.0.0.1:0,websocket=127.0.0.1:{port}"]);
+        await run.SaidAsync("up");
+
+        using var browser = new ClientWebSocket();
+        await browser.ConnectAsync(new Uri($"ws://127.0.0.1:{port}"), TestContext.Current.CancellationToken);
+        await using var stream = WebSocketStream.Create(browser, WebSocketMessageType.Binary);
+
+        Assert.Equal([1], await OfferedAsync(stream));
+    }
+
+    [Fact]
     public async Task What_cannot_be_served_is_one_sentence()
     {
         await CreateAsync("web", Guest.Halts);

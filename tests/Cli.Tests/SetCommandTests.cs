@@ -50,7 +50,7 @@ public sealed class SetCommandTests : KeptMachines
     [Fact]
     public async Task Ports_come_and_go_at_once_and_stay_over_a_restart()
     {
-        var (first, second) = (FreePort(), FreePort());
+        var (first, second) = (HostProcess.FreePort(), HostProcess.FreePort());
         await CreateAsync("web", Guest.Halts, "--publish", $"{first}:80");
         Expect(0, await RunAsync("start", "web"));
         Assert.True(Answers(first));
@@ -122,7 +122,7 @@ public sealed class SetCommandTests : KeptMachines
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        var (free, busy) = (FreePort(), ((IPEndPoint)taken.LocalEndpoint).Port);
+        var (free, busy) = (HostProcess.FreePort(), ((IPEndPoint)taken.LocalEndpoint).Port);
         await CreateAsync("web", Guest.Halts, "--memory", "64M", "--balloon");
         var before = await File.ReadAllTextAsync(Home("web", "machine.json"), TestContext.Current.CancellationToken);
 
@@ -160,7 +160,7 @@ public sealed class SetCommandTests : KeptMachines
     {
         await CreateAsync("web", Guest.Halts);
         Expect(0, await RunAsync("start", "web"));
-        var ports = Enumerable.Range(0, 4).Select(_ => FreePort()).ToArray();
+        var ports = Enumerable.Range(0, 4).Select(_ => HostProcess.FreePort()).ToArray();
 
         foreach (var outcome in await Task.WhenAll(ports.Select(port => RunAsync("set", "web", "--publish", $"{port}:80")))) Expect(0, outcome);
 
@@ -189,13 +189,6 @@ public sealed class SetCommandTests : KeptMachines
     // A value of a part, wherever below it that stands.
     private static string? Text(JsonElement part, string name) => part.TryGetProperty(name, out var value) ? value.ToString().ToLowerInvariant()
         : part.EnumerateObject().Where(inner => inner.Value.ValueKind == JsonValueKind.Object).Select(inner => Text(inner.Value, name)).FirstOrDefault(found => found is not null);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static bool Answers(int port)
     {
