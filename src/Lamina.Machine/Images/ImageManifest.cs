@@ -48,11 +48,13 @@ public sealed record ImageManifest(
 
     /// <summary>Reads a manifest. By hand, since every start does: what a serializer makes for its types takes a millisecond.</summary>
     /// <exception cref="ImageException">It is not one.</exception>
-    public static ImageManifest FromJson(ReadOnlyMemory<byte> json)
+    public static ImageManifest FromJson(ReadOnlySpan<byte> json)
     {
         try
         {
-            using var document = JsonDocument.Parse(json);
+            var reader = new Utf8JsonReader(json);
+            using var document = JsonDocument.ParseValue(ref reader);
+            if (reader.Read()) throw new FormatException();
             var root = document.RootElement;
             return new ImageManifest(
                 Text(root, "name"),
