@@ -216,7 +216,7 @@ public static class DefinitionJson
 
     private static string Meant(string name, IReadOnlyList<string> known) => Spelling.Nearest(name, known) is { } nearest ? $"; did you mean \"{nearest}\"?" : $"; there are {Property.Enumerate(known)}";
 
-    private static MachineException Wrong(JsonPart at, string what) => new($"line {at.Line}: {what}");
+    private static MachineException Wrong(JsonPart at, string what) => new($"line {at.Line}: {JsonPart.Shown(what)}");
 }
 
 /// <summary>A definition inside another JSON contract; put it on the property, or on the options of its context.</summary>

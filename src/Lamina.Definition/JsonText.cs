@@ -19,6 +19,9 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
     /// <summary>Where the value itself begins.</summary>
     internal required int ValueAt { get; init; }
 
+    // A sentence that says which properties there are is not that long.
+    private const int MostShown = 2000;
+
     // More is never meant, and the stack has an end.
     private const int MostDepth = 16;
 
@@ -48,6 +51,9 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
         }
     }
 
+    /// <summary>What a text says, as a sentence may show it on a terminal: the text may come from anybody.</summary>
+    internal static string Shown(string text) => text.Length <= MostShown && !text.Any(char.IsControl) ? text : $"{string.Concat(text.Take(MostShown).Select(letter => char.IsControl(letter) ? '?' : letter))}{(text.Length > MostShown ? "…" : "")}";
+
     /// <summary>A text without the mark that some editors begin one with.</summary>
     internal static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> text) => text.StartsWith(Encoding.UTF8.Preamble) ? text[Encoding.UTF8.Preamble.Length..] : text;
 
@@ -63,7 +69,7 @@ internal sealed record JsonPart(JsonTokenType Token, int Line, string Text, IRea
                 while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
                 {
                     var name = reader.GetString()!;
-                    if (!names.Add(name)) throw new MachineException($"line {LineOf(reader, text)}: \"{name}\" is said twice");
+                    if (!names.Add(name)) throw new MachineException($"line {LineOf(reader, text)}: \"{Shown(name)}\" is said twice");
                     var begin = (int)reader.TokenStartIndex;
                     reader.Read();
                     properties.Add((name, Read(ref reader, text, begin)));

@@ -18,13 +18,27 @@ public static class HostFiles
 
     /// <summary>Waits until a folder's entries (created, renamed, removed names) are on the disk.</summary>
     /// <exception cref="HostException">The folder cannot be opened or the disk reports an error.</exception>
-    public static void SyncDirectory(string path)
+    public static void SyncDirectory(string path) => Sync(path, Libc.O_DIRECTORY, $"the folder {path}");
+
+    /// <summary>Waits until what was written to a file is on the disk, whoever wrote it.</summary>
+    /// <exception cref="HostException">The file cannot be opened or the disk reports an error.</exception>
+    public static void SyncFile(string path) => Sync(path, Libc.O_NOFOLLOW | Libc.O_NONBLOCK, path);
+
+    /// <summary>Waits until a folder's entries and what its files hold are on the disk; not what lies in folders below it.</summary>
+    /// <exception cref="HostException">One cannot be opened or the disk reports an error.</exception>
+    public static void SyncFolder(string path)
     {
-        var descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
-        if (descriptor < 0) throw HostException.FromErrno($"cannot open the folder {path}");
+        foreach (var file in Directory.EnumerateFiles(path)) SyncFile(file);
+        SyncDirectory(path);
+    }
+
+    private static void Sync(string path, int flags, string what)
+    {
+        var descriptor = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | flags, 0);
+        if (descriptor < 0) throw HostException.FromErrno($"cannot open {what}");
         try
         {
-            if (Libc.fsync(descriptor) != 0) throw HostException.FromErrno($"cannot write the folder {path} to the disk");
+            if (Libc.fsync(descriptor) != 0) throw HostException.FromErrno($"cannot write {what} to the disk");
         }
         finally
         {

@@ -94,6 +94,23 @@ public sealed class DefinitionTextTests
         Assert.Equal(["the order of devices"], swapped.Words);
     }
 
+    [Theory]
+    [InlineData("{ \"\\u001b[2J\": 1 }", "a machine has no property \"?[2J\"")]
+    [InlineData("{ \"a\\nb\": 1, \"a\\nb\": 1 }", "\"a?b\" is said twice")]
+    [InlineData("{ \"memory\": \"\\u0007\\u009b2J\" }", "'??2J'")]
+    [InlineData("{ \"devices\": [ { \"kind\": \"\\r\" } ] }", "there is no kind of device \"?\"")]
+    public void What_a_text_says_does_nothing_to_the_terminal_that_it_is_shown_on(string text, string said)
+    {
+        var refused = Assert.Throws<MachineException>(() => Read(text));
+
+        Assert.Contains(said, refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(refused.Message, char.IsControl);
+    }
+
+    [Fact]
+    public void Of_a_long_text_that_is_wrong_the_beginning_is_shown() =>
+        Assert.InRange(Assert.Throws<MachineException>(() => Read($"{{ \"{new string('x', 100_000)}\": 1 }}")).Message.Length, 1000, 2100);
+
     private static MachineDefinition Read(string text) => DefinitionJson.Read(Encoding.UTF8.GetBytes(text));
 
     private static string Change(string text, Func<MachineDefinition, MachineDefinition> change) => Encoding.UTF8.GetString(DefinitionText.Change(Encoding.UTF8.GetBytes(text), Read(text), change(Read(text))));

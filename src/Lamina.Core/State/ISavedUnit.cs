@@ -8,6 +8,9 @@ namespace Lamina.Core.State;
 /// <param name="Version">The version of its fields, from 1. A reader takes older ones, and refuses newer ones.</param>
 public readonly record struct SavedKind(string Name, int Version)
 {
+    /// <summary>The most bytes that a name has in a state, of a kind or of a part.</summary>
+    public const int LongestName = 256;
+
     /// <summary>Refuses a state that a part of this kind cannot take up.</summary>
     /// <param name="name">Whose state it is.</param>
     /// <param name="version">The version of its fields.</param>

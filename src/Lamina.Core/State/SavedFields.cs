@@ -122,12 +122,14 @@ public sealed class SavedFields
         bytes.Span.CopyTo(place);
     }
 
-    /// <summary>Text.</summary>
+    /// <summary>Text on one line. What is read may stand in a sentence for a terminal, so that control characters are refused.</summary>
     public void Text(int number, ref string value, int most = 4096, int since = 1)
     {
         var bytes = _input is null ? Encoding.UTF8.GetBytes(value) : [];
         Bytes(number, ref bytes, most, since);
-        if (_input is not null && Version >= since) value = Encoding.UTF8.GetString(bytes);
+        if (_input is null || Version < since) return;
+        value = Encoding.UTF8.GetString(bytes);
+        if (value.Any(char.IsControl)) throw Wrong(number, "is no text: it has control characters");
     }
 
     /// <summary>A record of fields that have numbers of their own.</summary>
@@ -185,7 +187,7 @@ public sealed class SavedFields
         Read(_input.Bytes(number), 1, fields =>
         {
             var (name, version, content) = ("", 0, Array.Empty<byte>());
-            fields.Text(1, ref name);
+            fields.Text(1, ref name, SavedKind.LongestName);
             fields.Value(2, ref version);
             fields.Bytes(3, ref content, int.MaxValue);
             kind.Check(name, version);

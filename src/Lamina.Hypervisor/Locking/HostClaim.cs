@@ -17,8 +17,14 @@ internal static class HostClaim
     internal static void Check(MachineHome home, MachineDefinition started, MachineDefinition saved)
     {
         var had = Of(home, started).ToHashSet(StringComparer.Ordinal);
-        if (Of(home, saved).FirstOrDefault(claim => !had.Contains(claim)) is not { } more) return;
+        if ((Larger(started, saved) ?? Of(home, saved).FirstOrDefault(claim => !had.Contains(claim))) is not { } more) return;
         throw new MachineException(MachineError.File, $"what was kept of the machine {home.Name} asks for {more}, which the machine was not started with: its process was taken over by its guest, or its files were changed; 'lamina start --cold {home.Name}' drops that and lets the machine begin anew");
+    }
+
+    private static string? Larger(MachineDefinition started, MachineDefinition saved)
+    {
+        if (saved.RamBytes > started.RamBytes) return $"{ByteSize.Format(saved.RamBytes)} of memory";
+        return saved.Cpus > started.Cpus ? $"{saved.Cpus} CPUs" : null;
     }
 
     private static IEnumerable<string> Of(MachineHome home, MachineDefinition definition)

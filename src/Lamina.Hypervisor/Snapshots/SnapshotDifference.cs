@@ -41,8 +41,8 @@ public static class SnapshotDifference
     private static string? MemoryOf(MachineHome home, Snapshot before, Snapshot after)
     {
         if (!before.HasMemory || !after.HasMemory) return before.HasMemory == after.HasMemory ? null : $"memory: only {(before.HasMemory ? before : after).Name} goes on in the middle of what it did";
-        using var old = File.OpenHandle(SnapshotStore.MemoryOf(home, before));
-        using var now = File.OpenHandle(SnapshotStore.MemoryOf(home, after));
+        using var old = NamedFile.OpenFile(SnapshotStore.MemoryOf(home, before));
+        using var now = NamedFile.OpenFile(SnapshotStore.MemoryOf(home, after));
         var length = Math.Max(RandomAccess.GetLength(old), RandomAccess.GetLength(now));
         var (a, b) = (new byte[Piece], new byte[Piece]);
         long changed = 0;

@@ -24,6 +24,8 @@ public static class SnapshotStore
     // What the machine went on from, or was last taken: the parent of the next one. A file of that name, which no snapshot can have.
     private const string CurrentName = ".current", LockName = ".lock";
 
+    private const int MostOfCurrent = 4096;
+
     /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
     internal const string Unfinished = ".new-";
 
@@ -58,9 +60,10 @@ public static class SnapshotStore
         ArgumentNullException.ThrowIfNull(home);
         try
         {
-            return File.ReadAllText(Path.Combine(home.Snapshots, CurrentName)).Trim() is { Length: > 0 } name && Directory.Exists(FolderOf(home, name)) ? name : null;
+            var name = System.Text.Encoding.UTF8.GetString(NamedFile.ReadFile(Path.Combine(home.Snapshots, CurrentName), MostOfCurrent)).Trim();
+            return MachineStore.IsHostName(name) && Directory.Exists(FolderOf(home, name)) ? name : null;
         }
-        catch (IOException)
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
         {
             return null;
         }
@@ -121,10 +124,11 @@ public static class SnapshotStore
             File.Copy(home.Definition, Snapshot.DefinitionIn(folder));
             if (taken.HasMemory && File.Exists(home.Started)) File.Copy(home.Started, Snapshot.StartedIn(folder));
             taken.Write(folder);
-            HostFiles.SyncDirectory(folder);
+            // All of it is on the disk before it has its name, and that before anybody is told; whoever wrote the layer may not have waited for that.
+            if (taken.Layer is { } kept) HostFiles.SyncFile(Path.Combine(home.Folder, kept));
+            HostFiles.SyncFolder(folder);
             Directory.Move(folder, FolderOf(home, name));
             SetCurrent(home, name);
-            HostFiles.SyncDirectory(home.Snapshots);
             return taken;
         }
         catch
@@ -147,7 +151,7 @@ public static class SnapshotStore
         // What cannot be read is found out before anything changes.
         if (snapshot.HasMemory) _ = Machine.DefinitionOf(folder);
         _ = DefinitionOf(home, snapshot);
-        var definition = File.ReadAllBytes(Snapshot.DefinitionIn(folder));
+        var definition = MachineFile.ReadText(Snapshot.DefinitionIn(folder));
         SuspendRecord.Drop(home);
         if (snapshot.Layer is { } layer) MachineDisks.PutBack(home, layer);
         MachineVariables.PutBack(home, Snapshot.VariablesIn(folder));
@@ -156,7 +160,7 @@ public static class SnapshotStore
         {
             var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
             if (snapshot.Layer is not null && DiskStamp.Of(home.Disk) is { } stamp) disks[Path.Combine(snapshot.Machine, Path.GetFileName(home.Disk))] = stamp;
-            HostFiles.Replace(home.Started, File.Exists(Snapshot.StartedIn(folder)) ? File.ReadAllBytes(Snapshot.StartedIn(folder)) : definition, durable: true);
+            HostFiles.Replace(home.Started, File.Exists(Snapshot.StartedIn(folder)) ? MachineFile.ReadText(Snapshot.StartedIn(folder)) : definition, durable: true);
             new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name }.Write(home);
         }
         SetCurrent(home, name);
@@ -205,12 +209,16 @@ public static class SnapshotStore
         foreach (var place in Directory.EnumerateDirectories(home.Snapshots, Unfinished + "*").ToList()) Directory.Delete(place, recursive: true);
     }
 
-    private static void SetCurrent(MachineHome home, string? name) => HostFiles.Replace(Path.Combine(home.Snapshots, CurrentName), System.Text.Encoding.UTF8.GetBytes(name ?? ""));
+    private static void SetCurrent(MachineHome home, string? name) => HostFiles.Replace(Path.Combine(home.Snapshots, CurrentName), System.Text.Encoding.UTF8.GetBytes(name ?? ""), durable: true);
 
     /// <summary>Keeps others from taking and removing snapshots of a machine.</summary>
     internal static HostLock Lock(MachineHome home)
     {
-        Directory.CreateDirectory(home.Snapshots, MachineStore.Private);
+        if (!Directory.Exists(home.Snapshots))
+        {
+            Directory.CreateDirectory(home.Snapshots, MachineStore.Private);
+            HostFiles.SyncDirectory(home.Folder);
+        }
         var begin = Stopwatch.GetTimestamp();
         while (true)
         {

@@ -3,12 +3,16 @@
 using System.Text;
 using System.Text.Json;
 using Lamina.Host;
+using Lamina.Host.Io;
 
 namespace Lamina.Hypervisor.Stored;
 
 /// <summary>Reads and writes the definition in a machine's folder.</summary>
 internal static class MachineFile
 {
+    /// <summary>The most bytes of one.</summary>
+    internal const int MostBytes = 1 << 20;
+
     // The names of the first versions' five values.
     private const string OldCommandLine = "commandLine", OldImage = "image", OldVersion = "version", OldMemory = "memory", OldMade = "made";
 
@@ -24,7 +28,7 @@ internal static class MachineFile
         if (!File.Exists(path)) return null;
         try
         {
-            var text = File.ReadAllBytes(path);
+            var text = ReadText(path);
             var machine = ReadOld(text) ?? DefinitionJson.Read(text);
             Require(machine);
             return Placed(home, machine);
@@ -37,6 +41,20 @@ internal static class MachineFile
         {
             throw new MachineException(MachineError.File, $"{path} cannot be read ({HostFiles.Reason(failure, path)}); mend that, or remove the machine with 'lamina rm {home.Name}'", failure);
         }
+    }
+
+    /// <summary>Reads a file with a definition, which a link may lead to: nothing else than a file, and no more of it than one has.</summary>
+    /// <exception cref="HostException">It is none.</exception>
+    internal static byte[] ReadText(string path)
+    {
+        using var file = NamedFile.OpenToRead(path, out var kind);
+        if (kind != NamedKind.File) throw new HostException($"it is {NamedFile.Describe(kind)}, and no file");
+        var length = RandomAccess.GetLength(file);
+        if (length > MostBytes) throw new HostException($"it has {length} bytes, and at most {MostBytes} are taken");
+        var text = new byte[length];
+        var count = 0;
+        while (count < text.Length && RandomAccess.Read(file, text.AsSpan(count), count) is > 0 and var more) count += more;
+        return text[..count];
     }
 
     /// <summary>Writes it, whole or not at all.</summary>

@@ -100,7 +100,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         if (Description.Length > 0) json.WriteString("description", Description);
         if (IsStilled) json.WriteBoolean("stilled", true);
         if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
-    });
+    }, durable: true);
 
     private static string? Text(JsonElement root, string name) => root.TryGetProperty(name, out var value) ? value.GetString() : null;
 }

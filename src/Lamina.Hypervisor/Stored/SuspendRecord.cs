@@ -72,7 +72,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     internal static void Write(MachineHome home, HeldDisks disks) =>
         new SuspendRecord(DateTimeOffset.UtcNow, home.Folder, disks.Stamps.ToDictionary(disk => disk.Path, disk => disk.Stamp, StringComparer.Ordinal)).Write(home);
 
-    /// <summary>Says that a machine is suspended whose state lies where this says, and whose disks are closed.</summary>
+    /// <summary>Says that a machine is suspended whose state lies where this says, and whose disks are closed. It is on the disk when this returns.</summary>
     internal void Write(MachineHome home)
     {
         Directory.CreateDirectory(home.Work, MachineStore.Private);
@@ -91,7 +91,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
                 json.WriteEndObject();
             }
             json.WriteEndObject();
-        });
+        }, durable: true);
     }
 
     /// <summary>The state is of no more use from here on: the guest goes on, and writes to its disks. What was opened of it stays open.</summary>

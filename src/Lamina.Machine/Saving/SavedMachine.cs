@@ -220,8 +220,8 @@ internal sealed record SavedMachine
     private static void ExchangeUnit(SavedFields fields, ref Unit unit)
     {
         var (name, kind, content) = (unit.Name ?? "", unit.Kind ?? "", unit.Content ?? []);
-        fields.Text(1, ref name);
-        fields.Text(2, ref kind);
+        fields.Text(1, ref name, SavedKind.LongestName);
+        fields.Text(2, ref kind, SavedKind.LongestName);
         fields.Value(3, ref unit.Version);
         fields.Bytes(4, ref content, LongestFile);
         (unit.Name, unit.Kind, unit.Content) = (name, kind, content);

@@ -150,6 +150,18 @@ public sealed class SavedFieldsTests
         Assert.Contains("has no field 1", Refused(bytes, fields => fields.Text(1, ref text)), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("two\nlines")]
+    [InlineData("\u001b[2J")]
+    [InlineData("\0")]
+    [InlineData("\u009b2J")]
+    public void Text_that_would_do_something_to_a_terminal_is_refused(string text)
+    {
+        var read = "";
+
+        Assert.Equal("field 1 is no text: it has control characters", Refused(SavedFields.Write(1, fields => fields.Text(1, ref text)), fields => fields.Text(1, ref read)));
+    }
+
     [Fact]
     public void More_than_a_reader_takes_is_refused()
     {

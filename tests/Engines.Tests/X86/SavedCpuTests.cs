@@ -116,6 +116,17 @@ public sealed class SavedCpuTests
     }
 
     [Fact]
+    public void Of_features_beyond_number_the_first_are_named_and_the_others_counted()
+    {
+        var saved = Change(Make(SampleHosts.Intel()).Identity, 7, 1, leaf => leaf with { Eax = uint.MaxValue, Ebx = uint.MaxValue, Ecx = uint.MaxValue, Edx = uint.MaxValue });
+
+        var why = Refused(SampleHosts.Intel(), saved);
+
+        Assert.Matches("^this host lacks of it: ([^,]+, ){48}and [0-9]+ more$", why);
+        Assert.InRange(why.Length, 1, 3000);
+    }
+
+    [Fact]
     public void A_timer_that_the_kernel_keeps_for_itself_is_named()
     {
         var saved = Make(SampleHosts.Intel()).Identity;

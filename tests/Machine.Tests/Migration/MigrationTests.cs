@@ -364,33 +364,6 @@ public sealed class MigrationTests : IDisposable
         }
     }
 
-    // Keeps what is read, and takes what is written.
-    private sealed class RecordedStream(Stream from) : Host.Io.SequentialStream
-    {
-        internal MemoryStream Recorded { get; } = new();
-
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            var count = await from.ReadAsync(buffer, cancellationToken);
-            Recorded.Write(buffer.Span[..count]);
-            return count;
-        }
-
-        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => from is Link ? from.WriteAsync(buffer, cancellationToken) : ValueTask.CompletedTask;
-
-        public override bool CanRead => true;
-
-        public override bool CanWrite => true;
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is read asynchronously");
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new InvalidOperationException("it is written to asynchronously");
-    }
-
     private static void Fill(LayeredDisk disk, ulong offset, byte value, int length)
     {
         using var memory = new Core.Block.BlockMemory(length);

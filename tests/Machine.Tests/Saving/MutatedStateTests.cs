@@ -1,7 +1,7 @@
 // What is kept of a machine, changed at random: cut off, overwritten, with a digest that fits again, with parts that are other than they were.
 // Each is refused in a sentence, or makes a machine that runs and ends; nothing else happens to the process, which takes no more memory than
-// the machine may have. LAMINA_FUZZ_CASES and LAMINA_FUZZ_SEED say how many and where to begin.
-using System.Globalization;
+// the machine may have. LAMINA_FUZZ_CASES and LAMINA_FUZZ_SEED say how many and where to begin;
+// ./test --all takes 2,000.
 using System.Security.Cryptography;
 using Lamina.Core.State;
 using Lamina.Core.Units;
@@ -13,7 +13,7 @@ namespace Lamina.Tests.Machines.Saving;
 
 public sealed class MutatedStateTests : IDisposable
 {
-    private const int Usual = 120;
+    private const int Usual = 120, All = 2000;
 
     // Of the guest's RAM, and what this process may take beside it for a machine.
     private const ulong Ram = 16 << 20;
@@ -30,7 +30,7 @@ public sealed class MutatedStateTests : IDisposable
     [Fact]
     public async Task Each_is_refused_in_a_sentence_or_makes_a_machine()
     {
-        var (first, count) = (Read("LAMINA_FUZZ_SEED") ?? 0, Read("LAMINA_FUZZ_CASES") ?? Usual);
+        var (first, count) = (FuzzLength.Seed, FuzzLength.Cases(Usual, All));
         var saved = await SaveAsync();
         var (state, memory) = (await File.ReadAllBytesAsync(Path.Combine(saved, "state"), Token), await File.ReadAllBytesAsync(Path.Combine(saved, "memory"), Token));
         var (refused, made) = (0, 0);
@@ -141,6 +141,4 @@ public sealed class MutatedStateTests : IDisposable
         await machine.SaveAsync(_folder.In("saved"), Token);
         return _folder.In("saved");
     }
-
-    private static int? Read(string variable) => Environment.GetEnvironmentVariable(variable) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
 }

@@ -246,7 +246,10 @@ internal sealed record Qcow2Header
     {
         try
         {
-            return bytes.Contains((byte)0) ? throw Damaged(file, "a name in its header has a NUL character") : StrictText.GetString(bytes);
+            if (bytes.Contains((byte)0)) throw Damaged(file, "a name in its header has a NUL character");
+            // It stands in sentences for a terminal.
+            var text = StrictText.GetString(bytes);
+            return text.Any(char.IsControl) ? throw Damaged(file, "a name in its header has control characters") : text;
         }
         catch (DecoderFallbackException)
         {

@@ -15,6 +15,9 @@ internal sealed class SavedCpu
     private const uint SizesLeaf = 0x8000_0008, XsaveLeaf = 0xd;
     private const int LastComponent = 62;
 
+    // So many features are named that a host lacks: it may be of another generation, and the sentence is to be read.
+    private const int MostNamed = 48;
+
     // What is told of x87 exceptions (FDP_EXCPTN_ONLY, no FCS and FDS), and of data breakpoints, LFENCE and null selectors: older kernels' KVM
     // tells of none, on the same processor. SDM vol. 2, CPUID; APM vol. 3, Fn8000_0021.
     private const uint X87Facts = 1 << 6 | 1 << 13, Extended21Facts = CpuFeatures.Extended21EaxNative | CpuFeatures.NullSelectorClearsBase;
@@ -62,7 +65,7 @@ internal sealed class SavedCpu
         if (unknown != 0 || !_table.ContainsKey((0, 0)) || !_table.ContainsKey((0x8000_0000, 0))) throw Cannot($"it has {(unknown == 0 ? "no vendor" : $"the CPUID leaf 0x{unknown:x}, which is unknown to this program")}");
         if (CpuModel.VendorOf(Get(0)) is var vendor && vendor != _fresh.Vendor) throw Cannot($"it follows the manual of {Name(vendor)}, and this host's processor that of {Name(_fresh.Vendor)}");
         foreach (var (leaf, subleaf, register, facts) in s_features) CheckFeatures(leaf, subleaf, register, facts);
-        if (_missing.Count != 0) throw Cannot($"this host lacks of it: {string.Join(", ", _missing)}");
+        if (_missing.Count != 0) throw Cannot($"this host lacks of it: {string.Join(", ", _missing.Take(MostNamed))}{(_missing.Count > MostNamed ? $", and {_missing.Count - MostNamed} more" : "")}");
         CheckXsave();
         CheckSizes();
         var lacking = capabilities & ~_fresh.ArchCapabilities;
