@@ -89,7 +89,7 @@ internal sealed class BoardMachine : IHardware
         // Of a machine that was saved, pages are read as they are touched.
         var file = options.Saved?.OpenMemory(options.Map.Ram);
         if (file is not null) _ = units.AddAside("memory file", file);
-        _memory = units.AddAside("memory", new GuestMemory(options.Map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
+        _memory = units.AddAside("memory", options.Saved?.Memory ?? new GuestMemory(options.Map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
         if (!definition.HugePages || definition.SharesPages) _memory.Advise(definition.HugePages, definition.SharesPages);
         if (options.Saved is null) _early = units.AddAside("memory/early load", new EarlyLoad(options.Boot, _memory));
         _clock = units.AddAside("clock", new MachineClock(paused: true, events.Fail, options.Saved?.State.Clock, options.TscRate, options.Read));
