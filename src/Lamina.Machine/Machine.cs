@@ -11,6 +11,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Devices.Chipset.Ps2;
+using Lamina.Doctor;
 using Lamina.Life;
 using Lamina.Migration;
 using Lamina.Networks;
@@ -22,6 +23,9 @@ namespace Lamina;
 /// <summary>A virtual machine.</summary>
 public sealed class Machine : IAsyncDisposable
 {
+    // What a host is to have left beside a second copy of a guest's memory.
+    private const ulong SpareMemory = 64 << 20;
+
     private static readonly TimeSpan UsualPace = TimeSpan.FromMilliseconds(10);
 
     private readonly MachineDefinition _definition;
@@ -426,6 +430,8 @@ public sealed class Machine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(peer);
         ArgumentNullException.ThrowIfNull(options);
+        if (HostMemory.Free(HostFacts.ReadFile) is { } free && Memory.Resident + SpareMemory > free)
+            throw new MachineException(MachineError.Host, $"the host has {ByteSize.Format(free)} of memory left, and for a moment the machine's is there twice, which takes up to {ByteSize.Format(Memory.Resident)}; end something, or have the guest do without some of its memory");
         using var source = new MigrationSource(_life, Memory, [], peer, new MigrationOptions { Downtime = options.Downtime });
         return await source.HandOverAsync(options, cancellationToken).ConfigureAwait(false);
     }

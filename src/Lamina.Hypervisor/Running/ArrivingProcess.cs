@@ -38,7 +38,7 @@ public static class ArrivingProcess
         try
         {
             using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process");
-            return await RunAsync(home, link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process), ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(home, link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process) { Held = held }, ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {

@@ -73,7 +73,7 @@ public static class MachineProcess
         if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
         var known = suspended is null ? [] : WorkingSetFile.Read(home.WorkingSet);
         await using var own = new ProcessMachine(home, definition, groups, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
-        var (machine, place) = (own.Machine, new ProcessPlace(locked, groups, process));
+        var (machine, place) = (own.Machine, new ProcessPlace(locked, groups, process) { Held = stored.Gate });
         log.Write($"process {process}: {machine.EngineDescription}");
         using var served = own.Serve(home.Name, stored.Definition, place, started);
         await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);

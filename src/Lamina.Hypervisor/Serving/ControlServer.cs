@@ -64,6 +64,8 @@ internal sealed class ControlServer : IAsyncDisposable
             await Task.WhenAll(left).ConfigureAwait(false);
         }
         _stop.Dispose();
+        // Another process listens there.
+        if (_machine.IsHandedOver) return;
         try
         {
             File.Delete(_path);

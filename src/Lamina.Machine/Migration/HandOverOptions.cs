@@ -15,6 +15,9 @@ public sealed record HandOverOptions
 
     /// <summary>Called when all is closed here: tells the other process that it may open it. Or null.</summary>
     public Action? Released { get; init; }
+
+    /// <summary>Called when the machine is the other process's, before it has ended here. Or null.</summary>
+    public Action? Taken { get; init; }
 }
 
 /// <summary>What became of it. Where the machine could not even be begun to be handed over it goes on, and this is an exception.</summary>

@@ -251,6 +251,7 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
             return failure is MachineException ? failure.Message : "the new process ended, or does not answer";
         }
         _ = await TryGiveAsync(isPaused, how.Patience).ConfigureAwait(false);
+        how.Taken?.Invoke();
         return null;
     }
 
