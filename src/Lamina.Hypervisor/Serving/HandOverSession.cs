@@ -60,7 +60,11 @@ internal sealed class HandOverSession(NetworkStream stream, ServedMachine served
             var outcome = await served.Machine.HandOverAsync(link, new HandOverOptions
             {
                 KeptIn = served.SuspendTo,
-                Released = () => DescriptorChannel.Send(link.Socket.SafeHandle, "\n"u8, held.Handle),
+                Released = () =>
+                {
+                    served.StopsListening();
+                    DescriptorChannel.Send(link.Socket.SafeHandle, "\n"u8, held.Handle);
+                },
                 Taken = () =>
                 {
                     served.IsHandedOver = true;

@@ -48,6 +48,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>The lock of its folder.</summary>
     internal required HostLock? Held { get; init; }
 
+    /// <summary>Has nobody connect any more; set by who listens.</summary>
+    internal Action StopsListening { get; set; } = () => { };
+
     /// <summary>Called when another process has the machine.</summary>
     internal required Action HandedOver { get; init; }
 
