@@ -64,7 +64,7 @@ public static class ArrivingProcess
         await using var owned = arrival.ConfigureAwait(false);
         try
         {
-            await using var own = new ProcessMachine(home, Here(home, kept, arrival.Definition, from), place.Groups, log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
+            await using var own = new ProcessMachine(home, Here(home, kept, arrival.Definition, from), place, log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
             log.Write($"process {place.Number}: {own.Machine.EngineDescription}");
             using var served = own.Serve(home.Name, kept with { Name = home.Name }, place, started);
             await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);

@@ -25,6 +25,9 @@ internal sealed record ProcessPlace(LockReport Locked, LimitGroups Groups, int N
 {
     /// <summary>The lock of the machine's folder.</summary>
     internal required HostLock? Held { get; init; }
+
+    /// <summary>Whether it takes the place of another process that is yet there: what that one's consoles printed goes on, and the memory's limit waits for <see cref="ProcessMachine.LimitMemory"/>.</summary>
+    internal bool Follows { get; init; }
 }
 
 /// <summary>The machine of this process.</summary>
@@ -41,14 +44,14 @@ internal sealed class ProcessMachine : IAsyncDisposable
     /// <summary>Builds it.</summary>
     /// <param name="home">Its folder.</param>
     /// <param name="definition">What it is.</param>
-    /// <param name="groups">The control groups that the process is in.</param>
+    /// <param name="place">Where it runs.</param>
     /// <param name="log">Gets what its user should know.</param>
     /// <param name="make">Makes the machine of the whole definition.</param>
     /// <param name="takenUp">Called when one that goes on has its state; or null.</param>
-    /// <param name="follows">Whether it takes the place of another process that is yet there: what that one's consoles printed goes on, and the memory's limit waits for <see cref="LimitMemory"/>.</param>
     /// <exception cref="MachineException">Something is not as it must be.</exception>
-    internal ProcessMachine(MachineHome home, MachineDefinition definition, LimitGroups groups, MachineLogFile log, Func<MachineDefinition, MachineHooks, Machine> make, Action? takenUp, bool follows = false)
+    internal ProcessMachine(MachineHome home, MachineDefinition definition, ProcessPlace place, MachineLogFile log, Func<MachineDefinition, MachineHooks, Machine> make, Action? takenUp)
     {
+        var (groups, follows) = (place.Groups, place.Follows);
         (_home, _log, _groups) = (home, log, groups);
         MachineCheck.CheckShares(definition);
         if (groups.Memory is { } memory)

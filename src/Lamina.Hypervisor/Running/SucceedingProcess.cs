@@ -40,7 +40,7 @@ public static class SucceedingProcess
         var link = SocketPair.Open(HostProcess.TakeStandardInput());
         try
         {
-            return await RunAsync(store.HomeOf(name), link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process) { Held = null }, ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(store.HomeOf(name), link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process) { Held = null, Follows = true }, ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -72,7 +72,7 @@ public static class SucceedingProcess
             await arrival.ReceiveAsync(cancellationToken).ConfigureAwait(false);
             var former = RunRecord.Read(home.Run);
             using var held = await Task.Run(() => TakeLock(home, link), cancellationToken).ConfigureAwait(false);
-            return await GoOnAsync(home, arrival, (definition, kept with { Name = home.Name }), place with { Held = held }, (link, ready, log), former?.Started ?? DateTimeOffset.UtcNow, cancellationToken).ConfigureAwait(false);
+            return await GoOnAsync(home, arrival, (definition, kept with { Name = home.Name }), place with { Held = held }, (link, ready, log, former?.Started ?? DateTimeOffset.UtcNow), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -82,15 +82,15 @@ public static class SucceedingProcess
         }
     }
 
-    private static async Task<MachineResult?> GoOnAsync(MachineHome home, MachineArrival arrival, (MachineDefinition Now, MachineDefinition Kept) definitions, ProcessPlace place, (NetworkStream Link, Stream Ready, MachineLogFile Log) with, DateTimeOffset started, CancellationToken cancellationToken)
+    private static async Task<MachineResult?> GoOnAsync(MachineHome home, MachineArrival arrival, (MachineDefinition Now, MachineDefinition Kept) definitions, ProcessPlace place, (NetworkStream Link, Stream Ready, MachineLogFile Log, DateTimeOffset Started) with, CancellationToken cancellationToken)
     {
-        await using var own = new ProcessMachine(home, definitions.Now, place.Groups, with.Log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null, follows: true);
+        await using var own = new ProcessMachine(home, definitions.Now, place, with.Log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
         with.Log.Write($"process {place.Number}: {own.Machine.EngineDescription}");
-        using var served = own.Serve(home.Name, definitions.Kept, place, started);
+        using var served = own.Serve(home.Name, definitions.Kept, place, with.Started);
         await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
         served.Locked = own.Lock(own.Definition, place);
         using var terminated = own.ListenToSignals();
-        var run = await arrival.GoOnAsync(given: () => new RunRecord(place.Number, started).Write(home.Run), cancellationToken).ConfigureAwait(false);
+        var run = await arrival.GoOnAsync(given: () => new RunRecord(place.Number, with.Started).Write(home.Run), cancellationToken).ConfigureAwait(false);
         await MachineProcess.SayAsync(with.Ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
         await with.Ready.DisposeAsync().ConfigureAwait(false);
         HostProcess.LeaveStandardStreams(home.Log);
@@ -98,7 +98,7 @@ public static class SucceedingProcess
         own.LimitMemory();
         with.Log.Write("goes on where another process was");
         _ = AgentRelay.TrySetClockAsync(served);
-        return await own.ConcludeAsync(run, started).ConfigureAwait(false);
+        return await own.ConcludeAsync(run, with.Started).ConfigureAwait(false);
     }
 
     // What is missing is found while the machine runs yet.

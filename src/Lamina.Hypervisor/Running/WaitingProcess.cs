@@ -114,7 +114,7 @@ public static class WaitingProcess
         {
             _moved = Moved(description.Definition);
             var definition = description.HasMemory ? Rehearsal.Isolated(_moved) : _moved;
-            _own = new ProcessMachine(home, definition, place.Groups, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
+            _own = new ProcessMachine(home, definition, place, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
             log.Write($"process {place.Number}: {_own.Machine.EngineDescription}");
             _locked = _own.Lock(_own.Definition, place);
         }
