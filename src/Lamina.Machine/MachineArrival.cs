@@ -82,7 +82,6 @@ public sealed class MachineArrival : IAsyncDisposable
     public async Task ReceiveAsync(CancellationToken cancellationToken = default)
     {
         if (_machine is not null || _memory is not null) throw new InvalidOperationException("the machine is there already");
-        Machine.Check(Definition);
         if (_description.Ranges.Aggregate(0ul, (sum, range) => sum + range.Length) != Definition.Complete().RamBytes) throw Misfit(MigrationFrame.Description);
         try
         {

@@ -84,6 +84,7 @@ public static class SucceedingProcess
 
     private static async Task<MachineResult?> GoOnAsync(MachineHome home, MachineArrival arrival, (MachineDefinition Now, MachineDefinition Kept) definitions, ProcessPlace place, (NetworkStream Link, Stream Ready, MachineLogFile Log, DateTimeOffset Started) with, CancellationToken cancellationToken)
     {
+        MachineUser.TakeCodeBack(home);
         await using var own = new ProcessMachine(home, definitions.Now, place, with.Log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
         with.Log.Write($"process {place.Number}: {own.Machine.EngineDescription}");
         using var served = own.Serve(home.Name, definitions.Kept, place, with.Started);
