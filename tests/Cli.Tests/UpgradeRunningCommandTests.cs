@@ -44,7 +44,7 @@ public sealed class UpgradeRunningCommandTests : TwoStores
         // What its console printed goes on.
         Expect(0, await RunAsync("exec", "web", "--", "sh", "-c", "echo said afterwards >/dev/console"));
         await PrintedAsync("web", "said afterwards");
-        Assert.Contains("Linux version", (await RunAsync("logs", "web")).Output, StringComparison.Ordinal);
+        Assert.Contains("tiny guest", (await RunAsync("logs", "web")).Output, StringComparison.Ordinal);
 
         // It is written down, goes on and starts anew as any machine.
         Expect(0, await RunAsync("suspend", "web"));
