@@ -47,6 +47,7 @@ internal static class Commands
         (["fork"], _ => [ForkVerb.Create()]),
         (["export", "import"], _ => CarryVerbs.Create()),
         (["migrate", "receive"], _ => MigrateVerbs.Create()),
+        (["upgrade-running"], _ => [UpgradeVerb.Create()]),
         (["set"], _ => [SetVerb.Create()]),
         (["media"], _ => [MediaVerb.Create()]),
         (["apply"], _ => [ApplyVerb.Create()]),

@@ -11,6 +11,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
 using Lamina.Devices.Chipset.Ps2;
+using Lamina.Doctor;
 using Lamina.Life;
 using Lamina.Migration;
 using Lamina.Networks;
@@ -22,6 +23,9 @@ namespace Lamina;
 /// <summary>A virtual machine.</summary>
 public sealed class Machine : IAsyncDisposable
 {
+    // What a host is to have left beside a second copy of a guest's memory.
+    private const ulong SpareMemory = 64 << 20;
+
     private static readonly TimeSpan UsualPace = TimeSpan.FromMilliseconds(10);
 
     private readonly MachineDefinition _definition;
@@ -146,9 +150,9 @@ public sealed class Machine : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task<MachineForked> DescribeAsync(CancellationToken cancellationToken = default) => _life.DescribeAsync().WaitAsync(cancellationToken);
 
-    internal static (Machine Machine, SavedStart Start) WaitFor(SavedMachine description, MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change)
+    internal static (Machine Machine, SavedStart Start) WaitFor(SavedMachine description, MachineHooks hooks, Func<MachineDefinition, MachineDefinition> change, GuestMemory? memory = null)
     {
-        var (definition, start) = (change(description.Definition), new SavedStart(null, description, hooks.TakenUp));
+        var (definition, start) = (change(description.Definition), new SavedStart(null, description, hooks.TakenUp) { Memory = memory });
         return (new Machine(definition, hooks, MachineBuilder.Build(definition, hooks, new MachineServices(), start)) { _waits = start }, start);
     }
 
@@ -410,6 +414,26 @@ public sealed class Machine : IAsyncDisposable
             if (!disk.ReadOnly && (disk.Temporary || !_built.Moves(disk.Name))) throw new MachineException($"the machine writes its disk {disk.Name}, which is no qcow2 image of its own and stays on this host");
         using var source = new MigrationSource(_life, Memory, WrittenDisks, peer, options ?? new MigrationOptions());
         return await source.RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Hands the machine to another process of this host, whose <see cref="MachineArrival"/> takes the memory in and, when all is closed here, opens the disks and whatever else it had open. When this returns it has ended
+    /// here; where it throws before it was closed it goes on here.
+    /// </summary>
+    /// <param name="peer">Leads to there; the caller's to close.</param>
+    /// <param name="options">How it goes.</param>
+    /// <param name="cancellationToken">Keeps the machine here, as long as it does not stand still.</param>
+    /// <returns>What became of it.</returns>
+    /// <exception cref="MachineException">It cannot go, the other side cannot take it, or the guest writes faster than the link carries.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    public async Task<HandOverOutcome> HandOverAsync(Stream peer, HandOverOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        ArgumentNullException.ThrowIfNull(options);
+        if (HostMemory.Free(HostFacts.ReadFile) is { } free && Memory.Resident + SpareMemory > free)
+            throw new MachineException(MachineError.Host, $"the host has {ByteSize.Format(free)} of memory left, and for a moment the machine's is there twice, which takes up to {ByteSize.Format(Memory.Resident)}; end something, or have the guest do without some of its memory");
+        using var source = new MigrationSource(_life, Memory, [], peer, new MigrationOptions { Downtime = options.Downtime });
+        return await source.HandOverAsync(options, cancellationToken).ConfigureAwait(false);
     }
 
     internal void HoldArriving() => _life.HoldArriving();

@@ -26,6 +26,8 @@ public sealed class MachineArrival : IAsyncDisposable
     private readonly BlockMemory _block = new(MigrationSpec.LongestFrame);
     private SavedStart? _start;
     private Machine? _machine;
+    private GuestMemory? _memory;
+    private SavedMachine? _state;
     private bool _runs;
 
     private MachineArrival(FrameStream frames, SavedMachine description) => (_frames, _description) = (frames, description);
@@ -66,8 +68,62 @@ public sealed class MachineArrival : IAsyncDisposable
                 hooks.TakenUp?.Invoke();
                 _takenUp.TrySetResult();
             },
-        }, change);
+        }, change, _memory);
         return _machine;
+    }
+
+    /// <summary>
+    /// Takes in all but the disks of a machine that is handed over (<see cref="Machine.HandOverAsync"/>), before it is built: this is done when it stands still there. When all is closed there it is built,
+    /// and goes on (<see cref="GoOnAsync"/>).
+    /// </summary>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="MachineException">What comes does not fit, or the machine stays where it is.</exception>
+    /// <exception cref="IOException">The link is broken, or the host has no memory for it.</exception>
+    public async Task ReceiveAsync(CancellationToken cancellationToken = default)
+    {
+        if (_machine is not null || _memory is not null) throw new InvalidOperationException("the machine is there already");
+        if (_description.Ranges.Aggregate(0ul, (sum, range) => sum + range.Length) != Definition.Complete().RamBytes) throw Misfit(MigrationFrame.Description);
+        try
+        {
+            _memory = new GuestMemory(_description.Ranges);
+        }
+        catch (ArgumentException)
+        {
+            throw Misfit(MigrationFrame.Description);
+        }
+        await _frames.SendAsync(MigrationFrame.Ready, 0, cancellationToken).ConfigureAwait(false);
+        _state = await ReceiveAsync(_memory, [], cancellationToken).ConfigureAwait(false);
+        await _frames.SendAsync(MigrationFrame.Taken, 0, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has the machine go on that was received and is built. It runs when this returns; where this throws, it does not, and never will here.</summary>
+    /// <param name="given">Called when the machine was given, before it goes on and says so. Or null.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>Done when the machine has ended.</returns>
+    /// <exception cref="MachineException">It cannot run here, or was not given.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    public async Task<Task<MachineResult>> GoOnAsync(Action? given = null, CancellationToken cancellationToken = default)
+    {
+        if (_machine is not { } machine || _state is not { } state) throw new InvalidOperationException("the machine is received and built first");
+        try
+        {
+            var run = await BeginAsync(machine, state).ConfigureAwait(false);
+            try
+            {
+                await _frames.SendAsync(MigrationFrame.Loaded, 0, cancellationToken).ConfigureAwait(false);
+            }
+            catch (IOException)
+            {
+                // Whoever had it is gone, and has closed it before: there is nobody else whose it could be.
+            }
+            await LetRunAsync(machine, state, given, mayBeLeft: true, cancellationToken).ConfigureAwait(false);
+            return run;
+        }
+        catch (Exception failure) when (failure is MachineException or IOException)
+        {
+            await _frames.TryRefuseAsync(failure.Message).ConfigureAwait(false);
+            throw;
+        }
     }
 
     /// <summary>Takes the machine in. It runs when this returns; where this throws, it does not, and never will here.</summary>
@@ -83,16 +139,12 @@ public sealed class MachineArrival : IAsyncDisposable
         try
         {
             await _frames.SendAsync(MigrationFrame.Ready, 0, cancellationToken).ConfigureAwait(false);
-            var state = await ReceiveAsync(machine, cancellationToken).ConfigureAwait(false);
-            _start!.TakeUp(state);
+            var state = await ReceiveAsync(machine.Memory, machine.WrittenDisks, cancellationToken).ConfigureAwait(false);
             foreach (var disk in machine.WrittenDisks) disk.Flush();
-            // It is given what it needs to run, and does not until it is given away there.
-            machine.HoldArriving();
-            var run = machine.RunAsync(CancellationToken.None);
-            if (await Task.WhenAny(run, _takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.Host, $"the machine cannot go on here: {(await run.ConfigureAwait(false)).Message}");
+            var run = await BeginAsync(machine, state).ConfigureAwait(false);
             complete?.Invoke();
             await _frames.SendAsync(MigrationFrame.Loaded, 0, cancellationToken).ConfigureAwait(false);
-            await LetRunAsync(machine, state, given, cancellationToken).ConfigureAwait(false);
+            await LetRunAsync(machine, state, given, mayBeLeft: false, cancellationToken).ConfigureAwait(false);
             return run;
         }
         catch (Exception failure) when (failure is MachineException or IOException)
@@ -112,19 +164,40 @@ public sealed class MachineArrival : IAsyncDisposable
     {
         _block.Dispose();
         if (!_runs && _machine is not null) await _machine.DisposeAsync().ConfigureAwait(false);
+        if (_machine is null) _memory?.Dispose();
     }
 
-    private async Task LetRunAsync(Machine machine, SavedMachine state, Action? given, CancellationToken cancellationToken)
+    // It is given what it needs to run, and does not until it is given away there.
+    private async Task<Task<MachineResult>> BeginAsync(Machine machine, SavedMachine state)
+    {
+        _start!.TakeUp(state);
+        machine.HoldArriving();
+        var run = machine.RunAsync(CancellationToken.None);
+        if (await Task.WhenAny(run, _takenUp.Task).ConfigureAwait(false) == run) throw new MachineException(MachineError.Host, $"the machine cannot go on here: {(await run.ConfigureAwait(false)).Message}");
+        return run;
+    }
+
+    private async Task LetRunAsync(Machine machine, SavedMachine state, Action? given, bool mayBeLeft, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(GivenWithin);
+        var isPaused = false;
         try
         {
             var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
             if (kind != MigrationFrame.Given || content.Length != 1) throw NotGiven(null);
+            isPaused = content.Span[0] != 0;
+        }
+        catch (Exception cut) when (cut is IOException or OperationCanceledException)
+        {
+            // Whoever had it would have said that it stays there.
+            if (!mayBeLeft || cut is not IOException) throw NotGiven(cut);
+        }
+        try
+        {
             _runs = true;
             given?.Invoke();
-            await machine.ArriveAsync(state.Clock, isPaused: content.Span[0] != 0).ConfigureAwait(false);
+            await machine.ArriveAsync(state.Clock, isPaused).ConfigureAwait(false);
         }
         catch (Exception cut) when (cut is IOException or OperationCanceledException)
         {
@@ -142,7 +215,7 @@ public sealed class MachineArrival : IAsyncDisposable
 
     private static MachineException NotGiven(Exception? inner) => new(MachineError.Host, "the machine was not given in the end; it is where it came from", inner);
 
-    private async Task<SavedMachine> ReceiveAsync(Machine machine, CancellationToken cancellationToken)
+    private async Task<SavedMachine> ReceiveAsync(GuestMemory memory, IReadOnlyList<LayeredDisk> disks, CancellationToken cancellationToken)
     {
         var state = new MemoryStream();
         while (true)
@@ -151,16 +224,16 @@ public sealed class MachineArrival : IAsyncDisposable
             switch (kind)
             {
                 case MigrationFrame.Pages:
-                    TakePages(machine.Memory, content.Span);
+                    TakePages(memory, content.Span);
                     break;
                 case MigrationFrame.ZeroPages:
-                    TakeZeroPages(machine.Memory, content.Span);
+                    TakeZeroPages(memory, content.Span);
                     break;
                 case MigrationFrame.Blocks or MigrationFrame.ZeroBlocks:
-                    TakeBlocks(machine.WrittenDisks, kind, content.Span);
+                    TakeBlocks(disks, kind, content.Span);
                     break;
                 case MigrationFrame.Round when content.IsEmpty:
-                    foreach (var disk in machine.WrittenDisks) disk.Flush();
+                    foreach (var disk in disks) disk.Flush();
                     await _frames.SendAsync(MigrationFrame.Taken, 0, cancellationToken).ConfigureAwait(false);
                     break;
                 case MigrationFrame.State when state.Length + content.Length <= LongestState:

@@ -132,6 +132,7 @@ internal static class LifeVerbs
             var store = new MachineStore(given[0]);
             if (given is [.., MachineLauncher.Waits]) return WaitingProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult() is { End: MachineEnd.Failed } ? ExitCode.Internal : ExitCode.Success;
             if (given is [.., MachineLauncher.Arrives]) return ArrivingProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult() is { End: MachineEnd.Failed } ? ExitCode.Internal : ExitCode.Success;
+            if (given is [.., MachineLauncher.Succeeds]) return SucceedingProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult() is null or { End: MachineEnd.Failed } ? ExitCode.Internal : ExitCode.Success;
             var result = MachineProcess.RunAsync(store, given[1], given[2], given[3], given[4], ready).GetAwaiter().GetResult();
             return result is null ? ExitCode.Host : result.End == MachineEnd.Failed ? ExitCode.Internal : ExitCode.Success;
         });

@@ -63,6 +63,14 @@ public sealed class FrozenMemory : IDisposable
     /// <exception cref="HostException">The process that holds it is gone.</exception>
     public void Read(ulong address, Span<byte> into) => _twin.Read(_base + (nint)address, into);
 
+    /// <summary>Done when the process that holds it has let go of this one's files.</summary>
+    /// <exception cref="HostException">It is gone.</exception>
+    public void Settle()
+    {
+        Span<byte> any = stackalloc byte[1];
+        Read(Ranges[0].Start, any);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

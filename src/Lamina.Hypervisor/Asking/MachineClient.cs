@@ -198,6 +198,33 @@ public sealed class MachineClient : IAsyncDisposable
         return (new DuplexStream(_reader.AsStream(leaveOpen: true), _stream), _stream.Socket);
     }
 
+    /// <summary>Has the machine go into another process. Nothing else can be asked on this connection any more; where it is disposed of before the machine has gone, that stays.</summary>
+    /// <param name="start">Starts that process, which is to have what it is given as its standard input; done soon.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>What became of it (docs/control.md).</returns>
+    /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
+    internal async Task<JsonElement> HandOverAsync(Action<SafeFileHandle> start, CancellationToken cancellationToken)
+    {
+        _ = await AskAsync("hand-over", null, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _stream.WriteAsync(ControlSpec.Channels, cancellationToken).ConfigureAwait(false);
+            var given = await Task.Run(() => DescriptorChannel.Receive(_stream.Socket.SafeHandle, GiveMilliseconds), cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            if (given.Files is not [var link])
+            {
+                given.Dispose();
+                throw NoAnswer();
+            }
+            start(link);
+            using var done = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            return Read(done.RootElement);
+        }
+        catch (IOException failure) when (failure is not HostException)
+        {
+            throw Gone(failure);
+        }
+    }
+
     /// <summary>Hands a file in that a machine's process may not open by itself, for the request that comes next on another connection. Nothing else can be asked on this one any more.</summary>
     /// <param name="path">What it is called there.</param>
     /// <param name="file">The file, open.</param>

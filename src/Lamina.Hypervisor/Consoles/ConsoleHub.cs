@@ -26,9 +26,12 @@ internal sealed class ConsoleHub : ICharBackend
     /// <summary>Makes it.</summary>
     /// <param name="log">Keeps all of the output, and is disposed of with the hub; or null.</param>
     /// <param name="capacity">How many bytes of the latest output are kept in memory.</param>
-    internal ConsoleHub(ConsoleLog? log, int capacity = Capacity)
+    /// <param name="before">What was printed before, and is in the log: no longer than the capacity. Null: nothing.</param>
+    internal ConsoleHub(ConsoleLog? log, int capacity = Capacity, byte[]? before = null)
     {
         (_log, _ring) = (log, new byte[capacity]);
+        before?.CopyTo(_ring, 0);
+        _written = _logged = before?.Length ?? 0;
         log?.Start(TakeForLog);
     }
 

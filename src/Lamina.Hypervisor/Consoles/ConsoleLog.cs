@@ -1,6 +1,7 @@
 // The file that keeps what a guest printed: written by a thread of its own, and bounded. When it is full it becomes the old one, in place
 // of the one before, and a new one begins; so the last bytes are always there, at least as many as one file holds.
 using Lamina.Host;
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Hypervisor.Consoles;
@@ -36,6 +37,24 @@ internal sealed class ConsoleLog : IDisposable
     {
         (_path, _report, _most) = (path, report, most);
         _file = HostFiles.OpenLog(path);
+    }
+
+    /// <summary>The last bytes of a log's file; none where it cannot be read.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="most">How many at most.</param>
+    internal static byte[] Latest(string path, int most)
+    {
+        try
+        {
+            using var file = NamedFile.OpenFile(path);
+            var length = RandomAccess.GetLength(file);
+            var bytes = new byte[Math.Min(length, most)];
+            return bytes[..RandomAccess.Read(file, bytes, length - bytes.Length)];
+        }
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     /// <summary>How many bytes could not be written.</summary>

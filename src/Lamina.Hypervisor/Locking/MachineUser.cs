@@ -58,6 +58,12 @@ internal static class MachineUser
         return locked.Without(LockReport.User, failure!.Message);
     }
 
+    /// <summary>Takes the translator's code back alone, which is used where it is this user's: the last process is yet there, and may have to write beside it.</summary>
+    internal static void TakeCodeBack(MachineHome home)
+    {
+        if (HostProcess.IsRoot && Directory.Exists(home.Code)) ConfinedProcess.Give(home.Code, 0);
+    }
+
     /// <summary>Takes back what the machine's last process was given.</summary>
     internal static void TakeBack(MachineHome home)
     {

@@ -38,7 +38,7 @@ public static class ArrivingProcess
         try
         {
             using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process");
-            return await RunAsync(home, link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process), ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(home, link, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process) { Held = held }, ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -64,7 +64,7 @@ public static class ArrivingProcess
         await using var owned = arrival.ConfigureAwait(false);
         try
         {
-            await using var own = new ProcessMachine(home, Here(home, kept, arrival.Definition, from), place.Groups, log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
+            await using var own = new ProcessMachine(home, Here(home, kept, arrival.Definition, from), place, log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
             log.Write($"process {place.Number}: {own.Machine.EngineDescription}");
             using var served = own.Serve(home.Name, kept with { Name = home.Name }, place, started);
             await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);

@@ -24,6 +24,9 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     /// <summary>The same of one that a machine is to come to: it is for <see cref="ArrivingProcess"/>.</summary>
     public const string Arrives = "arrives";
 
+    /// <summary>The same of one that takes the place of another process: it is for <see cref="SucceedingProcess"/>.</summary>
+    public const string Succeeds = "succeeds";
+
     private const string Scratch = "TMPDIR";
 
     // Of a thread that does one thing.
@@ -81,6 +84,21 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     {
         using var process = Start(home, definition, [], store.Folder, link, Arrives);
         await BeginAsync(process, $"the process of the machine {home.Name}", home.Name, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Starts a process that takes the place of a machine's process (<see cref="SucceedingProcess"/>). Done when the machine runs in it.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="home">The machine's folder.</param>
+    /// <param name="definition">What it is.</param>
+    /// <param name="link">Leads to the process that has it.</param>
+    /// <param name="cancellationToken">Ends the wait; the process goes on.</param>
+    /// <exception cref="MachineException">It cannot; the sentence is the one of its process.</exception>
+    internal async Task StartSucceedingAsync(MachineStore store, MachineHome home, MachineDefinition definition, SafeHandle link, CancellationToken cancellationToken)
+    {
+        var pools = definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
+        ConfinedProcess process;
+        using (link) process = Start(home, definition, pools, store.Folder, link, Succeeds);
+        using (process) await BeginAsync(process, $"the new process of the machine {home.Name}", home.Name, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>The same for one that nobody waits for: where it cannot wait there is one less.</summary>

@@ -72,8 +72,9 @@ public static class MachineProcess
         // One that begins anew touches other memory first.
         if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
         var known = suspended is null ? [] : WorkingSetFile.Read(home.WorkingSet);
-        await using var own = new ProcessMachine(home, definition, groups, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
-        var (machine, place) = (own.Machine, new ProcessPlace(locked, groups, process));
+        var place = new ProcessPlace(locked, groups, process) { Held = stored.Gate };
+        await using var own = new ProcessMachine(home, definition, place, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
+        var machine = own.Machine;
         log.Write($"process {process}: {machine.EngineDescription}");
         using var served = own.Serve(home.Name, stored.Definition, place, started);
         await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Lamina.Control;
 using Lamina.Host;
 using Lamina.Host.Groups;
+using Lamina.Host.Io;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Agent.Qemu;
@@ -20,36 +21,49 @@ namespace Lamina.Hypervisor.Running;
 /// <param name="Locked">What it is locked by.</param>
 /// <param name="Groups">Its control groups.</param>
 /// <param name="Number">Its number, as others know it.</param>
-internal sealed record ProcessPlace(LockReport Locked, LimitGroups Groups, int Number);
+internal sealed record ProcessPlace(LockReport Locked, LimitGroups Groups, int Number)
+{
+    /// <summary>The lock of the machine's folder.</summary>
+    internal required HostLock? Held { get; init; }
+
+    /// <summary>Whether it takes the place of another process that is yet there: what that one's consoles printed goes on, and the memory's limit waits for <see cref="ProcessMachine.LimitMemory"/>.</summary>
+    internal bool Follows { get; init; }
+}
 
 /// <summary>The machine of this process.</summary>
 internal sealed class ProcessMachine : IAsyncDisposable
 {
     private readonly MachineHome _home;
     private readonly MachineLogFile _log;
+    private readonly LimitGroups _groups;
     private readonly QemuAgent? _qemu;
     private readonly List<(string Device, ConsoleHub Hub)> _consoles;
+    private volatile bool _isHandedOver;
     private readonly TaskCompletionSource _takenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Builds it.</summary>
     /// <param name="home">Its folder.</param>
     /// <param name="definition">What it is.</param>
-    /// <param name="groups">The control groups that the process is in.</param>
+    /// <param name="place">Where it runs.</param>
     /// <param name="log">Gets what its user should know.</param>
     /// <param name="make">Makes the machine of the whole definition.</param>
     /// <param name="takenUp">Called when one that goes on has its state; or null.</param>
     /// <exception cref="MachineException">Something is not as it must be.</exception>
-    internal ProcessMachine(MachineHome home, MachineDefinition definition, LimitGroups groups, MachineLogFile log, Func<MachineDefinition, MachineHooks, Machine> make, Action? takenUp)
+    internal ProcessMachine(MachineHome home, MachineDefinition definition, ProcessPlace place, MachineLogFile log, Func<MachineDefinition, MachineHooks, Machine> make, Action? takenUp)
     {
-        (_home, _log) = (home, log);
+        var (groups, follows) = (place.Groups, place.Follows);
+        (_home, _log, _groups) = (home, log, groups);
         MachineCheck.CheckShares(definition);
-        if (groups.Memory is { } memory) memory.SetMemory(definition.MemoryLimit);
+        if (groups.Memory is { } memory)
+        {
+            if (!follows) memory.SetMemory(definition.MemoryLimit);
+        }
         else if (definition.MemoryLimit is not null) log.Write("the memory limit is not kept: there are no control groups for memory here that this user may use");
         definition = definition with { CodeArchive = definition.CodeArchive ?? home.Code };
         // The guest's agent is reached by it.
         if (!definition.DevicesOf<VsockDevice>().Any()) definition = definition.With(new VsockDevice { Path = home.Sockets });
         var sockets = definition.DevicesOf<VsockDevice>().Single().Path;
-        _consoles = OpenConsoles(ref definition, home, log);
+        _consoles = OpenConsoles(ref definition, home, log, follows);
         var channels = _consoles.ToDictionary(console => console.Device, console => (Core.Char.ICharBackend)console.Hub);
         _qemu = OpenQemuAgent(definition, channels);
         Definition = definition;
@@ -105,7 +119,22 @@ internal sealed class ProcessMachine : IAsyncDisposable
         Qemu = _qemu,
         ProcessId = place.Number,
         Folder = _home.Folder,
+        Held = place.Held,
+        HandedOver = () => _isHandedOver = true,
     };
+
+    /// <summary>Puts the limit of the memory in force that waited.</summary>
+    internal void LimitMemory()
+    {
+        try
+        {
+            _groups.Memory?.SetMemory(Definition.MemoryLimit);
+        }
+        catch (HostException refused)
+        {
+            _log.Write($"the memory limit is not kept: {refused.Message}");
+        }
+    }
 
     /// <summary>Whether what the guest prints goes nowhere.</summary>
     internal bool IsMuted
@@ -156,6 +185,12 @@ internal sealed class ProcessMachine : IAsyncDisposable
         var result = await run.ConfigureAwait(false);
         // All is given back and written down before the lock is, which is what those look at who wait for the end.
         await Machine.DisposeAsync().ConfigureAwait(false);
+        if (_isHandedOver)
+        {
+            // All that is said of it in its folder is the other process's by now.
+            _log.Write("another process goes on with the machine");
+            return result;
+        }
         if (result.End == MachineEnd.Suspended) SuspendRecord.Write(_home, Disks);
         new EndRecord(started, DateTimeOffset.UtcNow, result).Write(_home.End);
         File.Delete(_home.Run);
@@ -181,7 +216,7 @@ internal sealed class ProcessMachine : IAsyncDisposable
     }
 
     // What would lead to this process's terminal can be looked at by the control socket.
-    private static List<(string Device, ConsoleHub Hub)> OpenConsoles(ref MachineDefinition definition, MachineHome home, MachineLogFile log)
+    private static List<(string Device, ConsoleHub Hub)> OpenConsoles(ref MachineDefinition definition, MachineHome home, MachineLogFile log, bool follows)
     {
         if (!definition.DevicesOf<SerialDevice>().Any()) definition = definition.With(new SerialDevice { To = new ConsoleTarget.Stdio() });
         definition = definition.Complete();
@@ -192,7 +227,8 @@ internal sealed class ProcessMachine : IAsyncDisposable
             // Of a machine that was suspended they are this process's already.
             if (devices[i] is not SerialDevice { To: ConsoleTarget.Stdio or ConsoleTarget.Own } serial) continue;
             devices[i] = serial with { To = new ConsoleTarget.Own() };
-            consoles.Add((serial.Name, new ConsoleHub(new ConsoleLog(home.ConsoleOutputOf(consoles.Count == 0 ? null : serial.Name), log.Write))));
+            var path = home.ConsoleOutputOf(consoles.Count == 0 ? null : serial.Name);
+            consoles.Add((serial.Name, new ConsoleHub(new ConsoleLog(path, log.Write), before: follows ? ConsoleLog.Latest(path, ConsoleHub.Capacity) : null)));
         }
         definition = definition with { Devices = devices };
         return consoles;

@@ -43,7 +43,7 @@ public static class WaitingProcess
         try
         {
             using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"{home.Folder} is in use by another process");
-            return await RunAsync(home, channel, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process), ready, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(home, channel, new ProcessPlace(LockReport.Parse(lockedBy), LimitGroups.Parse(limitedBy), process) { Held = held }, ready, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is MachineException or IOException or UnauthorizedAccessException)
         {
@@ -114,7 +114,7 @@ public static class WaitingProcess
         {
             _moved = Moved(description.Definition);
             var definition = description.HasMemory ? Rehearsal.Isolated(_moved) : _moved;
-            _own = new ProcessMachine(home, definition, place.Groups, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
+            _own = new ProcessMachine(home, definition, place, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
             log.Write($"process {place.Number}: {_own.Machine.EngineDescription}");
             _locked = _own.Lock(_own.Definition, place);
         }

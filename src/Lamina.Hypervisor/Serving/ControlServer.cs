@@ -44,6 +44,8 @@ internal sealed class ControlServer : IAsyncDisposable
             _listener.Dispose();
             throw new HostException($"cannot listen at the socket {path}: {failure.Message}", failure);
         }
+        // With it the socket's file goes.
+        machine.StopsListening = _listener.Dispose;
         _accepts = Task.Run(AcceptAsync);
     }
 
@@ -64,6 +66,8 @@ internal sealed class ControlServer : IAsyncDisposable
             await Task.WhenAll(left).ConfigureAwait(false);
         }
         _stop.Dispose();
+        // Another process listens there.
+        if (_machine.IsHandedOver) return;
         try
         {
             File.Delete(_path);

@@ -100,7 +100,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         {
             var request = ControlRequest.Read(line);
             id = request.Id;
-            if (request.Verb is "console" or "agent" or "snapshot" or "fork" or "file" or "migrate")
+            if (request.Verb is "console" or "agent" or "snapshot" or "fork" or "file" or "migrate" or "hand-over")
             {
                 var attachment = request.Verb switch
                 {
@@ -109,6 +109,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                     "fork" => ToFork(request),
                     "file" => ToFile(request),
                     "migrate" => ToMigrate(request),
+                    "hand-over" => ToHandOver(request),
                     _ => await ToAgentAsync(request, cancellationToken).ConfigureAwait(false),
                 };
                 _isAttached = true;
@@ -251,6 +252,13 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
         var (place, downtime) = (request.Text("to") ?? throw new ControlRequestException("\"migrate\" needs \"to\", what the place is called"), request.Time("downtime"));
         request.RefuseOthers();
         return new MigrationSession(stream, served, place, downtime).RunAsync;
+    }
+
+    private Attachment ToHandOver(ControlRequest request)
+    {
+        request.RefuseOthers();
+        if (Machine.GdbPort is { } port) throw new MachineException(MachineError.State, $"the machine has a debugger's port ({port}), whose debugger would be cut off; restart it instead");
+        return new HandOverSession(stream, served, served.Held ?? throw new MachineException(MachineError.State, "the machine leaves nothing behind, and another process has nothing to find it by")).RunAsync;
     }
 
     private Attachment ToFork(ControlRequest request)

@@ -221,7 +221,8 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
         return true;
     }
 
-    private static async Task SaidAsync(PipeReader reader, byte[] wanted, TimeSpan time, CancellationToken cancellationToken)
+    /// <summary>Waits for a line that is to come next.</summary>
+    internal static async Task SaidAsync(PipeReader reader, byte[] wanted, TimeSpan time, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(time);

@@ -1,4 +1,5 @@
 // A machine as its process serves it: the machine, the consoles that others may look at, and what there is to say of the process.
+using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent.Qemu;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
@@ -43,6 +44,18 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
 
     /// <summary>The disks that it writes.</summary>
     internal required HeldDisks Disks { get; init; }
+
+    /// <summary>The lock of its folder.</summary>
+    internal required HostLock? Held { get; init; }
+
+    /// <summary>Has nobody connect any more; set by who listens.</summary>
+    internal Action StopsListening { get; set; } = () => { };
+
+    /// <summary>Called when another process has the machine.</summary>
+    internal required Action HandedOver { get; init; }
+
+    /// <summary>Whether another process has it, and what is in its folder.</summary>
+    internal bool IsHandedOver { get; set; }
 
     /// <summary>Its folder, as its process knows it.</summary>
     internal required string Folder { get; init; }

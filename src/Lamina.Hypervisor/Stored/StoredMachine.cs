@@ -13,6 +13,9 @@ public sealed class StoredMachine : IDisposable
 
     internal StoredMachine(MachineHome home, HostLock? gate) => (Home, _gate) = (home, gate);
 
+    /// <summary>What keeps others from having it; null for one that is ephemeral.</summary>
+    internal HostLock? Gate => _gate;
+
     /// <summary>Its folder.</summary>
     public MachineHome Home { get; }
 

@@ -29,7 +29,7 @@ internal sealed class BoardMemory
         // Of a machine that was saved, pages are read as they are touched.
         var file = saved?.OpenMemory(map.Ram);
         if (file is not null) _ = units.AddAside("memory file", file);
-        var ram = units.AddAside("memory", new GuestMemory(map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
+        var ram = units.AddAside("memory", saved?.Memory ?? new GuestMemory(map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
         if (!definition.HugePages || definition.SharesPages) ram.Advise(definition.HugePages, definition.SharesPages);
         return new BoardMemory(ram, saved is null ? units.AddAside("memory/early load", new EarlyLoad(boot, ram)) : null);
     }

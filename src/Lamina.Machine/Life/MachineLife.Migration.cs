@@ -39,12 +39,95 @@ internal sealed partial class MachineLife : IDepartingMachine
         }
     }, CancellationToken.None).ConfigureAwait(false))!;
 
+    /// <inheritdoc/>
+    public async Task<(TimeSpan StoodStill, string? Refusal)> HandOverAsync(TimeSpan patience, string keptIn, Func<SavedMachine, CancellationToken, Task> send, Func<bool, Task<string?>> give) => ((TimeSpan, string?))(await EnqueueAsync(async () =>
+    {
+        if (_state is not (MachineState.Running or MachineState.Paused)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be handed over");
+        var since = Stopwatch.GetTimestamp();
+        Hold(Holds.Saving);
+        IUnwritten? rest = null;
+        try
+        {
+            rest = await SendStandingAsync(patience, keptIn, send).ConfigureAwait(false);
+        }
+        catch
+        {
+            Release(Holds.Saving);
+            if (_state != MachineState.Ended) await ApplyAsync().ConfigureAwait(false);
+            throw;
+        }
+        var refusal = await LetGoAsync(rest, keptIn, give).ConfigureAwait(false);
+        return (Stopwatch.GetElapsedTime(since), refusal);
+    }, CancellationToken.None).ConfigureAwait(false))!;
+
+    // Gives what is yet to be written of it, should it come to that; null where all is.
+    private async Task<IUnwritten?> SendStandingAsync(TimeSpan patience, string keptIn, Func<SavedMachine, CancellationToken, Task> send)
+    {
+        await ApplyAsync().ConfigureAwait(false);
+        RequireToGo();
+        using var waits = new CancellationTokenSource(patience);
+        try
+        {
+            await send(_hardware!.SaveState(), waits.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (waits.IsCancellationRequested)
+        {
+            throw TooSlow(patience);
+        }
+        var rest = _hardware.Save(keptIn, goesOn: true);
+        try
+        {
+            rest?.Look();
+            rest?.Settle();
+            return rest;
+        }
+        catch
+        {
+            rest?.Dispose();
+            throw;
+        }
+    }
+
+    // It does not run here any more, whatever comes of it: another process opens what is closed here, or it is written down.
+    private async Task<string?> LetGoAsync(IUnwritten? rest, string keptIn, Func<bool, Task<string?>> give)
+    {
+        using var owned = rest;
+        var isPaused = Holds.HasFlag(Holds.User);
+        var result = new MachineResult(MachineEnd.Failed, Message: "the machine could neither be handed over nor written down");
+        Hurry();
+        try
+        {
+            await CloseAsync().ConfigureAwait(false);
+            var refusal = await give(isPaused).ConfigureAwait(false);
+            if (refusal is not null) rest?.Write();
+            else if (rest is null) Directory.Delete(keptIn, recursive: true);
+            result = new MachineResult(refusal is null ? MachineEnd.Migrated : MachineEnd.Suspended);
+            return refusal;
+        }
+        catch (Exception failure) when (failure is IOException or MachineException)
+        {
+            result = result with { Message = $"{result.Message}: {failure.Message}" };
+            throw;
+        }
+        finally
+        {
+            Conclude(result);
+        }
+    }
+
+    private void RequireToGo()
+    {
+        if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended on its way to another place");
+        if (Holds.HasFlag(Holds.HostFull)) throw new MachineException(MachineError.State, "the machine waits for space on this host, and what it writes is nowhere yet; make room first");
+    }
+
+    private static MachineException TooSlow(TimeSpan patience) => new(MachineError.Host, $"the other side took longer than {patience.TotalSeconds:0.###} s to take the machine over, which stays here");
+
     private async Task<MigrationOutcome> GiveStandingAsync(TimeSpan patience, MachineGiver give)
     {
         var since = Stopwatch.GetTimestamp();
         await ApplyAsync().ConfigureAwait(false);
-        if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended on its way to another place");
-        if (Holds.HasFlag(Holds.HostFull)) throw new MachineException(MachineError.State, "the machine waits for space on this host, and what it writes is nowhere yet; make room first");
+        RequireToGo();
         using var waits = new CancellationTokenSource(patience);
         try
         {
@@ -52,7 +135,7 @@ internal sealed partial class MachineLife : IDepartingMachine
         }
         catch (OperationCanceledException) when (waits.IsCancellationRequested)
         {
-            throw new MachineException(MachineError.Host, $"the other side took longer than {patience.TotalSeconds:0.###} s to take the machine over, which stays here");
+            throw TooSlow(patience);
         }
     }
 

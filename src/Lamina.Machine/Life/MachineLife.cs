@@ -434,20 +434,30 @@ internal sealed partial class MachineLife : IHardwareEvents
     {
         try
         {
-            await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
-            if (_hardware is not { } hardware) return;
-            using (hardware)
-            {
-                hardware.Conclude();
-                lock (_countersGate) _lastCounters = hardware.Counters;
-            }
+            await CloseAsync().ConfigureAwait(false);
         }
         finally
         {
-            _state = MachineState.Ended;
-            _result.TrySetResult(result);
-            Tell(new MachineEvent.Ended(result));
+            Conclude(result);
         }
+    }
+
+    private async Task CloseAsync()
+    {
+        await Task.WhenAll(_threads.Select(t => t.QuitAsync())).ConfigureAwait(false);
+        if (_hardware is not { } hardware) return;
+        using (hardware)
+        {
+            hardware.Conclude();
+            lock (_countersGate) _lastCounters = hardware.Counters;
+        }
+    }
+
+    private void Conclude(MachineResult result)
+    {
+        _state = MachineState.Ended;
+        _result.TrySetResult(result);
+        Tell(new MachineEvent.Ended(result));
     }
 
     private void Tell(MachineEvent what)

@@ -27,4 +27,14 @@ internal interface IDepartingMachine
     /// <exception cref="MachineException">It has ended, or cannot be given away.</exception>
     /// <exception cref="IOException">The link or the host fails.</exception>
     Task<MigrationOutcome> GiveAsync(TimeSpan patience, MachineGiver give);
+
+    /// <summary>Has the machine stand still, be sent, let go of all that it has open, and be given to a process that opens it again. Where it cannot be sent it goes on; where it cannot be given it is written down and ends.</summary>
+    /// <param name="patience">For how long it may stand still before all of it is sent.</param>
+    /// <param name="keptIn">Where it is written down: a folder that is not there.</param>
+    /// <param name="send">Sends all but its disks.</param>
+    /// <param name="give">Gives it away, paused or not, when all is closed; says why that cannot be, or null. It throws nothing.</param>
+    /// <returns>For how long it stood still, and what <paramref name="give"/> said.</returns>
+    /// <exception cref="MachineException">It has ended, cannot be sent, or could be neither given nor written down.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    Task<(TimeSpan StoodStill, string? Refusal)> HandOverAsync(TimeSpan patience, string keptIn, Func<SavedMachine, CancellationToken, Task> send, Func<bool, Task<string?>> give);
 }

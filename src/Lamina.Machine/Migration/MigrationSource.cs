@@ -46,7 +46,18 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     /// <summary>Sends it. When this returns it has ended here; where it throws it goes on as if nothing had been.</summary>
     /// <exception cref="MachineException">It cannot go, or the other side cannot take it.</exception>
     /// <exception cref="IOException">The link or the host fails.</exception>
-    internal async Task<MigrationOutcome> RunAsync(CancellationToken cancellationToken)
+    internal Task<MigrationOutcome> RunAsync(CancellationToken cancellationToken) => RunAsync(() => life.GiveAsync(options.Patience, GiveAsync), cancellationToken);
+
+    /// <summary>Hands it to a process that opens what this one has open. The disks stay where they are.</summary>
+    /// <exception cref="MachineException">It cannot go, or the other side cannot take it; or it is lost.</exception>
+    /// <exception cref="IOException">The link or the host fails.</exception>
+    internal Task<HandOverOutcome> HandOverAsync(HandOverOptions how, CancellationToken cancellationToken) => RunAsync(async () =>
+    {
+        var (stoodStill, refusal) = await life.HandOverAsync(how.Patience, how.KeptIn, SendRestAsync, isPaused => HandAsync(how, isPaused)).ConfigureAwait(false);
+        return new HandOverOutcome(stoodStill, (ulong)_frames.Written, _rounds, refusal);
+    }, cancellationToken);
+
+    private async Task<T> RunAsync<T>(Func<Task<T>> give, CancellationToken cancellationToken)
     {
         try
         {
@@ -54,7 +65,8 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
             await _frames.ExpectAsync(MigrationFrame.Ready, cancellationToken).ConfigureAwait(false);
             Begin();
             await SendRoundsAsync(cancellationToken).ConfigureAwait(false);
-            return await life.GiveAsync(options.Patience, GiveAsync).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            return await give().ConfigureAwait(false);
         }
         catch (Exception failure)
         {
@@ -187,25 +199,60 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     // The machine stands still. Until it is given nothing has changed here.
     private async Task<MigrationOutcome> GiveAsync(SavedMachine state, long since, bool isPaused, CancellationToken patience)
     {
+        await SendAllAsync(state, patience).ConfigureAwait(false);
+        await _frames.ExpectAsync(MigrationFrame.Loaded, patience).ConfigureAwait(false);
+        options.Give?.Invoke();
+        var isConfirmed = await TryGiveAsync(isPaused, options.Patience).ConfigureAwait(false);
+        return new MigrationOutcome(Stopwatch.GetElapsedTime(since), (ulong)_frames.Written, _rounds, isConfirmed);
+    }
+
+    private async Task SendAllAsync(SavedMachine state, CancellationToken patience)
+    {
         _pages!.Collect();
         await SendChangedAsync(patience).ConfigureAwait(false);
         await _frames.SendPiecesAsync(MigrationFrame.State, state.Encode(), patience).ConfigureAwait(false);
         await _frames.SendAsync(MigrationFrame.Whole, 0, patience).ConfigureAwait(false);
-        await _frames.ExpectAsync(MigrationFrame.Loaded, patience).ConfigureAwait(false);
-        options.Give?.Invoke();
-        var isConfirmed = false;
+    }
+
+    // False: it may have heard that the machine is its, so that it is not this one's any more.
+    private async Task<bool> TryGiveAsync(bool isPaused, TimeSpan patience)
+    {
         try
         {
             await _frames.SendAsync(MigrationFrame.Given, [isPaused ? (byte)1 : (byte)0], CancellationToken.None).ConfigureAwait(false);
-            using var wait = new CancellationTokenSource(options.Patience);
+            using var wait = new CancellationTokenSource(patience);
             await _frames.ExpectAsync(MigrationFrame.Runs, wait.Token).ConfigureAwait(false);
-            isConfirmed = true;
+            return true;
         }
         catch (Exception unknown) when (unknown is IOException or OperationCanceledException or ObjectDisposedException or MachineException)
         {
-            // It may have heard that the machine is its, so that it is not this one's any more.
+            return false;
         }
-        return new MigrationOutcome(Stopwatch.GetElapsedTime(since), (ulong)_frames.Written, _rounds, isConfirmed);
+    }
+
+    private async Task SendRestAsync(SavedMachine state, CancellationToken patience)
+    {
+        await SendAllAsync(state, patience).ConfigureAwait(false);
+        await _frames.ExpectAsync(MigrationFrame.Taken, patience).ConfigureAwait(false);
+    }
+
+    // All is closed here. What cannot be given is told in a sentence.
+    private async Task<string?> HandAsync(HandOverOptions how, bool isPaused)
+    {
+        try
+        {
+            how.Released?.Invoke();
+            using var wait = new CancellationTokenSource(how.Patience);
+            await _frames.ExpectAsync(MigrationFrame.Loaded, wait.Token).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or MachineException or OperationCanceledException or ObjectDisposedException)
+        {
+            await TryCancelAsync().ConfigureAwait(false);
+            return failure is MachineException ? failure.Message : "the new process ended, or does not answer";
+        }
+        _ = await TryGiveAsync(isPaused, how.Patience).ConfigureAwait(false);
+        how.Taken?.Invoke();
+        return null;
     }
 
     private async Task TryCancelAsync()

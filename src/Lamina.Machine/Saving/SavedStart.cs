@@ -16,6 +16,9 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     /// <summary>Where a machine that waited goes on whose memory has come by another way; set before it is started.</summary>
     internal SavedMachine? Arrived { get; private set; }
 
+    /// <summary>The RAM of a machine that waits, where that came before the machine was built; the machine's from then on.</summary>
+    internal GuestMemory? Memory { get; init; }
+
     /// <summary>Opens the file with its memory; null for a machine that waits.</summary>
     /// <param name="ram">Where the RAM of the machine lies that is to go on with it.</param>
     /// <exception cref="MachineException">It lies elsewhere, or the file cannot be used.</exception>

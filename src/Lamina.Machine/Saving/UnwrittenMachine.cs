@@ -9,6 +9,10 @@ internal interface IUnwritten : IDisposable
     /// <summary>Sees to it that it can be written even when the machine is gone. Called once, soon after the machine goes on.</summary>
     void Look();
 
+    /// <summary>Done when it has none of the files open that the machine has.</summary>
+    /// <exception cref="IOException">What holds it is gone.</exception>
+    void Settle();
+
     /// <summary>Writes it.</summary>
     /// <exception cref="MachineException">The host refuses it; nothing is left of it.</exception>
     void Write();
@@ -22,6 +26,9 @@ internal sealed class UnwrittenMachine(SavedMachine state, FrozenMemory memory, 
 {
     /// <inheritdoc/>
     public void Look() => memory.Look();
+
+    /// <inheritdoc/>
+    public void Settle() => memory.Settle();
 
     /// <inheritdoc/>
     public void Write() => state.Write(folder, file => MemoryFile.Write(file, memory));
