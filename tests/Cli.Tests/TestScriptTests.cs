@@ -7,7 +7,7 @@ namespace Lamina.Tests.Cli;
 public sealed class TestScriptTests : IDisposable
 {
     // What tests use where it is there, and what the script itself is made of.
-    private static readonly string[] Wanted = ["cpio", "shellcheck", "kill", "script", "qemu-img", "nbdkit", "nbdinfo", "qemu-system-x86_64", "socat", "iasl"];
+    private static readonly string[] Wanted = ["cpio", "shellcheck", "kill", "script", "qemu-img", "nbdkit", "nbdinfo", "strace", "qemu-system-x86_64", "socat", "iasl"];
     private static readonly string[] Own =
     [
         "awk", "basename", "bash", "cat", "dirname", "env", "find", "grep", "head", "mktemp", "nproc", "readlink", "rm", "sed", "sh", "sleep", "sort", "tail", "timeout", "tr", "uname", "xargs",

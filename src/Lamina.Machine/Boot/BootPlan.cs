@@ -145,6 +145,6 @@ internal sealed class BootPlan(MemoryMap map)
             if (piece.File is { } file) pieces.AddRange(file.PiecesOf(piece.Address, piece.Offset, piece.Length));
             else pieces.Add(new LoadPiece(piece.Address, piece.Length, null, 0));
         }
-        return new FileLoad(memory, pieces, () => Kernel?.Move(memory));
+        return new FileLoad(memory, pieces, () => Kernel?.Finish(memory));
     }
 }

@@ -11,6 +11,9 @@ namespace Lamina.Boot;
 /// <param name="Offset">Where the part begins in the file.</param>
 internal readonly record struct LoadPiece(ulong Address, ulong Length, BootFile? File, ulong Offset)
 {
+    /// <summary>Called when it is there; or null.</summary>
+    internal Action<GuestMemory, LoadPiece>? Loaded { get; init; }
+
     /// <summary>Brings it into memory. Whoever watches the memory is not told.</summary>
     /// <exception cref="MachineException">The file can no longer be read.</exception>
     internal void Load(GuestMemory memory)
@@ -20,6 +23,7 @@ internal readonly record struct LoadPiece(ulong Address, ulong Length, BootFile?
         if (memory.TrySlice(Address, 1, out var first)) first[0] = 0;
         memory.Populate(new MemoryRange(Address, Length));
         File?.Read(memory, Address, Offset, Length);
+        Loaded?.Invoke(memory, this);
     }
 }
 

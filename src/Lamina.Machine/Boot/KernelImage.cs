@@ -1,10 +1,6 @@
 // An unpacked Linux kernel, as it lies in a bzImage's payload: an ELF file, and behind it, where the kernel can run at another address than the one
-// it was linked for, the places that contain addresses (arch/x86/tools/relocs.c, and arch/x86/boot/compressed/misc.c for what becomes of
-// them): 32-bit words, each the low half of a place's linked address. A zero, those whose 64 bits grow by the distance, a zero, (until
-// Linux 6.14) those whose 32 bits shrink by it, a zero, those whose 32 bits grow. Nothing of the file is trusted.
+// it was linked for, the places that contain addresses (KernelRelocations). Nothing of the file is trusted.
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using Lamina.Core.Memory;
 using Lamina.Host.Io;
 
 namespace Lamina.Boot;
@@ -12,9 +8,7 @@ namespace Lamina.Boot;
 /// <summary>A checked kernel that can be loaded anywhere, and entered without its own unpacker.</summary>
 internal sealed class KernelImage
 {
-    // __START_KERNEL_map: physical address 0 in the kernel's first mapping.
-    private const ulong KernelMap = 0xFFFF_FFFF_8000_0000;
-    private const int SectionHeaderLength = 64, SectionNoBits = 8, MostLists = 3;
+    private const int SectionHeaderLength = 64, SectionNoBits = 8;
 
     private readonly BootFile _file;
     private readonly ElfFile _elf;
@@ -61,8 +55,8 @@ internal sealed class KernelImage
     internal bool IsWhole()
     {
         if (!IsRelocatable) return true;
-        using var words = ReadPlaces();
-        return TryMove(Words(words), [], 0);
+        using var relocations = TryReadRelocations();
+        return relocations is not null;
     }
 
     /// <summary>What is to be loaded where it comes to lie.</summary>
@@ -70,49 +64,16 @@ internal sealed class KernelImage
     /// <exception cref="MachineException">The file is no longer what it was.</exception>
     internal IEnumerable<LoadPiece> PiecesAt(ulong physical) => _elf.Segments.SelectMany(segment => _file.PiecesOf(physical + (segment.PhysicalAddress - _linkedAt), segment.FileOffset, segment.FileLength));
 
-    /// <summary>Moves it to other linear addresses. Whoever watches the memory is not told.</summary>
-    /// <param name="memory">Where it was loaded.</param>
-    /// <param name="physical">Where it lies.</param>
-    /// <param name="distance">How far from where it was linked it runs.</param>
+    /// <summary>Its places with addresses; it must be relocatable.</summary>
     /// <exception cref="MachineException">The file is no longer what it was.</exception>
-    internal void Move(GuestMemory memory, ulong physical, ulong distance)
-    {
-        if (!memory.TrySlice(physical, (int)LoadedLength, out var loaded)) throw new InvalidOperationException("a kernel was placed outside RAM");
-        using var words = ReadPlaces();
-        if (!TryMove(Words(words), loaded, distance)) throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} is damaged; remove it, and it is made anew");
-    }
+    internal KernelRelocations ReadRelocations() => TryReadRelocations() ?? throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} is damaged; remove it, and it is made anew");
 
-    private static ReadOnlySpan<int> Words(HostBuffer buffer) => MemoryMarshal.Cast<byte, int>(buffer.Span);
-
-    private HostBuffer ReadPlaces()
+    private KernelRelocations? TryReadRelocations()
     {
-        var buffer = new HostBuffer((int)(_file.Length - _tail));
-        if (_file.TryRead(_tail, buffer.Span)) return buffer;
-        buffer.Dispose();
+        var words = new HostBuffer((int)(_file.Length - _tail));
+        if (_file.TryRead(_tail, words.Span)) return KernelRelocations.TryTake(words, _linkedAt, LoadedLength);
+        words.Dispose();
         throw new MachineException(MachineError.File, $"the unpacked kernel {_file.Path} became shorter while it was in use");
-    }
-
-    // Adds the distance to the addresses in what was loaded; only looks where nothing was. False where the words are no such lists.
-    private bool TryMove(ReadOnlySpan<int> words, Span<byte> loaded, ulong distance)
-    {
-        var lists = words.Count(0);
-        if (words[0] != 0 || lists is not (MostLists or MostLists - 1)) return false;
-        var list = -1;
-        foreach (var word in words)
-        {
-            if (word == 0)
-            {
-                list++;
-                continue;
-            }
-            var at = (ulong)word - KernelMap - _linkedAt;
-            if (at > LoadedLength || LoadedLength - at < (ulong)(list == 0 ? sizeof(ulong) : sizeof(uint))) return false;
-            if (loaded.IsEmpty) continue;
-            var place = loaded[(int)at..];
-            if (list == 0) BinaryPrimitives.WriteUInt64LittleEndian(place, BinaryPrimitives.ReadUInt64LittleEndian(place) + distance);
-            else BinaryPrimitives.WriteUInt32LittleEndian(place, BinaryPrimitives.ReadUInt32LittleEndian(place) + (list == lists - 1 ? (uint)distance : 0 - (uint)distance));
-        }
-        return true;
     }
 
     // Where the ELF file ends: behind the table of its sections, and behind the last of them. What is loaded is made of sections.

@@ -16,6 +16,8 @@ internal sealed class KernelPlace(KernelImage image, MemoryRange own, ulong alig
     private const ulong MappedLength = 1ul << 30;
 
     private ulong _distance;
+    private IReadOnlyList<LoadPiece> _pieces = [];
+    private KernelRelocations? _relocations;
 
     /// <summary>Where it lies since it was loaded last.</summary>
     internal ulong Physical { get; private set; } = own.Start;
@@ -33,21 +35,32 @@ internal sealed class KernelPlace(KernelImage image, MemoryRange own, ulong alig
     /// <param name="plan">What else lies in memory.</param>
     /// <returns>What is to be loaded there.</returns>
     /// <exception cref="MachineException">The file is no longer what it was.</exception>
-    internal IEnumerable<LoadPiece> Place(BootPlan plan)
+    internal IReadOnlyList<LoadPiece> Place(BootPlan plan)
     {
         Physical = moves.HasFlag(KernelMoves.Physical) ? Choose(plan.PlacesFor(own, alignment)) : own.Start;
         var places = own.Start + own.Length < MappedLength ? (MappedLength - own.Start - own.Length) / alignment + 1 : 1;
         _distance = moves.HasFlag(KernelMoves.Linear) ? Random(places) * alignment : 0;
-        return image.PiecesAt(Physical);
+        _pieces = [.. image.PiecesAt(Physical).OrderBy(piece => piece.Address)];
+        _relocations?.Dispose();
+        _relocations = _distance == 0 ? null : image.ReadRelocations();
+        return _relocations is null ? _pieces : [.. _pieces.Select(piece => piece with { Loaded = MovePart })];
     }
 
-    /// <summary>Gives it the addresses of its place when it has been loaded there. Whoever watches the memory is not told.</summary>
+    /// <summary>Gives what lies in no piece, or in two, the addresses of its place when all pieces are there.</summary>
     /// <param name="memory">The machine's.</param>
-    /// <exception cref="MachineException">The file is no longer what it was.</exception>
-    internal void Move(GuestMemory memory)
+    internal void Finish(GuestMemory memory)
     {
-        if (_distance != 0) image.Move(memory, Physical, _distance);
+        if (_relocations is null) return;
+        _relocations.MoveRest(LoadedIn(memory), _pieces.Select(PartOf), _distance);
+        _relocations.Dispose();
+        _relocations = null;
     }
+
+    private void MovePart(GuestMemory memory, LoadPiece piece) => _relocations!.MoveIn(LoadedIn(memory), PartOf(piece), _distance);
+
+    private (ulong Start, ulong End) PartOf(LoadPiece piece) => (piece.Address - Physical, piece.Address + piece.Length - Physical);
+
+    private Span<byte> LoadedIn(GuestMemory memory) => memory.TrySlice(Physical, (int)image.LoadedLength, out var loaded) ? loaded : throw new InvalidOperationException("a kernel was placed outside RAM");
 
     private static ulong Choose(IReadOnlyList<ulong> places) => places[(int)Random((ulong)places.Count)];
 

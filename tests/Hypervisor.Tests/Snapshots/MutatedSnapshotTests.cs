@@ -13,6 +13,8 @@ using Xunit;
 
 namespace Lamina.Tests.Hypervisor.Snapshots;
 
+// It measures what the process takes.
+[Collection(Alone.Name)]
 public sealed partial class MutatedSnapshotTests : IDisposable
 {
     private const int Usual = 150, All = 2000;
