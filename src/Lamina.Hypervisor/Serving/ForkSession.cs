@@ -111,17 +111,25 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
     private async Task<byte[]> ForkAsync(PipeReader reader, List<WaitingCopy> copies, CancellationToken cancellationToken)
     {
         var begin = Stopwatch.GetTimestamp();
-        // A machine with a disk is told when that has its place; without one it waits for nobody.
-        IReadOnlyList<LayeredImage> layers = [];
-        Func<Task<bool>>? commit = null;
-        if (request.Layer is { } layer)
-        {
-            _ = HostFiles.TryUnlink(served.SnapshotTo.Disk);
-            (layers, commit) = ([new LayeredImage(MachineStore.RootName, served.SnapshotTo.Disk, layer)], () => CommitAsync(reader, cancellationToken));
-        }
-        using var forked = await served.Machine.DoAsync(new MachineAction.Fork(layers, commit), CancellationToken.None).ConfigureAwait(false);
+        using var forked = await ForkAsync(reader, cancellationToken).ConfigureAwait(false);
         var outcomes = await Task.WhenAll(copies.Select((copy, index) => Task.Factory.StartNew(() => Order(copy, request.Copies[index], forked, begin), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default))).ConfigureAwait(false);
         return ControlLines.Answer(null, line => Write(line, forked, outcomes));
+    }
+
+    // A machine with a disk is told when that has its place; without one it waits for nobody.
+    private async Task<MachineForked> ForkAsync(PipeReader reader, CancellationToken cancellationToken)
+    {
+        if (request.Layer is not { } layer) return await served.Machine.DoAsync(new MachineAction.Fork([], null), CancellationToken.None).ConfigureAwait(false);
+        await served.Snapshots.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            _ = HostFiles.TryUnlink(served.SnapshotTo.Disk);
+            return await served.Machine.DoAsync(new MachineAction.Fork([new LayeredImage(MachineStore.RootName, served.SnapshotTo.Disk, layer)], () => CommitAsync(reader, cancellationToken)), CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            served.Snapshots.Release();
+        }
     }
 
     private void Write(Utf8JsonWriter line, MachineForked forked, Outcome[] outcomes)

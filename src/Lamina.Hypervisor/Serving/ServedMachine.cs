@@ -42,6 +42,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
     /// <summary>Where its state and the new image of its disk are put for a snapshot.</summary>
     internal required (string State, string Disk) SnapshotTo { get; init; }
 
+    /// <summary>Held by who uses <see cref="SnapshotTo"/>: the one before may be there yet, its memory under way to the disk, where whoever asked it has gone.</summary>
+    internal SemaphoreSlim Snapshots { get; } = new(1, 1);
+
     /// <summary>The disks that it writes.</summary>
     internal required HeldDisks Disks { get; init; }
 
@@ -101,5 +104,6 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
         Forks.Dispose();
         Handed.Dispose();
         Changing.Dispose();
+        Snapshots.Dispose();
     }
 }

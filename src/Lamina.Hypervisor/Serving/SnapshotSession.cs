@@ -27,6 +27,7 @@ internal sealed class SnapshotSession(NetworkStream stream, ServedMachine served
         reader.AdvanceTo(early.Start, early.End);
         try
         {
+            await served.Snapshots.WaitAsync(cancellationToken).ConfigureAwait(false);
             byte[] answer;
             try
             {
@@ -41,6 +42,10 @@ internal sealed class SnapshotSession(NetworkStream stream, ServedMachine served
             catch (Exception failure) when (failure is not OutOfMemoryException)
             {
                 answer = ControlLines.Refusal(null, failure);
+            }
+            finally
+            {
+                served.Snapshots.Release();
             }
             await stream.WriteAsync(answer, cancellationToken).ConfigureAwait(false);
         }
