@@ -67,16 +67,6 @@ internal sealed class FakeAgent : IDisposable
         return ((char)(value & 0xff), await ReadAsync((int)(value >> 8)));
     }
 
-    /// <summary>Waits until all that the host said has been read at the guest's end.</summary>
-    internal void WaitUntilHeard()
-    {
-        while (_guest.Available > 0)
-        {
-            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-            Thread.Yield();
-        }
-    }
-
     internal void HangUp() => _guest.Dispose();
 
     public void Dispose()
