@@ -87,8 +87,8 @@ public sealed partial class MigrationKillTests : TwoStores
             {
                 case Victim.Sender: sender.Kill(); break;
                 case Victim.Receiver: receiver.Kill(); break;
-                case Victim.Source: Kill(source); break;
-                case Victim.Target: foreach (var child in ChildrenOf(receiver.Id)) Kill(child); break;
+                case Victim.Source: HostProcess.Kill(source); break;
+                case Victim.Target: foreach (var child in HostProcess.ChildrenOf(receiver.Id)) HostProcess.Kill(child); break;
             }
         }
         // One that nobody has come to waits on.
@@ -171,31 +171,6 @@ public sealed partial class MigrationKillTests : TwoStores
     {
         using var inspected = JsonDocument.Parse((await RunInAsync(side, "inspect", Name)).Output);
         return inspected.RootElement.GetProperty("status").GetProperty("pid").GetInt32();
-    }
-
-    private static int[] ChildrenOf(int process)
-    {
-        try
-        {
-            return [.. Directory.EnumerateDirectories($"/proc/{process}/task").SelectMany(task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(id => int.Parse(id, CultureInfo.InvariantCulture))];
-        }
-        catch (IOException)
-        {
-            return [];
-        }
-    }
-
-    private static void Kill(int process)
-    {
-        try
-        {
-            using var killed = Process.GetProcessById(process);
-            killed.Kill();
-        }
-        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException)
-        {
-            // It has ended.
-        }
     }
 
     [GeneratedRegex("kept ([0-9]+) ([0-9]+) ")]

@@ -155,9 +155,9 @@ public sealed class UpgradeRunningCommandTests : TwoStores
             var (victim, moment) = (random.Next(3), random.Next(700));
             if (!upgrade.HasEndedWithin(TimeSpan.FromMilliseconds(moment)))
             {
-                if (victim == 0) Kill(former);
+                if (victim == 0) HostProcess.Kill(former);
                 else if (victim == 1) upgrade.Kill();
-                else foreach (var child in ChildrenOf(upgrade.Id)) Kill(child);
+                else foreach (var child in HostProcess.ChildrenOf(upgrade.Id)) HostProcess.Kill(child);
             }
             Assert.True(upgrade.HasEndedWithin(TimeSpan.FromMinutes(3)), "the upgrade hangs");
             var said = $"seed {seed}, trial {trial}: {victim} after {moment} ms";
@@ -198,31 +198,6 @@ public sealed class UpgradeRunningCommandTests : TwoStores
         {
             Token.ThrowIfCancellationRequested();
             await Task.Yield();
-        }
-    }
-
-    private static int[] ChildrenOf(int process)
-    {
-        try
-        {
-            return [.. Directory.EnumerateDirectories($"/proc/{process}/task").SelectMany(task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(id => int.Parse(id, CultureInfo.InvariantCulture))];
-        }
-        catch (IOException)
-        {
-            return [];
-        }
-    }
-
-    private static void Kill(int process)
-    {
-        try
-        {
-            using var killed = System.Diagnostics.Process.GetProcessById(process);
-            killed.Kill();
-        }
-        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException)
-        {
-            // It has ended.
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -66,6 +67,33 @@ internal sealed class HostProcess : IDisposable
     {
         await _process.StandardInput.WriteAsync(keys);
         await _process.StandardInput.FlushAsync();
+    }
+
+    /// <summary>The processes that a process has started; none where it has ended.</summary>
+    public static int[] ChildrenOf(int process)
+    {
+        try
+        {
+            return [.. Directory.EnumerateDirectories($"/proc/{process}/task").SelectMany(task => System.IO.File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(id => int.Parse(id, CultureInfo.InvariantCulture))];
+        }
+        catch (IOException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>Ends a process as kill -9 does, where it has not ended.</summary>
+    public static void Kill(int process)
+    {
+        try
+        {
+            using var killed = Process.GetProcessById(process);
+            killed.Kill();
+        }
+        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException)
+        {
+            // It has ended.
+        }
     }
 
     /// <summary>A TCP port of the loopback interface that nobody listened at just now.</summary>
