@@ -12,7 +12,7 @@ public sealed unsafe class HostLock : IDisposable
     private const int OwnerOnly = 0x180; // 0600
 
     private readonly SafeFileHandle _file;
-    private volatile bool _isLeft;
+    private volatile bool _isShared;
 
     private HostLock(SafeFileHandle file) => _file = file;
 
@@ -60,7 +60,7 @@ public sealed unsafe class HostLock : IDisposable
     /// <summary>Its open file, for another process: the lock is held as long as either has it open, and neither has given it back.</summary>
     public SafeFileHandle Handle => _file;
 
-    /// <summary>Takes over a lock that another process has and gives.</summary>
+    /// <summary>Takes over a lock that another process has and gives. Until it is kept (<see cref="Keep"/>) it is that one's as well, and giving it back is its affair.</summary>
     /// <param name="path">Of which file it is to be.</param>
     /// <param name="file">What was given, which is this one's from now on.</param>
     /// <exception cref="HostException">It is no lock of that file, or not held; it is closed.</exception>
@@ -69,19 +69,22 @@ public sealed unsafe class HostLock : IDisposable
         ArgumentNullException.ThrowIfNull(file);
         var whole = new Libc.Flock { l_type = Libc.F_WRLCK };
         var descriptor = (int)file.DangerousGetHandle();
-        if (HostPath.Identity(path) is { } wanted && HostPath.Identity($"/proc/self/fd/{descriptor}") == wanted && Libc.fcntl(descriptor, Libc.F_OFD_SETLK, &whole) == 0) return new HostLock(file);
+        if (HostPath.Identity(path) is { } wanted && HostPath.Identity($"/proc/self/fd/{descriptor}") == wanted && Libc.fcntl(descriptor, Libc.F_OFD_SETLK, &whole) == 0) return new HostLock(file) { _isShared = true };
         file.Dispose();
         throw new HostException($"what another process gives is not the lock {path}");
     }
 
     /// <summary>Another process has it from here on: it is closed then, and not given back.</summary>
-    public void Leave() => _isLeft = true;
+    public void Leave() => _isShared = true;
+
+    /// <summary>The other process has left it: it is this one's alone.</summary>
+    public void Keep() => _isShared = false;
 
     /// <inheritdoc/>
     public void Dispose()
     {
         if (_file.IsClosed) return;
-        if (_isLeft)
+        if (_isShared)
         {
             _file.Dispose();
             return;

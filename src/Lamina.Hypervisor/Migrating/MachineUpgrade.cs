@@ -1,5 +1,6 @@
 // Has a machine that runs go on in a process of this program, in its folder, with all that it has open: disks, networks, consoles. Its process hands the memory over while the guest
 // runs, closes all, and a new one opens it. Where that one cannot, the machine is written down, and the program that it had goes on with it.
+using System.Diagnostics;
 using System.Text.Json;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Contract;
@@ -23,8 +24,7 @@ public sealed record Upgraded(bool IsSame, TimeSpan StoodStill, ulong SentBytes,
 /// <param name="store">The machines.</param>
 public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, string program, MachineStore store)
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
-    private const int MostLooks = 1000;
+    private static readonly TimeSpan WrittenWithin = TimeSpan.FromMinutes(2), LookAgain = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Gives one a new process. When this returns it runs in it, or runs by this program as it did before.</summary>
     /// <param name="name">The machine, which runs.</param>
@@ -73,11 +73,12 @@ public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, strin
         return new Upgraded(IsSame: false, TimeSpan.FromMilliseconds(outcome.GetProperty("stood-still-ms").GetDouble()), outcome.GetProperty("sent-bytes").GetUInt64(), outcome.GetProperty("rounds").GetInt32());
     }
 
-    // The machine is written down.
+    // The machine is being written down; its process gives the lock back when it is.
     private async Task<MachineException> GoBackAsync(MachineHome home, string? again, string sentence)
     {
-        for (var i = 0; i < MostLooks && MachineStore.IsHeld(home); i++) await Task.Delay(Look).ConfigureAwait(false);
+        for (var begin = Stopwatch.GetTimestamp(); MachineStore.IsHeld(home) && Stopwatch.GetElapsedTime(begin) < WrittenWithin;) await Task.Delay(LookAgain).ConfigureAwait(false);
         var what = $"this program could not go on with the machine {home.Name} ({sentence.TrimEnd('.')})";
+        if (MachineStore.IsHeld(home)) return new MachineException(MachineError.Busy, $"{what}; the process that it had is still writing it down, and when that has ended, 'lamina start {home.Name}' goes on there");
         try
         {
             await launcher(again ?? program).StartAsync(store, home.Name).ConfigureAwait(false);

@@ -91,7 +91,11 @@ public static class SucceedingProcess
         await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
         served.Locked = own.Lock(own.Definition, place);
         using var terminated = own.ListenToSignals();
-        var run = await arrival.GoOnAsync(given: () => new RunRecord(place.Number, with.Started).Write(home.Run), cancellationToken).ConfigureAwait(false);
+        var run = await arrival.GoOnAsync(given: () =>
+        {
+            place.Held!.Keep();
+            new RunRecord(place.Number, with.Started).Write(home.Run);
+        }, cancellationToken).ConfigureAwait(false);
         await MachineProcess.SayAsync(with.Ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
         await with.Ready.DisposeAsync().ConfigureAwait(false);
         HostProcess.LeaveStandardStreams(home.Log);
