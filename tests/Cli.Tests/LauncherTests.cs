@@ -53,6 +53,19 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task A_user_whose_home_is_not_there_can_build_and_run()
+    {
+        var missing = _folder.File("no-home");
+        // Each part is built in its own folder.
+        Compile(before: "[[ $HOME == /* && -d $HOME ]] || exit 1", program: "printf '#!/bin/sh\necho \"$HOME\"\n' >\"$out/lamina\"");
+
+        var outcome = await HostProcess.RunAsync("/bin/sh", ["-c", "cd \"$1\" && ./lamina", "sh", _folder.File("house")], Environment.With("HOME", missing));
+
+        Assert.Equal((0, missing + "\n"), (outcome.ExitCode, outcome.Output));
+        Assert.False(Directory.Exists(missing));
+    }
+
+    [Fact]
     public async Task What_is_being_done_is_said_while_it_is_done()
     {
         // The compiler goes on when each step has been said.
