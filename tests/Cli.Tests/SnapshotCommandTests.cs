@@ -28,6 +28,7 @@ public sealed class SnapshotCommandTests : KeptMachines
         await CreateWithDiskAsync("web");
         Expect(0, await RunAsync("start", "web"));
         await PrintedAsync("web", "up");
+        var generations = new HashSet<string> { await GenerationAsync("web") };
 
         var taken = await RunAsync("snapshot", "create", "--description", "first words", "web", "first");
         Assert.Equal((0, "first\n", ""), (taken.ExitCode, taken.Output, taken.Errors));
@@ -47,6 +48,7 @@ public sealed class SnapshotCommandTests : KeptMachines
         {
             Expect(0, await RunAsync("start", "web"));
             Assert.Equal("running", await StateAsync("web"));
+            Assert.True(generations.Add(await GenerationAsync("web")));
             Expect(0, await RunAsync("kill", "web"));
             Assert.Equal("off", await StateAsync("web"));
             // It stays, and can be gone back to once more.
@@ -58,9 +60,11 @@ public sealed class SnapshotCommandTests : KeptMachines
         Expect(0, await RunAsync("start", "web"));
         Expect(0, await RunAsync("snapshot", "create", "web", "third"));
         Assert.Equal(["first", "  second", "  third *"], await LinesAsync("web"));
-        // With the image that it has got meanwhile.
+        // With the image that it has got meanwhile; it is the same machine.
+        var generation = await GenerationAsync("web");
         Expect(0, await RunAsync("suspend", "web"));
         Expect(0, await RunAsync("start", "web"));
+        Assert.Equal(generation, await GenerationAsync("web"));
 
         // What nothing is based on any more goes with the last that needed it.
         Expect(0, await RunAsync("snapshot", "rm", "web", "second"));
