@@ -115,6 +115,45 @@ public sealed class SnapshotCommandTests : KeptMachines
     }
 
     [Fact]
+    public async Task A_snapshot_whose_memory_is_compressed_takes_less_room_and_is_gone_on_from_like_any_other()
+    {
+        await CreateWithDiskAsync("web");
+        Expect(0, await RunAsync("start", "web"));
+        await PrintedAsync("web", "up");
+        Expect(2, await RunAsync("snapshot", "create", "--disk-only", "--compress", "web", "none"), "lamina: there is no memory to compress*");
+
+        Expect(0, await RunAsync("snapshot", "create", "web", "plain"));
+        Expect(0, await RunAsync("snapshot", "create", "--compress", "web", "small"));
+
+        Assert.Equal((false, true), ((await ShownAsync("web", "plain")).GetProperty("compressed").GetBoolean(), (await ShownAsync("web", "small")).GetProperty("compressed").GetBoolean()));
+        Assert.Equal((true, false, true), (File.Exists(Home("web", "snapshots", "plain", "memory")), File.Exists(Home("web", "snapshots", "small", "memory")), File.Exists(Home("web", "snapshots", "small", "memory-packed"))));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "diff", "web", "plain", "small"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "small"));
+        // Of one that is to go on there.
+        Expect(0, await RunAsync("snapshot", "create", "web", "further"));
+        Assert.True((await ShownAsync("web", "further")).GetProperty("compressed").GetBoolean());
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal("running", await StateAsync("web"));
+        Expect(0, await RunAsync("snapshot", "create", "web", "plain-again"));
+        Expect(0, await RunAsync("kill", "web"));
+
+        Expect(0, await RunAsync("snapshot", "restore", "--start", "web", "further"));
+        Assert.Equal("running", await StateAsync("web"));
+        // It began once.
+        Assert.Equal("up\n", await PrintedByAsync("web"));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "small"));
+        await using (var damaged = File.OpenWrite(Home("web", "snapshots", "small", "memory-packed")))
+        {
+            damaged.Position = damaged.Length - 1;
+            damaged.WriteByte(0x55);
+            damaged.WriteByte(0x55);
+        }
+        Expect(2, await RunAsync("start", "web"), "lamina: the saved machine cannot be used: *memory-packed is damaged: it is not as long as its pieces");
+    }
+
+    [Fact]
     public async Task Of_a_machine_that_runs_the_disk_alone_can_be_kept()
     {
         await CreateWithDiskAsync("web");
