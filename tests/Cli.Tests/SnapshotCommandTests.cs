@@ -211,7 +211,7 @@ public sealed class SnapshotCommandTests : KeptMachines
     }
 
     [Theory]
-    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 1*")]
+    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 2*")]
     [InlineData("snapshot.json", "nonsense", "*snapshot.json is damaged*")]
     [InlineData("snapshot.json", "{ \"format\": 1, \"taken\": \"2026-01-01T00:00:00Z\", \"machine\": \"/tmp/x\", \"memory\": true, \"layer\": \"../../x\" }", "*snapshot.json is damaged*")]
     [InlineData("state", "nonsense", "lamina: the saved machine cannot be used: *state is no state of a machine")]
