@@ -87,6 +87,8 @@ public sealed class ForkCommandTests : KeptMachines
         Assert.Equal("after", await InAsync(copy, "cat /tmp/x"));
         Assert.Equal(copy, await InAsync(copy, "hostname"));
         Assert.NotEqual(await InAsync("web", "head -c 16 /dev/urandom | md5sum"), await InAsync(copy, "head -c 16 /dev/urandom | md5sum"));
+        string[] generations = [await GenerationAsync("web"), .. await Task.WhenAll(copies.Select(GenerationAsync))];
+        Assert.Equal(generations.Length, generations.Distinct().Count());
         // Its network works, though its cable was pulled while it waited; its console has nothing of that time.
         Assert.Equal("1", await InAsync(copy, "cat /sys/class/net/eth0/carrier"));
         Assert.Equal("", (await RunAsync("logs", copy)).Output);

@@ -28,6 +28,7 @@ public sealed class SnapshotCommandTests : KeptMachines
         await CreateWithDiskAsync("web");
         Expect(0, await RunAsync("start", "web"));
         await PrintedAsync("web", "up");
+        var generations = new HashSet<string> { await GenerationAsync("web") };
 
         var taken = await RunAsync("snapshot", "create", "--description", "first words", "web", "first");
         Assert.Equal((0, "first\n", ""), (taken.ExitCode, taken.Output, taken.Errors));
@@ -47,6 +48,7 @@ public sealed class SnapshotCommandTests : KeptMachines
         {
             Expect(0, await RunAsync("start", "web"));
             Assert.Equal("running", await StateAsync("web"));
+            Assert.True(generations.Add(await GenerationAsync("web")));
             Expect(0, await RunAsync("kill", "web"));
             Assert.Equal("off", await StateAsync("web"));
             // It stays, and can be gone back to once more.
@@ -58,9 +60,11 @@ public sealed class SnapshotCommandTests : KeptMachines
         Expect(0, await RunAsync("start", "web"));
         Expect(0, await RunAsync("snapshot", "create", "web", "third"));
         Assert.Equal(["first", "  second", "  third *"], await LinesAsync("web"));
-        // With the image that it has got meanwhile.
+        // With the image that it has got meanwhile; it is the same machine.
+        var generation = await GenerationAsync("web");
         Expect(0, await RunAsync("suspend", "web"));
         Expect(0, await RunAsync("start", "web"));
+        Assert.Equal(generation, await GenerationAsync("web"));
 
         // What nothing is based on any more goes with the last that needed it.
         Expect(0, await RunAsync("snapshot", "rm", "web", "second"));
@@ -108,6 +112,45 @@ public sealed class SnapshotCommandTests : KeptMachines
 
         Assert.Equal("running", await StateAsync("web"));
         Assert.Equal("up\n", await PrintedByAsync("web"));
+    }
+
+    [Fact]
+    public async Task A_snapshot_whose_memory_is_compressed_takes_less_room_and_is_gone_on_from_like_any_other()
+    {
+        await CreateWithDiskAsync("web");
+        Expect(0, await RunAsync("start", "web"));
+        await PrintedAsync("web", "up");
+        Expect(2, await RunAsync("snapshot", "create", "--disk-only", "--compress", "web", "none"), "lamina: there is no memory to compress*");
+
+        Expect(0, await RunAsync("snapshot", "create", "web", "plain"));
+        Expect(0, await RunAsync("snapshot", "create", "--compress", "web", "small"));
+
+        Assert.Equal((false, true), ((await ShownAsync("web", "plain")).GetProperty("compressed").GetBoolean(), (await ShownAsync("web", "small")).GetProperty("compressed").GetBoolean()));
+        Assert.Equal((true, false, true), (File.Exists(Home("web", "snapshots", "plain", "memory")), File.Exists(Home("web", "snapshots", "small", "memory")), File.Exists(Home("web", "snapshots", "small", "memory-packed"))));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "diff", "web", "plain", "small"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "small"));
+        // Of one that is to go on there.
+        Expect(0, await RunAsync("snapshot", "create", "web", "further"));
+        Assert.True((await ShownAsync("web", "further")).GetProperty("compressed").GetBoolean());
+        Expect(0, await RunAsync("start", "web"));
+        Assert.Equal("running", await StateAsync("web"));
+        Expect(0, await RunAsync("snapshot", "create", "web", "plain-again"));
+        Expect(0, await RunAsync("kill", "web"));
+
+        Expect(0, await RunAsync("snapshot", "restore", "--start", "web", "further"));
+        Assert.Equal("running", await StateAsync("web"));
+        // It began once.
+        Assert.Equal("up\n", await PrintedByAsync("web"));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "small"));
+        await using (var damaged = File.OpenWrite(Home("web", "snapshots", "small", "memory-packed")))
+        {
+            damaged.Position = damaged.Length - 1;
+            damaged.WriteByte(0x55);
+            damaged.WriteByte(0x55);
+        }
+        Expect(2, await RunAsync("start", "web"), "lamina: the saved machine cannot be used: *memory-packed is damaged: it is not as long as its pieces");
     }
 
     [Fact]
@@ -168,7 +211,7 @@ public sealed class SnapshotCommandTests : KeptMachines
     }
 
     [Theory]
-    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 1*")]
+    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 2*")]
     [InlineData("snapshot.json", "nonsense", "*snapshot.json is damaged*")]
     [InlineData("snapshot.json", "{ \"format\": 1, \"taken\": \"2026-01-01T00:00:00Z\", \"machine\": \"/tmp/x\", \"memory\": true, \"layer\": \"../../x\" }", "*snapshot.json is damaged*")]
     [InlineData("state", "nonsense", "lamina: the saved machine cannot be used: *state is no state of a machine")]

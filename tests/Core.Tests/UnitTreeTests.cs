@@ -1,4 +1,5 @@
 // The tree of units: names, and the order in which parts are asked.
+using Lamina.Core.State;
 using Lamina.Core.Units;
 using Xunit;
 
@@ -60,6 +61,36 @@ public sealed class UnitTreeTests
 
         Assert.Equal(["dispose second", "dispose first"], _told);
     }
+
+    [Fact]
+    public void A_state_without_a_part_is_taken_up_where_machines_of_older_programs_had_not_that_part_and_refused_else()
+    {
+        var tree = new UnitTree();
+        tree.Add("old", new Saved("old"));
+        tree.Add("later", new Later());
+        var saved = tree.Save();
+
+        tree.Load(saved);
+        tree.Load([.. saved.Where(unit => unit.Name != "later")]);
+        var refused = Assert.Throws<StateException>(() => tree.Load([.. saved.Where(unit => unit.Name != "old")]));
+
+        Assert.Equal("the saved state is of a machine without old", refused.Message);
+    }
+
+    private class Saved(string name) : ISavedUnit
+    {
+        public SavedKind Kind => new(name, 1);
+
+        public void Save(SavedFields fields)
+        {
+        }
+
+        public void Load(SavedFields fields)
+        {
+        }
+    }
+
+    private sealed class Later() : Saved("later"), ILaterUnit;
 
     private sealed class Part(string name, List<string> told, bool fails = false) : IResettable, IPausable, IDisposable
     {

@@ -43,15 +43,16 @@ internal static class SnapshotVerb
         var machine = MachineNames.One();
         var name = new Argument<string?>("snapshot") { HelpName = "SNAPSHOT", Description = "Its name; the time, where none is given.", Arity = ArgumentArity.ZeroOrOne };
         var diskOnly = new Option<bool>("--disk-only") { Description = "Keep its disk alone: it boots from there. File systems are stilled meanwhile, where the guest has an agent." };
+        var compress = new Option<bool>("--compress") { Description = "Compress its memory (zstd): it takes less room, and is read whole when the machine goes on there." };
         var description = new Option<string>("--description", "-d") { HelpName = "TEXT", Description = "What there is to say of it, in a line.", DefaultValueFactory = _ => "" };
         var verb = new Verb("create", "Takes a snapshot. A machine that runs goes on after a moment.");
         verb.Arguments.Add(machine);
         verb.Arguments.Add(name);
-        verb.AddGroup("Options", diskOnly, description);
+        verb.AddGroup("Options", diskOnly, compress, description);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
             var given = parsed.GetValue(name) ?? string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}");
-            var taken = await SnapshotStore.CreateAsync(store.Find(parsed.GetRequiredValue(machine)), given, parsed.GetRequiredValue(description), parsed.GetValue(diskOnly), cancellation).ConfigureAwait(false);
+            var taken = await SnapshotStore.CreateAsync(store.Find(parsed.GetRequiredValue(machine)), given, parsed.GetRequiredValue(description), parsed.GetValue(diskOnly), parsed.GetValue(compress), cancellation).ConfigureAwait(false);
             parsed.InvocationConfiguration.Output.WriteLine(taken.Name);
             return ExitCode.Success;
         }));
@@ -196,6 +197,7 @@ internal static class SnapshotVerb
         json.WriteString("program", snapshot.Program);
         if (snapshot.StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", snapshot.StoodStill.TotalMilliseconds);
         json.WriteBoolean("stilled", snapshot.IsStilled);
+        json.WriteBoolean("compressed", snapshot.IsCompressed);
         json.WriteString("description", snapshot.Description);
     }
 

@@ -40,5 +40,10 @@ public interface ISavedUnit
     void Load(SavedFields fields);
 }
 
+/// <summary>A part that machines of older programs had not: a state without it is taken up as well, and the part stays as it was made.</summary>
+public interface ILaterUnit : ISavedUnit
+{
+}
+
 /// <summary>A saved state cannot be written, or cannot be used. The message is a sentence's second half, for the part's name to stand before it.</summary>
 public sealed class StateException(string message, Exception? inner = null) : Exception(message, inner);

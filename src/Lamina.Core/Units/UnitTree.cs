@@ -97,7 +97,11 @@ public sealed class UnitTree : IDisposable
         {
             if (_aside.Contains(name)) continue;
             if (part is not ISavedUnit unit) throw new StateException($"{name} cannot be loaded: there is no form for its state");
-            if (!states.Remove(name, out var state)) throw new StateException($"the saved state is of a machine without {name}");
+            if (!states.Remove(name, out var state))
+            {
+                if (unit is ILaterUnit) continue;
+                throw new StateException($"the saved state is of a machine without {name}");
+            }
             Of(name, "cannot be loaded: it", () =>
             {
                 unit.Kind.Check(state.Kind.Name, state.Kind.Version);

@@ -73,7 +73,7 @@ public static class MachineProcess
         if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
         var known = suspended is null ? [] : WorkingSetFile.Read(home.WorkingSet);
         var place = new ProcessPlace(locked, groups, process) { Held = stored.Gate };
-        await using var own = new ProcessMachine(home, definition, place, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
+        await using var own = new ProcessMachine(home, definition, place, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known, GoesOnAlone = suspended is { Snapshot: null, IsFork: false } }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
         var machine = own.Machine;
         log.Write($"process {process}: {machine.EngineDescription}");
         using var served = own.Serve(home.Name, stored.Definition, place, started);

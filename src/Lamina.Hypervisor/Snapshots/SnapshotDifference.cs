@@ -3,13 +3,14 @@ using System.Globalization;
 using Lamina.Host;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Stored;
+using Lamina.Saving;
 
 namespace Lamina.Hypervisor.Snapshots;
 
 /// <summary>Compares snapshots.</summary>
 public static class SnapshotDifference
 {
-    private const int Page = HostReservation.PageSize, Piece = 256 * Page;
+    private const int Page = HostReservation.PageSize, Piece = SavedMemory.Piece;
 
     /// <summary>Says what is other, a line each; where nothing is, that.</summary>
     /// <param name="home">The machine.</param>
@@ -41,26 +42,19 @@ public static class SnapshotDifference
     private static string? MemoryOf(MachineHome home, Snapshot before, Snapshot after)
     {
         if (!before.HasMemory || !after.HasMemory) return before.HasMemory == after.HasMemory ? null : $"memory: only {(before.HasMemory ? before : after).Name} goes on in the middle of what it did";
-        using var old = NamedFile.OpenFile(SnapshotStore.MemoryOf(home, before));
-        using var now = NamedFile.OpenFile(SnapshotStore.MemoryOf(home, after));
-        var length = Math.Max(RandomAccess.GetLength(old), RandomAccess.GetLength(now));
+        using var old = SnapshotStore.OpenMemory(home, before);
+        using var now = SnapshotStore.OpenMemory(home, after);
+        var length = Math.Max(old.Length, now.Length);
         var (a, b) = (new byte[Piece], new byte[Piece]);
         long changed = 0;
-        for (long at = 0; at < length; at += Piece)
+        for (var piece = 0; (ulong)piece * Piece < length; piece++)
         {
-            Read(old, at, a);
-            Read(now, at, b);
+            old.Read(piece, a);
+            now.Read(piece, b);
             if (a.AsSpan().SequenceEqual(b)) continue;
             for (var page = 0; page < Piece; page += Page)
                 if (!a.AsSpan(page, Page).SequenceEqual(b.AsSpan(page, Page))) changed++;
         }
         return changed == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"memory: {changed} of {length / Page} pages");
-    }
-
-    private static void Read(Microsoft.Win32.SafeHandles.SafeFileHandle file, long at, byte[] into)
-    {
-        var done = 0;
-        while (done < into.Length && RandomAccess.Read(file, into.AsSpan(done), at + done) is > 0 and var count) done += count;
-        into.AsSpan(done).Clear();
     }
 }

@@ -9,6 +9,7 @@ using Lamina.Host.Processes;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Stored;
+using Lamina.Saving;
 
 namespace Lamina.Hypervisor.Snapshots;
 
@@ -29,8 +30,8 @@ public static class SnapshotStore
     /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
     internal const string Unfinished = ".new-";
 
-    // Of a machine that is written down (Saving).
-    private static readonly string[] SavedFiles = ["state", "memory"];
+    // Of a machine that is written down (Saving), beside its memory.
+    private const string State = "state";
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
 
@@ -77,8 +78,9 @@ public static class SnapshotStore
         return Snapshot.SpaceOf(FolderOf(home, snapshot.Name));
     }
 
-    /// <summary>The file with a snapshot's memory.</summary>
-    internal static string MemoryOf(MachineHome home, Snapshot snapshot) => Path.Combine(FolderOf(home, snapshot.Name), "memory");
+    /// <summary>Opens a snapshot's memory.</summary>
+    /// <exception cref="MachineException">It is missing or damaged.</exception>
+    internal static SavedMemory OpenMemory(MachineHome home, Snapshot snapshot) => SavedMemory.Open(FolderOf(home, snapshot.Name));
 
     /// <summary>The definition that a machine had when a snapshot was taken.</summary>
     /// <exception cref="MachineException">It is damaged.</exception>
@@ -94,10 +96,11 @@ public static class SnapshotStore
     /// <param name="name">The snapshot's name.</param>
     /// <param name="description">What there is to say of it; empty for nothing.</param>
     /// <param name="diskOnly">Whether its disk alone is kept, of a machine that runs, too.</param>
+    /// <param name="compress">Whether its memory is compressed: it takes less room, and is read whole when the machine goes on there. That of a machine which goes on from such a snapshot is compressed anyway.</param>
     /// <param name="cancellationToken">Ends the wait, and with it the snapshot.</param>
     /// <exception cref="MachineException">There is one of that name, or the machine cannot have one.</exception>
     /// <exception cref="IOException">The host refuses it; the machine goes on.</exception>
-    public static async Task<Snapshot> CreateAsync(MachineHome home, string name, string description = "", bool diskOnly = false, CancellationToken cancellationToken = default)
+    public static async Task<Snapshot> CreateAsync(MachineHome home, string name, string description = "", bool diskOnly = false, bool compress = false, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(home);
         ArgumentNullException.ThrowIfNull(description);
@@ -106,6 +109,7 @@ public static class SnapshotStore
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {home.Name} was removed just now");
         var hasDisk = File.Exists(home.Disk);
         if (diskOnly && !hasDisk) throw new MachineException($"the machine {home.Name} has no disk of its own; leave out --disk-only");
+        if (diskOnly && compress) throw new MachineException("there is no memory to compress where the disk alone is kept; leave out --compress or --disk-only");
         RequireOwnDisks(home, definition);
         using var order = Lock(home);
         if (Directory.Exists(FolderOf(home, name))) throw new MachineException(MachineError.Busy, $"the machine {home.Name} has a snapshot {name} already; choose another name, or remove that one with 'lamina snapshot rm {home.Name} {name}'");
@@ -121,6 +125,8 @@ public static class SnapshotStore
             {
                 await using (client.ConfigureAwait(false)) taken = await TakeRunningAsync(client, home, folder, taken, hasDisk, diskOnly, cancellationToken).ConfigureAwait(false);
             }
+            if (taken.HasMemory && compress) SavedMemory.Compress(folder);
+            taken = taken with { IsCompressed = taken.HasMemory && SavedMemory.IsCompressed(folder) };
             File.Copy(home.Definition, Snapshot.DefinitionIn(folder));
             if (taken.HasMemory && File.Exists(home.Started)) File.Copy(home.Started, Snapshot.StartedIn(folder));
             taken.Write(folder);
@@ -238,7 +244,8 @@ public static class SnapshotStore
         if (suspended is not null)
         {
             // Nobody writes to these files.
-            foreach (var name in SavedFiles) MachineDisks.LinkOrCopy(Path.Combine(suspended.StateOf(home), name), Path.Combine(folder, name));
+            var from = suspended.StateOf(home);
+            foreach (var name in (string[])[State, SavedMemory.FileIn(from)]) MachineDisks.LinkOrCopy(Path.Combine(from, name), Path.Combine(folder, name));
         }
         MachineVariables.Keep(home, Snapshot.VariablesIn(folder));
         var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
@@ -275,7 +282,7 @@ public static class SnapshotStore
         Directory.CreateDirectory(folder, MachineStore.Private);
         if (variables is not null) HostFiles.Replace(Snapshot.VariablesIn(folder), variables);
         if (!diskOnly)
-            foreach (var name in SavedFiles)
+            foreach (var name in (string[])[State, SavedMemory.FileIn(home.SnapshotState)])
             {
                 var file = Path.Combine(folder, name);
                 File.Move(Path.Combine(home.SnapshotState, name), file);

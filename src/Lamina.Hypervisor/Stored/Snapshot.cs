@@ -16,7 +16,8 @@ namespace Lamina.Hypervisor.Stored;
 /// <param name="Program">The version of the program that took it.</param>
 public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent, string Machine, string? Layer, bool HasMemory, string Program)
 {
-    private const int Format = 1;
+    // Programs that know the first one alone know no compressed memory.
+    private const int Format = 2, WithoutCompression = 1;
     private const string FileName = "snapshot.json";
 
     /// <summary>What is said of it by whoever took it; empty for nothing.</summary>
@@ -24,6 +25,9 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
 
     /// <summary>Whether the guest's file systems stood still for it, so that they are whole without its memory.</summary>
     public bool IsStilled { get; init; }
+
+    /// <summary>Whether its memory is compressed.</summary>
+    public bool IsCompressed { get; init; }
 
     /// <summary>For how long the guest stood still for it.</summary>
     public TimeSpan StoodStill { get; init; }
@@ -78,6 +82,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
             {
                 Description = Text(root, "description") ?? "",
                 IsStilled = root.TryGetProperty("stilled", out var stilled) && stilled.ValueKind == JsonValueKind.True,
+                IsCompressed = root.TryGetProperty("compressed", out var compressed) && compressed.ValueKind == JsonValueKind.True,
                 StoodStill = root.TryGetProperty("stood-still-ms", out var still) && still.TryGetDouble(out var milliseconds) && milliseconds is >= 0 and < int.MaxValue ? TimeSpan.FromMilliseconds(milliseconds) : default,
             };
         });
@@ -90,7 +95,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>Writes it into a folder.</summary>
     internal void Write(string folder) => RecordFile.Write(Path.Combine(folder, FileName), json =>
     {
-        json.WriteNumber("format", Format);
+        json.WriteNumber("format", IsCompressed ? Format : WithoutCompression);
         json.WriteString("taken", Taken);
         if (Parent is not null) json.WriteString("parent", Parent);
         json.WriteString("machine", Machine);
@@ -99,6 +104,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         json.WriteString("program", Program);
         if (Description.Length > 0) json.WriteString("description", Description);
         if (IsStilled) json.WriteBoolean("stilled", true);
+        if (IsCompressed) json.WriteBoolean("compressed", true);
         if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
     }, durable: true);
 

@@ -22,6 +22,9 @@ internal readonly record struct KeyboardDescription(ushort DataPort, ushort Comm
 /// <summary>How the operating system takes power management over: a port, and what is written there to take it and to give it back.</summary>
 internal readonly record struct HandOverDescription(ushort Port, byte Enable, byte Disable);
 
+/// <summary>Where the virtual machine's generation ID lies, and the general-purpose event that tells of its change.</summary>
+internal readonly record struct GenerationDescription(ulong Address, int Event);
+
 /// <summary>What a PCI bus's devices may be placed in.</summary>
 /// <param name="First">The first address.</param>
 /// <param name="Last">The last one.</param>
@@ -63,6 +66,7 @@ internal sealed record AcpiDescription
 
     internal KeyboardDescription? Keyboard { get; init; }
     internal HandOverDescription? HandOver { get; init; }
+    internal GenerationDescription? Generation { get; init; }
     internal PciRootDescription? Pci { get; init; }
     internal IReadOnlyList<VirtioMmioDescription> VirtioDevices { get; init; } = [];
 }

@@ -12,7 +12,7 @@ internal static class Aml
     // 20.2: opcodes.
     private const byte ZeroOp = 0x00, OneOp = 0x01, NameOp = 0x08, BytePrefix = 0x0A, WordPrefix = 0x0B, DWordPrefix = 0x0C, StringPrefix = 0x0D, QWordPrefix = 0x0E;
     private const byte ScopeOp = 0x10, BufferOp = 0x11, PackageOp = 0x12, MethodOp = 0x14, ExtOpPrefix = 0x5B, DeviceOp = 0x82, RootChar = 0x5C;
-    private const byte LocalOp = 0x60, ArgumentOp = 0x68, StoreOp = 0x70, AndOp = 0x7B, OrOp = 0x7D, CreateDWordFieldOp = 0x8A, IfOp = 0xA0, ReturnOp = 0xA4;
+    private const byte LocalOp = 0x60, ArgumentOp = 0x68, StoreOp = 0x70, AndOp = 0x7B, OrOp = 0x7D, NotifyOp = 0x86, CreateDWordFieldOp = 0x8A, IfOp = 0xA0, ReturnOp = 0xA4;
     private const byte RegionOp = 0x80, FieldOp = 0x81, PciConfigurationSpace = 2, ByteAccess = 1, NoTarget = 0, Serialized = 8;
 
     /// <summary>A name segment or path: four characters a segment, an optional leading backslash, segments parted by dots. 20.2.2.</summary>
@@ -90,6 +90,9 @@ internal static class Aml
 
     /// <summary>If (condition) { terms }.</summary>
     internal static byte[] If(byte[] condition, params byte[][] terms) => [IfOp, .. WithLength([.. condition, .. Join(terms)])];
+
+    /// <summary>Notify (object, value). 20.2.5.3.</summary>
+    internal static byte[] Notify(string path, ulong value) => [NotifyOp, .. NamePath(path), .. Integer(value)];
 
     /// <summary>Return (value).</summary>
     internal static byte[] Return(byte[] value) => [ReturnOp, .. value];

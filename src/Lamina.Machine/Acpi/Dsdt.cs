@@ -1,5 +1,6 @@
 // The DSDT: sleep state S5 and the devices that cannot be probed. ACPI 6.5, 5.2.11.1, 6.1 (identification), 6.2.2 (_CRS).
 using Lamina.Boot;
+using Lamina.Devices.Chipset;
 
 namespace Lamina.Acpi;
 
@@ -7,6 +8,7 @@ namespace Lamina.Acpi;
 internal static class Dsdt
 {
     private const byte Revision = 2;
+    private const string GenerationName = "VGEN";
 
     /// <summary>The table for a description.</summary>
     internal static byte[] Create(AcpiDescription machine)
@@ -16,8 +18,9 @@ internal static class Dsdt
         byte[] code =
         [
             .. Aml.Name("\\_S5", Aml.Package(softOff, softOff, Aml.Integer(0), Aml.Integer(0))),
-            .. Aml.Scope("\\_SB", [.. Processors(machine), .. machine.Pci is { } pci ? PciRoot.Create(pci) : [], .. VirtioDevices(machine)]),
+            .. Aml.Scope("\\_SB", [.. Processors(machine), .. machine.Pci is { } pci ? PciRoot.Create(pci) : [], .. VirtioDevices(machine), .. Generation(machine)]),
             .. Aml.Scope(machine.Pci is null ? "\\_SB" : PciRoot.IsaPath, [.. SerialPorts(machine), Rtc(machine), .. Keyboard(machine), .. PvPanic(machine)]),
+            .. Events(machine),
         ];
         var table = AcpiTable.Create("DSDT", Revision, AcpiTable.HeaderLength + code.Length);
         table.Copy(AcpiTable.HeaderLength, code);
@@ -59,6 +62,23 @@ internal static class Dsdt
                 Aml.Name("_HID", Aml.String("QEMU0001")),
                 Aml.Name("_CRS", Aml.ResourceTemplate(Aml.Io(port, 1))));
     }
+
+    // Microsoft's specification, "ACPI": which _CID and _DDN there must be, and that ADDR's evaluation is the address in two halves. VMGENCTR is the shorter
+    // name that Linux knows as well (drivers/virt/vmgenid.c).
+    private static IEnumerable<byte[]> Generation(AcpiDescription machine)
+    {
+        if (machine.Generation is { } generation)
+            yield return Aml.Device(GenerationName,
+                Aml.Name("_HID", Aml.String(VmGenerationIdSpec.HardwareId)),
+                Aml.Name("_CID", Aml.Package(Aml.String(VmGenerationIdSpec.Name), Aml.String(VmGenerationIdSpec.ShortName))),
+                Aml.Name("_DDN", Aml.String(VmGenerationIdSpec.Name)),
+                Aml.Name("ADDR", Aml.Package(Aml.Integer((uint)generation.Address), Aml.Integer(generation.Address >> 32))));
+    }
+
+    // 5.6.4.1: the method of an edge-triggered event; its status is clear before the method runs.
+    private static byte[] Events(AcpiDescription machine) => machine.Generation is { } generation
+        ? Aml.Scope("\\_GPE", Aml.Method($"_E{generation.Event:X2}", 0, Aml.Notify($"\\_SB.{GenerationName}", VmGenerationIdSpec.Changed)))
+        : [];
 
     // LNRO0005 is the identifier that Linux's virtio-mmio driver matches; _CCA says that DMA is coherent (6.2.17).
     private static IEnumerable<byte[]> VirtioDevices(AcpiDescription machine) =>

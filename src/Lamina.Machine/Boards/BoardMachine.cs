@@ -2,6 +2,7 @@
 // It holds them and their order; each one's behaviour is its own. MachineLife drives it.
 using System.Runtime.InteropServices;
 using Lamina.Backends.Disk;
+using Lamina.Backends.Entropy;
 using Lamina.Backends.Time;
 using Lamina.Backends.Work;
 using Lamina.Boot;
@@ -108,6 +109,7 @@ internal sealed class BoardMachine : IHardware
             Events = events,
             Log = log,
             Memory = _memory,
+            Entropy = new HostEntropy(),
             Virtio = new VirtioOptions(_memory, workers),
             Serial = options.Serial,
             DebugExitPort = definition.DebugExitPort,
@@ -306,6 +308,7 @@ internal sealed class BoardMachine : IHardware
                 _clock.MoveTo(forked.State.Clock);
                 _memory.TakeUp(forked.TakeImage());
                 _units.Load(forked.State.Units);
+                _board.BecomeAnother();
                 return;
             }
             if (saved.Arrived is { } arrived)
@@ -316,6 +319,7 @@ internal sealed class BoardMachine : IHardware
             }
             MemoryWorkingSet.Fetch(_memory, _options.Hooks.WorkingSet.Span);
             _units.Load(saved.State.Units);
+            if (!_options.Hooks.GoesOnAlone) _board.BecomeAnother();
         }
         catch (StateException wrong)
         {
@@ -335,6 +339,7 @@ internal sealed class BoardMachine : IHardware
             _clock.MoveTo(forked.State.Clock);
             _memory.ReturnTo(forked.TakeImage(), _workingSet, isClean);
             _units.Load(forked.State.Units);
+            _board.BecomeAnother();
         }
         catch (StateException wrong)
         {

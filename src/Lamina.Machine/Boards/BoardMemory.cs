@@ -31,6 +31,10 @@ internal sealed class BoardMemory
         if (file is not null) _ = units.AddAside("memory file", file);
         var ram = units.AddAside("memory", saved?.Memory ?? new GuestMemory(map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
         if (!definition.HugePages || definition.SharesPages) ram.Advise(definition.HugePages, definition.SharesPages);
+        if (saved?.OpenCompressed() is { } compressed)
+        {
+            using (compressed) compressed.CopyTo(ram);
+        }
         return new BoardMemory(ram, saved is null ? units.AddAside("memory/early load", new EarlyLoad(boot, ram)) : null);
     }
 

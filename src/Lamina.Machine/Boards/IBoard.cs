@@ -6,6 +6,7 @@ using Lamina.Core.Bus;
 using Lamina.Core.Char;
 using Lamina.Core.Display;
 using Lamina.Core.Engine;
+using Lamina.Core.Entropy;
 using Lamina.Core.Input;
 using Lamina.Core.Memory;
 using Lamina.Core.Time;
@@ -53,6 +54,9 @@ internal sealed record BoardContext
 
     /// <summary>The machine's memory, in which devices that have some of their own put it.</summary>
     internal required GuestMemory Memory { get; init; }
+
+    /// <summary>Where devices take random numbers from.</summary>
+    internal required IEntropySource Entropy { get; init; }
 
     /// <summary>What virtio devices need of the machine.</summary>
     internal required VirtioOptions Virtio { get; init; }
@@ -152,4 +156,11 @@ internal interface IWiredBoard : IPartPlaces
 
     /// <summary>Presses the power button; says whether the guest listens to it.</summary>
     bool PressPowerButton();
+
+    /// <summary>
+    /// The machine goes on from a moment from which another one may go on, too: tells the guest, where the board can. Every part has its state; no vCPU runs.
+    /// </summary>
+    void BecomeAnother()
+    {
+    }
 }

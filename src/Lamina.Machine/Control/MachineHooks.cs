@@ -35,6 +35,12 @@ public sealed record MachineHooks
     public Action? TakenUp { get; init; }
 
     /// <summary>
+    /// Whether no other machine goes on from where one that was saved goes on: it was suspended, and its state is used up. Else its guest is told that it may be a copy (the virtual
+    /// machine's generation ID), for which it makes its random numbers anew. What is copied of a running machine (<see cref="MachineAction.Fork"/>) is told in any case, and one that migrates never.
+    /// </summary>
+    public bool GoesOnAlone { get; init; }
+
+    /// <summary>
     /// Which memory the guest of a machine that was saved touched first when it went on from there, or from a state like it, before (<see cref="Lamina.Machine.WorkingSetAsync"/>): it
     /// is fetched before the guest runs. A hint, which changes nothing but time; empty for none.
     /// </summary>

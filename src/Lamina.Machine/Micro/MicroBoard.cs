@@ -40,6 +40,7 @@ internal sealed class MicroBoard : IBoard
         private readonly BoardContext _context;
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
+        private readonly VmGenerationId _generation;
         private int _slots;
 
         internal Wired(BoardContext context)
@@ -58,6 +59,7 @@ internal sealed class MicroBoard : IBoard
             units.Add("chipset/keyboard", new I8042(router.CreateIsaLine(MicroLayout.KeyboardIrq), events.Reset)).MapPorts(ports);
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset));
             _power.MapPorts(ports);
+            _generation = units.Add("chipset/generation", new VmGenerationId(context.Memory, MicroLayout.Generation, context.Entropy, () => _power.RaiseEvent(MicroLayout.GenerationEvent)));
             _serial = units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(MicroLayout.Com1Irq), context.Serial));
             _serial.MapPorts(ports, MicroLayout.Com1);
             units.Add("chipset/port 92h", new SystemControlPortA(events.Reset)).MapPorts(ports);
@@ -74,6 +76,8 @@ internal sealed class MicroBoard : IBoard
         public long SerialBytesLost => _serial.Lost;
 
         public bool PressPowerButton() => _power.PressPowerButton();
+
+        public void BecomeAnother() => _generation.Renew();
 
         public void Add(string name, Func<PciWires, PciFunction> create) => throw new InvalidOperationException($"the machine micro has no PCI for {name}");
 

@@ -24,6 +24,10 @@ internal static class MicroLayout
     internal const ulong VirtioMmio = 0xFEB0_0000;
     internal const ulong VirtioMmioStride = 0x1000;
 
+    // A page of its own behind the I/O APIC, and the general-purpose event.
+    internal const ulong Generation = 0xFEC1_0000;
+    internal const int GenerationEvent = 1;
+
     // The first serial port: IBM's COM1.
     internal const ushort Com1 = 0x3F8;
     internal const int Com1Irq = 4, KeyboardIrq = 1, RtcIrq = 8, TimerIrq = 0;

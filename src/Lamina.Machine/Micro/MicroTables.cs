@@ -41,6 +41,7 @@ internal static class MicroTables
         RtcIrq = MicroLayout.RtcIrq,
         CenturyRegister = CmosRtcSpec.CenturyRegister,
         PvPanicPort = PvPanicSpec.Port,
+        Generation = new GenerationDescription(MicroLayout.Generation, MicroLayout.GenerationEvent),
         VirtioDevices =
         [
             .. Enumerable.Range(0, virtioDevices).Select(slot => new VirtioMmioDescription(

@@ -65,6 +65,7 @@ internal sealed class PcBoard : IBoard
         private readonly PcFirmware _firmware;
         private readonly AcpiPm _power;
         private readonly Serial16550A _serial;
+        private readonly VmGenerationId _generation;
         private readonly VgaAdapter _display;
         private int _places, _ideDrives, _sataDrives;
         private readonly CmosRtc _rtc;
@@ -86,6 +87,7 @@ internal sealed class PcBoard : IBoard
             keyboard.MapPorts(ports);
             Input = new BoardInput(keyboard, keyboard, units.Add("chipset/typist", new Typist(clock, keyboard)));
             _power = units.Add("chipset/power", new AcpiPm(clock, router.CreateLine(AcpiPmSpec.SciGsi), events.PowerOff, events.Reset, alwaysAcpi: false, PcLayout.SoftOffType));
+            _generation = units.Add("chipset/generation", new VmGenerationId(context.Memory, PcLayout.Generation, context.Entropy, () => _power.RaiseEvent(PcLayout.GenerationEvent)));
             units.Add("chipset/apm", new ApmPorts(_power)).MapPorts(ports);
             var smBus = units.Add("chipset/smbus", new SmBusHost());
             _serial = units.Add("chipset/serial", new Serial16550A(clock, router.CreateIsaLine(PcLayout.Com1Irq), context.Serial));
@@ -115,6 +117,8 @@ internal sealed class PcBoard : IBoard
         public BoardInput? Input { get; }
 
         public bool PressPowerButton() => _power.PressPowerButton();
+
+        public void BecomeAnother() => _generation.Renew();
 
         public void StandInForFirmware() => _firmware.Run(_context.Controllers);
 

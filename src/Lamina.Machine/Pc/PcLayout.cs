@@ -61,6 +61,10 @@ internal static class PcLayout
         return start + WideLength <= 1ul << Boot.PhysicalAddressBits ? new PciWindow(start, start + WideLength - 1) : null;
     }
 
+    // Where the generation ID lies, a page of its own that no PCI device is given, and its general-purpose event.
+    internal const ulong Generation = 0xFEC1_0000;
+    internal const int GenerationEvent = 1;
+
     // Where the power management blocks are put.
     internal const ushort PowerPorts = 0x600, SmBusPorts = 0x700;
 

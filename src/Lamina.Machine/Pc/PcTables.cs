@@ -43,6 +43,7 @@ internal static class PcTables
         HasDisplay = true,
         Keyboard = new KeyboardDescription(I8042Spec.DataPort, I8042Spec.CommandPort, PcLayout.KeyboardIrq, PcLayout.MouseIrq),
         PvPanicPort = PvPanicSpec.Port,
+        Generation = new GenerationDescription(PcLayout.Generation, PcLayout.GenerationEvent),
         Pci = new PciRootDescription(
             PciConfigurationSpec.AddressPort, PcLayout.PciWindowOf(map), PcLayout.WideMemory(map), I440fxSpec.IsaDevice << 16, I440fxSpec.PirqRoute, PcLayout.RouteChoices, PirqRouter.InputOf)
         {

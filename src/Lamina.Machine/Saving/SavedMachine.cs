@@ -1,5 +1,5 @@
 // A machine as it is written down: what it is, where its clocks and CPUs and devices stand, and its memory. A folder with two files:
-// "state", which this reads and writes, and "memory", whose pages lie at fixed offsets (MemoryFile), so that they can be mapped. The
+// "state", which this reads and writes, and "memory", whose pages lie at fixed offsets (MemoryFile), so that they can be mapped, or another one in its place (SavedMemory). The
 // folder is there whole or not at all.
 //
 // "state" is a magic line, the format's number (2) as four bytes, a record of fields (SavedFields), and the SHA-256 of all before it.
@@ -20,7 +20,7 @@ namespace Lamina.Saving;
 internal sealed record SavedMachine
 {
     private const int Format = 2, MostUnits = 4096, MostRanges = 64, LongestDefinition = 1 << 20, LongestFile = 1 << 28;
-    private const string StateName = "state", MemoryName = "memory", CannotBeUsed = "the saved machine cannot be used: ";
+    private const string StateName = "state", CannotBeUsed = "the saved machine cannot be used: ";
 
     private struct Unit
     {
@@ -62,7 +62,7 @@ internal sealed record SavedMachine
         {
             if (Directory.Exists(under)) Directory.Delete(under, recursive: true);
             Directory.CreateDirectory(under, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            memory(Path.Combine(under, MemoryName));
+            memory(Path.Combine(under, SavedMemory.PlainName));
             using (var file = HostFiles.CreatePrivate(Path.Combine(under, StateName), FileMode.CreateNew))
             {
                 file.Write(Encode());
@@ -119,7 +119,7 @@ internal sealed record SavedMachine
     /// <exception cref="MachineException">It is missing, or not as long as the memory.</exception>
     internal SharedMemory OpenMemory(string folder)
     {
-        var path = Path.Combine(folder, MemoryName);
+        var path = Path.Combine(folder, SavedMemory.PlainName);
         try
         {
             var file = SharedMemory.Open(path);

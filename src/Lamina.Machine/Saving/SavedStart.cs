@@ -19,12 +19,16 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     /// <summary>The RAM of a machine that waits, where that came before the machine was built; the machine's from then on.</summary>
     internal GuestMemory? Memory { get; init; }
 
-    /// <summary>Opens the file with its memory; null for a machine that waits.</summary>
+    /// <summary>Opens the file with its memory; null for a machine that waits, and for one whose memory is compressed.</summary>
     /// <param name="ram">Where the RAM of the machine lies that is to go on with it.</param>
     /// <exception cref="MachineException">It lies elsewhere, or the file cannot be used.</exception>
     internal SharedMemory? OpenMemory(IReadOnlyList<MemoryRange> ram) => !State.Ranges.SequenceEqual(ram)
         ? throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's")
-        : Folder is null ? null : State.OpenMemory(Folder);
+        : Folder is null || SavedMemory.IsCompressed(Folder) ? null : State.OpenMemory(Folder);
+
+    /// <summary>Opens its memory where that is compressed, so that it cannot be mapped; else null.</summary>
+    /// <exception cref="MachineException">It cannot be used.</exception>
+    internal SavedMemory? OpenCompressed() => Folder is not null && SavedMemory.IsCompressed(Folder) ? SavedMemory.Open(Folder) : null;
 
     /// <summary>Has a machine that waited go on from another one.</summary>
     /// <exception cref="MachineException">That one is not what this one was made to go on from.</exception>

@@ -55,6 +55,8 @@ public sealed class OvmfTests : IDisposable
         var log = await guest.DoAsync("dmesg");
         Assert.Contains("EFI v2.7", log, StringComparison.Ordinal);
         Assert.Contains("ACPI 2.0=", log, StringComparison.Ordinal);
+        Assert.Equal("\\_SB_.VGEN\n", await guest.DoAsync("cat /sys/bus/acpi/devices/LMNA0001:00/path"));
+        Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
         Assert.Empty(KernelLog.ComplaintsIn(log));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
         // UEFI found its flash chip, and keeps its variables there.

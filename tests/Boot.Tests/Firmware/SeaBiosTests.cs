@@ -71,6 +71,8 @@ public sealed class SeaBiosTests : IDisposable
         var log = await guest.DoAsync("dmesg");
         Assert.Contains("SMBIOS 2.8 present", log, StringComparison.Ordinal);
         Assert.Matches(@"ACPI: DSDT 0x\w+ \w+ \(v02 LAMINA", log);
+        Assert.Equal("\\_SB_.VGEN\n", await guest.DoAsync("cat /sys/bus/acpi/devices/LMNA0001:00/path"));
+        Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
         Assert.Empty(KernelLog.ComplaintsIn(log));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
 

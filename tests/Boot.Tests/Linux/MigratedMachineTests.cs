@@ -92,6 +92,8 @@ public sealed class MigratedMachineTests : IDisposable
             var rounds = await guest.DoAsync("cat /tmp/rounds");
             Assert.Equal(5, rounds.Count(c => c == '\n'));
             Assert.DoesNotContain(" 0\n", rounds, StringComparison.Ordinal);
+            // It is the same machine.
+            Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
             Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
             Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
             await guest.TypeAsync("poweroff");

@@ -51,6 +51,42 @@ public sealed class OtherKernelsTests
         await guest.DoAsync("sh -c 'seq 1 20000 | sort -r | sha256sum' > /dev/null; for i in $(seq 1 20); do sh -c :; done");
     }
 
+    // The cloud kernel, tiny's, has no driver for the generation ID (VIRT_DRIVERS).
+    [Theory]
+    [InlineData(MachineType.Micro)]
+    [InlineData(MachineType.Pc)]
+    public async Task A_kernel_makes_its_random_numbers_anew_where_it_may_be_a_copy_and_only_there(MachineType type)
+    {
+        const string reseeds = "dmesg | grep -c 'crng reseeded due to virtual machine fork' || true";
+        var image = await FetchAsync("generic", "linux-image-amd64");
+        var folder = Directory.CreateTempSubdirectory("lamina-generation-").FullName;
+        LinuxGuest? guest = null;
+        try
+        {
+            guest = await LinuxGuest.BootAsync(new MachineDefinition
+            {
+                Type = type,
+                Boot = new BootSource { KernelPath = image.KernelPath, InitrdPath = image.InitrdPath, CommandLine = "console=ttyS0 quiet" },
+                MemoryBytes = 512 << 20,
+            });
+            foreach (var (move, goesOnAlone, told) in ((int, bool, int)[])[(0, true, 0), (1, false, 1), (2, false, 2), (3, true, 2)])
+            {
+                var place = Path.Combine(folder, $"{move}");
+                await guest.Machine.PauseAsync(TestContext.Current.CancellationToken);
+                await guest.Machine.SaveAsync(place, TestContext.Current.CancellationToken);
+                var commands = guest.Commands;
+                await guest.DisposeAsync();
+                guest = LinuxGuest.Restore(place, commands, new MachineHooks { GoesOnAlone = goesOnAlone });
+                Assert.Equal($"{told}\n", await guest.DoAsync($"for i in $(seq 100); do [ $({reseeds}) = {told} ] && break; sleep 0.1; done; {reseeds}"));
+            }
+        }
+        finally
+        {
+            if (guest is not null) await guest.DisposeAsync();
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static async Task<Image> FetchAsync(string name, string package)
     {
         AllTests.SkipUnlessAsked("it fetches a kernel of 70 MB");

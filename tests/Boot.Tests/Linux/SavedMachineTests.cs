@@ -149,6 +149,8 @@ public sealed class SavedMachineTests : IDisposable
             Assert.Equal(4 + callers.Length, rounds.Count(c => c == '\n'));
             Assert.DoesNotContain(" 0\n", rounds, StringComparison.Ordinal);
             Assert.Equal((await guest.DoAsync("sha256sum </tmp/data"))[..64], GuestLoad.Sum(In("rw/last")));
+            // Each of them may have been a copy, which the guest was told.
+            Assert.Matches($@"^ *{moments} ", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
             Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
             Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
             await guest.TypeAsync("poweroff");

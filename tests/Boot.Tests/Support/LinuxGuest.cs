@@ -71,9 +71,10 @@ internal sealed class LinuxGuest : IAsyncDisposable
     /// <summary>Goes on with a machine that was saved, from the same point of the same shell.</summary>
     /// <param name="folder">The saved machine.</param>
     /// <param name="commands">How many commands had been typed (<see cref="Commands"/>).</param>
-    internal static LinuxGuest Restore(string folder, int commands)
+    /// <param name="hooks">What the machine is connected with.</param>
+    internal static LinuxGuest Restore(string folder, int commands, MachineHooks? hooks = null)
     {
-        var machine = Machine.Restore(folder);
+        var machine = Machine.Restore(folder, hooks);
         return new LinuxGuest(machine, machine.RunAsync()) { Commands = commands };
     }
 

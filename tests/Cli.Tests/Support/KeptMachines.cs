@@ -52,6 +52,14 @@ public abstract class KeptMachines : IAsyncLifetime
 
     private protected async Task<string> StateAsync(string name) => (await ListAsync()).EnumerateArray().Single(machine => machine.GetProperty("name").GetString() == name).GetProperty("state").GetString()!;
 
+    private protected async Task<string> GenerationAsync(string name)
+    {
+        var outcome = await RunAsync("inspect", name, "chipset/generation");
+        Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
+        using var json = JsonDocument.Parse(outcome.Output);
+        return json.RootElement.GetProperty("id").GetString()!;
+    }
+
     // Its log is written by a thread of its own.
     private protected async Task PrintedAsync(string name, string text)
     {

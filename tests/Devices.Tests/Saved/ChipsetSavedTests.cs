@@ -5,6 +5,7 @@ using System.Text;
 using Lamina.Core.Bus;
 using Lamina.Core.Input;
 using Lamina.Core.Interrupts;
+using Lamina.Core.Memory;
 using Lamina.Core.State;
 using Lamina.Devices.Chipset;
 using Lamina.Devices.Chipset.Ps2;
@@ -172,6 +173,37 @@ public sealed class HandedOverAcpiPmSavedTests : TimedSavedUnitTests<AcpiPm>
     }
 
     private protected override string Registers(AcpiPm unit) => Dump(unit, 8) + " " + Dump(unit, AcpiPmSpec.Length);
+}
+
+public sealed class VmGenerationIdSavedTests : SavedUnitTests<VmGenerationId>, IDisposable
+{
+    private const ulong Address = 0xFEC1_0000;
+
+    private readonly List<GuestMemory> _memories = [];
+    private readonly Dictionary<VmGenerationId, GuestMemory> _memoryOf = [];
+
+    public void Dispose()
+    {
+        foreach (var memory in _memories) memory.Dispose();
+    }
+
+    protected override VmGenerationId Create()
+    {
+        var memory = new GuestMemory([new(0, 0x1_0000)]);
+        _memories.Add(memory);
+        var unit = new VmGenerationId(memory, Address, new CountingEntropy(), () => { });
+        _memoryOf[unit] = memory;
+        return unit;
+    }
+
+    protected override void Disturb(VmGenerationId unit) => unit.Renew();
+
+    protected override string Observe(VmGenerationId unit)
+    {
+        var seen = new byte[VmGenerationIdSpec.Length];
+        Assert.True(_memoryOf[unit].TryRead(Address, seen));
+        return Convert.ToHexString(seen);
+    }
 }
 
 public sealed class I8042SavedTests : TimedSavedUnitTests<I8042>

@@ -42,13 +42,17 @@ public sealed partial class MutatedSnapshotTests : IDisposable
         var whole = Directory.CreateDirectory(Path.Combine(_folder, "whole")).FullName;
         SnapshotLife.Make(whole);
         await SnapshotLife.RunAsync(whole, upTo: "three");
-        await UseAsync(Copy(whole, "as it is"), "two");
+        Assert.Empty(await UseAsync(Copy(whole, "as it is"), "two"));
+        var compressed = Directory.CreateDirectory(Path.Combine(_folder, "compressed")).FullName;
+        SnapshotLife.Make(compressed);
+        await SnapshotLife.RunAsync(compressed, upTo: "three", compressed: "two");
+        Assert.Empty(await UseAsync(Copy(compressed, "as it is, compressed"), "two"));
         var (refused, taken) = (0, 0);
         var (resident, mapped) = (Status("VmRSS") + MostResident, Status("VmPeak") + MostMapped);
         for (var seed = first; seed < first + count; seed++)
         {
             var random = new Random(seed);
-            var home = Copy(whole, $"case {seed}");
+            var home = Copy(seed % 3 == 0 ? compressed : whole, $"case {seed}");
             var what = Mutate(home, random);
             var allocated = GC.GetTotalAllocatedBytes();
             try

@@ -48,7 +48,8 @@ internal static class SnapshotLife
     /// <summary>Lives it.</summary>
     /// <param name="folder">Where it was made.</param>
     /// <param name="upTo">The snapshot behind which it ends; null for all of it.</param>
-    internal static async Task<int> RunAsync(string folder, string? upTo = null)
+    /// <param name="compressed">The snapshot whose memory is compressed.</param>
+    internal static async Task<int> RunAsync(string folder, string? upTo = null, string compressed = "five")
     {
         var home = Store(folder).Find(Machine);
         WriteDisk(home, 0x11);
@@ -57,7 +58,7 @@ internal static class SnapshotLife
         Directory.CreateDirectory(home.Work);
         HostFiles.Replace(home.Variables, [2], durable: true);
         await SuspendAsync(home);
-        await TakeAsync(folder, home, "two");
+        await TakeAsync(folder, home, "two", compressed == "two");
         SuspendRecord.Drop(home);
         WriteDisk(home, 0x33);
         await TakeAsync(folder, home, "three");
@@ -68,7 +69,7 @@ internal static class SnapshotLife
         Remove(folder, home, "three");
         SnapshotStore.Restore(home, "two");
         // Of what it is to go on from.
-        await TakeAsync(folder, home, "five");
+        await TakeAsync(folder, home, "five", compressed == "five");
         SuspendRecord.Drop(home);
         Remove(folder, home, "two");
         Remove(folder, home, "one");
@@ -84,10 +85,10 @@ internal static class SnapshotLife
         return buffer.Span[0];
     }
 
-    private static async Task TakeAsync(string folder, MachineHome home, string name)
+    private static async Task TakeAsync(string folder, MachineHome home, string name, bool compress = false)
     {
         Mark(folder, Takes, name, Begins);
-        await SnapshotStore.CreateAsync(home, name);
+        await SnapshotStore.CreateAsync(home, name, compress: compress);
         Mark(folder, Takes, name, Done);
     }
 

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Lamina.Hypervisor.Snapshots;
 using Lamina.Hypervisor.Stored;
+using Lamina.Saving;
 using Xunit;
 
 namespace Lamina.Tests.Hypervisor.Snapshots;
@@ -27,6 +28,7 @@ public sealed class SnapshotPowerLossTests : IDisposable
         using (var copying = System.Diagnostics.Process.Start("cp", ["-a", life, Path.Combine(_folder, "made")])) await copying.WaitForExitAsync(Token);
         var calls = FileTrace.Run(Path.Combine(_folder, "log"), Environment.ProcessPath!, SnapshotLife.Word, life);
         Assert.Equal(["five", "four"], SnapshotStore.List(SnapshotLife.Store(life).Find(SnapshotLife.Machine)).Select(snapshot => snapshot.Name).Order(StringComparer.Ordinal));
+        Assert.True(SavedMemory.IsCompressed(Path.Combine(life, "machines", SnapshotLife.Machine, "snapshots", "five")));
         var memory = Digest(Path.Combine(life, "machines", SnapshotLife.Machine, "snapshots", "five"));
 
         var losses = Read("LAMINA_FUZZ_CASES") ?? (Environment.GetEnvironmentVariable("LAMINA_TEST_ALL") == "1" ? All : Usual);
@@ -122,7 +124,13 @@ public sealed class SnapshotPowerLossTests : IDisposable
         Assert.False(run.IsCompleted);
     }
 
-    private static string Digest(string snapshot) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(snapshot, "memory"))));
+    private static string Digest(string snapshot)
+    {
+        using var memory = SavedMemory.Open(snapshot);
+        var content = new byte[memory.Length];
+        for (var i = 0; i < content.Length / SavedMemory.Piece; i++) memory.Read(i, content.AsSpan(i * SavedMemory.Piece, SavedMemory.Piece));
+        return Convert.ToHexString(SHA256.HashData(content));
+    }
 
     private static int? Read(string variable) => Environment.GetEnvironmentVariable(variable) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
 }

@@ -2,6 +2,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text;
+using System.Text.RegularExpressions;
 using Lamina.Acpi;
 using Lamina.Boot;
 using Lamina.Pc;
@@ -29,6 +30,7 @@ public sealed class AcpiTablesTests
         RtcIrq = 8,
         CenturyRegister = 0x32,
         PvPanicPort = 0x505,
+        Generation = new GenerationDescription(0x12_3456_7000, 1),
         VirtioDevices = [.. Enumerable.Range(0, virtio).Select(i => new VirtioMmioDescription(0xFEB0_0000 + ((uint)i * 0x1000), 0x1000, 16 + (uint)i))],
     };
 
@@ -107,9 +109,11 @@ public sealed class AcpiTablesTests
                 Assert.DoesNotContain("nvalid", listing, StringComparison.Ordinal);
                 if (name == "DSDT") Assert.Contains("0 Errors, 0 Warnings", await RunAsync(folder.FullName, "-vr", name + ".dsl"), StringComparison.Ordinal);
             }
-            var source = File.ReadAllText(Path.Combine(folder.FullName, "DSDT.dsl"));
-            foreach (var word in pc ? (string[])["PNP0A03", "PNP0C0F", "0x0000000800000000", "_SB.PCI0.ISA"] : ["LNRO0005"]) Assert.Contains(word, source, StringComparison.Ordinal);
+            var source = Regex.Replace(File.ReadAllText(Path.Combine(folder.FullName, "DSDT.dsl")), @"(?<=,)\s*\n\s*", " \n ");
+            foreach (var word in pc ? (string[])["PNP0A03", "PNP0C0F", "0x0000000800000000", "_SB.PCI0.ISA", "0xFEC10000, \n Zero"] : ["LNRO0005", "0x34567000, \n 0x12"]) Assert.Contains(word, source, StringComparison.Ordinal);
             Assert.Contains("Name (\\_S5, Package (0x04)", source, StringComparison.Ordinal);
+            foreach (var word in (string[])["Scope (\\_GPE)", "Method (_E01, 0, Serialized)", "Notify (\\_SB.VGEN, 0x80)", "Name (_HID, \"LMNA0001\")", "Name (_DDN, \"VM_Gen_Counter\")", "\"VM_Gen_Counter\", \n \"VMGENCTR\""])
+                Assert.Contains(word, source, StringComparison.Ordinal);
         }
         finally
         {

@@ -82,6 +82,7 @@ public sealed class MigrationTests : IDisposable
     {
         var (machine, run) = await StartAsync(Disk("disk 0.qcow2"));
         await AnswersAsync(machine, "before");
+        var identity = (await machine.InspectAsync("chipset/generation", Token))["id"];
         for (var move = 1; move <= 5; move++)
         {
             var (here, there, _) = Link.Make();
@@ -98,6 +99,7 @@ public sealed class MigrationTests : IDisposable
             await machine.DisposeAsync();
             (machine, run) = (next, nextRun);
             await AnswersAsync(machine, $"move {move}");
+            Assert.Equal(identity, (await machine.InspectAsync("chipset/generation", Token))["id"]);
         }
         // It starts again as any other.
         await machine.ResetAsync(Token);
