@@ -29,17 +29,13 @@ public static class SnapshotStore
     /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
     internal const string Unfinished = ".new-";
 
-    // Of a machine that is written down (Saving).
-    private static readonly string[] SavedFiles = ["state", "memory"];
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>The snapshots of a machine, the oldest first.</summary>
-    /// <exception cref="MachineException">One is damaged.</exception>
+    /// <summary>The snapshots of a machine, the oldest first; those that cannot be used among them, with why (<see cref="Snapshot.Damage"/>).</summary>
     public static IReadOnlyList<Snapshot> List(MachineHome home)
     {
         ArgumentNullException.ThrowIfNull(home);
-        return [.. Snapshot.FoldersOf(home).Select(Snapshot.Read).OrderBy(snapshot => snapshot.Taken)];
+        return [.. Snapshot.FoldersOf(home).Select(folder => Snapshot.Look(home, folder)).OfType<Snapshot>().OrderBy(snapshot => snapshot.Taken)];
     }
 
     /// <summary>A snapshot of a machine.</summary>
@@ -49,7 +45,7 @@ public static class SnapshotStore
         ArgumentNullException.ThrowIfNull(home);
         CheckName(name);
         var folder = FolderOf(home, name);
-        if (Directory.Exists(folder)) return Snapshot.Read(folder);
+        if (Snapshot.Look(home, folder) is { } found) return found.Damage is null ? found : throw new MachineException(MachineError.File, found.Damage);
         var meant = Spelling.Nearest(name, Snapshot.FoldersOf(home).Select(place => Path.GetFileName(place)));
         throw new MachineException($"the machine {home.Name} has no snapshot {name}{(meant is null ? $"; 'lamina snapshot list {home.Name}' shows those that there are" : $"; did you mean {meant}?")}");
     }
@@ -238,7 +234,7 @@ public static class SnapshotStore
         if (suspended is not null)
         {
             // Nobody writes to these files.
-            foreach (var name in SavedFiles) MachineDisks.LinkOrCopy(Path.Combine(suspended.StateOf(home), name), Path.Combine(folder, name));
+            foreach (var name in Snapshot.SavedFiles) MachineDisks.LinkOrCopy(Path.Combine(suspended.StateOf(home), name), Path.Combine(folder, name));
         }
         MachineVariables.Keep(home, Snapshot.VariablesIn(folder));
         var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
@@ -275,7 +271,7 @@ public static class SnapshotStore
         Directory.CreateDirectory(folder, MachineStore.Private);
         if (variables is not null) HostFiles.Replace(Snapshot.VariablesIn(folder), variables);
         if (!diskOnly)
-            foreach (var name in SavedFiles)
+            foreach (var name in Snapshot.SavedFiles)
             {
                 var file = Path.Combine(folder, name);
                 File.Move(Path.Combine(home.SnapshotState, name), file);

@@ -41,7 +41,7 @@ public sealed partial class MutatedSnapshotTests : IDisposable
         var first = Read("LAMINA_FUZZ_SEED") ?? 0;
         var whole = Directory.CreateDirectory(Path.Combine(_folder, "whole")).FullName;
         SnapshotLife.Make(whole);
-        await SnapshotLife.RunAsync(whole, upTo: "three");
+        await SnapshotLife.RunAsync(whole, upTo: "three", Token);
         await UseAsync(Copy(whole, "as it is"), "two");
         var (refused, taken) = (0, 0);
         var (resident, mapped) = (Status("VmRSS") + MostResident, Status("VmPeak") + MostMapped);
