@@ -200,8 +200,8 @@ public sealed class SnapshotCommandTests : KeptMachines
 
         var list = await RunAsync("snapshot", "list", "web");
         Assert.Equal((0, ""), (list.ExitCode, list.Errors));
-        Assert.Matches($@"(?m)^first +[-0-9]+ [:0-9]+ +damaged +.+ B +{System.Text.RegularExpressions.Regex.Escape(why)}$", list.Output);
-        Assert.Matches(@"(?m)^second \* +[-0-9]+ [:0-9]+ +boots ", list.Output);
+        Assert.Matches($@"(?m)^first +[-0-9]+ [:0-9]+ +damaged +[0-9.]+ [KM]?i?B +{System.Text.RegularExpressions.Regex.Escape(why)}$", list.Output);
+        Assert.Matches(@"(?m)^  second \* +[-0-9]+ [:0-9]+ +boots ", list.Output);
         using var json = JsonDocument.Parse((await RunAsync("snapshot", "list", "--json", "web")).Output);
         Assert.Equal([("first", why), ("second", null)], json.RootElement.EnumerateArray().Select(one => (one.GetProperty("name").GetString()!, one.TryGetProperty("damage", out var damage) ? damage.GetString() : null)).Order());
         var first = await ShownAsync("web", "first");
