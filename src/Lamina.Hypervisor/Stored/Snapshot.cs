@@ -101,8 +101,8 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
             };
         });
         if (later > 0) throw new MachineException(MachineError.File, $"{path} is of format {later}, and this program knows up to {Format}; use the program that took the snapshot, or a newer one");
-        // A layer is a file of the machine's own.
-        if (found is null || found.Layer is { } layer && layer != Path.GetFileName(layer)) throw new MachineException(MachineError.File, $"{path} is damaged; {NoUse}");
+        // A layer is a file of the machine's own; and what is shown has nothing that terminals take for commands.
+        if (found is null || found.Layer is { } layer && layer != Path.GetFileName(layer) || $"{found.Parent}{found.Layer}{found.Program}{found.Description}".Any(char.IsControl)) throw new MachineException(MachineError.File, $"{path} is damaged; {NoUse}");
         return found;
     }
 

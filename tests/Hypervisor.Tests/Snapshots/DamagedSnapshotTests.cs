@@ -26,6 +26,8 @@ public sealed class DamagedSnapshotTests : IDisposable
         { "snapshot.json", """{ "format": "1", "taken": 5, "machine": [], "memory": "yes" }""", "snapshot.json is damaged" },
         { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": true, "layer": 7 }""", "snapshot.json is damaged" },
         { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": true, "layer": "../layer-1.qcow2" }""", "snapshot.json is damaged" },
+        { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": false, "layer": "\u001b[2J" }""", "snapshot.json is damaged" },
+        { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": false, "description": "\u001b[2J" }""", "snapshot.json is damaged" },
         { "snapshot.json", """{ "format": 2 }""", "snapshot.json is of format 2, and this program knows up to 1" },
         { "snapshot.json", Gone, "snapshot.json is damaged" },
         { "snapshot.json", Folder, "snapshot.json is damaged" },
