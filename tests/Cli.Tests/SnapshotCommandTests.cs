@@ -233,6 +233,31 @@ public sealed class SnapshotCommandTests : KeptMachines
         Assert.Equal("up\n", await PrintedByAsync("web"));
     }
 
+    [Fact]
+    public async Task A_damaged_snapshot_is_shown_as_that_and_hides_no_other()
+    {
+        await CreateWithDiskAsync("web");
+        foreach (var name in (string[])["first", "second"]) Expect(0, await RunAsync("snapshot", "create", "web", name));
+        await File.WriteAllTextAsync(Home("web", "snapshots", "first", "snapshot.json"), "{", Token);
+        var why = $"{Home("web", "snapshots", "first", "snapshot.json")} is damaged; the snapshot cannot be used, and 'lamina snapshot rm' removes it";
+
+        var list = await RunAsync("snapshot", "list", "web");
+        Assert.Equal((0, ""), (list.ExitCode, list.Errors));
+        Assert.Matches($@"(?m)^first +[-0-9]+ [:0-9]+ +damaged +[0-9.]+ [KM]?i?B +{System.Text.RegularExpressions.Regex.Escape(why)}$", list.Output);
+        Assert.Matches(@"(?m)^  second \* +[-0-9]+ [:0-9]+ +boots ", list.Output);
+        using var json = JsonDocument.Parse((await RunAsync("snapshot", "list", "--json", "web")).Output);
+        Assert.Equal([("first", why), ("second", null)], json.RootElement.EnumerateArray().Select(one => (one.GetProperty("name").GetString()!, one.TryGetProperty("damage", out var damage) ? damage.GetString() : null)).Order());
+        var first = await ShownAsync("web", "first");
+        Assert.Equal((why, false), (first.GetProperty("damage").GetString(), first.TryGetProperty("definition", out _)));
+        Assert.True((await ShownAsync("web", "second")).TryGetProperty("definition", out _));
+        Expect(2, await RunAsync("snapshot", "restore", "web", "first"), $"lamina: {why}");
+
+        Expect(0, await RunAsync("snapshot", "rm", "web", "first"));
+        Assert.Equal(["second *"], await LinesAsync("web"));
+        Expect(0, await RunAsync("snapshot", "restore", "--start", "web", "second"));
+        await PrintedAsync("web", "up");
+    }
+
     // Whoever asks goes away while the machine stands still, before the images were exchanged and after.
     [Theory]
     [InlineData(false)]

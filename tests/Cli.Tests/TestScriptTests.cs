@@ -107,7 +107,8 @@ public sealed class TestScriptTests : IDisposable
 
         Assert.Equal(1, outcome.ExitCode);
         Assert.Matches("FAIL  One.Tests: 1 of 3 \\([0-9]+ s, exit code 1\\)\n", outcome.Output);
-        Assert.Contains("House.One.Bad [FAIL]", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("    House.One.Bad [FAIL]\n      Assert.True() Failure\n", outcome.Output, StringComparison.Ordinal);
+        foreach (var passed in (string[])["House.One.Good", "no news"]) Assert.DoesNotContain(passed, outcome.Output, StringComparison.Ordinal);
         // Skips are told once, below.
         Assert.DoesNotContain("[SKIP]", outcome.Output, StringComparison.Ordinal);
         Assert.EndsWith("\n3 passed, 1 failed, 1 skipped\n", outcome.Output, StringComparison.Ordinal);
@@ -192,7 +193,7 @@ public sealed class TestScriptTests : IDisposable
     private void Project(string name, int total, int failed = 0, int notRun = 0, params (string Test, string Reason)[] skips)
     {
         var said = string.Concat(skips.Select(skip => $"    {skip.Test} [SKIP]\n      {skip.Reason}\n"));
-        if (failed > 0) said += "    House.One.Bad [FAIL]\n      Assert.True() Failure\n";
+        if (failed > 0) said += "    House.One.Good [PASS]\n      Output:\n        no news\n    House.One.Bad [FAIL]\n      Assert.True() Failure\n";
         _folder.Script(ProgramOf(name), $$"""
             #!/bin/sh
             cat <<'END'

@@ -1,5 +1,5 @@
 // lamina upgrade-running: a machine that runs goes on in a new process, with all that it has open; and what becomes of it where that fails.
-using System.Globalization;
+using System.Diagnostics;
 using System.Text.Json;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -147,26 +147,37 @@ public sealed class UpgradeRunningCommandTests : TwoStores
         var seed = System.Environment.TickCount;
         var random = new Random(seed);
         await StartTinyAsync("web");
-        for (var trial = 0; trial < 4; trial++)
+        // In any moment of as long as it takes here.
+        var begin = Stopwatch.GetTimestamp();
+        Expect(0, await RunAsync("upgrade-running", "--force", "web"));
+        var length = (int)Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
+        for (var trial = 0; trial < 6; trial++)
         {
             Assert.Equal("", await InAsync(RunAsync, "web", $"echo trial {trial} | dd of=/dev/vda bs=4k conv=notrunc,fsync 2>/dev/null"));
-            var former = ProcessOf(await StatusAsync());
+            var (former, boot) = (ProcessOf(await StatusAsync()), await InAsync(RunAsync, "web", "cat /proc/sys/kernel/random/boot_id"));
             using var upgrade = Start(["upgrade-running", "--force", "web"]);
-            var (victim, moment) = (random.Next(3), random.Next(700));
-            if (!upgrade.HasEndedWithin(TimeSpan.FromMilliseconds(moment)))
+            var (victim, moment) = (random.Next(3), random.Next(length));
+            var isKilled = !upgrade.HasEndedWithin(TimeSpan.FromMilliseconds(moment));
+            if (isKilled)
             {
                 if (victim == 0) HostProcess.Kill(former);
                 else if (victim == 1) upgrade.Kill();
                 else foreach (var child in HostProcess.ChildrenOf(upgrade.Id)) HostProcess.Kill(child);
             }
             Assert.True(upgrade.HasEndedWithin(TimeSpan.FromMinutes(3)), "the upgrade hangs");
-            var said = $"seed {seed}, trial {trial}: {victim} after {moment} ms";
+            var said = $"seed {seed}, trial {trial}: {victim} after {moment} of {length} ms";
             // Whoever takes it over yet is awaited.
             string state;
             while ((state = await StateAsync("web")) is not ("running" or "killed" or "suspended")) Token.ThrowIfCancellationRequested();
             var started = await RunAsync("start", "web");
             Assert.True(started.ExitCode == 0 || (await KnownStateAsync("web")) == "running", $"{said}: {state}: {started.Errors}");
             Assert.Equal($"trial {trial}", await InAsync(RunAsync, "web", "head -n1 /dev/vda"));
+            // Who asked for it has nothing of the machine.
+            if (!isKilled || victim == 1) Assert.Equal((said, boot), (said, await InAsync(RunAsync, "web", "cat /proc/sys/kernel/random/boot_id")));
+            // Those that had it before, or were to have it, have ended, or do so soon.
+            var process = ProcessOf(await StatusAsync());
+            Assert.True(SpinWait.SpinUntil(() => ProcessesOf("web").All(one => one == process), TimeSpan.FromMinutes(3)), $"{said}: {string.Join(", ", ProcessesOf("web"))} are there, and it runs in {process}");
+            Assert.Equal([process], ProcessesOf("web"));
         }
     }
 
@@ -190,6 +201,21 @@ public sealed class UpgradeRunningCommandTests : TwoStores
     }
 
     private static int ProcessOf(JsonElement status) => status.GetProperty("pid").GetInt32();
+
+    // By their words.
+    private int[] ProcessesOf(string name) => [.. Directory.EnumerateDirectories("/proc").Select(folder => int.TryParse(Path.GetFileName(folder), out var number) ? number : 0).Where(number => number > 0 && WordsOf(number).Contains($"\0machine-process\0{Path.GetDirectoryName(Home(name))}\0{name}\0", StringComparison.Ordinal))];
+
+    private static string WordsOf(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/cmdline");
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
 
     // It ends by itself when another one has its machine.
     private static async Task EndedAsync(int process)

@@ -96,7 +96,7 @@ internal static class SnapshotVerb
             {
                 foreach (var snapshot in snapshots.Where(snapshot => parent is null ? snapshot.Parent is null || snapshots.All(other => other.Name != snapshot.Parent) : snapshot.Parent == parent))
                 {
-                    rows.Add([$"{new string(' ', 2 * depth)}{snapshot.Name}{(snapshot.Name == current ? " *" : "")}", Time(snapshot.Taken), snapshot.HasMemory ? "there" : "boots", ByteSize.Format((ulong)SnapshotStore.SpaceOf(home, snapshot)), snapshot.Description]);
+                    rows.Add([$"{new string(' ', 2 * depth)}{snapshot.Name}{(snapshot.Name == current ? " *" : "")}", Time(snapshot.Taken), snapshot.Damage is not null ? "damaged" : snapshot.HasMemory ? "there" : "boots", ByteSize.Format((ulong)SnapshotStore.SpaceOf(home, snapshot)), snapshot.Damage ?? snapshot.Description]);
                     if (depth < snapshots.Count) Add(snapshot.Name, depth + 1);
                 }
             }
@@ -113,14 +113,20 @@ internal static class SnapshotVerb
         verb.SetAction(parsed =>
         {
             var home = MachineStore.OfUser().Find(parsed.GetRequiredValue(machine));
-            var snapshot = SnapshotStore.Find(home, parsed.GetRequiredValue(name));
-            var definition = SnapshotStore.DefinitionOf(home, snapshot);
+            var which = parsed.GetRequiredValue(name);
+            // One that is damaged is shown as that.
+            var damaged = SnapshotStore.List(home).FirstOrDefault(one => one.Name == which && one.Damage is not null);
+            var snapshot = damaged ?? SnapshotStore.Find(home, which);
+            var definition = damaged is null ? SnapshotStore.DefinitionOf(home, snapshot) : null;
             parsed.InvocationConfiguration.Output.Write(Json(one =>
             {
                 one.WriteStartObject();
                 Write(one, snapshot, home, SnapshotStore.CurrentOf(home));
-                one.WritePropertyName("definition");
-                DefinitionJson.Write(one, definition);
+                if (definition is not null)
+                {
+                    one.WritePropertyName("definition");
+                    DefinitionJson.Write(one, definition);
+                }
                 one.WriteEndObject();
             }));
             return ExitCode.Success;
@@ -199,6 +205,7 @@ internal static class SnapshotVerb
         json.WriteBoolean("stilled", snapshot.IsStilled);
         json.WriteBoolean("compressed", snapshot.IsCompressed);
         json.WriteString("description", snapshot.Description);
+        if (snapshot.Damage is { } damage) json.WriteString("damage", damage);
     }
 
     private static string Json(Action<Utf8JsonWriter> write)

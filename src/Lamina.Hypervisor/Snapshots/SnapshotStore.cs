@@ -30,17 +30,13 @@ public static class SnapshotStore
     /// <summary>With what the names of folders begin that are no snapshots yet.</summary>
     internal const string Unfinished = ".new-";
 
-    // Of a machine that is written down (Saving), beside its memory.
-    private const string State = "state";
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), AgentPatience = TimeSpan.FromSeconds(3), LookAgain = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>The snapshots of a machine, the oldest first.</summary>
-    /// <exception cref="MachineException">One is damaged.</exception>
+    /// <summary>The snapshots of a machine, the oldest first; those that cannot be used among them, with why (<see cref="Snapshot.Damage"/>).</summary>
     public static IReadOnlyList<Snapshot> List(MachineHome home)
     {
         ArgumentNullException.ThrowIfNull(home);
-        return [.. Snapshot.FoldersOf(home).Select(Snapshot.Read).OrderBy(snapshot => snapshot.Taken)];
+        return [.. Snapshot.FoldersOf(home).Select(folder => Snapshot.Look(home, folder)).OfType<Snapshot>().OrderBy(snapshot => snapshot.Taken)];
     }
 
     /// <summary>A snapshot of a machine.</summary>
@@ -50,7 +46,7 @@ public static class SnapshotStore
         ArgumentNullException.ThrowIfNull(home);
         CheckName(name);
         var folder = FolderOf(home, name);
-        if (Directory.Exists(folder)) return Snapshot.Read(folder);
+        if (Snapshot.Look(home, folder) is { } found) return found.Damage is null ? found : throw new MachineException(MachineError.File, found.Damage);
         var meant = Spelling.Nearest(name, Snapshot.FoldersOf(home).Select(place => Path.GetFileName(place)));
         throw new MachineException($"the machine {home.Name} has no snapshot {name}{(meant is null ? $"; 'lamina snapshot list {home.Name}' shows those that there are" : $"; did you mean {meant}?")}");
     }
@@ -245,7 +241,7 @@ public static class SnapshotStore
         {
             // Nobody writes to these files.
             var from = suspended.StateOf(home);
-            foreach (var name in (string[])[State, SavedMemory.FileIn(from)]) MachineDisks.LinkOrCopy(Path.Combine(from, name), Path.Combine(folder, name));
+            foreach (var name in Snapshot.SavedFilesIn(from)) MachineDisks.LinkOrCopy(Path.Combine(from, name), Path.Combine(folder, name));
         }
         MachineVariables.Keep(home, Snapshot.VariablesIn(folder));
         var layer = hasDisk ? MachineDisks.FrozenLayer(home) : null;
@@ -282,7 +278,7 @@ public static class SnapshotStore
         Directory.CreateDirectory(folder, MachineStore.Private);
         if (variables is not null) HostFiles.Replace(Snapshot.VariablesIn(folder), variables);
         if (!diskOnly)
-            foreach (var name in (string[])[State, SavedMemory.FileIn(home.SnapshotState)])
+            foreach (var name in Snapshot.SavedFilesIn(home.SnapshotState))
             {
                 var file = Path.Combine(folder, name);
                 File.Move(Path.Combine(home.SnapshotState, name), file);

@@ -82,7 +82,7 @@ internal static class MachineDisks
     internal static string NextLayer(MachineHome home)
     {
         if (Chain(home, home.Disk).Count > MostLayers) throw new MachineException(MachineError.State, $"the disk of {home.Name} consists of {MostLayers} layers, which is as many as there can be; 'lamina clone' makes a machine of it whose disk is one, once its snapshots are removed");
-        return Path.GetFileName(home.Layer(home.Layers.Select(MachineHome.LayerNumber).DefaultIfEmpty(0).Max() + 1));
+        return Path.GetFileName(FreeLayer(home));
     }
 
     /// <summary>Puts the disk of a machine that stands still below the image that takes what is written from now on: by one rename, before which nothing has changed.</summary>
@@ -142,14 +142,13 @@ internal static class MachineDisks
         File.Delete(Fresh(to));
     }
 
-    /// <summary>Removes the layers that neither a machine's disk nor one of its snapshots is based on.</summary>
+    /// <summary>Removes the layers that neither a machine's disk nor one of its snapshots is based on; none as long as there is a snapshot of which that is not known.</summary>
     internal static void RemoveUnused(MachineHome home)
     {
         if (!File.Exists(home.Disk)) return;
-        var used = Chain(home, home.Disk).ToHashSet(StringComparer.Ordinal);
-        foreach (var layer in Snapshot.LayersOf(home).Select(name => Path.Combine(home.Folder, name)).Where(File.Exists)) used.UnionWith([layer, .. Chain(home, layer)]);
-        foreach (var layer in home.Layers.Where(layer => !used.Contains(layer))) File.Delete(layer);
         File.Delete(Fresh(home));
+        if (TryFindUsed(home) is not { } used) return;
+        foreach (var layer in home.Layers.Where(layer => !used.Contains(layer))) File.Delete(layer);
     }
 
     /// <summary>Gives a file a second name, or copies it where that cannot be.</summary>
@@ -178,9 +177,43 @@ internal static class MachineDisks
     private static List<string> Chain(MachineHome home, string image)
     {
         var chain = new List<string>();
-        for (var at = image; chain.Count <= MostLayers + 1 && DiskTools.Inspect(at).BackingFile is { } name; chain.Add(at)) at = Path.Combine(home.Folder, Path.GetFileName(name));
+        for (var at = image; chain.Count <= MostLayers + 1 && BaseOf(at) is { } name; chain.Add(at)) at = Path.Combine(home.Folder, Path.GetFileName(name));
         return chain;
+
+        static string? BaseOf(string path)
+        {
+            var isLayer = MachineHome.LayerNumber(path) > 0;
+            if (isLayer && !File.Exists(path)) throw new DiskImageException($"{path} is gone, and what is based on it cannot be read");
+            var info = DiskTools.Inspect(path);
+            // What has lost its header would pass for an image that is based on nothing.
+            return isLayer && info.Format != DiskFormat.Qcow2 ? throw new DiskImageException($"{path} is no image of a disk any more") : info.BackingFile;
+        }
     }
+
+    // Null where a snapshot, or an image, does not say what it is based on.
+    private static HashSet<string>? TryFindUsed(MachineHome home)
+    {
+        try
+        {
+            var used = Chain(home, home.Disk).ToHashSet(StringComparer.Ordinal);
+            foreach (var folder in Snapshot.FoldersOf(home))
+            {
+                if (Snapshot.TryRead(folder) is not { } snapshot) return null;
+                if (snapshot.Layer is null) continue;
+                var layer = Path.Combine(home.Folder, snapshot.Layer);
+                used.UnionWith([layer, .. Chain(home, layer)]);
+            }
+            return used;
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // Behind those that snapshots name, too: a layer that was lost must not become another one of the same name.
+    private static string FreeLayer(MachineHome home) =>
+        home.Layer(home.Layers.Concat(Snapshot.FoldersOf(home).Select(Snapshot.TryRead).Select(snapshot => snapshot?.Layer).OfType<string>()).Select(MachineHome.LayerNumber).DefaultIfEmpty(0).Max() + 1);
 
     // A disk that was just made over what it is based on is as long as this one: nothing was written to it since.
     private static bool IsUnwritten(MachineHome home, string trial)
@@ -196,7 +229,7 @@ internal static class MachineDisks
     // disk and a second name for that; behind it, the new one.
     private static void Freeze(MachineHome home)
     {
-        var layer = home.Layer(home.Layers.Select(MachineHome.LayerNumber).DefaultIfEmpty(0).Max() + 1);
+        var layer = FreeLayer(home);
         LinkOrCopy(home.Disk, layer);
         CreateOver(home, Fresh(home), DiskTools.Inspect(home.Disk), layer);
         File.Move(Fresh(home), home.Disk, overwrite: true);

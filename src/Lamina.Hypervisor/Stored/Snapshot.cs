@@ -2,7 +2,9 @@
 // definition as it was (machine.json), and for a machine that ran its state and its memory, as a saved machine has them. What stood on its disk
 // is a layer in the machine's folder (MachineDisks), which this names. The folder is there whole or not at all.
 using System.Text.Json;
+using Lamina.Host;
 using Lamina.Host.Io;
+using Lamina.Saving;
 
 namespace Lamina.Hypervisor.Stored;
 
@@ -19,6 +21,13 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     // Programs that know the first one alone know no compressed memory.
     private const int Format = 2, WithoutCompression = 1;
     private const string FileName = "snapshot.json";
+    private const string NoUse = "the snapshot cannot be used, and 'lamina snapshot rm' removes it";
+
+    /// <summary>The files of a machine that is written down (Saving), in its folder.</summary>
+    internal static string[] SavedFilesIn(string folder) => ["state", SavedMemory.FileIn(folder)];
+
+    /// <summary>Why it cannot be used, in a sentence; null where nothing is wrong. Of one whose own file cannot be read no more is known than its name and when its folder was changed.</summary>
+    public string? Damage { get; init; }
 
     /// <summary>What is said of it by whoever took it; empty for nothing.</summary>
     public string Description { get; init; } = "";
@@ -44,8 +53,19 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>The folders of a machine's snapshots.</summary>
     internal static IEnumerable<string> FoldersOf(MachineHome home) => !Directory.Exists(home.Snapshots) ? [] : Directory.EnumerateDirectories(home.Snapshots).Where(place => MachineStore.IsHostName(Path.GetFileName(place)));
 
-    /// <summary>The layers that a machine's snapshots need, by their files' names.</summary>
-    internal static IEnumerable<string> LayersOf(MachineHome home) => FoldersOf(home).Select(TryRead).Select(snapshot => snapshot?.Layer).OfType<string>();
+    /// <summary>The one in a folder, whatever has become of it; null where the folder has just gone.</summary>
+    internal static Snapshot? Look(MachineHome home, string folder)
+    {
+        try
+        {
+            var found = Read(folder);
+            return found with { Damage = found.WhatIsMissing(home, folder) };
+        }
+        catch (MachineException damaged)
+        {
+            return Directory.Exists(folder) ? new Snapshot(Path.GetFileName(folder), Directory.GetLastWriteTimeUtc(folder), null, home.Folder, null, false, "") { Damage = damaged.Message } : null;
+        }
+    }
 
     /// <summary>Reads the one in a folder; null for one that is damaged.</summary>
     internal static Snapshot? TryRead(string folder)
@@ -87,8 +107,8 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
             };
         });
         if (later > 0) throw new MachineException(MachineError.File, $"{path} is of format {later}, and this program knows up to {Format}; use the program that took the snapshot, or a newer one");
-        // A layer is a file of the machine's own.
-        if (found is null || found.Layer is { } layer && layer != Path.GetFileName(layer)) throw new MachineException(MachineError.File, $"{path} is damaged; the snapshot cannot be used, and 'lamina snapshot rm' removes it");
+        // A layer is a file of the machine's own; and what is shown has nothing that terminals take for commands.
+        if (found is null || found.Layer is { } layer && layer != Path.GetFileName(layer) || $"{found.Parent}{found.Layer}{found.Program}{found.Description}".Any(char.IsControl)) throw new MachineException(MachineError.File, $"{path} is damaged; {NoUse}");
         return found;
     }
 
@@ -107,6 +127,32 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         if (IsCompressed) json.WriteBoolean("compressed", true);
         if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
     }, durable: true);
+
+    // Whether its files are there and its definition is one. What is in the others is found out by whoever reads them: they are long.
+    private string? WhatIsMissing(MachineHome home, string folder)
+    {
+        IEnumerable<string> files = [DefinitionIn(folder), .. HasMemory ? SavedFilesIn(folder).Select(name => Path.Combine(folder, name)) : [], .. Layer is null ? Array.Empty<string>() : [Path.Combine(home.Folder, Layer)]];
+        try
+        {
+            foreach (var file in files)
+            {
+                var kind = NamedFile.KindOf(file);
+                if (kind != NamedKind.File) return $"{file} is {(kind is { } other ? $"{NamedFile.Describe(other)}, and no file" : "gone")}; {NoUse}";
+            }
+            _ = MachineDisks.LayersOf(home, Layer);
+            _ = MachineFile.Read(home, DefinitionIn(folder));
+            return null;
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            return $"{refused.Message}; {NoUse}";
+        }
+        catch (MachineException refused)
+        {
+            // Not what there is to do where it is the machine's own.
+            return $"{DefinitionIn(folder)} is damaged ({refused.InnerException?.Message ?? refused.Message}); {NoUse}";
+        }
+    }
 
     private static string? Text(JsonElement root, string name) => root.TryGetProperty(name, out var value) ? value.GetString() : null;
 }

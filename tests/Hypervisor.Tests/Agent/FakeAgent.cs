@@ -8,15 +8,23 @@ namespace Lamina.Tests.Hypervisor.Agent;
 
 internal sealed class FakeAgent : IDisposable
 {
-    private readonly Socket _guest;
+    // A host that does not read makes a test fail that speaks to it.
+    private static readonly TimeSpan LongestSend = TimeSpan.FromMinutes(5);
 
-    private FakeAgent(Socket guest, Stream host) => (_guest, Host) = (guest, host);
+    private readonly Socket _guest;
+    private readonly CountedStream _guestStream, _hostStream;
+
+    private FakeAgent(Socket guest, Socket host)
+    {
+        guest.SendTimeout = (int)LongestSend.TotalMilliseconds;
+        (_guest, _guestStream, _hostStream) = (guest, new CountedStream(guest), new CountedStream(host));
+    }
 
     /// <summary>The host's end.</summary>
-    internal Stream Host { get; }
+    internal Stream Host => _hostStream;
 
     /// <summary>The guest's end, as a stream.</summary>
-    internal Stream Guest => new NetworkStream(_guest);
+    internal Stream Guest => _guestStream;
 
     internal static FakeAgent Create()
     {
@@ -28,7 +36,7 @@ internal sealed class FakeAgent : IDisposable
         host.Connect(new UnixDomainSocketEndPoint(path));
         var guest = listener.Accept();
         File.Delete(path);
-        return new FakeAgent(guest, new NetworkStream(host, ownsSocket: true));
+        return new FakeAgent(guest, host);
     }
 
     /// <summary>An agent that has greeted, and the host's connection to it.</summary>
@@ -67,6 +75,9 @@ internal sealed class FakeAgent : IDisposable
         return ((char)(value & 0xff), await ReadAsync((int)(value >> 8)));
     }
 
+    /// <summary>Waits until whoever reads the guest's end as a stream is through with all that the host has said so far: what comes behind it is asked for.</summary>
+    internal Task HeededAsync() => _guestStream.WhenAskedBehind(_hostStream.Written).WaitAsync(TestContext.Current.CancellationToken);
+
     internal void HangUp() => _guest.Dispose();
 
     public void Dispose()
@@ -85,5 +96,43 @@ internal sealed class FakeAgent : IDisposable
             have += count;
         }
         return bytes;
+    }
+
+    // Knows how much went out, and from where on was asked for what comes in.
+    private sealed class CountedStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+    {
+        private readonly Lock _gate = new();
+        private long _written, _read, _asked, _awaited;
+        private TaskCompletionSource? _reached;
+
+        internal long Written => Volatile.Read(ref _written);
+
+        internal Task WhenAskedBehind(long position)
+        {
+            lock (_gate)
+            {
+                if (_asked >= position) return Task.CompletedTask;
+                (_awaited, _reached) = (position, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+                return _reached.Task;
+            }
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            lock (_gate)
+            {
+                _asked = _read;
+                if (_asked >= _awaited) _reached?.TrySetResult();
+            }
+            var count = await base.ReadAsync(buffer, cancellationToken);
+            lock (_gate) _read += count;
+            return count;
+        }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await base.WriteAsync(buffer, cancellationToken);
+            Interlocked.Add(ref _written, buffer.Length);
+        }
     }
 }

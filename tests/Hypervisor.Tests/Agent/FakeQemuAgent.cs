@@ -1,11 +1,13 @@
 // QEMU's agent as a guest would have it, at the other end of a channel: it runs programs and opens files of this host's, and says what a test
 // wants said instead where one does.
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Lamina.Core.Char;
 using Lamina.Hypervisor.Agent.Qemu;
 using Lamina.Hypervisor.Consoles;
+using Xunit;
 
 namespace Lamina.Tests.Hypervisor.Agent;
 
@@ -30,7 +32,10 @@ internal sealed class FakeQemuAgent : ICharReceiver, IDisposable
     internal Func<string, string?> Answers { get; set; } = static _ => null;
 
     /// <summary>The commands that came, but for guest-sync-delimited.</summary>
-    internal List<string> Commands { get; } = [];
+    internal ConcurrentQueue<string> Commands { get; } = [];
+
+    /// <summary>Whether it has told that a command has ended whose output is not its to keep.</summary>
+    internal bool HasToldEnd { get; private set; }
 
     internal void Say(byte[] bytes) => _hub.Write(bytes);
 
@@ -82,7 +87,7 @@ internal sealed class FakeQemuAgent : ICharReceiver, IDisposable
             Say([0xff, .. Encoding.UTF8.GetBytes($"{{\"return\": {arguments.GetProperty("id")}}}\n")]);
             return;
         }
-        Commands.Add(command);
+        Commands.Enqueue(command);
         Say(Answers(command) ?? $"{{\"return\": {Do(command, arguments)}}}\n");
     }
 
@@ -112,6 +117,9 @@ internal sealed class FakeQemuAgent : ICharReceiver, IDisposable
         (Process Process, Task<string>? Output) one;
         lock (_gate) one = _processes[number];
         if (!one.Process.HasExited) return "{\"exited\": false}";
+        HasToldEnd |= one.Output is null;
+        // Whoever holds its output beside it holds the test up, and no longer.
+        one.Output?.Wait(TestContext.Current.CancellationToken);
         var code = one.Process.ExitCode;
         var end = code > 128 ? $"\"signal\": {code - 128}" : $"\"exitcode\": {code}";
         return one.Output is null ? $"{{\"exited\": true, {end}}}" : $"{{\"exited\": true, {end}, \"out-data\": \"{Convert.ToBase64String(Encoding.UTF8.GetBytes(one.Output.Result))}\"}}";

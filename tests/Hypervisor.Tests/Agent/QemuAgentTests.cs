@@ -1,4 +1,5 @@
 // QEMU's agent: what is asked of it, and a guest in its place that says what none says. And a client's request that is carried out by it.
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -77,10 +78,15 @@ public sealed class QemuAgentTests : IDisposable
         _guest.Answers = _ => "";
         var talks = Task.Run(() => { while (!over.IsCancellationRequested) _guest.Say(new string('x', 100_000)); }, Cancellation);
 
-        await Assert.ThrowsAsync<AgentException>(() => _guest.Agent.AskAsync("guest-ping", null, TimeSpan.FromMilliseconds(50), Cancellation));
-
-        await over.CancelAsync();
-        await talks;
+        try
+        {
+            await Assert.ThrowsAsync<AgentException>(() => _guest.Agent.AskAsync("guest-ping", null, TimeSpan.FromMilliseconds(50), Cancellation));
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await talks;
+        }
     }
 
     [Fact]
@@ -100,6 +106,54 @@ public sealed class QemuAgentTests : IDisposable
 
         Assert.Equal((0, ""), (end.ExitCode, errors));
         Assert.Equal(Convert.ToHexString(SHA256.HashData(bytes)), Convert.ToHexString(SHA256.HashData(output)));
+    }
+
+    // The command ends while its output waits for room, which comes while its errors are looked for.
+    [Fact]
+    public async Task Room_that_comes_while_the_other_stream_is_read_does_not_end_the_output()
+    {
+        const int length = 2 * AgentSpec.Window;
+        var (isFull, isHeld) = (false, false);
+        var asksForErrors = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _guest.Answers = command =>
+        {
+            // Of the command alone: the folder's shell comes before the files are opened.
+            if (command == "guest-exec-status" && !isFull && _guest.Commands.Contains("guest-file-open", StringComparer.Ordinal)) return "{\"return\": {\"exited\": false}}\n";
+            if (command != "guest-file-read" || !_guest.HasToldEnd || isHeld) return null;
+            isHeld = true;
+            asksForErrors.SetResult();
+            return "";
+        };
+        await using var client = Client();
+        await using var connection = await AgentConnection.OpenAsync(client.Host, Cancellation);
+        await connection.SendAsync(AgentFrame.Run, new AgentCommand { Words = ["head", "-c", $"{length}", "/dev/zero"], Folder = "/" }.ToPayload(), Cancellation);
+        Assert.Equal(AgentFrame.Started, (await connection.ReceiveAsync(Cancellation)).Kind);
+        await connection.SendAsync(AgentFrame.Input, default, Cancellation);
+        var received = 0;
+        while (received < AgentSpec.Window) received += await OutputAsync() ?? throw new InvalidOperationException("it ended before its output was full");
+        isFull = true;
+
+        await asksForErrors.Task.WaitAsync(Cancellation);
+        var room = new byte[5];
+        BinaryPrimitives.WriteInt32LittleEndian(room.AsSpan(1), length);
+        await connection.SendAsync(AgentFrame.Credit, room, Cancellation);
+        await client.HeededAsync();
+        _guest.Say("{\"return\": {\"count\": 0, \"buf-b64\": \"\", \"eof\": true}}\n");
+        while (await OutputAsync() is { } more) received += more;
+
+        Assert.Equal(length, received);
+
+        // Null at the end.
+        async Task<int?> OutputAsync()
+        {
+            while (true)
+            {
+                var (kind, payload) = await connection.ReceiveAsync(Cancellation);
+                if (kind == AgentFrame.Output) return payload.Length;
+                if (kind == AgentFrame.Ended) return null;
+                Assert.Equal(AgentFrame.Errors, kind);
+            }
+        }
     }
 
     [Theory]
@@ -147,7 +201,7 @@ public sealed class QemuAgentTests : IDisposable
 
         var folder = Path.GetDirectoryName(Encoding.UTF8.GetString(output).TrimEnd('\n'))!;
         Assert.StartsWith("/tmp/lamina-", folder, StringComparison.Ordinal);
-        while (Directory.Exists(folder)) await Task.Yield();
+        await UntilAsync(() => !Directory.Exists(folder));
     }
 
     [Fact]
@@ -157,7 +211,7 @@ public sealed class QemuAgentTests : IDisposable
         await using var process = await AgentProcess.StartAsync(await AgentConnection.OpenAsync(client.Host, Cancellation), new AgentCommand { Words = ["sleep", "1000"], Folder = "/" }, Cancellation);
         var carried = process.CarryAsync(null, Stream.Null, Stream.Null, Cancellation);
         // It runs when it is asked about.
-        while (!_guest.Commands.ToArray().Contains("guest-exec-status", StringComparer.Ordinal) || _guest.Commands.ToArray().Count(command => command == "guest-file-open") < 2) await Task.Yield();
+        await UntilAsync(() => _guest.Commands.Contains("guest-exec-status", StringComparer.Ordinal) && _guest.Commands.Count(command => command == "guest-file-open") == 2);
 
         await process.SignalAsync(15, Cancellation);
 
@@ -226,6 +280,15 @@ public sealed class QemuAgentTests : IDisposable
         static int Lines(string text) => text.Count(letter => letter == '\n');
     }
 
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        while (!isSo())
+        {
+            Cancellation.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
     private Task<JsonElement> AskAsync(string command) => _guest.Agent.AskAsync(command, null, QemuAgent.Patience, Cancellation);
 
     private async Task AskedAsync(Func<AgentConnection, Task> ask)
@@ -260,6 +323,8 @@ public sealed class QemuAgentTests : IDisposable
         internal Stream Host => _ends.Host;
 
         internal Task Served { get; }
+
+        internal Task HeededAsync() => _ends.HeededAsync();
 
         public async ValueTask DisposeAsync()
         {

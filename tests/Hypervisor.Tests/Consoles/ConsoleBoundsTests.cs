@@ -41,7 +41,7 @@ public sealed class ConsoleBoundsTests : IDisposable
             for (var i = 0; i < 100; i++)
             {
                 Array.Fill(piece, (byte)i);
-                for (var done = 0; done < piece.Length;) done += hub.Write(piece.AsSpan(done));
+                for (var done = 0; done < piece.Length; Cancellation.ThrowIfCancellationRequested()) done += hub.Write(piece.AsSpan(done));
             }
         }
 

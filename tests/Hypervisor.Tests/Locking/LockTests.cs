@@ -55,6 +55,7 @@ public sealed class LockTests : IDisposable
         foreach (var thread in Threads)
         {
             using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{CallGroup.Terminal | CallGroup.Compiler}", "None", call, thread, "-"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var over = Over(process.Id);
             var said = process.StandardError.ReadToEnd();
             process.WaitForExit();
 
@@ -74,6 +75,7 @@ public sealed class LockTests : IDisposable
         static int Kill(CallGroup groups, string whom)
         {
             using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, LockProbe.Nowhere, $"{groups | CallGroup.Compiler}", "None", "signal", LockProbe.Own, whom]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var over = Over(process.Id);
             process.StandardError.ReadToEnd();
             process.WaitForExit();
             return process.ExitCode;
@@ -164,6 +166,7 @@ public sealed class LockTests : IDisposable
     public void The_number_that_a_process_is_told_is_the_one_that_others_know_it_by()
     {
         using var process = Own("/bin/sh", ["-c", "echo $0 $$; read nothing", ConfinedProcess.OwnNumber], ConfinementParts.Namespaces, out var held);
+        using var over = Over(process.Id);
         using var reader = new StreamReader(process.Output);
         var words = reader.ReadLine()!.Split(' ');
         Assert.Equal(0, process.Wait() & ~1);
@@ -211,6 +214,7 @@ public sealed class LockTests : IDisposable
     {
         // There is nothing to mount the root upon.
         using var process = Own("/bin/sh", ["-c", "echo $0", "begun"], ConfinementParts.Namespaces, out var held, Path.Combine(_folder, "missing"));
+        using var over = Over(process.Id);
         using var reader = new StreamReader(process.Output);
         Assert.Equal(("begun", 0), (reader.ReadToEnd().Trim(), process.Wait()));
 
@@ -252,6 +256,9 @@ public sealed class LockTests : IDisposable
         Assert.Null(LockReport.Parse(LockReport.None.Word).Missing);
         Assert.Empty(LockReport.Parse("").InForce);
     }
+
+    // It is waited for as long as a test may take.
+    private static CancellationTokenRegistration Over(int process) => TestContext.Current.CancellationToken.Register(() => Process.GetProcessById(process).Kill());
 
     private ConfinedProcess Own(string program, string[] words, ConfinementParts wanted, out Confined held, string? place = null)
     {
@@ -303,6 +310,7 @@ public sealed class LockTests : IDisposable
             UsesTcp = MachineLock.UsesTcp(definition),
             Keeps = MachineLock.Keeps(definition),
         });
+        using var over = Over(process.Id);
         using var reader = new StreamReader(process.Output);
         var output = reader.ReadToEnd().Trim();
         held = told!;

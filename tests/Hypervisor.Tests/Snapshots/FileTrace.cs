@@ -30,6 +30,7 @@ internal sealed partial class FileTrace
     internal static IReadOnlyList<string> Run(string log, params string[] command)
     {
         using var process = TryStart(["-f", "-y", "-qq", "-xx", "-s", "67108864", "-e", "signal=none", "-e", "trace=" + Calls, "-o", log, .. command])!;
+        using var over = TestContext.Current.CancellationToken.Register(() => process.Kill(entireProcessTree: true));
         var said = process.StandardError.ReadToEndAsync();
         var printed = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -49,7 +49,8 @@ internal static class SnapshotLife
     /// <param name="folder">Where it was made.</param>
     /// <param name="upTo">The snapshot behind which it ends; null for all of it.</param>
     /// <param name="compressed">The snapshot whose memory is compressed.</param>
-    internal static async Task<int> RunAsync(string folder, string? upTo = null, string compressed = "five")
+    /// <param name="cancellationToken">Ends it.</param>
+    internal static async Task<int> RunAsync(string folder, string? upTo = null, string compressed = "five", CancellationToken cancellationToken = default)
     {
         var home = Store(folder).Find(Machine);
         WriteDisk(home, 0x11);
@@ -57,7 +58,7 @@ internal static class SnapshotLife
         WriteDisk(home, 0x22);
         Directory.CreateDirectory(home.Work);
         HostFiles.Replace(home.Variables, [2], durable: true);
-        await SuspendAsync(home);
+        await SuspendAsync(home, cancellationToken);
         await TakeAsync(folder, home, "two", compressed == "two");
         SuspendRecord.Drop(home);
         WriteDisk(home, 0x33);
@@ -102,21 +103,21 @@ internal static class SnapshotLife
     private static void Mark(string folder, string what, string name, string state) => _ = HostFiles.TryUnlink(Path.Combine(folder, $"{what} {name} {state}"));
 
     // As the machine's process does.
-    private static async Task SuspendAsync(MachineHome home)
+    private static async Task SuspendAsync(MachineHome home, CancellationToken cancellationToken)
     {
         var definition = MachineDisks.Whole(home, MachineFile.Read(home)!);
         MachineFile.WriteStarted(home, MachineFile.Read(home)!);
         using var disks = new HeldDisks(definition);
         await using (var machine = Lamina.Machine.Create(definition))
         {
-            var run = machine.RunAsync();
-            await machine.SuspendAsync(home.Suspended);
-            await run;
+            var run = machine.RunAsync(cancellationToken);
+            await machine.SuspendAsync(home.Suspended, cancellationToken);
+            await run.WaitAsync(cancellationToken);
         }
         SuspendRecord.Write(home, disks);
     }
 
-    private static void WriteDisk(MachineHome home, byte value)
+    internal static void WriteDisk(MachineHome home, byte value)
     {
         var device = MachineDisks.DiskOf(home)!;
         using var disk = DiskImages.Open(new DiskOptions { Path = device.Path, Backing = device.Backing });

@@ -43,7 +43,7 @@ public sealed class SnapshotPowerLossTests : IDisposable
             {
                 var place = Directory.CreateDirectory(Path.Combine(_folder, $"loss {moment} {i}")).FullName;
                 folder.LosePower(place, random);
-                Check(place, $"power loss {i} at change {moment} of {moments}", there, mayBe, memory).GetAwaiter().GetResult();
+                Check(place, $"power loss {i} at change {moment} of {moments}", there, mayBe, memory).WaitAsync(Token).GetAwaiter().GetResult();
                 Directory.Delete(place, recursive: true);
                 whole += there.Length;
             }

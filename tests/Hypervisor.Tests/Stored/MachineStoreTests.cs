@@ -81,15 +81,20 @@ public sealed class MachineStoreTests : IDisposable
             while (!done.IsCancellationRequested)
             {
                 using var process = System.Diagnostics.Process.Start("true");
-                await process.WaitForExitAsync(CancellationToken.None);
+                await process.WaitForExitAsync(TestContext.Current.CancellationToken);
             }
         }, TestContext.Current.CancellationToken);
 
-        // A process that is being started has copies of this one's files until it is the program that it is to be.
-        for (var i = 0; i < 2000; i++) Open("web").Dispose();
-
-        await done.CancelAsync();
-        await starts;
+        try
+        {
+            // A process that is being started has copies of this one's files until it is the program that it is to be.
+            for (var i = 0; i < 2000; i++) Open("web").Dispose();
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await starts;
+        }
     }
 
     [Fact]

@@ -138,7 +138,7 @@ internal sealed partial class QemuCommand
                 }
                 if (isRead && end is not null) break;
                 end ??= EndOf(await StatusAsync(_agent, _process, over.Token).ConfigureAwait(false));
-                wait = count > 0 || end is not null ? Soonest : wait * 1.5 > Latest ? Latest : wait * 1.5;
+                wait = count > 0 || isRead && end is not null ? Soonest : wait * 1.5 > Latest ? Latest : wait * 1.5;
                 if (count == 0) await Task.Delay(wait, over.Token).ConfigureAwait(false);
             }
             _process = -1;
