@@ -5,7 +5,6 @@
 //
 // SYMBOLS has lines of nm(1): address, kind, name; addresses count from where PROGRAM is loaded. A name a line goes to descriptor 3.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
