@@ -7,15 +7,33 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Lamina.Backends.Time;
 using Lamina.Images;
+using Lamina.Tests.Boot.Support;
 using Xunit;
 
 namespace Lamina.Tests.Nested;
 
 /// <summary>What a part of the work said, how it ended and how long it took in the guest's seconds.</summary>
-public sealed record NestedPart(string Output, int ExitCode, int Seconds);
+public sealed record NestedPart(string Output, int ExitCode, int Seconds)
+{
+    /// <summary>Fails unless the part was a test program of which some tests ran and none failed.</summary>
+    public void AssertPassed(string project)
+    {
+        Assert.Matches($@"{project} +Total: [1-9]\d*, Errors: 0, Failed: 0,", Output);
+        Assert.Equal(0, ExitCode);
+    }
+}
 
-/// <summary>The outer guest's one run.</summary>
-public sealed partial class NestedHost : IAsyncLifetime
+/// <summary>The outer guest's short run: what each run of the tests has.</summary>
+public sealed class ShortNestedHost() : NestedHost("short", TimeSpan.FromMinutes(12)); // less than ./test waits for the project
+
+/// <summary>The long one, of hours: pauses and saved moments by the hundred, where all tests are asked for.</summary>
+public sealed class LongNestedHost() : NestedHost("long", TimeSpan.FromHours(10), onRequest: true);
+
+/// <summary>One run of the outer guest.</summary>
+/// <param name="work">Which work it does; "init" knows the words.</param>
+/// <param name="patience">When it is given up.</param>
+/// <param name="onRequest">Whether it is for ./test --all alone.</param>
+public abstract partial class NestedHost(string work, TimeSpan patience, bool onRequest = false) : IAsyncLifetime
 {
     private const string Qemu = "qemu-system-x86_64", Memory = "3500";
 
@@ -23,9 +41,6 @@ public sealed partial class NestedHost : IAsyncLifetime
     // back the counters of its guests. For the same reason its check of the timer's interrupt fails there, which is a panic, and its
     // measurement of the counter's frequency comes to less, which makes its clock run many times too fast.
     private const string OuterCommandLine = "console=ttyS0 quiet tsc=reliable no_timer_check tsc_early_khz=";
-
-    // Less than ./test waits for the project.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(12);
 
     // QEMU 7.2 marks a virtual interrupt at VMRUN (helper_vmrun, interrupt_request |= CPU_INTERRUPT_VIRQ) without the lock under which
     // its other thread marks the timer's: where both do at once, the timer's interrupt stands in the local APIC's IRR and the CPU never
@@ -37,12 +52,14 @@ public sealed partial class NestedHost : IAsyncLifetime
     private string? _whyNot;
     private string _console = "";
 
-    /// <summary>A part; skips the test where there was no run, fails it where the part did not come to its end.</summary>
-    public NestedPart Part(string name)
+    /// <summary>A part, told to the test's output; skips the test where there was no run, fails it where the part did not come to its end.</summary>
+    public NestedPart Part(string name, ITestOutputHelper output)
     {
         Assert.SkipWhen(_whyNot is not null, _whyNot ?? "");
         Assert.True(_parts.ContainsKey(name), $"the outer guest did not come to the end of \"{name}\"; its console's last lines:\n{Tail}");
-        return _parts[name];
+        var part = _parts[name];
+        output.WriteLine($"{name}: exit code {part.ExitCode}, {part.Seconds} s\n{part.Output}");
+        return part;
     }
 
     private string Tail => _console.Length > 6000 ? _console[^6000..] : _console;
@@ -50,6 +67,11 @@ public sealed partial class NestedHost : IAsyncLifetime
     /// <summary>Builds the outer guest and runs it.</summary>
     public async ValueTask InitializeAsync()
     {
+        if (onRequest && !AllTests.AreAsked)
+        {
+            _whyNot = AllTests.WhyNot("it takes an hour");
+            return;
+        }
         var folder = Directory.CreateTempSubdirectory("lamina-nested-").FullName;
         try
         {
@@ -66,7 +88,11 @@ public sealed partial class NestedHost : IAsyncLifetime
     }
 
     /// <summary>Nothing is left.</summary>
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
 
     private async Task BuildAndRunAsync(string folder)
     {
@@ -87,28 +113,28 @@ public sealed partial class NestedHost : IAsyncLifetime
     private async Task RunAsync(string kernel, string initrd)
     {
         // Beside the tests, for whoever wants to follow a run or to look at one that failed.
-        await using var log = new StreamWriter(Path.Combine(AppContext.BaseDirectory, "console.log")) { AutoFlush = true };
+        await using var log = new StreamWriter(Path.Combine(AppContext.BaseDirectory, $"console-{work}.log")) { AutoFlush = true };
         var start = new ProcessStartInfo(Qemu) { RedirectStandardOutput = true, RedirectStandardInput = true, RedirectStandardError = true };
         using var clock = new MachineClock();
         // One CPU: with several, QEMU 7.2 was seen to take a host's interrupt where VMRUN has just returned and GIF is 0, with the
         // guest's registers still loaded (the outer kernel's stack overflows), and to leave a CPU in a guest for good.
         foreach (var word in (string[])["-M", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", Memory, "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
-            "-kernel", kernel, "-initrd", initrd, "-append", $"{OuterCommandLine}{clock.TscHz / 1000}"])
+            "-kernel", kernel, "-initrd", initrd, "-append", $"{OuterCommandLine}{clock.TscHz / 1000} work={work}"])
             start.ArgumentList.Add(word);
         using var qemu = Process.Start(start) ?? throw new InvalidOperationException($"{Qemu} does not start");
         var console = new StringBuilder();
         var reading = Task.WhenAll(ReadAsync(qemu.StandardOutput, console, log), ReadAsync(qemu.StandardError, console, log));
-        using var patience = new CancellationTokenSource(Patience);
-        var beats = BeatAsync(qemu.StandardInput, patience.Token);
+        using var end = new CancellationTokenSource(patience);
+        var beats = BeatAsync(qemu.StandardInput, end.Token);
         try
         {
-            await qemu.WaitForExitAsync(patience.Token);
+            await qemu.WaitForExitAsync(end.Token);
         }
         catch (OperationCanceledException)
         {
             qemu.Kill();
         }
-        await patience.CancelAsync();
+        await end.CancelAsync();
         await beats;
         await reading;
         lock (console) _console = console.ToString().Replace("\r", "", StringComparison.Ordinal);

@@ -3,6 +3,7 @@
 // this host that the runtime wants.
 using System.Diagnostics;
 using Lamina.Images;
+using Lamina.Tests.Boot.Support;
 using Lamina.Tests.Cli.Support;
 
 namespace Lamina.Tests.Nested;
@@ -10,6 +11,7 @@ namespace Lamina.Tests.Nested;
 internal sealed class OuterGuest(Image image, string scratch)
 {
     private const string KernelPackage = "linux-image-cloud-amd64";
+    private const string Tool = "socat";
     private const int Executable = 0b111_101_101;
 
     // Projects that run in there, beside the program.
@@ -28,6 +30,9 @@ internal sealed class OuterGuest(Image image, string scratch)
         // Native code is one file; what a runtime runs is published with one.
         if (LaminaProgram.IsNative) File.Copy(LaminaProgram.File, Path.Combine(programs, Path.GetFileName(LaminaProgram.File)));
         else await PublishAsync("src/Lamina.Cli", programs);
+        // What tests give their guests where a host has it.
+        var tools = Path.Combine(scratch, "tools");
+        HostProgram.TryCopy(Tool, tools);
         var modules = await CollectModulesAsync();
         using var stream = File.Create(path);
         using (var own = File.OpenRead(image.InitrdPath!)) await own.CopyToAsync(stream);
@@ -36,6 +41,7 @@ internal sealed class OuterGuest(Image image, string scratch)
         cpio.AddFile("session", File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "session")));
         AddModules(cpio, modules);
         AddLibraries(cpio);
+        if (Directory.Exists(tools)) AddTool(cpio, tools);
         AddImage(cpio);
         AddFolder(cpio, programs, "app");
         cpio.Finish();
@@ -74,7 +80,7 @@ internal sealed class OuterGuest(Image image, string scratch)
         var root = Directory.CreateDirectory(Path.Combine(scratch, "kernel")).FullName;
         await apt.UnpackAsync(await apt.DownloadAsync(package, CancellationToken.None), root, CancellationToken.None);
         var folders = ((string[])["lib/modules", "usr/lib/modules"]).Select(folder => Path.Combine(root, folder)).Where(Directory.Exists);
-        return ModuleSet.Collect(Directory.GetDirectories(folders.First()).Single(), ["kvm_amd"], []);
+        return ModuleSet.Collect(Directory.GetDirectories(folders.First()).Single(), ["kvm_amd", "tun"], []);
     }
 
     private static void AddModules(CpioWriter cpio, ModuleSet modules)
@@ -92,6 +98,15 @@ internal sealed class OuterGuest(Image image, string scratch)
         foreach (var library in s_libraries)
             if (s_libraryFolders.Select(folder => Path.Combine(folder, library)).FirstOrDefault(File.Exists) is { } found)
                 cpio.AddFile($"lib/x86_64-linux-gnu/{library}", File.ReadAllBytes(found), Executable);
+    }
+
+    // A program and its libraries where a host has them; those that others want as well are there.
+    private static void AddTool(CpioWriter cpio, string folder)
+    {
+        foreach (var name in (string[])["usr", "usr/bin"]) cpio.AddDirectory(name);
+        cpio.AddFile($"usr/bin/{Tool}", File.ReadAllBytes(Path.Combine(folder, Tool)), Executable);
+        foreach (var library in Directory.GetFiles(folder, "*.so*").Where(file => !s_libraries.Contains(Path.GetFileName(file))))
+            cpio.AddFile($"lib/x86_64-linux-gnu/{Path.GetFileName(library)}", File.ReadAllBytes(library), Executable);
     }
 
     // As the user's cache holds it: images/NAME/VERSION, and the link "current".

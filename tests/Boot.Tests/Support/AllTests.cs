@@ -11,6 +11,8 @@ internal static class AllTests
     internal static bool AreAsked => Environment.GetEnvironmentVariable(Variable) == "1";
 
     /// <summary>Skips the test unless everything was asked for.</summary>
-    internal static void SkipUnlessAsked(string why) =>
-        Assert.SkipUnless(AreAsked, $"{why}; ./test --all runs it ({Variable}=1)");
+    internal static void SkipUnlessAsked(string why) => Assert.SkipUnless(AreAsked, WhyNot(why));
+
+    /// <summary>What a test says that was not asked for.</summary>
+    internal static string WhyNot(string why) => $"{why}; ./test --all runs it ({Variable}=1)";
 }
