@@ -67,6 +67,11 @@ public sealed partial class MigrateCommandTests : TwoStores
             Expect(1, await RunThereAsync("receive", $"unix:{socket}"), $"lamina: machines cannot be taken in at unix:{socket}: it exists already; *");
             // One that does not run.
             Expect(2, await RunAsync("migrate", "quiet", $"unix:{socket}"), "lamina: the machine quiet is not running*");
+            // One of which snapshots would be removed.
+            Expect(0, await RunAsync("snapshot", "create", "quiet", "kept"));
+            Expect(2, await RunAsync("migrate", "--remove", "quiet", $"unix:{socket}"), "lamina: the machine quiet has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
+            Expect(0, await RunAsync("snapshot", "rm", "quiet", "kept"));
+            Expect(2, await RunAsync("migrate", "--remove", "quiet", $"unix:{socket}"), "lamina: the machine quiet is not running*");
             Expect(0, await RunAsync("start", "quiet"));
             // One whose name is taken there.
             var other = await LaminaProgram.RunAsync(["create", "quiet", "--kernel", Folder.File("guest"), "--engine", "translator"], There);

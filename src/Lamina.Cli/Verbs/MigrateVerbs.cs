@@ -5,6 +5,7 @@ using System.Globalization;
 using Lamina.Cli.Output;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Migrating;
+using Lamina.Hypervisor.Snapshots;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -41,7 +42,7 @@ internal static class MigrateVerbs
             var time = parsed.GetValue(downtime) is not { } text ? (TimeSpan?)null : Duration.TryParse(text, out var read) ? read : throw new UsageException($"--downtime: '{text}' is no time; write it like 50ms or 1s");
             if (time > LongestDowntime) throw new UsageException("--downtime is a minute at most; pause the machine where it may stand still for longer");
             var home = store.Find(machine);
-            if (parsed.GetValue(remove) && Directory.Exists(home.Snapshots) && Directory.EnumerateFileSystemEntries(home.Snapshots).Any()) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
+            if (parsed.GetValue(remove) && SnapshotStore.List(home).Count > 0) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
             using var link = await OpenAsync(to, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
             var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
             if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));
