@@ -83,7 +83,7 @@ public sealed partial class MigrateCommandTests : TwoStores
             Directory.CreateDirectory(Folder.File("shared"));
             await CreateAsync("shares", Guest.Halts, "--share", $"{Folder.File("shared")}:data");
             Expect(0, await RunAsync("start", "shares"));
-            Expect(2, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: a share leads to *");
+            Expect(2, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: the share share0 leads to * where the machine comes from, and it is not said where it leads here; add --device share0,path=FOLDER to what takes the machine in ('lamina receive')");
             Assert.Equal("running", await StateAsync("shares"));
             // Whoever connects and says nothing of sense.
             foreach (var said in (byte[][])["GET / HTTP/1.1\r\n\r\n"u8.ToArray(), new byte[(1 << 20) + 1]])
