@@ -46,7 +46,7 @@ public sealed class MigratedPlacesTests : TwoStores
             using (await ReceiveAsync(Folder.File("in"), all)) Expect(2, await RunAsync("migrate", "web", $"unix:{Folder.File("in")}"), "lamina: the disk further is copied to *there.qcow2, and there is such a file already; *");
             Assert.Equal("somebody's", await File.ReadAllTextAsync(Folder.File("there.qcow2"), Token));
             File.Delete(Folder.File("there.qcow2"));
-            using (await ReceiveAsync(Folder.File("in"), [.. all, "--device", "other0,path=/x"])) Expect(2, await RunAsync("migrate", "web", $"unix:{Folder.File("in")}"), "lamina: the machine that comes has no device other0; *");
+            using (await ReceiveAsync(Folder.File("in"), [.. all, "--device", "other0,path=/x"])) Expect(2, await RunAsync("migrate", "web", $"unix:{Folder.File("in")}"), "lamina: the machine has no device other0; *");
             using (await ReceiveAsync(Folder.File("in"), [.. all, "--device", "further,serial=x"])) Expect(2, await RunAsync("migrate", "web", $"unix:{Folder.File("in")}"), "lamina: the guest knows the serial of its device further, *");
             Assert.Equal("running", await StateAsync("web"));
 

@@ -1,5 +1,6 @@
 // Snapshots of machines that run, are off or are suspended, and machines that are put back to one, through the real program.
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -188,6 +189,37 @@ public sealed class SnapshotCommandTests : KeptMachines
         Expect(0, await RunAsync("snapshot", "restore", "web", "fourth"));
         File.Delete(Home("web", "snapshots", "fourth", "memory-changes"));
         Expect(2, await RunAsync("start", "web"), "lamina: the saved machine cannot be used: *memory-changes: it does not exist");
+    }
+
+    [Fact]
+    public async Task What_a_machine_led_to_may_be_elsewhere_when_it_goes_on()
+    {
+        var (before, after) = (Directory.CreateDirectory(Folder.File("before")).FullName, Directory.CreateDirectory(Folder.File("after")).FullName);
+        var (cd, other) = (Folder.File("cd.iso"), Folder.File("other.iso"));
+        foreach (var file in (string[])[cd, other]) File.WriteAllBytes(file, new byte[1 << 20]);
+        await CreateAsync("web", Guest.Halts, "--share", $"{before}:data", "--disk", $"{cd},ro", "--net", "user", "--publish", "0:80", "--vsock", $"5,path={Folder.File("sockets")}");
+        Expect(0, await RunAsync("start", "web"));
+        await PrintedAsync("web", "up");
+        Expect(0, await RunAsync("snapshot", "create", "web", "kept"));
+        Expect(0, await RunAsync("kill", "web"));
+        Directory.Delete(before);
+        File.Delete(cd);
+
+        Expect(2, await RunAsync("snapshot", "restore", "web", "kept", "--device", "nothing,path=/x"), "lamina: the machine has no device nothing; it has *");
+        Expect(2, await RunAsync("snapshot", "restore", "web", "kept", "--device", "share0,tag=other"), "lamina: the guest knows the tag of its device share0, which stays as it is; leave tag out");
+        Expect(2, await RunAsync("snapshot", "restore", "web", "kept", "--device", "network0,link=tap"), "lamina: the card network0 is on a network of its own*");
+        Assert.Contains(before, File.ReadAllText(Home("web", "machine.json")), StringComparison.Ordinal);
+        Expect(0, await RunAsync("snapshot", "restore", "web", "kept", "--device", $"share0,path={after}", "--device", $"disk0,path={other}", "--device", $"vsock0,path={Folder.File("another")}", "--publish", "0:8080"));
+        Expect(0, await RunAsync("start", "web"));
+
+        Assert.Equal("running", await StateAsync("web"));
+        Assert.True(File.Exists(Folder.File("another")));
+        Assert.Equal([":8080"], (await ListAsync()).EnumerateArray().Single().GetProperty("status").GetProperty("published").EnumerateArray().Select(port => Regex.Match(port.GetString()!, ":[0-9]+$").Value));
+        // It began once, and begins anew with what was named.
+        Assert.Equal("up\n", await PrintedByAsync("web"));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("start", "web"));
+        foreach (var (place, isThere) in ((string, bool)[])[(before, false), (after, true), (cd, false), (other, true)]) Assert.Equal(isThere, File.ReadAllText(Home("web", "machine.json")).Contains(place, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -30,7 +30,7 @@ internal static class MigrateVerbs
         var tls = Tls();
         var remove = new Option<bool>("--remove") { Description = "Remove what is left of the machine here when it runs there." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Say how far it is, and for how long the guest stood still." };
-        var (device, published, there) = (Device("there"), Published("that"), new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name there. Default: the one that it has." });
+        var (device, published, there) = (PlaceWords.Device("there"), PlaceWords.Published("that"), new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name there. Default: the one that it has." });
         var verb = new Verb("migrate", "Sends a machine to another host, or to another user of this one, while it runs: its memory, its disk and all that it is doing.")
         {
             Sections = () => [new("Examples", [("lamina migrate web ssh:other.example", ""), ("lamina migrate web ssh:other.example --device share0,path=/srv/site", "where the shared folder leads there"), ("lamina migrate web tcp:other.example:7000 --tls ~/lamina-tls", ""), ("lamina migrate --remove web unix:/srv/lamina/arrivals", "")])],
@@ -50,7 +50,7 @@ internal static class MigrateVerbs
             string[] told = [.. parsed.GetValue(there) is { } other ? (string[])["--name", other] : [], .. parsed.GetValue(device)!.SelectMany(text => (string[])["--device", text]), .. parsed.GetValue(published)!.SelectMany(text => (string[])["--publish", text])];
             if (told.Length > 0 && to is not MigrationPlace.Ssh) throw new UsageException($"what the machine is there is said there; give {told[0]} to 'lamina receive', unless that is started by ssh");
             // What is no such text is found here as well.
-            _ = PlacesOf(parsed, device, published);
+            _ = PlaceWords.Read(parsed, device, published);
             using var link = await OpenAsync(to, told, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
             var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
             if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));
@@ -67,7 +67,7 @@ internal static class MigrateVerbs
         var name = new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name here. Default: the one that it has." };
         var tls = Tls();
         var keep = new Option<bool>("--keep") { Description = "Take in one machine after another, until this is ended." };
-        var (device, published) = (Device("here"), Published("this"));
+        var (device, published) = (PlaceWords.Device("here"), PlaceWords.Published("this"));
         var verb = new Verb("receive", "Takes in a machine that \"lamina migrate\" sends.")
         {
             Sections = () => [new("Examples", [("lamina receive tcp:0.0.0.0:7000 --tls ~/lamina-tls --keep", ""), ("lamina receive unix:/srv/lamina/arrivals", ""), ("lamina receive unix:/srv/lamina/arrivals --device share0,path=/srv/site --device network0,link=switch=/run/lan", "")])],
@@ -80,7 +80,7 @@ internal static class MigrateVerbs
             var (from, wanted) = (MigrationPlace.Parse(parsed.GetRequiredValue(place)), parsed.GetValue(name));
             if (wanted is not null) MachineStore.CheckName(wanted);
             if (from is MigrationPlace.Ssh) throw new UsageException("ssh leads to another host; say there 'lamina migrate NAME ssh:THIS-HOST'");
-            var receiver = new Receiver(new MachineReceiver(LifeVerbs.Launcher, store), wanted, PlacesOf(parsed, device, published));
+            var receiver = new Receiver(new MachineReceiver(LifeVerbs.Launcher, store), wanted, PlaceWords.Read(parsed, device, published));
             if (from is MigrationPlace.Standard)
             {
                 if (parsed.GetValue(keep)) throw new UsageException("over the standard streams one machine comes; leave out --keep");
@@ -121,22 +121,6 @@ internal static class MigrateVerbs
                 _ = Failures.Report(failure);
             }
             if (!keeps) return ExitCode.Success;
-        }
-    }
-
-    private static Option<string[]> Device(string where) => new("--device") { HelpName = "NAME,PROPERTY=VALUE…", Description = $"Where a device leads {where}, as definitions say it: share0,path=FOLDER, disk0,path=FILE, network0,link=switch=PATH. Repeatable." };
-
-    private static Option<string[]> Published(string which) => new("--publish", "-p") { HelpName = "[ADDRESS:]HOST:GUEST[/udp]", Description = $"Lead a port of {which} host to one of the guest's, in place of those that the machine published. Repeatable." };
-
-    private static ArrivalPlaces PlacesOf(ParseResult parsed, Option<string[]> device, Option<string[]> published)
-    {
-        try
-        {
-            return ArrivalPlaces.Parse(parsed.GetValue(device)!, [.. parsed.GetValue(published)!.Select(PublishedPort.Parse)]);
-        }
-        catch (MachineException refused)
-        {
-            throw new UsageException(refused.Message);
         }
     }
 

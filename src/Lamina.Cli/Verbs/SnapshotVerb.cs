@@ -142,14 +142,20 @@ internal static class SnapshotVerb
     {
         var (machine, name) = (MachineNames.One(), Which());
         var start = new Option<bool>("--start") { Description = "Start it, too." };
-        var verb = new Verb("restore", "Puts a machine that is off back to a snapshot: disk, definition, and where it was. What it did since and is in no snapshot is lost.");
+        var (device, published) = (PlaceWords.Device("by now"), PlaceWords.Published("this"));
+        var verb = new Verb("restore", "Puts a machine that is off back to a snapshot: disk, definition, and where it was. What it did since and is in no snapshot is lost.")
+        {
+            Sections = () => [new("Examples", [("lamina snapshot restore --start web before-upgrade", ""), ("lamina snapshot restore web before-upgrade --device share0,path=/srv/site --publish 8081:80", "where what it led to is elsewhere by now")])],
+        };
         verb.Arguments.Add(machine);
         verb.Arguments.Add(name);
         verb.AddGroup("Options", start);
+        verb.AddGroup("Where it leads by now", device, published);
+        device.CompletionSources.Add(context => SetVerb.Devices(context.ParseResult.GetValue(machine)).Select(known => $"{known},"));
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
             var which = parsed.GetRequiredValue(machine);
-            SnapshotStore.Restore(store.Find(which), parsed.GetRequiredValue(name));
+            SnapshotStore.Restore(store.Find(which), parsed.GetRequiredValue(name), PlaceWords.Read(parsed, device, published));
             if (parsed.GetValue(start)) await LifeVerbs.Launcher.StartAsync(store, which, cancellation).ConfigureAwait(false);
             return ExitCode.Success;
         }));

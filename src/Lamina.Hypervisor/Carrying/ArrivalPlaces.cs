@@ -1,5 +1,6 @@
 // Where what leads to a host leads on the one that a machine comes to. Whoever takes the machine in says so, by its devices' names and in the words that "lamina set" changes them
-// by. Of what a device had of its former host nothing comes along, and what nobody names here is refused, so that who sends a machine has no say in what it reaches.
+// by. Of what a device had of its former host nothing comes along, and what nobody names here is refused, so that who sends a machine has no say in what it reaches. A machine that goes
+// on later on the same host, from a snapshot, is given other places by the same words; what nobody names stays as it was.
 using System.Diagnostics;
 
 namespace Lamina.Hypervisor.Carrying;
@@ -30,6 +31,9 @@ public sealed class ArrivalPlaces
         })], [.. published]);
     }
 
+    /// <summary>Whether nothing is named.</summary>
+    public bool IsNone => _devices.Count == 0 && _published.Count == 0;
+
     /// <summary>Refuses names of devices that a machine does not have.</summary>
     /// <param name="definitions">What it is, and what it will be at its next start.</param>
     /// <exception cref="MachineException">It does not have one.</exception>
@@ -37,7 +41,7 @@ public sealed class ArrivalPlaces
     {
         var names = definitions.SelectMany(NamesOf).Distinct().ToList();
         if (_devices.FirstOrDefault(device => !names.Contains(device.Name)) is { Name: { } unknown })
-            throw new MachineException($"the machine that comes has no device {unknown}; {(names.Count == 0 ? "it has none that lead anywhere" : $"it has {Property.Enumerate(names)}")}");
+            throw new MachineException($"the machine has no device {unknown}; {(names.Count == 0 ? "it has none that lead anywhere" : $"it has {Property.Enumerate(names)}")}");
     }
 
     /// <summary>A definition that came, with everything that it has of the host as it is named here.</summary>
@@ -50,21 +54,23 @@ public sealed class ArrivalPlaces
         return here;
     }
 
-    /// <summary>A machine's device as it is there, with what it has of the host as it is here.</summary>
-    /// <param name="there">The device of the machine that runs there.</param>
-    /// <param name="here">The same, as <see cref="Apply"/> made it of what the machine was started with.</param>
-    internal static DeviceDefinition Here(DeviceDefinition there, DeviceDefinition here) => (there, here) switch
+    /// <summary>A definition of this host, with what is named here as it is named; the rest stays as it was.</summary>
+    /// <exception cref="MachineException">Something cannot be so; the sentence says what to say.</exception>
+    internal MachineDefinition Change(MachineDefinition before)
     {
-        (DiskDevice disk, DiskDevice known) => disk with { Path = known.Path, Format = known.Format, Direct = known.Direct, Aio = known.Aio, Backing = known.Backing, Tls = known.Tls, Reconnect = known.Reconnect, Size = null },
-        (CdromDevice { Path.Length: > 0 } drive, CdromDevice known) => drive with { Path = known.Path },
-        (FloppyDevice drive, FloppyDevice known) => drive with { Path = known.Path },
-        (ShareDevice share, ShareDevice known) => share with { Path = known.Path, ReadOnly = known.ReadOnly },
-        (NetworkDevice card, NetworkDevice known) => card with { Link = known.Link },
-        (SerialDevice serial, SerialDevice known) => serial with { To = known.To },
-        (ConsoleDevice console, ConsoleDevice known) => console with { To = known.To },
-        (ChannelDevice channel, ChannelDevice known) => channel with { Path = known.Path },
-        _ => there,
-    };
+        var names = NamesOf(before);
+        var after = Published(before with { Devices = [.. before.Devices.Select((device, index) => WordsFor(names[index]) is { Count: > 0 } words ? Fit(device, Worded(device, device, names[index], words), names[index]) : device)] });
+        MachineCheck.Check(after);
+        return after;
+    }
+
+    /// <summary>The names of the devices that lead elsewhere by it.</summary>
+    internal IReadOnlyList<string> Changed(MachineDefinition machine)
+    {
+        var names = NamesOf(machine);
+        var card = _published.Count == 0 ? -1 : Array.FindIndex([.. machine.Devices], device => device is NetworkDevice { Link: NetworkLink.User });
+        return [.. _devices.Select(device => device.Name).Concat(card < 0 ? [] : [names[card]]).Distinct()];
+    }
 
     /// <summary>The disks that are files of their hosts, which the machine writes: they are copied along.</summary>
     internal static IEnumerable<DiskDevice> Copied(MachineDefinition definition) => definition.Complete().DevicesOf<DiskDevice>().Where(disk => !disk.ReadOnly && !disk.IsRemote);
@@ -73,22 +79,27 @@ public sealed class ArrivalPlaces
 
     private DeviceDefinition Placed(DeviceDefinition there, string name)
     {
-        var words = _devices.Where(device => device.Name == name).SelectMany(device => device.Words).ToList();
+        var words = WordsFor(name);
         if (words.Count == 0) return LeadsTo(there) is not { } where ? there : throw NotNamed(there, name, where);
+        var leads = WordsOf(there).Leads;
+        var here = Worded(there, Bare(there), name, words);
+        return words.Any(word => leads.Contains(Words.Pair(word).Key)) ? Fit(there, here, name) : throw NotNamed(there, name, LeadsTo(there) ?? "nothing");
+    }
+
+    private List<string> WordsFor(string name) => [.. _devices.Where(device => device.Name == name).SelectMany(device => device.Words)];
+
+    // What is given, with what the words say.
+    private static DeviceDefinition Worded(DeviceDefinition there, DeviceDefinition here, string name, IReadOnlyList<string> words)
+    {
         var (leads, others) = WordsOf(there);
         var kind = DeviceKind.Of(there);
-        var here = Bare(there);
-        var isNamed = false;
         foreach (var word in words)
         {
             var (property, value) = Words.Pair(word);
             if (kind.KindOf(here, property) is not null && !leads.Contains(property) && !others.Contains(property)) throw new MachineException($"the guest knows the {property} of its device {name}, which stays as it is; leave {property} out");
-            isNamed |= leads.Contains(property);
             here = WithMtu(With(kind, here, name, (property, value)), there);
         }
-        if (!isNamed) throw NotNamed(there, name, LeadsTo(there) ?? "nothing");
-        here = new MachineDefinition { Devices = [here] }.MapPaths(Path.GetFullPath).Devices[0];
-        return Fit(there, here, name);
+        return here;
     }
 
     private static DeviceDefinition With(DeviceKind kind, DeviceDefinition device, string name, (string Property, string? Value) said)
@@ -106,6 +117,7 @@ public sealed class ArrivalPlaces
     // What is copied can only be so, and only who copies it knows what stands on it.
     private static DeviceDefinition Fit(DeviceDefinition there, DeviceDefinition here, string name)
     {
+        here = new MachineDefinition { Devices = [here] }.MapPaths(Path.GetFullPath).Devices[0];
         if (here is SerialDevice { To: ConsoleTarget.Memory or ConsoleTarget.Own } or ConsoleDevice { To: ConsoleTarget.Memory or ConsoleTarget.Own } or NetworkDevice { Link: NetworkLink.Own })
             throw new MachineException($"{name}: that is for programs that run a machine themselves; name a path, or what a host has");
         // What such a network keeps of the guest's connections is a part of the machine's state.
@@ -178,7 +190,7 @@ public sealed class ArrivalPlaces
     private MachineDefinition Published(MachineDefinition machine)
     {
         if (_published.Count == 0) return machine;
-        var first = machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User) ?? throw new MachineException("ports are published by a network card of the kind user, and the machine that comes has none; leave --publish out");
+        var first = machine.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is NetworkLink.User) ?? throw new MachineException("ports are published by a network card of the kind user, and the machine has none; leave --publish out");
         return machine with { Devices = [.. machine.Devices.Select(device => ReferenceEquals(device, first) ? first with { Link = (NetworkLink.User)first.Link with { Published = _published } } : device)] };
     }
 

@@ -99,7 +99,7 @@ public static class ArrivingProcess
         var moved = new SuspendRecord(DateTimeOffset.UtcNow, from, new Dictionary<string, DiskStamp>()).Moved(there, home);
         moved = moved with
         {
-            Devices = [.. moved.Devices.Select(device => known.GetValueOrDefault(device.Name) is { } here ? ArrivalPlaces.Here(device, here) : device)],
+            Devices = [.. moved.Devices.Select(device => known.GetValueOrDefault(device.Name) is { } here ? PlacedDevice.Here(device, here) : device)],
             Name = home.Name,
             Boot = MachineDisks.Whole(home, kept).Boot,
             Pool = kept.Pool,

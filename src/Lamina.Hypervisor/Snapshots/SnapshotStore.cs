@@ -8,6 +8,7 @@ using Lamina.Host.Locks;
 using Lamina.Host.Processes;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Stored;
 using Lamina.Saving;
 
@@ -162,29 +163,39 @@ public static class SnapshotStore
     }
 
     /// <summary>Puts a machine back to a snapshot: its disk and its definition are what they were, and its next start goes on there. What it did since and is in no snapshot is gone.</summary>
+    /// <param name="home">The machine.</param>
+    /// <param name="name">The snapshot.</param>
+    /// <param name="places">Where devices lead by now, which stood elsewhere then; null: where they led.</param>
     /// <exception cref="MachineException">There is none of that name, it cannot be used, or the machine runs.</exception>
     /// <exception cref="IOException">The host refuses it.</exception>
-    public static void Restore(MachineHome home, string name)
+    public static void Restore(MachineHome home, string name, ArrivalPlaces? places = null)
     {
         ArgumentNullException.ThrowIfNull(home);
+        places ??= ArrivalPlaces.None;
         using var held = HostLock.TryTake(home.Lock) ?? throw new MachineException(MachineError.Busy, $"the machine {home.Name} is running, and what it does would be lost; stop it first ('lamina stop {home.Name}'), or take a snapshot of that too");
         using var order = Lock(home);
         var snapshot = Find(home, name);
         var folder = FolderOf(home, name);
         // What cannot be read is found out before anything changes.
         if (snapshot.HasMemory) _ = Machine.DefinitionOf(folder);
-        _ = DefinitionOf(home, snapshot);
+        var before = DefinitionOf(home, snapshot);
+        var started = File.Exists(Snapshot.StartedIn(folder)) ? Snapshot.StartedIn(folder) : Snapshot.DefinitionIn(folder);
+        var startedWith = MachineFile.Read(home, started)!;
+        places.Require(before, startedWith);
+        var (after, startsWith) = (places.Change(before), places.Change(startedWith));
         var definition = MachineFile.ReadText(Snapshot.DefinitionIn(folder));
         SuspendRecord.Drop(home);
         if (snapshot.Layer is { } layer) MachineDisks.PutBack(home, layer);
         MachineVariables.PutBack(home, Snapshot.VariablesIn(folder));
         HostFiles.Replace(home.Definition, definition, durable: true);
+        if (!places.IsNone) MachineFile.Change(home, before, after);
         if (snapshot.HasMemory)
         {
             var disks = new Dictionary<string, DiskStamp>(StringComparer.Ordinal);
             if (snapshot.Layer is not null && DiskStamp.Of(home.Disk) is { } stamp) disks[Path.Combine(snapshot.Machine, Path.GetFileName(home.Disk))] = stamp;
-            HostFiles.Replace(home.Started, File.Exists(Snapshot.StartedIn(folder)) ? MachineFile.ReadText(Snapshot.StartedIn(folder)) : definition, durable: true);
-            new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name }.Write(home);
+            if (places.IsNone) HostFiles.Replace(home.Started, MachineFile.ReadText(started), durable: true);
+            else MachineFile.WriteStarted(home, startsWith);
+            new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name, Placed = places.Changed(startedWith) }.Write(home);
         }
         SetCurrent(home, name);
         MachineDisks.RemoveUnused(home);

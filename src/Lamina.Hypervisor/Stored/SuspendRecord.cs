@@ -17,13 +17,16 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     /// <summary>Whether it is a copy of another machine, which goes on as well.</summary>
     public bool IsFork { get; init; }
 
+    /// <summary>The devices that lead elsewhere than they did then: where is what the machine was started with (<see cref="MachineHome.Started"/>).</summary>
+    public IReadOnlyList<string> Placed { get; init; } = [];
+
     /// <summary>The folder of the state.</summary>
     internal string StateOf(MachineHome home) => IsFork ? home.Forked : Snapshot is null ? home.Suspended : Path.Combine(home.Snapshots, Snapshot);
 
     /// <summary>The definition of a suspended machine as it was, with its files where they are now, and its disk based on the layers that there are by now.</summary>
     internal MachineDefinition Moved(MachineDefinition saved, MachineHome home)
     {
-        var moved = saved.MapPaths(path => Moved(path, home));
+        var moved = Elsewhere(saved.MapPaths(path => Moved(path, home)), home);
         return moved with
         {
             CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null,
@@ -37,6 +40,13 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
                 }),
             ],
         };
+    }
+
+    private MachineDefinition Elsewhere(MachineDefinition moved, MachineHome home)
+    {
+        if (Placed.Count == 0) return moved;
+        var started = MachineFile.ReadStarted(home).Complete().Devices.Where(device => Placed.Contains(device.Name)).ToDictionary(device => device.Name, StringComparer.Ordinal);
+        return moved with { Devices = [.. moved.Devices.Select(device => started.GetValueOrDefault(device.Name) is { } here ? PlacedDevice.Here(device, here) : device)] };
     }
 
     /// <summary>Refuses to go on where a disk that the machine writes is not the one of that moment.</summary>
@@ -63,7 +73,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             if (!disk.Value.TryGetProperty("bytes", out var bytes) || !bytes.TryGetInt64(out var length) || !disk.Value.TryGetProperty("written", out var written) || !written.TryGetDateTimeOffset(out var time)) return null;
             disks[disk.Name] = new DiskStamp(length, time.UtcDateTime);
         }
-        var record = new SuspendRecord(taken, from, disks) { Snapshot = root.TryGetProperty("snapshot", out var snapshot) ? snapshot.GetString() : null, IsFork = root.TryGetProperty("fork", out var fork) && fork.GetBoolean() };
+        var record = new SuspendRecord(taken, from, disks) { Snapshot = root.TryGetProperty("snapshot", out var snapshot) ? snapshot.GetString() : null, IsFork = root.TryGetProperty("fork", out var fork) && fork.GetBoolean(), Placed = root.TryGetProperty("placed", out var placed) ? [.. placed.EnumerateArray().Select(name => name.GetString() ?? "")] : [] };
         if (record.Snapshot is { } name && !MachineStore.IsHostName(name)) return null;
         return Directory.Exists(record.StateOf(home)) ? record : null;
     });
@@ -82,6 +92,12 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
             json.WriteString("folder", Folder);
             if (Snapshot is not null) json.WriteString("snapshot", Snapshot);
             if (IsFork) json.WriteBoolean("fork", true);
+            if (Placed.Count > 0)
+            {
+                json.WriteStartArray("placed");
+                foreach (var name in Placed) json.WriteStringValue(name);
+                json.WriteEndArray();
+            }
             json.WriteStartObject("disks");
             foreach (var (path, stamp) in Disks)
             {
