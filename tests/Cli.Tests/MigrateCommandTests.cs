@@ -1,4 +1,5 @@
 // A machine that goes to another user's store while it runs, over a socket, over TLS, and over the streams of a program that stands for ssh; and what becomes of it where that fails.
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Lamina.Backends.Disk;
 using Lamina.Tests.Cli.Support;
@@ -63,6 +64,9 @@ public sealed partial class MigrateCommandTests : TwoStores
         Expect(2, await RunAsync("migrate", "nobody", $"unix:{socket}"), "lamina: there is no machine nobody*");
         using (await ReceiveAsync(socket, "--keep"))
         {
+            // Who connects and says nothing holds nobody up.
+            using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await silent.ConnectAsync(new UnixDomainSocketEndPoint(socket), Token);
             // Another one at the same place.
             Expect(1, await RunThereAsync("receive", $"unix:{socket}"), $"lamina: machines cannot be taken in at unix:{socket}: it exists already; *");
             // One that does not run.

@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using Lamina.Cli.Output;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Carrying;
@@ -14,6 +15,9 @@ namespace Lamina.Cli.Verbs;
 /// <summary>Verbs for machines on their way.</summary>
 internal static class MigrateVerbs
 {
+    // Of machines that come.
+    private const int MostAtOnce = 8;
+
     private const string Places = "unix:PATH|tcp:HOST:PORT|ssh:HOST|-";
 
     // Two at least, so that it is worth the wait for both.
@@ -66,7 +70,7 @@ internal static class MigrateVerbs
         var place = new Argument<string>("place") { HelpName = "unix:PATH|tcp:ADDRESS:PORT|-", Description = "Where from: a socket to make, an address and a port of this host, or the standard streams." };
         var name = new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name here. Default: the one that it has." };
         var tls = Tls();
-        var keep = new Option<bool>("--keep") { Description = "Take in one machine after another, until this is ended." };
+        var keep = new Option<bool>("--keep") { Description = "Take in machine after machine, several at once, until this is ended." };
         var (device, published) = (PlaceWords.Device("here"), PlaceWords.Published("this"));
         var verb = new Verb("receive", "Takes in a machine that \"lamina migrate\" sends.")
         {
@@ -96,7 +100,7 @@ internal static class MigrateVerbs
             try
             {
                 if (from is MigrationPlace.Tcp { Port: 0 }) Stderr.Say($"listens at {listener.LocalEndPoint}");
-                return await ReceiveAsync(receiver, listener, identity, parsed.GetValue(keep), parsed.InvocationConfiguration.Output, cancellation).ConfigureAwait(false);
+                return await (parsed.GetValue(keep) ? KeepReceivingAsync(receiver, listener, identity, parsed.InvocationConfiguration.Output, cancellation) : ReceiveAsync(receiver, listener, identity, parsed.InvocationConfiguration.Output, cancellation)).ConfigureAwait(false);
             }
             finally
             {
@@ -106,21 +110,48 @@ internal static class MigrateVerbs
         return verb;
     }
 
-    // One after another: what does not come says so, and the next may.
-    private static async Task<int> ReceiveAsync(Receiver receiver, System.Net.Sockets.Socket listener, MigrationIdentity? identity, bool keeps, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> ReceiveAsync(Receiver receiver, Socket listener, MigrationIdentity? identity, TextWriter output, CancellationToken cancellation)
     {
-        while (true)
+        using var peer = await MigrationLink.AcceptAsync(listener, identity, cancellation).ConfigureAwait(false);
+        output.WriteLine(await receiver.ReceiveAsync(peer, cancellation).ConfigureAwait(false));
+        return ExitCode.Success;
+    }
+
+    // Several at once, so that one that comes slowly, or says nothing, holds none of the others up.
+    private static async Task<int> KeepReceivingAsync(Receiver receiver, Socket listener, MigrationIdentity? identity, TextWriter output, CancellationToken cancellation)
+    {
+        var coming = new List<Task>();
+        try
+        {
+            while (true)
+            {
+                coming.RemoveAll(static one => one.IsCompleted);
+                if (coming.Count == MostAtOnce) await Task.WhenAny(coming).ConfigureAwait(false);
+                else coming.Add(TakeAsync(await listener.AcceptAsync(cancellation).ConfigureAwait(false)));
+            }
+        }
+        finally
+        {
+            await Task.WhenAll(coming).ConfigureAwait(false);
+        }
+
+        // What does not come says so, and the next may.
+        async Task TakeAsync(Socket socket)
         {
             try
             {
-                using var peer = await MigrationLink.AcceptAsync(listener, identity, cancellation).ConfigureAwait(false);
-                output.WriteLine(await receiver.ReceiveAsync(peer, cancellation).ConfigureAwait(false));
+                using var peer = await MigrationLink.AnswerAsync(socket, identity, cancellation).ConfigureAwait(false);
+                var name = await receiver.ReceiveAsync(peer, cancellation).ConfigureAwait(false);
+                lock (coming) output.WriteLine(name);
             }
-            catch (Exception failure) when (keeps && failure is (MachineException or IOException))
+            catch (Exception failure) when (failure is MachineException or IOException)
             {
-                _ = Failures.Report(failure);
+                lock (coming) _ = Failures.Report(failure);
             }
-            if (!keeps) return ExitCode.Success;
+            catch (OperationCanceledException)
+            {
+                // All of it ends.
+            }
         }
     }
 

@@ -15,7 +15,7 @@ namespace Lamina.Hypervisor.Migrating;
 /// <param name="store">Where they come to.</param>
 public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store)
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20), HeadWithin = TimeSpan.FromSeconds(30);
     private const int MostLooks = 500;
 
     /// <summary>Takes one in. It runs when this returns; where it throws nothing of it is left.</summary>
@@ -33,7 +33,7 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         MachineHome home;
         try
         {
-            head = (await MigrationHead.ReadAsync(peer, cancellationToken).ConfigureAwait(false)).At(places ?? ArrivalPlaces.None);
+            head = (await ReadHeadAsync(peer, cancellationToken).ConfigureAwait(false)).At(places ?? ArrivalPlaces.None);
             home = await store.AddArrivingAsync(name ?? head.Name, to => FillAsync(head, peer, to, cancellationToken)).ConfigureAwait(false);
         }
         catch (Exception refusal) when (refusal is MachineException or IOException or UnauthorizedAccessException)
@@ -52,6 +52,20 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
             if (await store.RemoveUnfinishedAsync(home).ConfigureAwait(false))
                 foreach (var disk in ArrivalPlaces.Copied(head.Started)) File.Delete(disk.Path);
             throw;
+        }
+    }
+
+    private static async Task<MigrationHead> ReadHeadAsync(Stream peer, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(HeadWithin);
+        try
+        {
+            return await MigrationHead.ReadAsync(peer, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException slow) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MachineException(MachineError.Host, $"whoever connected did not say within {HeadWithin.TotalSeconds:0} s which machine comes", slow);
         }
     }
 

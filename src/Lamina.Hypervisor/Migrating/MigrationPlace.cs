@@ -207,9 +207,20 @@ public static class MigrationLink
     public static async Task<Stream> AcceptAsync(Socket listener, MigrationIdentity? identity, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(listener);
-        var socket = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+        return await AnswerAsync(await listener.AcceptAsync(cancellationToken).ConfigureAwait(false), identity, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Speaks with one who has connected.</summary>
+    /// <param name="socket">The connection, which is the link's.</param>
+    /// <param name="identity">Who this end is, where others come over the network.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="MachineException">The other end is not who it should be.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    public static async Task<Stream> AnswerAsync(Socket socket, MigrationIdentity? identity, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
         var link = new NetworkStream(socket, ownsSocket: true);
-        if (listener.AddressFamily == AddressFamily.Unix) return link;
+        if (socket.AddressFamily == AddressFamily.Unix) return link;
         Prepare(socket);
         try
         {
