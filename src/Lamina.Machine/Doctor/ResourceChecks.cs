@@ -98,6 +98,9 @@ internal static class ResourceChecks
         var found = ((string[])["cpu", "memory"]).Select(controller => GroupTree.Find(controller, facts.Read, facts.MayWrite)).OfType<GroupTree>().ToList();
         if (found.Count == 2) return new HostCheck(name, HostCheckStatus.Good, $"version {found[0].Version}, from {found[0].Path} on: shares and limits of processors and memory are kept by them");
         if (found.Count == 1) return new HostCheck(name, HostCheckStatus.Limited, $"version {found[0].Version} for {found[0].Controller} alone, from {found[0].Path} on");
+        if (GroupTree.FindOccupied("cpu", facts.Read, facts.MayWrite) is { Path: var occupied })
+            return new HostCheck(name, HostCheckStatus.Limited, $"version 2; {occupied} is this user's, and cannot be shared out since processes are in it itself: {otherwise}",
+                $"mkdir {occupied}/shell && for p in $(cat {occupied}/cgroup.procs); do echo $p >{occupied}/shell/cgroup.procs; done");
         if (facts.Read("/sys/fs/cgroup/cgroup.controllers") is not null)
             return new HostCheck(name, HostCheckStatus.Limited, $"version 2, and nothing of it is this user's: {otherwise}", "start machines from a shell that systemd delegates groups to: systemd-run --user --scope -p Delegate=yes bash");
         return facts.Read("/proc/cgroups") is not null

@@ -99,6 +99,16 @@ public sealed class HostReportTests
         Assert.Contains(remedy, check.Remedy!, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Groups_that_processes_are_in_the_way_of_are_told_with_how_to_move_them()
+    {
+        var check = Check(Report(files: new() { ["/sys/fs/cgroup/cgroup.type"] = "domain\n", ["/sys/fs/cgroup/cgroup.procs"] = "1\n" }), "cgroups");
+
+        Assert.Equal(HostCheckStatus.Limited, check.Status);
+        Assert.Contains("processes are in it itself", check.Finding, StringComparison.Ordinal);
+        Assert.Contains("echo $p >/sys/fs/cgroup/shell/cgroup.procs", check.Remedy!, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(DeviceFile.NotFound, "modprobe tun")]
     [InlineData(DeviceFile.AccessDenied, "chmod")]
