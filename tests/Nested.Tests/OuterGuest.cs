@@ -8,13 +8,13 @@ using Lamina.Tests.Cli.Support;
 
 namespace Lamina.Tests.Nested;
 
-internal sealed class OuterGuest(Image image, string scratch)
+internal sealed class OuterGuest(Image image, string scratch, IReadOnlyList<string> projects)
 {
     private const string KernelPackage = "linux-image-cloud-amd64";
     private const string Tool = "socat";
     private const int Executable = 0b111_101_101;
 
-    // Projects that run in there, beside the program.
+    // Projects that every run has, beside the program.
     private static readonly string[] s_projects = ["tests/Engine.Shared.Tests", "tests/Boot.Tests"];
 
     private static readonly string[] s_libraries =
@@ -26,7 +26,7 @@ internal sealed class OuterGuest(Image image, string scratch)
     internal async Task WriteAsync(string path)
     {
         var programs = Path.Combine(scratch, "programs");
-        foreach (var project in s_projects) await PublishAsync(project, programs);
+        foreach (var project in s_projects.Concat(projects)) await PublishAsync(project, programs);
         // Native code is one file; what a runtime runs is published with one.
         if (LaminaProgram.IsNative) File.Copy(LaminaProgram.File, Path.Combine(programs, Path.GetFileName(LaminaProgram.File)));
         else await PublishAsync("src/Lamina.Cli", programs);

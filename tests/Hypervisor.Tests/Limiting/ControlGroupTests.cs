@@ -1,4 +1,5 @@
 // Where control groups can be made, on hosts that are described; and what is written to them, on a folder that looks like one.
+using System.Diagnostics;
 using Lamina.Host;
 using Lamina.Host.Groups;
 using Lamina.Hypervisor.Limiting;
@@ -30,6 +31,30 @@ public sealed class ControlGroupTests : IDisposable
 
     [Fact]
     public void A_tree_without_the_controller_is_none() => Assert.Null(Find(Mounts2, "0::/a\n", _ => true, _ => "memory pids"));
+
+    // As in a container with a control group namespace, and in a scope of a manager that has no group of this user's above it.
+    [Theory]
+    [InlineData("domain", "12\n", null)]
+    [InlineData("domain threaded", "12\n", null)]
+    [InlineData("threaded", null, null)]
+    [InlineData("domain", "", "/sys/fs/cgroup/box")]
+    public void A_group_with_processes_in_it_itself_is_no_place(string type, string? processes, string? place)
+    {
+        string? Read(string path) => path switch
+        {
+            "/proc/self/mounts" => Mounts2,
+            "/proc/self/cgroup" => "0::/box/shell\n",
+            "/sys/fs/cgroup/box/cgroup.type" => type + "\n",
+            "/sys/fs/cgroup/box/cgroup.procs" => processes,
+            "/sys/fs/cgroup/box/cgroup.controllers" => "cpu memory\n",
+            "/sys/fs/cgroup/box/shell/cgroup.type" => "domain\n",
+            _ => null,
+        };
+        static bool MayWrite(string path) => path.StartsWith("/sys/fs/cgroup/box", StringComparison.Ordinal);
+
+        Assert.Equal(place, GroupTree.Find("cpu", Read, MayWrite)?.Path);
+        Assert.Equal(place is null && type != "threaded" ? "/sys/fs/cgroup/box" : null, GroupTree.FindOccupied("cpu", Read, MayWrite)?.Path);
+    }
 
     [Fact]
     public void Root_has_the_whole_tree() => Assert.Equal("/sys/fs/cgroup", Find(Mounts2, "0::/init.scope\n", _ => true, _ => "cpuset cpu io memory")?.Path);
@@ -84,6 +109,49 @@ public sealed class ControlGroupTests : IDisposable
         Assert.Equal(LimitGroups.None, LimitGroups.Parse(LimitGroups.None.ToString()));
         Assert.Throws<MachineException>(() => LimitGroups.Parse("3:/x|-"));
         Assert.Throws<MachineException>(() => LimitGroups.Parse(""));
+    }
+
+    // As a machine has it: its process in one, its virtual CPUs' threads in one below.
+    [Fact]
+    public void A_group_of_this_host_of_version_2_takes_limits_a_process_and_a_thread_below_it_and_goes()
+    {
+        var tree = GroupTree.Find("cpu");
+        Assert.SkipUnless(tree is { Version: 2 } && GroupTree.Find("memory") == tree with { Controller = "memory" }, "this user can make no control groups of version 2 here");
+        var group = new ControlGroup(2, tree!.Path).Below($"lamina-test-{Environment.ProcessId}");
+        var below = group.Below("cpus");
+        group.Make("cpu", "memory");
+        try
+        {
+            below.Make("cpu");
+            below.MakeThreaded();
+            below.MakeThreaded();
+            using var process = Process.Start("sleep", "600");
+            try
+            {
+                group.Write("cgroup.procs", $"{process.Id}");
+                below.Write("cgroup.threads", $"{process.Id}");
+                group.SetWeight(300);
+                group.SetMemory(512ul << 20);
+                below.SetCap(25);
+
+                Assert.Equal(($"{process.Id}", $"{process.Id}"), (group.Read("cgroup.procs"), below.Read("cgroup.threads")));
+                Assert.Equal(("300", $"{512 << 20}", "12500 50000"), (group.Read("cpu.weight"), group.Read("memory.high"), below.Read("cpu.max")));
+                Assert.Equal(0ul, group.KilledForMemory());
+                Assert.False(below.TryRemove() || group.TryRemove());
+                below.SetCap(null);
+                group.SetMemory(null);
+                Assert.Equal(("max 50000", "max"), (below.Read("cpu.max"), group.Read("memory.high")));
+            }
+            finally
+            {
+                process.Kill();
+                process.WaitForExit();
+            }
+        }
+        finally
+        {
+            Assert.True(below.TryRemove() && group.TryRemove());
+        }
     }
 
     // As on this host, where there is a place: made, entered by a thread, and gone when that has ended.
