@@ -140,6 +140,7 @@ public sealed class SavedMachineTests : IDisposable
                 // It runs, so it has read what it was made from.
                 await guest.AdvanceAsync(1);
                 Directory.Delete(place, recursive: true);
+                LongRun.Tell(moment, moments, "moments");
             }
             await guest.DoAsync("touch /tmp/stop; until [ -e /tmp/done ]; do sleep 0.1; done");
             // What went wrong may have been for want of memory, which the kernel says.

@@ -80,6 +80,7 @@ public sealed class StillLinksTests : IDisposable
             memory.AssertIsKept($"pause {pause}, later");
             await guest.Machine.ResumeAsync(Cancellation);
             await flow.CatchUpAsync();
+            LongRun.Tell(pause, pauses, "pauses");
         }
         await flow.FinishAsync();
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));

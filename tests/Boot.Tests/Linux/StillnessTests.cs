@@ -71,6 +71,7 @@ public sealed class StillnessTests : IDisposable
             await machine.ResumeAsync(TestContext.Current.CancellationToken);
 
             await Task.WhenAll(flows.Select(f => f.CatchUpAsync()));
+            LongRun.Tell(pause, pauses, "pauses");
             if (pause % 8 != 0) continue;
             using var answered = new EchoFlow($"the connection made in pause {pause}", late.GetStream());
             await answered.FinishAsync();
