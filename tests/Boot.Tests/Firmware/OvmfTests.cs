@@ -57,7 +57,7 @@ public sealed class OvmfTests : IDisposable
         Assert.Contains("ACPI 2.0=", log, StringComparison.Ordinal);
         Assert.Equal("\\_SB_.VGEN\n", await guest.DoAsync("cat /sys/bus/acpi/devices/LMNA0001:00/path"));
         Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
-        Assert.Empty(KernelLog.ComplaintsIn(log));
+        KernelLog.AssertNoComplaints(log);
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
         // UEFI found its flash chip, and keeps its variables there.
         Assert.NotEqual(0, guest.Machine.Counters.Single(counter => counter.Name == "flash_programmed_bytes").Value);

@@ -73,7 +73,7 @@ public sealed class SeaBiosTests : IDisposable
         Assert.Matches(@"ACPI: DSDT 0x\w+ \w+ \(v02 LAMINA", log);
         Assert.Equal("\\_SB_.VGEN\n", await guest.DoAsync("cat /sys/bus/acpi/devices/LMNA0001:00/path"));
         Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
-        Assert.Empty(KernelLog.ComplaintsIn(log));
+        KernelLog.AssertNoComplaints(log);
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
 
         await guest.TypeAsync("reboot");

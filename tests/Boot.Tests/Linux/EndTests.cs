@@ -24,7 +24,7 @@ public sealed class EndTests
         await guest.WaitAsync("Restarting system");
         await guest.WaitForPromptAsync();
         Assert.Equal(1, (await guest.AskAsync("test -e /tmp/before")).ExitCode);
-        Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+        KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
 
         await guest.TypeAsync("poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);

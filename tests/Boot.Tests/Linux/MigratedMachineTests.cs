@@ -95,7 +95,7 @@ public sealed class MigratedMachineTests : IDisposable
             // It is the same machine.
             Assert.Matches("^ *0 .*enabled", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
             Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
-            Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+            KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
             await guest.TypeAsync("poweroff");
             Assert.Equal(MachineEnd.PoweredOff, await guest.EndAsync());
             stood.Sort();

@@ -35,7 +35,7 @@ public sealed class PcTests : IDisposable
         // virtio 1.2, 6: bit 32 says which registers the disk's driver uses. Devices in the order of the catalogue: entropy, console, disk.
         Assert.Equal(modern, (await guest.DoAsync("cut -c33 /sys/bus/virtio/devices/virtio2/features")).Trim());
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
-        Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+        KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
         await guest.TypeAsync("poweroff");
         Assert.Equal(MachineEnd.PoweredOff, (await guest.EndAsync()).End);
 

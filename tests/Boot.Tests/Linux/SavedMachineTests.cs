@@ -153,7 +153,7 @@ public sealed class SavedMachineTests : IDisposable
             // Each of them may have been a copy, which the guest was told.
             Assert.Matches($@"^ *{moments} ", await guest.DoAsync("cat /sys/firmware/acpi/interrupts/gpe01"));
             Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
-            Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+            KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
             await guest.TypeAsync("poweroff");
             Assert.Equal(MachineEnd.PoweredOff, await guest.EndAsync());
             TestContext.Current.SendDiagnosticMessage("{0}: {1} moments; {2}", name, moments, rounds.ReplaceLineEndings(", "));

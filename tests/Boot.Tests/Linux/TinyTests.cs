@@ -50,7 +50,7 @@ public sealed class TinyTests(BootedGuests guests) : IClassFixture<BootedGuests>
     {
         var guest = await guests.GetAsync(configuration);
 
-        Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+        KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
         Assert.Empty(KernelLog.ErrorsIn(await guest.DoAsync("dmesg -r")));
         Assert.Equal("0\n", await guest.DoAsync("cat /proc/sys/kernel/tainted"));
     }

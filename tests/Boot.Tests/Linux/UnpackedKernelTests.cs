@@ -38,7 +38,7 @@ public sealed class UnpackedKernelTests
             }
             var (text, code) = await PlaceAsync(guest);
             Assert.Equal((0ul, 0ul), ((text - LinkedText) % Alignment, (code - LinkedCode) % Alignment));
-            Assert.Empty(KernelLog.ComplaintsIn(await guest.DoAsync("dmesg")));
+            KernelLog.AssertNoComplaints(await guest.DoAsync("dmesg"));
             places.Add((text, code));
         }
 
