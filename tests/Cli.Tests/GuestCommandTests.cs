@@ -296,9 +296,12 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
 
         Assert.Equal(0, (await RunAsync("stop", TinyMachine.Name)).ExitCode);
 
-        var list = await RunAsync("ps", "--all", "--json");
-        Assert.Contains("\"off\"", list.Output, StringComparison.Ordinal);
-        Assert.DoesNotContain("the plug was pulled", list.Output, StringComparison.Ordinal);
+        using (var list = JsonDocument.Parse((await RunAsync("ps", "--all", "--json")).Output))
+        {
+            var machine = list.RootElement.EnumerateArray().Single(machine => machine.GetProperty("name").GetString() == TinyMachine.Name);
+            Assert.Equal("off", machine.GetProperty("state").GetString());
+            Assert.DoesNotContain("the plug was pulled", Compact(machine), StringComparison.Ordinal);
+        }
         Assert.Equal(0, (await RunAsync("start", TinyMachine.Name)).ExitCode);
         Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", TinyMachine.Name, "--", "true")).ExitCode);
     }
@@ -317,7 +320,7 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         Assert.Equal((1, "lamina: the guest's agent has not answered for 10s; the guest hangs or is very busy ('lamina console' shows it)\n"), (outcome.ExitCode, outcome.Errors));
         // It is listed as any other, without addresses.
         Assert.Equal("{}", await AddressesAsync("silent"));
-        Assert.Equal(0, (await RunAsync("kill", "silent")).ExitCode);
+        Assert.Equal(0, (await RunAsync("rm", "--force", "silent")).ExitCode);
     }
 
     private async Task<string> AddressesAsync(string name)

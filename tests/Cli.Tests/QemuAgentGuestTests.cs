@@ -60,9 +60,9 @@ public sealed class QemuAgentGuestTests : KeptMachines
         var bytes = RandomNumberGenerator.GetBytes(3 << 20);
         Directory.CreateDirectory(Folder.File("tree/below"));
         await File.WriteAllBytesAsync(Folder.File("tree/below/big"), bytes, Cancellation);
-        Expect(0, await RunAsync("cp", Folder.File("tree"), $"{Name}:/root/"));
-        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(bytes)), (await ExecAsync(0, "sha256sum </root/tree/below/big")).Output, StringComparison.Ordinal);
-        Expect(0, await RunAsync("cp", $"{Name}:/root/tree", Folder.File("back")));
+        Expect(0, await RunAsync("cp", Folder.File("tree"), $"{Name}:/srv/"));
+        Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(bytes)), (await ExecAsync(0, "sha256sum </srv/tree/below/big")).Output, StringComparison.Ordinal);
+        Expect(0, await RunAsync("cp", $"{Name}:/srv/tree", Folder.File("back")));
         Assert.Equal(bytes, await File.ReadAllBytesAsync(Folder.File("back/below/big"), Cancellation));
     }
 
@@ -94,15 +94,15 @@ public sealed class QemuAgentGuestTests : KeptMachines
     // What the guest has written and not yet brought to its disk is in the snapshot, as its file systems were still.
     private async Task SnapshotAsync()
     {
-        await ExecAsync(0, "echo early >/root/said");
+        await ExecAsync(0, "echo early >/srv/said");
         Expect(0, await RunAsync("snapshot", "create", Name, "still", "--disk-only"));
         using (var shown = JsonDocument.Parse((await RunAsync("snapshot", "show", Name, "still")).Output)) Assert.True(shown.RootElement.GetProperty("stilled").GetBoolean());
-        await ExecAsync(0, "echo late >/root/said; sync");
+        await ExecAsync(0, "echo late >/srv/said; sync");
         Expect(0, await RunAsync("kill", Name));
         Expect(0, await RunAsync("snapshot", "restore", Name, "still"));
         Expect(0, await RunAsync("start", Name));
         Expect(0, await RunAsync("exec", "--wait", "5m", Name, "--", "true"));
-        Assert.Equal("early\n", (await ExecAsync(0, "cat /root/said")).Output);
+        Assert.Equal("early\n", (await ExecAsync(0, "cat /srv/said")).Output);
     }
 
     private async Task<Outcome> ExecAsync(int code, string script)
