@@ -22,7 +22,8 @@ public sealed partial class ClockTests : TwoStores
         done) </dev/null >/dev/null 2>&1 &
         """;
 
-    [Fact]
+    // On a busy host it was seen once to find the date 0.3 s away, for a reason that is not known; so it is no part of the quick run yet.
+    [Fact, Trait("Category", "Long")]
     public async Task The_clocks_of_a_guest_are_its_hosts_wherever_and_whenever_it_goes_on()
     {
         await StartTinyAsync("web");
