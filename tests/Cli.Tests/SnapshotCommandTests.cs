@@ -210,6 +210,9 @@ public sealed class SnapshotCommandTests : KeptMachines
         Expect(2, await RunAsync("snapshot", "restore", "web", "kept", "--device", "network0,link=tap"), "lamina: the card network0 is on a network of its own*");
         Assert.Contains(before, File.ReadAllText(Home("web", "machine.json")), StringComparison.Ordinal);
         Expect(0, await RunAsync("snapshot", "restore", "web", "kept", "--device", $"share0,path={after}", "--device", $"disk0,path={other}", "--device", $"vsock0,path={Folder.File("another")}", "--publish", "0:8080"));
+        // What was put elsewhere stays there in a snapshot of what has yet to go on.
+        Expect(0, await RunAsync("snapshot", "create", "web", "further"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "further"));
         Expect(0, await RunAsync("start", "web"));
 
         Assert.Equal("running", await StateAsync("web"));

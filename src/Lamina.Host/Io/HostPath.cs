@@ -33,15 +33,22 @@ public static unsafe class HostPath
     /// <summary>How many bytes of its file system a file takes; 0 where there is none.</summary>
     public static ulong SpaceOf(string path)
     {
-        var statx = stackalloc byte[StatxLength];
-        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit : 0;
+        _ = Space(path, out var bytes, out _);
+        return bytes;
     }
 
     /// <summary>The same, or its part of it where the file has more names than that.</summary>
     public static ulong ShareOfSpace(string path)
     {
+        return Space(path, out var bytes, out var names) ? bytes / Math.Max(1, names) : 0;
+    }
+
+    private static bool Space(string path, out ulong bytes, out uint names)
+    {
         var statx = stackalloc byte[StatxLength];
-        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit / Math.Max(1, *(uint*)(statx + StatxLinks)) : 0;
+        var isThere = Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0;
+        (bytes, names) = isThere ? (*(ulong*)(statx + StatxBlocks) * SpaceUnit, *(uint*)(statx + StatxLinks)) : default;
+        return isThere;
     }
 
     /// <summary>A text that is equal for an open file as long as nobody writes to it, whatever its names: its file system, number, length and the time of its last change. Null where the host cannot tell.</summary>

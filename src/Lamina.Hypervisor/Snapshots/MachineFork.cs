@@ -235,7 +235,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         MachineVariables.Copy(from, to);
         Directory.CreateDirectory(to.Forked, MachineStore.Private);
         foreach (var file in Directory.EnumerateFiles(folder)) MachineDisks.LinkOrCopy(file, Path.Combine(to.Forked, Path.GetFileName(file)));
-        new SuspendRecord(moment.Taken, moment.Machine, disks) { IsFork = true }.Write(to);
+        new SuspendRecord(moment.Taken, moment.Machine, disks) { IsFork = true, Placed = moment.Placed }.Write(to);
         MachineFile.WriteStarted(to, Forked(MachineFile.ReadStarted(from), to));
         return Forked(definition, to);
     }

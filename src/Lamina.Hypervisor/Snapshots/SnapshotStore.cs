@@ -195,7 +195,7 @@ public static class SnapshotStore
             if (snapshot.Layer is not null && DiskStamp.Of(home.Disk) is { } stamp) disks[Path.Combine(snapshot.Machine, Path.GetFileName(home.Disk))] = stamp;
             if (places.IsNone) HostFiles.Replace(home.Started, MachineFile.ReadText(started), durable: true);
             else MachineFile.WriteStarted(home, startsWith);
-            new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name, Placed = places.Changed(startedWith) }.Write(home);
+            new SuspendRecord(snapshot.Taken, snapshot.Machine, disks) { Snapshot = name, Placed = [.. snapshot.Placed.Union(places.Changed(startedWith))] }.Write(home);
         }
         SetCurrent(home, name);
         MachineDisks.RemoveUnused(home);
@@ -283,7 +283,7 @@ public static class SnapshotStore
             var disk = Path.Combine(suspended.Folder, Path.GetFileName(home.Disk));
             (suspended with { Disks = suspended.Disks.ToDictionary(known => known.Key, known => known.Key == disk ? stamp : known.Value, StringComparer.Ordinal) }).Write(home);
         }
-        return taken with { Layer = layer, HasMemory = suspended is not null, Machine = suspended?.Folder ?? taken.Machine };
+        return taken with { Layer = layer, HasMemory = suspended is not null, Machine = suspended?.Folder ?? taken.Machine, Placed = suspended?.Placed ?? [] };
     }
 
     /// <summary>Writes a machine that runs into a folder.</summary>

@@ -41,6 +41,9 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>Whether its memory is what is other in it than in an earlier snapshot's.</summary>
     public bool IsIncremental { get; init; }
 
+    /// <summary>The devices that lead elsewhere than its state says: where is what the machine was started with (<see cref="StartedIn"/>).</summary>
+    public IReadOnlyList<string> Placed { get; init; } = [];
+
     /// <summary>Why its memory was kept whole all the same, in some words, of one that was just taken; else null. It is not written down.</summary>
     public string? WhyWhole { get; init; }
 
@@ -110,6 +113,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
                 IsStilled = root.TryGetProperty("stilled", out var stilled) && stilled.ValueKind == JsonValueKind.True,
                 IsCompressed = root.TryGetProperty("compressed", out var compressed) && compressed.ValueKind == JsonValueKind.True,
                 IsIncremental = root.TryGetProperty("incremental", out var incremental) && incremental.ValueKind == JsonValueKind.True,
+                Placed = root.TryGetProperty("placed", out var placed) ? [.. placed.EnumerateArray().Select(name => name.GetString() ?? "")] : [],
                 StoodStill = root.TryGetProperty("stood-still-ms", out var still) && still.TryGetDouble(out var milliseconds) && milliseconds is >= 0 and < int.MaxValue ? TimeSpan.FromMilliseconds(milliseconds) : default,
             };
         });
@@ -133,6 +137,12 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         if (IsStilled) json.WriteBoolean("stilled", true);
         if (IsCompressed) json.WriteBoolean("compressed", true);
         if (IsIncremental) json.WriteBoolean("incremental", true);
+        if (Placed.Count > 0)
+        {
+            json.WriteStartArray("placed");
+            foreach (var name in Placed) json.WriteStringValue(name);
+            json.WriteEndArray();
+        }
         if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
     }, durable: true);
 
