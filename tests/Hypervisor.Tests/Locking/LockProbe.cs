@@ -3,6 +3,7 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Lamina.Host.Locks;
+using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Tests.Hypervisor.Locking;
 
@@ -12,6 +13,9 @@ internal static class LockProbe
 
     // In place of a file for the call that ends it.
     internal const string Nowhere = "-";
+
+    // In place of the groups of calls: Landlock's rules alone, on all threads, which let the folder that the last word is in, or a port, be used or not.
+    internal const string Within = "within";
 
     internal const string MapExecutable = "map executable", ProtectExecutable = "protect executable";
 
@@ -35,7 +39,8 @@ internal static class LockProbe
             Console.WriteLine(TryExecutable(attempt, argument));
             Environment.Exit(0);
         }
-        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
+        if (groups == Within) PathLock.Enter([.. MachineLock.OfProgram(Environment.ProcessPath!), new PathRule(report, PathRights.Read | PathRights.Write | PathRights.Change)], mayUseTcp: false);
+        else CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
         locked.Set();
         switch (thread)
         {
