@@ -55,6 +55,7 @@ public static class MachineCheck
             if (machine.Type != MachineType.Pc) throw new MachineException("a display is of a machine of the kind pc; add --machine pc, or leave the display out");
             display.Check();
         }
+        CheckTexts(machine);
         // What is read from words was checked then; what a program made is checked by the same tables.
         foreach (var device in machine.Devices)
         {
@@ -69,6 +70,13 @@ public static class MachineCheck
         CheckOnly<BalloonDevice>(machine, "balloon");
         CheckOnly<VsockDevice>(machine, "socket device (vsock)");
         CheckConflicts(machine);
+    }
+
+    // A zero byte ends every text of the host's, a path above all.
+    private static void CheckTexts(MachineDefinition machine)
+    {
+        foreach (var property in MachineShape.Shape.Write(machine).Concat(machine.Devices.SelectMany(device => DeviceKind.Of(device).Write(device))))
+            if (property.Values.Any(value => value?.Contains('\0', StringComparison.Ordinal) == true)) throw new MachineException($"{property.Name}: there is a zero byte in it, which no text of a definition has; leave it out");
     }
 
     // What a device cannot be without.

@@ -399,7 +399,7 @@ public sealed class Machine : IAsyncDisposable
 
     /// <summary>
     /// Sends the machine to another process or host, where a <see cref="MachineArrival"/> takes it in, with its memory and the disks that it writes, while the guest runs
-    /// but for a moment. When this returns it has ended here as <see cref="MachineEnd.Migrated"/>; where it throws it goes on here. Other hosts should be reached by a link
+    /// but for a moment. NBD exports stay where they are: the other side reaches them as this one does. When this returns it has ended here as <see cref="MachineEnd.Migrated"/>; where it throws it goes on here. Other hosts should be reached by a link
     /// that is encrypted and of which both ends know who the other is.
     /// </summary>
     /// <param name="peer">Leads to there; the caller's to close.</param>
@@ -411,7 +411,7 @@ public sealed class Machine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(peer);
         foreach (var disk in _definition.Complete().DevicesOf<DiskDevice>())
-            if (!disk.ReadOnly && (disk.Temporary || !_built.Moves(disk.Name))) throw new MachineException($"the machine writes its disk {disk.Name}, which is no qcow2 image of its own and stays on this host");
+            if (!disk.ReadOnly && (disk.Temporary || !(disk.IsRemote || _built.Moves(disk.Name)))) throw new MachineException($"the machine writes its disk {disk.Name}, which is no qcow2 image of its own and stays on this host");
         using var source = new MigrationSource(_life, Memory, WrittenDisks, peer, options ?? new MigrationOptions());
         return await source.RunAsync(cancellationToken).ConfigureAwait(false);
     }

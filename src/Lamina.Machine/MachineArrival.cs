@@ -82,7 +82,7 @@ public sealed class MachineArrival : IAsyncDisposable
     public async Task ReceiveAsync(CancellationToken cancellationToken = default)
     {
         if (_machine is not null || _memory is not null) throw new InvalidOperationException("the machine is there already");
-        if (_description.Ranges.Aggregate(0ul, (sum, range) => sum + range.Length) != Definition.Complete().RamBytes) throw Misfit(MigrationFrame.Description);
+        if (!_description.Ranges.SequenceEqual(MachineBuilder.RamOf(Definition))) throw Misfit(MigrationFrame.Description);
         try
         {
             _memory = new GuestMemory(_description.Ranges);

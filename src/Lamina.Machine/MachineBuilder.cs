@@ -188,6 +188,10 @@ internal static class MachineBuilder
         CodeArchiveFolder.Check(spec);
     }
 
+    /// <summary>Where the RAM of a machine lies.</summary>
+    /// <exception cref="MachineException">Its memory cannot be.</exception>
+    internal static IReadOnlyList<Core.Memory.MemoryRange> RamOf(MachineDefinition definition) => MemoryMap.Create(BoardOf(definition).Layout, definition.Complete().RamBytes).Ram;
+
     private static IBoard BoardOf(MachineDefinition definition) => definition.Type switch
     {
         MachineType.Micro => new MicroBoard(),

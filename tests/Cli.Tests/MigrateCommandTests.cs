@@ -67,6 +67,11 @@ public sealed partial class MigrateCommandTests : TwoStores
             Expect(1, await RunThereAsync("receive", $"unix:{socket}"), $"lamina: machines cannot be taken in at unix:{socket}: it exists already; *");
             // One that does not run.
             Expect(2, await RunAsync("migrate", "quiet", $"unix:{socket}"), "lamina: the machine quiet is not running*");
+            // One of which snapshots would be removed.
+            Expect(0, await RunAsync("snapshot", "create", "quiet", "kept"));
+            Expect(2, await RunAsync("migrate", "--remove", "quiet", $"unix:{socket}"), "lamina: the machine quiet has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
+            Expect(0, await RunAsync("snapshot", "rm", "quiet", "kept"));
+            Expect(2, await RunAsync("migrate", "--remove", "quiet", $"unix:{socket}"), "lamina: the machine quiet is not running*");
             Expect(0, await RunAsync("start", "quiet"));
             // One whose name is taken there.
             var other = await LaminaProgram.RunAsync(["create", "quiet", "--kernel", Folder.File("guest"), "--engine", "translator"], There);
@@ -78,7 +83,7 @@ public sealed partial class MigrateCommandTests : TwoStores
             Directory.CreateDirectory(Folder.File("shared"));
             await CreateAsync("shares", Guest.Halts, "--share", $"{Folder.File("shared")}:data");
             Expect(0, await RunAsync("start", "shares"));
-            Expect(2, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: a share leads to *");
+            Expect(2, await RunAsync("migrate", "shares", $"unix:{socket}"), "lamina: the share share0 leads to * where the machine comes from, and it is not said where it leads here; add --device share0,path=FOLDER to what takes the machine in ('lamina receive')");
             Assert.Equal("running", await StateAsync("shares"));
             // Whoever connects and says nothing of sense.
             foreach (var said in (byte[][])["GET / HTTP/1.1\r\n\r\n"u8.ToArray(), new byte[(1 << 20) + 1]])

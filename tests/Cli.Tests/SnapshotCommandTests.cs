@@ -120,7 +120,7 @@ public sealed class SnapshotCommandTests : KeptMachines
         await CreateWithDiskAsync("web");
         Expect(0, await RunAsync("start", "web"));
         await PrintedAsync("web", "up");
-        Expect(2, await RunAsync("snapshot", "create", "--disk-only", "--compress", "web", "none"), "lamina: there is no memory to compress*");
+        Expect(2, await RunAsync("snapshot", "create", "--disk-only", "--compress", "web", "none"), "lamina: there is no memory where the disk alone is kept; leave out --disk-only or --compress");
 
         Expect(0, await RunAsync("snapshot", "create", "web", "plain"));
         Expect(0, await RunAsync("snapshot", "create", "--compress", "web", "small"));
@@ -151,6 +151,43 @@ public sealed class SnapshotCommandTests : KeptMachines
             damaged.WriteByte(0x55);
         }
         Expect(2, await RunAsync("start", "web"), "lamina: the saved machine cannot be used: *memory-packed is damaged: it is not as long as its pieces");
+    }
+
+    [Fact]
+    public async Task Of_the_memory_of_a_snapshot_what_is_other_can_be_kept_and_what_it_is_other_than_can_go()
+    {
+        await CreateWithDiskAsync("web");
+        Expect(0, await RunAsync("start", "web"));
+        await PrintedAsync("web", "up");
+        Expect(2, await RunAsync("snapshot", "create", "--incremental", "--compress", "web", "none"), "lamina: what is other than in another memory is not compressed; leave out --compress or --incremental*");
+        Expect(2, await RunAsync("snapshot", "create", "--disk-only", "--incremental", "web", "none"), "lamina: there is no memory where the disk alone is kept; leave out --disk-only or --incremental");
+
+        Expect(0, await RunAsync("snapshot", "create", "--incremental", "web", "first"), "lamina: the memory of first is kept whole, since there is no snapshot before it whose memory is not compressed");
+        Expect(0, await RunAsync("snapshot", "create", "--compress", "web", "between"));
+        Expect(0, await RunAsync("snapshot", "create", "--incremental", "web", "second"));
+        Expect(0, await RunAsync("snapshot", "create", "--incremental", "web", "third"));
+
+        Assert.Equal((false, true, true), ((await ShownAsync("web", "first")).GetProperty("incremental").GetBoolean(), (await ShownAsync("web", "second")).GetProperty("incremental").GetBoolean(), (await ShownAsync("web", "third")).GetProperty("incremental").GetBoolean()));
+        Assert.True((await ShownAsync("web", "second")).GetProperty("bytes").GetInt64() < (await ShownAsync("web", "between")).GetProperty("bytes").GetInt64() + (await ShownAsync("web", "first")).GetProperty("bytes").GetInt64());
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "diff", "web", "first", "third"));
+        Expect(0, await RunAsync("snapshot", "rm", "web", "first", "second"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "third"));
+        // Of one that is to go on there.
+        Expect(0, await RunAsync("snapshot", "create", "web", "fourth"));
+        Assert.True((await ShownAsync("web", "fourth")).GetProperty("incremental").GetBoolean());
+        Expect(0, await RunAsync("snapshot", "restore", "--start", "web", "fourth"));
+        Assert.Equal("running", await StateAsync("web"));
+        // It can be kept whole again, and be what others are based on.
+        Expect(0, await RunAsync("snapshot", "create", "web", "whole"));
+        Expect(0, await RunAsync("snapshot", "create", "--incremental", "web", "further"));
+        Assert.Equal((false, true), ((await ShownAsync("web", "whole")).GetProperty("incremental").GetBoolean(), (await ShownAsync("web", "further")).GetProperty("incremental").GetBoolean()));
+        // It began once.
+        Assert.Equal("up\n", await PrintedByAsync("web"));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("snapshot", "restore", "web", "fourth"));
+        File.Delete(Home("web", "snapshots", "fourth", "memory-changes"));
+        Expect(2, await RunAsync("start", "web"), "lamina: the saved machine cannot be used: *memory-changes: it does not exist");
     }
 
     [Fact]
@@ -211,7 +248,7 @@ public sealed class SnapshotCommandTests : KeptMachines
     }
 
     [Theory]
-    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 2*")]
+    [InlineData("snapshot.json", "{ \"format\": 9 }", "*is of format 9, and this program knows up to 3*")]
     [InlineData("snapshot.json", "nonsense", "*snapshot.json is damaged*")]
     [InlineData("snapshot.json", "{ \"format\": 1, \"taken\": \"2026-01-01T00:00:00Z\", \"machine\": \"/tmp/x\", \"memory\": true, \"layer\": \"../../x\" }", "*snapshot.json is damaged*")]
     [InlineData("state", "nonsense", "lamina: the saved machine cannot be used: *state is no state of a machine")]

@@ -24,6 +24,8 @@ public sealed class MachineCheckTests
         { Good with { CodeCacheBytes = 1 }, "give it 16 to 1024" },
         { Good with { Timeout = TimeSpan.Zero }, "time-out" },
         { Good with { GdbPort = 70000 }, "70000 is no TCP port" },
+        { Good with { Boot = new BootSource { KernelPath = "k\0" } }, "kernel: there is a zero byte in it" },
+        { Good.With(new SerialDevice { To = new ConsoleTarget.File("a\0b") }), "to: there is a zero byte in it" },
         { Good.With(new DiskDevice()), "needs the path of its image" },
         { Good.With(new DiskDevice { Path = "a", Queues = 17 }), "from 1 to 16" },
         { Good.With(new DiskDevice { Path = "a", BlockSize = 8192 }), "use 512 or 4096" },

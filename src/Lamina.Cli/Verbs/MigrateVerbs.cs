@@ -4,7 +4,9 @@ using System.Diagnostics;
 using System.Globalization;
 using Lamina.Cli.Output;
 using Lamina.Host.Io;
+using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Migrating;
+using Lamina.Hypervisor.Snapshots;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -28,21 +30,28 @@ internal static class MigrateVerbs
         var tls = Tls();
         var remove = new Option<bool>("--remove") { Description = "Remove what is left of the machine here when it runs there." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Say how far it is, and for how long the guest stood still." };
+        var (device, published, there) = (Device("there"), Published("that"), new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name there. Default: the one that it has." });
         var verb = new Verb("migrate", "Sends a machine to another host, or to another user of this one, while it runs: its memory, its disk and all that it is doing.")
         {
-            Sections = () => [new("Examples", [("lamina migrate web ssh:other.example", ""), ("lamina migrate web tcp:other.example:7000 --tls ~/lamina-tls", ""), ("lamina migrate --remove web unix:/srv/lamina/arrivals", "")])],
+            Sections = () => [new("Examples", [("lamina migrate web ssh:other.example", ""), ("lamina migrate web ssh:other.example --device share0,path=/srv/site", "where the shared folder leads there"), ("lamina migrate web tcp:other.example:7000 --tls ~/lamina-tls", ""), ("lamina migrate --remove web unix:/srv/lamina/arrivals", "")])],
         };
         verb.Arguments.Add(name);
         verb.Arguments.Add(place);
         verb.AddGroup("Options", downtime, tls, remove, verbose);
+        device.CompletionSources.Add(context => SetVerb.Devices(context.ParseResult.GetValue(name)).Select(known => $"{known},"));
+        verb.AddGroup("For ssh, what \"lamina receive\" is told there", there, device, published);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
             var (machine, to) = (parsed.GetRequiredValue(name), MigrationPlace.Parse(parsed.GetRequiredValue(place)));
             var time = parsed.GetValue(downtime) is not { } text ? (TimeSpan?)null : Duration.TryParse(text, out var read) ? read : throw new UsageException($"--downtime: '{text}' is no time; write it like 50ms or 1s");
             if (time > LongestDowntime) throw new UsageException("--downtime is a minute at most; pause the machine where it may stand still for longer");
             var home = store.Find(machine);
-            if (parsed.GetValue(remove) && Directory.Exists(home.Snapshots) && Directory.EnumerateFileSystemEntries(home.Snapshots).Any()) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
-            using var link = await OpenAsync(to, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(remove) && SnapshotStore.List(home).Count > 0) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
+            string[] told = [.. parsed.GetValue(there) is { } other ? (string[])["--name", other] : [], .. parsed.GetValue(device)!.SelectMany(text => (string[])["--device", text]), .. parsed.GetValue(published)!.SelectMany(text => (string[])["--publish", text])];
+            if (told.Length > 0 && to is not MigrationPlace.Ssh) throw new UsageException($"what the machine is there is said there; give {told[0]} to 'lamina receive', unless that is started by ssh");
+            // What is no such text is found here as well.
+            _ = PlacesOf(parsed, device, published);
+            using var link = await OpenAsync(to, told, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
             var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
             if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));
             if (!departure.IsConfirmed) throw new MachineException(MachineError.Host, $"the machine {machine} was given to {to}, and the link broke before that side said that it runs: look there; if it does not, 'lamina start --cold {machine}' begins anew here with its disk as it was then");
@@ -58,24 +67,26 @@ internal static class MigrateVerbs
         var name = new Option<string?>("--name") { HelpName = "NAME", Description = "The machine's name here. Default: the one that it has." };
         var tls = Tls();
         var keep = new Option<bool>("--keep") { Description = "Take in one machine after another, until this is ended." };
+        var (device, published) = (Device("here"), Published("this"));
         var verb = new Verb("receive", "Takes in a machine that \"lamina migrate\" sends.")
         {
-            Sections = () => [new("Examples", [("lamina receive tcp:0.0.0.0:7000 --tls ~/lamina-tls --keep", ""), ("lamina receive unix:/srv/lamina/arrivals", "")])],
+            Sections = () => [new("Examples", [("lamina receive tcp:0.0.0.0:7000 --tls ~/lamina-tls --keep", ""), ("lamina receive unix:/srv/lamina/arrivals", ""), ("lamina receive unix:/srv/lamina/arrivals --device share0,path=/srv/site --device network0,link=switch=/run/lan", "")])],
         };
         verb.Arguments.Add(place);
         verb.AddGroup("Options", name, tls, keep);
+        verb.AddGroup("Where the machine leads here", device, published);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
             var (from, wanted) = (MigrationPlace.Parse(parsed.GetRequiredValue(place)), parsed.GetValue(name));
             if (wanted is not null) MachineStore.CheckName(wanted);
             if (from is MigrationPlace.Ssh) throw new UsageException("ssh leads to another host; say there 'lamina migrate NAME ssh:THIS-HOST'");
-            var receiver = new MachineReceiver(LifeVerbs.Launcher, store);
+            var receiver = new Receiver(new MachineReceiver(LifeVerbs.Launcher, store), wanted, PlacesOf(parsed, device, published));
             if (from is MigrationPlace.Standard)
             {
                 if (parsed.GetValue(keep)) throw new UsageException("over the standard streams one machine comes; leave out --keep");
                 using var streams = new DuplexStream(Console.OpenStandardInput(), Console.OpenStandardOutput());
                 // The output is the link's.
-                Stderr.Say($"{await receiver.ReceiveAsync(streams, wanted, cancellation).ConfigureAwait(false)} came");
+                Stderr.Say($"{await receiver.ReceiveAsync(streams, cancellation).ConfigureAwait(false)} came");
                 return ExitCode.Success;
             }
             if (wanted is not null && parsed.GetValue(keep)) throw new UsageException("machines cannot all have one name; leave out --name, or --keep");
@@ -85,7 +96,7 @@ internal static class MigrateVerbs
             try
             {
                 if (from is MigrationPlace.Tcp { Port: 0 }) Stderr.Say($"listens at {listener.LocalEndPoint}");
-                return await ReceiveAsync(receiver, listener, identity, wanted, parsed.GetValue(keep), parsed.InvocationConfiguration.Output, cancellation).ConfigureAwait(false);
+                return await ReceiveAsync(receiver, listener, identity, parsed.GetValue(keep), parsed.InvocationConfiguration.Output, cancellation).ConfigureAwait(false);
             }
             finally
             {
@@ -96,14 +107,14 @@ internal static class MigrateVerbs
     }
 
     // One after another: what does not come says so, and the next may.
-    private static async Task<int> ReceiveAsync(MachineReceiver receiver, System.Net.Sockets.Socket listener, MigrationIdentity? identity, string? name, bool keeps, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> ReceiveAsync(Receiver receiver, System.Net.Sockets.Socket listener, MigrationIdentity? identity, bool keeps, TextWriter output, CancellationToken cancellation)
     {
         while (true)
         {
             try
             {
                 using var peer = await MigrationLink.AcceptAsync(listener, identity, cancellation).ConfigureAwait(false);
-                output.WriteLine(await receiver.ReceiveAsync(peer, name, cancellation).ConfigureAwait(false));
+                output.WriteLine(await receiver.ReceiveAsync(peer, cancellation).ConfigureAwait(false));
             }
             catch (Exception failure) when (keeps && failure is (MachineException or IOException))
             {
@@ -111,6 +122,28 @@ internal static class MigrateVerbs
             }
             if (!keeps) return ExitCode.Success;
         }
+    }
+
+    private static Option<string[]> Device(string where) => new("--device") { HelpName = "NAME,PROPERTY=VALUE…", Description = $"Where a device leads {where}, as definitions say it: share0,path=FOLDER, disk0,path=FILE, network0,link=switch=PATH. Repeatable." };
+
+    private static Option<string[]> Published(string which) => new("--publish", "-p") { HelpName = "[ADDRESS:]HOST:GUEST[/udp]", Description = $"Lead a port of {which} host to one of the guest's, in place of those that the machine published. Repeatable." };
+
+    private static ArrivalPlaces PlacesOf(ParseResult parsed, Option<string[]> device, Option<string[]> published)
+    {
+        try
+        {
+            return ArrivalPlaces.Parse(parsed.GetValue(device)!, [.. parsed.GetValue(published)!.Select(PublishedPort.Parse)]);
+        }
+        catch (MachineException refused)
+        {
+            throw new UsageException(refused.Message);
+        }
+    }
+
+    // What one is told of the machines that it takes in.
+    private sealed record Receiver(MachineReceiver Machines, string? Name, ArrivalPlaces Places)
+    {
+        public Task<string> ReceiveAsync(Stream peer, CancellationToken cancellation) => Machines.ReceiveAsync(peer, Name, Places, cancellation);
     }
 
     private static Option<string?> Tls() => new("--tls") { HelpName = "FOLDER", Description = "Who this end is, for tcp: ca.pem, cert.pem and key.pem in this folder. Both ends have certificates by one authority." };
@@ -123,7 +156,7 @@ internal static class MigrateVerbs
         Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"round {progress.Round}: {ByteSize.Format(progress.SentBytes)} sent, {left} left, {rate} a second{(progress.BytesPerSecond > 0 ? $", {progress.LeftBytes / progress.BytesPerSecond:0.0} s" : "")}"));
     }
 
-    private static async Task<OpenLink> OpenAsync(MigrationPlace place, MigrationIdentity? identity, CancellationToken cancellation)
+    private static async Task<OpenLink> OpenAsync(MigrationPlace place, IReadOnlyList<string> told, MigrationIdentity? identity, CancellationToken cancellation)
     {
         switch (place)
         {
@@ -131,7 +164,7 @@ internal static class MigrateVerbs
                 return new OpenLink(new DuplexStream(Console.OpenStandardInput(), Console.OpenStandardOutput()), null);
             case MigrationPlace.Ssh ssh:
                 var start = new ProcessStartInfo("ssh") { RedirectStandardInput = true, RedirectStandardOutput = true };
-                foreach (var word in (string[])["-T", ssh.Destination, "lamina", "receive", "-"]) start.ArgumentList.Add(word);
+                foreach (var word in (string[])["-T", ssh.Destination, "lamina", "receive", "-", .. told.Select(Quoted)]) start.ArgumentList.Add(word);
                 try
                 {
                     var process = Process.Start(start) ?? throw new MachineException(MachineError.Host, "ssh does not start");
@@ -145,6 +178,9 @@ internal static class MigrateVerbs
                 return new OpenLink(await MigrationLink.ConnectAsync(place, identity, cancellation).ConfigureAwait(false), null);
         }
     }
+
+    // The shell there splits what it is given.
+    private static string Quoted(string word) => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     // With the program that carries it, if one does.
     private sealed record OpenLink(Stream Stream, Process? Program) : IDisposable

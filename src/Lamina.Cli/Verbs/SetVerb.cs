@@ -97,8 +97,8 @@ internal static class SetVerb
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    // The devices of a machine that can be had, by the names that they have or get.
-    private static IEnumerable<string> Devices(string? machine)
+    /// <summary>The devices of a machine that can be had, by the names that they have or get.</summary>
+    internal static IEnumerable<string> Devices(string? machine)
     {
         try
         {

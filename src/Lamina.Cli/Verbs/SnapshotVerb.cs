@@ -44,15 +44,19 @@ internal static class SnapshotVerb
         var name = new Argument<string?>("snapshot") { HelpName = "SNAPSHOT", Description = "Its name; the time, where none is given.", Arity = ArgumentArity.ZeroOrOne };
         var diskOnly = new Option<bool>("--disk-only") { Description = "Keep its disk alone: it boots from there. File systems are stilled meanwhile, where the guest has an agent." };
         var compress = new Option<bool>("--compress") { Description = "Compress its memory (zstd): it takes less room, and is read whole when the machine goes on there." };
+        var incremental = new Option<bool>("--incremental") { Description = "Keep of its memory what is other than in the snapshot before it." };
         var description = new Option<string>("--description", "-d") { HelpName = "TEXT", Description = "What there is to say of it, in a line.", DefaultValueFactory = _ => "" };
         var verb = new Verb("create", "Takes a snapshot. A machine that runs goes on after a moment.");
         verb.Arguments.Add(machine);
         verb.Arguments.Add(name);
-        verb.AddGroup("Options", diskOnly, compress, description);
+        verb.AddGroup("Options", diskOnly, compress, incremental, description);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
         {
             var given = parsed.GetValue(name) ?? string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}");
-            var taken = await SnapshotStore.CreateAsync(store.Find(parsed.GetRequiredValue(machine)), given, parsed.GetRequiredValue(description), parsed.GetValue(diskOnly), parsed.GetValue(compress), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(compress) && parsed.GetValue(incremental)) throw new UsageException("what is other than in another memory is not compressed; leave out --compress or --incremental");
+            var memory = parsed.GetValue(compress) ? SnapshotMemory.Compressed : parsed.GetValue(incremental) ? SnapshotMemory.Changes : SnapshotMemory.Whole;
+            var taken = await SnapshotStore.CreateAsync(store.Find(parsed.GetRequiredValue(machine)), given, parsed.GetRequiredValue(description), parsed.GetValue(diskOnly), memory, cancellation).ConfigureAwait(false);
+            if (taken.WhyWhole is { } why) parsed.InvocationConfiguration.Error.WriteLine($"lamina: the memory of {taken.Name} is kept whole, since {why}");
             parsed.InvocationConfiguration.Output.WriteLine(taken.Name);
             return ExitCode.Success;
         }));
@@ -204,6 +208,7 @@ internal static class SnapshotVerb
         if (snapshot.StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", snapshot.StoodStill.TotalMilliseconds);
         json.WriteBoolean("stilled", snapshot.IsStilled);
         json.WriteBoolean("compressed", snapshot.IsCompressed);
+        json.WriteBoolean("incremental", snapshot.IsIncremental);
         json.WriteString("description", snapshot.Description);
         if (snapshot.Damage is { } damage) json.WriteString("damage", damage);
     }

@@ -1,22 +1,28 @@
-// What of a guest's RAM is an image's that is mapped here: pieces that are made zero are no longer.
+// What of a guest's RAM is an image's that is mapped here, or of several files': pieces that are made zero are no longer.
 using Lamina.Host;
 
 namespace Lamina.Core.Memory;
 
 /// <summary>An image as one memory has it.</summary>
-/// <param name="image">The image.</param>
-internal sealed class MappedImage(MemoryImage image)
+/// <param name="length">Length in bytes.</param>
+/// <param name="layers">The layers, each as long.</param>
+/// <param name="pieces">In which layer each piece is, <see cref="MemoryImage.Zero"/> for none.</param>
+internal sealed class MappedImage(ulong length, IReadOnlyList<SharedMemory> layers, ReadOnlySpan<byte> pieces)
 {
     private const ulong Piece = MemoryImage.PieceLength;
 
     // Changed with the memory's gate held.
-    private readonly byte[] _pieces = image.Pieces.ToArray();
+    private readonly byte[] _pieces = pieces.ToArray();
+
+    internal MappedImage(MemoryImage image) : this(image.Length, image.Layers, image.Pieces)
+    {
+    }
 
     /// <summary>Length in bytes.</summary>
-    internal ulong Length => image.Length;
+    internal ulong Length => length;
 
     /// <summary>The layers.</summary>
-    internal IReadOnlyList<SharedMemory> Layers => image.Layers;
+    internal IReadOnlyList<SharedMemory> Layers => layers;
 
     /// <summary>In which layer each piece is that was not made zero.</summary>
     internal ReadOnlySpan<byte> Pieces => _pieces;

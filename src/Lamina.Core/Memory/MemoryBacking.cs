@@ -7,6 +7,12 @@ namespace Lamina.Core.Memory;
 /// <summary>What holds a region's bytes.</summary>
 public abstract class MemoryBacking
 {
+    /// <summary>The length in bytes of the pieces of which each is in one of several layers.</summary>
+    public const int LayerPiece = MemoryImage.PieceLength;
+
+    /// <summary>What stands for a layer where a piece is in none: it is zero.</summary>
+    public const byte NoLayer = MemoryImage.Zero;
+
     private const string WholePages = "memory is mapped by whole pages";
 
     private MemoryBacking()
@@ -36,6 +42,19 @@ public abstract class MemoryBacking
     {
         ArgumentNullException.ThrowIfNull(memory);
         return new CopyOfPart(memory, Checked(offset));
+    }
+
+    /// <summary>Likewise of several files, of which each piece is in one or in none.</summary>
+    /// <param name="layers">They; the caller's, and open as long as regions that are backed by them can move. Each is as long as all of it.</param>
+    /// <param name="pieces">The number of the layer that each piece is in; <see cref="NoLayer"/> for none.</param>
+    /// <param name="length">Length of all of it in bytes: whole pages.</param>
+    public static MemoryBacking PrivateCopy(IReadOnlyList<SharedMemory> layers, ReadOnlySpan<byte> pieces, ulong length)
+    {
+        ArgumentNullException.ThrowIfNull(layers);
+        if (pieces.Length != MemoryImage.PiecesOf(Checked(length))) throw new ArgumentException("there is a number for each piece", nameof(pieces));
+        foreach (var piece in pieces)
+            if (piece != NoLayer && (piece >= layers.Count || layers[piece].Length < length)) throw new ArgumentException("there is no such layer, or it is too short", nameof(pieces));
+        return new ImagePart(new MappedImage(length, layers, pieces), 0);
     }
 
     /// <summary>A memory of one moment, of which this process has what it writes for itself.</summary>
@@ -134,7 +153,7 @@ public abstract class MemoryBacking
     {
         private ulong _start;
 
-        public override string Description => "a private copy of a memory that other machines have, too";
+        public override string Description => "a private copy of several layers";
 
         internal override ulong Length => offset < image.Length ? image.Length - offset : 0;
 

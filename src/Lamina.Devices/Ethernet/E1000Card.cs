@@ -101,6 +101,12 @@ public sealed partial class E1000Card : PciFunction, IBusDevice, INetReceiver, I
         }
     }
 
+    /// <summary>Tells the network where the card is, which may be another place than before. Any thread.</summary>
+    public void Announce()
+    {
+        if (_isPlugged && _backend.IsLinkUp) Announcement.Send(_backend, (ulong)BinaryPrimitives.ReadUInt16BigEndian(_options.Mac.Span) << 32 | BinaryPrimitives.ReadUInt32BigEndian(_options.Mac.Span[2..]));
+    }
+
     /// <summary>Frames of either direction that were dropped since the machine was made: malformed, unwanted or too long.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 

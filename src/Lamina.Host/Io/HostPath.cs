@@ -8,7 +8,7 @@ namespace Lamina.Host.Io;
 public static unsafe class HostPath
 {
     // struct statx: stx_mode lies at 28; the whole is 256 bytes.
-    private const int StatxLength = 256, StatxMode = 28, StatxInode = 32, StatxSize = 40, StatxBlocks = 48, StatxModified = 112, StatxDevice = 136, SpaceUnit = 512;
+    private const int StatxLength = 256, StatxLinks = 16, StatxMode = 28, StatxInode = 32, StatxSize = 40, StatxBlocks = 48, StatxModified = 112, StatxDevice = 136, SpaceUnit = 512;
 
     /// <summary>Whether a socket lies at a path (links are not followed).</summary>
     public static bool IsSocket(string path) => IsOf(path, Libc.S_IFSOCK);
@@ -35,6 +35,13 @@ public static unsafe class HostPath
     {
         var statx = stackalloc byte[StatxLength];
         return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit : 0;
+    }
+
+    /// <summary>The same, or its part of it where the file has more names than that.</summary>
+    public static ulong ShareOfSpace(string path)
+    {
+        var statx = stackalloc byte[StatxLength];
+        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, statx) == 0 ? *(ulong*)(statx + StatxBlocks) * SpaceUnit / Math.Max(1, *(uint*)(statx + StatxLinks)) : 0;
     }
 
     /// <summary>A text that is equal for an open file as long as nobody writes to it, whatever its names: its file system, number, length and the time of its last change. Null where the host cannot tell.</summary>

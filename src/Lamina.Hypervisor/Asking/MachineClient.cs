@@ -200,12 +200,15 @@ public sealed class MachineClient : IAsyncDisposable
 
     /// <summary>Has the machine go into another process. Nothing else can be asked on this connection any more; where it is disposed of before the machine has gone, that stays.</summary>
     /// <param name="start">Starts that process, which is to have what it is given as its standard input; done soon.</param>
+    /// <param name="answered">Called when the machine's process has said what became of it: by then it is known whose the machine is.</param>
+    /// <param name="silence">For how long that may say nothing; null: as is usual.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>What became of it (docs/control.md).</returns>
     /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
-    internal async Task<JsonElement> HandOverAsync(Action<SafeFileHandle> start, CancellationToken cancellationToken)
+    internal async Task<JsonElement> HandOverAsync(Action<SafeFileHandle> start, Action answered, TimeSpan? silence, CancellationToken cancellationToken)
     {
-        _ = await AskAsync("hand-over", null, cancellationToken).ConfigureAwait(false);
+        // Machines of earlier programs do not know the word.
+        _ = await AskAsync("hand-over", silence is { } time ? request => request.WriteString("silence", Duration.Exact(time)) : null, cancellationToken).ConfigureAwait(false);
         try
         {
             await _stream.WriteAsync(ControlSpec.Channels, cancellationToken).ConfigureAwait(false);
@@ -217,6 +220,7 @@ public sealed class MachineClient : IAsyncDisposable
             }
             start(link);
             using var done = await ReadLineAsync(cancellationToken).ConfigureAwait(false) ?? throw Gone();
+            answered();
             return Read(done.RootElement);
         }
         catch (IOException failure) when (failure is not HostException)

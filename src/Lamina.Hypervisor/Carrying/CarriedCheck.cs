@@ -11,6 +11,15 @@ internal static class CarriedCheck
     /// <exception cref="MachineException">It does; the message says where.</exception>
     internal static void Check(MachineDefinition definition)
     {
+        CheckWithoutDevices(definition);
+        foreach (var device in definition.Devices)
+            if (WhyNot(device) is { } path) throw Leads($"a {device.Kind}", path);
+    }
+
+    /// <summary>The same of all but its devices.</summary>
+    /// <exception cref="MachineException">It does; the message says where.</exception>
+    internal static void CheckWithoutDevices(MachineDefinition definition)
+    {
         var boot = definition.Boot;
         if (boot.KernelPath is not (null or CarriedSpec.Kernel)) throw Leads("its kernel", boot.KernelPath);
         if (boot.InitrdPath is not (null or CarriedSpec.Initrd)) throw Leads("its initial RAM disk", boot.InitrdPath);
@@ -20,8 +29,6 @@ internal static class CarriedCheck
         if (definition.CodeArchive is not null) throw Leads("its code", definition.CodeArchive);
         if (definition.Display is { } display) throw Leads("its display", display.Where);
         if (definition.Lock == LockMode.Off) throw new MachineException("its process is not to be locked; write \"lock\": \"on\", and turn it off behind the import where you trust it");
-        foreach (var device in definition.Devices)
-            if (WhyNot(device) is { } path) throw Leads($"a {device.Kind}", path);
     }
 
     /// <summary>The names of the files that can come with a definition.</summary>
@@ -63,8 +70,8 @@ internal static class CarriedCheck
         }
     }
 
-    // What a device leads to that did not come with it; null where there is nothing.
-    private static string? WhyNot(DeviceDefinition device) => device switch
+    /// <summary>What a device leads to that did not come with it; null where there is nothing.</summary>
+    internal static string? WhyNot(DeviceDefinition device) => device switch
     {
         DiskDevice { Format: not ImageFormat.Qcow2 } disk => $"{disk.Path}, which is not said to be qcow2",
         DiskDevice { Backing: [var backing, ..] } => backing,

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using Lamina.Backends.Disk;
 using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Snapshots;
 using Lamina.Hypervisor.Stored;
@@ -45,11 +46,10 @@ public sealed class MachineDeparture(MachineStore store)
         ArgumentNullException.ThrowIfNull(peer);
         var home = store.Find(name);
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
-        SnapshotStore.RequireOwnDisks(home, definition);
         using var order = SnapshotStore.Lock(home);
         var client = await MachineControl.ConnectAsync(home, cancellationToken).ConfigureAwait(false);
         await using var owned = client.ConfigureAwait(false);
-        var started = MachineFile.ReadStarted(home);
+        var started = Published(MachineFile.ReadStarted(home), definition);
         await GreetAsync(peer, home, definition, started, cancellationToken).ConfigureAwait(false);
         var (link, socket) = await client.MigrateAsync(place, downtime, cancellationToken).ConfigureAwait(false);
         var departure = await CarryAsync(link, socket, peer, progress, cancellationToken).ConfigureAwait(false);
@@ -62,11 +62,11 @@ public sealed class MachineDeparture(MachineStore store)
     {
         var files = CarriedBoot.FilesOf(home, started);
         var disk = File.Exists(home.Disk) ? DiskTools.Inspect(home.Disk).Size : 0;
-        var head = new MigrationHead(home.Name, home.Folder, CarriedBoot.Of(definition), CarriedBoot.Of(started), [.. files.Select(file => (file.Name, new FileInfo(file.Path).Length))], disk);
+        var head = new MigrationHead(home.Name, home.Folder, CarriedBoot.Of(definition), CarriedBoot.Of(started), [.. files.Select(file => (file.Name, new FileInfo(file.Path).Length))], disk, [.. ArrivalPlaces.Copied(started).Select(further => (further.Name, LengthOf(further)))]);
         // What the other side would refuse needs no way there.
         head.Check();
         await head.WriteAsync(peer, cancellationToken).ConfigureAwait(false);
-        await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+        await MigrationHead.AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
         try
         {
             await head.WriteFilesAsync(peer, [.. files.Select(file => file.Path)], cancellationToken).ConfigureAwait(false);
@@ -74,23 +74,29 @@ public sealed class MachineDeparture(MachineStore store)
         catch (IOException)
         {
             // Whoever hangs up has said why.
-            await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+            await MigrationHead.AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
             throw;
         }
-        await AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
+        await MigrationHead.AnsweredAsync(peer, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task AnsweredAsync(Stream peer, CancellationToken cancellationToken)
+    // Its definition says which ports lead to it by now.
+    private static MachineDefinition Published(MachineDefinition started, MachineDefinition now)
     {
-        try
+        var cards = now.Complete().DevicesOf<NetworkDevice>().ToDictionary(card => card.Name);
+        var names = started.Complete().Devices;
+        return started with
         {
-            using var answer = JsonDocument.Parse(await MigrationLines.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false));
-            if (Refusal(answer.RootElement) is { } refusal) throw refusal;
-        }
-        catch (JsonException none)
-        {
-            throw new MachineException(MachineError.Host, "what answers there takes no machines in", none);
-        }
+            Devices = [.. started.Devices.Select((device, index) => device is NetworkDevice { Link: NetworkLink.User link } card && cards.GetValueOrDefault(names[index].Name)?.Link is NetworkLink.User known ? card with { Link = link with { Published = known.Published } } : device)],
+        };
+    }
+
+    // What is no qcow2 image is not known to be written where, and cannot be copied meanwhile.
+    private static ulong LengthOf(DiskDevice disk)
+    {
+        if (disk.Temporary) throw new MachineException($"what the machine writes to its disk {disk.Name} is forgotten at its end (temporary), and cannot go with it");
+        var image = DiskTools.Inspect(disk.Path, disk.Format switch { ImageFormat.Raw => DiskFormat.Raw, ImageFormat.Qcow2 => DiskFormat.Qcow2, _ => null });
+        return image.Format == DiskFormat.Qcow2 ? image.Size : throw new MachineException($"the machine writes to {disk.Path}, which is no qcow2 image and cannot be copied while it does; make it one with 'lamina disk convert', or serve it by 'lamina disk serve' to both hosts");
     }
 
     private static async Task<Departure> CarryAsync(Stream link, Socket socket, Stream peer, Action<DepartureProgress>? progress, CancellationToken cancellationToken)
@@ -131,7 +137,7 @@ public sealed class MachineDeparture(MachineStore store)
         await back.ConfigureAwait(false);
         if (outcome is null) throw new MachineException(MachineError.Host, "the machine's process ended on its way; 'lamina ps -a' says where the machine is");
         using var said = JsonDocument.Parse(outcome);
-        if (Refusal(said.RootElement) is { } refusal) throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : refusal;
+        if (MigrationHead.RefusalIn(said.RootElement) is { } refusal) throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : refusal;
         var how = said.RootElement.GetProperty(ControlSpec.Ok);
         return new Departure(TimeSpan.FromMilliseconds(how.GetProperty("stood-still-ms").GetDouble()), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("rounds").GetInt32(), how.GetProperty("confirmed").GetBoolean());
     }
@@ -143,9 +149,6 @@ public sealed class MachineDeparture(MachineStore store)
         var how = said.RootElement.GetProperty(ControlSpec.Ok);
         progress(new DepartureProgress(how.GetProperty("round").GetInt32(), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("left-bytes").GetUInt64(), how.GetProperty("bytes-per-second").GetDouble()));
     }
-
-    private static MachineException? Refusal(JsonElement said) => said.ValueKind == JsonValueKind.Object && said.TryGetProperty(ControlSpec.Ok, out _) ? null
-        : ControlErrors.ToException(said.TryGetProperty(ControlSpec.Error, out var error) ? error.GetString() ?? "" : "", said.TryGetProperty(ControlSpec.Message, out var message) ? message.GetString() ?? "" : "the other side says what is not understood");
 
     private static void HangUp(Socket socket)
     {

@@ -3,6 +3,7 @@
 using System.Text;
 using Lamina.Backends.Disk;
 using Lamina.Host.Io;
+using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Running;
 using Lamina.Hypervisor.Stored;
@@ -20,18 +21,19 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
     /// <summary>Takes one in. It runs when this returns; where it throws nothing of it is left.</summary>
     /// <param name="peer">Leads to <see cref="MachineDeparture"/>.</param>
     /// <param name="name">Its name here; null: the one that it has.</param>
+    /// <param name="places">Where what leads to a host leads on this one; null: nothing does.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>Its name.</returns>
     /// <exception cref="MachineException">It cannot be here, or was not given in the end.</exception>
     /// <exception cref="IOException">The link is broken, or the host refuses.</exception>
-    public async Task<string> ReceiveAsync(Stream peer, string? name, CancellationToken cancellationToken = default)
+    public async Task<string> ReceiveAsync(Stream peer, string? name, ArrivalPlaces? places = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(peer);
         MigrationHead head;
         MachineHome home;
         try
         {
-            head = await MigrationHead.ReadAsync(peer, cancellationToken).ConfigureAwait(false);
+            head = (await MigrationHead.ReadAsync(peer, cancellationToken).ConfigureAwait(false)).At(places ?? ArrivalPlaces.None);
             home = await store.AddArrivingAsync(name ?? head.Name, to => FillAsync(head, peer, to, cancellationToken)).ConfigureAwait(false);
         }
         catch (Exception refusal) when (refusal is MachineException or IOException or UnauthorizedAccessException)
@@ -47,19 +49,49 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         }
         catch
         {
-            await store.RemoveUnfinishedAsync(home).ConfigureAwait(false);
+            if (await store.RemoveUnfinishedAsync(home).ConfigureAwait(false))
+                foreach (var disk in ArrivalPlaces.Copied(head.Started)) File.Delete(disk.Path);
             throw;
         }
     }
 
     private static async Task FillAsync(MigrationHead head, Stream peer, MachineHome home, CancellationToken cancellationToken)
     {
+        RequireFreePlaces(head);
         // Its name is free here.
         await peer.WriteAsync(ControlLines.Answer(null, null), cancellationToken).ConfigureAwait(false);
         await head.ReceiveFilesAsync(peer, home, cancellationToken).ConfigureAwait(false);
-        if (head.DiskBytes == 0) return;
-        DiskTools.Create(new DiskCreation { Path = home.Base, Size = head.DiskBytes });
-        DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = Path.GetFileName(home.Base) });
+        if (head.DiskBytes > 0)
+        {
+            DiskTools.Create(new DiskCreation { Path = home.Base, Size = head.DiskBytes });
+            DiskTools.Create(new DiskCreation { Path = home.Disk, Backing = Path.GetFileName(home.Base) });
+        }
+        MakeDisks(head);
+    }
+
+    // What there is of them was made here.
+    private static void MakeDisks(MigrationHead head)
+    {
+        var made = new Stack<string>();
+        try
+        {
+            foreach (var disk in ArrivalPlaces.Copied(head.Started))
+            {
+                DiskTools.Create(new DiskCreation { Path = disk.Path, Size = head.Disks.First(known => known.Name == disk.Name).Bytes, Format = DiskFormat.Qcow2 });
+                made.Push(disk.Path);
+            }
+        }
+        catch
+        {
+            while (made.TryPop(out var path)) File.Delete(path);
+            throw;
+        }
+    }
+
+    // Before any of it is sent.
+    private static void RequireFreePlaces(MigrationHead head)
+    {
+        if (ArrivalPlaces.Copied(head.Started).FirstOrDefault(disk => Path.Exists(disk.Path)) is { } there) throw new MachineException(MachineError.File, $"the disk {there.Name} is copied to {there.Path}, and there is such a file already; name one that is not there yet");
     }
 
     private async Task TakeInAsync(Stream peer, MigrationHead head, MachineHome home, CancellationToken cancellationToken)

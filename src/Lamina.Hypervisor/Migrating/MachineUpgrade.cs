@@ -24,14 +24,18 @@ public sealed record Upgraded(bool IsSame, TimeSpan StoodStill, ulong SentBytes,
 /// <param name="store">The machines.</param>
 public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, string program, MachineStore store)
 {
+    // A process that cannot go on with the machine says so soon, or ends; one that can has said so.
+    private static readonly TimeSpan SaidWithin = TimeSpan.FromSeconds(5), RunsWithin = TimeSpan.FromMinutes(2);
+
     private static readonly TimeSpan WrittenWithin = TimeSpan.FromMinutes(2), LookAgain = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Gives one a new process. When this returns it runs in it, or runs by this program as it did before.</summary>
     /// <param name="name">The machine, which runs.</param>
     /// <param name="force">Whether it gets a new process even where it runs by this program already.</param>
+    /// <param name="silence">For how long the new process may say nothing before the machine stays in the one that it has; null for two minutes.</param>
     /// <param name="cancellationToken">Leaves it as it is, as long as it runs where it was.</param>
     /// <exception cref="MachineException">It does not run, or could not go into a new process; the sentence says why and what became of it.</exception>
-    public async Task<Upgraded> RunAsync(string name, bool force, CancellationToken cancellationToken = default)
+    public async Task<Upgraded> RunAsync(string name, bool force, TimeSpan? silence = null, CancellationToken cancellationToken = default)
     {
         var home = store.Find(name);
         using var order = await Task.Run(() => SnapshotStore.Lock(home), cancellationToken).ConfigureAwait(false);
@@ -45,7 +49,7 @@ public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, strin
         var again = former?.Keep(home);
         try
         {
-            return await HandOverAsync(client, home, definition, again, cancellationToken).ConfigureAwait(false);
+            return await HandOverAsync(client, home, definition, (again, silence), cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -54,22 +58,25 @@ public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, strin
         }
     }
 
-    private async Task<Upgraded> HandOverAsync(MachineClient client, MachineHome home, MachineDefinition definition, string? again, CancellationToken cancellationToken)
+    private async Task<Upgraded> HandOverAsync(MachineClient client, MachineHome home, MachineDefinition definition, (string? Again, TimeSpan? Silence) how, CancellationToken cancellationToken)
     {
-        Task starting = Task.CompletedTask;
+        var starting = Task.CompletedTask;
+        // From then on nobody waits for the new process, which ends. It may have the machine where the former one said nothing at its end.
+        using var ends = new CancellationTokenSource();
+        var isKnown = false;
         JsonElement outcome;
         try
         {
-            outcome = await client.HandOverAsync(link => starting = Task.Run(() => launcher(program).StartSucceedingAsync(store, home, definition, link, CancellationToken.None), CancellationToken.None), cancellationToken).ConfigureAwait(false);
+            outcome = await client.HandOverAsync(link => starting = Task.Run(() => launcher(program).StartSucceedingAsync(store, home, definition, link, ends.Token), CancellationToken.None), () => isKnown = true, how.Silence, cancellationToken).ConfigureAwait(false);
         }
         catch (MachineException refused)
         {
             // The new process knows better why.
-            var sentence = await WhyAsync(starting).ConfigureAwait(false) ?? refused.Message;
+            var sentence = await WhyAsync(starting, isKnown ? SaidWithin : RunsWithin, isKnown ? ends : null).ConfigureAwait(false) ?? refused.Message;
             throw new MachineException(refused.Error, MachineStore.IsHeld(home) ? $"the machine {home.Name} goes on as it was: {sentence}" : $"the machine {home.Name} was not handed over: {sentence}", refused);
         }
-        if (outcome.TryGetProperty(ControlSpec.Message, out var message)) throw await GoBackAsync(home, again, await WhyAsync(starting).ConfigureAwait(false) ?? message.GetString()!).ConfigureAwait(false);
-        if (await WhyAsync(starting).ConfigureAwait(false) is { } lost) throw new MachineException(MachineError.Host, $"the machine {home.Name} was handed over, and its new process ended: {lost}");
+        if (outcome.TryGetProperty(ControlSpec.Message, out var message)) throw await GoBackAsync(home, how.Again, await WhyAsync(starting, SaidWithin, ends).ConfigureAwait(false) ?? message.GetString()!).ConfigureAwait(false);
+        if (await WhyAsync(starting, RunsWithin, null).ConfigureAwait(false) is { } lost) throw new MachineException(MachineError.Host, $"the machine {home.Name} was handed over, and its new process did not say that it runs: {lost}");
         return new Upgraded(IsSame: false, TimeSpan.FromMilliseconds(outcome.GetProperty("stood-still-ms").GetDouble()), outcome.GetProperty("sent-bytes").GetUInt64(), outcome.GetProperty("rounds").GetInt32());
     }
 
@@ -90,8 +97,12 @@ public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, strin
         }
     }
 
-    private static async Task<string?> WhyAsync(Task starting)
+    // One that says nothing is ended, where it has not got the machine.
+    private static async Task<string?> WhyAsync(Task starting, TimeSpan within, CancellationTokenSource? ends)
     {
+        var isSilent = await Task.WhenAny(starting, Task.Delay(within)).ConfigureAwait(false) != starting;
+        if (isSilent && ends is null) return "it has said nothing since";
+        if (isSilent) await ends!.CancelAsync().ConfigureAwait(false);
         try
         {
             await starting.ConfigureAwait(false);
@@ -99,7 +110,7 @@ public sealed class MachineUpgrade(Func<string, MachineLauncher> launcher, strin
         }
         catch (Exception failure) when (failure is MachineException or IOException)
         {
-            return failure.Message;
+            return isSilent ? null : failure.Message;
         }
     }
 }

@@ -13,17 +13,18 @@ namespace Lamina.Hypervisor.Migrating;
 /// <summary>The head of a migration.</summary>
 /// <param name="Name">The machine's name.</param>
 /// <param name="Folder">Its folder, where it comes from: paths in its definition begin with it.</param>
-/// <param name="Definition">Its definition; paths are names of files that come along (<see cref="CarriedSpec"/>).</param>
+/// <param name="Definition">Its definition; what it boots are names of files that come along (<see cref="CarriedSpec"/>), its devices lead to where they do on the host that it comes from.</param>
 /// <param name="Started">The one that it was started with, likewise.</param>
 /// <param name="Files">These, by name and length.</param>
 /// <param name="DiskBytes">The length of the disk that is its own; 0 where it has none.</param>
-internal sealed record MigrationHead(string Name, string Folder, MachineDefinition Definition, MachineDefinition Started, IReadOnlyList<(string Name, long Bytes)> Files, ulong DiskBytes)
+/// <param name="Disks">Further disks that are copied along, by their devices' names, and their lengths.</param>
+internal sealed record MigrationHead(string Name, string Folder, MachineDefinition Definition, MachineDefinition Started, IReadOnlyList<(string Name, long Bytes)> Files, ulong DiskBytes, IReadOnlyList<(string Name, ulong Bytes)> Disks)
 {
     /// <summary>The protocol that is spoken.</summary>
     internal const int Version = 1;
 
     private const string Mark = "lamina-migration";
-    private const int Piece = 1 << 16;
+    private const int Piece = 1 << 16, LongestSentence = 2000;
 
     // A kernel, its initial RAM disk, its modules: no more than this comes beside disks.
     internal const long MostFileBytes = 4L << 30;
@@ -52,6 +53,12 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
                 line.WriteEndObject();
             }
             line.WriteEndArray();
+            if (Disks.Count > 0)
+            {
+                line.WriteStartObject("disks");
+                foreach (var (name, bytes) in Disks) line.WriteNumber(name, bytes);
+                line.WriteEndObject();
+            }
             line.WritePropertyName("definition");
             DefinitionJson.Write(line, Definition);
             line.WritePropertyName("started");
@@ -99,7 +106,8 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
             if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(Mark, out var version) || !version.TryGetInt32(out var number)) throw MigrationLines.None();
             if (number != Version) throw new MachineException(MachineError.Host, $"the machine comes by version {number} of the protocol, and this program knows {Version}; use the same version of Lamina on both sides");
             var head = new MigrationHead(root.GetProperty("name").GetString() ?? "", root.GetProperty("folder").GetString() ?? "", Read("definition"), Read("started"),
-                [.. root.GetProperty("files").EnumerateArray().Select(file => (file.GetProperty("name").GetString() ?? "", file.GetProperty("bytes").GetInt64()))], root.GetProperty("disk").GetUInt64());
+                [.. root.GetProperty("files").EnumerateArray().Select(file => (file.GetProperty("name").GetString() ?? "", file.GetProperty("bytes").GetInt64()))], root.GetProperty("disk").GetUInt64(),
+                root.TryGetProperty("disks", out var disks) ? [.. disks.EnumerateObject().Select(disk => (disk.Name, disk.Value.GetUInt64()))] : []);
             head.Check();
             return head;
 
@@ -109,7 +117,41 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
         {
             throw MigrationLines.None(none);
         }
+        catch (MachineException refused) when (refused.Message.Length > LongestSentence)
+        {
+            throw Shorter(refused);
+        }
     }
+
+    /// <summary>Waits for the line that answers it, or its files. It comes from anybody.</summary>
+    /// <exception cref="MachineException">It is a refusal, or no answer.</exception>
+    /// <exception cref="IOException">The link is broken.</exception>
+    internal static async Task AnsweredAsync(Stream peer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var answer = JsonDocument.Parse(await MigrationLines.ReadLineAsync(peer, cancellationToken).ConfigureAwait(false));
+            if (RefusalIn(answer.RootElement) is { } refusal) throw refusal;
+        }
+        catch (Exception none) when (none is JsonException or InvalidOperationException)
+        {
+            throw new MachineException(MachineError.Host, "what answers there takes no machines in", none);
+        }
+    }
+
+    /// <summary>What an answer refuses; null where it does not.</summary>
+    /// <exception cref="InvalidOperationException">It is none.</exception>
+    internal static MachineException? RefusalIn(JsonElement said)
+    {
+        if (said.TryGetProperty(ControlSpec.Ok, out _)) return null;
+        var (error, sentence) = (TextOf(said, ControlSpec.Error), TextOf(said, ControlSpec.Message));
+        return ControlErrors.ToException(error ?? "", sentence is { Length: > 0 } ? Shown(sentence) : "the other side says what is not understood");
+    }
+
+    private static string? TextOf(JsonElement said, string name) => said.TryGetProperty(name, out var text) ? text.GetString() : null;
+
+    // It may come from anybody, and goes to a terminal.
+    private static string Shown(string text) => new([.. text.Take(LongestSentence).Select(letter => char.IsControl(letter) ? '?' : letter)]);
 
     /// <summary>Puts the files that follow into a machine's folder.</summary>
     /// <exception cref="IOException">The link is broken, or the host refuses.</exception>
@@ -132,12 +174,36 @@ internal sealed record MigrationHead(string Name, string Folder, MachineDefiniti
         {
             MachineFile.Require(definition);
             MachineCheck.Check(definition);
-            CarriedCheck.Check(definition);
+            CarriedCheck.CheckWithoutDevices(definition);
         }
         string[] allowed = [CarriedSpec.Kernel, CarriedSpec.Initrd, CarriedSpec.Firmware, CarriedSpec.FirmwareVariables, CarriedSpec.Seed, .. Started.Boot.Modules.Select(module => module.Path)];
         if (Files.Count > CarriedSpec.MostFiles || Files.Select(file => file.Name).Distinct().Count() != Files.Count || Files.Any(file => !allowed.Contains(file.Name) || file.Bytes is < 0 or > MostFileBytes) || Files.Sum(file => file.Bytes) > MostFileBytes) throw MigrationLines.None();
-        if (DiskBytes % 512 != 0 || DiskBytes > 1ul << 50) throw MigrationLines.None();
+        if (!IsLength(DiskBytes)) throw MigrationLines.None();
+        var copied = ArrivalPlaces.Copied(Started).Select(disk => disk.Name).ToHashSet();
+        if (Disks.Count != copied.Count || Disks.Select(disk => disk.Name).Distinct().Count() != Disks.Count || Disks.Any(disk => !copied.Contains(disk.Name) || disk.Bytes == 0 || !IsLength(disk.Bytes))) throw MigrationLines.None();
+        // One that it gets at its next start is open nowhere, from where it could be copied.
+        if (ArrivalPlaces.Copied(Definition).FirstOrDefault(disk => !copied.Contains(disk.Name)) is { } later) throw new MachineException($"the machine {Name} gets the disk {later.Name} ({later.Path}) at its next start, and what it does not have yet is not copied; start it again, or take the disk out first");
     }
+
+    /// <summary>The same with what leads to the host as it is named here.</summary>
+    /// <exception cref="MachineException">Something is not named, or cannot be so.</exception>
+    internal MigrationHead At(ArrivalPlaces places)
+    {
+        try
+        {
+            places.Require(Started, Definition);
+            return this with { Started = places.Apply(Started), Definition = places.Apply(Definition) };
+        }
+        catch (MachineException refused) when (refused.Message.Length > LongestSentence)
+        {
+            throw Shorter(refused);
+        }
+    }
+
+    // What it names may be as long as the whole head.
+    private static MachineException Shorter(MachineException refused) => new(refused.Error, $"{refused.Message[..LongestSentence]} …", refused);
+
+    private static bool IsLength(ulong bytes) => bytes % 512 == 0 && bytes <= 1ul << 50;
 
     private static async Task CopyAsync(Stream from, Stream to, long bytes, CancellationToken cancellationToken)
     {

@@ -6,6 +6,7 @@ using Lamina.Control;
 using Lamina.Host;
 using Lamina.Host.Io;
 using Lamina.Host.Processes;
+using Lamina.Hypervisor.Carrying;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Limiting;
 using Lamina.Hypervisor.Locking;
@@ -94,8 +95,11 @@ public static class ArrivingProcess
     // As it was where it comes from, but for what is of that host; and it may have no more of this one than its definition says.
     private static MachineDefinition Here(MachineHome home, MachineDefinition kept, MachineDefinition there, string from)
     {
-        var moved = new SuspendRecord(DateTimeOffset.UtcNow, from, new Dictionary<string, DiskStamp>()).Moved(there, home) with
+        var known = kept.Complete().Devices.ToDictionary(device => device.Name);
+        var moved = new SuspendRecord(DateTimeOffset.UtcNow, from, new Dictionary<string, DiskStamp>()).Moved(there, home);
+        moved = moved with
         {
+            Devices = [.. moved.Devices.Select(device => known.GetValueOrDefault(device.Name) is { } here ? ArrivalPlaces.Here(device, here) : device)],
             Name = home.Name,
             Boot = MachineDisks.Whole(home, kept).Boot,
             Pool = kept.Pool,

@@ -91,14 +91,19 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
     /// <param name="home">The machine's folder.</param>
     /// <param name="definition">What it is.</param>
     /// <param name="link">Leads to the process that has it.</param>
-    /// <param name="cancellationToken">Ends the wait; the process goes on.</param>
+    /// <param name="cancellationToken">Ends the wait, and the process.</param>
     /// <exception cref="MachineException">It cannot; the sentence is the one of its process.</exception>
     internal async Task StartSucceedingAsync(MachineStore store, MachineHome home, MachineDefinition definition, SafeHandle link, CancellationToken cancellationToken)
     {
         var pools = definition.Pool is { } pool ? new PoolStore(store).WithParents(pool) : [];
         ConfinedProcess process;
         using (link) process = Start(home, definition, pools, store.Folder, link, Succeeds);
-        using (process) await BeginAsync(process, $"the new process of the machine {home.Name}", home.Name, cancellationToken).ConfigureAwait(false);
+        using (process)
+        {
+            // What it says is read until it ends.
+            await using var ends = cancellationToken.UnsafeRegister(_ => HostProcess.Kill(process.Id), null).ConfigureAwait(false);
+            await BeginAsync(process, $"the new process of the machine {home.Name}", home.Name, CancellationToken.None).ConfigureAwait(false);
+        }
     }
 
     /// <summary>The same for one that nobody waits for: where it cannot wait there is one less.</summary>

@@ -256,9 +256,10 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
 
     private Attachment ToHandOver(ControlRequest request)
     {
+        var silence = request.Time("silence");
         request.RefuseOthers();
         if (Machine.GdbPort is { } port) throw new MachineException(MachineError.State, $"the machine has a debugger's port ({port}), whose debugger would be cut off; restart it instead");
-        return new HandOverSession(stream, served, served.Held ?? throw new MachineException(MachineError.State, "the machine leaves nothing behind, and another process has nothing to find it by")).RunAsync;
+        return new HandOverSession(stream, served, served.Held ?? throw new MachineException(MachineError.State, "the machine leaves nothing behind, and another process has nothing to find it by"), silence).RunAsync;
     }
 
     private Attachment ToFork(ControlRequest request)

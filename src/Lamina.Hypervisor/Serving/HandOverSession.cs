@@ -16,7 +16,8 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="stream">Who asked.</param>
 /// <param name="served">The machine.</param>
 /// <param name="held">The lock of its folder.</param>
-internal sealed class HandOverSession(NetworkStream stream, ServedMachine served, HostLock held)
+/// <param name="silence">For how long the other process may be silent; null: as is usual.</param>
+internal sealed class HandOverSession(NetworkStream stream, ServedMachine served, HostLock held, TimeSpan? silence)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
@@ -57,7 +58,7 @@ internal sealed class HandOverSession(NetworkStream stream, ServedMachine served
             // For a moment its memory is there twice.
             served.Groups.Memory?.SetMemory(null);
             await link.WriteAsync((byte[])[.. ForkLines.Welcome(served.Folder, served.Definition), (byte)'\n'], gone.Token).ConfigureAwait(false);
-            var outcome = await served.Machine.HandOverAsync(link, new HandOverOptions
+            var options = new HandOverOptions
             {
                 KeptIn = served.SuspendTo,
                 Released = () =>
@@ -71,7 +72,8 @@ internal sealed class HandOverSession(NetworkStream stream, ServedMachine served
                     held.Leave();
                     served.HandedOver();
                 },
-            }, gone.Token).ConfigureAwait(false);
+            };
+            var outcome = await served.Machine.HandOverAsync(link, silence is { } time ? options with { Silence = time } : options, gone.Token).ConfigureAwait(false);
             return ControlLines.Answer(null, line =>
             {
                 line.WriteStartObject();

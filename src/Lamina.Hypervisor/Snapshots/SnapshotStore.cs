@@ -92,11 +92,11 @@ public static class SnapshotStore
     /// <param name="name">The snapshot's name.</param>
     /// <param name="description">What there is to say of it; empty for nothing.</param>
     /// <param name="diskOnly">Whether its disk alone is kept, of a machine that runs, too.</param>
-    /// <param name="compress">Whether its memory is compressed: it takes less room, and is read whole when the machine goes on there. That of a machine which goes on from such a snapshot is compressed anyway.</param>
+    /// <param name="memory">How its memory is kept. That of a machine which goes on from a snapshot, and has not been started, stays as it is there.</param>
     /// <param name="cancellationToken">Ends the wait, and with it the snapshot.</param>
     /// <exception cref="MachineException">There is one of that name, or the machine cannot have one.</exception>
     /// <exception cref="IOException">The host refuses it; the machine goes on.</exception>
-    public static async Task<Snapshot> CreateAsync(MachineHome home, string name, string description = "", bool diskOnly = false, bool compress = false, CancellationToken cancellationToken = default)
+    public static async Task<Snapshot> CreateAsync(MachineHome home, string name, string description = "", bool diskOnly = false, SnapshotMemory memory = SnapshotMemory.Whole, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(home);
         ArgumentNullException.ThrowIfNull(description);
@@ -105,7 +105,7 @@ public static class SnapshotStore
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {home.Name} was removed just now");
         var hasDisk = File.Exists(home.Disk);
         if (diskOnly && !hasDisk) throw new MachineException($"the machine {home.Name} has no disk of its own; leave out --disk-only");
-        if (diskOnly && compress) throw new MachineException("there is no memory to compress where the disk alone is kept; leave out --compress or --disk-only");
+        if (diskOnly && memory != SnapshotMemory.Whole) throw new MachineException($"there is no memory where the disk alone is kept; leave out --disk-only or --{(memory == SnapshotMemory.Compressed ? "compress" : "incremental")}");
         RequireOwnDisks(home, definition);
         using var order = Lock(home);
         if (Directory.Exists(FolderOf(home, name))) throw new MachineException(MachineError.Busy, $"the machine {home.Name} has a snapshot {name} already; choose another name, or remove that one with 'lamina snapshot rm {home.Name} {name}'");
@@ -121,8 +121,7 @@ public static class SnapshotStore
             {
                 await using (client.ConfigureAwait(false)) taken = await TakeRunningAsync(client, home, folder, taken, hasDisk, diskOnly, cancellationToken).ConfigureAwait(false);
             }
-            if (taken.HasMemory && compress) SavedMemory.Compress(folder);
-            taken = taken with { IsCompressed = taken.HasMemory && SavedMemory.IsCompressed(folder) };
+            if (taken.HasMemory) taken = KeepMemory(home, folder, taken, memory);
             File.Copy(home.Definition, Snapshot.DefinitionIn(folder));
             if (taken.HasMemory && File.Exists(home.Started)) File.Copy(home.Started, Snapshot.StartedIn(folder));
             taken.Write(folder);
@@ -138,6 +137,28 @@ public static class SnapshotStore
             if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
             throw;
         }
+    }
+
+    // What its memory is by now may be another form than was asked for: that is said, and no failure.
+    private static Snapshot KeepMemory(MachineHome home, string folder, Snapshot taken, SnapshotMemory memory)
+    {
+        string? whole = null;
+        if (memory == SnapshotMemory.Compressed) SavedMemory.Compress(folder);
+        if (memory == SnapshotMemory.Changes && !SavedMemory.IsChanges(folder)) whole = Earlier(home, taken) is { } earlier ? SavedMemory.KeepChanges(folder, FolderOf(home, earlier)) : "there is no snapshot before it whose memory is not compressed";
+        return taken with { IsCompressed = SavedMemory.IsCompressed(folder), IsIncremental = SavedMemory.IsChanges(folder), WhyWhole = whole };
+    }
+
+    // The nearest one before it with which its memory can be compared.
+    private static string? Earlier(MachineHome home, Snapshot taken)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        for (var name = taken.Parent; name is not null && seen.Add(name);)
+        {
+            if (!MachineStore.IsHostName(name) || Snapshot.TryRead(FolderOf(home, name)) is not { } before) return null;
+            if (before.HasMemory && !SavedMemory.IsCompressed(FolderOf(home, name))) return name;
+            name = before.Parent;
+        }
+        return null;
     }
 
     /// <summary>Puts a machine back to a snapshot: its disk and its definition are what they were, and its next start goes on there. What it did since and is in no snapshot is gone.</summary>

@@ -363,13 +363,16 @@ public sealed class MachineStore(string folder)
     }
 
     /// <summary>Removes what there is of a machine whose process is ending, or has.</summary>
-    internal async Task RemoveUnfinishedAsync(MachineHome home)
+    /// <returns>Whether it is gone.</returns>
+    internal async Task<bool> RemoveUnfinishedAsync(MachineHome home)
     {
         for (var i = 0; i < 100 && IsHeld(home); i++) await Task.Delay(50).ConfigureAwait(false);
-        if (IsHeld(home) || !Directory.Exists(home.Folder)) return;
+        if (IsHeld(home)) return false;
+        if (!Directory.Exists(home.Folder)) return true;
         using var order = LockStore();
         File.Delete(home.Definition);
         Directory.Delete(home.Folder, recursive: true);
+        return true;
     }
 
     /// <summary>Makes a folder for a process that waits to be a machine. It has no name that a machine can have.</summary>

@@ -18,13 +18,13 @@ namespace Lamina.Hypervisor.Stored;
 /// <param name="Program">The version of the program that took it.</param>
 public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent, string Machine, string? Layer, bool HasMemory, string Program)
 {
-    // Programs that know the first one alone know no compressed memory.
-    private const int Format = 2, WithoutCompression = 1;
+    // Programs that know the first one alone know no compressed memory, and those that know the second no memory that is what is other than before.
+    private const int Format = 3, WithCompression = 2, Plain = 1;
     private const string FileName = "snapshot.json";
     private const string NoUse = "the snapshot cannot be used, and 'lamina snapshot rm' removes it";
 
     /// <summary>The files of a machine that is written down (Saving), in its folder.</summary>
-    internal static string[] SavedFilesIn(string folder) => ["state", SavedMemory.FileIn(folder)];
+    internal static string[] SavedFilesIn(string folder) => ["state", .. SavedMemory.FilesIn(folder)];
 
     /// <summary>Why it cannot be used, in a sentence; null where nothing is wrong. Of one whose own file cannot be read no more is known than its name and when its folder was changed.</summary>
     public string? Damage { get; init; }
@@ -37,6 +37,12 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
 
     /// <summary>Whether its memory is compressed.</summary>
     public bool IsCompressed { get; init; }
+
+    /// <summary>Whether its memory is what is other in it than in an earlier snapshot's.</summary>
+    public bool IsIncremental { get; init; }
+
+    /// <summary>Why its memory was kept whole all the same, in some words, of one that was just taken; else null. It is not written down.</summary>
+    public string? WhyWhole { get; init; }
 
     /// <summary>For how long the guest stood still for it.</summary>
     public TimeSpan StoodStill { get; init; }
@@ -80,8 +86,8 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         }
     }
 
-    /// <summary>Bytes of the host's disk that its folder takes.</summary>
-    internal static long SpaceOf(string folder) => Directory.EnumerateFiles(folder).Sum(file => (long)HostPath.SpaceOf(file));
+    /// <summary>Bytes of the host's disk that its folder takes; of a file that others have as well, its part.</summary>
+    internal static long SpaceOf(string folder) => Directory.EnumerateFiles(folder).Sum(file => (long)HostPath.ShareOfSpace(file));
 
     /// <summary>Reads the one in a folder.</summary>
     /// <exception cref="MachineException">It is damaged, or of a later version.</exception>
@@ -103,6 +109,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
                 Description = Text(root, "description") ?? "",
                 IsStilled = root.TryGetProperty("stilled", out var stilled) && stilled.ValueKind == JsonValueKind.True,
                 IsCompressed = root.TryGetProperty("compressed", out var compressed) && compressed.ValueKind == JsonValueKind.True,
+                IsIncremental = root.TryGetProperty("incremental", out var incremental) && incremental.ValueKind == JsonValueKind.True,
                 StoodStill = root.TryGetProperty("stood-still-ms", out var still) && still.TryGetDouble(out var milliseconds) && milliseconds is >= 0 and < int.MaxValue ? TimeSpan.FromMilliseconds(milliseconds) : default,
             };
         });
@@ -115,7 +122,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
     /// <summary>Writes it into a folder.</summary>
     internal void Write(string folder) => RecordFile.Write(Path.Combine(folder, FileName), json =>
     {
-        json.WriteNumber("format", IsCompressed ? Format : WithoutCompression);
+        json.WriteNumber("format", IsIncremental ? Format : IsCompressed ? WithCompression : Plain);
         json.WriteString("taken", Taken);
         if (Parent is not null) json.WriteString("parent", Parent);
         json.WriteString("machine", Machine);
@@ -125,6 +132,7 @@ public sealed record Snapshot(string Name, DateTimeOffset Taken, string? Parent,
         if (Description.Length > 0) json.WriteString("description", Description);
         if (IsStilled) json.WriteBoolean("stilled", true);
         if (IsCompressed) json.WriteBoolean("compressed", true);
+        if (IsIncremental) json.WriteBoolean("incremental", true);
         if (StoodStill > TimeSpan.Zero) json.WriteNumber("stood-still-ms", Math.Round(StoodStill.TotalMilliseconds, 3));
     }, durable: true);
 

@@ -300,6 +300,12 @@ internal sealed class BoardMachine : IHardware
     /// <inheritdoc/>
     public void Load(SavedStart saved)
     {
+        LoadState(saved);
+        foreach (var card in _options.Parts.OfType<NetworkPart>()) card.Announce();
+    }
+
+    private void LoadState(SavedStart saved)
+    {
         _loaded = true;
         try
         {

@@ -26,14 +26,15 @@ internal sealed class BoardMemory
     /// <param name="saved">Where the machine goes on; null for one that starts.</param>
     internal static BoardMemory Make(UnitTree units, MachineDefinition definition, MemoryMap map, BootPlan boot, SavedStart? saved)
     {
-        // Of a machine that was saved, pages are read as they are touched.
-        var file = saved?.OpenMemory(map.Ram);
-        if (file is not null) _ = units.AddAside("memory file", file);
-        var ram = units.AddAside("memory", saved?.Memory ?? new GuestMemory(map.Ram, file is null ? null : MemoryBacking.PrivateCopy(file)));
+        // Of a machine that was saved, pages are read as they are touched, where that can be.
+        var kept = saved?.OpenMemory(map.Ram);
+        var backing = kept?.Backing;
+        if (backing is not null) _ = units.AddAside("memory file", kept!);
+        var ram = units.AddAside("memory", saved?.Memory ?? new GuestMemory(map.Ram, backing));
         if (!definition.HugePages || definition.SharesPages) ram.Advise(definition.HugePages, definition.SharesPages);
-        if (saved?.OpenCompressed() is { } compressed)
+        if (kept is not null && backing is null)
         {
-            using (compressed) compressed.CopyTo(ram);
+            using (kept) kept.CopyTo(ram);
         }
         return new BoardMemory(ram, saved is null ? units.AddAside("memory/early load", new EarlyLoad(boot, ram)) : null);
     }

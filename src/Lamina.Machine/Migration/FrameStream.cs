@@ -14,6 +14,9 @@ internal sealed class FrameStream(Stream stream)
     /// <summary>How many bytes were written.</summary>
     internal long Written { get; private set; }
 
+    /// <summary>Called before each frame that is written or read, for one who watches that the link moves; or null.</summary>
+    internal Action? Moves { get; set; }
+
     /// <summary>Where the next frame's content is put together.</summary>
     internal Span<byte> Content => _out.AsSpan(MigrationSpec.HeaderLength);
 
@@ -21,6 +24,7 @@ internal sealed class FrameStream(Stream stream)
     /// <exception cref="IOException">The link is broken.</exception>
     internal async ValueTask SendAsync(MigrationFrame kind, int length, CancellationToken cancellationToken)
     {
+        Moves?.Invoke();
         _out.AsSpan(0, MigrationSpec.HeaderLength).Clear();
         _out[0] = (byte)kind;
         BinaryPrimitives.WriteInt32LittleEndian(_out.AsSpan(4), length);
@@ -62,6 +66,7 @@ internal sealed class FrameStream(Stream stream)
     /// <exception cref="IOException">The link is broken, or what comes is no frame.</exception>
     internal async ValueTask<(MigrationFrame Kind, ReadOnlyMemory<byte> Content)> ReadAsync(CancellationToken cancellationToken)
     {
+        Moves?.Invoke();
         var header = _in.AsMemory(0, MigrationSpec.HeaderLength);
         try
         {

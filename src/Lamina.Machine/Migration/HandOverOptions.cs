@@ -10,6 +10,9 @@ public sealed record HandOverOptions
     /// <summary>How long the other process may take for each of its answers while the guest stands still.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>For how long the other process may be silent while the guest runs yet, before the machine stays in this one.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromMinutes(2);
+
     /// <summary>Where the machine is written down if the other process cannot go on with it after all was closed here: a folder that is not there (<see cref="Machine.SuspendAsync"/>).</summary>
     public required string KeptIn { get; init; }
 

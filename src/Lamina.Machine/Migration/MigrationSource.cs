@@ -51,11 +51,30 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     /// <summary>Hands it to a process that opens what this one has open. The disks stay where they are.</summary>
     /// <exception cref="MachineException">It cannot go, or the other side cannot take it; or it is lost.</exception>
     /// <exception cref="IOException">The link or the host fails.</exception>
-    internal Task<HandOverOutcome> HandOverAsync(HandOverOptions how, CancellationToken cancellationToken) => RunAsync(async () =>
+    internal async Task<HandOverOutcome> HandOverAsync(HandOverOptions how, CancellationToken cancellationToken)
+    {
+        using var silent = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // A program that is not what it should be may say nothing at all.
+        _frames.Moves = () => silent.CancelAfter(how.Silence);
+        try
+        {
+            return await RunAsync(() => HandOverAsync(how), silent.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (silent.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new MachineException(MachineError.Host, string.Create(CultureInfo.InvariantCulture, $"the new process has said nothing for {how.Silence.TotalSeconds:0.###} s"));
+        }
+        finally
+        {
+            _frames.Moves = null;
+        }
+    }
+
+    private async Task<HandOverOutcome> HandOverAsync(HandOverOptions how)
     {
         var (stoodStill, refusal) = await life.HandOverAsync(how.Patience, how.KeptIn, SendRestAsync, isPaused => HandAsync(how, isPaused)).ConfigureAwait(false);
         return new HandOverOutcome(stoodStill, (ulong)_frames.Written, _rounds, refusal);
-    }, cancellationToken);
+    }
 
     private async Task<T> RunAsync<T>(Func<Task<T>> give, CancellationToken cancellationToken)
     {

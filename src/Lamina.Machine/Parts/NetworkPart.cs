@@ -17,6 +17,7 @@ internal sealed class NetworkPart : IPart
     private readonly NetworkDevice _definition;
     private readonly int _index;
     private Action<bool>? _plug;
+    private CardAnnouncer? _announcer;
 
     internal NetworkPart(NetworkDevice card, int index, OpenContext context) =>
         (_definition, _index, Backend) = (card, index, context.Units.AddAside($"backends/network {index}", NetworkBackends.Open(card, context.Hooks)));
@@ -59,6 +60,7 @@ internal sealed class NetworkPart : IPart
             var device = new VirtioNet(Backend, new VirtioNetOptions(mac, _definition.Queues) { Sending = sending, Receiving = receiving }) { IsPlugged = _definition.Plugged };
             _plug = plugged => device.IsPlugged = plugged;
             places.Add(name, device);
+            AddAnnouncer(context, device.Announce);
             return;
         }
         var options = new E1000Options(_definition.Model == NetworkModel.E1000 ? E1000Model.E1000 : E1000Model.E1000e, mac) { Sending = sending, Receiving = receiving };
@@ -66,8 +68,19 @@ internal sealed class NetworkPart : IPart
         {
             var card = new E1000Card(wires, Backend, options, context.Memory, context.Workers, context.Clock) { IsPlugged = _definition.Plugged };
             _plug = plugged => card.IsPlugged = plugged;
+            AddAnnouncer(context, card.Announce);
             return card;
         });
+    }
+
+    /// <summary>Has it announce itself where it is on a network with others: the machine goes on at another place than before.</summary>
+    internal void Announce() => _announcer?.Begin();
+
+    // On a network of its own nobody is to learn where it is, and what a program does for a network is its affair.
+    private void AddAnnouncer(PartContext context, Action announce)
+    {
+        if (_definition.Link is NetworkLink.User or NetworkLink.Own) return;
+        _announcer = context.Units.AddAside($"announcers/{_index}", new CardAnnouncer(context.Clock, announce));
     }
 
     /// <summary>Puts the cable in or pulls it.</summary>

@@ -115,25 +115,6 @@ internal sealed record SavedMachine
         }
     }
 
-    /// <summary>Opens the file with a saved machine's memory, of which pages are read as they are touched. Nobody may shorten it as long as the machine lives.</summary>
-    /// <exception cref="MachineException">It is missing, or not as long as the memory.</exception>
-    internal SharedMemory OpenMemory(string folder)
-    {
-        var path = Path.Combine(folder, SavedMemory.PlainName);
-        try
-        {
-            var file = SharedMemory.Open(path);
-            var size = Ranges.Aggregate(0ul, (sum, range) => sum + range.Length);
-            if (file.Length == size) return file;
-            file.Dispose();
-            throw new MachineException(MachineError.File, $"{CannotBeUsed}{path} has {file.Length} bytes, and the machine's memory {size}");
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            throw new MachineException(MachineError.File, $"{CannotBeUsed}{path}: {HostFiles.Reason(failure, path)}", failure);
-        }
-    }
-
     internal byte[] Encode()
     {
         var fields = SavedFields.Write(Format, Exchange(this, _ => { }));

@@ -1,113 +1,94 @@
-// The memory of a saved machine, whichever of its two files holds it: "memory", whose pages lie at their places and are mapped (MemoryFile), or "memory-packed", which has
-// them compressed, in pieces that stand by themselves, and is read whole when a machine goes on from it. The second is made of the first, by whoever keeps the machine.
-using System.Buffers.Binary;
-using System.Security.Cryptography;
+// The memory of a saved machine, whichever of its forms it has: "memory", whose pages lie at their places and are mapped (PlainMemory), what is other in it than in an
+// earlier one (ChangedMemory), which is mapped as well, or "memory-packed", which is compressed (PackedMemory). The last two are made of the first, by whoever keeps the machine.
 using Lamina.Core.Memory;
 using Lamina.Host;
 using Lamina.Host.Io;
-using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Saving;
 
 /// <summary>A saved machine's memory, to be read.</summary>
-public sealed class SavedMemory : IDisposable
+public abstract class SavedMemory : IDisposable
 {
     /// <summary>How much is read at once, and compressed by itself.</summary>
     public const int Piece = 1 << 20;
 
-    /// <summary>The longest memory that is compressed.</summary>
+    /// <summary>The longest memory that has another form than the first.</summary>
     internal const ulong Longest = 1ul << 40;
 
     internal const string PlainName = "memory";
 
-    private const string PackedName = "memory-packed";
-    private const int Format = 1, HeadLength = 32 + SHA256.HashSizeInBytes, EntryLength = sizeof(uint) + SHA256.HashSizeInBytes;
+    private protected const string Impossible = "it says of itself what cannot be", TooShort = "it ends too early", OtherDigest = "its list of pieces has another digest than it says";
+
+    private const string PackedName = "memory-packed", CannotBeUsed = "the saved machine cannot be used: ";
 
     private readonly string _path;
-    private readonly SharedMemory? _plain;
-    private readonly SafeFileHandle? _packed;
-    private readonly byte[] _table = [], _frame = [];
-    private readonly long[] _places = [];
 
-    private SavedMemory(string path, SharedMemory plain) => (_path, _plain, Length) = (path, plain, plain.Length);
-
-    private SavedMemory(string path, SafeFileHandle packed)
-    {
-        (_path, _packed) = (path, packed);
-        var head = new byte[HeadLength];
-        ReadAt(0, head);
-        if (!head.AsSpan(0, Magic.Length).SequenceEqual(Magic)) throw Damaged("it begins as another kind of file");
-        var format = BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(Magic.Length));
-        if (format > Format) throw new MachineException(MachineError.File, $"the saved machine cannot be used: {path} is of format {format}, and this program knows up to {Format}; use the program that saved it, or a newer one");
-        Length = BinaryPrimitives.ReadUInt64LittleEndian(head.AsSpan(24));
-        if (format < 1 || BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(20)) != Piece || Length is 0 or > Longest) throw Damaged("it says of itself what cannot be");
-        var size = RandomAccess.GetLength(packed);
-        if (size < (long)HeadLength + TableLength(Length)) throw Damaged("it ends too early");
-        _table = new byte[TableLength(Length)];
-        ReadAt(HeadLength, _table);
-        if (!DigestOf(head, _table).AsSpan().SequenceEqual(head.AsSpan(HeadLength - SHA256.HashSizeInBytes))) throw Damaged("its list of pieces has another digest than it says");
-        _places = new long[_table.Length / EntryLength];
-        long at = HeadLength + _table.Length;
-        for (var i = 0; i < _places.Length; i++)
-        {
-            _places[i] = at;
-            if (FrameLength(i) > PieceLength(i)) throw Damaged($"piece {i} is longer than what it holds");
-            at += FrameLength(i);
-        }
-        if (at != size) throw Damaged("it is not as long as its pieces");
-        _frame = new byte[Piece];
-    }
-
-    private static ReadOnlySpan<byte> Magic => "Lamina memory\n\0\0"u8;
+    private protected SavedMemory(string path) => _path = path;
 
     /// <summary>Its length in bytes.</summary>
-    public ulong Length { get; }
+    public ulong Length { get; private protected init; }
+
+    /// <summary>What a guest's memory is made of that holds it, of which pages are read as they are touched; null where it is copied. It is open as long as that lives.</summary>
+    internal abstract MemoryBacking? Backing { get; }
 
     /// <summary>Whether a saved machine's memory is compressed.</summary>
     /// <param name="folder">The saved machine's folder.</param>
-    public static bool IsCompressed(string folder) => !File.Exists(Path.Combine(folder, PlainName)) && File.Exists(Path.Combine(folder, PackedName));
+    public static bool IsCompressed(string folder) => FilesIn(folder) is [PackedName];
 
-    /// <summary>The name of the file in which a saved machine has its memory.</summary>
+    /// <summary>Whether a saved machine's memory is what is other in it than in an earlier one.</summary>
     /// <param name="folder">The saved machine's folder.</param>
-    public static string FileIn(string folder) => IsCompressed(folder) ? PackedName : PlainName;
+    public static bool IsChanges(string folder) => FilesIn(folder) is [ChangedMemory.PiecesName, ..];
+
+    /// <summary>The names of the files in which a saved machine has its memory.</summary>
+    /// <param name="folder">The saved machine's folder.</param>
+    public static IReadOnlyList<string> FilesIn(string folder) =>
+        File.Exists(Path.Combine(folder, PlainName)) ? [PlainName]
+        : File.Exists(Path.Combine(folder, PackedName)) ? [PackedName]
+        : File.Exists(Path.Combine(folder, ChangedMemory.PiecesName)) ? [ChangedMemory.PiecesName, ChangedMemory.BaseName, ChangedMemory.ChangesName]
+        : [PlainName];
 
     /// <summary>Opens it.</summary>
     /// <param name="folder">The saved machine's folder.</param>
     /// <exception cref="MachineException">It is missing or damaged.</exception>
     public static SavedMemory Open(string folder)
     {
-        var path = Path.Combine(folder, FileIn(folder));
-        SafeFileHandle? packed = null;
-        try
-        {
-            if (!IsCompressed(folder)) return new SavedMemory(path, SharedMemory.Open(path));
-            packed = NamedFile.OpenFile(path);
-            return new SavedMemory(path, packed);
-        }
-        catch (Exception failure)
-        {
-            packed?.Dispose();
-            if (failure is not (IOException or UnauthorizedAccessException)) throw;
-            throw new MachineException(MachineError.File, $"the saved machine cannot be used: {path}: {HostFiles.Reason(failure, path)}", failure);
-        }
+        if (IsChanges(folder)) return ChangedMemory.OpenIn(folder);
+        return Opened<SavedMemory>(Path.Combine(folder, FilesIn(folder)[0]), IsCompressed(folder) ? PackedMemory.OpenFile : PlainMemory.OpenFile);
     }
 
-    /// <summary>Compresses the memory of a saved machine that nobody uses: the file that holds it is another one then, which is on the disk when this returns. One that is compressed stays as it is.</summary>
+    /// <summary>Compresses the memory of a saved machine that nobody uses: the file that holds it is another one then, which is on the disk when this returns. One that has another form stays as it is.</summary>
     /// <param name="folder">The saved machine's folder.</param>
     /// <exception cref="IOException">The host refuses it, or lacks libzstd.</exception>
     /// <exception cref="MachineException">There is more memory than can be compressed.</exception>
     public static void Compress(string folder)
     {
-        if (IsCompressed(folder)) return;
+        if (FilesIn(folder) is not [PlainName]) return;
         var plain = Path.Combine(folder, PlainName);
         using (var source = SharedMemory.Open(plain))
         {
             if (source.Length > Longest) throw new MachineException(MachineError.File, $"{ByteSize.Format(source.Length)} of memory are more than can be compressed, {ByteSize.Format(Longest)}; leave it as it is");
-            using var file = HostFiles.CreatePrivate(Path.Combine(folder, PackedName), FileMode.CreateNew);
-            WritePacked(source, file.SafeFileHandle);
-            file.Flush(flushToDisk: true);
+            PackedMemory.Write(Path.Combine(folder, PackedName), source);
         }
         File.Delete(plain);
+    }
+
+    /// <summary>
+    /// Keeps of the memory of a saved machine that nobody uses only what is other in it than in an earlier one's, whose file it has from then on as well: so it stays whole whatever becomes of that one.
+    /// All of it is on the disk when this returns.
+    /// </summary>
+    /// <param name="folder">The saved machine's folder.</param>
+    /// <param name="earlier">The earlier one's folder.</param>
+    /// <returns>Null, or why it stays as it is, in some words.</returns>
+    /// <exception cref="IOException">The host refuses it.</exception>
+    public static string? KeepChanges(string folder, string earlier)
+    {
+        if (FilesIn(folder) is not [PlainName]) return "it goes on from one that is not whole";
+        if (IsCompressed(earlier)) return "the memory before it is compressed";
+        var basis = Path.Combine(earlier, IsChanges(earlier) ? ChangedMemory.BaseName : PlainName);
+        if (!File.Exists(basis)) return "there is no memory before it";
+        if (ChangedMemory.TryWrite(folder, basis) is { } whyNot) return whyNot;
+        File.Delete(Path.Combine(folder, PlainName));
+        return null;
     }
 
     /// <summary>Reads a piece; what lies behind the memory's end is zero.</summary>
@@ -120,24 +101,30 @@ public sealed class SavedMemory : IDisposable
         ArgumentOutOfRangeException.ThrowIfNotEqual(into.Length, Piece);
         var length = PieceLength(number);
         into[length..].Clear();
-        into = into[..length];
-        if (length == 0) return;
-        if (_plain is not null) ReadPlain(_plain, (ulong)number * Piece, into);
-        else ReadPacked(number, into);
+        if (length > 0) ReadPiece(number, into[..length]);
     }
 
-    /// <summary>Has a guest's memory hold it, which is zero. Nobody uses that.</summary>
-    /// <exception cref="MachineException">It is damaged, or of another length.</exception>
+    /// <inheritdoc/>
+    public abstract void Dispose();
+
+    /// <summary>Refuses a memory of another length.</summary>
+    /// <exception cref="MachineException">It is.</exception>
+    internal void RequireLength(ulong length)
+    {
+        if (Length != length) throw new MachineException(MachineError.File, $"{CannotBeUsed}{_path} holds {Length} bytes, and the machine's memory {length}");
+    }
+
+    /// <summary>Has a guest's memory of this length hold it, which is zero. Nobody uses that.</summary>
+    /// <exception cref="MachineException">It is damaged.</exception>
     internal void CopyTo(GuestMemory memory)
     {
-        if (Length != memory.Size) throw new MachineException(MachineError.File, $"the saved machine cannot be used: {_path} holds {Length} bytes, and the machine's memory {memory.Size}");
         var piece = new byte[Piece];
         ulong before = 0;
         var (range, number) = (0, 0);
         for (ulong at = 0; at < Length; at += Piece, number++)
         {
             var length = PieceLength(number);
-            if (_plain is null && FrameLength(number) == 0) continue;
+            if (IsZero(number)) continue;
             Read(number, piece);
             // A piece may lie in more than one range.
             for (var done = 0; done < length;)
@@ -151,84 +138,33 @@ public sealed class SavedMemory : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Opens a file, whose refusal is a sentence.</summary>
+    private protected static T Opened<T>(string path, Func<string, T> open)
     {
-        _plain?.Dispose();
-        _packed?.Dispose();
-    }
-
-    private static void WritePacked(SharedMemory source, SafeFileHandle file)
-    {
-        var (piece, packed) = (new byte[Piece], new byte[Piece - 1]);
-        var (head, table) = (new byte[HeadLength], new byte[TableLength(source.Length)]);
-        long at = HeadLength + table.Length;
-        for (var i = 0; i < table.Length / EntryLength; i++)
+        try
         {
-            var place = (ulong)i * Piece;
-            var bytes = piece.AsSpan(0, (int)Math.Min(Piece, source.Length - place));
-            if (!source.HasData(place, (ulong)bytes.Length)) continue;
-            ReadPlain(source, place, bytes);
-            if (!bytes.ContainsAnyExcept((byte)0)) continue;
-            // What does not become shorter stays as it is.
-            var length = Zstd.Compress(bytes, packed.AsSpan(0, bytes.Length - 1));
-            var frame = length > 0 ? packed.AsSpan(0, length) : bytes;
-            var entry = table.AsSpan(i * EntryLength, EntryLength);
-            BinaryPrimitives.WriteInt32LittleEndian(entry, frame.Length);
-            SHA256.HashData(frame, entry[sizeof(uint)..]);
-            RandomAccess.Write(file, frame, at);
-            at += frame.Length;
+            return open(path);
         }
-        Magic.CopyTo(head);
-        BinaryPrimitives.WriteUInt32LittleEndian(head.AsSpan(16), Format);
-        BinaryPrimitives.WriteUInt32LittleEndian(head.AsSpan(20), Piece);
-        BinaryPrimitives.WriteUInt64LittleEndian(head.AsSpan(24), source.Length);
-        DigestOf(head, table).CopyTo(head, HeadLength - SHA256.HashSizeInBytes);
-        RandomAccess.Write(file, (byte[])[.. head, .. table], 0);
-    }
-
-    private static void ReadPlain(SharedMemory source, ulong at, Span<byte> into)
-    {
-        for (var done = 0; done < into.Length;)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            var count = source.Read(at + (ulong)done, into[done..]);
-            if (count <= 0) throw new HostException("the memory of a saved machine became shorter");
-            done += count;
+            throw new MachineException(MachineError.File, $"{CannotBeUsed}{path}: {HostFiles.Reason(failure, path)}", failure);
         }
     }
 
-    private void ReadPacked(int number, Span<byte> into)
+    /// <summary>Reads a piece as far as there is memory.</summary>
+    private protected abstract void ReadPiece(int number, Span<byte> into);
+
+    /// <summary>Whether a piece is known to be zero.</summary>
+    private protected abstract bool IsZero(int number);
+
+    private protected int PieceLength(int number) => (ulong)number * Piece is var place && place < Length ? (int)Math.Min(Piece, Length - place) : 0;
+
+    private protected MachineException Damaged(string how) => new(MachineError.File, $"{CannotBeUsed}{_path} is damaged: {how}");
+
+    /// <summary>Refuses a later program's file.</summary>
+    private protected void RequireFormat(uint format, uint known)
     {
-        var frame = _frame.AsSpan(0, FrameLength(number));
-        if (frame.IsEmpty)
-        {
-            into.Clear();
-            return;
-        }
-        ReadAt(_places[number], frame);
-        if (!SHA256.HashData(frame).AsSpan().SequenceEqual(_table.AsSpan(number * EntryLength + sizeof(uint), SHA256.HashSizeInBytes))) throw Damaged($"piece {number} has another digest than it says");
-        if (frame.Length == into.Length) frame.CopyTo(into);
-        else if (!Zstd.TryDecompress(frame, into)) throw Damaged($"piece {number} cannot be decompressed");
+        if (format > known) throw new MachineException(MachineError.File, $"{CannotBeUsed}{_path} is of format {format}, and this program knows up to {known}; use the program that saved it, or a newer one");
+        if (format < 1) throw Damaged(Impossible);
     }
-
-    private void ReadAt(long at, Span<byte> into)
-    {
-        for (var done = 0; done < into.Length;)
-        {
-            var count = RandomAccess.Read(_packed!, into[done..], at + done);
-            if (count <= 0) throw Damaged("it ends too early");
-            done += count;
-        }
-    }
-
-    private static int TableLength(ulong length) => (int)((length + Piece - 1) / Piece) * EntryLength;
-
-    private static byte[] DigestOf(byte[] head, byte[] table) => SHA256.HashData([.. head.AsSpan(0, HeadLength - SHA256.HashSizeInBytes), .. table]);
-
-    private int PieceLength(int number) => (ulong)number * Piece is var place && place < Length ? (int)Math.Min(Piece, Length - place) : 0;
-
-    // What is zero has no frame.
-    private int FrameLength(int number) => (int)Math.Min(BinaryPrimitives.ReadUInt32LittleEndian(_table.AsSpan(number * EntryLength)), int.MaxValue);
-
-    private MachineException Damaged(string how) => new(MachineError.File, $"the saved machine cannot be used: {_path} is damaged: {how}");
 }

@@ -19,16 +19,25 @@ internal sealed record SavedStart(string? Folder, SavedMachine State, Action? Ta
     /// <summary>The RAM of a machine that waits, where that came before the machine was built; the machine's from then on.</summary>
     internal GuestMemory? Memory { get; init; }
 
-    /// <summary>Opens the file with its memory; null for a machine that waits, and for one whose memory is compressed.</summary>
+    /// <summary>Opens its memory; null for a machine that waits.</summary>
     /// <param name="ram">Where the RAM of the machine lies that is to go on with it.</param>
-    /// <exception cref="MachineException">It lies elsewhere, or the file cannot be used.</exception>
-    internal SharedMemory? OpenMemory(IReadOnlyList<MemoryRange> ram) => !State.Ranges.SequenceEqual(ram)
-        ? throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's")
-        : Folder is null || SavedMemory.IsCompressed(Folder) ? null : State.OpenMemory(Folder);
-
-    /// <summary>Opens its memory where that is compressed, so that it cannot be mapped; else null.</summary>
-    /// <exception cref="MachineException">It cannot be used.</exception>
-    internal SavedMemory? OpenCompressed() => Folder is not null && SavedMemory.IsCompressed(Folder) ? SavedMemory.Open(Folder) : null;
+    /// <exception cref="MachineException">It lies elsewhere, or cannot be used.</exception>
+    internal SavedMemory? OpenMemory(IReadOnlyList<MemoryRange> ram)
+    {
+        if (!State.Ranges.SequenceEqual(ram)) throw new MachineException(MachineError.File, "the saved machine cannot be used: its memory lies elsewhere than this machine's");
+        if (Folder is null) return null;
+        var memory = SavedMemory.Open(Folder);
+        try
+        {
+            memory.RequireLength(ram.Aggregate(0ul, (sum, range) => sum + range.Length));
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Has a machine that waited go on from another one.</summary>
     /// <exception cref="MachineException">That one is not what this one was made to go on from.</exception>

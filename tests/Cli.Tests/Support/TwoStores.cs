@@ -22,7 +22,7 @@ public abstract class TwoStores : KeptMachines
         return outcome.Output.Trim();
     }
 
-    private protected async Task StartTinyAsync(string name)
+    private protected async Task StartTinyAsync(string name, params string[] words)
     {
         Image? image = null;
         try
@@ -33,7 +33,7 @@ public abstract class TwoStores : KeptMachines
         {
             Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
         }
-        Expect(0, await RunAsync("create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--memory", "128M"));
+        Expect(0, await RunAsync(["create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--memory", "128M", .. words.Contains("--net") ? words : [.. words, "--net", "user"]]));
         // As a machine of an image with a disk has it.
         Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
         Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));

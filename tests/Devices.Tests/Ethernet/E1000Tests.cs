@@ -95,6 +95,24 @@ public sealed class E1000Tests
 
     [Theory]
     [MemberData(nameof(Models))]
+    public void At_another_place_the_network_is_told_where_the_card_is(string model)
+    {
+        using var guest = Make(model);
+
+        guest.Card.IsPlugged = false;
+        guest.Card.Announce();
+        Assert.Empty(guest.Net.Sent);
+        guest.Card.IsPlugged = true;
+        guest.Card.Announce();
+
+        var frame = Assert.Single(guest.Net.Sent).Frame;
+        Assert.Equal((60, 0x8035), (frame.Length, frame[12] << 8 | frame[13]));
+        Assert.Equal(frame[6..12], frame[22..28]);
+        Assert.NotEqual(new byte[6], frame[6..12]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
     public void The_link_goes_down_and_up_and_says_so(string model)
     {
         using var guest = Make(model);

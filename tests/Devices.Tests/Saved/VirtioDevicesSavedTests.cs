@@ -352,6 +352,37 @@ public abstract class NetSavedTests(bool packed) : VirtioSavedTests(packed, 5, 1
     }
 }
 
+public sealed class NetAnnouncementSavedTests
+{
+    private const ulong ControlQueue = 1 << 17, GuestAnnounce = 1 << 21;
+
+    [Theory]
+    [InlineData(2, 3)]
+    [InlineData(1, 1)]
+    public void A_driver_that_was_asked_to_announce_itself_is_so_still_in_states_that_have_it(int version, int status)
+    {
+        var from = Make(ControlQueue | GuestAnnounce);
+        from.Card.Announce();
+        var to = Make(ControlQueue | GuestAnnounce);
+
+        SavedFields.Read(SavedFields.Write(version, from.Card.Save), version, to.Card.Load);
+
+        Assert.Equal(status, to.Guest.ReadConfig(6, 1)[0]);
+        // One that cannot was never asked.
+        if (version == 2) Assert.Throws<StateException>(() => SavedFields.Read(SavedFields.Write(2, from.Card.Save), 2, Make(ControlQueue).Card.Load));
+    }
+
+    private static (TestGuest Guest, VirtioNet Card) Make(ulong features)
+    {
+        var card = new VirtioNet(new TestNet(), new VirtioNetOptions(new byte[] { 2, 0, 0, 0, 0, 1 }));
+        var guest = new TestGuest(card);
+        Assert.Equal(11u, guest.Negotiate(TestFeatures.Plain | features));
+        for (var i = 0; i < 3; i++) new SplitDriver(guest, (uint)i, 16, TestGuest.Ram + (ulong)i * 0x1000).Place();
+        guest.DriverOk();
+        return (guest, card);
+    }
+}
+
 public sealed class SplitNetSavedTests() : NetSavedTests(false);
 
 public sealed class PackedNetSavedTests() : NetSavedTests(true);

@@ -54,10 +54,10 @@ internal sealed class TestNet : INetBackend
     }
 }
 
-public sealed class VirtioNetTests : IDisposable
+public sealed partial class VirtioNetTests : IDisposable
 {
     private const ulong RingsAt = TestGuest.Ram, RingStride = 0x4000, Data = TestGuest.Ram + 0x10_0000;
-    private const ulong Merge = 1ul << 15, Checksum = 1, GuestChecksum = 2, GuestTso4 = 1 << 7, HostTso4 = 1 << 11, ControlQueue = 1 << 17, ControlReceive = 1 << 18, ControlVlan = 1 << 19, MultiQueue = 1 << 22, ControlMac = 1 << 23, ControlOffloads = 4;
+    private const ulong Merge = 1ul << 15, Checksum = 1, GuestChecksum = 2, GuestTso4 = 1 << 7, HostTso4 = 1 << 11, ControlQueue = 1 << 17, ControlReceive = 1 << 18, ControlVlan = 1 << 19, GuestAnnounce = 1 << 21, MultiQueue = 1 << 22, ControlMac = 1 << 23, ControlOffloads = 4;
     private static readonly byte[] Mac = [0x02, 0x4c, 0x41, 0, 0, 1];
 
     private readonly TestNet _net = new();
@@ -181,6 +181,7 @@ public sealed class VirtioNetTests : IDisposable
     }
 
     [Theory]
+    [InlineData(GuestAnnounce)]
     [InlineData(GuestTso4)]
     [InlineData(HostTso4)]
     [InlineData(ControlReceive)]

@@ -47,7 +47,7 @@ public sealed class MigrationHeadTests : IDisposable
     private static MigrationHead Head(int modules, params (string, long)[] files)
     {
         var definition = new MachineDefinition { Boot = new BootSource { KernelPath = CarriedSpec.Kernel, InitrdPath = CarriedSpec.Initrd, Modules = [.. Enumerable.Range(0, modules).Select(i => new BootModule(CarriedSpec.Module(i)))] }, MemoryBytes = 64 << 20 };
-        return new MigrationHead("web", "/srv/web", definition, definition, files, 1 << 20);
+        return new MigrationHead("web", "/srv/web", definition, definition, files, 1 << 20, []);
     }
 
     // As it comes from anybody.

@@ -28,7 +28,7 @@ public sealed class DamagedSnapshotTests : IDisposable
         { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": true, "layer": "../layer-1.qcow2" }""", "snapshot.json is damaged" },
         { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": false, "layer": "\u001b[2J" }""", "snapshot.json is damaged" },
         { "snapshot.json", """{ "format": 1, "taken": "2026-01-01T00:00:00Z", "machine": "/srv/web", "memory": false, "description": "\u001b[2J" }""", "snapshot.json is damaged" },
-        { "snapshot.json", """{ "format": 3 }""", "snapshot.json is of format 3, and this program knows up to 2" },
+        { "snapshot.json", """{ "format": 4 }""", "snapshot.json is of format 4, and this program knows up to 3" },
         { "snapshot.json", Gone, "snapshot.json is damaged" },
         { "snapshot.json", Folder, "snapshot.json is damaged" },
         { "machine.json", Gone, "machine.json is gone" },

@@ -45,14 +45,18 @@ public sealed partial class MutatedSnapshotTests : IDisposable
         Assert.Empty(await UseAsync(Copy(whole, "as it is"), "two"));
         var compressed = Directory.CreateDirectory(Path.Combine(_folder, "compressed")).FullName;
         SnapshotLife.Make(compressed);
-        await SnapshotLife.RunAsync(compressed, upTo: "three", compressed: "two", cancellationToken: Token);
+        await SnapshotLife.RunAsync(compressed, upTo: "three", second: SnapshotMemory.Compressed, cancellationToken: Token);
         Assert.Empty(await UseAsync(Copy(compressed, "as it is, compressed"), "two"));
+        var changes = Directory.CreateDirectory(Path.Combine(_folder, "changes")).FullName;
+        SnapshotLife.Make(changes);
+        await SnapshotLife.RunAsync(changes, upTo: "three", second: SnapshotMemory.Changes, cancellationToken: Token);
+        Assert.Empty(await UseAsync(Copy(changes, "as it is, changes"), "two"));
         var (refused, taken) = (0, 0);
         var (resident, mapped) = (Status("VmRSS") + MostResident, Status("VmPeak") + MostMapped);
         for (var seed = first; seed < first + count; seed++)
         {
             var random = new Random(seed);
-            var home = Copy(seed % 3 == 0 ? compressed : whole, $"case {seed}");
+            var home = Copy((seed % 3) switch { 0 => compressed, 1 => changes, _ => whole }, $"case {seed}");
             var what = Mutate(home, random);
             var allocated = GC.GetTotalAllocatedBytes();
             try
@@ -165,6 +169,9 @@ public sealed partial class MutatedSnapshotTests : IDisposable
             case 7 or 8 or 9 when Path.GetFileName(path) == "state":
                 File.WriteAllBytes(path, Sealed(Overwritten(content[..^SHA256.HashSizeInBytes], random)));
                 break;
+            case 7 or 8 or 9 when Path.GetFileName(path) == "memory-pieces":
+                File.WriteAllBytes(path, SealedPieces(Overwritten(content, random)));
+                break;
             default:
                 File.WriteAllBytes(path, Overwritten(content, random));
                 break;
@@ -200,6 +207,13 @@ public sealed partial class MutatedSnapshotTests : IDisposable
     }
 
     private static byte[] Sealed(byte[] fields) => [.. fields, .. SHA256.HashData(fields)];
+
+    // docs/saved-state.md, "memory-pieces": the digest is of what lies around it.
+    private static byte[] SealedPieces(byte[] content)
+    {
+        SHA256.HashData([.. content.AsSpan(0, 32), .. content.AsSpan(64)]).CopyTo(content, 32);
+        return content;
+    }
 
     // By second names: what changes a file puts another one in its place.
     private MachineHome Copy(string whole, string name)

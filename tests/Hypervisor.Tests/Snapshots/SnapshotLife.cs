@@ -29,6 +29,7 @@ internal static class SnapshotLife
         ["three"] = (0x33, 2, false),
         ["four"] = (0x44, null, false),
         ["five"] = (0x22, 2, true),
+        ["six"] = (0x22, 2, true),
     };
 
     /// <summary>Makes the machine.</summary>
@@ -48,9 +49,9 @@ internal static class SnapshotLife
     /// <summary>Lives it.</summary>
     /// <param name="folder">Where it was made.</param>
     /// <param name="upTo">The snapshot behind which it ends; null for all of it.</param>
-    /// <param name="compressed">The snapshot whose memory is compressed.</param>
+    /// <param name="second">How the memory of the snapshot two is kept.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    internal static async Task<int> RunAsync(string folder, string? upTo = null, string compressed = "five", CancellationToken cancellationToken = default)
+    internal static async Task<int> RunAsync(string folder, string? upTo = null, SnapshotMemory second = SnapshotMemory.Whole, CancellationToken cancellationToken = default)
     {
         var home = Store(folder).Find(Machine);
         WriteDisk(home, 0x11);
@@ -59,7 +60,13 @@ internal static class SnapshotLife
         Directory.CreateDirectory(home.Work);
         HostFiles.Replace(home.Variables, [2], durable: true);
         await SuspendAsync(home, cancellationToken);
-        await TakeAsync(folder, home, "two", compressed == "two");
+        if (second == SnapshotMemory.Changes)
+        {
+            await TakeAsync(folder, home, "basis");
+            await SuspendOtherwiseAsync(home, cancellationToken);
+        }
+        await TakeAsync(folder, home, "two", second);
+        if (second == SnapshotMemory.Changes) Remove(folder, home, "basis");
         SuspendRecord.Drop(home);
         WriteDisk(home, 0x33);
         await TakeAsync(folder, home, "three");
@@ -70,7 +77,9 @@ internal static class SnapshotLife
         Remove(folder, home, "three");
         SnapshotStore.Restore(home, "two");
         // Of what it is to go on from.
-        await TakeAsync(folder, home, "five", compressed == "five");
+        await TakeAsync(folder, home, "five", SnapshotMemory.Compressed);
+        await SuspendOtherwiseAsync(home, cancellationToken);
+        await TakeAsync(folder, home, "six", SnapshotMemory.Changes);
         SuspendRecord.Drop(home);
         Remove(folder, home, "two");
         Remove(folder, home, "one");
@@ -86,10 +95,10 @@ internal static class SnapshotLife
         return buffer.Span[0];
     }
 
-    private static async Task TakeAsync(string folder, MachineHome home, string name, bool compress = false)
+    private static async Task TakeAsync(string folder, MachineHome home, string name, SnapshotMemory memory = SnapshotMemory.Whole)
     {
         Mark(folder, Takes, name, Begins);
-        await SnapshotStore.CreateAsync(home, name, compress: compress);
+        await SnapshotStore.CreateAsync(home, name, memory: memory);
         Mark(folder, Takes, name, Done);
     }
 
@@ -115,6 +124,20 @@ internal static class SnapshotLife
             await run.WaitAsync(cancellationToken);
         }
         SuspendRecord.Write(home, disks);
+    }
+
+    // Once more, with some of its memory other than before.
+    private static async Task SuspendOtherwiseAsync(MachineHome home, CancellationToken cancellationToken)
+    {
+        SuspendRecord.Drop(home);
+        await SuspendAsync(home, cancellationToken);
+        using var memory = File.OpenWrite(Path.Combine(home.Suspended, "memory"));
+        foreach (var at in (int[])[0x9000, 0x300000, (int)Ram - 4096])
+        {
+            memory.Position = at;
+            memory.Write([1, 2, 3]);
+        }
+        memory.Flush(flushToDisk: true);
     }
 
     internal static void WriteDisk(MachineHome home, byte value)

@@ -24,10 +24,11 @@ public sealed class HandOverTests : IDisposable
     private string Kept => _folder.In("kept");
 
     // A disk that the machine writes is locked: another one opens it when this one has closed it.
-    private async Task<(Machine Machine, Task<MachineResult> Run)> StartAsync()
+    private async Task<(Machine Machine, Task<MachineResult> Run)> StartAsync(MachineType type = MachineType.Micro)
     {
         var machine = Machine.Create(new MachineDefinition
         {
+            Type = type,
             Boot = new BootSource { KernelPath = _folder.Kernel },
             MemoryBytes = 16 << 20,
             Engine = EngineChoice.Translator,
@@ -62,10 +63,12 @@ public sealed class HandOverTests : IDisposable
         }
     }
 
-    [Fact]
-    public async Task A_machine_goes_on_with_the_disk_that_the_first_one_has_closed()
+    [Theory]
+    [InlineData(MachineType.Micro)]
+    [InlineData(MachineType.Pc)]
+    public async Task A_machine_goes_on_with_the_disk_that_the_first_one_has_closed(MachineType type)
     {
-        var (machine, run) = await StartAsync();
+        var (machine, run) = await StartAsync(type);
         await AnswersAsync(machine, "before");
         for (var time = 0; time < 3; time++)
         {
@@ -164,6 +167,26 @@ public sealed class HandOverTests : IDisposable
             await cancels.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hands);
         }
+        await AnswersAsync(machine, "here");
+        await machine.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Whoever_is_silent_for_too_long_does_not_hold_it(bool isReady)
+    {
+        var (machine, _) = await StartAsync();
+        var (here, there, _) = Link.Make();
+        var hands = machine.HandOverAsync(here, new HandOverOptions { KeptIn = Kept, Silence = TimeSpan.FromMilliseconds(300) }, Token);
+        await using (await MachineArrival.BeginAsync(there, Token))
+        {
+            // It may be so at first, and when it has said that it is ready.
+            if (isReady) await there.WriteAsync(new byte[] { (byte)'y', 0, 0, 0, 0, 0, 0, 0 }, Token);
+            var silent = await Assert.ThrowsAsync<MachineException>(() => hands.WaitAsync(TimeSpan.FromMinutes(2), Token));
+            Assert.Equal("the new process has said nothing for 0.3 s", silent.Message);
+        }
+        Assert.False(Directory.Exists(Kept));
         await AnswersAsync(machine, "here");
         await machine.DisposeAsync();
     }

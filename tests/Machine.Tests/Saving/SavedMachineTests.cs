@@ -60,8 +60,8 @@ public sealed class SavedMachineTests : IDisposable
         Example().Write(Target, file => MemoryFile.Write(file, memory));
 
         var read = SavedMachine.Read(Target);
-        using var file = read.OpenMemory(Target);
-        using var fresh = new GuestMemory(s_ranges, MemoryBacking.PrivateCopy(file));
+        using var file = new SavedStart(Target, read).OpenMemory(s_ranges)!;
+        using var fresh = new GuestMemory(s_ranges, file.Backing);
 
         var example = Example();
         Assert.Equal(DefinitionJson.Write(example.Definition), DefinitionJson.Write(read.Definition));
@@ -74,7 +74,7 @@ public sealed class SavedMachineTests : IDisposable
 
         // What is written afterwards is no matter of the file's.
         Assert.True(fresh.TryWrite(s_ranges[0].Start, ~0ul));
-        using var again = new GuestMemory(s_ranges, MemoryBacking.PrivateCopy(file));
+        using var again = new GuestMemory(s_ranges, file.Backing);
         Assert.Equal(Content(memory), Content(again));
     }
 
@@ -206,8 +206,8 @@ public sealed class SavedMachineTests : IDisposable
         Example().Write(Target, file => MemoryFile.Write(file, memory));
         using (var file = File.OpenWrite(Path.Combine(Target, "memory"))) file.SetLength(file.Length - 1);
 
-        var refused = Assert.Throws<MachineException>(() => SavedMachine.Read(Target).OpenMemory(Target));
+        var refused = Assert.Throws<MachineException>(() => new SavedStart(Target, SavedMachine.Read(Target)).OpenMemory(s_ranges));
 
-        Assert.Contains($"memory has {4 * MiB + 8191} bytes, and the machine's memory {4 * MiB + 8192}", refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"memory holds {4 * MiB + 8191} bytes, and the machine's memory {4 * MiB + 8192}", refused.Message, StringComparison.Ordinal);
     }
 }

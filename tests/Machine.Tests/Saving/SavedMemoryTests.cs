@@ -64,7 +64,7 @@ public sealed class SavedMemoryTests : IDisposable
         Assert.InRange(length, HeadLength + (5 * EntryLength) + SavedMemory.Piece, HeadLength + (5 * EntryLength) + SavedMemory.Piece + 2000);
         Assert.Equal(content, ReadAll());
         SavedMemory.Compress(Folder);
-        Assert.Equal((length, "memory-packed"), (new FileInfo(Packed).Length, SavedMemory.FileIn(Folder)));
+        Assert.Equal((length, "memory-packed"), (new FileInfo(Packed).Length, SavedMemory.FilesIn(Folder).Single()));
     }
 
     [Fact]

@@ -23,6 +23,7 @@ internal static class NetControl
             (NetSpec.ClassMac, NetSpec.MacTableSet) => Has(state, NetSpec.FeatureControlReceive) && SetTables(state, data),
             (NetSpec.ClassMac, NetSpec.MacAddressSet) => Has(state, NetSpec.FeatureControlMac) && SetAddress(state, data),
             (NetSpec.ClassVlan, NetSpec.VlanAdd or NetSpec.VlanDelete) => Has(state, NetSpec.FeatureControlVlan) && SetVlan(state, command[1] == NetSpec.VlanAdd, data),
+            (NetSpec.ClassAnnounce, NetSpec.AnnounceAcknowledge) => Acknowledge(state),
             (NetSpec.ClassMultiQueue, NetSpec.PairsSet) => Has(state, NetSpec.FeatureMultiQueue) && SetPairs(state, data, mostPairs),
             (NetSpec.ClassGuestOffloads, NetSpec.OffloadsSet) => Has(state, NetSpec.FeatureControlGuestOffloads) && SetOffloads(state, data),
             _ => false,
@@ -88,6 +89,14 @@ internal static class NetControl
         if (id >= NetSpec.MostVlans) return false;
         state.Filter = state.Filter with { Vlans = new BitArray(state.Filter.Vlans ?? new BitArray(NetSpec.MostVlans)) { [id] = add } };
         return true;
+    }
+
+    // 5.1.6.5.4: the driver knows that it is to announce itself.
+    private static bool Acknowledge(NetState state)
+    {
+        var wasAsked = state.Announces;
+        state.Announces = false;
+        return wasAsked;
     }
 
     private static bool SetPairs(NetState state, ReadOnlySpan<byte> data, int mostPairs)

@@ -12,14 +12,14 @@ internal static class NetSpec
     internal const ulong FeatureHostTso4 = 1ul << 11, FeatureHostTso6 = 1ul << 12, FeatureHostEcn = 1ul << 13;
     internal const ulong FeatureMergeableBuffers = 1ul << 15, FeatureStatus = 1ul << 16;
     internal const ulong FeatureControlQueue = 1ul << 17, FeatureControlReceive = 1ul << 18, FeatureControlVlan = 1ul << 19;
-    internal const ulong FeatureMultiQueue = 1ul << 22, FeatureControlMac = 1ul << 23;
+    internal const ulong FeatureGuestAnnounce = 1ul << 21, FeatureMultiQueue = 1ul << 22, FeatureControlMac = 1ul << 23;
 
     // The features that VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET switches. 5.1.6.5.6.1.
     internal const ulong GuestOffloads = FeatureGuestChecksum | FeatureGuestTso4 | FeatureGuestTso6 | FeatureGuestEcn;
 
     // 5.1.4: mac, status, max_virtqueue_pairs, mtu.
     internal const int ConfigMac = 0, ConfigStatus = 6, ConfigPairs = 8, ConfigMtu = 10, ConfigLength = 12;
-    internal const ushort StatusLinkUp = 1;
+    internal const ushort StatusLinkUp = 1, StatusAnnounce = 2;
 
     internal const int MacLength = 6;
     internal const int MostPairs = 8;
@@ -52,10 +52,11 @@ internal static class NetSpec
     // 5.1.6.5: class and command, data, then ack.
     internal const int ControlHeader = 2;
     internal const byte Ok = 0, Error = 1;
-    internal const byte ClassReceive = 0, ClassMac = 1, ClassVlan = 2, ClassMultiQueue = 4, ClassGuestOffloads = 5;
+    internal const byte ClassReceive = 0, ClassMac = 1, ClassVlan = 2, ClassAnnounce = 3, ClassMultiQueue = 4, ClassGuestOffloads = 5;
     internal const byte ReceivePromiscuous = 0, ReceiveAllMulticast = 1;
     internal const byte MacTableSet = 0, MacAddressSet = 1;
     internal const byte VlanAdd = 0, VlanDelete = 1;
+    internal const byte AnnounceAcknowledge = 0;
     internal const byte PairsSet = 0;
     internal const byte OffloadsSet = 0;
 

@@ -22,11 +22,15 @@ internal sealed class NetState
     /// <summary>Which frames the guest wants.</summary>
     internal NetFilter Filter = NetFilter.Everything;
 
+    /// <summary>Whether the driver is asked to announce itself on the network, and has not said yet that it knows.</summary>
+    internal bool Announces;
+
     internal static void Exchange(SavedFields fields, ref NetState state)
     {
         fields.Value(1, ref state.GuestOffloads);
         fields.Value(2, ref state.Pairs);
         fields.Record(3, ref state.Filter, NetFilter.Exchange);
+        fields.Value(4, ref state.Announces, since: 2);
     }
 }
 

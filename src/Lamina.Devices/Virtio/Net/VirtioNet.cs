@@ -7,6 +7,7 @@ using Lamina.Core.Inspection;
 using Lamina.Core.Limits;
 using Lamina.Core.Net;
 using Lamina.Core.State;
+using Lamina.Devices.Ethernet;
 using Lamina.Devices.Virtio.Rings;
 
 namespace Lamina.Devices.Virtio.Net;
@@ -69,7 +70,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     /// <inheritdoc/>
     public ulong Features => NetHeader.HostFeatures(_backend.Offloads) | NetSpec.GuestOffloads | NetSpec.FeatureControlGuestOffloads
         | NetSpec.FeatureMtu | NetSpec.FeatureMac | NetSpec.FeatureMergeableBuffers | NetSpec.FeatureStatus
-        | NetSpec.FeatureControlQueue | NetSpec.FeatureControlReceive | NetSpec.FeatureControlVlan | NetSpec.FeatureControlMac
+        | NetSpec.FeatureControlQueue | NetSpec.FeatureControlReceive | NetSpec.FeatureControlVlan | NetSpec.FeatureControlMac | NetSpec.FeatureGuestAnnounce
         | (_pairs > 1 ? NetSpec.FeatureMultiQueue : 0);
 
     /// <inheritdoc/>
@@ -115,6 +116,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             node.Say("pairs of queues", _state.Pairs);
             node.SayHex("guest offloads", _state.GuestOffloads);
             node.Say("promiscuous", _state.Filter.Promiscuous);
+            node.Say("is to announce itself", _state.Announces);
             node.Say("unicast addresses", _state.Filter.Unicast?.Count ?? -1);
             node.Say("multicast addresses", _state.Filter.Multicast?.Count ?? -1);
         });
@@ -150,6 +152,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         (NetSpec.FeatureControlMac, NetSpec.FeatureControlQueue),
         (NetSpec.FeatureControlGuestOffloads, NetSpec.FeatureControlQueue),
         (NetSpec.FeatureMultiQueue, NetSpec.FeatureControlQueue),
+        (NetSpec.FeatureGuestAnnounce, NetSpec.FeatureControlQueue),
     ];
 
     /// <inheritdoc/>
@@ -161,7 +164,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
         Span<byte> image = stackalloc byte[NetSpec.ConfigLength];
         BinaryPrimitives.WriteUInt16BigEndian(image[NetSpec.ConfigMac..], (ushort)(_mac >> 32));
         BinaryPrimitives.WriteUInt32BigEndian(image[(NetSpec.ConfigMac + 2)..], (uint)_mac);
-        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigStatus..], IsLinkUp ? NetSpec.StatusLinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigStatus..], (ushort)((IsLinkUp ? NetSpec.StatusLinkUp : 0) | (Volatile.Read(ref _state).Announces ? NetSpec.StatusAnnounce : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigPairs..], (ushort)_pairs);
         BinaryPrimitives.WriteUInt16LittleEndian(image[NetSpec.ConfigMtu..], (ushort)_backend.Mtu);
         ConfigSpace.Read(image, offset, data);
@@ -216,7 +219,7 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
     }
 
     /// <inheritdoc/>
-    public SavedKind Kind => new("virtio network card", 1);
+    public SavedKind Kind => new("virtio network card", 2);
 
     /// <inheritdoc/>
     /// <remarks>Buffers that wait for frames are in the hands of their queue as well, which yields them again after a load.</remarks>
@@ -235,11 +238,28 @@ public sealed class VirtioNet : IVirtioDevice, INetReceiver, ISavedUnit, IInspec
             var state = new NetState { Active = features is not null, Features = features ?? 0 };
             changed = Exchange(fields, ref state, IsLinkUp) != IsLinkUp;
             SavedFields.Require(state.Pairs >= 1 && state.Pairs <= _pairs, $"{state.Pairs} pairs of queues in use");
+            SavedFields.Require(!state.Announces || (state.Features & NetSpec.FeatureGuestAnnounce) != 0, "an announcement that is asked for of a driver that makes none");
             SavedFields.Require((state.GuestOffloads & ~(state.Features & NetSpec.GuestOffloads)) == 0, $"the offloads 0x{state.GuestOffloads:x}, of which not all were negotiated");
             _state = state;
         }
         _backend.OffloadsChanged();
         if (changed) TellLink();
+    }
+
+    /// <summary>Tells the network where the card is, which may be another place than before, and asks the driver to do the same where it can. Any thread.</summary>
+    public void Announce()
+    {
+        if (!IsLinkUp) return;
+        ulong address;
+        bool asks;
+        lock (_lock)
+        {
+            address = _state.Active ? _state.Filter.Mac : _mac;
+            asks = (_state.Features & NetSpec.FeatureGuestAnnounce) != 0;
+            if (asks) _state.Announces = true;
+        }
+        Announcement.Send(_backend, address);
+        if (asks) TellLink();
     }
 
     // 5.1.4: "status" is a part of the configuration.
