@@ -2,6 +2,7 @@
 // that run one command and are gone with it.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Lamina.Images;
 using Lamina.Tests.Cli.Support;
 using Xunit;
@@ -36,6 +37,27 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         var outcome = await ExecAsync("sh", "-c", "timeout 60 sh -c 'until [ -s /etc/resolv.conf ]; do sleep 0.1; done'; timeout 20 nslookup lamina.invalid 2>&1 | grep -c '^Server:'");
 
         Assert.Equal((0, "1\n", ""), (outcome.ExitCode, outcome.Output, outcome.Errors));
+    }
+
+    // The guest has its address a moment after its agent answers.
+    [Fact]
+    public async Task Its_addresses_are_listed_and_inspected_but_for_those_that_reach_it_from_nowhere_in_the_table()
+    {
+        string all;
+        do all = await AddressesAsync(TinyMachine.Name);
+        while (!all.Contains("\"10.0.2.15\"", StringComparison.Ordinal));
+
+        Assert.Contains("\"lo\":[\"127.0.0.1\"", all, StringComparison.Ordinal);
+        var table = (await RunAsync("ps")).Output.Split('\n');
+        Assert.Contains("  ADDRESSES", table[0], StringComparison.Ordinal);
+        Assert.StartsWith("10.0.2.15", Assert.Single(table, line => line.StartsWith(TinyMachine.Name + " ", StringComparison.Ordinal))[table[0].IndexOf("ADDRESSES", StringComparison.Ordinal)..], StringComparison.Ordinal);
+        Assert.DoesNotContain(table, line => line.Contains("127.0.0.1", StringComparison.Ordinal) || line.Contains("fe80", StringComparison.Ordinal));
+        using (var inspected = JsonDocument.Parse((await RunAsync("inspect", TinyMachine.Name)).Output)) Assert.Contains("\"10.0.2.15\"", Compact(inspected.RootElement.GetProperty("addresses")), StringComparison.Ordinal);
+
+        // Those of a guest that stands still are those that it told last.
+        Assert.Equal(0, (await RunAsync("pause", TinyMachine.Name)).ExitCode);
+        Assert.Contains("\"10.0.2.15\"", await AddressesAsync(TinyMachine.Name), StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync("resume", TinyMachine.Name)).ExitCode);
     }
 
     [Theory]
@@ -293,8 +315,18 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
         while (outcome.ExitCode == 0);
 
         Assert.Equal((1, "lamina: the guest's agent has not answered for 10s; the guest hangs or is very busy ('lamina console' shows it)\n"), (outcome.ExitCode, outcome.Errors));
+        // It is listed as any other, without addresses.
+        Assert.Equal("{}", await AddressesAsync("silent"));
         Assert.Equal(0, (await RunAsync("kill", "silent")).ExitCode);
     }
+
+    private async Task<string> AddressesAsync(string name)
+    {
+        using var list = JsonDocument.Parse((await RunAsync("ps", "--json")).Output);
+        return Compact(list.RootElement.EnumerateArray().Single(machine => machine.GetProperty("name").GetString() == name).GetProperty("addresses"));
+    }
+
+    private static string Compact(JsonElement value) => JsonSerializer.Serialize(value);
 
     private async Task CreateSilentAsync(string name)
     {

@@ -37,6 +37,8 @@ public sealed class MachineCommandTests : KeptMachines
         Expect(0, await RunAsync("start", "web"));
         Assert.Equal("running", await StateAsync("web"));
         await PrintedAsync("web", "up");
+        // It has no agent that would tell any.
+        Assert.Empty((await ListAsync())[0].GetProperty("addresses").EnumerateObject());
         Expect(0, await RunAsync("pause", "web"));
         Assert.Equal("paused", await StateAsync("web"));
         Expect(2, await RunAsync("pause", "web"), "lamina: a machine that is paused cannot be paused");

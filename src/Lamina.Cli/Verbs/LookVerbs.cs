@@ -7,6 +7,7 @@ using Lamina.Cli.Output;
 using Lamina.Core.Inspection;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Asking;
+using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Stored;
 
 namespace Lamina.Cli.Verbs;
@@ -66,6 +67,8 @@ internal static class LookVerbs
             json.WritePropertyName("status");
             (await client.AskAsync("status", null, cancellation).ConfigureAwait(false)).WriteTo(json);
             if (machine.Definition is { } kept && await MachineChanges.WaitingAsync(client, kept, cancellation).ConfigureAwait(false) is { Count: > 0 } waiting) PsVerb.WriteWords(json, "atNextStart", waiting);
+            json.WritePropertyName("addresses");
+            GuestInterface.Write(json, await client.AddressesAsync(cancellation).ConfigureAwait(false));
         }
         if (state is { } parts)
         {

@@ -1,5 +1,6 @@
 // "lamina ps": the machines there are, what they are doing, and what they take of the host.
 using System.CommandLine;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Lamina.Cli.Output;
@@ -13,10 +14,13 @@ namespace Lamina.Cli.Verbs;
 /// <summary>The verb "ps".</summary>
 internal static class PsVerb
 {
+    // So many of a guest's addresses are in the table.
+    private const int MostShown = 2;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2), Turn = TimeSpan.FromSeconds(1);
 
     // A machine as the list shows it; what its process says is null where it has none, or does not answer.
-    private sealed record Row(MachineListing Machine, MachineStatus? Status, ProcessUse? Use, IReadOnlyList<string> Waiting);
+    private sealed record Row(MachineListing Machine, MachineStatus? Status, ProcessUse? Use, IReadOnlyList<string> Waiting, IReadOnlyList<GuestInterface> Addresses);
 
     /// <summary>Builds the command.</summary>
     public static Command Create()
@@ -75,19 +79,20 @@ internal static class PsVerb
 
     private static async Task<Row> LookAsync(MachineListing machine, CancellationToken cancellation)
     {
-        if (!machine.IsRunning) return new Row(machine, null, null, []);
+        if (!machine.IsRunning) return new Row(machine, null, null, [], []);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         patience.CancelAfter(Patience);
         try
         {
             await using var client = await MachineClient.TryConnectAsync(machine.Home.Socket, patience.Token).ConfigureAwait(false);
-            var status = client is null ? null : await client.StatusAsync(patience.Token).ConfigureAwait(false);
-            var waiting = client is null || machine.Definition is not { } definition ? [] : await MachineChanges.WaitingAsync(client, definition, patience.Token).ConfigureAwait(false);
-            return new Row(machine, status, status is null ? null : ProcessUse.Of(status.ProcessId), waiting);
+            if (client is null) return new Row(machine, null, null, [], []);
+            var status = await client.StatusAsync(patience.Token).ConfigureAwait(false);
+            var waiting = machine.Definition is not { } definition ? [] : await MachineChanges.WaitingAsync(client, definition, patience.Token).ConfigureAwait(false);
+            return new Row(machine, status, ProcessUse.Of(status.ProcessId), waiting, await client.AddressesAsync(cancellation).ConfigureAwait(false));
         }
         catch (Exception silent) when (silent is MachineException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
-            return new Row(machine, null, null, []);
+            return new Row(machine, null, null, [], []);
         }
     }
 
@@ -96,7 +101,7 @@ internal static class PsVerb
         var text = new StringWriter();
         string[][] table =
         [
-            ["NAME", "STATE", "IMAGE", "CPUS", "CPU", "MEMORY", "USED", "DISK", "AGE", "PORTS"],
+            ["NAME", "STATE", "IMAGE", "CPUS", "CPU", "MEMORY", "USED", "DISK", "AGE", "ADDRESSES", "PORTS"],
             .. rows.Select(row => (string[])
             [
                 row.Machine.Name,
@@ -108,6 +113,7 @@ internal static class PsVerb
                 row.Use is { } used ? ByteSize.Format((ulong)used.ResidentBytes) : "-",
                 row.Machine.Size > 0 ? ByteSize.Format((ulong)row.Machine.Size) : "-",
                 row.Status is { } status ? Age(DateTimeOffset.UtcNow - status.Started) : "-",
+                Shown(row.Addresses),
                 string.Join(' ', row.Status?.Published ?? []),
             ]),
         ];
@@ -116,6 +122,13 @@ internal static class PsVerb
             if (row.Machine.Problem is { } problem) Stderr.Say(problem);
             else if (row.Waiting.Count > 0 && !isWatched) Stderr.Say($"{row.Machine.Name} takes at its next start: {string.Join(", ", row.Waiting)}");
         return text.ToString();
+    }
+
+    // Those by which others could reach it, of version 4 first.
+    private static string Shown(IReadOnlyList<GuestInterface> interfaces)
+    {
+        string[] all = [.. interfaces.SelectMany(one => one.Addresses).Where(GuestInterface.IsReachable).OrderBy(address => address.AddressFamily != AddressFamily.InterNetwork).Select(address => address.ToString()).Distinct()];
+        return all.Length == 0 ? "-" : all.Length <= MostShown ? string.Join(' ', all) : $"{string.Join(' ', all.Take(MostShown))} +{all.Length - MostShown}";
     }
 
     /// <summary>A time in its largest unit: 45s, 12m, 3h, 9d.</summary>
@@ -150,6 +163,11 @@ internal static class PsVerb
                 {
                     json.WritePropertyName("status");
                     status.Write(json);
+                }
+                if (row.Status is not null)
+                {
+                    json.WritePropertyName("addresses");
+                    GuestInterface.Write(json, row.Addresses);
                 }
                 if (row.Use is { } use)
                 {

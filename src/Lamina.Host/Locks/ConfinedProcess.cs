@@ -89,12 +89,14 @@ public sealed unsafe class ConfinedProcess : IDisposable
 
     /// <summary>Waits until it has ended. It must be waited for, or its number is kept as long as this process lives.</summary>
     /// <returns>Its exit code; 128 and the signal's number where one ended it.</returns>
-    public int Wait()
+    public int Wait() => Wait(Id);
+
+    internal static int Wait(int process)
     {
         int status;
-        while (Libc.waitpid(Id, &status, 0) < 0)
+        while (Libc.waitpid(process, &status, 0) < 0)
         {
-            if (Marshal.GetLastPInvokeError() != Libc.EINTR) throw HostException.FromErrno($"cannot wait for the process {Id}");
+            if (Marshal.GetLastPInvokeError() != Libc.EINTR) throw HostException.FromErrno($"cannot wait for the process {process}");
         }
         return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     }
@@ -178,7 +180,7 @@ public sealed unsafe class ConfinedProcess : IDisposable
     }
 
     // The user's number is the same within and without.
-    private static void MapUser(ChildProgram program)
+    internal static void MapUser(ChildProgram program)
     {
         program.Write("/proc/self/setgroups", "deny");
         program.Write("/proc/self/uid_map", string.Create(CultureInfo.InvariantCulture, $"{Libc.geteuid()} {Libc.geteuid()} 1"));
@@ -205,7 +207,7 @@ public sealed unsafe class ConfinedProcess : IDisposable
         program.Add(SystemCall.prctl, Libc.PR_CAP_AMBIENT, Libc.PR_CAP_AMBIENT_RAISE, Libc.CAP_SYS_CHROOT);
     }
 
-    private static nint Flags(ConfinementParts parts) =>
+    internal static nint Flags(ConfinementParts parts) =>
         (parts.HasFlag(ConfinementParts.User) ? Libc.CLONE_NEWUSER : 0) | (parts.HasFlag(ConfinementParts.Root) ? Libc.CLONE_NEWNS : 0) | (parts.HasFlag(ConfinementParts.Processes) ? Libc.CLONE_NEWPID : 0)
         | (parts.HasFlag(ConfinementParts.Messages) ? Libc.CLONE_NEWIPC : 0) | (parts.HasFlag(ConfinementParts.HostName) ? Libc.CLONE_NEWUTS : 0) | (parts.HasFlag(ConfinementParts.Network) ? Libc.CLONE_NEWNET : 0);
 

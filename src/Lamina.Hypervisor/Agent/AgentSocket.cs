@@ -43,7 +43,9 @@ public static class AgentSocket
         return null;
     }
 
-    private static async Task<NetworkStream?> TryOnceAsync(string path, CancellationToken cancellationToken)
+    /// <summary>Connects to an agent that listens by now.</summary>
+    /// <returns>The stream; null where there is none.</returns>
+    internal static async Task<NetworkStream?> TryOnceAsync(string path, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try

@@ -22,6 +22,9 @@ public sealed class MachineClient : IAsyncDisposable
     // What the machine gives it gives at once.
     private const int GiveMilliseconds = 10_000;
 
+    // The process waits for its guest for half of that.
+    private static readonly TimeSpan AddressesPatience = TimeSpan.FromSeconds(1);
+
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
     private readonly SemaphoreSlim _asking = new(1, 1);
@@ -103,6 +106,22 @@ public sealed class MachineClient : IAsyncDisposable
     /// <summary>The machine in a few words.</summary>
     /// <exception cref="MachineException">It has ended.</exception>
     public async Task<MachineStatus> StatusAsync(CancellationToken cancellationToken = default) => MachineStatus.Read(await AskAsync("status", null, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>The addresses that the guest's agent told last, by interface; none where there is no agent, where it has not answered, or where the machine's process does not know of this. To be asked last: where that does
+    /// not answer for a second, the connection is of no use any more.</summary>
+    public async Task<IReadOnlyList<GuestInterface>> AddressesAsync(CancellationToken cancellationToken = default)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(AddressesPatience);
+        try
+        {
+            return GuestInterface.Read(await AskAsync("addresses", null, patience.Token).ConfigureAwait(false));
+        }
+        catch (Exception none) when (none is MachineException || none is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            return [];
+        }
+    }
 
     /// <summary>What happens to the machine from now on, an object each (docs/control.md), up to its end. Nothing else can be asked on this connection any more.</summary>
     public async IAsyncEnumerable<JsonElement> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)

@@ -8,6 +8,7 @@ using Lamina.Control;
 using Lamina.Host.Io;
 using Lamina.Hypervisor.Agent;
 using Lamina.Hypervisor.Agent.Qemu;
+using Lamina.Hypervisor.Contract;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -118,6 +119,22 @@ internal static class AgentRelay
         {
             // A guest without an agent has what the entropy device gives it.
         }
+    }
+
+    /// <summary>Asks the agent for the guest's addresses. One that is there takes connections at once, and none is waited for that is not.</summary>
+    /// <param name="served">The machine.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The addresses; null where there is no agent.</returns>
+    /// <exception cref="IOException">It does not answer, or refuses.</exception>
+    internal static async Task<IReadOnlyList<GuestInterface>?> AddressesAsync(ServedMachine served, CancellationToken cancellationToken)
+    {
+        if (await AgentSocket.TryOnceAsync(served.Definition.DevicesOf<VsockDevice>().Single().Path, cancellationToken).ConfigureAwait(false) is { } stream)
+        {
+            var agent = await AgentConnection.OpenAsync(stream, cancellationToken).ConfigureAwait(false);
+            await using var owned = agent.ConfigureAwait(false);
+            return GuestInterface.Read(await agent.AddressesAsync(cancellationToken).ConfigureAwait(false));
+        }
+        return served.Qemu is { } qemu ? GuestInterface.Read(await QemuSession.AddressesAsync(qemu, cancellationToken).ConfigureAwait(false)) : null;
     }
 
     /// <summary>Has the agent power the guest off, where there is one that answers soon.</summary>

@@ -204,6 +204,11 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 return ScreenRequests.Look(request, Machine);
             case "wait-screen":
                 return await ScreenRequests.WaitAsync(request, Machine, HasGone, cancellationToken).ConfigureAwait(false);
+            case "addresses":
+                request.RefuseOthers();
+                // The agent of a guest that stands still says nothing new.
+                var addresses = Machine.State == MachineState.Paused ? served.Addresses.Last : await served.Addresses.GetAsync(cancellationToken).ConfigureAwait(false);
+                return line => GuestInterface.Write(line, addresses ?? []);
             case "counters":
                 request.RefuseOthers();
                 return line => WriteCounters(line, [.. Machine.Counters, .. ProcessCounters.Read()]);
@@ -215,7 +220,7 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
                 if (!_events.IsCompleted) throw new ControlRequestException("events are told already");
                 return null;
             default:
-                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, counters, definition, watch, console, agent, snapshot, fork, migrate and file");
+                throw new ControlRequestException($"there is no \"{request.Verb}\"; there are status, pause, resume, reset, power-button, shut-down, stop, save, suspend, balloon, keys, pointer, set, waiting, limits, inspect, screen, wait-screen, addresses, counters, definition, watch, console, agent, snapshot, fork, migrate and file");
         }
     }
 

@@ -18,6 +18,7 @@ namespace Lamina.Hypervisor.Serving;
 internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList<(string Device, ConsoleHub Hub)> Consoles, MachineDefinition Kept, DateTimeOffset Started) : IDisposable
 {
     private LiveChange? _changes;
+    private HeardAddresses? _addresses;
     private MachineDefinition? _definition;
 
     /// <summary>All that it is by now, with what its process adds and the limits that are in force. Whoever changes it waits for <see cref="Changing"/>.</summary>
@@ -32,6 +33,9 @@ internal sealed record ServedMachine(string Name, Machine Machine, IReadOnlyList
 
     /// <summary>What changes it while it runs.</summary>
     internal LiveChange Changes => LazyInitializer.EnsureInitialized(ref _changes, () => new LiveChange(Machine, Kept, Groups.Memory, Handed, Changing, change => Definition = change(Definition)));
+
+    /// <summary>What its guest says of its addresses.</summary>
+    internal HeardAddresses Addresses => LazyInitializer.EnsureInitialized(ref _addresses, () => new HeardAddresses(asked => AgentRelay.AddressesAsync(this, asked), TimeProvider.System));
 
     /// <summary>Files that were opened for it.</summary>
     internal HandedFiles Handed { get; } = new();

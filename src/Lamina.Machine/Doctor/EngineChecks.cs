@@ -13,11 +13,13 @@ internal static class EngineChecks
         const string name = "kvm";
         if (verdict.WhyNot is { } reason)
         {
-            var remedy = facts.OpenDevice(KvmSupport.DefaultPath) switch
+            var error = facts.OpenDevice(KvmSupport.DefaultPath);
+            if (ResourceChecks.IsKept(facts, error, "kvm")) return new HostCheck(name, HostCheckStatus.Missing, $"the host has {KvmSupport.DefaultPath}, and it is not given to this container", $"docker run --device {KvmSupport.DefaultPath}");
+            var remedy = error switch
             {
                 DeviceFile.NotFound when facts.Read("/proc/cpuinfo") is { } cpu && Words(cpu, "svm") => "modprobe kvm_amd",
                 DeviceFile.NotFound when facts.Read("/proc/cpuinfo") is { } cpu && Words(cpu, "vmx") => "modprobe kvm_intel",
-                DeviceFile.AccessDenied or DeviceFile.NotPermitted => string.Join(" && ", KvmSupport.CommandsForAccess(KvmSupport.DefaultPath, "$USER").Select(command => $"sudo {command}")) + ", then log in again",
+                DeviceFile.AccessDenied => string.Join(" && ", KvmSupport.CommandsForAccess(KvmSupport.DefaultPath, "$USER").Select(command => $"sudo {command}")) + ", then log in again",
                 _ => null,
             };
             return new HostCheck(name, HostCheckStatus.Missing, reason, remedy);

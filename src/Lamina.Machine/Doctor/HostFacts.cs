@@ -5,6 +5,7 @@ using Lamina.Engines.Translator;
 using Lamina.Folders;
 using Lamina.Host;
 using Lamina.Host.Io.Ring;
+using Lamina.Host.Locks;
 
 namespace Lamina.Doctor;
 
@@ -31,6 +32,12 @@ internal sealed record HostFacts
 
     /// <summary>Why disks cannot use io_uring here, or null.</summary>
     internal Func<string?> WhyNoIoUring { get; init; } = DiskRing.WhyNot;
+
+    /// <summary>Why this user's processes get no namespaces here, or null.</summary>
+    internal Func<string?> WhyNoNamespaces { get; init; } = NamespaceProbe.WhyNot;
+
+    /// <summary>The version of Landlock that processes can lock themselves by here; 0 where there is none.</summary>
+    internal Func<int> Landlock { get; init; } = () => PathLock.Version;
 
     /// <summary>The highest level of CPU model that a guest can have.</summary>
     internal Func<string> HighestCpuModel { get; init; } = CpuModels.HighestLevel;

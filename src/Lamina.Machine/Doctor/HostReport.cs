@@ -52,6 +52,7 @@ public sealed record HostReport(string? AutoEngine, IReadOnlyList<HostCheck> Che
             ResourceChecks.IoUring(facts),
             ResourceChecks.Tap(facts),
             ResourceChecks.UserNamespaces(facts),
+            ResourceChecks.Landlock(facts),
             ResourceChecks.ControlGroups(facts),
             ResourceChecks.HugePages(facts),
             ResourceChecks.PageSharing(facts),

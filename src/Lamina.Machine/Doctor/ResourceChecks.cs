@@ -73,6 +73,7 @@ internal static class ResourceChecks
     {
         const string name = "tap";
         var error = facts.OpenDevice(Tun);
+        if (IsKept(facts, error, "tun")) return new HostCheck(name, HostCheckStatus.Missing, $"the host has {Tun}, and it is not given to this container", $"docker run --device {Tun} --cap-add NET_ADMIN");
         if (error is DeviceFile.NotFound or DeviceFile.NoDevice) return new HostCheck(name, HostCheckStatus.Missing, $"there is no {Tun}", "sudo modprobe tun");
         if (error is DeviceFile.AccessDenied or DeviceFile.NotPermitted) return new HostCheck(name, HostCheckStatus.Missing, $"{Tun} may not be opened by this user", $"sudo chmod 0666 {Tun}");
         if (error != 0) return new HostCheck(name, HostCheckStatus.Missing, $"{Tun} cannot be opened ({DeviceFile.Describe(error)})");
@@ -81,14 +82,33 @@ internal static class ResourceChecks
             : new HostCheck(name, HostCheckStatus.Limited, "only interfaces that an administrator made for this user can be used", "sudo ip tuntap add lamina0 mode tap user $USER && sudo ip link set lamina0 up");
     }
 
+    /// <summary>Whether the kernel has a device that is missing from this place's /dev, or that its control group forbids: a container's doing.</summary>
+    internal static bool IsKept(HostFacts facts, int error, string device) => error is DeviceFile.NotPermitted || error is DeviceFile.NotFound && facts.Read($"/sys/class/misc/{device}/dev") is not null;
+
+    // A setting that restricts others is told to root, whom it does not; what else refuses them, as a container's filter of system calls does, is found by trying.
     internal static HostCheck UserNamespaces(HostFacts facts)
     {
         const string name = "user-namespaces";
-        if (HostMemory.Number(facts.Read("/proc/sys/user/max_user_namespaces")) is 0 or null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000");
+        var refused = facts.WhyNoNamespaces();
+        if (refused is not null && HostMemory.Number(facts.Read("/proc/sys/user/max_user_namespaces")) is 0 or null) return new HostCheck(name, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000");
         if (HostMemory.Number(facts.Read("/proc/sys/kernel/unprivileged_userns_clone")) is 0) return new HostCheck(name, HostCheckStatus.Limited, "for root only", "sudo sysctl kernel.unprivileged_userns_clone=1");
         if (HostMemory.Number(facts.Read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) is 1)
             return new HostCheck(name, HostCheckStatus.Limited, "restricted by AppArmor", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
-        return new HostCheck(name, HostCheckStatus.Good, "any user can make them");
+        return refused is null
+            ? new HostCheck(name, HostCheckStatus.Good, "any user can make them")
+            : new HostCheck(name, HostCheckStatus.Limited, $"refused, though no setting of the kernel's says so, as it is in a container ({refused}); machines are locked without them");
+    }
+
+    // landlock(7): TCP ports are known from version 4 on.
+    internal static HostCheck Landlock(HostFacts facts)
+    {
+        const string name = "landlock";
+        return facts.Landlock() switch
+        {
+            <= 0 => new HostCheck(name, HostCheckStatus.Missing, "the kernel has none, or it is refused here; machines are locked without it"),
+            < 4 and var old => new HostCheck(name, HostCheckStatus.Limited, $"version {old}: machines are kept from files, and not from TCP ports", Value: old),
+            var version => new HostCheck(name, HostCheckStatus.Good, $"version {version}: machines are kept from files and TCP ports", Value: version),
+        };
     }
 
     internal static HostCheck ControlGroups(HostFacts facts)
@@ -104,7 +124,7 @@ internal static class ResourceChecks
         if (facts.Read("/sys/fs/cgroup/cgroup.controllers") is not null)
             return new HostCheck(name, HostCheckStatus.Limited, $"version 2, and nothing of it is this user's: {otherwise}", "start machines from a shell that systemd delegates groups to: systemd-run --user --scope -p Delegate=yes bash");
         return facts.Read("/proc/cgroups") is not null
-            ? new HostCheck(name, HostCheckStatus.Limited, $"version 1 or none mounted, which root alone may use: {otherwise}", "boot the host with systemd.unified_cgroup_hierarchy=1")
+            ? new HostCheck(name, HostCheckStatus.Limited, $"version 1 or none mounted, which root alone may use, and not in a container: {otherwise}", "boot the host with systemd.unified_cgroup_hierarchy=1")
             : new HostCheck(name, HostCheckStatus.Missing, $"the kernel has none: {otherwise}");
     }
 

@@ -82,7 +82,6 @@ public sealed class HostReportTests
 
     [Theory]
     [InlineData("/proc/sys/vm/overcommit_memory", "2\n", "overcommit", HostCheckStatus.Limited, "sysctl vm.overcommit_memory=0")]
-    [InlineData("/proc/sys/user/max_user_namespaces", "0\n", "user-namespaces", HostCheckStatus.Missing, "user.max_user_namespaces")]
     [InlineData("/proc/sys/kernel/unprivileged_userns_clone", "0\n", "user-namespaces", HostCheckStatus.Limited, "unprivileged_userns_clone=1")]
     [InlineData("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n", "user-namespaces", HostCheckStatus.Limited, "apparmor_restrict")]
     [InlineData("/proc/meminfo", "MemAvailable: 200000 kB\n", "memory", HostCheckStatus.Limited, "--memory 64M")]
@@ -131,6 +130,42 @@ public sealed class HostReportTests
         var check = Check(HostReport.Create(facts), "io_uring");
 
         Assert.Equal((HostCheckStatus.Limited, "the host forbids io_uring; disks use threads", remedy), (check.Status, check.Finding, check.Remedy));
+    }
+
+    [Theory]
+    [InlineData("63000\n", HostCheckStatus.Limited, "refused, though no setting of the kernel's says so, as it is in a container (clone: no); machines are locked without them", null)]
+    [InlineData("0\n", HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000")]
+    [InlineData(null, HostCheckStatus.Missing, "the kernel gives none", "sudo sysctl user.max_user_namespaces=15000")]
+    public void Namespaces_that_are_refused_are_not_told_to_be_there_whatever_the_settings_say(string? most, HostCheckStatus status, string finding, string? remedy)
+    {
+        var facts = Facts(1e9, new() { ["/proc/sys/user/max_user_namespaces"] = most }, [], null) with { WhyNoNamespaces = () => "clone: no" };
+
+        var check = Check(HostReport.Create(facts), "user-namespaces");
+
+        Assert.Equal((status, finding, remedy), (check.Status, check.Finding, check.Remedy));
+    }
+
+    [Theory]
+    [InlineData(0, HostCheckStatus.Missing, "locked without it")]
+    [InlineData(3, HostCheckStatus.Limited, "version 3: machines are kept from files, and not from TCP ports")]
+    [InlineData(4, HostCheckStatus.Good, "version 4: machines are kept from files and TCP ports")]
+    public void What_Landlock_keeps_machines_from_is_told(int version, HostCheckStatus status, string finding)
+    {
+        var check = Check(HostReport.Create(Facts(1e9, [], [], null) with { Landlock = () => version }), "landlock");
+
+        Assert.Equal(status, check.Status);
+        Assert.Contains(finding, check.Finding, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(DeviceFile.NotPermitted, null)]
+    [InlineData(DeviceFile.NotFound, "10:200\n")]
+    public void A_device_that_the_host_has_and_a_container_does_not_is_to_be_given_to_it(int error, string? number)
+    {
+        var report = Report(files: new() { ["/sys/class/misc/kvm/dev"] = number, ["/sys/class/misc/tun/dev"] = number, ["/proc/cpuinfo"] = "flags\t\t: vmx\n" }, errors: new() { ["/dev/kvm"] = error, ["/dev/net/tun"] = error });
+
+        Assert.Equal("docker run --device /dev/kvm", Check(report, "kvm").Remedy);
+        Assert.Equal("docker run --device /dev/net/tun --cap-add NET_ADMIN", Check(report, "tap").Remedy);
     }
 
     [Fact]
@@ -184,6 +219,8 @@ public sealed class HostReportTests
         WhyNoTranslator = () => whyNoTranslator,
         MeasureTranslator = () => 7e8,
         WhyNoIoUring = () => null,
+        WhyNoNamespaces = () => null,
+        Landlock = () => 7,
         Processors = 4,
         HighestCpuModel = () => "x86-64-v3",
         Disk = ("/srv", 50L << 30),

@@ -1,6 +1,7 @@
 // Waiting for a screen, by a clock that a test turns.
 using Lamina.Core.Display;
 using Lamina.Screens;
+using Lamina.Tests.Machines.Life;
 using Xunit;
 
 namespace Lamina.Tests.Machines.Screens;
@@ -63,47 +64,6 @@ public sealed class ScreenWaitTests
         }
         await wait;
         Assert.InRange(turned, TimeSpan.FromSeconds(3.9), TimeSpan.MaxValue);
-    }
-
-    // A clock that stands still until it is turned; timers fire on the thread that turns it.
-    private sealed class TurnedTime : TimeProvider
-    {
-        private readonly Lock _gate = new();
-        private readonly List<(long Due, Action Fire)> _timers = [];
-        private long _now;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => Volatile.Read(ref _now);
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            lock (_gate) _timers.Add((_now + dueTime.Ticks, () => callback(state)));
-            return new Timer();
-        }
-
-        internal void Advance(TimeSpan by)
-        {
-            List<Action> due;
-            lock (_gate)
-            {
-                Volatile.Write(ref _now, _now + by.Ticks);
-                due = [.. _timers.Where(timer => timer.Due <= _now).Select(timer => timer.Fire)];
-                _timers.RemoveAll(timer => timer.Due <= _now);
-            }
-            foreach (var fire in due) fire();
-        }
-
-        private sealed class Timer : ITimer
-        {
-            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
-
-            public void Dispose()
-            {
-            }
-
-            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-        }
     }
 
     private sealed class TestScreen : IScreen

@@ -57,7 +57,7 @@ internal static class QemuSession
                     await FreezeAsync(client, agent, cancellationToken).ConfigureAwait(false);
                     return;
                 case AgentFrame.Addresses:
-                    await DoneAsync(client, Addresses(await agent.AskAsync("guest-network-get-interfaces", null, QemuAgent.Patience, cancellationToken).ConfigureAwait(false)), cancellationToken).ConfigureAwait(false);
+                    await DoneAsync(client, await AddressesAsync(agent, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
                     return;
                 case AgentFrame.Power:
                     await agent.TellAsync("guest-shutdown", arguments => arguments.WriteString("mode", payload.AsSpan().SequenceEqual("reboot"u8) ? "reboot" : "powerdown"), cancellationToken).ConfigureAwait(false);
@@ -89,7 +89,10 @@ internal static class QemuSession
         }
     }
 
-    // "eth0 10.0.2.15", a line each, as Lamina's agent says them.
+    /// <summary>The guest's addresses, as Lamina's agent says them: "eth0 10.0.2.15", a line each.</summary>
+    /// <exception cref="AgentException">It refuses, does not answer, or says what no agent says.</exception>
+    internal static async Task<string> AddressesAsync(QemuAgent agent, CancellationToken cancellationToken) => Addresses(await agent.AskAsync("guest-network-get-interfaces", null, QemuAgent.Patience, cancellationToken).ConfigureAwait(false));
+
     private static string Addresses(JsonElement interfaces)
     {
         var text = new StringBuilder();
