@@ -157,6 +157,20 @@ public sealed class LockTests : IDisposable
     }
 
     [Fact]
+    public void A_thread_that_takes_no_signal_is_given_up_and_ends_nothing_when_it_does()
+    {
+        NeedsLandlock(1);
+        Assert.SkipWhen(PathLock.Version >= 8, "this kernel asks no thread");
+        using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, _home.Folder, LockProbe.Within, "None", LockProbe.Deaf, LockProbe.Main, "-"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var over = Over(process.Id);
+        var (said, errors) = (process.StandardOutput.ReadToEnd().Trim(), process.StandardError.ReadToEnd());
+        process.WaitForExit();
+
+        Assert.Equal((0, ""), (process.ExitCode, errors));
+        Assert.EndsWith("cannot be restricted: it takes no signal", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Only_a_machine_with_a_user_network_reaches_TCP_ports()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
