@@ -296,9 +296,13 @@ public sealed class GuestCommandTests : IClassFixture<TinyMachine>, IDisposable
 
         Assert.Equal(0, (await RunAsync("stop", TinyMachine.Name)).ExitCode);
 
-        var list = await RunAsync("ps", "--all", "--json");
-        Assert.Contains("\"off\"", list.Output, StringComparison.Ordinal);
-        Assert.DoesNotContain("the plug was pulled", list.Output, StringComparison.Ordinal);
+        // Not of another test's machine.
+        using (var list = JsonDocument.Parse((await RunAsync("ps", "--all", "--json")).Output))
+        {
+            var machine = list.RootElement.EnumerateArray().Single(one => one.GetProperty("name").GetString() == TinyMachine.Name);
+            Assert.Equal("off", machine.GetProperty("state").GetString());
+            Assert.DoesNotContain("the plug was pulled", machine.GetProperty("lastEnd").GetString(), StringComparison.Ordinal);
+        }
         Assert.Equal(0, (await RunAsync("start", TinyMachine.Name)).ExitCode);
         Assert.Equal(0, (await RunAsync("exec", "--wait", "2m", TinyMachine.Name, "--", "true")).ExitCode);
     }
