@@ -31,6 +31,9 @@ internal sealed class InspectSignal : IDisposable
         });
     }
 
+    /// <summary>The folders that it writes: that of its file, in which another one takes that one's place.</summary>
+    public IEnumerable<string> Writes => _path is null ? [] : [Path.GetDirectoryName(Path.GetFullPath(_path)) ?? "/"];
+
     /// <summary>Names the machine.</summary>
     public void LookAt(Machine machine) => Volatile.Write(ref _machine, machine);
 

@@ -19,6 +19,7 @@ public sealed partial class SourceTests
     // Each with its reason.
     private static readonly string[] MayWaitAnyhow =
     [
+        "src/Lamina.Host/Locks/ThreadRestriction.cs", // threads that a signal comes to, once, when a run on a terminal starts
         "src/Lamina.Core/Bus/Bus.cs", // an access to a window that is being removed, seldom and short
         "src/Lamina.Devices/Virtio/Block/BlockUnderWay.cs", "src/Lamina.Devices/Virtio/Block/BlockWorkers.cs", // requests of a queue that is stopped, milliseconds
         "src/Lamina.Devices/Ata/WorkInHand.cs", // a part of a transfer that is given up, likewise

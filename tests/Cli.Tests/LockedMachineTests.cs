@@ -109,6 +109,29 @@ public sealed partial class LockedMachineTests : KeptMachines
         Assert.Equal("still here\n", await GuestAsync("echo still here"));
     }
 
+    // The process is its user's, and was there before its lock: it has no namespaces.
+    [Fact]
+    public async Task From_no_thread_of_a_machine_on_a_terminal_are_more_files_reached_than_its_own_and_those_of_its_temporary_folder()
+    {
+        Assert.SkipWhen(PathLock.Version == 0, "this host's kernel has no Landlock");
+        var image = await TinyAsync();
+        var (temporary, definition) = (Folder.Folder("tmp"), Folder.File("definition"));
+        await File.WriteAllTextAsync(Path.Combine(temporary, "own"), "own", _cancellation);
+        await File.WriteAllTextAsync(definition, "{}", _cancellation);
+        // Through a shell: this process's runtime waits for its own children, and would take the stops of their first thread from who traces it.
+        using var run = HostProcess.Start("/bin/sh", ["-c", "exec 3<&0; \"$@\" <&3 3<&- & wait $!", "sh", LaminaProgram.File, "run", "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "none", "--disk", await DiskAsync("a.qcow2")],
+            new Dictionary<string, string?>(Environment) { ["TMPDIR"] = temporary }, keepsInput: true);
+        await run.SaidAsync("~ #");
+
+        // What is /usr's is read by the C library and by the runtime; who it is and which processes there are, is not hidden.
+        string[] alsoAllowed = ["reads a program", "sees other processes", "signals a thread of others", .. LaminaProgram.IsNative ? Array.Empty<string>() : ["makes memory executable", "maps a file without a name executable", "maps its own file executable"]];
+        await TryEachThreadAsync(Assert.Single(HostProcess.ChildrenOf(run.Id)), definition, Path.Combine(temporary, "own"), alsoAllowed, []);
+
+        await run.TypeAsync("echo still h''ere; poweroff\n");
+        await run.SaidAsync("still here");
+        Assert.Equal(0, (await run.EndAsync()).ExitCode);
+    }
+
     [Fact]
     public async Task A_queues_thread_that_executes_ends_the_machine_and_it_is_said_why()
     {
@@ -134,14 +157,19 @@ public sealed partial class LockedMachineTests : KeptMachines
         if (PathLock.Version < 6 && !inForce.Contains("network")) alsoAllowed = [.. alsoAllowed, "connects to a socket without a file"];
         CheckWhoItIs(process, inForce);
         Assert.SkipUnless(inForce.Contains("files") || inForce.Contains("root"), "this host has neither Landlock nor mount namespaces for this user");
+        await TryEachThreadAsync(process, Home(Name, "machine.json"), Home(Name, "run", "run.json"), alsoAllowed, kinds);
+    }
+
+    private async Task TryEachThreadAsync(int process, string definition, string own, string[] alsoAllowed, string[] kinds)
+    {
         using var port = new TcpListener(IPAddress.Loopback, 0);
         port.Start();
         var around = new Intruder.Surroundings
         {
             Secret = Folder.File("secret"),
             Absent = Folder.File("absent"),
-            Definition = Home(Name, "machine.json"),
-            Own = Home(Name, "run", "run.json"),
+            Definition = definition,
+            Own = own,
             Socket = Folder.File("socket"),
             Abstract = $"lamina-test-{System.Environment.ProcessId}",
             Port = ((IPEndPoint)port.LocalEndpoint).Port,
@@ -198,18 +226,23 @@ public sealed partial class LockedMachineTests : KeptMachines
 
     private async Task StartAsync(params string[] words)
     {
-        Image? image = null;
+        var image = await TinyAsync();
+        Expect(0, await RunAsync(["create", Name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", .. words]));
+        Expect(0, await RunAsync("start", Name));
+        Expect(0, await RunAsync("exec", "--wait", "2m", Name, "--", "true"));
+    }
+
+    private async Task<Image> TinyAsync()
+    {
         try
         {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), _cancellation);
+            return await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), _cancellation);
         }
         catch (ImageException cannot)
         {
             Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
+            throw;
         }
-        Expect(0, await RunAsync(["create", Name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", .. words]));
-        Expect(0, await RunAsync("start", Name));
-        Expect(0, await RunAsync("exec", "--wait", "2m", Name, "--", "true"));
     }
 
     // A connection to the guest's echo, which begins to listen when it has served another.

@@ -106,7 +106,7 @@ internal static class RunVerb
         {
             await using var machine = throwAway.Create(definition, hooks);
             source.SetStarted();
-            if (!isLocked) Lock(definition, throwAway);
+            if (!isLocked) Lock(definition, throwAway, throwAway.Writes);
             if (await throwAway.RunAsync(machine).ConfigureAwait(false) is { } code) return code;
         }
     }
@@ -121,7 +121,7 @@ internal static class RunVerb
         if (machine.DisplayWebSocket is { } web) Stderr.Say($"browsers find it at {(definition.Display!.Tls is null ? "ws" : "wss")}://{web} (WebSocket)");
         if (machine.GdbPort is { } port) Stderr.Say($"waiting for gdb: target remote :{port}");
         foreach (var published in FreelyChosen(definition, machine)) Stderr.Say($"{published.Host} leads to the guest's {(published.IsUdp ? "UDP port" : "port")} {published.GuestPort}");
-        Lock(definition, throwAway: null);
+        Lock(definition, throwAway: null, inspection is null ? [] : inspection.Writes);
         // Who wants the end before the guest has begun gets it at once.
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(signals.Token.IsCancellationRequested ? signals.Token : signals.Again);
         using var screen = layout is null ? null : TextDisplay.Show(machine, layout, ends.Cancel);
@@ -147,9 +147,9 @@ internal static class RunVerb
     }
 
     // From here on nothing is opened that is not the machine's.
-    private static void Lock(MachineDefinition definition, ThrowAwayRun? throwAway)
+    private static void Lock(MachineDefinition definition, ThrowAwayRun? throwAway, IEnumerable<string> writes)
     {
-        if (TerminalLock.TryEnter(definition, speaks: throwAway is not null, throwAway?.Copies ?? false) is { } refused) Stderr.Say($"the process is not locked: {refused}");
+        if (TerminalLock.TryEnter(definition, speaks: throwAway is not null, throwAway?.Copies ?? false, throwAway?.Reads ?? [], writes) is { } refused) Stderr.Say($"not all of the lock is in force; without {refused}");
     }
 
     // Only what the user cannot know is told.

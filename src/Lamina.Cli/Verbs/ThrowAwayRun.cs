@@ -55,6 +55,20 @@ internal sealed class ThrowAwayRun : IDisposable
     /// <summary>Whether files are copied, in or out.</summary>
     public bool Copies => _ins.Length + _outs.Length > 0;
 
+    /// <summary>What of this host it reads beside the machine's own, from the guest's first instruction on.</summary>
+    public IEnumerable<string> Reads => _ins.Select(pair => pair.From);
+
+    /// <summary>The folders that it writes.</summary>
+    public IEnumerable<string> Writes
+    {
+        get
+        {
+            yield return _folder.FullName;
+            if (_templates?.TryMake() is { } templates) yield return templates;
+            foreach (var (_, to) in _outs) yield return Directory.Exists(to) ? to : Path.GetDirectoryName(Path.GetFullPath(to)) ?? "/";
+        }
+    }
+
     /// <summary>What this run does with whatever machine it is: a console that nobody sees, and the way to the agent.</summary>
     public MachineDefinition Complete(MachineDefinition definition, bool saysSerial)
     {

@@ -12,8 +12,8 @@ internal static unsafe partial class Libc
     internal const nint MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_UNBINDABLE = 0x2_0000, MS_SLAVE = 0x8_0000, MNT_DETACH = 2;
     internal const ulong MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_NOEXEC = 8;
     internal const int AT_RECURSIVE = 0x8000, MountAttributesLength = 32, SIGCHLD = 17, SIG_SETMASK = 2, __WALL = 0x4000_0000, WNOHANG = 1;
-    internal const long SYS_seccomp = 317, SYS_landlock_create_ruleset = 444, SYS_landlock_add_rule = 445;
-    internal const int LANDLOCK_CREATE_RULESET_VERSION = 1, LANDLOCK_RULE_PATH_BENEATH = 1;
+    internal const long SYS_seccomp = 317, SYS_landlock_create_ruleset = 444, SYS_landlock_add_rule = 445, SYS_landlock_restrict_self = 446, SYS_rt_tgsigqueueinfo = 297;
+    internal const int LANDLOCK_CREATE_RULESET_VERSION = 1, LANDLOCK_RULE_PATH_BENEATH = 1, LANDLOCK_RESTRICT_SELF_TSYNC = 8;
     internal const int SECCOMP_SET_MODE_FILTER = 1, SECCOMP_FILTER_FLAG_TSYNC = 1;
     internal const int RLIMIT_CORE = 4, SIGSYS = 31;
 

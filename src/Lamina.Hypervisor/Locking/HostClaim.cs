@@ -61,6 +61,7 @@ internal static class HostClaim
         PathRights.Write => "write to",
         PathRights.Change => "make and remove files in",
         PathRights.Execute => "execute",
+        PathRights.Nodes => "make devices in",
         _ => "control",
     };
 }

@@ -17,7 +17,7 @@ internal sealed record LockGap(string Part, string Reason, bool IsOfMachine)
 internal sealed record LockReport(IReadOnlyList<string> InForce, IReadOnlyList<LockGap> Gaps)
 {
     /// <summary>Names of parts that are put in force when all is open.</summary>
-    internal const string Calls = "calls", User = "user", Root = "root";
+    internal const string Calls = "calls", User = "user", Root = "root", Files = "files";
 
     // Between the lines of a word, and what begins that of a gap which the machine makes.
     private const char Line = '\n', OfMachine = '+', OfHost = '-';
@@ -34,7 +34,7 @@ internal sealed record LockReport(IReadOnlyList<string> InForce, IReadOnlyList<L
         [ConfinementParts.Messages] = "ipc",
         [ConfinementParts.HostName] = "host-name",
         [ConfinementParts.Network] = "network",
-        [ConfinementParts.Files] = "files",
+        [ConfinementParts.Files] = Files,
         [ConfinementParts.Ports] = "ports",
     };
 

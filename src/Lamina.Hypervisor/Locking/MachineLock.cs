@@ -14,7 +14,9 @@ namespace Lamina.Hypervisor.Locking;
 /// <summary>What one machine's process may do.</summary>
 internal static class MachineLock
 {
-    private const PathRights ReadWrite = PathRights.Read | PathRights.Write, Folder = ReadWrite | PathRights.Change, Program = PathRights.Read | PathRights.Execute;
+    internal const PathRights ReadWrite = PathRights.Read | PathRights.Write, Folder = ReadWrite | PathRights.Change;
+
+    private const PathRights Program = PathRights.Read | PathRights.Execute;
 
     // A chain of images that is longer is refused when it is opened.
     private const int LongestChain = 64;
@@ -32,7 +34,11 @@ internal static class MachineLock
     /// <param name="program">The program that its process executes.</param>
     internal static IEnumerable<PathRule> Paths(MachineHome home, MachineDefinition? definition, string program) => [.. OfEvery(home, program), .. definition is null ? [] : OfDefinition(home, definition)];
 
-    private static IEnumerable<PathRule> OfEvery(MachineHome home, string program)
+    private static IEnumerable<PathRule> OfEvery(MachineHome home, string program) =>
+        [.. OfProgram(program), new(home.Folder, PathRights.Read), new(home.Work, Folder), new(home.Lock, ReadWrite), new(home.Disk, ReadWrite)];
+
+    /// <summary>Those that the program reaches whatever its machine is.</summary>
+    internal static IEnumerable<PathRule> OfProgram(string program)
     {
         foreach (var rule in Host) yield return rule;
         yield return new PathRule(Path.GetDirectoryName(program)!, Program);
@@ -41,17 +47,14 @@ internal static class MachineLock
         if (RuntimeFeature.IsDynamicCodeSupported) yield return new PathRule(Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..")), Program);
         if (UserFolders.Cache is { } cache)
             foreach (var name in (string[])["images", "kernels", "firmware", "kvm-speed", "tsc-rate"]) yield return new PathRule(Path.Combine(cache, name), PathRights.Read);
-        yield return new PathRule(home.Folder, PathRights.Read);
-        yield return new PathRule(home.Work, Folder);
-        yield return new PathRule(home.Lock, ReadWrite);
-        yield return new PathRule(home.Disk, ReadWrite);
     }
 
     /// <summary>Those of them that its definition names.</summary>
     // What lies in run/ is reached with that, and may be a link that the process left there.
     internal static IEnumerable<PathRule> OfDefinition(MachineHome home, MachineDefinition definition) => Named(definition).Where(rule => !$"{Path.GetFullPath(rule.Path)}/".StartsWith(home.Work + "/", StringComparison.Ordinal));
 
-    private static IEnumerable<PathRule> Named(MachineDefinition definition)
+    /// <summary>Those that a definition names, wherever they lie.</summary>
+    internal static IEnumerable<PathRule> Named(MachineDefinition definition)
     {
         foreach (var path in (IEnumerable<string?>)[definition.Boot.KernelPath, definition.Boot.InitrdPath, definition.Boot.Firmware is { } firmware && !BootSource.IsFirmwareName(firmware) ? firmware : null, .. definition.Boot.Modules.Select(module => module.Path)])
             if (path is not null) yield return new PathRule(path, PathRights.Read);
@@ -176,5 +179,5 @@ internal static class MachineLock
         return found;
     }
 
-    private static string Above(string path) => Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/";
+    internal static string Above(string path) => Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/";
 }

@@ -75,6 +75,21 @@ public sealed class TemplateStore(string folder)
         return place;
     }
 
+    /// <summary>Makes the folder, where it is not there.</summary>
+    /// <returns>The folder; null where it cannot be had.</returns>
+    public string? TryMake()
+    {
+        try
+        {
+            Directory.CreateDirectory(folder, Private);
+            return folder;
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The file that says which memory a guest touches first that goes on from a template.</summary>
     public static string WorkingSetOf(string template) => Path.Combine(template, "working-set");
 

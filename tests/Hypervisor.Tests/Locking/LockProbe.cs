@@ -2,7 +2,9 @@
 // machine's is. Prints what became of it.
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Lamina.Host;
 using Lamina.Host.Locks;
+using Lamina.Hypervisor.Locking;
 
 namespace Lamina.Tests.Hypervisor.Locking;
 
@@ -13,7 +15,13 @@ internal static class LockProbe
     // In place of a file for the call that ends it.
     internal const string Nowhere = "-";
 
+    // In place of the groups of calls: Landlock's rules alone, on all threads, which let the folder that the last word is in, or a port, be used or not.
+    internal const string Within = "within";
+
     internal const string MapExecutable = "map executable", ProtectExecutable = "protect executable";
+
+    // One thread takes no signal, until all is locked that can be.
+    internal const string Deaf = "deaf";
 
     internal const string Main = "main", Pool = "pool", Own = "own", Older = "older";
 
@@ -35,7 +43,13 @@ internal static class LockProbe
             Console.WriteLine(TryExecutable(attempt, argument));
             Environment.Exit(0);
         }
-        CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
+        if (attempt == Deaf)
+        {
+            Console.WriteLine(TryDeaf(report));
+            Environment.Exit(0);
+        }
+        if (groups == Within) PathLock.Enter([.. MachineLock.OfProgram(Environment.ProcessPath!), new PathRule(report, PathRights.Read | PathRights.Write | PathRights.Change)], mayUseTcp: false);
+        else CallFilter.Enter(Enum.Parse<CallGroup>(groups), report == Nowhere ? null : report);
         locked.Set();
         switch (thread)
         {
@@ -49,6 +63,38 @@ internal static class LockProbe
         }
         older.Wait();
         return 0;
+    }
+
+    private static string TryDeaf(string folder)
+    {
+        const int block = 0, unblock = 1;
+        using var isDeaf = new ManualResetEventSlim();
+        using var hears = new ManualResetEventSlim();
+        var deaf = new Thread(() =>
+        {
+            // Every real-time signal that no runtime uses.
+            var set = new ulong[16];
+            set[0] = ulong.MaxValue << 40;
+            _ = pthread_sigmask(block, set, 0);
+            isDeaf.Set();
+            hears.Wait();
+            _ = pthread_sigmask(unblock, set, 0);
+        });
+        deaf.Start();
+        isDeaf.Wait();
+        var said = "locked";
+        try
+        {
+            PathLock.Enter([.. MachineLock.OfProgram(Environment.ProcessPath!), new PathRule(folder, PathRights.Read)], mayUseTcp: false);
+        }
+        catch (HostException refused)
+        {
+            said = refused.Message;
+        }
+        CallFilter.Enter(CallGroup.Terminal | CallGroup.Compiler, report: null);
+        hears.Set();
+        deaf.Join();
+        return said;
     }
 
     // A file mapped to be executed, or memory that becomes executable.
@@ -109,6 +155,9 @@ internal static class LockProbe
 
     [DllImport("libc")]
     private static extern int getppid();
+
+    [DllImport("libc")]
+    private static extern int pthread_sigmask(int how, ulong[] set, nint former);
 
     [DllImport("libc", SetLastError = true)]
     private static extern nint mmap(nint at, nint length, int protection, int flags, int descriptor, nint offset);

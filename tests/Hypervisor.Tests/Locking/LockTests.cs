@@ -125,6 +125,51 @@ public sealed class LockTests : IDisposable
         Assert.Equal((0, "done"), Run(machine with { Devices = [new DiskDevice { Path = other, Format = ImageFormat.Raw }] }, "write", LockProbe.Own, other));
     }
 
+    // As on a terminal, where threads are there before the lock is.
+    [Theory]
+    [InlineData(LockProbe.Main)]
+    [InlineData(LockProbe.Own)]
+    [InlineData(LockProbe.Pool)]
+    [InlineData(LockProbe.Older)]
+    public void A_process_that_runs_is_kept_from_files_and_ports_on_every_thread_that_it_has_and_will_have(string thread)
+    {
+        NeedsLandlock(1);
+        var other = Path.Combine(_folder, "other");
+        Assert.Equal("mine", Within("read", thread, _home.Definition));
+        Assert.Equal("done", Within("write", thread, Path.Combine(_home.Work, thread)));
+        Assert.Equal("done", Within("remove", thread, Path.Combine(_home.Work, thread)));
+        Assert.StartsWith("refused", Within("read", thread, other), StringComparison.Ordinal);
+        Assert.StartsWith("refused", Within("write", thread, Path.Combine(_folder, "new")), StringComparison.Ordinal);
+        Assert.StartsWith("refused", Within("remove", thread, other), StringComparison.Ordinal);
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        if (PathLock.Version >= 4) Assert.StartsWith("refused", Within("connect", thread, $"{((IPEndPoint)listener.LocalEndpoint).Port}"), StringComparison.Ordinal);
+
+        string Within(string attempt, string from, string argument)
+        {
+            using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, _home.Folder, LockProbe.Within, "None", attempt, from, argument]) { RedirectStandardOutput = true })!;
+            using var over = Over(process.Id);
+            var said = process.StandardOutput.ReadToEnd().Trim();
+            process.WaitForExit();
+            Assert.Equal(0, process.ExitCode);
+            return said;
+        }
+    }
+
+    [Fact]
+    public void A_thread_that_takes_no_signal_is_given_up_and_ends_nothing_when_it_does()
+    {
+        NeedsLandlock(1);
+        Assert.SkipWhen(PathLock.Version >= 8, "this kernel asks no thread");
+        using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [LockProbe.Word, _home.Folder, LockProbe.Within, "None", LockProbe.Deaf, LockProbe.Main, "-"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var over = Over(process.Id);
+        var (said, errors) = (process.StandardOutput.ReadToEnd().Trim(), process.StandardError.ReadToEnd());
+        process.WaitForExit();
+
+        Assert.Equal((0, ""), (process.ExitCode, errors));
+        Assert.EndsWith("cannot be restricted: it takes no signal", said, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Only_a_machine_with_a_user_network_reaches_TCP_ports()
     {
