@@ -9,7 +9,9 @@ namespace Lamina.Host;
 /// <summary>Who is told of touches of missing pages, and puts them in. Any thread, but for <see cref="Wait"/>, which is one thread's.</summary>
 public sealed unsafe class PageFaults : IDisposable
 {
-    private const string Device = "/dev/userfaultfd";
+    /// <summary>The file by which a process without root's rights is told, who may open it.</summary>
+    public const string Device = "/dev/userfaultfd";
+
     private const ulong Api = 0xaa, Missing = 1;
     private const byte PageFault = 0x12;
     private const nuint New = 0xaa00, AskApi = 0xc018_aa3f, RegisterRange = 0xc020_aa00, UnregisterRange = 0x8010_aa01, WakeRange = 0x8010_aa02, CopyPages = 0xc028_aa03, ZeroPages = 0xc020_aa04;

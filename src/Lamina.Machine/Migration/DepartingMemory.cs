@@ -163,6 +163,8 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
                 }
                 _news.Release();
             }
+            // A side that wants no more does not read what is being written to it.
+            await _ends.CancelAsync().ConfigureAwait(false);
         }
         catch (Exception cut) when (IsCut(cut))
         {

@@ -95,10 +95,10 @@ public sealed class PostCopyTests : IDisposable
             var (arrival, next, nextRun) = await arrives;
             var came = await arrival.MemoryAsync();
 
-            Assert.True(outcome is { IsConfirmed: true, Followed: { IsWhole: true, Pages: >= Pages / 2, Asked: > 0 } }, $"{outcome}");
+            Assert.True(outcome is { IsConfirmed: true, Followed: { IsWhole: true, Pages: >= Pages / 2 } }, $"{outcome}");
             Assert.Equal(outcome.Followed.Pages, came!.Pages);
             // What is asked for may have come before that is read.
-            Assert.InRange(outcome.Followed.Asked, 1, came.Asked);
+            Assert.InRange(outcome.Followed.Asked, 0, came.Asked);
             Assert.Contains(told, progress => progress.PagesAsked is not null);
             Assert.Equal(MachineEnd.Migrated, (await run).End);
             Assert.Null((await run).Message);
@@ -175,7 +175,7 @@ public sealed class PostCopyTests : IDisposable
         holds.SetResult();
         await pauses;
         Assert.Equal(MachineState.Paused, arrived.State);
-        await arrival.MemoryAsync();
+        Assert.True((await arrival.MemoryAsync())!.Asked > 0);
         Assert.True((await leaves).Followed!.IsWhole);
         await arrived.ResumeAsync(Token);
         await AnswersAsync(arrived, "all here");
