@@ -25,13 +25,15 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
     private const int Piece = 32, LeastOnItsWay = 4, MostOnItsWay = 32;
     private const double OnItsWaySeconds = 0.05;
 
+    private static readonly TimeSpan Tells = TimeSpan.FromSeconds(1);
+
     private readonly List<MemoryRange> _list = [];
     private readonly HashSet<ulong> _asked = [];
     private readonly ConcurrentQueue<ulong> _wishes = new();
     private readonly SemaphoreSlim _news = new(0);
     private readonly CancellationTokenSource _ends = new();
     private readonly long _most = (long)Math.Clamp(bytesPerSecond * OnItsWaySeconds / (Piece * Page), LeastOnItsWay, MostOnItsWay);
-    private long _pages, _runsAt, _answered;
+    private long _pages, _runsAt, _answered, _askedCount;
     private volatile bool _isThere, _isBroken;
 
     /// <summary>Sends the list of what is missing.</summary>
@@ -87,7 +89,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
         }
         if (!_isThere) await _ends.CancelAsync().ConfigureAwait(false);
         if (reads is not null) await reads.ConfigureAwait(false);
-        var (runsAt, asked) = (Interlocked.Read(ref _runsAt), (long)_asked.Count);
+        var (runsAt, asked) = (Interlocked.Read(ref _runsAt), Interlocked.Read(ref _askedCount));
         return (runsAt == 0 ? Stopwatch.GetElapsedTime(since) : Stopwatch.GetElapsedTime(since, runsAt), runsAt != 0, new MemoryFollowed(_pages, asked, Stopwatch.GetElapsedTime(begin), _isThere));
     }
 
@@ -100,7 +102,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
 
     private async Task WriteAsync(Action<long, long> progress)
     {
-        var (from, sent) = (0ul, 0L);
+        var (from, sent, told) = (0ul, 0L, 0L);
         while (!_isThere || Interlocked.Read(ref _runsAt) == 0)
         {
             if (_isBroken) return;
@@ -114,7 +116,12 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
             {
                 await sendPages(address, pages, _ends.Token).ConfigureAwait(false);
                 await frames.SendAsync(MigrationFrame.Round, 0, _ends.Token).ConfigureAwait(false);
-                if (sent++ % _most == 0) progress(left.Count, _asked.Count);
+                sent++;
+                if (told == 0 || Stopwatch.GetElapsedTime(told) >= Tells)
+                {
+                    progress(left.Count, Interlocked.Read(ref _askedCount));
+                    told = Stopwatch.GetTimestamp();
+                }
             }
             else await _news.WaitAsync(_ends.Token).ConfigureAwait(false);
         }
@@ -180,6 +187,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
         if (content.Length != sizeof(ulong)) throw Misfit(MigrationFrame.Wish);
         var address = BinaryPrimitives.ReadUInt64LittleEndian(content);
         if (address % Page != 0 || !IsListed(address) || !_asked.Add(address)) throw Misfit(MigrationFrame.Wish);
+        Interlocked.Increment(ref _askedCount);
         return address;
     }
 
