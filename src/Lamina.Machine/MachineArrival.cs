@@ -52,7 +52,8 @@ public sealed class MachineArrival : IAsyncDisposable
     /// How the memory of a machine that runs has come: null at once where it was all there before. Done when all is there, or the machine has ended by itself. It fails where the rest does not come, and the machine has
     /// ended as <see cref="MachineEnd.Failed"/>, or is about to. Until it is done the link is this one's.
     /// </summary>
-    public async Task<MemoryFollowed?> MemoryAsync() => _rest is { } rest ? await rest.Come.ConfigureAwait(false) : null;
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<MemoryFollowed?> MemoryAsync(CancellationToken cancellationToken = default) => _rest is { } rest ? await rest.Come.WaitAsync(cancellationToken).ConfigureAwait(false) : null;
 
     /// <summary>What the machine was where it comes from.</summary>
     public MachineDefinition Definition => _description.Definition;

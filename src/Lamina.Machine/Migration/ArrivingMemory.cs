@@ -2,6 +2,7 @@
 // not missing is not overwritten, and ends it. Before the machine is given an end leaves it where it is; from then on it cannot go on anywhere, and ends here in a sentence.
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Threading.Channels;
 using Lamina.Core.Memory;
 using Lamina.Host;
 
@@ -16,7 +17,9 @@ internal sealed class ArrivingMemory : IDisposable
     private readonly GuestMemory _memory;
     private readonly MissingMemory _missing;
     private readonly TimeSpan _patience;
-    private readonly SemaphoreSlim _order = new(1);
+
+    // One token: whoever has it writes.
+    private readonly Channel<bool> _order = Channel.CreateBounded<bool>(1);
     private readonly CancellationTokenSource _ends = new();
     private readonly TaskCompletionSource<bool> _given = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<MemoryFollowed> _come = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,6 +37,7 @@ internal sealed class ArrivingMemory : IDisposable
     {
         (_frames, _memory, _patience) = (frames, memory, patience);
         _missing = memory.BeginMissing(faults);
+        _ = _order.Writer.TryWrite(true);
         // Whoever does not look is told by another way.
         _ = _given.Task.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         _ = _come.Task.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
@@ -73,14 +77,14 @@ internal sealed class ArrivingMemory : IDisposable
     /// <exception cref="IOException">The link is broken.</exception>
     internal async Task SendAsync(MigrationFrame kind, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
-        await _order.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _ = await _order.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             await _frames.SendAsync(kind, content.Span, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _order.Release();
+            _ = _order.Writer.TryWrite(true);
         }
     }
 
@@ -106,13 +110,7 @@ internal sealed class ArrivingMemory : IDisposable
     {
         Fail(new IOException("whoever took it in has ended"));
         // Nobody waits for what is under way: it ends by itself, by what was cancelled.
-        _ = _work.ContinueWith(
-            _ =>
-            {
-                _order.Dispose();
-                _ends.Dispose();
-            },
-            CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        _ = _work.ContinueWith(_ => _ends.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
     private async Task ReadAsync()

@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Threading.Channels;
 using Lamina.Core.Memory;
 using Lamina.Host;
 
@@ -30,7 +31,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
     private readonly List<MemoryRange> _list = [];
     private readonly HashSet<ulong> _asked = [];
     private readonly ConcurrentQueue<ulong> _wishes = new();
-    private readonly SemaphoreSlim _news = new(0);
+    private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly CancellationTokenSource _ends = new();
     private readonly long _most = (long)Math.Clamp(bytesPerSecond * OnItsWaySeconds / (Piece * Page), LeastOnItsWay, MostOnItsWay);
     private long _pages, _runsAt, _answered, _askedCount;
@@ -94,11 +95,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _news.Dispose();
-        _ends.Dispose();
-    }
+    public void Dispose() => _ends.Dispose();
 
     private async Task WriteAsync(Action<long, long> progress)
     {
@@ -123,7 +120,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
                     told = Stopwatch.GetTimestamp();
                 }
             }
-            else await _news.WaitAsync(_ends.Token).ConfigureAwait(false);
+            else _ = await _news.Reader.ReadAsync(_ends.Token).ConfigureAwait(false);
         }
     }
 
@@ -168,7 +165,7 @@ internal sealed class DepartingMemory(FrameStream frames, MemoryChanges left, Fu
                     default:
                         throw Misfit(kind);
                 }
-                _news.Release();
+                _ = _news.Writer.TryWrite(true);
             }
             // A side that wants no more does not read what is being written to it.
             await _ends.CancelAsync().ConfigureAwait(false);

@@ -76,7 +76,7 @@ public sealed class MutatedStreamTests : IDisposable
             await using var arrival = await MachineArrival.BeginAsync(new RecordedStream(new MemoryStream(bytes)), Token);
             await using var machine = arrival.Build(new MachineHooks(), Here);
             var run = await arrival.TakeAsync(cancellationToken: Token);
-            _ = await arrival.MemoryAsync();
+            _ = await arrival.MemoryAsync(Token);
             return run.IsCompleted && await run is { End: MachineEnd.Failed } failed ? failed.Message : null;
         }
         catch (Exception refused) when (refused is MachineException or IOException)

@@ -93,7 +93,7 @@ public sealed class PostCopyTests : IDisposable
             var told = new List<MigrationProgress>();
             var outcome = await machine.MigrateAsync(here, Follows with { Progress = told.Add }, Token);
             var (arrival, next, nextRun) = await arrives;
-            var came = await arrival.MemoryAsync();
+            var came = await arrival.MemoryAsync(Token);
 
             Assert.True(outcome is { IsConfirmed: true, Followed: { IsWhole: true, Pages: >= Pages / 2 } }, $"{outcome}");
             Assert.Equal(outcome.Followed.Pages, came!.Pages);
@@ -175,7 +175,7 @@ public sealed class PostCopyTests : IDisposable
         holds.SetResult();
         await pauses;
         Assert.Equal(MachineState.Paused, arrived.State);
-        Assert.True((await arrival.MemoryAsync())!.Asked > 0);
+        Assert.True((await arrival.MemoryAsync(Token))!.Asked > 0);
         Assert.True((await leaves).Followed!.IsWhole);
         await arrived.ResumeAsync(Token);
         await AnswersAsync(arrived, "all here");
@@ -217,7 +217,7 @@ public sealed class PostCopyTests : IDisposable
             try
             {
                 var (arrival, moved, movedRun) = await arrives;
-                await Assert.ThrowsAsync<MachineException>(() => arrival.MemoryAsync());
+                await Assert.ThrowsAsync<MachineException>(() => arrival.MemoryAsync(Token));
                 arrived = movedRun;
                 Assert.Matches("^the machine cannot go on: [0-9]+ pages of its memory have not come \\(.+\\), and where it came from it has ended; look at its disks$", (await movedRun).Message);
                 Assert.Equal(MachineEnd.Failed, (await movedRun).End);
@@ -286,7 +286,7 @@ public sealed class PostCopyTests : IDisposable
         await stops;
 
         Assert.Equal(MachineEnd.Stopped, (await run).End);
-        Assert.NotNull(await arrival.MemoryAsync());
+        Assert.NotNull(await arrival.MemoryAsync(Token));
         Assert.True((await leaves).Followed!.IsWhole);
         await machine.DisposeAsync();
         await arrived.DisposeAsync();
