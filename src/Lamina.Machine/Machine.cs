@@ -410,6 +410,7 @@ public sealed class Machine : IAsyncDisposable
     public async Task<MigrationOutcome> MigrateAsync(Stream peer, MigrationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(peer);
+        _life.RequireWhole();
         foreach (var disk in _definition.Complete().DevicesOf<DiskDevice>())
             if (!disk.ReadOnly && (disk.Temporary || !(disk.IsRemote || _built.Moves(disk.Name)))) throw new MachineException($"the machine writes its disk {disk.Name}, which is no qcow2 image of its own and stays on this host");
         using var source = new MigrationSource(_life, Memory, WrittenDisks, peer, options ?? new MigrationOptions());
@@ -430,11 +431,15 @@ public sealed class Machine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(peer);
         ArgumentNullException.ThrowIfNull(options);
+        _life.RequireWhole();
         if (HostMemory.Free(HostFacts.ReadFile) is { } free && Memory.Resident + SpareMemory > free)
             throw new MachineException(MachineError.Host, $"the host has {ByteSize.Format(free)} of memory left, and for a moment the machine's is there twice, which takes up to {ByteSize.Format(Memory.Resident)}; end something, or have the guest do without some of its memory");
         using var source = new MigrationSource(_life, Memory, [], peer, new MigrationOptions { Downtime = options.Downtime });
         return await source.HandOverAsync(options, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Ends it, which cannot go on.</summary>
+    internal void Fail(string sentence) => ((Life.IHardwareEvents)_life).Fail(sentence);
 
     internal void HoldArriving() => _life.HoldArriving();
 

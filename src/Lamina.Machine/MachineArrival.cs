@@ -1,6 +1,7 @@
 // The side of a migration at which a machine arrives. What comes over the link is from another host: it reaches the RAM and the disks of the machine that
 // is built for it, and nothing else, and what does not fit there ends it.
 using System.Buffers.Binary;
+using System.Text;
 using Lamina.Backends.Disk;
 using Lamina.Control;
 using Lamina.Core.Block;
@@ -28,12 +29,31 @@ public sealed class MachineArrival : IAsyncDisposable
     private Machine? _machine;
     private GuestMemory? _memory;
     private SavedMachine? _state;
+    private PageFaults? _faults;
+    private string _noFaults = "it is not wanted there";
+    private ArrivingMemory? _rest;
     private bool _runs;
 
     private MachineArrival(FrameStream frames, SavedMachine description) => (_frames, _description) = (frames, description);
 
     /// <summary>The most bytes of a state that are taken.</summary>
     internal long LongestState { get; set; } = MigrationSpec.LongestState;
+
+    /// <summary>Whether the machine may go on here before all of its memory is there, where the host can have that; else it does not go on before (<see cref="MigrationOptions.PostCopy"/>).</summary>
+    public bool TakesPostCopy { get; set; } = true;
+
+    /// <summary>How long a page of the memory may take that is asked for, and how long the other side may say nothing, while a part of the memory is missing and the machine runs.</summary>
+    public TimeSpan PageWithin { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>What to do with a machine that ended since the rest of its memory did not come: a part of a sentence, which its result's message ends with.</summary>
+    public string Advice { get; set; } = "start it anew from its disks";
+
+    /// <summary>
+    /// How the memory of a machine that runs has come: null at once where it was all there before. Done when all is there, or the machine has ended by itself. It fails where the rest does not come, and the machine has
+    /// ended as <see cref="MachineEnd.Failed"/>, or is about to. Until it is done the link is this one's.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<MemoryFollowed?> MemoryAsync(CancellationToken cancellationToken = default) => _rest is { } rest ? await rest.Come.WaitAsync(cancellationToken).ConfigureAwait(false) : null;
 
     /// <summary>What the machine was where it comes from.</summary>
     public MachineDefinition Definition => _description.Definition;
@@ -61,6 +81,8 @@ public sealed class MachineArrival : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(hooks);
         ArgumentNullException.ThrowIfNull(change);
+        // A process that locks itself could not any more.
+        if (_memory is null && TakesPostCopy) _faults = PageFaults.TryOpen(out _noFaults);
         (_machine, _start) = Machine.WaitFor(_description, hooks with
         {
             TakenUp = () =>
@@ -138,20 +160,50 @@ public sealed class MachineArrival : IAsyncDisposable
         var machine = _machine ?? throw new InvalidOperationException("the machine is built first");
         try
         {
-            await _frames.SendAsync(MigrationFrame.Ready, 0, cancellationToken).ConfigureAwait(false);
+            await _frames.SendAsync(MigrationFrame.Ready, Offer(machine.Memory), cancellationToken).ConfigureAwait(false);
             var state = await ReceiveAsync(machine.Memory, machine.WrittenDisks, cancellationToken).ConfigureAwait(false);
             foreach (var disk in machine.WrittenDisks) disk.Flush();
+            if (_rest is { } rest)
+            {
+                (rest.Lost, rest.Advice) = (machine.Fail, Advice);
+                rest.Begin();
+            }
+            else LetGoOfFaults();
             var run = await BeginAsync(machine, state).ConfigureAwait(false);
             complete?.Invoke();
-            await _frames.SendAsync(MigrationFrame.Loaded, 0, cancellationToken).ConfigureAwait(false);
+            await SayAsync(MigrationFrame.Loaded, cancellationToken).ConfigureAwait(false);
             await LetRunAsync(machine, state, given, mayBeLeft: false, cancellationToken).ConfigureAwait(false);
+            if (_rest is { } follows) _ = run.ContinueWith(_ => follows.MachineEnded(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             return run;
         }
         catch (Exception failure) when (failure is MachineException or IOException)
         {
-            await _frames.TryRefuseAsync(failure.Message).ConfigureAwait(false);
+            // What the machine makes of memory that does not come says less.
+            var why = _rest?.Failure is { } cut and (MachineException or IOException) ? cut : failure;
+            _rest?.Dispose();
+            await _frames.TryRefuseAsync(why.Message).ConfigureAwait(false);
+            if (why != failure) throw why is MachineException ? new MachineException(MachineError.Host, why.Message, failure) : new IOException(why.Message, failure);
             throw;
         }
+    }
+
+    private byte[] Offer(GuestMemory memory)
+    {
+        if (_faults is not null && memory.CanMiss) return [1];
+        var sentence = Encoding.UTF8.GetBytes(_faults is null ? _noFaults : "the machine's memory there is of a kind that cannot be missing");
+        return [0, .. sentence.AsSpan(0, Math.Min(sentence.Length, MigrationSpec.LongestSentence - 1))];
+    }
+
+    private void LetGoOfFaults()
+    {
+        _faults?.Dispose();
+        _faults = null;
+    }
+
+    private async Task SayAsync(MigrationFrame kind, CancellationToken cancellationToken)
+    {
+        if (_rest is { } rest) await rest.SendAsync(kind, default, cancellationToken).ConfigureAwait(false);
+        else await _frames.SendAsync(kind, 0, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Says to where it comes from why the machine cannot be here, before it is built.</summary>
@@ -159,10 +211,12 @@ public sealed class MachineArrival : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task RefuseAsync(string sentence, CancellationToken cancellationToken = default) => _frames.TryRefuseAsync(sentence).WaitAsync(cancellationToken);
 
-    /// <summary>Ends what never came to run; a machine that runs is its owner's.</summary>
+    /// <summary>Ends what never came to run, and what waits for memory yet (<see cref="MemoryAsync"/>); a machine that runs is its owner's.</summary>
     public async ValueTask DisposeAsync()
     {
         _block.Dispose();
+        _rest?.Dispose();
+        LetGoOfFaults();
         if (!_runs && _machine is not null) await _machine.DisposeAsync().ConfigureAwait(false);
         if (_machine is null) _memory?.Dispose();
     }
@@ -184,9 +238,13 @@ public sealed class MachineArrival : IAsyncDisposable
         var isPaused = false;
         try
         {
-            var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
-            if (kind != MigrationFrame.Given || content.Length != 1) throw NotGiven(null);
-            isPaused = content.Span[0] != 0;
+            if (_rest is { } rest) isPaused = await rest.GivenAsync(patience.Token).ConfigureAwait(false);
+            else
+            {
+                var (kind, content) = await _frames.ReadAsync(patience.Token).ConfigureAwait(false);
+                if (kind != MigrationFrame.Given || content.Length != 1) throw NotGiven(null);
+                isPaused = content.Span[0] != 0;
+            }
         }
         catch (Exception cut) when (cut is IOException or OperationCanceledException)
         {
@@ -205,9 +263,9 @@ public sealed class MachineArrival : IAsyncDisposable
         }
         try
         {
-            await _frames.SendAsync(MigrationFrame.Runs, 0, cancellationToken).ConfigureAwait(false);
+            await SayAsync(MigrationFrame.Runs, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception gone) when (gone is IOException or OperationCanceledException)
+        catch (Exception gone) when (gone is IOException or OperationCanceledException or ObjectDisposedException)
         {
             // It runs, whether that is heard or not.
         }
@@ -223,6 +281,9 @@ public sealed class MachineArrival : IAsyncDisposable
             var (kind, content) = await _frames.ReadAsync(cancellationToken).ConfigureAwait(false);
             switch (kind)
             {
+                // What comes then is not the guest's any more that it was written by.
+                case MigrationFrame.Pages or MigrationFrame.ZeroPages when _rest is not null:
+                    throw Misfit(kind);
                 case MigrationFrame.Pages:
                     TakePages(memory, content.Span);
                     break;
@@ -231,6 +292,9 @@ public sealed class MachineArrival : IAsyncDisposable
                     break;
                 case MigrationFrame.Blocks or MigrationFrame.ZeroBlocks:
                     TakeBlocks(disks, kind, content.Span);
+                    break;
+                case MigrationFrame.Missing when _rest is not null || (_faults is not null && memory.CanMiss):
+                    TakeMissing(memory, content.Span);
                     break;
                 case MigrationFrame.Round when content.IsEmpty:
                     foreach (var disk in disks) disk.Flush();
@@ -247,6 +311,18 @@ public sealed class MachineArrival : IAsyncDisposable
                     throw Misfit(kind);
             }
         }
+    }
+
+    private void TakeMissing(GuestMemory memory, ReadOnlySpan<byte> content)
+    {
+        if (_rest is null)
+        {
+            var faults = _faults!;
+            // The memory's from here on.
+            _faults = null;
+            _rest = new ArrivingMemory(_frames, memory, faults, PageWithin);
+        }
+        if (!_rest.TryMark(content)) throw Misfit(MigrationFrame.Missing);
     }
 
     private static void TakePages(GuestMemory memory, ReadOnlySpan<byte> content)

@@ -27,8 +27,8 @@ internal sealed class OuterGuest(Image image, string scratch, IReadOnlyList<stri
     {
         var programs = Path.Combine(scratch, "programs");
         foreach (var project in s_projects.Concat(projects)) await PublishAsync(project, programs);
-        // Native code is one file; what a runtime runs is published with one.
-        if (LaminaProgram.IsNative) File.Copy(LaminaProgram.File, Path.Combine(programs, Path.GetFileName(LaminaProgram.File)));
+        // Native code is one file, in place of what the tests of the program have beside them; what a runtime runs is published with one.
+        if (LaminaProgram.IsNative) File.Copy(LaminaProgram.File, Path.Combine(programs, Path.GetFileName(LaminaProgram.File)), overwrite: true);
         else await PublishAsync("src/Lamina.Cli", programs);
         // What tests give their guests where a host has it.
         var tools = Path.Combine(scratch, "tools");

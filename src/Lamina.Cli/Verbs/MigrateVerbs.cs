@@ -31,6 +31,8 @@ internal static class MigrateVerbs
         var name = MachineNames.One("Which machine; it must run.");
         var place = new Argument<string>("place") { HelpName = Places, Description = "Where to: what \"lamina receive\" listens at there; or a host by ssh, on which that is started." };
         var downtime = new Option<string?>("--downtime") { HelpName = "TIME", Description = "For how long the guest may stand still at the end: 50ms by default. Less makes the way longer." };
+        var silence = new Option<string?>("--silence") { HelpName = "TIME", Description = "For how long the other side may say nothing before the machine stays here: 2min by default." };
+        var postCopy = new Option<bool>("--post-copy") { Description = "Where the guest writes faster than the link carries: let it go on there before all of its memory is there, which follows. A link that is cut by then ends it." };
         var tls = Tls();
         var remove = new Option<bool>("--remove") { Description = "Remove what is left of the machine here when it runs there." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Say how far it is, and for how long the guest stood still." };
@@ -41,7 +43,7 @@ internal static class MigrateVerbs
         };
         verb.Arguments.Add(name);
         verb.Arguments.Add(place);
-        verb.AddGroup("Options", downtime, tls, remove, verbose);
+        verb.AddGroup("Options", downtime, postCopy, silence, tls, remove, verbose);
         device.CompletionSources.Add(context => SetVerb.Devices(context.ParseResult.GetValue(name)).Select(known => $"{known},"));
         verb.AddGroup("For ssh, what \"lamina receive\" is told there", there, device, published);
         verb.SetAction(parsed => MachineNames.Run(async (store, cancellation) =>
@@ -49,6 +51,7 @@ internal static class MigrateVerbs
             var (machine, to) = (parsed.GetRequiredValue(name), MigrationPlace.Parse(parsed.GetRequiredValue(place)));
             var time = parsed.GetValue(downtime) is not { } text ? (TimeSpan?)null : Duration.TryParse(text, out var read) ? read : throw new UsageException($"--downtime: '{text}' is no time; write it like 50ms or 1s");
             if (time > LongestDowntime) throw new UsageException("--downtime is a minute at most; pause the machine where it may stand still for longer");
+            var patience = parsed.GetValue(silence) is not { } word ? (TimeSpan?)null : Duration.TryParse(word, out var given) && given > TimeSpan.Zero ? given : throw new UsageException($"--silence: '{word}' is no time; write it like 30s or 2min");
             var home = store.Find(machine);
             if (parsed.GetValue(remove) && SnapshotStore.List(home).Count > 0) throw new UsageException($"the machine {machine} has snapshots, which stay here and would be removed with it; leave out --remove, or remove them first ('lamina snapshot rm')");
             string[] told = [.. parsed.GetValue(there) is { } other ? (string[])["--name", other] : [], .. parsed.GetValue(device)!.SelectMany(text => (string[])["--device", text]), .. parsed.GetValue(published)!.SelectMany(text => (string[])["--publish", text])];
@@ -56,9 +59,18 @@ internal static class MigrateVerbs
             // What is no such text is found here as well.
             _ = PlaceWords.Read(parsed, device, published);
             using var link = await OpenAsync(to, told, IdentityOf(parsed.GetValue(tls)), cancellation).ConfigureAwait(false);
-            var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), time, parsed.GetValue(verbose) ? Say : null, cancellation).ConfigureAwait(false);
+            var departure = await new MachineDeparture(store).SendAsync(machine, link.Stream, to.ToString(), new DepartureOptions
+            {
+                Downtime = time,
+                Silence = patience,
+                PostCopy = parsed.GetValue(postCopy),
+                Progress = parsed.GetValue(verbose) ? Say : null,
+                Notice = Stderr.Say,
+            }, cancellation).ConfigureAwait(false);
             if (parsed.GetValue(verbose)) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{machine} stood still for {departure.StoodStill.TotalMilliseconds:0.0} ms; {ByteSize.Format(departure.SentBytes)} were sent in {departure.Rounds} rounds"));
+            if (parsed.GetValue(verbose) && departure.Followed is { } rest) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{ByteSize.Format((ulong)rest.Pages * 4096)} of its memory followed in {rest.Took.TotalMilliseconds:0} ms; {rest.Asked} pages were asked for"));
             if (!departure.IsConfirmed) throw new MachineException(MachineError.Host, $"the machine {machine} was given to {to}, and the link broke before that side said that it runs: look there; if it does not, 'lamina start --cold {machine}' begins anew here with its disk as it was then");
+            if (departure.Followed is { IsWhole: false }) throw new MachineException(MachineError.Host, $"the machine {machine} ran at {to}, and the link broke before all of its memory was there: it has ended there, and 'lamina start --cold' there begins anew with its disk, on which nothing is lost that was written");
             if (parsed.GetValue(remove)) _ = store.Remove(machine);
             return ExitCode.Success;
         }));
@@ -167,6 +179,11 @@ internal static class MigrateVerbs
 
     private static void Say(DepartureProgress progress)
     {
+        if (progress.AskedPages is { } asked)
+        {
+            Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"it runs there: {ByteSize.Format(progress.LeftBytes)} of its memory left, {asked} pages asked for"));
+            return;
+        }
         var (left, rate) = (ByteSize.Format(progress.LeftBytes), ByteSize.Format((ulong)progress.BytesPerSecond));
         Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"round {progress.Round}: {ByteSize.Format(progress.SentBytes)} sent, {left} left, {rate} a second{(progress.BytesPerSecond > 0 ? $", {progress.LeftBytes / progress.BytesPerSecond:0.0} s" : "")}"));
     }

@@ -23,6 +23,7 @@ public sealed partial class GuestMemory
     /// <exception cref="IOException">The host has no memory for it.</exception>
     public void PrepareImage(Func<ulong, Exception?>? mayTake = null)
     {
+        RequireNoneMissing();
         _images ??= new ImageMaker(this, _reservation, _pages);
         try
         {
@@ -44,6 +45,7 @@ public sealed partial class GuestMemory
     public (MemoryImage Image, ulong Behind) CutImage(SharedMemory rest, ulong at)
     {
         ArgumentNullException.ThrowIfNull(rest);
+        RequireNoneMissing();
         return (_images ?? throw new InvalidOperationException("an image is prepared first")).Cut(rest, at);
     }
 
@@ -56,6 +58,7 @@ public sealed partial class GuestMemory
     {
         ArgumentNullException.ThrowIfNull(image);
         if (image.Length != Size) throw new ArgumentException($"an image of {image.Length} bytes is none of a memory of {Size}", nameof(image));
+        RequireNoneMissing();
         lock (_gate)
         {
             var mapped = new MappedImage(image);
@@ -84,6 +87,7 @@ public sealed partial class GuestMemory
     public void ReturnTo(MemoryImage image, bool[]? kept, bool isClean)
     {
         ArgumentNullException.ThrowIfNull(image);
+        RequireNoneMissing();
         if (Image is not { } mapped || image.Length != Size)
         {
             TakeUp(image);

@@ -142,7 +142,7 @@ public sealed partial class GuestMemory
     {
         lock (_gate)
         {
-            if (region.Start is not { } start || !new MemoryRange(0, region.Length).Contains(offset, (ulong)destination.Length)) return false;
+            if (region.Start is not { } start || !new MemoryRange(0, region.Length).Contains(offset, (ulong)destination.Length) || !TryRequire(start + offset, (ulong)destination.Length)) return false;
             _reservation.Slice(start + offset, destination.Length).CopyTo(destination);
             return true;
         }
@@ -152,7 +152,7 @@ public sealed partial class GuestMemory
     {
         lock (_gate)
         {
-            if (region.Start is not { } start || !new MemoryRange(0, region.Length).Contains(offset, (ulong)source.Length)) return false;
+            if (region.Start is not { } start || !new MemoryRange(0, region.Length).Contains(offset, (ulong)source.Length) || !TryRequire(start + offset, (ulong)source.Length)) return false;
             source.CopyTo(_reservation.Slice(start + offset, source.Length));
             NotifyWritten(start + offset, (ulong)source.Length);
             return true;

@@ -88,6 +88,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <param name="range">Any range; what is not RAM of it is passed over.</param>
     public void Populate(MemoryRange range)
     {
+        if (_missing is not null) return;
         foreach (var ram in Ranges)
         {
             var (start, end) = (Math.Max(ram.Start, range.Start) & ~(ulong)(HostReservation.PageSize - 1), Math.Min(ram.End, range.End));
@@ -141,7 +142,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <summary>Copies guest memory out, of ROMs too. False, with nothing copied, where a byte of it is not memory.</summary>
     public bool TryRead(ulong address, Span<byte> destination)
     {
-        if (!MemoryView.Contains(View.Readable, address, (ulong)destination.Length)) return false;
+        if (!MemoryView.Contains(View.Readable, address, (ulong)destination.Length) || !TryRequire(address, (ulong)destination.Length)) return false;
         _reservation.Slice(address, destination.Length).CopyTo(destination);
         return true;
     }
@@ -149,7 +150,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     /// <summary>Copies into guest memory. False, with nothing written, where a byte of it is not RAM.</summary>
     public bool TryWrite(ulong address, ReadOnlySpan<byte> source)
     {
-        if (!IsRam(address, (ulong)source.Length)) return false;
+        if (!IsRam(address, (ulong)source.Length) || !TryRequire(address, (ulong)source.Length)) return false;
         source.CopyTo(_reservation.Slice(address, source.Length));
         NotifyWritten(address, (ulong)source.Length);
         return true;
@@ -173,7 +174,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public bool TrySlice(ulong address, int length, out Span<byte> span)
     {
         span = default;
-        if (length < 0 || !IsRam(address, (ulong)length)) return false;
+        if (length < 0 || !IsRam(address, (ulong)length) || !TryRequire(address, (ulong)length)) return false;
         span = _reservation.Slice(address, length);
         return true;
     }
@@ -182,7 +183,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public bool TryVector(ulong address, int length, out IoVector vector)
     {
         vector = default;
-        if (length < 0 || !IsRam(address, (ulong)length)) return false;
+        if (length < 0 || !IsRam(address, (ulong)length) || !TryRequire(address, (ulong)length)) return false;
         vector = IoVector.Of(_reservation, address, length);
         return true;
     }
@@ -203,6 +204,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         lock (_gate)
         {
             if (!MemoryView.Contains(View.Main, address, length)) return false;
+            if (_missing is { IsLost: true }) return false;
             Zero(new MemoryRange(address, length));
             return true;
         }
@@ -229,6 +231,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
         {
             var ram = View.Regions.Where(region => region.IsMain).ToImmutableArray();
             if (ram.Any(region => region.Backing.IsShared)) return null;
+            RequireNoneMissing();
             var twin = _twins.Make();
             _ = Interlocked.Increment(ref _frozen);
             return new FrozenMemory(HostBase, Ranges, [.. ram.Select(region => (region.Range, region.Backing))], _pages, twin, () => Interlocked.Decrement(ref _frozen));
@@ -239,6 +242,7 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
     public void Dispose()
     {
         _images?.Dispose();
+        EndMissing();
         _reservation.Dispose();
         // It is missing where there was no memory for the machine.
         _twins?.Dispose();
@@ -254,7 +258,8 @@ public sealed partial class GuestMemory : IInspected, ICounted, IDisposable
             if (!region.IsMain || !region.Range.Overlaps(range)) continue;
             var start = Math.Max(region.Range.Start, range.Start);
             var length = Math.Min(region.Range.End, range.End) - start;
-            if (Volatile.Read(ref _frozen) == 0) region.Backing.Zero(_reservation, start, length);
+            if (_missing is { } missing) missing.Zero(start, length);
+            else if (Volatile.Read(ref _frozen) == 0) region.Backing.Zero(_reservation, start, length);
             else _reservation.Clear(start, length);
         }
         NotifyWritten(range.Start, range.Length);

@@ -56,6 +56,37 @@ public sealed class MemoryChanges : IDisposable
         }
     }
 
+    /// <summary>Whether a page is yet to be looked at.</summary>
+    /// <param name="address">Where it begins.</param>
+    public bool Has(ulong address)
+    {
+        foreach (var (log, changed) in _ranges)
+            if (log.Range.Contains(address, Page) && (address - log.Range.Start) / Page is var page) return (changed[page / WordBits] & (1ul << (int)(page % WordBits))) != 0;
+        return false;
+    }
+
+    /// <summary>All that are yet to be looked at, in order; they stay so.</summary>
+    public IEnumerable<MemoryRange> Ranges()
+    {
+        foreach (var (log, changed) in _ranges)
+        {
+            var (first, end) = (ulong.MaxValue, log.Range.Length / Page);
+            for (ulong page = 0; page <= end; page++)
+            {
+                if (page < end && changed[page / WordBits] == 0 && page % WordBits == 0 && first == ulong.MaxValue)
+                {
+                    page += WordBits - 1;
+                    continue;
+                }
+                var isLeft = page < end && (changed[page / WordBits] & (1ul << (int)(page % WordBits))) != 0;
+                if (isLeft && first == ulong.MaxValue) first = page;
+                if (isLeft || first == ulong.MaxValue) continue;
+                yield return new MemoryRange(log.Range.Start + first * Page, (page - first) * Page);
+                first = ulong.MaxValue;
+            }
+        }
+    }
+
     /// <summary>Takes the next pages that lie one behind the other.</summary>
     /// <param name="most">How many at most.</param>
     /// <param name="from">The address from which on they are looked for; the one behind them afterwards.</param>

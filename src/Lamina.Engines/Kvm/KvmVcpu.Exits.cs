@@ -108,6 +108,7 @@ internal sealed unsafe partial class KvmVcpu
 
     private void HandlePorts()
     {
+        _machine.Options.Memory.RequireNotLost();
         var io = _run->io;
         // Holds: the kernel says where in the shared memory the data are and how many.
         var data = (byte*)_run + io.data_offset;
@@ -123,6 +124,7 @@ internal sealed unsafe partial class KvmVcpu
     // Devices take 1, 2, 4 or 8 bytes; an access that is cut by a page border can have others.
     private void HandleMemory()
     {
+        _machine.Options.Memory.RequireNotLost();
         var address = _run->mmio.phys_addr;
         var data = new Span<byte>(_run->mmio.data, (int)Math.Min(_run->mmio.len, 8));
         if (_run->mmio.is_write != 0) _log.Trace(LogEvent.Access, $"write {data.Length} bytes to 0x{address:x}: {Convert.ToHexString(data)}");

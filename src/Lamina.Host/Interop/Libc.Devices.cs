@@ -7,7 +7,7 @@ internal static unsafe partial class Libc
 {
     internal const int ENOENT = 2, EACCES = 13;
     internal const int SA_RESTART = 0x1000_0000;
-    internal const long SYS_gettid = 186, SYS_tgkill = 234;
+    internal const long SYS_gettid = 186, SYS_tgkill = 234, SYS_userfaultfd = 323;
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int ioctl(int fd, nuint request, void* argp);

@@ -203,16 +203,19 @@ public sealed class MachineClient : IAsyncDisposable
 
     /// <summary>Has the machine go to another place. Nothing else can be asked on this connection any more.</summary>
     /// <param name="place">What that is called.</param>
-    /// <param name="downtime">For how long it may stand still; null: as is usual.</param>
+    /// <param name="how">How it goes.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Frames that go there and come from there, and the socket that they go over.</returns>
     /// <exception cref="MachineException">The machine refuses it, or has ended.</exception>
-    internal async Task<(Stream Link, Socket Socket)> MigrateAsync(string place, TimeSpan? downtime, CancellationToken cancellationToken)
+    internal async Task<(Stream Link, Socket Socket)> MigrateAsync(string place, Migrating.DepartureOptions how, CancellationToken cancellationToken)
     {
         _ = await AskAsync("migrate", request =>
         {
             request.WriteString("to", place);
-            if (downtime is { } time) request.WriteString("downtime", Duration.Exact(time));
+            if (how.Downtime is { } downtime) request.WriteString("downtime", Duration.Exact(downtime));
+            // Machines of earlier programs do not know these.
+            if (how.Silence is { } silence) request.WriteString("silence", Duration.Exact(silence));
+            if (how.PostCopy) request.WriteBoolean("post-copy", true);
         }, cancellationToken).ConfigureAwait(false);
         return (new DuplexStream(_reader.AsStream(leaveOpen: true), _stream), _stream.Socket);
     }

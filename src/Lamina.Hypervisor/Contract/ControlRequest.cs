@@ -59,6 +59,15 @@ internal sealed class ControlRequest
         _ => Text(name),
     };
 
+    /// <summary>Whether something is so; false where it is not given.</summary>
+    /// <exception cref="ControlRequestException">It is something else.</exception>
+    internal bool IsSo(string name) => Find(name) switch
+    {
+        null or { ValueKind: JsonValueKind.False } => false,
+        { ValueKind: JsonValueKind.True } => true,
+        _ => throw new ControlRequestException($"\"{name}\" is true or false"),
+    };
+
     /// <summary>A list of texts; null where it is not given.</summary>
     /// <exception cref="ControlRequestException">It is something else.</exception>
     internal IReadOnlyList<string>? Texts(string name) => Find(name) switch

@@ -13,6 +13,9 @@ internal static class MigrationLines
     /// <summary>All of the machine is there.</summary>
     internal const byte Loaded = (byte)'l';
 
+    /// <summary>The machine is the other side's from here on.</summary>
+    internal const byte Given = (byte)'G';
+
     /// <summary>It cannot be.</summary>
     internal const byte Refused = (byte)'x';
 

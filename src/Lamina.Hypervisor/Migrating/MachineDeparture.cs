@@ -16,43 +16,71 @@ namespace Lamina.Hypervisor.Migrating;
 /// <param name="SentBytes">What was sent, in bytes.</param>
 /// <param name="LeftBytes">What is left, as far as is known by now.</param>
 /// <param name="BytesPerSecond">What the link carries.</param>
-public sealed record DepartureProgress(int Round, ulong SentBytes, ulong LeftBytes, double BytesPerSecond);
+/// <param name="AskedPages">Of one that runs there while its memory follows: how many pages it has asked for; null before.</param>
+public sealed record DepartureProgress(int Round, ulong SentBytes, ulong LeftBytes, double BytesPerSecond, long? AskedPages);
+
+/// <summary>How it is to go.</summary>
+public sealed record DepartureOptions
+{
+    /// <summary>For how long the guest may stand still; null: as is usual.</summary>
+    public TimeSpan? Downtime { get; init; }
+
+    /// <summary>For how long the other side may say nothing; null: as is usual.</summary>
+    public TimeSpan? Silence { get; init; }
+
+    /// <summary>Whether it may go on there before all of its memory is there.</summary>
+    public bool PostCopy { get; init; }
+
+    /// <summary>Told of each round; or null.</summary>
+    public Action<DepartureProgress>? Progress { get; init; }
+
+    /// <summary>Told in a sentence what of this cannot be had; or null.</summary>
+    public Action<string>? Notice { get; init; }
+}
 
 /// <summary>How a machine went.</summary>
 /// <param name="StoodStill">For how long it stood still.</param>
 /// <param name="SentBytes">What was sent, in bytes.</param>
 /// <param name="Rounds">How many rounds there were.</param>
 /// <param name="IsConfirmed">Whether the other side said that it runs there.</param>
-public sealed record Departure(TimeSpan StoodStill, ulong SentBytes, int Rounds, bool IsConfirmed);
+/// <param name="Followed">How its memory followed; null where all was there before.</param>
+public sealed record Departure(TimeSpan StoodStill, ulong SentBytes, int Rounds, bool IsConfirmed, DepartedMemory? Followed);
+
+/// <summary>How a machine's memory followed it.</summary>
+/// <param name="Pages">How many pages were missing when it was given.</param>
+/// <param name="Asked">How many of them were asked for.</param>
+/// <param name="Took">For how long some were missing.</param>
+/// <param name="IsWhole">Whether all came there. Else the machine has ended there, and here.</param>
+public sealed record DepartedMemory(long Pages, long Asked, TimeSpan Took, bool IsWhole);
 
 /// <summary>Sends machines.</summary>
 /// <param name="store">The machines.</param>
 public sealed class MachineDeparture(MachineStore store)
 {
-    private static readonly TimeSpan Ends = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Ends = TimeSpan.FromMilliseconds(20), UsualSilence = TimeSpan.FromMinutes(2);
     private const int MostWaits = 500;
 
     /// <summary>Sends one. When this returns it is there, and has ended here; where it throws it runs here as before.</summary>
     /// <param name="name">The machine.</param>
     /// <param name="peer">Leads to <see cref="MachineReceiver"/>.</param>
     /// <param name="place">What the place is called.</param>
-    /// <param name="downtime">For how long it may stand still; null: as is usual.</param>
-    /// <param name="progress">Told of each round; or null.</param>
+    /// <param name="how">How it is to go.</param>
     /// <param name="cancellationToken">Keeps it here, as long as it is not given.</param>
     /// <exception cref="MachineException">It cannot go, or cannot be there; the sentence says why.</exception>
     /// <exception cref="IOException">The link is broken.</exception>
-    public async Task<Departure> SendAsync(string name, Stream peer, string place, TimeSpan? downtime = null, Action<DepartureProgress>? progress = null, CancellationToken cancellationToken = default)
+    public async Task<Departure> SendAsync(string name, Stream peer, string place, DepartureOptions how, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(peer);
+        ArgumentNullException.ThrowIfNull(how);
         var home = store.Find(name);
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
         using var order = SnapshotStore.Lock(home);
         var client = await MachineControl.ConnectAsync(home, cancellationToken).ConfigureAwait(false);
         await using var owned = client.ConfigureAwait(false);
         var started = Published(MachineFile.ReadStarted(home), definition);
-        await GreetAsync(peer, home, definition, started, cancellationToken).ConfigureAwait(false);
-        var (link, socket) = await client.MigrateAsync(place, downtime, cancellationToken).ConfigureAwait(false);
-        var departure = await CarryAsync(link, socket, peer, progress, cancellationToken).ConfigureAwait(false);
+        await GreetAsync(new HeardStream(peer, how.Silence ?? UsualSilence), home, definition, started, cancellationToken).ConfigureAwait(false);
+        var (link, socket) = await client.MigrateAsync(place, how, cancellationToken).ConfigureAwait(false);
+        var departure = await CarryAsync(link, socket, peer, how, cancellationToken).ConfigureAwait(false);
         // Whoever asks next finds that it has ended.
         for (var i = 0; i < MostWaits && MachineStore.IsHeld(home); i++) await Task.Delay(Ends, CancellationToken.None).ConfigureAwait(false);
         return departure;
@@ -99,9 +127,10 @@ public sealed class MachineDeparture(MachineStore store)
         return image.Format == DiskFormat.Qcow2 ? image.Size : throw new MachineException($"the machine writes to {disk.Path}, which is no qcow2 image and cannot be copied while it does; make it one with 'lamina disk convert', or serve it by 'lamina disk serve' to both hosts");
     }
 
-    private static async Task<Departure> CarryAsync(Stream link, Socket socket, Stream peer, Action<DepartureProgress>? progress, CancellationToken cancellationToken)
+    private static async Task<Departure> CarryAsync(Stream link, Socket socket, Stream peer, DepartureOptions how, CancellationToken cancellationToken)
     {
         byte[]? outcome = null;
+        var isGiven = false;
         using var ends = new CancellationTokenSource();
         var back = Task.Run(async () =>
         {
@@ -117,15 +146,22 @@ public sealed class MachineDeparture(MachineStore store)
         // The process hears nothing any more of the other side, and says what it makes of it.
         await using var stops = cancellationToken.UnsafeRegister(_ =>
         {
+            // It stays nowhere any more by that, and its memory may be on its way.
+            if (how.PostCopy && Volatile.Read(ref isGiven)) return;
             HangUp(socket);
             peer.Dispose();
         }, null).ConfigureAwait(false);
         try
         {
-            await MigrationRelay.CarryAsync(link, new TryingStream(peer), [MigrationLines.Progress, MigrationLines.Outcome], (kind, content) =>
+            await MigrationRelay.CarryAsync(link, new TryingStream(peer), [MigrationLines.Progress, MigrationLines.Outcome, MigrationLines.Given], (kind, content) =>
             {
+                if (kind == MigrationLines.Given)
+                {
+                    Volatile.Write(ref isGiven, true);
+                    return true;
+                }
                 if (kind == MigrationLines.Outcome) outcome = content.ToArray();
-                else Tell(content, progress);
+                else Tell(content, how);
                 return false;
             }, CancellationToken.None).ConfigureAwait(false);
         }
@@ -138,16 +174,17 @@ public sealed class MachineDeparture(MachineStore store)
         if (outcome is null) throw new MachineException(MachineError.Host, "the machine's process ended on its way; 'lamina ps -a' says where the machine is");
         using var said = JsonDocument.Parse(outcome);
         if (MigrationHead.RefusalIn(said.RootElement) is { } refusal) throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : refusal;
-        var how = said.RootElement.GetProperty(ControlSpec.Ok);
-        return new Departure(TimeSpan.FromMilliseconds(how.GetProperty("stood-still-ms").GetDouble()), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("rounds").GetInt32(), how.GetProperty("confirmed").GetBoolean());
+        var went = said.RootElement.GetProperty(ControlSpec.Ok);
+        var followed = went.TryGetProperty("followed-pages", out var pages) ? new DepartedMemory(pages.GetInt64(), went.GetProperty("asked-pages").GetInt64(), TimeSpan.FromMilliseconds(went.GetProperty("followed-ms").GetDouble()), went.GetProperty("whole").GetBoolean()) : null;
+        return new Departure(TimeSpan.FromMilliseconds(went.GetProperty("stood-still-ms").GetDouble()), went.GetProperty("sent-bytes").GetUInt64(), went.GetProperty("rounds").GetInt32(), went.GetProperty("confirmed").GetBoolean(), followed);
     }
 
-    private static void Tell(ReadOnlyMemory<byte> content, Action<DepartureProgress>? progress)
+    private static void Tell(ReadOnlyMemory<byte> content, DepartureOptions options)
     {
-        if (progress is null) return;
         using var said = JsonDocument.Parse(content);
         var how = said.RootElement.GetProperty(ControlSpec.Ok);
-        progress(new DepartureProgress(how.GetProperty("round").GetInt32(), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("left-bytes").GetUInt64(), how.GetProperty("bytes-per-second").GetDouble()));
+        if (how.TryGetProperty("notice", out var notice)) options.Notice?.Invoke(notice.GetString()!);
+        else options.Progress?.Invoke(new DepartureProgress(how.GetProperty("round").GetInt32(), how.GetProperty("sent-bytes").GetUInt64(), how.GetProperty("left-bytes").GetUInt64(), how.GetProperty("bytes-per-second").GetDouble(), how.TryGetProperty("asked-pages", out var asked) ? asked.GetInt64() : null));
     }
 
     private static void HangUp(Socket socket)

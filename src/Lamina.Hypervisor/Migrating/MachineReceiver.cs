@@ -115,9 +115,15 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         await using var owned = link.ConfigureAwait(false);
         // On one line: what it holds has no line's end of its own.
         await link.WriteAsync((byte[])[.. ForkLines.Welcome(head.Folder, started), (byte)'\n'], cancellationToken).ConfigureAwait(false);
-        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var ends = new CancellationTokenSource();
         MachineException? refusal = null;
-        var toProcess = Task.Run(() => CarryInAsync(peer, link, ends.Token), CancellationToken.None);
+        // A machine that was given has nothing but this link by which the rest of its memory comes.
+        var isGiven = false;
+        await using var stops = cancellationToken.UnsafeRegister(_ =>
+        {
+            if (!Volatile.Read(ref isGiven)) ends.Cancel();
+        }, null).ConfigureAwait(false);
+        var toProcess = Task.Run(() => CarryInAsync(peer, link, () => Volatile.Write(ref isGiven, true), ends.Token), CancellationToken.None);
         var starting = StartAsync(home, started, other, cancellationToken);
         var fromProcess = MigrationRelay.CarryAsync(link, peer, [MigrationLines.Loaded, MigrationLines.Refused], (kind, content) =>
         {
@@ -151,11 +157,15 @@ public sealed class MachineReceiver(MachineLauncher launcher, MachineStore store
         using (other) await launcher.StartArrivingAsync(store, home, MachineDisks.Whole(home, started), other, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task CarryInAsync(Stream peer, System.Net.Sockets.NetworkStream link, CancellationToken cancellationToken)
+    private static async Task CarryInAsync(Stream peer, System.Net.Sockets.NetworkStream link, Action given, CancellationToken cancellationToken)
     {
         try
         {
-            await MigrationRelay.CarryAsync(peer, link, [], static (_, _) => true, cancellationToken).ConfigureAwait(false);
+            await MigrationRelay.CarryAsync(peer, link, [MigrationLines.Given], (_, _) =>
+            {
+                given();
+                return true;
+            }, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception gone) when (gone is IOException or MachineException or OperationCanceledException or ObjectDisposedException)
         {

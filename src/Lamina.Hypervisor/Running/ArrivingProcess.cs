@@ -63,6 +63,7 @@ public static class ArrivingProcess
         var (from, kept) = (ForkLines.FolderIn(welcome), ForkLines.KeptIn(welcome));
         var arrival = await MachineArrival.BeginAsync(link, cancellationToken).ConfigureAwait(false);
         await using var owned = arrival.ConfigureAwait(false);
+        arrival.Advice = $"'lamina start --cold {home.Name}' begins anew with its disk, on which nothing is lost that was written";
         try
         {
             await using var own = new ProcessMachine(home, Here(home, kept, arrival.Definition, from), place, log, (whole, hooks) => arrival.Build(hooks, _ => whole), takenUp: null);
@@ -79,16 +80,36 @@ public static class ArrivingProcess
                 new RunRecord(place.Number, started).Write(home.Run);
                 MigrationRecord.Drop(home);
             }, cancellationToken: cancellationToken).ConfigureAwait(false);
-            await link.DisposeAsync().ConfigureAwait(false);
             log.Write($"came from {from} on another host, or of another user");
             _ = AgentRelay.TrySetClockAsync(served);
-            return await own.ConcludeAsync(run, started).ConfigureAwait(false);
+            // Until all of it is here the link is the machine's.
+            var rest = FollowAsync(arrival, link, log);
+            var result = await own.ConcludeAsync(run, started).ConfigureAwait(false);
+            await rest.ConfigureAwait(false);
+            return result;
         }
         catch (Exception failure) when (failure is MachineException or IOException)
         {
             await arrival.RefuseAsync(failure.Message).ConfigureAwait(false);
             log.Write($"did not come: {failure.Message}");
             throw;
+        }
+    }
+
+    private static async Task FollowAsync(MachineArrival arrival, NetworkStream link, MachineLogFile log)
+    {
+        try
+        {
+            if (await arrival.MemoryAsync().ConfigureAwait(false) is { } followed)
+                log.Write(string.Create(CultureInfo.InvariantCulture, $"all of its memory is here: {followed.Pages} pages followed in {followed.Took.TotalMilliseconds:0} ms, of which {followed.Asked} were asked for"));
+        }
+        catch (MachineException)
+        {
+            // Its end says so.
+        }
+        finally
+        {
+            await link.DisposeAsync().ConfigureAwait(false);
         }
     }
 

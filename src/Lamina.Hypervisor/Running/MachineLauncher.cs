@@ -2,6 +2,7 @@
 using System.Collections;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Lamina.Host;
 using Lamina.Host.Io;
 using Lamina.Host.Locks;
 using Lamina.Host.Processes;
@@ -152,7 +153,8 @@ public sealed class MachineLauncher(string program, params IReadOnlyList<string>
         return ConfinedProcess.Start(program, confined => [.. words, folder, home.Name, LockReport.Of(confined, plan).Word, groups.ToString(), ConfinedProcess.OwnNumber, .. channel is null ? Array.Empty<string>() : [role]], environment, new Confinement
         {
             Wanted = plan.Parts,
-            Paths = [.. MachineLock.Paths(home, definition, program), .. ofGroups],
+            // A machine that comes may go on before all of its memory is there: its process opens that before it enters its last root.
+            Paths = [.. MachineLock.Paths(home, definition, program), .. ofGroups, .. role == Arrives && channel is not null ? [new PathRule(PageFaults.Device, PathRights.Read | PathRights.Write | PathRights.Control)] : Array.Empty<PathRule>()],
             Later = [.. MachineLock.Later(home, definition, program), .. ofGroups],
             Place = plan.Parts.HasFlag(ConfinementParts.Root) ? Directory.CreateDirectory(home.Root, MachineStore.Private).FullName : "",
             UsesTcp = MachineLock.UsesTcp(definition),

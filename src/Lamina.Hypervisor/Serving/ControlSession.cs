@@ -11,6 +11,7 @@ using Lamina.Host.Io;
 using Lamina.Hypervisor.Consoles;
 using Lamina.Hypervisor.Contract;
 using Lamina.Hypervisor.Stored;
+using Lamina.Migration;
 
 namespace Lamina.Hypervisor.Serving;
 
@@ -254,9 +255,12 @@ internal sealed class ControlSession(NetworkStream stream, ServedMachine served)
 
     private Attachment ToMigrate(ControlRequest request)
     {
-        var (place, downtime) = (request.Text("to") ?? throw new ControlRequestException("\"migrate\" needs \"to\", what the place is called"), request.Time("downtime"));
+        var place = request.Text("to") ?? throw new ControlRequestException("\"migrate\" needs \"to\", what the place is called");
+        var options = new MigrationOptions { PostCopy = request.IsSo("post-copy") };
+        if (request.Time("downtime") is { } downtime) options = options with { Downtime = downtime };
+        if (request.Time("silence") is { } silence) options = options with { Silence = silence };
         request.RefuseOthers();
-        return new MigrationSession(stream, served, place, downtime).RunAsync;
+        return new MigrationSession(stream, served, place, options).RunAsync;
     }
 
     private Attachment ToHandOver(ControlRequest request)

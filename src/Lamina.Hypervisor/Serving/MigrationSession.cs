@@ -15,8 +15,8 @@ namespace Lamina.Hypervisor.Serving;
 /// <param name="stream">Who asked.</param>
 /// <param name="served">The machine.</param>
 /// <param name="place">Where it goes, as its user calls it.</param>
-/// <param name="downtime">For how long it may stand still; null: as is usual.</param>
-internal sealed class MigrationSession(NetworkStream stream, ServedMachine served, string place, TimeSpan? downtime)
+/// <param name="how">How it goes.</param>
+internal sealed class MigrationSession(NetworkStream stream, ServedMachine served, string place, MigrationOptions how)
 {
     /// <summary>Carries it out.</summary>
     internal async Task RunAsync(PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
@@ -29,8 +29,7 @@ internal sealed class MigrationSession(NetworkStream stream, ServedMachine serve
             var peer = new DuplexStream(reader.AsStream(leaveOpen: true), stream);
             var home = new MachineHome(served.Folder);
             var given = new MigrationRecord(DateTimeOffset.UtcNow, place, IsConfirmed: false);
-            var options = new MigrationOptions { Progress = Tell, Give = () => (given with { Time = DateTimeOffset.UtcNow }).Write(home) };
-            var outcome = await served.Machine.MigrateAsync(peer, downtime is { } time ? options with { Downtime = time } : options, CancellationToken.None).ConfigureAwait(false);
+            var outcome = await served.Machine.MigrateAsync(peer, how with { Progress = Tell, Notice = TellNotice, Give = () => (given with { Time = DateTimeOffset.UtcNow }).Write(home) }, CancellationToken.None).ConfigureAwait(false);
             if (outcome.IsConfirmed) (given with { Time = DateTimeOffset.UtcNow, IsConfirmed = true }).Write(home);
             said = ControlLines.Answer(null, line =>
             {
@@ -39,6 +38,13 @@ internal sealed class MigrationSession(NetworkStream stream, ServedMachine serve
                 line.WriteNumber("sent-bytes", outcome.SentBytes);
                 line.WriteNumber("rounds", outcome.Rounds);
                 line.WriteBoolean("confirmed", outcome.IsConfirmed);
+                if (outcome.Followed is { } followed)
+                {
+                    line.WriteNumber("followed-pages", followed.Pages);
+                    line.WriteNumber("asked-pages", followed.Asked);
+                    line.WriteNumber("followed-ms", Math.Round(followed.Took.TotalMilliseconds, 3));
+                    line.WriteBoolean("whole", followed.IsWhole);
+                }
                 line.WriteEndObject();
             });
         }
@@ -64,6 +70,14 @@ internal sealed class MigrationSession(NetworkStream stream, ServedMachine serve
         line.WriteNumber("sent-bytes", progress.SentBytes);
         line.WriteNumber("left-bytes", progress.LeftBytes);
         line.WriteNumber("bytes-per-second", Math.Round(progress.BytesPerSecond));
+        if (progress.PagesAsked is { } asked) line.WriteNumber("asked-pages", asked);
+        line.WriteEndObject();
+    })));
+
+    private void TellNotice(string sentence) => stream.Write(MigrationLines.Frame(MigrationLines.Progress, ControlLines.Answer(null, line =>
+    {
+        line.WriteStartObject();
+        line.WriteString("notice", sentence);
         line.WriteEndObject();
     })));
 }

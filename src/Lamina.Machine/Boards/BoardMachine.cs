@@ -354,6 +354,9 @@ internal sealed class BoardMachine : IHardware
     }
 
     /// <inheritdoc/>
+    public bool IsWhole => _memory.Missing is null;
+
+    /// <inheritdoc/>
     public ReadOnlyMemory<byte> WorkingSet() => MemoryWorkingSet.Of(_memory);
 
     /// <inheritdoc/>

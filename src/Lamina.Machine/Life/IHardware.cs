@@ -15,6 +15,9 @@ internal interface IHardware : IDisposable
     /// <summary>The vCPUs; they exist as long as the hardware.</summary>
     IReadOnlyList<IVcpu> Vcpus { get; }
 
+    /// <summary>Whether all of its memory is here.</summary>
+    bool IsWhole { get; }
+
     /// <summary>Connects the machine's outside: input of consoles begins to flow. Called once, before any vCPU runs.</summary>
     /// <exception cref="IOException">The host refuses something.</exception>
     void Start();

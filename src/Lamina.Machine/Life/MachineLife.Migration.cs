@@ -23,12 +23,14 @@ internal sealed partial class MachineLife : IDepartingMachine
     public async Task<MigrationOutcome> GiveAsync(TimeSpan patience, MachineGiver give) => (MigrationOutcome)(await EnqueueAsync(async () =>
     {
         if (_state is not (MachineState.Running or MachineState.Paused)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot go to another place");
+        RequireWhole();
         Hold(Holds.Saving);
         try
         {
             var outcome = await GiveStandingAsync(patience, give).ConfigureAwait(false);
             // It never runs here again.
-            await EndAsync(new MachineResult(MachineEnd.Migrated, Message: outcome.IsConfirmed ? null : "the other side was given the machine, and did not say any more that it runs there")).ConfigureAwait(false);
+            await EndAsync(new MachineResult(MachineEnd.Migrated, Message: !outcome.IsConfirmed ? "the other side was given the machine, and did not say any more that it runs there"
+                : outcome.Followed is { IsWhole: false } ? "the link broke before all of the machine's memory was at the other side, where it cannot go on and begins anew from its disks" : null)).ConfigureAwait(false);
             return outcome;
         }
         catch
@@ -43,6 +45,7 @@ internal sealed partial class MachineLife : IDepartingMachine
     public async Task<(TimeSpan StoodStill, string? Refusal)> HandOverAsync(TimeSpan patience, string keptIn, Func<SavedMachine, CancellationToken, Task> send, Func<bool, Task<string?>> give) => ((TimeSpan, string?))(await EnqueueAsync(async () =>
     {
         if (_state is not (MachineState.Running or MachineState.Paused)) throw new MachineException(MachineError.State, $"a machine that is {Text(_state)} cannot be handed over");
+        RequireWhole();
         var since = Stopwatch.GetTimestamp();
         Hold(Holds.Saving);
         IUnwritten? rest = null;
@@ -119,6 +122,12 @@ internal sealed partial class MachineLife : IDepartingMachine
     {
         if (_state == MachineState.Ended) throw new MachineException(MachineError.State, "the machine ended on its way to another place");
         if (Holds.HasFlag(Holds.HostFull)) throw new MachineException(MachineError.State, "the machine waits for space on this host, and what it writes is nowhere yet; make room first");
+    }
+
+    /// <summary>Refuses what takes all of the memory, of which a part is not here yet.</summary>
+    internal void RequireWhole()
+    {
+        if (_hardware is { IsWhole: false }) throw new MachineException(MachineError.Busy, "a part of the machine's memory is on its way here yet, from where it came; try again when all is here");
     }
 
     private static MachineException TooSlow(TimeSpan patience) => new(MachineError.Host, $"the other side took longer than {patience.TotalSeconds:0.###} s to take the machine over, which stays here");

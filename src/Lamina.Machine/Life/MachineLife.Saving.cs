@@ -13,6 +13,7 @@ internal sealed partial class MachineLife
 
     private async Task<MachineSaved> SaveAsync(string? folder, bool goesOn, IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
     {
+        RequireWhole();
         var begin = Stopwatch.GetTimestamp();
         var rest = await CutAsync<IUnwritten>(() => folder is null ? null : _hardware!.Save(folder, goesOn), layers, commit).ConfigureAwait(false);
         if (goesOn) await ApplyAsync().ConfigureAwait(false);
@@ -28,6 +29,7 @@ internal sealed partial class MachineLife
 
     private async Task<MachineForked> ForkAsync(IReadOnlyList<LayeredImage> layers, Func<Task<bool>>? commit)
     {
+        RequireWhole();
         _hardware!.PrepareFork();
         var begin = Stopwatch.GetTimestamp();
         var forked = await CutAsync(_hardware.Fork, layers, commit).ConfigureAwait(false);
@@ -52,6 +54,7 @@ internal sealed partial class MachineLife
     internal Task RewindAsync(MachineForked to, bool goesOn) => EnqueueAsync(async () =>
     {
         if (_state != MachineState.Paused || !Holds.HasFlag(Holds.User)) throw new MachineException(MachineError.State, "a machine is paused before it becomes a copy of another one");
+        RequireWhole();
         try
         {
             _hardware!.Rewind(to);

@@ -86,15 +86,18 @@ internal sealed class FrameStream(Stream stream)
     /// <summary>Reads the frame that is to come now.</summary>
     /// <exception cref="MachineException">The other side refuses, or says something else.</exception>
     /// <exception cref="IOException">The link is broken.</exception>
-    internal async Task ExpectAsync(MigrationFrame wanted, CancellationToken cancellationToken)
+    internal async Task<ReadOnlyMemory<byte>> ExpectAsync(MigrationFrame wanted, CancellationToken cancellationToken)
     {
         var (kind, content) = await ReadAsync(cancellationToken).ConfigureAwait(false);
-        if (kind == wanted) return;
+        if (kind == wanted) return content;
         throw kind == MigrationFrame.Refused ? Refusal(content.Span) : new MachineException(MachineError.Host, $"the other side of the migration says {kind} instead of {wanted}");
     }
 
     /// <summary>What a refusal says.</summary>
-    internal static MachineException Refusal(ReadOnlySpan<byte> content) => new(MachineError.Host, Shown(Encoding.UTF8.GetString(content[..Math.Min(content.Length, MigrationSpec.LongestSentence)])));
+    internal static MachineException Refusal(ReadOnlySpan<byte> content) => new(MachineError.Host, Sentence(content));
+
+    /// <summary>A sentence of the other side's.</summary>
+    internal static string Sentence(ReadOnlySpan<byte> content) => Shown(Encoding.UTF8.GetString(content[..Math.Min(content.Length, MigrationSpec.LongestSentence)]));
 
     // It may come from anybody, and goes to a terminal.
     private static string Shown(string text) => new([.. text.Select(letter => char.IsControl(letter) ? '?' : letter)]);

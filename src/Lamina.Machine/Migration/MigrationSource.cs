@@ -25,6 +25,10 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     // A guest that writes as fast as the link carries gets less and less of its processors, in percent, before this is given up.
     private static readonly int[] Throttles = [60, 40, 20, 10, 5];
 
+    // Where the memory may follow, it does when this step has not helped: it is enough for guests that write up to 1.6 times as fast as the link carries, and takes nothing on that can go wrong. Each further step takes
+    // two rounds of all that the guest writes at a fraction of its speed, which is longer than the same takes to follow once.
+    private const int FollowsBehind = 0;
+
     // A round is no step forward that leaves more than this of what the last one left.
     private const double Progresses = 0.8;
 
@@ -39,30 +43,36 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     private BlockChanges[] _blocks = [];
     private int _rounds;
     private double _bytesPerSecond;
-    private bool _isThrottled;
+    private bool _isThrottled, _mayFollow, _follows;
 
-    private ulong Left => (ulong)_pages!.Count * Page + _blocks.Aggregate(0ul, (sum, disk) => sum + (ulong)disk.Count * BlockChanges.PartLength);
+    private ulong Left => (ulong)_pages!.Count * Page + LeftOfDisks;
+
+    private ulong LeftOfDisks => _blocks.Aggregate(0ul, (sum, disk) => sum + (ulong)disk.Count * BlockChanges.PartLength);
 
     /// <summary>Sends it. When this returns it has ended here; where it throws it goes on as if nothing had been.</summary>
     /// <exception cref="MachineException">It cannot go, or the other side cannot take it.</exception>
     /// <exception cref="IOException">The link or the host fails.</exception>
-    internal Task<MigrationOutcome> RunAsync(CancellationToken cancellationToken) => RunAsync(() => life.GiveAsync(options.Patience, GiveAsync), cancellationToken);
+    internal Task<MigrationOutcome> RunAsync(CancellationToken cancellationToken) =>
+        HeardAsync(options.Silence, "the other side", ends => RunAsync(() => life.GiveAsync(options.Patience, GiveAsync), ends), cancellationToken);
 
     /// <summary>Hands it to a process that opens what this one has open. The disks stay where they are.</summary>
     /// <exception cref="MachineException">It cannot go, or the other side cannot take it; or it is lost.</exception>
     /// <exception cref="IOException">The link or the host fails.</exception>
-    internal async Task<HandOverOutcome> HandOverAsync(HandOverOptions how, CancellationToken cancellationToken)
+    internal Task<HandOverOutcome> HandOverAsync(HandOverOptions how, CancellationToken cancellationToken) =>
+        HeardAsync(how.Silence, "the new process", ends => RunAsync(() => HandOverAsync(how), ends), cancellationToken);
+
+    // A program that is not what it should be may say nothing at all.
+    private async Task<T> HeardAsync<T>(TimeSpan silence, string who, Func<CancellationToken, Task<T>> run, CancellationToken cancellationToken)
     {
         using var silent = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        // A program that is not what it should be may say nothing at all.
-        _frames.Moves = () => silent.CancelAfter(how.Silence);
+        _frames.Moves = () => silent.CancelAfter(silence);
         try
         {
-            return await RunAsync(() => HandOverAsync(how), silent.Token).ConfigureAwait(false);
+            return await run(silent.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (silent.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new MachineException(MachineError.Host, string.Create(CultureInfo.InvariantCulture, $"the new process has said nothing for {how.Silence.TotalSeconds:0.###} s"));
+            throw new MachineException(MachineError.Host, string.Create(CultureInfo.InvariantCulture, $"{who} has said nothing for {silence.TotalSeconds:0.###} s"));
         }
         finally
         {
@@ -81,7 +91,7 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
         try
         {
             await _frames.SendPiecesAsync(MigrationFrame.Description, (await life.DescribeStateAsync().ConfigureAwait(false)).Encode(), cancellationToken).ConfigureAwait(false);
-            await _frames.ExpectAsync(MigrationFrame.Ready, cancellationToken).ConfigureAwait(false);
+            TakeOffer((await _frames.ExpectAsync(MigrationFrame.Ready, cancellationToken).ConfigureAwait(false)).Span);
             Begin();
             await SendRoundsAsync(cancellationToken).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
@@ -117,6 +127,13 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
         _pages = new MemoryChanges(memory);
     }
 
+    private void TakeOffer(ReadOnlySpan<byte> offer)
+    {
+        if (!options.PostCopy) return;
+        _mayFollow = offer is [1, ..];
+        if (!_mayFollow) options.Notice?.Invoke($"the machine does not go on there before all of its memory is: {(offer is [0, _, ..] ? FrameStream.Sentence(offer[1..]) : "the program there does not know of that")}");
+    }
+
     private async Task SendRoundsAsync(CancellationToken cancellationToken)
     {
         var (stalls, throttle) = (0, -1);
@@ -131,6 +148,11 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
             before = left;
             if (stalls < StallsBefore && _rounds < MostRounds) continue;
             stalls = 0;
+            if (_mayFollow && throttle >= FollowsBehind && LeftOfDisks <= Math.Max(Little, _bytesPerSecond * options.Downtime.TotalSeconds))
+            {
+                _follows = true;
+                return;
+            }
             if (++throttle == Throttles.Length || _rounds >= MostRounds) throw TooFast(left);
             _isThrottled = true;
             await life.ThrottleAsync(Throttles[throttle]).ConfigureAwait(false);
@@ -153,11 +175,16 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
 
     private async Task SendChangedAsync(CancellationToken cancellationToken)
     {
+        await SendChangedBlocksAsync(cancellationToken).ConfigureAwait(false);
+        for (ulong from = 0; _pages!.TryTake(MigrationSpec.PagesTogether, ref from, out var address, out var pages);)
+            await SendPagesAsync(address, pages, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task SendChangedBlocksAsync(CancellationToken cancellationToken)
+    {
         for (var i = 0; i < disks.Count; i++)
             for (ulong from = 0; _blocks[i].TryTake(ref from, out var offset, out var length);)
                 await SendBlockAsync(i, offset, length, cancellationToken).ConfigureAwait(false);
-        for (ulong from = 0; _pages!.TryTake(MigrationSpec.PagesTogether, ref from, out var address, out var pages);)
-            await SendPagesAsync(address, pages, cancellationToken).ConfigureAwait(false);
     }
 
     // What is zero the other side has by itself, at first.
@@ -218,6 +245,7 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
     // The machine stands still. Until it is given nothing has changed here.
     private async Task<MigrationOutcome> GiveAsync(SavedMachine state, long since, bool isPaused, CancellationToken patience)
     {
+        if (_follows) return await GiveFirstAsync(state, since, isPaused, patience).ConfigureAwait(false);
         await SendAllAsync(state, patience).ConfigureAwait(false);
         await _frames.ExpectAsync(MigrationFrame.Loaded, patience).ConfigureAwait(false);
         options.Give?.Invoke();
@@ -225,10 +253,32 @@ internal sealed class MigrationSource(IDepartingMachine life, GuestMemory memory
         return new MigrationOutcome(Stopwatch.GetElapsedTime(since), (ulong)_frames.Written, _rounds, isConfirmed);
     }
 
+    // The memory follows.
+    private async Task<MigrationOutcome> GiveFirstAsync(SavedMachine state, long since, bool isPaused, CancellationToken patience)
+    {
+        _pages!.Collect();
+        using var rest = new DepartingMemory(_frames, _pages, SendPagesAsync, options, _bytesPerSecond);
+        await SendChangedBlocksAsync(patience).ConfigureAwait(false);
+        await rest.SendListAsync(patience).ConfigureAwait(false);
+        await SendStateAsync(state, patience).ConfigureAwait(false);
+        await rest.UntilLoadedAsync(patience).ConfigureAwait(false);
+        options.Give?.Invoke();
+        // Silence is the rest's affair from here on.
+        _frames.Moves = null;
+        var (stoodStill, isConfirmed, followed) = await rest.GiveAsync(isPaused, since, (left, asked) =>
+            options.Progress?.Invoke(new MigrationProgress(_rounds, (ulong)_frames.Written, (ulong)left * Page, _bytesPerSecond) { PagesAsked = asked })).ConfigureAwait(false);
+        return new MigrationOutcome(stoodStill, (ulong)_frames.Written, _rounds, isConfirmed) { Followed = followed };
+    }
+
     private async Task SendAllAsync(SavedMachine state, CancellationToken patience)
     {
         _pages!.Collect();
         await SendChangedAsync(patience).ConfigureAwait(false);
+        await SendStateAsync(state, patience).ConfigureAwait(false);
+    }
+
+    private async Task SendStateAsync(SavedMachine state, CancellationToken patience)
+    {
         await _frames.SendPiecesAsync(MigrationFrame.State, state.Encode(), patience).ConfigureAwait(false);
         await _frames.SendAsync(MigrationFrame.Whole, 0, patience).ConfigureAwait(false);
     }

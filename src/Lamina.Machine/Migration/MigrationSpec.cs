@@ -22,6 +22,9 @@ internal enum MigrationFrame : byte
     /// <summary>The end of a round, which is answered when all of it is in its place.</summary>
     Round = (byte)'R',
 
+    /// <summary>Addresses of RAM and lengths, eight bytes each, in order: pages that come when the machine runs there, or are asked for. The guest stands still.</summary>
+    Missing = (byte)'M',
+
     /// <summary>A piece of the state.</summary>
     State = (byte)'S',
 
@@ -34,7 +37,7 @@ internal enum MigrationFrame : byte
     /// <summary>It does not go after all.</summary>
     Cancelled = (byte)'C',
 
-    /// <summary>The machine is built, and waits.</summary>
+    /// <summary>The machine is built, and waits. One byte, 1 where pages may be missing (<see cref="Missing"/>), or 0 and a sentence in UTF-8 that says why they may not; nothing from programs that do not know of that.</summary>
     Ready = (byte)'y',
 
     /// <summary>A round is in its place.</summary>
@@ -45,6 +48,12 @@ internal enum MigrationFrame : byte
 
     /// <summary>The machine runs.</summary>
     Runs = (byte)'u',
+
+    /// <summary>An address of RAM, eight bytes: a missing page that somebody waits for. Each once.</summary>
+    Wish = (byte)'w',
+
+    /// <summary>All that was missing is there, or is not wanted any more.</summary>
+    There = (byte)'a',
 
     /// <summary>It cannot be, with a sentence in UTF-8.</summary>
     Refused = (byte)'x',
@@ -67,6 +76,9 @@ internal static class MigrationSpec
 
     /// <summary>The most bytes of a state.</summary>
     internal const int LongestState = 1 << 28;
+
+    /// <summary>The bytes that say of one range that it is missing, and how many ranges one frame names.</summary>
+    internal const int MissingLength = 2 * sizeof(ulong), MissingTogether = (1 << 20) / MissingLength;
 
     /// <summary>The most bytes of a refusal's sentence.</summary>
     internal const int LongestSentence = 4096;

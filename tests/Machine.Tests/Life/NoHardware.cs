@@ -12,6 +12,8 @@ internal sealed class NoHardware : IHardware
 {
     public IReadOnlyList<Core.Engine.IVcpu> Vcpus => [];
 
+    public bool IsWhole { get; set; } = true;
+
     public IReadOnlyList<Counter> Counters { get; } = [];
 
     public UnitInspection Inspect(string path) => new UnitTree().Inspect(path);

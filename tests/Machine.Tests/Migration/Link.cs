@@ -23,6 +23,13 @@ internal sealed class Link(PipeReader reader, PipeWriter writer, Link.State stat
         return (new Link(back.Reader, there.Writer, state), new Link(there.Reader, back.Writer, state), state);
     }
 
+    /// <summary>Makes one that is not cut by itself.</summary>
+    internal static Link Make(out Link other)
+    {
+        (var one, other, _) = Make();
+        return one;
+    }
+
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty || _isCut) return 0;

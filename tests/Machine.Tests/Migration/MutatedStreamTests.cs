@@ -3,6 +3,7 @@
 // takes 100,000.
 using System.Globalization;
 using Lamina.Backends.Disk;
+using Lamina.Host;
 using Lamina.Tests.Machines.Life;
 using Xunit;
 
@@ -35,12 +36,16 @@ public sealed class MutatedStreamTests : IDisposable
         var count = FuzzLength.Cases(Usual, All);
         var stream = await RecordAsync(Definition("from.qcow2"));
         var mutations = new StreamMutations(stream, await RecordAsync(Definition("from.qcow2") with { MemoryBytes = 2 * Ram, Cpus = 2 }));
+        var following = StreamMutations.Following(stream);
+        var followingMutations = new StreamMutations(following, stream);
         for (var i = 0; i < 3; i++) Assert.Null(await TakeAsync(stream));
+        using (var faults = PageFaults.TryOpen(out _))
+            if (faults is not null) Assert.Null(await TakeAsync(following));
         var (refused, made) = (0, 0);
         var (resident, mapped) = (Status("VmRSS") + MostResident, Status("VmPeak") + MostMapped);
         for (var seed = FuzzLength.Seed; seed < FuzzLength.Seed + count; seed++)
         {
-            var bytes = mutations.Next(new Random(seed));
+            var bytes = (seed % 3 == 0 ? followingMutations : mutations).Next(new Random(seed));
             var allocated = GC.GetTotalAllocatedBytes();
             try
             {
@@ -71,6 +76,7 @@ public sealed class MutatedStreamTests : IDisposable
             await using var arrival = await MachineArrival.BeginAsync(new RecordedStream(new MemoryStream(bytes)), Token);
             await using var machine = arrival.Build(new MachineHooks(), Here);
             var run = await arrival.TakeAsync(cancellationToken: Token);
+            _ = await arrival.MemoryAsync(Token);
             return run.IsCompleted && await run is { End: MachineEnd.Failed } failed ? failed.Message : null;
         }
         catch (Exception refused) when (refused is MachineException or IOException)

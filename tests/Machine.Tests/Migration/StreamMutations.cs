@@ -49,6 +49,25 @@ internal sealed class StreamMutations(byte[] stream, byte[] other)
         };
     }
 
+    /// <summary>The same machine's, of which the first pages that it sends follow when it is given.</summary>
+    internal static byte[] Following(byte[] stream)
+    {
+        var frames = Split(stream);
+        var pages = frames.First(frame => frame.Kind == (byte)MigrationFrame.Pages);
+        var (first, last) = (pages.Content[..(8 + 4096)], (byte[])[.. Address(BinaryPrimitives.ReadUInt64LittleEndian(pages.Content) + 4096), .. pages.Content.AsSpan(8 + 4096)]);
+        byte[] list = [.. pages.Content.AsSpan(0, 8), .. Address(4096), .. last.AsSpan(0, 8), .. Address((ulong)last.Length - 8)];
+        frames.Insert(frames.FindIndex(frame => frame.Kind == (byte)MigrationFrame.State), new Frame((byte)MigrationFrame.Missing, list));
+        frames.AddRange([new Frame((byte)MigrationFrame.Pages, last), new Frame((byte)MigrationFrame.Round, []), new Frame((byte)MigrationFrame.Pages, first)]);
+        return Join(frames);
+
+        static byte[] Address(ulong number)
+        {
+            var bytes = new byte[sizeof(ulong)];
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes, number);
+            return bytes;
+        }
+    }
+
     private void Change(List<Frame> frames, Random random)
     {
         var at = random.Next(frames.Count);
@@ -112,6 +131,7 @@ internal sealed class StreamMutations(byte[] stream, byte[] other)
         {
             MigrationFrame.Pages => [.. Number(random), .. new byte[random.Next(3) * 4096 + (random.Next(4) == 0 ? random.Next(4096) : 0)]],
             MigrationFrame.ZeroPages => [.. Number(random), .. Number(random)],
+            MigrationFrame.Missing => [.. Enumerable.Range(0, random.Next(1, 4)).SelectMany(_ => (byte[])[.. Number(random), .. Number(random)]), .. new byte[random.Next(4) == 0 ? random.Next(16) : 0]],
             MigrationFrame.Blocks => [.. Number(random).AsSpan(0, random.Next(2) * 4), .. Number(random), .. new byte[random.Next(3) * 512 + (random.Next(4) == 0 ? random.Next(512) : 0)]],
             MigrationFrame.ZeroBlocks => [.. random.Next(2) == 0 ? [0, 0, 0, 0] : Number(random)[..4], .. Number(random), .. Number(random)],
             MigrationFrame.State => new byte[random.Next(2) == 0 ? random.Next(100) : MigrationSpec.StatePiece],

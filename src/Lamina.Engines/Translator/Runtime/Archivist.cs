@@ -124,7 +124,7 @@ internal sealed unsafe class Archivist : IDisposable
             // Page by page: who needs the gate meanwhile does not wait for long.
             lock (_store.Gate)
             {
-                if (_store.Generation != generation) break;
+                if (_store.Generation != generation || !_memory.TryRequire(physical, (ulong)page.Length)) break;
                 new ReadOnlySpan<byte>((byte*)_memory.HostBase + physical, page.Length).CopyTo(page);
                 var hash = PageHash.Of(page);
                 if (_archive.CountBlocks(hash) >= blocks.Count || !added.Add(hash)) continue;

@@ -119,6 +119,7 @@ internal sealed unsafe class TranslationStore : IDisposable
     private void CopyPage(ulong physical, int place)
     {
         AnnounceCode(physical);
+        _memory.Require(physical & ~0xffful, PageSize);
         new ReadOnlySpan<byte>((byte*)_memory.HostBase + (physical & ~0xffful), PageSize).CopyTo(new Span<byte>(_pages + place * PageSize, PageSize));
     }
 

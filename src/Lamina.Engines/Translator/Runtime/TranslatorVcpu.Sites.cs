@@ -369,10 +369,12 @@ internal sealed unsafe partial class TranslatorVcpu
         instruction = default;
         if (!_processor.TryFetch(linear, out var page) || !_store.Pages.IsMemory(page.PhysicalPage)) return false;
         var here = Math.Min(16, 4096 - (int)(linear & 0xfff));
+        _memory.Require(page.PhysicalPage, 1);
         new ReadOnlySpan<byte>((byte*)_memory.HostBase + (page.PhysicalPage | linear & 0xfff), here).CopyTo(bytes);
         var length = here;
         if (here < 16 && _processor.TryFetch(linear + (ulong)here, out page) && _store.Pages.IsMemory(page.PhysicalPage))
         {
+            _memory.Require(page.PhysicalPage, 1);
             new ReadOnlySpan<byte>((byte*)_memory.HostBase + page.PhysicalPage, 16 - here).CopyTo(bytes[here..]);
             length = 16;
         }

@@ -42,6 +42,7 @@ internal sealed unsafe partial class Processor
     private ulong ReadPort(ushort port, int size)
     {
         ulong value = 0;
+        _memory.RequireNotLost();
         _bus.ReadPort(port, new Span<byte>(&value, size));
         NotePortAccess(port, size);
         return value;
@@ -51,6 +52,7 @@ internal sealed unsafe partial class Processor
     {
         // What was stored before it is seen by whoever the device has look for it. SDM vol. 1, 19.6.
         Interlocked.MemoryBarrier();
+        _memory.RequireNotLost();
         _bus.WritePort(port, new ReadOnlySpan<byte>(&value, size));
         NotePortAccess(port, size);
     }

@@ -9,12 +9,17 @@ internal sealed unsafe partial class Processor
     private readonly GuestMemory _memory;
     private readonly byte* _ramBase;
 
-    /// <summary>The host address of guest memory, or null where loads, or stores, of a byte of the range are not memory's.</summary>
+    /// <summary>The host address of guest memory, or null where loads, or stores, of a byte of the range are not memory's. It is there.</summary>
+    /// <exception cref="Host.HostException">It is elsewhere, and will not come.</exception>
     public byte* HostPointer(ulong physical, int length, bool write)
     {
         var view = _memory.View;
         foreach (ref readonly var range in (write ? view.Writable : view.Readable).AsSpan())
-            if (physical - range.Start < range.Length && (ulong)length <= range.Length - (physical - range.Start)) return _ramBase + physical;
+        {
+            if (physical - range.Start >= range.Length || (ulong)length > range.Length - (physical - range.Start)) continue;
+            _memory.Require(physical, (ulong)length);
+            return _ramBase + physical;
+        }
         return null;
     }
 
@@ -86,6 +91,7 @@ internal sealed unsafe partial class Processor
 
     private void ReadDevice(ulong physical, Span<byte> data)
     {
+        _memory.RequireNotLost();
         while (data.Length > 0)
         {
             var size = DevicePiece(physical, data.Length);
@@ -103,6 +109,7 @@ internal sealed unsafe partial class Processor
 
     private void WriteDevice(ulong physical, ReadOnlySpan<byte> data)
     {
+        _memory.RequireNotLost();
         while (data.Length > 0)
         {
             var size = DevicePiece(physical, data.Length);
