@@ -16,7 +16,7 @@ public static class AgentSocket
     private const int LongestAnswer = 14;
 
     // A guest starts in about half a second; looking costs it nothing before it has a driver.
-    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
+    internal static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Connects to an agent as soon as it listens.</summary>
     /// <param name="path">The Unix socket of the machine's socket device.</param>
@@ -24,7 +24,16 @@ public static class AgentSocket
     /// <param name="hasEnded">Whether the machine has ended, so that there is nothing to wait for.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The stream; null where there is no agent in time, or the machine has ended.</returns>
-    public static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, Func<bool> hasEnded, CancellationToken cancellationToken = default)
+    public static Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, Func<bool> hasEnded, CancellationToken cancellationToken = default) =>
+        TryConnectAsync(path, timeout, LookAgain, hasEnded, cancellationToken);
+
+    /// <summary>The same for who is in no hurry.</summary>
+    /// <param name="path">The Unix socket of the machine's socket device.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="pace">How long it is until it is tried again.</param>
+    /// <param name="hasEnded">Whether the machine has ended.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, TimeSpan pace, Func<bool> hasEnded, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(hasEnded);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -34,7 +43,7 @@ public static class AgentSocket
             while (!hasEnded())
             {
                 if (await TryOnceAsync(path, patience.Token).ConfigureAwait(false) is { } stream) return stream;
-                await Task.Delay(LookAgain, patience.Token).ConfigureAwait(false);
+                await Task.Delay(pace, patience.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

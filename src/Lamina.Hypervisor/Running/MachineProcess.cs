@@ -91,6 +91,7 @@ public static class MachineProcess
             var fresh = suspended.Snapshot is not null ? AgentRelay.TryFreshenAsync(served) : AgentRelay.TrySetClockAsync(served);
             if (known.Length == 0) _ = RememberAsync(fresh, machine, home);
         }
+        else _ = AgentRelay.TrySetFirstClockAsync(served);
         new RunRecord(process, started).Write(home.Run);
         await SayAsync(ready, ControlLines.Answer(null, null)).ConfigureAwait(false);
         await ready.DisposeAsync().ConfigureAwait(false);

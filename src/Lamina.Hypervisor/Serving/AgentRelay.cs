@@ -22,6 +22,9 @@ internal static class AgentRelay
 
     // Nobody waits, and a host may be busy.
     private static readonly TimeSpan Patient = TimeSpan.FromMinutes(2);
+
+    // Many guests have no agent, and a machine at rest costs next to nothing.
+    private static readonly TimeSpan Unhurried = TimeSpan.FromMilliseconds(100);
     private const int SeedBytes = 64;
 
     // One that is there answers at once, and a guest without one is not to be waited for.
@@ -38,13 +41,15 @@ internal static class AgentRelay
     /// <returns>A connection to Lamina's; null where QEMU's is there.</returns>
     /// <exception cref="MachineException">There is none.</exception>
     /// <exception cref="IOException">The client has gone.</exception>
-    internal static async Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken)
+    internal static Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken) => ConnectAsync(served, timeout, AgentSocket.LookAgain, hasGone, cancellationToken);
+
+    private static async Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, TimeSpan pace, Func<bool> hasGone, CancellationToken cancellationToken)
     {
         if (served.Machine.State == MachineState.Paused) throw new MachineException(MachineError.State, $"the machine {served.Name} is paused, and its agent with it; let it go on with 'lamina resume {served.Name}'");
         var path = served.Definition.DevicesOf<VsockDevice>().Single().Path;
         var wait = timeout ?? Usual;
         bool HasEnded() => served.Machine.State == MachineState.Ended || hasGone();
-        var (stream, isQemu) = await FindAsync(path, served.Qemu, wait, HasEnded, cancellationToken).ConfigureAwait(false);
+        var (stream, isQemu) = await FindAsync(path, served.Qemu, wait, pace, HasEnded, cancellationToken).ConfigureAwait(false);
         if (stream is not null || isQemu) return stream;
         throw served.Machine.State == MachineState.Ended ? new MachineException(MachineError.State, "the machine has ended")
             : hasGone() ? new IOException("the client has gone")
@@ -53,13 +58,13 @@ internal static class AgentRelay
     }
 
     // The first that is there. A guest may have both, and Lamina's can do more: it has the lead that it takes to connect.
-    private static async Task<(NetworkStream? Stream, bool IsQemu)> FindAsync(string path, QemuAgent? qemu, TimeSpan wait, Func<bool> hasEnded, CancellationToken cancellationToken)
+    private static async Task<(NetworkStream? Stream, bool IsQemu)> FindAsync(string path, QemuAgent? qemu, TimeSpan wait, TimeSpan pace, Func<bool> hasEnded, CancellationToken cancellationToken)
     {
-        if (qemu is null) return (await AgentSocket.TryConnectAsync(path, wait, hasEnded, cancellationToken).ConfigureAwait(false), false);
+        if (qemu is null) return (await AgentSocket.TryConnectAsync(path, wait, pace, hasEnded, cancellationToken).ConfigureAwait(false), false);
         using var found = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var answers = qemu.AnswersAsync(wait, found.Token);
         var isQemu = false;
-        var stream = await AgentSocket.TryConnectAsync(path, wait, () => hasEnded() || (isQemu = answers.IsCompletedSuccessfully && answers.Result), cancellationToken).ConfigureAwait(false);
+        var stream = await AgentSocket.TryConnectAsync(path, wait, pace, () => hasEnded() || (isQemu = answers.IsCompletedSuccessfully && answers.Result), cancellationToken).ConfigureAwait(false);
         await found.CancelAsync().ConfigureAwait(false);
         try
         {
@@ -81,12 +86,17 @@ internal static class AgentRelay
     }
 
     /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
-    internal static async Task TrySetClockAsync(ServedMachine served)
+    internal static Task TrySetClockAsync(ServedMachine served) => TrySetClockAsync(served, AgentSocket.LookAgain);
+
+    /// <summary>The same for a guest that begins: of the clock chip Linux takes the second, and which part of it is over it does not know.</summary>
+    internal static Task TrySetFirstClockAsync(ServedMachine served) => TrySetClockAsync(served, Unhurried);
+
+    private static async Task TrySetClockAsync(ServedMachine served, TimeSpan pace)
     {
         using var patience = new CancellationTokenSource(Patient);
         try
         {
-            if (await ConnectAsync(served, Patient, static () => false, patience.Token).ConfigureAwait(false) is not { } stream)
+            if (await ConnectAsync(served, Patient, pace, static () => false, patience.Token).ConfigureAwait(false) is not { } stream)
             {
                 var since = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
                 _ = await served.Qemu!.AskAsync("guest-set-time", arguments => arguments.WriteNumber("time", since), Patient, patience.Token).ConfigureAwait(false);
@@ -146,7 +156,7 @@ internal static class AgentRelay
     {
         try
         {
-            var (stream, isQemu) = await FindAsync(path, qemu, Soon, static () => false, cancellationToken).ConfigureAwait(false);
+            var (stream, isQemu) = await FindAsync(path, qemu, Soon, AgentSocket.LookAgain, static () => false, cancellationToken).ConfigureAwait(false);
             if (isQemu) await qemu!.TellAsync("guest-shutdown", null, cancellationToken).ConfigureAwait(false);
             if (stream is null) return isQemu;
             var agent = await AgentConnection.OpenAsync(stream, Soon, cancellationToken).ConfigureAwait(false);
