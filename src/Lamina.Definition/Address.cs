@@ -40,7 +40,12 @@ public sealed record AllowedDestination(IPNetwork Network, int? Port = null);
 /// <summary>Reads and writes addresses.</summary>
 public static class Address
 {
+    /// <summary>How many bytes of an address of Lamina's (<see cref="MakeMac"/>) are one's own.</summary>
+    public const int OwnLength = 3;
+
     private const int DnsPort = 53, MacLength = 6;
+
+    private static ReadOnlySpan<byte> Prefix => [0x02, 0x4c, 0x41];
 
     /// <summary>Reads a card's address.</summary>
     /// <exception cref="MachineException">It is none, or a group's.</exception>
@@ -51,6 +56,10 @@ public static class Address
         if ((bytes[0] & 1) != 0 || bytes.All(value => value == 0)) throw new MachineException($"{text} cannot be a network card's address; its first byte must be even, and not all may be 0");
         return [.. bytes.Select(value => value!.Value)];
     }
+
+    /// <summary>An address of Lamina's: one that is locally administered (IEEE 802, 8.4), and no group's.</summary>
+    /// <param name="own">Its last three bytes.</param>
+    public static string MakeMac(ReadOnlySpan<byte> own) => own.Length == OwnLength ? FormatMac([.. Prefix, .. own]) : throw new ArgumentException($"an address has {OwnLength} bytes of its own, not {own.Length}", nameof(own));
 
     /// <summary>A card's address as text.</summary>
     public static string FormatMac(IEnumerable<byte> mac) => string.Join(':', mac.Select(value => value.ToString("x2", CultureInfo.InvariantCulture)));

@@ -46,6 +46,7 @@ internal static class ForkVerb
                     continue;
                 }
                 parsed.InvocationConfiguration.Output.WriteLine(copy.Name);
+                if (copy.IsPulled) Stderr.Say($"{copy.Name} has no network: its guest has no agent that gives its cards addresses of their own, and {name} has those that it uses; when it has others, 'lamina set {copy.Name} --device NAME,plugged=on' puts a cable in");
                 if (parsed.GetValue(verbose) && copy.RunsAfter is { } runs) Stderr.Say(string.Create(CultureInfo.InvariantCulture, $"{copy.Name} went on after {runs.TotalMilliseconds:0.0} ms{(copy.AnswersAfter is { } answers ? $", its agent answered after {answers.TotalMilliseconds:0.0} ms" : "")}"));
             }
             await TryHaveWaitAsync(fork, name, parsed.GetValue(spare) ?? 1, cancellation).ConfigureAwait(false);

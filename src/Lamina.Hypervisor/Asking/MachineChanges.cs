@@ -37,19 +37,20 @@ public static class MachineChanges
         using var edit = store.Edit(name);
         var after = edit.Kept(change(edit.Before));
         var difference = DefinitionDifference.Between(edit.Before, after);
-        if (difference.IsNone) return new MachineChanged([], []);
-        Machine.Check(after);
         var isRunning = MachineStore.IsHeld(edit.Home);
+        // A machine that runs may be other than its definition by what it could not take before.
+        if (difference.IsNone && !isRunning) return new MachineChanged([], []);
+        Machine.Check(after);
         var isOnTerminal = isRunning && !File.Exists(edit.Home.Socket);
         var taken = isRunning && !isOnTerminal ? await AskAsync(edit.Home, after, cancellationToken).ConfigureAwait(false) : null;
         if (taken is not { } answer)
         {
-            edit.Write(after);
+            if (!difference.IsNone) edit.Write(after);
             return new MachineChanged([], difference.Words, isOnTerminal, isOnTerminal);
         }
         try
         {
-            edit.Write(after);
+            if (!difference.IsNone) edit.Write(after);
         }
         catch (IOException)
         {
@@ -80,6 +81,22 @@ public static class MachineChanges
         catch (MachineException refused) when (refused.Error == MachineError.Definition)
         {
             return [];
+        }
+    }
+
+    /// <summary>Has a machine that runs take what it can of its definition, as it is kept.</summary>
+    /// <param name="home">It.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Whether it did.</returns>
+    internal static async Task<bool> TryTakeAsync(MachineHome home, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return MachineFile.Read(home) is { } definition && await AskAsync(home, definition, cancellationToken).ConfigureAwait(false) is not null;
+        }
+        catch (Exception refused) when (refused is MachineException or IOException)
+        {
+            return false;
         }
     }
 

@@ -8,7 +8,7 @@ namespace Lamina.Hypervisor.Contract;
 /// <summary>Messages of forks.</summary>
 internal static class ForkLines
 {
-    private const string Folder = "folder", Name = "name", Kept = "kept";
+    private const string Folder = "folder", Name = "name", Kept = "kept", Pulled = "pulled";
 
     /// <summary>To a process that begins to wait, with what the machine is: the folder of the machine, and the definition that it was started by.</summary>
     internal static byte[] Welcome(string folder, MachineDefinition kept) => Make(line =>
@@ -23,6 +23,28 @@ internal static class ForkLines
 
     /// <summary>To a process that is to be a copy from now on, with what it goes on from: the copy's name.</summary>
     internal static byte[] Order(string name) => Make(line => line.WriteString(Name, name));
+
+    /// <summary>From a copy whose guest was told all that there is to tell it.</summary>
+    /// <param name="isPulled">Whether its cards have no cable, since it could not be told of its addresses.</param>
+    internal static byte[] Done(bool isPulled) => Make(line =>
+    {
+        line.WriteBoolean(ControlSpec.Ok, true);
+        line.WriteBoolean(Pulled, isPulled);
+    });
+
+    /// <summary>Whether a message is <see cref="Done"/>, and if it is whether the copy's cards have no cable.</summary>
+    internal static bool? PulledIn(byte[] message)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(message);
+            return document.RootElement.TryGetProperty(Pulled, out var pulled) ? pulled.GetBoolean() : null;
+        }
+        catch (Exception none) when (none is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>The folder in a message.</summary>
     /// <exception cref="MachineException">It has none.</exception>

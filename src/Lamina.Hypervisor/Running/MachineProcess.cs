@@ -68,6 +68,9 @@ public static class MachineProcess
         _ = HostFiles.TryUnlink(home.SnapshotDisk);
         if (suspended is not { IsFork: true }) SuspendRecord.DropForked(home);
         var definition = suspended is null ? stored.ToRun() : suspended.Moved(Machine.DefinitionOf(suspended.StateOf(home)), home);
+        // A copy's cables are put in by whoever gives it an identity.
+        var kept = stored.Definition;
+        if (suspended is { IsFork: true }) (definition, kept) = (CopiedCards.Pulled(definition), CopiedCards.Pulled(kept));
         suspended?.CheckDisks(home, definition);
         // One that begins anew touches other memory first.
         if (suspended is null) _ = HostFiles.TryUnlink(home.WorkingSet);
@@ -76,7 +79,7 @@ public static class MachineProcess
         await using var own = new ProcessMachine(home, definition, place, log, (whole, hooks) => suspended is null ? Machine.Create(whole, hooks) : Machine.Restore(suspended.StateOf(home), hooks with { WorkingSet = known, GoesOnAlone = suspended is { Snapshot: null, IsFork: false } }, _ => whole), suspended is null ? null : () => SuspendRecord.Use(home));
         var machine = own.Machine;
         log.Write($"process {process}: {machine.EngineDescription}");
-        using var served = own.Serve(home.Name, stored.Definition, place, started);
+        using var served = own.Serve(home.Name, kept, place, started);
         await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
         served.Locked = own.Lock(suspended is null ? stored.Definition : own.Definition, place);
         using var terminated = own.ListenToSignals();

@@ -113,7 +113,7 @@ public static class WaitingProcess
         internal void Build()
         {
             _moved = Moved(description.Definition);
-            var definition = description.HasMemory ? Rehearsal.Isolated(_moved) : _moved;
+            var definition = description.HasMemory ? Rehearsal.Isolated(_moved) : CopiedCards.Pulled(_moved);
             _own = new ProcessMachine(home, definition, place, log, (complete, hooks) => Machine.Wait(description, hooks, _ => complete), takenUp: null);
             log.Write($"process {place.Number}: {_own.Machine.EngineDescription}");
             _locked = _own.Lock(_own.Definition, place);
@@ -157,25 +157,43 @@ public static class WaitingProcess
             from.Dispose();
             description.Dispose();
             using var terminated = _own.ListenToSignals();
-            using var served = _own.Serve(name, Moved(Kept) with { Name = name }, place, _started);
+            // Cables may have been put in and pulled since the first machine was started.
+            var whole = Rehearsal.Plugged(Moved(Kept).Complete(), _moved!) with { Name = name };
+            using var served = _own.Serve(name, CopiedCards.Pulled(whole), place, _started);
             served.Locked = _locked!;
-            served.Definition = Rehearsal.Plugged(served.Definition, _moved!);
+            served.Definition = CopiedCards.Pulled(Rehearsal.Plugged(served.Definition, _moved!));
             await using var server = new ControlServer(home.Socket, served).ConfigureAwait(false);
             new RunRecord(place.Number, _started).Write(home.Run);
             TrySay(channel, ControlLines.Answer(null, null));
             log.Write($"goes on as a copy of the machine in {first}");
-            _ = IdentifyAsync(served, name, channel);
+            _ = IdentifyAsync(served, whole, CopiedCards.Between(description.Definition, _moved!), channel, log);
             return await _own.ConcludeAsync(_run, _started).ConfigureAwait(false);
         }
 
         private MachineDefinition Moved(MachineDefinition definition) => new SuspendRecord(_started, first, new Dictionary<string, DiskStamp>()) { IsFork = true }.Moved(definition, home);
 
         // What is said is when its agent answers, and when it is another machine.
-        private static async Task IdentifyAsync(ServedMachine served, string name, DescriptorChannel channel)
+        private static async Task IdentifyAsync(ServedMachine served, MachineDefinition whole, IReadOnlyList<CardAddress> cards, DescriptorChannel channel, MachineLogFile log)
         {
-            await GuestIdentity.TryGiveAsync(cancellation => AgentRelay.ReachAsync(served, cancellation), name, () => TrySay(channel, ControlLines.Answer(null, null)), CancellationToken.None).ConfigureAwait(false);
-            TrySay(channel, ControlLines.Answer(null, null));
+            var isGiven = await GuestIdentity.TryGiveAsync(cancellation => AgentRelay.ReachAsync(served, cancellation), whole.Name!, cards, () => TrySay(channel, ControlLines.Answer(null, null)), CancellationToken.None).ConfigureAwait(false);
+            var isPulled = cards.Count > 0 && !(isGiven && await TryPlugAsync(served, whole).ConfigureAwait(false));
+            if (isPulled) log.Write("its network cards have no cable, since the guest has no agent that gave it addresses of its own");
+            TrySay(channel, ForkLines.Done(isPulled));
             channel.Dispose();
+        }
+
+        private static async Task<bool> TryPlugAsync(ServedMachine served, MachineDefinition whole)
+        {
+            try
+            {
+                await served.Changes.SetAsync(whole, CancellationToken.None).ConfigureAwait(false);
+                return true;
+            }
+            catch (Exception none) when (none is MachineException or ObjectDisposedException)
+            {
+                // It has ended.
+                return false;
+            }
         }
 
         public async ValueTask DisposeAsync()

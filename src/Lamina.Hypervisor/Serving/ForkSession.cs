@@ -37,7 +37,7 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
     private const int RunsMilliseconds = 60_000, AnswersMilliseconds = 130_000;
 
     // What became of one copy.
-    private sealed record Outcome(MachineException? Refusal, double RunsAfter, double AnswersAfter);
+    private sealed record Outcome(MachineException? Refusal, double RunsAfter, double AnswersAfter, bool IsPulled = false);
 
     /// <summary>Carries it out.</summary>
     internal async Task RunAsync(PipeReader reader, ReadOnlySequence<byte> early, CancellationToken cancellationToken)
@@ -151,6 +151,7 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
             {
                 line.WriteNumber("runs-after-ms", Math.Round(outcomes[i].RunsAfter, 3));
                 if (outcomes[i].AnswersAfter > 0) line.WriteNumber("answers-after-ms", Math.Round(outcomes[i].AnswersAfter, 3));
+                if (outcomes[i].IsPulled) line.WriteBoolean("pulled", true);
             }
             line.WriteEndObject();
         }
@@ -172,9 +173,10 @@ internal sealed class ForkSession(NetworkStream stream, ServedMachine served, Fo
             if (ForkLines.RefusalIn(runs.Bytes) is { } refusal) return new Outcome(refusal, 0, 0);
             using var answered = copy.Channel.Receive(AnswersMilliseconds);
             var answersAfter = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
-            // And when all is done that makes it another machine.
-            using var done = answered is null ? null : copy.Channel.Receive(AnswersMilliseconds);
-            return new Outcome(null, runsAfter, answered is null || ForkLines.RefusalIn(answered.Bytes) is not null ? 0 : answersAfter);
+            // And when all is done that makes it another machine, which is all that is said where there is no agent.
+            var hasAnswered = answered is not null && ForkLines.PulledIn(answered.Bytes) is null;
+            using var done = hasAnswered ? copy.Channel.Receive(AnswersMilliseconds) : null;
+            return new Outcome(null, runsAfter, hasAnswered && ForkLines.RefusalIn(answered!.Bytes) is null ? answersAfter : 0, ForkLines.PulledIn((hasAnswered ? done : answered)?.Bytes ?? []) == true);
         }
         catch (HostException)
         {

@@ -45,7 +45,7 @@ internal static class Rehearsal
         {
             var stream = await AgentSocket.TryConnectAsync(path, Patience, () => machine.State == MachineState.Ended, cancellation).ConfigureAwait(false) ?? throw new MachineException(MachineError.State, "the guest has no agent");
             return await AgentConnection.OpenAsync(stream, cancellation).ConfigureAwait(false);
-        }, "rehearsal", () => machine.NoteWorkingSetAsync().GetAwaiter().GetResult(), patience.Token).ConfigureAwait(false);
+        }, "rehearsal", [], () => machine.NoteWorkingSetAsync().GetAwaiter().GetResult(), patience.Token).ConfigureAwait(false);
         await machine.PauseAsync(CancellationToken.None).ConfigureAwait(false);
     }
 

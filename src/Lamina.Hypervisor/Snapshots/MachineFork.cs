@@ -27,6 +27,9 @@ public sealed record ForkedCopy(string Name, MachineException? Refusal)
 
     /// <summary>How long after that its agent had answered; null where none did.</summary>
     public TimeSpan? AnswersAfter { get; init; }
+
+    /// <summary>Whether its cards on networks with others have no cable, since its guest could not be given addresses of its own.</summary>
+    public bool IsPulled { get; init; }
 }
 
 /// <summary>What became of a fork.</summary>
@@ -67,8 +70,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         var home = store.Find(name);
         var definition = MachineFile.Read(home) ?? throw new MachineException($"the machine {name} was removed just now");
         SnapshotStore.RequireOwnDisks(home, definition);
-        if (definition.DevicesOf<NetworkDevice>().FirstOrDefault(card => card.Link is not NetworkLink.User) is not null)
-            throw new MachineException($"the machine {name} has a network card on a network that others are on, where its copy would have the same address; only machines with user networks can be forked");
+        CopiedCards.Check(name, definition.Complete());
         foreach (var copy in to)
             if (File.Exists(store.HomeOf(copy).Definition)) throw new MachineException(MachineError.Busy, $"there is a machine {copy} already; choose another name, or remove that one with 'lamina rm {copy}'");
         using var order = SnapshotStore.Lock(home);
@@ -144,10 +146,12 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
     private async Task<ForkOutcome> OfSuspendedAsync(MachineHome home, MachineDefinition definition, IReadOnlyList<string> to, CancellationToken cancellationToken)
     {
         var folder = Path.Combine(home.Snapshots, $"{SnapshotStore.Unfinished}fork-{Guid.NewGuid():N}");
+        MachineDefinition saved;
         try
         {
             var moment = SnapshotStore.TakeOff(home, folder, new Snapshot("", DateTimeOffset.UtcNow, null, home.Folder, null, false, ""), File.Exists(home.Disk), diskOnly: false);
             if (!moment.HasMemory) throw new MachineException(MachineError.State, $"the machine {home.Name} does not run; start it first, or copy it as it is with 'lamina clone {home.Name} NEW'");
+            saved = Machine.DefinitionOf(folder);
             foreach (var copy in to) store.Add(copy, child => Fill(home, folder, moment, definition, child));
         }
         finally
@@ -167,8 +171,9 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
             var started = store.Find(copy);
             // The process has it open.
             SuspendRecord.DropForked(started);
-            await GuestIdentity.TryGiveAsync(cancellation => MachineControl.ReachAgentAsync(started, GuestIdentity.Patience, cancellation), copy, null, cancellationToken).ConfigureAwait(false);
-            return new ForkedCopy(copy, null);
+            var cards = CopiedCards.Between(saved, MachineFile.ReadStarted(started));
+            var isGiven = await GuestIdentity.TryGiveAsync(cancellation => MachineControl.ReachAgentAsync(started, GuestIdentity.Patience, cancellation), copy, cards, null, cancellationToken).ConfigureAwait(false);
+            return new ForkedCopy(copy, null) { IsPulled = cards.Count > 0 && !(isGiven && await MachineChanges.TryTakeAsync(started, cancellationToken).ConfigureAwait(false)) };
         })).ConfigureAwait(false), TimeSpan.Zero);
     }
 
@@ -195,7 +200,7 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
     {
         var name = said.GetProperty("name").GetString()!;
         if (said.TryGetProperty(ControlSpec.Error, out var error)) return new ForkedCopy(name, ControlErrors.ToException(error.GetString() ?? "", said.GetProperty(ControlSpec.Message).GetString() ?? ""));
-        return new ForkedCopy(name, null) { RunsAfter = Time("runs-after-ms"), AnswersAfter = Time("answers-after-ms") };
+        return new ForkedCopy(name, null) { RunsAfter = Time("runs-after-ms"), AnswersAfter = Time("answers-after-ms"), IsPulled = said.TryGetProperty("pulled", out var pulled) && pulled.GetBoolean() };
 
         TimeSpan? Time(string what) => said.TryGetProperty(what, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds.GetDouble()) : null;
     }
@@ -240,8 +245,9 @@ public sealed class MachineFork(MachineLauncher launcher, MachineStore store)
         return Forked(definition, to);
     }
 
-    private static MachineDefinition Forked(MachineDefinition definition, MachineHome to) => definition with
+    private static MachineDefinition Forked(MachineDefinition definition, MachineHome to)
     {
-        Devices = [.. definition.Devices.Select(device => MachineCopy.Forked(device) is VsockDevice vsock ? vsock with { Path = to.Sockets } : MachineCopy.Forked(device))],
-    };
+        var forked = MachineCopy.Forked(definition, to);
+        return forked with { Devices = [.. forked.Devices.Select(device => device is VsockDevice vsock ? vsock with { Path = to.Sockets } : device)] };
+    }
 }

@@ -36,8 +36,14 @@ internal static class MachineCopy
         _ => device,
     };
 
-    /// <summary>A device of a machine that goes on as a copy of another one, which the guest sees as it was: what it leads to on the host is its own.</summary>
-    internal static DeviceDefinition Forked(DeviceDefinition device) => device switch
+    /// <summary>A machine that goes on as a copy of another one, which the guest sees as it was but for the addresses of cards that others might meet: what it leads to on the host is its own.</summary>
+    internal static MachineDefinition Forked(MachineDefinition definition, MachineHome to)
+    {
+        var addressed = CopiedCards.WithAddresses(definition, to);
+        return addressed with { Devices = [.. addressed.Devices.Select(Forked)] };
+    }
+
+    private static DeviceDefinition Forked(DeviceDefinition device) => device switch
     {
         NetworkDevice { Link: NetworkLink.User user } card => card with { Link = user with { Published = [.. user.Published.Select(port => port with { Host = new System.Net.IPEndPoint(port.Host.Address, 0) })] } },
         SerialDevice { To: ConsoleTarget.File or ConsoleTarget.Unix } serial => serial with { To = new ConsoleTarget.Stdio() },

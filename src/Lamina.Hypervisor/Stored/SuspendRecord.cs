@@ -27,6 +27,7 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
     internal MachineDefinition Moved(MachineDefinition saved, MachineHome home)
     {
         var moved = Elsewhere(saved.MapPaths(path => Moved(path, home)), home);
+        if (IsFork) moved = MachineCopy.Forked(moved, home);
         return moved with
         {
             CodeArchive = saved.CodeArchive is { } archive ? Moved(archive, home) : null,
@@ -35,7 +36,6 @@ public sealed record SuspendRecord(DateTimeOffset Taken, string Folder, IReadOnl
                 .. moved.Devices.Select(device => device switch
                 {
                     DiskDevice disk when disk.Path == home.Disk => disk with { Backing = MachineDisks.DiskOf(home)?.Backing ?? disk.Backing },
-                    _ when IsFork => MachineCopy.Forked(device),
                     _ => device,
                 }),
             ],

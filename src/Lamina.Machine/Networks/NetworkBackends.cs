@@ -85,8 +85,8 @@ internal static class NetworkBackends
     // A link of the machine's own has no other card; elsewhere two machines must not have the same address.
     private static string MakeMac(NetworkLink link, int index)
     {
-        byte[] mac = [0x02, 0x4c, 0x41, 0, 0, (byte)(index + 1)];
-        if (link is not NetworkLink.User) HostRandom.Fill(mac.AsSpan(3));
-        return Address.FormatMac(mac);
+        byte[] own = [0, 0, (byte)(index + 1)];
+        if (link is not NetworkLink.User) HostRandom.Fill(own);
+        return Address.MakeMac(own);
     }
 }
