@@ -33,6 +33,20 @@ public sealed class LimitCommandTests : IAsyncLifetime
         Assert.Equal("50", lifted.GetProperty("cpu-weight").GetString());
     }
 
+    // Its process is locked by then.
+    [Fact]
+    public async Task A_machine_sees_what_its_pool_leaves_it_of_the_hosts_memory()
+    {
+        Assert.Equal(0, (await _machines.RunAsync("pool", "create", "box", "--memory-limit", "1G")).ExitCode);
+        await _machines.StartAsync("web", "--memory", "256M", "--memory-least", "64M", "--pool", "box");
+        Assert.SkipUnless((await _machines.AskAsync("web", new { @do = "limits" })).GetProperty("kept-by").TryGetProperty("memory", out _), "there are no control groups for memory here");
+
+        var keeper = await _machines.InspectAsync("web", "balloon keeper");
+
+        Assert.InRange(keeper.GetProperty("host has in all").GetUInt64(), 1ul, 1ul << 30);
+        Assert.InRange(keeper.GetProperty("host has left").GetUInt64(), 1ul, (1ul << 30) - 1);
+    }
+
     [Fact]
     public async Task The_machine_answers_at_once_however_little_its_guest_may_have()
     {

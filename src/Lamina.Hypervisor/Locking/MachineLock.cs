@@ -21,10 +21,10 @@ internal static class MachineLock
     // A chain of images that is longer is refused when it is opened.
     private const int LongestChain = 64;
 
-    // What the runtime and the C library read of a host.
+    // What the runtime and the C library read of a host. Of what is reached later (Later) each has its own: in a root of its own it lies below nothing else that is here.
     private static readonly PathRule[] Host =
     [
-        new("/usr", Program), new("/lib", Program), new("/lib64", Program), new("/etc", PathRights.Read), new("/proc", PathRights.Read), new("/sys", PathRights.Read), new("/run/systemd/resolve", PathRights.Read),
+        new("/usr", Program), new("/lib", Program), new("/lib64", Program), new("/etc", PathRights.Read), new("/proc", PathRights.Read), new("/sys", PathRights.Read), new("/sys/fs/cgroup", PathRights.Read), new("/run/systemd/resolve", PathRights.Read),
         new("/dev/null", ReadWrite), new("/dev/zero", PathRights.Read), new("/dev/full", ReadWrite), new("/dev/random", PathRights.Read), new("/dev/urandom", PathRights.Read),
     ];
 
