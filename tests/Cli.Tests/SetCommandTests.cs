@@ -2,6 +2,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Lamina.Backends.Disk;
 using Lamina.Tests.Cli.Support;
 using Xunit;
 
@@ -18,6 +19,21 @@ public sealed class SetCommandTests : KeptMachines
 
         Assert.Equal("web: in force now: plugged of network0, rate of network0\n", (await RunAsync("set", "web", "--device", "network0,plugged=off,rate=1M")).Output);
         using (var inspected = await InspectAsync("web")) Assert.Equal("false", Text(Part(inspected, "network0"), "link is up"));
+    }
+
+    [Fact]
+    public async Task A_disk_with_a_size_is_made_at_the_next_start()
+    {
+        await CreateAsync("web", Guest.Halts);
+        Expect(0, await RunAsync("start", "web"));
+        string[] words = ["set", "web", "--disk", $"{Folder.File("one.qcow2")},size=1M", "--disk", $"{Folder.File("other.raw")},size=1M"];
+
+        Assert.Equal("web: takes effect at the next start: disk0, disk1\n", (await RunAsync(words)).Output);
+        Assert.False(File.Exists(Folder.File("one.qcow2")));
+        Expect(0, await RunAsync("kill", "web"));
+        Expect(0, await RunAsync("start", "web"));
+
+        Assert.Equal((DiskFormat.Qcow2, DiskFormat.Raw), (DiskTools.Inspect(Folder.File("one.qcow2")).Format, DiskTools.Inspect(Folder.File("other.raw"), DiskFormat.Raw).Format));
     }
 
     [Fact]
@@ -136,7 +152,7 @@ public sealed class SetCommandTests : KeptMachines
         Expect(2, await RunAsync("set", "web", "--unpublish", "8080"), "lamina: --unpublish: the machine publishes no TCP port 127.0.0.1:8080");
         Expect(2, await RunAsync("set", "web", "--unset", "memroy"), "lamina: --unset: a machine has no property memroy; did you mean memory?");
         Expect(2, await RunAsync("set", "web", "--unset", "kernel"), "lamina: it does not say what the machine boots*");
-        Expect(2, await RunAsync("set", "web", "--disk", Folder.File("none.qcow2")), $"lamina: *{Folder.File("none.qcow2")}*");
+        Expect(2, await RunAsync("set", "web", "--disk", Folder.File("none.qcow2")), $"lamina: there is no disk image {Folder.File("none.qcow2")}; make one with 'lamina disk create', or by size=SIZE");
         Expect(2, await RunAsync("set", "web", "--net", "none"), "lamina: --net: none removes no card; use --remove with its name, like --remove network0");
         Expect(0, await RunAsync("start", "web"));
         // The memory was there, and goes back with the port that is not.

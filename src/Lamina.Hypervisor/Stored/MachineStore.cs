@@ -510,7 +510,7 @@ public sealed class MachineStore(string folder)
             }
             made = Stored(home, gate, definition, isNew: true);
             prepare?.Invoke(made);
-            MachineFile.Write(home, definition with { Name = null, Devices = [.. definition.Devices.Select(device => device is DiskDevice disk && !File.Exists(disk.Path) ? device : StoredMachine.WithFormat(device))] });
+            MachineFile.Write(home, definition with { Name = null, Devices = [.. definition.Devices.Select(StoredMachine.WithFormat)] });
         });
         return made!;
     }

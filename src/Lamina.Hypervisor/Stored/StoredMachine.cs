@@ -60,8 +60,8 @@ public sealed class StoredMachine : IDisposable
         if (size > old) DiskTools.Resize(new DiskOptions { Path = disk.Path, Backing = disk.Backing }, size, shrink: false);
     }
 
-    /// <summary>The format of an image that is found out now is that of later starts, too, whatever a guest writes meanwhile.</summary>
-    internal static DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null, IsRemote: false } disk
+    /// <summary>The format of an image that is found out now is that of later starts, too, whatever a guest writes meanwhile. One that is not there yet is made by its size at the next start, in the format that its name says.</summary>
+    internal static DeviceDefinition WithFormat(DeviceDefinition device) => device is DiskDevice { Format: null, IsRemote: false } disk && File.Exists(disk.Path)
         ? disk with { Format = DiskTools.Inspect(disk.Path).Format == DiskFormat.Raw ? ImageFormat.Raw : ImageFormat.Qcow2 }
         : device;
 
