@@ -75,6 +75,86 @@ public sealed class EventTests
         return EventProgram.Vectors.Select(vector => (int)vector).Where(vector => (registers[0x200 + (vector >> 5) * 16 + (vector >> 3 & 3)] >> (vector & 7) & 1) != 0);
     }
 
+    // A kernel that steps a guest to bring an interrupt to its end leaves the trap flag behind it.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Interrupts_that_kicks_come_between_save_the_guests_own_flags(string engine)
+    {
+        const int vector = 0x60;
+        var interrupts = EngineKind.IsExact(engine) ? 50_000 : 10_000;
+        var program = new GuestProgram(GuestMode.Long, c =>
+        {
+            var again = c.CreateLabel();
+            LongPrograms.EnterX2Apic(c);
+            c.xor(ebx, ebx);
+            c.xor(r8d, r8d);
+            c.xor(r9d, r9d);
+            c.mov(r10d, interrupts);
+            c.sti();
+            c.Label(ref again);
+            LongPrograms.WriteMsr(c, 0x83F, vector);
+            c.dec(r10d);
+            c.jne(again);
+            c.cli();
+        }, (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, vector, Layout.Far32);
+                machine.Load(Layout.Far32, Modes.Assemble(64, Layout.Far32, c =>
+                {
+                    var clean = c.CreateLabel();
+                    c.inc(ebx);
+                    c.test(__dword_ptr[rsp + 16], 0x100);
+                    c.je(clean);
+                    c.inc(r9d);
+                    c.Label(ref clean);
+                    c.push(rax);
+                    c.push(rcx);
+                    c.push(rdx);
+                    LongPrograms.WriteMsr(c, 0x80B, 0);
+                    c.pop(rdx);
+                    c.pop(rcx);
+                    c.pop(rax);
+                    c.iretq();
+                }));
+                FaultLog.SetGate64(machine, 1, Layout.Far64);
+                machine.Load(Layout.Far64, Modes.Assemble(64, Layout.Far64, c =>
+                {
+                    c.inc(r8d);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        machine.Vcpu.SetState(program.Load(machine));
+        var over = false;
+        var kicks = new Thread(() =>
+        {
+            for (var random = new Random(1); !Volatile.Read(ref over); Thread.SpinWait(random.Next(20_000))) machine.Vcpu.Kick();
+        });
+        kicks.Start();
+
+        var state = machine.State();
+        try
+        {
+            while (!machine.HasEnded)
+            {
+                Assert.Equal(VcpuExit.Kicked, machine.RunTo());
+                state = machine.State();
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref over, true);
+            kicks.Join();
+        }
+
+        Assert.Equal((0ul, 0ul), (state.Gpr[8], state.Gpr[9]));
+        Assert.InRange(state.Gpr[GprIndex.Rbx], 1ul, (ulong)interrupts);
+    }
+
     // An NMI handler that makes a vector pending, and another NMI.
     [Theory]
     [MemberData(nameof(Engines))]

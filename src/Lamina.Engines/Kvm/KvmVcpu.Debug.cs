@@ -17,7 +17,7 @@ internal sealed unsafe partial class KvmVcpu
     private bool _debuggerSteps, _ignoresFirst;
 
     // This entry executes one instruction; and whether that instruction left for a device and is to be finished.
-    private bool _steps, _stepUnfinished, _settling;
+    private bool _steps, _stepUnfinished;
 
     /// <inheritdoc/>
     public Watchpoint? WatchHit { get; private set; }
@@ -83,7 +83,6 @@ internal sealed unsafe partial class KvmVcpu
 
     private VcpuExit? HandleDebug()
     {
-        if (_settling) return null;
         var pc = _run->debug.pc;
         for (var n = 0; n < _watchpoints.Count; n++)
         {
@@ -107,7 +106,7 @@ internal sealed unsafe partial class KvmVcpu
     private VcpuExit? EndStep()
     {
         _stepUnfinished = false;
-        if (!_steps || _settling) return null;
+        if (!_steps) return null;
         (_steps, _ignoresFirst) = (false, false);
         if (_debuggerSteps)
         {

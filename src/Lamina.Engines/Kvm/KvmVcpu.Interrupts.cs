@@ -29,9 +29,6 @@ internal sealed unsafe partial class KvmVcpu
 
     private bool HasInterrupt => _events.Interrupt >= 0 || (_apic is not null ? _apic.HasInterrupt : Index == 0 && _kernelIrqchip!.ExternalAsserted);
 
-    /// <summary>Whether an entry would execute something, rather than wait.</summary>
-    private bool CanRun => _kernelIrqchip is null ? _events.Activity == VcpuActivity.Running : MpState is KVM_MP_STATE_RUNNABLE or KVM_MP_STATE_HALTED;
-
     private bool WakesFromHalt()
     {
         if (!HasInterrupt || _run->if_flag == 0) return false;

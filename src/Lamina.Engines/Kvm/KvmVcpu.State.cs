@@ -24,15 +24,17 @@ internal sealed unsafe partial class KvmVcpu
         state.Msrs.Clear();
         GetMsrs(state.Msrs);
         _msrs.Save(state.Msrs);
+        // An exception that is under way and the interrupt of an instruction come again when that instruction is executed again, but for a trap, whose instruction is over.
         var events = Events();
         state.Shadow = (events.interrupt_shadow & KVM_X86_SHADOW_INT_MOV_SS) != 0 ? InterruptShadow.MovSs : events.interrupt_shadow != 0 ? InterruptShadow.Sti : InterruptShadow.None;
-        state.NmiBlocked = events.nmi_masked != 0;
+        state.NmiBlocked = events.nmi_masked != 0 && events.nmi_injected == 0;
         state.Activity = Activity;
         var pending = _events.Save();
         state.Pending = pending with
         {
-            Nmi = pending.Nmi || events.nmi_pending != 0,
+            Nmi = pending.Nmi || events.nmi_pending != 0 || events.nmi_injected != 0,
             Interrupt = pending.Interrupt ?? (events.interrupt_injected != 0 && events.interrupt_soft == 0 ? events.interrupt_nr : null),
+            DebugTrap = (events.exception_injected | events.exception_pending) != 0 && events.exception_nr == Vector.Debug ? debug.dr6 & Processor.Dr6Traps : 0,
         };
     }
 
@@ -48,7 +50,7 @@ internal sealed unsafe partial class KvmVcpu
             if (!TryInject(state, vector)) refused.Add($"the interrupt {vector}, which was acknowledged and cannot be delivered yet");
             pending = pending with { Interrupt = null };
         }
-        if (pending.DebugTrap != 0) refused.Add("a debug trap behind a load of SS");
+        if (pending.DebugTrap != 0 && !TryTrap(state, pending.DebugTrap)) refused.Add("a debug trap behind a load of SS");
         _events.Load(pending);
         return refused.All;
     }
@@ -62,6 +64,20 @@ internal sealed unsafe partial class KvmVcpu
         var events = Events();
         (events.interrupt_injected, events.interrupt_nr, events.flags) = (1, vector, 0);
         Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no pending events");
+        return true;
+    }
+
+    // The kernel delivers it before the next instruction, which one that a load of SS holds back may not be.
+    private bool TryTrap(VcpuState state, ulong trap)
+    {
+        if (state.Shadow != InterruptShadow.None || state.Activity != VcpuActivity.Running) return false;
+        kvm_debugregs debug;
+        Require(_vcpu.Request(KVM_GET_DEBUGREGS, &debug), "does not tell the debug registers");
+        debug.dr6 |= trap;
+        Require(_vcpu.Request(KVM_SET_DEBUGREGS, &debug), "takes no debug registers");
+        var events = Events();
+        (events.exception_injected, events.exception_pending, events.exception_nr, events.exception_has_error_code, events.flags) = (1, 0, Vector.Debug, 0, 0);
+        Require(_vcpu.Request(KVM_SET_VCPU_EVENTS, &events), "takes no debug trap");
         return true;
     }
 
@@ -103,13 +119,6 @@ internal sealed unsafe partial class KvmVcpu
     {
         if (result == -DeviceFile.Invalid) refused.Add(what);
         else Require(result, $"takes no {what}");
-    }
-
-    private bool HasUndeliveredEvent()
-    {
-        var events = Events();
-        return events.interrupt_injected != 0 || events.exception_injected != 0 || events.exception_pending != 0 || events.nmi_injected != 0
-            || (events.nmi_pending != 0 && events.nmi_masked == 0);
     }
 
     // Struct kvm_regs begins with the general registers in an order of its own.

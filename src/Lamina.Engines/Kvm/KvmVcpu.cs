@@ -14,8 +14,6 @@ namespace Lamina.Engines.Kvm;
 
 internal sealed unsafe partial class KvmVcpu : IVcpu
 {
-    private const int MostSettlingSteps = 64;
-
     // A thousandth of a second.
     private const ulong TscTolerance = 1000;
 
@@ -230,26 +228,15 @@ internal sealed unsafe partial class KvmVcpu : IVcpu
         return null;
     }
 
-    /// <summary>
-    /// Brings the vCPU between two instructions: what the last exit left half done is finished, and an event that the kernel
-    /// has taken but not delivered is delivered, so that the state is whole.
-    /// </summary>
+    /// <summary>Brings the vCPU between two instructions: what the last exit left half done is finished.</summary>
+    // An event that the kernel has taken and not delivered stays with it, and is told with the state (GetState). Stepping the guest until it is delivered would put the trap flag,
+    // by which the kernel steps, into the flags that the event saves on the guest's stack.
     private VcpuExit? Settle()
     {
         while (_unfinished)
         {
             Volatile.Write(ref _run->immediate_exit, 1);
             if (Enter() is { } exit) return exit;
-        }
-        for (var attempt = 0; attempt < MostSettlingSteps && CanRun && HasUndeliveredEvent(); attempt++)
-        {
-            Volatile.Write(ref _run->immediate_exit, 0);
-            SetGuestDebug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ);
-            _run->request_interrupt_window = 0;
-            _settling = true;
-            var exit = Enter();
-            _settling = false;
-            if (exit is { } ended) return ended;
         }
         return null;
     }

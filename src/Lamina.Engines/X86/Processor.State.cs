@@ -7,8 +7,9 @@ namespace Lamina.Engines.X86;
 
 internal sealed unsafe partial class Processor
 {
-    // Between MOV SS and the next instruction CheckTraps is not asked; what it would report. BD is a fault's.
-    private const ulong Dr6Traps = 0xf | Dr6Bs | Dr6Bt;
+    /// <summary>Bits of DR6 that traps set; BD is a fault's. SDM vol. 3, 18.2.3.</summary>
+    // Between MOV SS and the next instruction CheckTraps is not asked; what it would report.
+    internal const ulong Dr6Traps = 0xf | Dr6Bs | Dr6Bt;
 
     /// <summary>Power-up.</summary>
     public void Reset()

@@ -164,6 +164,9 @@ internal sealed class SmallMachine : IDisposable
         Assert.True(SpinWait.SpinUntil(() => Read<uint>(counter) - from >= 2, Patience), $"the guest does not count on at 0x{counter:x}");
     }
 
+    /// <summary>Whether the program came to its end in the last run.</summary>
+    internal bool HasEnded => _ended;
+
     /// <summary>Goes on until somebody kicks, or the program does not go on by itself.</summary>
     internal VcpuExit RunTo()
     {
