@@ -84,6 +84,8 @@ public sealed class UserNetBackendTests
         Assert.Throws<Lamina.Host.HostException>(() => network.Publish([second, impossible]));
         Assert.Equal(all.Order(Comparer<PublishedPort>.Create((a, b) => a.Host.Port - b.Host.Port)), network.Published.Order(Comparer<PublishedPort>.Create((a, b) => a.Host.Port - b.Host.Port)));
 
+        // Nobody answers for the guest, and a connection that nobody answers is given up after some seconds.
+        Assert.SkipWhen(ErrorOf(client.Client) == SocketError.ConnectionReset, "this host is so busy that the network gave the connection up before its port went");
         network.Publish([]);
 
         Assert.Empty(network.Published);
