@@ -119,17 +119,12 @@ public static unsafe class CallFilter
         ];
     }
 
-    // The handler is machine code that the process keeps to its end: no code of the runtime's may run in whatever state the thread is.
     private static void Handle(byte[] code)
     {
-        var page = HostReservation.Reserve(HostReservation.PageSize);
-        using var memory = SharedMemory.Create("lamina-sigsys", HostReservation.PageSize);
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
-        code.CopyTo(page.Slice(0, code.Length));
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
+        var address = HandlerCode.Map("lamina-sigsys", code);
         Libc.SigAction action;
         if (Libc.sigaction(Libc.SIGSYS, null, &action) != 0) throw HostException.FromErrno("cannot read a signal handler");
-        action.Handler = page.Address;
+        action.Handler = address;
         action.Flags |= Libc.SA_SIGINFO;
         if (Libc.sigaction(Libc.SIGSYS, &action, null) != 0) throw HostException.FromErrno("cannot set a signal handler");
     }

@@ -35,7 +35,7 @@ internal static unsafe class ThreadRestriction
         var answers = HostReservation.Reserve(HostReservation.PageSize);
         answers.MapAnonymous(0, HostReservation.PageSize);
         // Both stay: a thread that has answered is on its way out of the handler, and one that is given up may answer yet.
-        var code = Map(Code((int)rules.DangerousGetHandle()));
+        var code = HandlerCode.Map("lamina-restrict", Code((int)rules.DangerousGetHandle()));
         var action = new Libc.SigAction { Handler = code, Flags = Libc.SA_RESTART | Libc.SA_SIGINFO };
         if (Libc.sigaction(Signal, &action, null) != 0) throw HostException.FromErrno("cannot set a signal handler");
         try
@@ -109,14 +109,4 @@ internal static unsafe class ThreadRestriction
         0x41, 0x89, 0x41, Refusal,                                                  // mov [r9+Refusal], eax
         0x41, 0xc7, 0x01, 1, 0, 0, 0, 0xc3,                                         // mov dword [r9], 1; ret
     ];
-
-    private static nint Map(byte[] code)
-    {
-        var page = HostReservation.Reserve(HostReservation.PageSize);
-        using var memory = SharedMemory.Create("lamina-restrict", HostReservation.PageSize);
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadWrite);
-        code.CopyTo(page.Slice(0, code.Length));
-        page.MapShared(0, HostReservation.PageSize, memory, 0, MappingAccess.ReadExecute);
-        return page.Address;
-    }
 }
