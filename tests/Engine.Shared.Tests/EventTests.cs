@@ -155,6 +155,38 @@ public sealed class EventTests
         Assert.InRange(state.Gpr[GprIndex.Rbx], 1ul, (ulong)interrupts);
     }
 
+    // As the state of a vCPU has it that was called out when a step's trap was under way.
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_debug_trap_that_a_state_has_is_taken_before_the_next_instruction(string engine)
+    {
+        const ulong singleStep = 1 << 14;
+        var program = new GuestProgram(GuestMode.Long, c => c.inc(r9d), (_, _) => { })
+        {
+            Prepare = machine =>
+            {
+                FaultLog.Write64(machine);
+                FaultLog.SetGate64(machine, 1, Layout.Far64);
+                machine.Load(Layout.Far64, Modes.Assemble(64, Layout.Far64, c =>
+                {
+                    c.inc(r8d);
+                    c.mov(r10d, r9d);
+                    c.mov(r11, dr6);
+                    c.iretq();
+                }));
+            },
+        };
+        using var machine = new SmallMachine(engine);
+        var state = program.Load(machine);
+        (state.Gpr[8], state.Gpr[9], state.Gpr[10]) = (0, 0, 9);
+        state.Pending = new PendingEvents { DebugTrap = singleStep };
+
+        machine.Vcpu.SetState(state);
+        var end = machine.Run();
+
+        Assert.Equal((1ul, 1ul, 0ul, singleStep), (end.Gpr[8], end.Gpr[9], end.Gpr[10], end.Gpr[11] & singleStep));
+    }
+
     // An NMI handler that makes a vector pending, and another NMI.
     [Theory]
     [MemberData(nameof(Engines))]

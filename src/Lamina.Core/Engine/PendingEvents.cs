@@ -20,6 +20,6 @@ public readonly record struct PendingEvents
     /// </summary>
     public byte? Interrupt { get; init; }
 
-    /// <summary>Bits of DR6 for a debug trap that a load of SS holds back for one instruction (SDM vol. 3, 6.8.3); 0 for none.</summary>
+    /// <summary>Bits of DR6 for a debug trap that is to be taken before the next instruction, or behind it where a load of SS holds it back (<see cref="VcpuState.Shadow"/>; SDM vol. 3, 6.8.3); 0 for none.</summary>
     public ulong DebugTrap { get; init; }
 }

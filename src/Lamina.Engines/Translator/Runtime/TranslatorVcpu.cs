@@ -320,6 +320,8 @@ internal sealed unsafe partial class TranslatorVcpu : IVcpu, ITranslationCache
             return VcpuExit.Kicked;
         }
         if (_events.HasReset) AcceptReset();
+        // Here one is taken when its instruction ends. A state that comes from elsewhere may have one that is to be taken first.
+        if (!_processor.CheckTraps(singleStep: false) && !DeliverFault()) return VcpuExit.TripleFault;
         var exit = _cpu->InterruptShadow == 0 && _events.Activity != VcpuActivity.WaitForStartUp ? TakeEvent() : null;
         // The local APIC tells when it begins to have an interrupt, not that it still has one: whatever was done here, who may let one
         // in later must know of it.
