@@ -25,7 +25,7 @@ public sealed partial class ClockTests : TwoStores
     [Fact]
     public async Task The_clocks_of_a_guest_are_its_hosts_wherever_and_whenever_it_goes_on()
     {
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         try
         {
             await InAsync(RunAsync, "web", Watch);

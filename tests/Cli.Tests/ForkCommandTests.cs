@@ -11,13 +11,6 @@ public sealed class ForkCommandTests : KeptMachines
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private async Task<string> InAsync(string machine, string script)
-    {
-        var outcome = await RunAsync("exec", "--wait", "2m", machine, "--", "sh", "-c", script);
-        Assert.True(outcome.ExitCode == 0, outcome.Errors);
-        return outcome.Output.Trim();
-    }
-
     private async Task<string[]> ForkAsync(params string[] words)
     {
         var outcome = await RunAsync(["fork", .. words]);
@@ -25,20 +18,7 @@ public sealed class ForkCommandTests : KeptMachines
         return [.. outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order()];
     }
 
-    private async Task StartTinyAsync(string name)
-    {
-        Image? image = null;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-        }
-        Expect(0, await RunAsync("create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "user", "--publish", "127.0.0.1:0:80"));
-        Expect(0, await RunAsync("start", name));
-    }
+    private Task StartAsync(string name) => StartTinyAsync(name, "--net", "user", "--publish", "127.0.0.1:0:80");
 
     private string[] Waiting => [.. Directory.EnumerateDirectories(Home("."), ".waiting-*").Where(folder => HostLock.IsTaken(Path.Combine(folder, "lock")))];
 
@@ -66,7 +46,7 @@ public sealed class ForkCommandTests : KeptMachines
     [Fact]
     public async Task A_process_that_waits_becomes_the_next_copy_and_those_that_are_left_end_with_the_machine()
     {
-        await StartTinyAsync("web");
+        await StartAsync("web");
         await InAsync("web", "echo before >/tmp/x");
         Assert.Equal(["first"], await ForkAsync("web", "first"));
         await InAsync("web", "echo after >/tmp/x");
@@ -109,7 +89,7 @@ public sealed class ForkCommandTests : KeptMachines
     [Fact]
     public async Task A_process_that_waits_may_be_killed_and_a_copy_whose_machine_is_killed_goes_on()
     {
-        await StartTinyAsync("web");
+        await StartAsync("web");
         await InAsync("web", "echo here >/tmp/x");
         Assert.Equal(["one"], await ForkAsync("web", "one"));
         using (var process = System.Diagnostics.Process.GetProcessById(ProcessOf(await WaitsAsync()))) process.Kill();
@@ -125,7 +105,7 @@ public sealed class ForkCommandTests : KeptMachines
     [Theory, InlineData(0), InlineData(300), InlineData(3000)]
     public async Task A_machine_that_is_killed_while_it_is_forked_leaves_whole_copies_or_none(int looks)
     {
-        await StartTinyAsync("web");
+        await StartAsync("web");
         await InAsync("web", "head -c 50000000 /dev/urandom >/tmp/x");
         var victim = ProcessOfMachine("web");
 
@@ -146,7 +126,7 @@ public sealed class ForkCommandTests : KeptMachines
     [Fact]
     public async Task A_machine_that_is_paused_is_a_template()
     {
-        await StartTinyAsync("web");
+        await StartAsync("web");
         await InAsync("web", "echo here >/tmp/x");
         Expect(0, await RunAsync("pause", "web"));
 
@@ -162,7 +142,7 @@ public sealed class ForkCommandTests : KeptMachines
     [Fact]
     public async Task Copies_of_a_guest_and_their_copies_have_what_it_had_and_an_identity_of_their_own()
     {
-        await StartTinyAsync("web");
+        await StartAsync("web");
         var sum = await InAsync("web", "head -c 10000000 /dev/urandom >/tmp/x; (while :; do date >/tmp/beat; sleep 0.1; done) >/dev/null 2>&1 & md5sum </tmp/x");
 
         Assert.Equal(["web-1", "web-2"], await ForkAsync("--count", "2", "web"));

@@ -16,28 +16,6 @@ public sealed class ForkedCardsTests : KeptMachines
 
     private string Lan => $"switch={Folder.File("lan")}";
 
-    private async Task StartTinyAsync(string name, params string[] words)
-    {
-        Image? image = null;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-        }
-        Expect(0, await RunAsync(["create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", .. words]));
-        Expect(0, await RunAsync("start", name));
-    }
-
-    private async Task<string> InAsync(string machine, string script)
-    {
-        var outcome = await RunAsync("exec", "--wait", "2m", machine, "--", "sh", "-c", script);
-        Assert.True(outcome.ExitCode == 0, outcome.Errors);
-        return outcome.Output.Trim();
-    }
-
     // When it has both; the agent answers before the network does.
     private async Task<(string Mac, string Address)> AddressesAsync(string machine)
     {

@@ -20,18 +20,7 @@ public sealed class InputCommandTests : KeptMachines
     [Fact]
     public async Task What_is_typed_is_read_by_the_guest()
     {
-        Image image;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), TestContext.Current.CancellationToken);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            throw;
-        }
-        Expect(0, await RunAsync("create", "pc", "--machine", "pc", "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator"));
-        Expect(0, await RunAsync("start", "pc"));
+        await StartTinyAsync("pc", "--machine", "pc");
         Expect(0, await RunAsync("exec", "--wait", "2m", "pc", "--", "sh", "-c", "(head -n 2 /dev/tty1 >/tmp/typed; mv /tmp/typed /tmp/read) >/dev/null 2>&1 &"));
 
         Expect(0, await RunAsync("type", "pc", "--enter", "Tea @ {5}"));

@@ -114,12 +114,12 @@ public sealed partial class LockedMachineTests : KeptMachines
     public async Task From_no_thread_of_a_machine_on_a_terminal_are_more_files_reached_than_its_own_and_those_of_its_temporary_folder()
     {
         Assert.SkipWhen(PathLock.Version == 0, "this host's kernel has no Landlock");
-        var image = await TinyAsync();
+        var words = await TinyImage.WordsAsync();
         var (temporary, definition) = (Folder.Folder("tmp"), Folder.File("definition"));
         await File.WriteAllTextAsync(Path.Combine(temporary, "own"), "own", _cancellation);
         await File.WriteAllTextAsync(definition, "{}", _cancellation);
         // Through a shell: this process's runtime waits for its own children, and would take the stops of their first thread from who traces it.
-        using var run = HostProcess.Start("/bin/sh", ["-c", "exec 3<&0; \"$@\" <&3 3<&- & wait $!", "sh", LaminaProgram.File, "run", "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "none", "--disk", await DiskAsync("a.qcow2")],
+        using var run = HostProcess.Start("/bin/sh", ["-c", "exec 3<&0; \"$@\" <&3 3<&- & wait $!", "sh", LaminaProgram.File, "run", .. words, "--engine", "translator", "--net", "none", "--disk", await DiskAsync("a.qcow2")],
             new Dictionary<string, string?>(Environment) { ["TMPDIR"] = temporary }, keepsInput: true);
         await run.SaidAsync("~ #");
 
@@ -226,23 +226,8 @@ public sealed partial class LockedMachineTests : KeptMachines
 
     private async Task StartAsync(params string[] words)
     {
-        var image = await TinyAsync();
-        Expect(0, await RunAsync(["create", Name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", .. words]));
-        Expect(0, await RunAsync("start", Name));
+        await StartTinyAsync(Name, words);
         Expect(0, await RunAsync("exec", "--wait", "2m", Name, "--", "true"));
-    }
-
-    private async Task<Image> TinyAsync()
-    {
-        try
-        {
-            return await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), _cancellation);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            throw;
-        }
     }
 
     // A connection to the guest's echo, which begins to listen when it has served another.

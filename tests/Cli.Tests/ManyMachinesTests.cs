@@ -64,7 +64,7 @@ public sealed class ManyMachinesTests : KeptMachines
 
     private static async Task ThrowAwayAsync(int count)
     {
-        _ = await ImageAsync();
+        _ = await TinyImage.NeedAsync();
         var times = new List<double>();
         for (var i = 0; i < count; i++)
         {
@@ -79,10 +79,10 @@ public sealed class ManyMachinesTests : KeptMachines
     // Machines that one command starts.
     private async Task<string[]> StartAsync(int count)
     {
-        var image = await ImageAsync();
+        var boots = await TinyImage.WordsAsync();
         string[] names = [.. Enumerable.Range(1, count).Select(number => $"m{number}")];
         foreach (var name in names)
-            Expect(0, await RunAsync("create", name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--memory", "96M", "--engine", "translator"));
+            Expect(0, await RunAsync(["create", name, .. boots, "--memory", "96M", "--engine", "translator"]));
         var began = Stopwatch.GetTimestamp();
         using var start = Start(["start", .. names]);
         Assert.True(start.HasEndedWithin(TimeSpan.FromMinutes(10)), $"{count} machines are not started after ten minutes");
@@ -130,19 +130,6 @@ public sealed class ManyMachinesTests : KeptMachines
     {
         var line = File.ReadLines($"/proc/{process}/smaps_rollup").Single(line => line.StartsWith("Pss:", StringComparison.Ordinal));
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
-    }
-
-    private static async Task<Image> ImageAsync()
-    {
-        try
-        {
-            return await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), TestContext.Current.CancellationToken);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            throw;
-        }
     }
 
     private static void Say(string what, IEnumerable<double> figures, string format)

@@ -66,17 +66,7 @@ public sealed class MemoryPressureTests : IAsyncDisposable
 
     private async Task StartAsync(string name, params string[] words)
     {
-        Image image;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), TestContext.Current.CancellationToken);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            return;
-        }
-        Succeeds(await _machines.MakeAsync(name, ["--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, .. words]));
+        Succeeds(await _machines.MakeAsync(name, [.. await TinyImage.WordsAsync(), .. words]));
         Succeeds(await _machines.RunAsync("start", name));
         Assert.SkipUnless((await _machines.AskAsync(name, new { @do = "limits" })).GetProperty("kept-by").TryGetProperty("memory", out _), "there are no control groups for memory here");
     }

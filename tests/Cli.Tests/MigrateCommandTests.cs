@@ -12,7 +12,7 @@ public sealed partial class MigrateCommandTests : TwoStores
     [Fact]
     public async Task A_machine_goes_with_all_that_it_does_and_comes_back()
     {
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         try
         {
             Assert.Equal("", await InAsync(RunAsync, "web", "echo on the disk | dd of=/dev/vda bs=4k conv=notrunc 2>/dev/null; echo in memory >/tmp/x; (while :; do dd if=/dev/urandom of=/tmp/load bs=64k count=16 2>/dev/null; done) >/dev/null 2>&1 & echo $! >/tmp/pid"));

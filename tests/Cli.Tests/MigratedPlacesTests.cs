@@ -18,7 +18,7 @@ public sealed class MigratedPlacesTests : TwoStores
         Expect(0, await RunAsync("disk", "create", Folder.File("further.qcow2"), "16M"));
         using var server = Start(["disk", "serve", served, "--unix", Folder.File("nbd")]);
         await server.SaidAsync("serves ");
-        await StartTinyAsync("web", "--share", $"{here}:data", "--net", $"switch={Folder.File("lan-here")},vlan=7", "--disk", $"{Folder.File("further.qcow2")},name=further", "--disk", $"nbd+unix:///?socket={Folder.File("nbd")},name=served", "--serial", $"unix:{Folder.File("tty-here")}");
+        await StartTinyWithDiskAsync("web", "--share", $"{here}:data", "--net", $"switch={Folder.File("lan-here")},vlan=7", "--disk", $"{Folder.File("further.qcow2")},name=further", "--disk", $"nbd+unix:///?socket={Folder.File("nbd")},name=served", "--serial", $"unix:{Folder.File("tty-here")}");
         try
         {
             Assert.Equal("here", await InAsync(RunAsync, "web", "mkdir -p /mnt && mount -t virtiofs data /mnt && cat /mnt/file && echo copied | dd of=/dev/vdb bs=4k conv=notrunc,sync 2>/dev/null && echo kept | dd of=/dev/vdc bs=4k conv=notrunc,sync 2>/dev/null; (while :; do dd if=/dev/urandom of=/dev/vdb bs=64k count=32 seek=16 2>/dev/null; done) >/dev/null 2>&1 &"));

@@ -35,7 +35,7 @@ public sealed partial class MigrationKillTests : TwoStores
     {
         TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
         var random = new Random(seed);
-        await StartTinyAsync(Name);
+        await StartTinyWithDiskAsync(Name);
         var (at, most) = (0, 0);
         try
         {

@@ -60,17 +60,7 @@ public sealed class NbdMachineTests : KeptMachines
 
     private async Task StartAsync(params string[] words)
     {
-        Image? image = null;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), _cancellation);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-        }
-        Expect(0, await RunAsync(["create", Name, "--kernel", image.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--net", "none", .. words]));
-        Expect(0, await RunAsync("start", Name));
+        await StartTinyAsync(Name, ["--net", "none", .. words]);
         Expect(0, await RunAsync("exec", "--wait", "2m", Name, "--", "true"));
     }
 

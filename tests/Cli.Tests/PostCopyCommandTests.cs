@@ -20,7 +20,7 @@ public sealed class PostCopyCommandTests : TwoStores
     public async Task A_guest_that_writes_faster_than_the_link_carries_goes_on_there_and_finds_all_of_its_memory()
     {
         SkipWithout();
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         try
         {
             Assert.Equal("", await InAsync(RunAsync, "web", Load));
@@ -47,7 +47,7 @@ public sealed class PostCopyCommandTests : TwoStores
     public async Task A_link_that_is_cut_by_then_ends_it_there_in_a_sentence_and_it_begins_anew_with_its_disk()
     {
         SkipWithout();
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         try
         {
             Assert.Equal("", await InAsync(RunAsync, "web", "echo on the disk | dd of=/dev/vda bs=4k conv=notrunc 2>/dev/null; sync; " + Load));

@@ -94,16 +94,7 @@ public sealed class RootFolderTests : IDisposable
     // The kernel, and a folder with busybox, the kernel's modules and a first process that runs a script.
     private async Task<(string Kernel, string Root)> MakeRootAsync(string script)
     {
-        Image image;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), CancellationToken.None);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-            throw;
-        }
+        var image = await TinyImage.NeedAsync();
         // The program, which has a folder of its own, finds the image where it is.
         Directory.CreateDirectory(_folder.File("home/cache"));
         Directory.CreateSymbolicLink(_folder.File("home/cache/images"), ImageStore.OfUser().Folder);

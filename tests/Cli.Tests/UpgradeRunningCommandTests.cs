@@ -13,7 +13,7 @@ public sealed class UpgradeRunningCommandTests : TwoStores
     [Fact]
     public async Task A_machine_goes_on_in_a_new_process_with_all_that_it_has()
     {
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         await LetWorkAsync();
         Expect(0, await RunAsync("set", "web", "--publish", "127.0.0.1:0:80"));
         var before = await StatusAsync();
@@ -127,7 +127,7 @@ public sealed class UpgradeRunningCommandTests : TwoStores
     [Fact]
     public async Task What_no_process_can_open_any_more_is_suspended_and_goes_on_when_it_is_mended()
     {
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         await LetWorkAsync();
         var boot = await InAsync(RunAsync, "web", Boot);
         File.Delete(Home("web", "run", "console.log"));
@@ -146,7 +146,7 @@ public sealed class UpgradeRunningCommandTests : TwoStores
     {
         var seed = System.Environment.TickCount;
         var random = new Random(seed);
-        await StartTinyAsync("web");
+        await StartTinyWithDiskAsync("web");
         // In any moment of as long as it takes here.
         var begin = Stopwatch.GetTimestamp();
         Expect(0, await RunAsync("upgrade-running", "--force", "web"));

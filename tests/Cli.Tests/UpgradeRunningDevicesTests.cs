@@ -19,7 +19,7 @@ public sealed class UpgradeRunningDevicesTests : TwoStores
         using var server = Start(["disk", "serve", Folder.File("served.qcow2"), "--unix", Folder.File("nbd")]);
         await server.SaidAsync("serves ");
         var screen = Folder.File("screen");
-        await StartTinyAsync("web", "--machine", "pc", "--share", $"{shared}:data", "--net", $"switch={Folder.File("lan")}", "--disk", $"nbd+unix:///?socket={Folder.File("nbd")}", "--display", $"vnc=unix:{screen}");
+        await StartTinyWithDiskAsync("web", "--machine", "pc", "--share", $"{shared}:data", "--net", $"switch={Folder.File("lan")}", "--disk", $"nbd+unix:///?socket={Folder.File("nbd")}", "--display", $"vnc=unix:{screen}");
         var address = await InAsync(RunAsync, "web", "mkdir -p /mnt && mount -t virtiofs data /mnt && ip address add 10.9.0.1/24 dev eth0 && ip link set eth0 up && echo kept | dd of=/dev/vdb bs=4k conv=notrunc,sync 2>/dev/null; cat /sys/class/net/eth0/address; (exec 3>>/mnt/held; echo before >&3; until [ -e /tmp/go ]; do sleep 0.1; done; echo behind >&3; touch /tmp/gone) >/dev/null 2>&1 </dev/null &");
         var card = Convert.FromHexString(address.Replace(":", "", StringComparison.Ordinal));
         var listener = new FrameListener();

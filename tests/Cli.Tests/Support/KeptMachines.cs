@@ -33,6 +33,23 @@ public abstract class KeptMachines : IAsyncLifetime
     }
 
     // As a machine of an image with a disk has it.
+    /// <summary>Starts a machine of the image tiny, which the translator runs.</summary>
+    private protected async Task StartTinyAsync(string name, params string[] words)
+    {
+        Expect(0, await RunAsync(["create", name, .. await TinyImage.WordsAsync(), "--engine", "translator", .. words]));
+        Expect(0, await RunAsync("start", name));
+    }
+
+    /// <summary>Runs a script in a guest, when its agent is there; what it prints.</summary>
+    private protected Task<string> InAsync(string machine, string script) => InAsync(RunAsync, machine, script);
+
+    private protected static async Task<string> InAsync(Func<string[], Task<Outcome>> run, string machine, string script)
+    {
+        var outcome = await run(["exec", "--wait", "2m", machine, "--", "sh", "-c", script]);
+        Assert.True(outcome.ExitCode == 0, outcome.Errors);
+        return outcome.Output.Trim();
+    }
+
     private protected async Task CreateWithDiskAsync(string name)
     {
         await CreateAsync(name, Guest.Halts);

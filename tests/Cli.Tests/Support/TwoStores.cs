@@ -15,25 +15,9 @@ public abstract class TwoStores : KeptMachines
 
     private protected Task<Outcome> RunThereAsync(params string[] words) => LaminaProgram.RunAsync(words, There);
 
-    private protected static async Task<string> InAsync(Func<string[], Task<Outcome>> run, string machine, string script)
+    private protected async Task StartTinyWithDiskAsync(string name, params string[] words)
     {
-        var outcome = await run(["exec", "--wait", "2m", machine, "--", "sh", "-c", script]);
-        Assert.True(outcome.ExitCode == 0, outcome.Errors);
-        return outcome.Output.Trim();
-    }
-
-    private protected async Task StartTinyAsync(string name, params string[] words)
-    {
-        Image? image = null;
-        try
-        {
-            image = await ImageStore.OfUser().FindOrBuildAsync("tiny", new Progress<ImageProgress>(), Token);
-        }
-        catch (ImageException cannot)
-        {
-            Assert.Skip($"the image tiny cannot be had here: {cannot.Message}");
-        }
-        Expect(0, await RunAsync(["create", name, "--kernel", image!.KernelPath, "--initrd", image.InitrdPath!, "--cmdline", image.CommandLine, "--engine", "translator", "--memory", "128M", .. words.Contains("--net") ? words : [.. words, "--net", "user"]]));
+        Expect(0, await RunAsync(["create", name, .. await TinyImage.WordsAsync(), "--engine", "translator", "--memory", "128M", .. words.Contains("--net") ? words : [.. words, "--net", "user"]]));
         // As a machine of an image with a disk has it.
         Expect(0, await RunAsync("disk", "create", Home(name, "base.qcow2"), "16M"));
         Expect(0, await RunAsync("disk", "create", "--backing", "base.qcow2", Home(name, "disk.qcow2")));
