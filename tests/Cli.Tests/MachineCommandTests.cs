@@ -87,8 +87,9 @@ public sealed class MachineCommandTests : KeptMachines
         await CreateAsync("web", Guest.Echoes);
         Expect(0, await RunAsync("start", "web"));
         using var looks = Start(["console", "web"], keepsInput: true);
-        using var types = Start(["console", "web", "--history", "0"], keepsInput: true);
         await looks.SaidAsync("up");
+        // What was printed by now is history.
+        using var types = Start(["console", "web", "--history", "0"], keepsInput: true);
 
         await types.TypeAsync("hello\n");
 

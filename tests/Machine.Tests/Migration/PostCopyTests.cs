@@ -170,6 +170,8 @@ public sealed class PostCopyTests : IDisposable
             () => arrived.SaveAsync(_folder.In("saved"), Token), () => arrived.SuspendAsync(_folder.In("suspended"), Token), () => arrived.DoAsync(new MachineAction.Fork([], null), Token),
             () => arrived.MigrateAsync(Stream.Null, cancellationToken: Token), () => arrived.HandOverAsync(Stream.Null, new HandOverOptions { KeptIn = _folder.In("kept") }, Token)])
             Assert.Contains("is on its way here yet", (await Assert.ThrowsAsync<MachineException>(refused)).Message, StringComparison.Ordinal);
+        // The guest waits for a page.
+        while (arrived.Memory.Missing!.Wished == 0) await Task.Delay(1, Token);
         var pauses = arrived.PauseAsync(Token);
         Assert.False(leaves.IsCompleted);
         holds.SetResult();
