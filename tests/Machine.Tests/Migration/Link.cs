@@ -58,6 +58,19 @@ internal sealed class Link(PipeReader reader, PipeWriter writer, Link.State stat
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_isCut) throw new IOException("the link was cut");
+        try
+        {
+            await PassAsync(buffer, cancellationToken);
+        }
+        catch (InvalidOperationException) when (_isCut)
+        {
+            // By somebody else meanwhile.
+            throw new IOException("the link was cut");
+        }
+    }
+
+    private async ValueTask PassAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
         var before = Interlocked.Add(ref state.Bytes, buffer.Length) - buffer.Length;
         if (before + buffer.Length > state.CutBehind)
         {
