@@ -15,7 +15,10 @@ public static class AgentSocket
     // "OK " and a port of at most ten digits.
     private const int LongestAnswer = 14;
 
-    // A guest starts in about half a second; looking costs it nothing before it has a driver.
+    // Who has waited long waits a little longer: looking is work for the machine's process, and takes from the guest's share.
+    private const int PartOfWait = 32;
+
+    // A guest starts in about half a second.
     internal static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Connects to an agent as soon as it listens.</summary>
@@ -30,7 +33,7 @@ public static class AgentSocket
     /// <summary>The same for who is in no hurry.</summary>
     /// <param name="path">The Unix socket of the machine's socket device.</param>
     /// <param name="timeout">How long it may take.</param>
-    /// <param name="pace">How long it is until it is tried again.</param>
+    /// <param name="pace">How long it is at least until it is tried again.</param>
     /// <param name="hasEnded">Whether the machine has ended.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     internal static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, TimeSpan pace, Func<bool> hasEnded, CancellationToken cancellationToken)
@@ -38,12 +41,14 @@ public static class AgentSocket
         ArgumentNullException.ThrowIfNull(hasEnded);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(timeout);
+        var begin = Stopwatch.GetTimestamp();
         try
         {
             while (!hasEnded())
             {
                 if (await TryOnceAsync(path, patience.Token).ConfigureAwait(false) is { } stream) return stream;
-                await Task.Delay(pace, patience.Token).ConfigureAwait(false);
+                var again = Stopwatch.GetElapsedTime(begin) / PartOfWait;
+                await Task.Delay(again > pace ? again : pace, patience.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
