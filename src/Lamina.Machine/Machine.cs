@@ -31,6 +31,9 @@ public sealed class Machine : IAsyncDisposable
     private readonly MachineDefinition _definition;
     private readonly TimeProvider _time;
     private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
+
+    // Longer than a system takes that has heard it to begin to end.
+    private static readonly TimeSpan PressedAgain = TimeSpan.FromSeconds(3);
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
     private SavedStart? _waits;
@@ -335,7 +338,7 @@ public sealed class Machine : IAsyncDisposable
     /// <exception cref="MachineException">The machine is not running.</exception>
     public Task<bool> PressPowerButtonAsync(CancellationToken cancellationToken = default) => _life.DoAsync(new MachineAction.PowerButton(), cancellationToken);
 
-    /// <summary>Asks the guest to power off by the power button, or as <see cref="MachineHooks.AsksToPowerOff"/> says, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
+    /// <summary>Asks the guest to power off by the power button, or as <see cref="MachineHooks.AsksToPowerOff"/> says, every three seconds and by both where it does not come to it, and pulls the plug where it does not listen or takes longer than <see cref="MachineDefinition.StopTimeout"/>. Does nothing where the machine has ended.</summary>
     /// <param name="asked">Told when the guest has been asked and listens; or null.</param>
     /// <param name="timeout">How long the guest may take; null for <see cref="MachineDefinition.StopTimeout"/>, zero: it is not asked.</param>
     /// <param name="cancellationToken">Pulls the plug at once.</param>
@@ -347,8 +350,10 @@ public sealed class Machine : IAsyncDisposable
         {
             asked?.Invoke();
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var insists = InsistAsync(ended.Token);
             var first = await Task.WhenAny(_life.Result, Task.Delay(patience, _time, ended.Token)).ConfigureAwait(false);
             await ended.CancelAsync().ConfigureAwait(false);
+            await insists.ConfigureAwait(false);
             if (first == _life.Result) return;
         }
         await StopAsync(CancellationToken.None).ConfigureAwait(false);
@@ -453,12 +458,46 @@ public sealed class Machine : IAsyncDisposable
         if (_built.Debugger is { } debugger) await debugger.Closed.ConfigureAwait(false);
     }
 
-    // False as well where the machine does not run.
-    private async Task<bool> TryAskAsync(CancellationToken cancellationToken)
+    private async Task<bool> TryAskAsync(CancellationToken cancellationToken) =>
+        await TryPressAsync().ConfigureAwait(false) || await TryAskOtherwiseAsync(cancellationToken).ConfigureAwait(false);
+
+    private async Task<bool> TryAskOtherwiseAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await PressPowerButtonAsync(CancellationToken.None).ConfigureAwait(false) || (_asksToPowerOff is not null && await _asksToPowerOff(cancellationToken).ConfigureAwait(false));
+            return _asksToPowerOff is not null && await _asksToPowerOff(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception refused) when (refused is MachineException or IOException)
+        {
+            return false;
+        }
+    }
+
+    // A kernel hears the button long before a program of its system waits for it: a guest that is starting lets it pass. It is pressed again
+    // until the guest is off or its time is over, and who else can ask is told to.
+    private async Task InsistAsync(CancellationToken cancellationToken)
+    {
+        var isAsked = false;
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(PressedAgain, _time, cancellationToken).ConfigureAwait(false);
+                isAsked = isAsked || await TryAskOtherwiseAsync(cancellationToken).ConfigureAwait(false);
+                _ = await TryPressAsync().ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
+
+    // False as well where the machine does not run.
+    private async Task<bool> TryPressAsync()
+    {
+        try
+        {
+            return await PressPowerButtonAsync(CancellationToken.None).ConfigureAwait(false);
         }
         catch (MachineException)
         {

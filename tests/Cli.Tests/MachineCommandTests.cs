@@ -45,8 +45,7 @@ public sealed class MachineCommandTests : KeptMachines
         Expect(0, await RunAsync("resume", "web"));
         Assert.Equal("running", await StateAsync("web"));
 
-        // The guest does not listen to the power button, so the plug is pulled.
-        Expect(0, await RunAsync("stop", "web"));
+        Expect(0, await RunAsync("stop", "web"), "lamina: web: its guest did not power off, so the plug was pulled");
         Assert.Equal("off", await StateAsync("web"));
         Assert.Contains("the plug was pulled", (await RunAsync("ps", "-a", "--json")).Output, StringComparison.Ordinal);
         Assert.Equal("up\n", (await RunAsync("logs", "web")).Output.Replace("\r", "", StringComparison.Ordinal));
@@ -68,6 +67,19 @@ public sealed class MachineCommandTests : KeptMachines
         Expect(0, await RunAsync("kill", "b"));
         Expect(0, await RunAsync("stop", "--timeout", "0", "--all"));
         Assert.Equal(["off", "off", "off"], await Task.WhenAll(StateAsync("a"), StateAsync("b"), StateAsync("c")));
+    }
+
+    [Fact]
+    public async Task A_guest_that_lets_the_button_pass_since_it_is_starting_is_asked_again()
+    {
+        await CreateAsync("web", Guest.PowersOffWhenAskedAgain);
+        Expect(0, await RunAsync("start", "web"));
+        await PrintedAsync("web", "up");
+
+        var stop = await RunAsync("stop", "--timeout", "1h", "web");
+
+        Expect(0, stop);
+        Assert.Equal("", stop.Errors);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // The verbs that begin and end a machine's life, and hold it still: start, stop, kill, restart, pause, resume, wait. Each takes
 // several machines.
 using System.CommandLine;
+using Lamina.Cli.Output;
 using Lamina.Control;
 using Lamina.Hypervisor.Asking;
 using Lamina.Hypervisor.Running;
@@ -68,9 +69,16 @@ internal static class LifeVerbs
         verb.SetAction(parsed =>
         {
             var time = ReadTime(timeout, parsed.GetValue(timeout));
-            return MachineNames.ForEach(names(parsed), (store, name, cancellation) => MachineControl.StopAsync(store.Find(name), time, cancellation));
+            return MachineNames.ForEach(names(parsed), (store, name, cancellation) => StopAsync(store.Find(name), time, cancellation));
         });
         return verb;
+    }
+
+    // What a guest had not written down by then is lost, and who waited for it is told.
+    private static async Task StopAsync(MachineHome home, TimeSpan? timeout, CancellationToken cancellation)
+    {
+        var ended = await MachineControl.StopAsync(home, timeout, cancellation).ConfigureAwait(false);
+        if (timeout != TimeSpan.Zero && ended.LastEnd is { Result.End: MachineEnd.Stopped }) Stderr.Say($"{home.Name}: its guest did not power off, so the plug was pulled");
     }
 
     private static Verb Kill()
@@ -94,7 +102,7 @@ internal static class LifeVerbs
             return MachineNames.ForEach(parsed.GetRequiredValue(names), async (store, name, cancellation) =>
             {
                 var home = store.Find(name);
-                if (MachineStore.IsHeld(home)) await MachineControl.StopAsync(home, time, cancellation).ConfigureAwait(false);
+                if (MachineStore.IsHeld(home)) await StopAsync(home, time, cancellation).ConfigureAwait(false);
                 await Launcher.StartAsync(store, name, cancellation).ConfigureAwait(false);
             });
         });

@@ -62,15 +62,16 @@ public static class MachineControl
     /// <param name="home">The machine.</param>
     /// <param name="timeout">How long the guest may take; null: as its definition says.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>What is known of it then.</returns>
     /// <exception cref="MachineException">It does not run.</exception>
-    public static async Task StopAsync(MachineHome home, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    public static async Task<MachineListing> StopAsync(MachineHome home, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         await AskForEndAsync(home, "shut-down", request =>
         {
             if (timeout == TimeSpan.Zero) request.WriteString("timeout", "0");
             else if (timeout is { } time) request.WriteString("timeout", Duration.Exact(time));
         }, cancellationToken).ConfigureAwait(false);
-        _ = await WaitAsync(home, cancellationToken).ConfigureAwait(false);
+        return await WaitAsync(home, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Writes a machine down and ends it; it goes on there at its next start. Done when the process is gone.</summary>

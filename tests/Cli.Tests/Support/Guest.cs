@@ -23,6 +23,16 @@ internal static class Guest
         0x66, 0xba, 0x05, 0x06, 0xb0, 0x34, 0xee, 0xf4, 0xeb, 0xfd,       // mov dx, 0x605; mov al, S5 | SLP_EN; out dx, al; halt
     ]);
 
+    /// <summary>Listens to the power button and prints "up"; lets it pass the first time, and powers off when it is pressed again.</summary>
+    public static byte[] PowersOffWhenAskedAgain => Image(
+    [
+        .. ListensToPowerButton,
+        .. Print("up\n"),
+        0x66, 0xba, 0x01, 0x06, 0xec, 0xa8, 0x01, 0x74, 0xfb,             // mov dx, 0x601; wait: in al, dx; test al, PWRBTN_STS; jz wait
+        0xee, 0xec, 0xa8, 0x01, 0x74, 0xfb,                               // out dx, al; again: in al, dx; test al, PWRBTN_STS; jz again
+        0x66, 0xba, 0x05, 0x06, 0xb0, 0x34, 0xee, 0xf4, 0xeb, 0xfd,       // mov dx, 0x605; mov al, S5 | SLP_EN; out dx, al; halt
+    ]);
+
     /// <summary>Listens to the power button, prints "up", and halts: it does not come to powering off, however often it is asked.</summary>
     public static byte[] NeverComesToPoweringOff => Image([.. ListensToPowerButton, .. Print("up\n"), 0xf4, 0xeb, 0xfd]);
 
