@@ -31,6 +31,21 @@ public sealed class CopyMachineTests : KeptMachines
     }
 
     [Fact]
+    public async Task A_disk_that_is_made_at_the_next_start_is_an_empty_one_of_the_copys()
+    {
+        await CreateAsync("web", Guest.Halts, "--disk", $"{Folder.File("data.img")},size=1M");
+
+        Expect(0, await RunAsync("clone", "web", "two"));
+        Expect(0, await RunAsync("export", "web", Folder.File("web.tar.gz")));
+        Expect(0, await RunAsync("import", Folder.File("web.tar.gz"), "three"));
+
+        Assert.False(File.Exists(Folder.File("data.img")));
+        Expect(0, await RunAsync("start", "web", "two", "three"));
+        Assert.Equal(1 << 20, new FileInfo(Folder.File("data.img")).Length);
+        foreach (var name in (string[])["web", "two", "three"]) await PrintedAsync(name, "up");
+    }
+
+    [Fact]
     public async Task Ports_that_both_have_are_said()
     {
         await CreateAsync("web", Guest.Halts, "--publish", "8080:80");

@@ -61,4 +61,22 @@ public static unsafe class HostPath
     }
 
     internal static string Identity(byte* statx) => $"{*(uint*)(statx + StatxDevice)}:{*(uint*)(statx + StatxDevice + 4)}:{*(ulong*)(statx + StatxInode)}";
+
+    /// <summary>Whether there is nothing at a path. What may not be looked at is left to whoever opens it, who knows why.</summary>
+    public static bool IsGone(string path)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+            return false;
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
+        }
+    }
 }

@@ -147,7 +147,7 @@ public static class MachineExport
         private DiskDevice Carried(DiskDevice disk, string entry, string scratch, CancellationToken cancellationToken)
         {
             var copy = Path.Combine(scratch, entry);
-            DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = copy }, null, cancellationToken);
+            MachineDisks.Copy(disk, copy, cancellationToken);
             _files.Add((entry, copy));
             return disk with { Path = entry, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false, Tls = null, Reconnect = null };
         }

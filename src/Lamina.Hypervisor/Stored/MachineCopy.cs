@@ -54,7 +54,7 @@ internal static class MachineCopy
 
     private static DiskDevice Copied(DiskDevice disk, string path)
     {
-        DiskTools.Convert(MachineDisks.OptionsOf(disk), new DiskCreation { Path = path }, null, CancellationToken.None);
+        MachineDisks.Copy(disk, path, CancellationToken.None);
         // io_uring and O_DIRECT are for raw images and block devices.
         return disk with { Path = path, Format = ImageFormat.Qcow2, Backing = [], Aio = AioMode.Auto, Direct = false, Tls = null, Reconnect = null };
     }

@@ -25,8 +25,17 @@ internal static class MachineDisks
         Devices = [.. DiskOf(home) is { } disk ? [disk] : Array.Empty<DeviceDefinition>(), .. definition.Devices],
     };
 
-    /// <summary>A disk as it is opened to be copied.</summary>
-    internal static DiskOptions OptionsOf(DiskDevice disk) => new()
+    /// <summary>Copies a disk into one qcow2 image. One that would be made at the machine's next start is empty.</summary>
+    /// <exception cref="IOException">It cannot be copied; the message is a sentence.</exception>
+    internal static void Copy(DiskDevice disk, string path, CancellationToken cancellationToken)
+    {
+        var copy = new DiskCreation { Path = path };
+        if (disk is { Size: { } size, IsRemote: false } && HostPath.IsGone(disk.Path)) DiskTools.Create(copy with { Size = size });
+        else DiskTools.Convert(OptionsOf(disk), copy, null, cancellationToken);
+    }
+
+    // A disk as it is opened to be copied.
+    private static DiskOptions OptionsOf(DiskDevice disk) => new()
     {
         Path = disk.Path,
         Backing = disk.Backing,

@@ -21,30 +21,12 @@ internal static class DiskBackends
         }
         var files = disks.Where(disk => !disk.IsRemote).ToList();
         foreach (var disk in files)
-            if (IsGone(disk.Path) && disk.Size is null) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; make one with 'lamina disk create', or by size=SIZE");
+            if (HostPath.IsGone(disk.Path) && disk.Size is null) throw new MachineException(MachineError.File, $"there is no disk image {disk.Path}; make one with 'lamina disk create', or by size=SIZE");
         foreach (var disk in files)
-            if ((IsGone(disk.Path) ? WhyNotMade(disk) ?? WhyUnfit(disk, disk.Size!.Value) : WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size)) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
+            if ((HostPath.IsGone(disk.Path) ? WhyNotMade(disk) ?? WhyUnfit(disk, disk.Size!.Value) : WhyUnfit(disk, DiskTools.Inspect(disk.Path, FormatOf(disk)).Size)) is { } reason) throw new MachineException(MachineError.File, $"the disk {disk.Path} {reason}");
         var twice = files.Where(disk => !disk.ReadOnly && !disk.Temporary)
             .FirstOrDefault(disk => files.Any(other => !ReferenceEquals(disk, other) && HostPath.Identity(disk.Path) is { } identity && identity == HostPath.Identity(other.Path)));
         if (twice is not null) throw new MachineException($"the disk {twice.Path} is given twice; a machine can share an image with itself only where both are read only");
-    }
-
-    // What may not be looked at is left to whoever opens it, who knows why.
-    private static bool IsGone(string path)
-    {
-        try
-        {
-            _ = File.GetAttributes(path);
-            return false;
-        }
-        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return true;
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return false;
-        }
     }
 
     /// <summary>Makes a disk's image where there is none and the disk has a size.</summary>
@@ -52,7 +34,7 @@ internal static class DiskBackends
     /// <exception cref="MachineException">It is none that is made.</exception>
     internal static void Make(DiskDevice disk)
     {
-        if (disk is not { Size: { } size, IsRemote: false } || !IsGone(disk.Path)) return;
+        if (disk is not { Size: { } size, IsRemote: false } || !HostPath.IsGone(disk.Path)) return;
         if (WhyNotMade(disk) is { } not) throw new MachineException(MachineError.File, $"the disk {disk.Path} {not}");
         DiskTools.Create(new DiskCreation { Path = disk.Path, Size = size, Format = FormatOf(disk) ?? DiskFormat.Qcow2 });
     }
