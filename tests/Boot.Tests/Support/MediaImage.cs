@@ -69,13 +69,14 @@ internal sealed record MediaImage(string Folder)
         {
             var apt = AptPackages.Open(Directory.CreateDirectory(Path.Combine(scratch, "apt")).FullName, progress);
             var packages = await apt.FindAsync(
-                ["refind", "isolinux", "syslinux-common", "memtest86+", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "grub-rescue-pc", "libdevmapper1.02.1", "mtools", "xorriso", "libisoburn1", "libburn4", "libisofs6", "libjte2"],
+                ["refind", "isolinux", "syslinux-common", "memtest86+", "grub-rescue-pc", .. DiscTools.Packages],
                 cancellationToken);
             var root = Directory.CreateDirectory(Path.Combine(scratch, "root")).FullName;
             foreach (var package in packages) await apt.UnpackAsync(await apt.DownloadAsync(package, cancellationToken), root, cancellationToken);
 
+            var tools = new DiscTools(root, scratch, cancellationToken);
             await WithRefindAsync();
-            await WithGrubAsync();
+            await tools.WriteGrubAsync(Directory.CreateDirectory(Path.Combine(scratch, "grub")).FullName, $"echo {Greeting}\n", ["reboot", "halt", "lspci"], Path.Combine(target, "grub.iso"));
             await WithIsolinuxAsync();
             File.Copy(Path.Combine(root, "usr/lib/memtest86+/memtest86+x64.iso"), Path.Combine(target, "memtest.iso"));
             File.Copy(Path.Combine(root, "usr/lib/grub-rescue/grub-rescue-floppy.img"), Path.Combine(target, "rescue-floppy.img"));
@@ -83,11 +84,6 @@ internal sealed record MediaImage(string Folder)
             await using (var floppy = File.OpenWrite(Path.Combine(target, "rescue-floppy.img"))) floppy.SetLength(1440 << 10);
             File.Copy(Path.Combine(root, "usr/lib/grub-rescue/grub-rescue-usb.img"), Path.Combine(target, "rescue-usb.img"));
             return new ImageContents(packages[0].Version, [.. packages.Select(package => new ImagePackage(package.Name, package.Version, package.Sha256))], []);
-
-            Task RunAsync(string program, params string[] arguments) =>
-                RecipeProgram.RunAsync("env", scratch, [$"LD_LIBRARY_PATH={root}/lib/x86_64-linux-gnu:{root}/usr/lib/x86_64-linux-gnu", Path.Combine(root, "usr/bin", program), .. arguments], cancellationToken);
-
-            Task FatAsync(string disk, params string[] arguments) => RunAsync("mtools", ["-c", arguments[0], "-i", disk, .. arguments[1..]]);
 
             async Task<string> FileAsync(string name, string text)
             {
@@ -101,29 +97,11 @@ internal sealed record MediaImage(string Folder)
                 var disk = Path.Combine(target, Kernel);
                 await using (var file = File.Create(disk)) file.SetLength(64 << 20);
                 var settings = await FileAsync("refind.conf", "timeout 0\ntextonly true\nscanfor manual\nmenuentry \"memtest86+\" {\n  loader /memtest.efi\n  options \"console=ttyS0,115200\"\n}\n");
-                await FatAsync(disk, "mformat", "-F", "::");
-                await FatAsync(disk, "mmd", "::/EFI", "::/EFI/BOOT");
+                await tools.FatAsync(disk, "mformat", "-F", "::");
+                await tools.FatAsync(disk, "mmd", "::/EFI", "::/EFI/BOOT");
                 foreach (var (from, to) in ((string, string)[])
                     [(Path.Combine(root, "usr/share/refind/refind/refind_x64.efi"), "EFI/BOOT/BOOTX64.EFI"), (settings, "EFI/BOOT/refind.conf"), (Path.Combine(root, "boot/memtest86+x64.efi"), "memtest.efi")])
-                    await FatAsync(disk, "mcopy", from, $"::/{to}");
-            }
-
-            // As grub-mkrescue does, without what it asks of the host.
-            async Task WithGrubAsync()
-            {
-                string[] modules = ["iso9660", "fat", "part_msdos", "normal", "echo", "ls", "configfile", "search", "reboot", "halt", "lspci"];
-                var disc = Directory.CreateDirectory(Path.Combine(scratch, "grub/boot/grub")).FullName;
-                var early = await FileAsync("early.cfg", "search --set=root --file /boot/grub/grub.cfg\nset prefix=($root)/boot/grub\n");
-                await File.WriteAllTextAsync(Path.Combine(disc, "grub.cfg"), $"echo {Greeting}\n", cancellationToken);
-                await RunAsync("grub-mkimage", ["-d", Path.Combine(root, "usr/lib/grub/i386-pc"), "-O", "i386-pc-eltorito", "-p", "/boot/grub", "-o", Path.Combine(disc, "eltorito.img"), "biosdisk", .. modules]);
-                var program = Path.Combine(scratch, "bootx64.efi");
-                await RunAsync("grub-mkimage", ["-d", Path.Combine(root, "usr/lib/grub/x86_64-efi"), "-O", "x86_64-efi", "-p", "/boot/grub", "-c", early, "-o", program, .. modules]);
-                var volume = Path.Combine(scratch, "grub/efi.img");
-                await using (var file = File.Create(volume)) file.SetLength(4 << 20);
-                await FatAsync(volume, "mformat", "::");
-                await FatAsync(volume, "mmd", "::/EFI", "::/EFI/BOOT");
-                await FatAsync(volume, "mcopy", program, "::/EFI/BOOT/BOOTX64.EFI");
-                await RunAsync("xorriso", ["-as", "mkisofs", "-quiet", "-o", Path.Combine(target, "grub.iso"), "-b", "boot/grub/eltorito.img", .. NoEmulation, "-eltorito-alt-boot", "-e", "efi.img", "-no-emul-boot", Path.Combine(scratch, "grub")]);
+                    await tools.FatAsync(disk, "mcopy", from, $"::/{to}");
             }
 
             async Task WithIsolinuxAsync()
@@ -132,10 +110,8 @@ internal sealed record MediaImage(string Folder)
                 File.Copy(Path.Combine(root, "usr/lib/ISOLINUX/isolinux.bin"), Path.Combine(disc, "isolinux.bin"));
                 foreach (var name in (string[])["ldlinux", "hdt", "libcom32", "libgpl", "libmenu", "libutil"]) File.Copy(Path.Combine(root, $"usr/lib/syslinux/modules/bios/{name}.c32"), Path.Combine(disc, $"{name}.c32"));
                 await File.WriteAllTextAsync(Path.Combine(disc, "isolinux.cfg"), "prompt 1\ntimeout 0\nsay isolinux is here\ndefault hdt\nlabel hdt\n  com32 hdt.c32\n  append nomenu\n", cancellationToken);
-                await RunAsync("xorriso", ["-as", "mkisofs", "-quiet", "-o", Path.Combine(target, "isolinux.iso"), "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", .. NoEmulation, Path.Combine(scratch, "iso")]);
+                await tools.RunAsync("xorriso", ["-as", "mkisofs", "-quiet", "-o", Path.Combine(target, "isolinux.iso"), "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", .. DiscTools.NoEmulation, Path.Combine(scratch, "iso")]);
             }
         }
-
-        private static readonly string[] NoEmulation = ["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"];
     }
 }
