@@ -15,11 +15,19 @@ public static class AgentSocket
     // "OK " and a port of at most ten digits.
     private const int LongestAnswer = 14;
 
-    // Who has waited long waits a little longer: looking is work for the machine's process, and takes from the guest's share.
-    private const int PartOfWait = 32;
+    /// <summary>How often is looked. Who has waited long waits a little longer: looking is work for the machine's process, and takes from the guest's share.</summary>
+    /// <param name="Least">How long it is at least until the next time.</param>
+    /// <param name="Part">It is this part of what was waited by then, at least.</param>
+    internal readonly record struct Pace(TimeSpan Least, int Part)
+    {
+        /// <summary>Somebody waits for it. A guest starts in about half a second.</summary>
+        internal static readonly Pace Hurried = new(TimeSpan.FromMilliseconds(5), 32);
 
-    // A guest starts in about half a second.
-    internal static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(5);
+        /// <summary>Nobody does. Many guests have no agent, and a machine at rest costs next to nothing.</summary>
+        internal static readonly Pace Unhurried = new(TimeSpan.FromMilliseconds(100), 8);
+
+        internal TimeSpan After(TimeSpan waited) => waited / Part > Least ? waited / Part : Least;
+    }
 
     /// <summary>Connects to an agent as soon as it listens.</summary>
     /// <param name="path">The Unix socket of the machine's socket device.</param>
@@ -28,15 +36,15 @@ public static class AgentSocket
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The stream; null where there is no agent in time, or the machine has ended.</returns>
     public static Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, Func<bool> hasEnded, CancellationToken cancellationToken = default) =>
-        TryConnectAsync(path, timeout, LookAgain, hasEnded, cancellationToken);
+        TryConnectAsync(path, timeout, Pace.Hurried, hasEnded, cancellationToken);
 
-    /// <summary>The same for who is in no hurry.</summary>
+    /// <summary>The same at another pace.</summary>
     /// <param name="path">The Unix socket of the machine's socket device.</param>
     /// <param name="timeout">How long it may take.</param>
-    /// <param name="pace">How long it is at least until it is tried again.</param>
+    /// <param name="pace">How often it is tried.</param>
     /// <param name="hasEnded">Whether the machine has ended.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    internal static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, TimeSpan pace, Func<bool> hasEnded, CancellationToken cancellationToken)
+    internal static async Task<NetworkStream?> TryConnectAsync(string path, TimeSpan timeout, Pace pace, Func<bool> hasEnded, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(hasEnded);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -47,8 +55,7 @@ public static class AgentSocket
             while (!hasEnded())
             {
                 if (await TryOnceAsync(path, patience.Token).ConfigureAwait(false) is { } stream) return stream;
-                var again = Stopwatch.GetElapsedTime(begin) / PartOfWait;
-                await Task.Delay(again > pace ? again : pace, patience.Token).ConfigureAwait(false);
+                await Task.Delay(pace.After(Stopwatch.GetElapsedTime(begin)), patience.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

@@ -23,8 +23,6 @@ internal static class AgentRelay
     // Nobody waits, and a host may be busy.
     private static readonly TimeSpan Patient = TimeSpan.FromMinutes(2);
 
-    // Many guests have no agent, and a machine at rest costs next to nothing.
-    private static readonly TimeSpan Unhurried = TimeSpan.FromMilliseconds(100);
     private const int SeedBytes = 64;
 
     // One that is there answers at once, and a guest without one is not to be waited for.
@@ -41,9 +39,9 @@ internal static class AgentRelay
     /// <returns>A connection to Lamina's; null where QEMU's is there.</returns>
     /// <exception cref="MachineException">There is none.</exception>
     /// <exception cref="IOException">The client has gone.</exception>
-    internal static Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken) => ConnectAsync(served, timeout, AgentSocket.LookAgain, hasGone, cancellationToken);
+    internal static Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, Func<bool> hasGone, CancellationToken cancellationToken) => ConnectAsync(served, timeout, AgentSocket.Pace.Hurried, hasGone, cancellationToken);
 
-    private static async Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, TimeSpan pace, Func<bool> hasGone, CancellationToken cancellationToken)
+    private static async Task<NetworkStream?> ConnectAsync(ServedMachine served, TimeSpan? timeout, AgentSocket.Pace pace, Func<bool> hasGone, CancellationToken cancellationToken)
     {
         if (served.Machine.State == MachineState.Paused) throw new MachineException(MachineError.State, $"the machine {served.Name} is paused, and its agent with it; let it go on with 'lamina resume {served.Name}'");
         var path = served.Definition.DevicesOf<VsockDevice>().Single().Path;
@@ -58,7 +56,7 @@ internal static class AgentRelay
     }
 
     // The first that is there. A guest may have both, and Lamina's can do more: it has the lead that it takes to connect.
-    private static async Task<(NetworkStream? Stream, bool IsQemu)> FindAsync(string path, QemuAgent? qemu, TimeSpan wait, TimeSpan pace, Func<bool> hasEnded, CancellationToken cancellationToken)
+    private static async Task<(NetworkStream? Stream, bool IsQemu)> FindAsync(string path, QemuAgent? qemu, TimeSpan wait, AgentSocket.Pace pace, Func<bool> hasEnded, CancellationToken cancellationToken)
     {
         if (qemu is null) return (await AgentSocket.TryConnectAsync(path, wait, pace, hasEnded, cancellationToken).ConfigureAwait(false), false);
         using var found = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -86,12 +84,12 @@ internal static class AgentRelay
     }
 
     /// <summary>Sets the guest's clock to the host's, where there is an agent. Nobody needs to wait for it.</summary>
-    internal static Task TrySetClockAsync(ServedMachine served) => TrySetClockAsync(served, AgentSocket.LookAgain);
+    internal static Task TrySetClockAsync(ServedMachine served) => TrySetClockAsync(served, AgentSocket.Pace.Hurried);
 
     /// <summary>The same for a guest that begins: of the clock chip Linux takes the second, and which part of it is over it does not know.</summary>
-    internal static Task TrySetFirstClockAsync(ServedMachine served) => TrySetClockAsync(served, Unhurried);
+    internal static Task TrySetFirstClockAsync(ServedMachine served) => TrySetClockAsync(served, AgentSocket.Pace.Unhurried);
 
-    private static async Task TrySetClockAsync(ServedMachine served, TimeSpan pace)
+    private static async Task TrySetClockAsync(ServedMachine served, AgentSocket.Pace pace)
     {
         using var patience = new CancellationTokenSource(Patient);
         try
@@ -156,7 +154,7 @@ internal static class AgentRelay
     {
         try
         {
-            var (stream, isQemu) = await FindAsync(path, qemu, Soon, AgentSocket.LookAgain, static () => false, cancellationToken).ConfigureAwait(false);
+            var (stream, isQemu) = await FindAsync(path, qemu, Soon, AgentSocket.Pace.Hurried, static () => false, cancellationToken).ConfigureAwait(false);
             if (isQemu) await qemu!.TellAsync("guest-shutdown", null, cancellationToken).ConfigureAwait(false);
             if (stream is null) return isQemu;
             var agent = await AgentConnection.OpenAsync(stream, Soon, cancellationToken).ConfigureAwait(false);
