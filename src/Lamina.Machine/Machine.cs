@@ -28,12 +28,12 @@ public sealed class Machine : IAsyncDisposable
 
     private static readonly TimeSpan UsualPace = TimeSpan.FromMilliseconds(10);
 
+    // Longer than a system takes that has heard it to begin to end.
+    private static readonly TimeSpan PressedAgain = TimeSpan.FromSeconds(3);
+
     private readonly MachineDefinition _definition;
     private readonly TimeProvider _time;
     private readonly Func<CancellationToken, Task<bool>>? _asksToPowerOff;
-
-    // Longer than a system takes that has heard it to begin to end.
-    private static readonly TimeSpan PressedAgain = TimeSpan.FromSeconds(3);
     private readonly BuiltMachine _built;
     private readonly MachineLife _life;
     private SavedStart? _waits;
