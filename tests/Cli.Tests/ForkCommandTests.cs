@@ -20,7 +20,8 @@ public sealed class ForkCommandTests : KeptMachines
 
     private Task StartAsync(string name) => StartTinyAsync(name, "--net", "user", "--publish", "127.0.0.1:0:80");
 
-    private string[] Waiting => [.. Directory.EnumerateDirectories(Home("."), ".waiting-*").Where(folder => HostLock.IsTaken(Path.Combine(folder, "lock")))];
+    // A copy keeps the name that it waited by as a link.
+    private string[] Waiting => [.. new DirectoryInfo(Home(".")).EnumerateDirectories(".waiting-*").Where(folder => folder.LinkTarget is null && HostLock.IsTaken(Path.Combine(folder.FullName, "lock"))).Select(folder => folder.FullName)];
 
     // A process that waits has written its number by the time that it can be looked for.
     private async Task<string> WaitsAsync()
@@ -41,6 +42,29 @@ public sealed class ForkCommandTests : KeptMachines
     {
         using var record = System.Text.Json.JsonDocument.Parse(File.ReadAllText(Home(name, "run", "run.json")));
         return record.RootElement.GetProperty("pid").GetInt32();
+    }
+
+    [Fact]
+    public async Task A_process_that_waits_where_it_has_no_root_of_its_own_finds_its_folder_by_the_copys_name()
+    {
+        await StartTinyAsync("web", "--lock", "off");
+        Assert.Equal(["first"], await ForkAsync("--spare", "1", "web", "first"));
+        // It may still be beginning when the next fork comes, which starts one then.
+        string[] copies = [];
+        do
+        {
+            File.WriteAllText(Path.Combine(await WaitsAsync(), "mark"), "");
+            copies = [.. copies, $"copy-{copies.Length}"];
+            Assert.Equal([copies[^1]], await ForkAsync("--spare", "1", "web", copies[^1]));
+        }
+        while (!File.Exists(Home(copies[^1], "mark")));
+
+        Assert.Equal(copies[^1], await InAsync(copies[^1], "hostname"));
+        Expect(0, await RunAsync("kill", "--all"));
+        Expect(0, await RunAsync("start", copies[^1]));
+        Expect(0, await RunAsync("rm", "--force", copies[^1]));
+        Expect(0, await RunAsync("prune"));
+        Assert.DoesNotContain(new DirectoryInfo(Home(".")).EnumerateFileSystemInfos(".waiting-*"), entry => entry.LinkTarget is not null);
     }
 
     [Fact]

@@ -410,23 +410,27 @@ public sealed class MachineStore(string folder)
                 Directory.Delete(home.Folder, recursive: true);
             }
             Directory.Move(from.Folder, home.Folder);
+            // Its process goes on by the paths that it has, where it has no root of its own in which they stay.
+            File.CreateSymbolicLink(from.Folder, home.Name);
         }
         fill(home);
         MachineFile.Write(home, definition(home) with { Name = null });
         return home;
     }
 
-    /// <summary>Removes the folders of processes that waited and are gone.</summary>
+    /// <summary>Removes the folders of processes that waited and are gone, and the names that copies had while they waited and need no more.</summary>
     internal void ClearWaiting()
     {
         if (!IsThere) return;
-        foreach (var folder in Directory.EnumerateDirectories(Folder, Waiting + "*").ToList())
+        foreach (var folder in new DirectoryInfo(Folder).EnumerateFileSystemInfos(Waiting + "*").ToList())
         {
-            // One that was made just now is about to be held.
-            if (IsHeld(new MachineHome(folder)) || DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) < Begins) continue;
+            if (IsHeld(new MachineHome(folder.FullName))) continue;
             try
             {
-                Directory.Delete(folder, recursive: true);
+                // The name that a copy had before.
+                if (folder.LinkTarget is not null) File.Delete(folder.FullName);
+                // One that was made just now is about to be held.
+                else if (DateTime.UtcNow - folder.LastWriteTimeUtc >= Begins) Directory.Delete(folder.FullName, recursive: true);
             }
             catch (IOException)
             {
