@@ -335,7 +335,8 @@ public sealed class LauncherTests : IDisposable
         using (var process = HostProcess.Start(_folder.File("house/lamina"), [], Environment))
         {
             await process.SaidAsync("building");
-            while (!File.Exists(_folder.File("bin/dotnet.pid"))) await Task.Yield();
+            // The file is there before the number is in it.
+            while (!File.Exists(_folder.File("bin/dotnet.pid")) || File.ReadAllText(_folder.File("bin/dotnet.pid")).Length == 0) await Task.Yield();
             process.Signal(signal);
             Assert.Equal(code, (await process.EndAsync()).ExitCode);
         }
