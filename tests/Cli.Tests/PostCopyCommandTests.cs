@@ -81,6 +81,8 @@ public sealed class PostCopyCommandTests : TwoStores
     // A socket that leads to another one, and carries so much.
     private sealed class SlowLink : IDisposable
     {
+        private static readonly TimeSpan Lingers = TimeSpan.FromSeconds(2);
+
         private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         private readonly CancellationTokenSource _ends = new();
 
@@ -93,7 +95,10 @@ public sealed class PostCopyCommandTests : TwoStores
                 using var from = await _listener.AcceptAsync(_ends.Token);
                 using var other = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
                 await other.ConnectAsync(new UnixDomainSocketEndPoint(to), _ends.Token);
-                await Task.WhenAny(CarryAsync(from, other, isCut), CarryAsync(other, from, isCut));
+                Task[] ways = [CarryAsync(from, other, isCut), CarryAsync(other, from, isCut)];
+                await Task.WhenAny(ways);
+                // What was said before one end went arrives at the other one.
+                await Task.WhenAny(Task.WhenAll(ways), Task.Delay(Lingers, _ends.Token));
             });
         }
 
