@@ -23,6 +23,20 @@ public sealed class ForkCommandTests : KeptMachines
     // A copy keeps the name that it waited by as a link.
     private string[] Waiting => [.. new DirectoryInfo(Home(".")).EnumerateDirectories(".waiting-*").Where(folder => folder.LinkTarget is null && HostLock.IsTaken(Path.Combine(folder.FullName, "lock"))).Select(folder => folder.FullName)];
 
+    // Copies of "web", of which the last one is a process that had waited: it may still be beginning when a fork comes, which starts another one then.
+    private async Task<string[]> ForkUntilOneWaitedAsync()
+    {
+        string[] copies = [];
+        do
+        {
+            File.WriteAllText(Path.Combine(await WaitsAsync(), "mark"), "");
+            copies = [.. copies, $"copy-{copies.Length}"];
+            Assert.Equal([copies[^1]], await ForkAsync("--spare", "1", "web", copies[^1]));
+        }
+        while (!File.Exists(Home(copies[^1], "mark")));
+        return copies;
+    }
+
     // A process that waits has written its number by the time that it can be looked for.
     private async Task<string> WaitsAsync()
     {
@@ -49,20 +63,12 @@ public sealed class ForkCommandTests : KeptMachines
     {
         await StartTinyAsync("web", "--lock", "off");
         Assert.Equal(["first"], await ForkAsync("--spare", "1", "web", "first"));
-        // It may still be beginning when the next fork comes, which starts one then.
-        string[] copies = [];
-        do
-        {
-            File.WriteAllText(Path.Combine(await WaitsAsync(), "mark"), "");
-            copies = [.. copies, $"copy-{copies.Length}"];
-            Assert.Equal([copies[^1]], await ForkAsync("--spare", "1", "web", copies[^1]));
-        }
-        while (!File.Exists(Home(copies[^1], "mark")));
+        var copy = (await ForkUntilOneWaitedAsync())[^1];
 
-        Assert.Equal(copies[^1], await InAsync(copies[^1], "hostname"));
+        Assert.Equal(copy, await InAsync(copy, "hostname"));
         Expect(0, await RunAsync("kill", "--all"));
-        Expect(0, await RunAsync("start", copies[^1]));
-        Expect(0, await RunAsync("rm", "--force", copies[^1]));
+        Expect(0, await RunAsync("start", copy));
+        Expect(0, await RunAsync("rm", "--force", copy));
         Expect(0, await RunAsync("prune"));
         Assert.DoesNotContain(new DirectoryInfo(Home(".")).EnumerateFileSystemInfos(".waiting-*"), entry => entry.LinkTarget is not null);
     }
@@ -75,18 +81,7 @@ public sealed class ForkCommandTests : KeptMachines
         Assert.Equal(["first"], await ForkAsync("web", "first"));
         await InAsync("web", "echo after >/tmp/x");
 
-        // It may still be beginning when the next fork comes, which starts one then.
-        string[] copies = [];
-        string waits;
-        do
-        {
-            waits = await WaitsAsync();
-            File.WriteAllText(Path.Combine(waits, "mark"), "");
-            copies = [.. copies, $"copy-{copies.Length}"];
-            Assert.Equal([copies[^1]], await ForkAsync("--spare", "1", "web", copies[^1]));
-        }
-        while (!File.Exists(Home(copies[^1], "mark")));
-
+        var copies = await ForkUntilOneWaitedAsync();
         var copy = copies[^1];
         Assert.Equal("after", await InAsync(copy, "cat /tmp/x"));
         Assert.Equal(copy, await InAsync(copy, "hostname"));

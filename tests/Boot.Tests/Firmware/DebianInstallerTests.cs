@@ -97,13 +97,9 @@ public sealed class DebianInstallerTests : IDisposable
         picture = await ChangedAsync(machine, picture, "down");
 
         // "Continue" is at the lower right, and the pointer stops at the edges.
-        for (var i = 0; i < 200; i++) await MoveAsync(machine, 8, 8);
-        for (var i = 0; i < 25; i++) await MoveAsync(machine, -2, -1);
-        foreach (var buttons in (PointerButtons[])[PointerButtons.Left, PointerButtons.None])
-        {
-            machine.MovePointer(0, 0, 0, buttons);
-            await Task.Delay(100, Cancellation);
-        }
+        for (var i = 0; i < 200; i++) await Mouse.MoveAsync(machine, 8, 8, Cancellation);
+        for (var i = 0; i < 25; i++) await Mouse.MoveAsync(machine, -2, -1, Cancellation);
+        await Mouse.ClickAsync(machine, Cancellation);
         var clicked = await UntilAsync(machine, look => Differing(picture, look) > look.Pixels.Length / 50);
         // The banner stays.
         Assert.Equal(picture.Pixels[..(picture.Width * 60)], clicked.Pixels[..(picture.Width * 60)]);
@@ -112,12 +108,6 @@ public sealed class DebianInstallerTests : IDisposable
     private static int White(ScreenPicture look) => look.Pixels.Count(pixel => (pixel & 0xff_ffff) == 0xff_ffff);
 
     private static int Differing(ScreenPicture before, ScreenPicture now) => before.Pixels.Length != now.Pixels.Length ? 0 : before.Pixels.Zip(now.Pixels).Count(pair => pair.First != pair.Second);
-
-    private async Task MoveAsync(Machine machine, int right, int down)
-    {
-        machine.MovePointer(right, down, 0, PointerButtons.None);
-        await Task.Delay(12, Cancellation);
-    }
 
     private async Task<ScreenPicture> ChangedAsync(Machine machine, ScreenPicture before, string key)
     {

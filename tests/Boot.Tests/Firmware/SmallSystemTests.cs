@@ -54,16 +54,12 @@ public sealed class SmallSystemTests : IDisposable
         var desktop = await StillAsync(machine);
 
         // Into the corner, wherever it was, and slowly to the calculator's icon, for which each step of the mouse counts as three: the pointer is there then.
-        for (var i = 0; i < 100; i++) await MoveAsync(machine, -8, -8);
-        for (var i = 0; i < 55; i++) await MoveAsync(machine, i < 34 ? 1 : 0, 1);
+        for (var i = 0; i < 100; i++) await Mouse.MoveAsync(machine, -8, -8, Cancellation);
+        for (var i = 0; i < 55; i++) await Mouse.MoveAsync(machine, i < 34 ? 1 : 0, 1, Cancellation);
         var pointed = await StillAsync(machine);
         Assert.InRange(Enumerable.Range(0, 900).Count(i => (100 + i % 30 + (163 + i / 30) * Width) is var at && desktop[at] != pointed[at]), 20, 600);
 
-        foreach (var buttons in (PointerButtons[])[PointerButtons.Left, PointerButtons.None, PointerButtons.Left, PointerButtons.None])
-        {
-            machine.MovePointer(0, 0, 0, buttons);
-            await Task.Delay(100, Cancellation);
-        }
+        for (var i = 0; i < 2; i++) await Mouse.ClickAsync(machine, Cancellation);
         await UntilAsync(() => Changed(pointed, Look(machine)) > 10_000);
         var opened = await StillAsync(machine);
         Assert.InRange(Changed(pointed, opened), 10_000, Width * Height / 2);
@@ -75,12 +71,6 @@ public sealed class SmallSystemTests : IDisposable
     private static uint[] Look(Machine machine) => machine.Screen.Look() is { Width: Width } picture ? picture.Pixels[..(Width * Height)] : [];
 
     private static int Changed(uint[] before, uint[] after) => before.Length != after.Length ? 0 : before.Zip(after).Count(pair => pair.First != pair.Second);
-
-    private async Task MoveAsync(Machine machine, int right, int down)
-    {
-        machine.MovePointer(right, down, 0, PointerButtons.None);
-        await Task.Delay(12, Cancellation);
-    }
 
     private async Task<uint[]> StillAsync(Machine machine)
     {
